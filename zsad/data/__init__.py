@@ -1,0 +1,1 @@
+"""Images, masks and the manifest that lists them."""

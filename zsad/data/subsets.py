@@ -1,0 +1,57 @@
+"""Named subsets of a category's images: what features are extracted for.
+
+``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images.
+Draws with one seed are nested: the 4 references hold the 1 reference of the same seed, so that curves over the number
+of references differ by what is added and by nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from zsad.data.manifest import ImageRecord, of_split
+from zsad.errors import DataError
+
+VIEWS = ("original", "hflip")
+_REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
+
+
+class FeatureSet(NamedTuple):
+    """A subset of a category's images, seen as they are (``original``) or mirrored left to right (``hflip``)."""
+
+    subset: str
+    view: str = "original"
+
+
+def references(count: int, seed: int) -> str:
+    """Name of the subset of ``count`` training images drawn with ``seed``."""
+    return f"references-k{count}-seed{seed}"
+
+
+def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[ImageRecord]:
+    """The images of a subset, in the manifest's order.
+
+    Raises:
+        DataError: the subset is empty, or fewer training images exist than references are asked for.
+    """
+    if subset in ("test", "train"):
+        chosen = of_split(records, subset)
+        if not chosen:
+            raise DataError(f"category '{category}' has no {subset} images; add some or leave the category out")
+        return chosen
+    match = _REFERENCES.fullmatch(subset)
+    if not match:
+        raise DataError(f"'{subset}' names no subset; use 'test', 'train' or 'references-k<count>-seed<seed>'")
+    count, seed = int(match[1]), int(match[2])
+    train = of_split(records, "train")
+    if len(train) < count:
+        raise DataError(
+            f"category '{category}' has {len(train)} training images, fewer than the {count} references asked for; "
+            f"lower 'shots' to {len(train)} or less, or add images to train/good"
+        )
+    order = np.random.default_rng(seed).permutation(len(train))
+    return [train[index] for index in sorted(order[:count])]

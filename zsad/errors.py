@@ -1,0 +1,31 @@
+"""The errors that a user can mend; each message is one clear sentence that names the thing and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZsadError(Exception):
+    """Base class: shown to the user as its message alone, without a traceback."""
+
+
+class ConfigError(ZsadError):
+    """The configuration asks for something that does not exist or makes no sense."""
+
+
+class DataError(ZsadError):
+    """An image, a mask, a folder or a result file is missing, unreadable or inconsistent."""
+
+
+class ModelError(ZsadError):
+    """A model cannot be found, reached or used as asked."""
+
+
+def nearest_hint(word: str, candidates: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest candidate, or the list of candidates if none is close."""
+    names = sorted(str(candidate) for candidate in candidates)
+    close = difflib.get_close_matches(str(word), names, n=1)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; choose from: {', '.join(names)}" if names else ""

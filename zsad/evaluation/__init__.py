@@ -1,0 +1,1 @@
+"""Metrics against the ground truth, and tables; the only place that sees labels."""

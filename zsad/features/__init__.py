@@ -1,0 +1,1 @@
+"""Backbones and the extraction of patch features into HDF5."""

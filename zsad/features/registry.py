@@ -1,0 +1,12 @@
+"""The backbones by name: one line each."""
+
+from zsad.features.base import Backbone
+from zsad.registry import Registry
+
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone family",
+    {
+        "embedded": "zsad.features.embedded:Embedded",
+        "transformers": "zsad.features.huggingface:HuggingFace",
+    },
+)

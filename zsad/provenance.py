@@ -1,0 +1,46 @@
+"""What made a result: parameters, inputs, model, library versions, device, seed and seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+VERSIONED_PACKAGES = ("zsad", "numpy", "h5py", "opencv-python-headless", "scipy", "torch", "transformers")
+INHERITED_KEYS = ("manifest_sha256", "model", "subset", "view")
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the packages that can change a number."""
+    versions = {"python": platform.python_version()}
+    for package in VERSIONED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def stage_provenance(stage: str, params: Mapping[str, Any], **details: Any) -> dict[str, Any]:
+    """Provenance of one stage: its name, parameters and library versions, plus ``details``."""
+    return {"stage": stage, "params": dict(params), "versions": library_versions(), **details}
+
+
+def inherited(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an input's provenance that holds for what is made from it."""
+    return {key: provenance[key] for key in INHERITED_KEYS if key in provenance}
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

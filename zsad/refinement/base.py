@@ -1,0 +1,47 @@
+"""What every refiner is: from an image and its anomaly map to a binary mask."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from zsad.registry import Part
+
+
+class Refinement(NamedTuple):
+    """A defect mask and how it came about.
+
+    Attributes:
+        mask: bool ``[height, width]``.
+        regions: one JSON object for each connected component of the thresholded map, at least with ``box``
+            (``[left, top, right, bottom]``, pixels, right and bottom exclusive), ``score`` (its greatest map value),
+            ``accepted`` (whether the refined outline replaced the component's own) and ``reason``.
+    """
+
+    mask: np.ndarray
+    regions: list[Mapping[str, Any]]
+
+
+class Refiner(Part):
+    """A way to outline defects; a subclass is one method in one file, its fields are the parameters.
+
+    Class attributes:
+        summary: one sentence for listings and the page.
+        reference: where the method comes from.
+    """
+
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+
+    @abstractmethod
+    def refine(self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> Refinement:
+        """Outline the defects of one image.
+
+        Args:
+            image: uint8 RGB ``[height, width, 3]``.
+            anomaly_map: float32 ``[height, width]``, at the image's resolution.
+            threshold: label-free threshold of the category, in the unit of the map.
+        """

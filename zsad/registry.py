@@ -1,0 +1,83 @@
+"""Registries of interchangeable parts (scorers, backbones, refiners, layouts, thresholds).
+
+A part is a frozen pydantic model: its fields are its parameters, with defaults, ranges and descriptions.
+A registry maps a name to ``"module:Class"``, so that listing and validating one part imports nothing of the others
+and the modules that a result depends on are known by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from zsad.errors import ConfigError, nearest_hint
+
+
+class Part(BaseModel):
+    """Base of every configurable part: immutable, and strict about unknown parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter with its value, as plain JSON types."""
+        return self.model_dump(mode="json")
+
+
+PartType = TypeVar("PartType", bound=Part)
+
+
+class Registry(Generic[PartType]):
+    """Named parts of one kind, for example all scorers.
+
+    Args:
+        kind: what an entry is called in messages, e.g. ``"scorer"``.
+        entries: name to ``"package.module:Class"``.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration."""
+        return list(self._entries)
+
+    def module(self, name: str) -> str:
+        """Dotted module that implements ``name``."""
+        return self._entry(name)[0]
+
+    def load(self, name: str) -> type[PartType]:
+        """Import and return the class behind ``name``."""
+        module, attribute = self._entry(name)
+        return getattr(importlib.import_module(module), attribute)
+
+    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
+        """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
+
+        Args:
+            where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
+        """
+        part = self.load(name)
+        try:
+            return part(**dict(params or {}))
+        except ValidationError as error:
+            raise ConfigError(_sentence(error, part, where or f"{self.kind} '{name}'")) from None
+
+    def _entry(self, name: str) -> tuple[str, str]:
+        if name not in self._entries:
+            raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
+        module, _, attribute = self._entries[name].partition(":")
+        return module, attribute
+
+
+def _sentence(error: ValidationError, part: type[Part], where: str) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(step) for step in first["loc"]) or "the parameters"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown parameter '{name}'{nearest_hint(name, part.model_fields)}"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{where}: {name} = {first['input']!r} is not usable: {message}"

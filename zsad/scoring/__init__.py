@@ -1,0 +1,1 @@
+"""Anomaly scores from patch features, one file a method."""

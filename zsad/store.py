@@ -1,0 +1,402 @@
+"""The result files that the stages hand to each other: features, scores and masks in HDF5, and JSON.
+
+Every file is written under a temporary name in its own folder and renamed when it is whole, so that a killed job
+leaves nothing that looks finished. Every HDF5 file has the attributes ``format`` and ``provenance`` (JSON).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from zsad.errors import DataError
+
+FEATURES_FORMAT = "zsad-features-1"
+SCORES_FORMAT = "zsad-scores-1"
+MASKS_FORMAT = "zsad-masks-1"
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
+
+    What an earlier, killed attempt at the same file left behind is removed first.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):
+        stale.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file whole or not at all (UTF-8, Unix line ends)."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON whole or not at all; NaN and infinity are written as ``null``."""
+    write_text(path, json.dumps(_without_nan(value), indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: the file is absent or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run the step that makes it") from None
+    except ValueError as error:
+        raise DataError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+class _Reader:
+    """An open HDF5 result file; a context manager."""
+
+    _format: str
+    _noun: str
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise DataError(f"{self.path} does not exist; run the step that makes it")
+        try:
+            # The workflow never reads a file that is still written, and locks fail on many network disks.
+            self._file = h5py.File(self.path, "r", locking=False)
+        except OSError as error:
+            raise DataError(f"{self.path} is not a readable HDF5 file ({error}); delete it and run again") from None
+        found = self._file.attrs.get("format")
+        if found != self._format:
+            self._file.close()
+            raise DataError(f"{self.path} is no {self._noun} file (format {found!r}, expected {self._format!r})")
+        self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist()
+        self.provenance: dict[str, Any] = json.loads(self._file.attrs["provenance"])
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class _Writer:
+    """An HDF5 result file in the making; a context manager that keeps the file only if its block succeeds."""
+
+    _format: str
+
+    def __init__(self, path: str | Path, image_ids: Sequence[str], provenance: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.image_ids = list(image_ids)
+        self.provenance = dict(provenance)
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        temporary = self._stack.enter_context(atomic_path(self.path))
+        self._file = self._stack.enter_context(h5py.File(temporary, "w", libver="latest"))
+        self._stack.push(lambda kind, *_: self._finish() if kind is None else None)
+        self._file.attrs["format"] = self._format
+        self._file.create_dataset("image_id", data=self.image_ids, dtype=h5py.string_dtype())
+        self._create()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+    def _finish(self) -> None:
+        self._file.attrs["provenance"] = json.dumps(_without_nan(self.provenance), sort_keys=True)
+
+    def _create(self) -> None:
+        raise NotImplementedError
+
+
+class FeatureWriter(_Writer):
+    """Write patch and class tokens image by image.
+
+    Images of different shapes have grids of different sizes: ``patch_tokens`` has the size of the largest grid, and
+    image ``i`` fills its first ``grid_size[i]`` rows and columns; the rest is zero.
+
+    Args:
+        layers: names of the layers, in order (block indices for a transformer, filter scales for ``embedded``).
+        channels: width of a token.
+        grid_sizes: int ``[image, 2]``, rows and columns of each image's patch grid.
+        cls_source: what ``cls_tokens`` holds, ``"class token"`` or ``"mean of patch tokens"``.
+    """
+
+    _format = FEATURES_FORMAT
+
+    def __init__(
+        self,
+        path: str | Path,
+        image_ids: Sequence[str],
+        provenance: Mapping[str, Any],
+        *,
+        layers: Sequence[str | int],
+        channels: int,
+        grid_sizes: np.ndarray,
+        cls_source: str,
+    ) -> None:
+        super().__init__(path, image_ids, provenance)
+        self.layers = [str(layer) for layer in layers]
+        self.channels = channels
+        self.grid_sizes = np.asarray(grid_sizes, dtype=np.int32).reshape(len(self.image_ids), 2)
+        self.cls_source = cls_source
+
+    def _create(self) -> None:
+        rows, columns = self.grid_sizes.max(axis=0)
+        layers, channels = len(self.layers), self.channels
+        self._file.attrs["layers"] = self.layers
+        self._file.attrs["cls_source"] = self.cls_source
+        self._file.create_dataset("grid_size", data=self.grid_sizes)
+        self._file.create_dataset(
+            "patch_tokens",
+            shape=(len(self.image_ids), layers, rows, columns, channels),
+            dtype=np.float16,
+            chunks=(1, layers, rows, columns, channels),
+        )
+        self._file.create_dataset("cls_tokens", shape=(len(self.image_ids), layers, channels), dtype=np.float32)
+
+    def write(self, index: int, patch_tokens: np.ndarray, cls_tokens: np.ndarray) -> None:
+        """Store one image.
+
+        Args:
+            patch_tokens: ``[layer, row, column, channel]``, of the grid size announced for ``index``.
+            cls_tokens: ``[layer, channel]``.
+
+        Raises:
+            DataError: a value is NaN or too large for float16.
+        """
+        rows, columns = self.grid_sizes[index]
+        expected = (len(self.layers), rows, columns, self.channels)
+        if patch_tokens.shape != expected:
+            raise ValueError(f"patch_tokens of image {index} have shape {patch_tokens.shape}, expected {expected}")
+        with np.errstate(over="ignore"):
+            halves = patch_tokens.astype(np.float16)
+        if not np.isfinite(halves).all():
+            raise DataError(f"the features of {self.image_ids[index]} are not finite in float16")
+        self._file["patch_tokens"][index, :, :rows, :columns] = halves
+        self._file["cls_tokens"][index] = cls_tokens
+
+
+class FeatureReader(_Reader):
+    """Read a feature file image by image.
+
+    Attributes:
+        image_ids: identifiers, in the order of the first axis.
+        layers: names of the layers.
+        channels: width of a token.
+        grid_sizes: int32 ``[image, 2]``, rows and columns of each image's patch grid.
+        provenance: what made the file.
+    """
+
+    _format = FEATURES_FORMAT
+    _noun = "feature"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.layers: list[str] = [str(layer) for layer in self._file.attrs["layers"]]
+        self.grid_sizes: np.ndarray = self._file["grid_size"][:]
+        self.channels: int = self._file["patch_tokens"].shape[-1]
+
+    def patch_tokens(self, index: int) -> np.ndarray:
+        """float32 ``[layer, row, column, channel]`` of one image, its own grid only."""
+        rows, columns = self.grid_sizes[index]
+        return self._file["patch_tokens"][index, :, :rows, :columns].astype(np.float32)
+
+    def cls_tokens(self) -> np.ndarray:
+        """float32 ``[image, layer, channel]``."""
+        return self._file["cls_tokens"][:]
+
+
+class ScoreWriter(_Writer):
+    """Write anomaly maps and image scores.
+
+    Args:
+        grid_sizes: int ``[image, 2]``; beyond its own grid an image's map is NaN.
+        setting: one of the settings of DESIGN, e.g. ``"zero-shot-single"``.
+    """
+
+    _format = SCORES_FORMAT
+
+    def __init__(
+        self,
+        path: str | Path,
+        image_ids: Sequence[str],
+        provenance: Mapping[str, Any],
+        *,
+        grid_sizes: np.ndarray,
+        setting: str,
+    ) -> None:
+        super().__init__(path, image_ids, provenance)
+        self.grid_sizes = np.asarray(grid_sizes, dtype=np.int32).reshape(len(self.image_ids), 2)
+        self.setting = setting
+
+    def _create(self) -> None:
+        count = len(self.image_ids)
+        rows, columns = self.grid_sizes.max(axis=0)
+        self._file.attrs["setting"] = self.setting
+        self._file.create_dataset("grid_size", data=self.grid_sizes)
+        self._file.create_dataset(
+            "anomaly_map",
+            shape=(count, rows, columns),
+            dtype=np.float32,
+            chunks=(1, rows, columns),
+            fillvalue=np.nan,
+        )
+        for name in ("image_score", "seconds"):
+            self._file.create_dataset(name, shape=(count,), dtype=np.float32, fillvalue=np.nan)
+        self._file.create_dataset("note", shape=(count,), dtype=h5py.string_dtype())
+
+    def write(
+        self, index: int, anomaly_map: np.ndarray, image_score: float, *, seconds: float = np.nan, note: str = ""
+    ) -> None:
+        """Store one image's map (float ``[row, column]``), score, seconds spent on it, and a note (may be empty)."""
+        rows, columns = self.grid_sizes[index]
+        if anomaly_map.shape != (rows, columns):
+            raise ValueError(f"map {index} has shape {anomaly_map.shape}, expected {(rows, columns)}")
+        if not (np.isfinite(anomaly_map).all() and np.isfinite(image_score)):
+            raise DataError(f"the score of {self.image_ids[index]} is not finite")
+        self._file["anomaly_map"][index, :rows, :columns] = anomaly_map
+        self._file["image_score"][index] = image_score
+        self._file["seconds"][index] = seconds
+        self._file["note"][index] = note
+
+    def write_threshold(self, threshold: float) -> None:
+        """Store the label-free threshold, in the unit of the map: used for masks and for the image decision."""
+        self._file.attrs["threshold"] = float(threshold)
+
+
+class ScoreReader(_Reader):
+    """Read anomaly maps and image scores.
+
+    Attributes:
+        setting: how much the method may see, e.g. ``"zero-shot-batch"``.
+        threshold: label-free threshold, in the unit of the map and of the image score.
+        image_scores: float32 ``[image]``, greater is more anomalous.
+        seconds: float32 ``[image]``, scoring time (a batch method's time is shared out evenly).
+        notes: one remark an image, usually empty.
+        grid_sizes: int32 ``[image, 2]``.
+    """
+
+    _format = SCORES_FORMAT
+    _noun = "score"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.setting = str(self._file.attrs["setting"])
+        self.threshold = float(self._file.attrs["threshold"])
+        self.image_scores: np.ndarray = self._file["image_score"][:]
+        self.seconds: np.ndarray = self._file["seconds"][:]
+        self.notes: list[str] = self._file["note"].asstr()[:].tolist()
+        self.grid_sizes: np.ndarray = self._file["grid_size"][:]
+
+    def anomaly_map(self, index: int) -> np.ndarray:
+        """float32 ``[row, column]`` of one image on its own patch grid."""
+        rows, columns = self.grid_sizes[index]
+        return self._file["anomaly_map"][index, :rows, :columns]
+
+
+class MaskWriter(_Writer):
+    """Write binary masks, each at its image's own resolution, one after the other in order."""
+
+    _format = MASKS_FORMAT
+
+    def _create(self) -> None:
+        count = len(self.image_ids)
+        self._file.create_dataset(
+            "packed", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 16,), compression="gzip"
+        )
+        self._file.create_dataset("offset", data=np.zeros(count + 1, dtype=np.int64))
+        self._file.create_dataset("size", data=np.zeros((count, 2), dtype=np.int32))
+        self._file.create_dataset("mask_score", shape=(count,), dtype=np.float32, fillvalue=np.nan)
+        self._file.create_dataset("regions", shape=(count,), dtype=h5py.string_dtype())
+        self._next = 0
+
+    def append(self, mask: np.ndarray, mask_score: float, regions: Sequence[Mapping[str, Any]]) -> None:
+        """Store the next image's mask.
+
+        Args:
+            mask: bool ``[height, width]`` at the image's resolution.
+            mask_score: greatest anomaly score under the mask; 0 for an empty mask.
+            regions: a JSON object for each region: what prompted it (box, points, score), whether it was accepted, why.
+        """
+        bits = np.packbits(mask.astype(bool, copy=False), axis=None)
+        packed, start = self._file["packed"], self._file["packed"].shape[0]
+        packed.resize((start + bits.size,))
+        packed[start:] = bits
+        self._file["offset"][self._next + 1] = start + bits.size
+        self._file["size"][self._next] = mask.shape
+        self._file["mask_score"][self._next] = mask_score
+        self._file["regions"][self._next] = json.dumps(_without_nan(list(regions)), sort_keys=True)
+        self._next += 1
+
+    def _finish(self) -> None:
+        if self._next != len(self.image_ids):
+            raise ValueError(f"{self._next} masks written, {len(self.image_ids)} announced")
+        super()._finish()
+
+
+class MaskReader(_Reader):
+    """Read binary masks.
+
+    Attributes:
+        sizes: int32 ``[image, 2]``, height and width.
+        mask_scores: float32 ``[image]``.
+    """
+
+    _format = MASKS_FORMAT
+    _noun = "mask"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.sizes: np.ndarray = self._file["size"][:]
+        self.mask_scores: np.ndarray = self._file["mask_score"][:]
+        self._offsets: np.ndarray = self._file["offset"][:]
+
+    def mask(self, index: int) -> np.ndarray:
+        """bool ``[height, width]`` of one image."""
+        height, width = self.sizes[index]
+        bits = self._file["packed"][self._offsets[index] : self._offsets[index + 1]]
+        return np.unpackbits(bits, count=int(height) * int(width)).reshape(height, width).astype(bool)
+
+    def regions(self, index: int) -> list[dict[str, Any]]:
+        """The regions of one image: prompt, score, accepted or not."""
+        return json.loads(self._file["regions"].asstr()[index])
