@@ -1,0 +1,102 @@
+"""Drawing and writing the images of the demo set, each from its own random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from zsad.data.demo import CATEGORIES, DEFECT_KINDS, DemoOptions, defects
+from zsad.data.demo.board import board
+from zsad.data.demo.foreign_bodies import foreign_body
+from zsad.data.demo.photograph import Light, exposed, lit
+from zsad.data.demo.ring import ring
+from zsad.data.demo.surface import Specimen
+from zsad.data.demo.textures import MATERIALS, Split, texture
+from zsad.store import atomic_path
+
+# Everything is drawn at twice the size and averaged, for smooth edges.
+OVERSAMPLING = 2
+# A pixel is defective where the defect covers at least a quarter of it, or changes the noise-free picture by 6 %.
+COVER_THRESHOLD = 0.25
+CHANGE_THRESHOLD = 0.06
+
+SPECIMENS: dict[str, Callable[[int, Split, np.random.Generator], Specimen]] = {
+    **{name: partial(texture, name) for name in MATERIALS},
+    "ring": lambda side, split, rng: ring(side, rng),
+    "board": lambda side, split, rng: board(side, rng),
+}
+
+DEFECTS: dict[str, defects.Defect] = {
+    "bare_patch": defects.missing_material,
+    "chip": defects.chip,
+    "crack": defects.crack,
+    "dent": defects.dent,
+    "foreign_body": foreign_body,
+    "gap": defects.missing_material,
+    "hole": defects.missing_material,
+    "misplaced_component": defects.misplaced_component,
+    "missing_component": defects.missing_component,
+    "scorch": defects.scorch,
+    "scratch": defects.scratch,
+    "stain": defects.stain,
+}
+
+
+def good_image(category: str, split: Split, size: int, rng: np.random.Generator) -> np.ndarray:
+    """One image without a defect, uint8 ``[size, size, 3]``, RGB."""
+    specimen_rng, light_rng, camera_rng, _ = rng.spawn(4)
+    specimen = SPECIMENS[category](OVERSAMPLING * size, split, specimen_rng)
+    return exposed(lit(specimen.surface, Light.drawn(light_rng)), size, camera_rng)
+
+
+def defective_image(category: str, kind: str, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One test image with a defect, and its mask.
+
+    Without the defect it would be the `good_image` of the same numbers.
+
+    Returns:
+        uint8 ``[size, size, 3]``, RGB, and uint8 ``[size, size]``, 255 where the image is defective and 0 elsewhere.
+    """
+    specimen_rng, light_rng, camera_rng, defect_rng = rng.spawn(4)
+    specimen = SPECIMENS[category](OVERSAMPLING * size, "test", specimen_rng)
+    light = Light.drawn(light_rng)
+    surface, cover = DEFECTS[kind](specimen, defect_rng)
+    picture = lit(surface, light)
+    change = np.abs(picture - lit(specimen.surface, light)).max(axis=2)
+    return exposed(picture, size, camera_rng), _mask(cover, change, size)
+
+
+def write_image(folder: Path, category: str, split: Split, index: int, options: DemoOptions) -> None:
+    """Write one good image."""
+    rng = _image_rng(category, 0 if split == "train" else 1, index, options)
+    _write_png(folder / split / "good" / f"{index:03d}.png", good_image(category, split, options.size, rng))
+
+
+def write_image_and_mask(folder: Path, category: str, kind: str, index: int, options: DemoOptions) -> None:
+    """Write one defective test image and its mask."""
+    rng = _image_rng(category, 2 + DEFECT_KINDS[category].index(kind), index, options)
+    image, mask = defective_image(category, kind, options.size, rng)
+    _write_png(folder / "test" / kind / f"{index:03d}.png", image)
+    _write_png(folder / "ground_truth" / kind / f"{index:03d}_mask.png", mask)
+
+
+def _image_rng(category: str, part: int, index: int, options: DemoOptions) -> np.random.Generator:
+    """Random numbers of one image: ``part`` is 0 for training, 1 for good tests, then one for each defect kind."""
+    return np.random.default_rng([options.seed, CATEGORIES.index(category), part, index])
+
+
+def _mask(cover: np.ndarray, change: np.ndarray, size: int) -> np.ndarray:
+    cover, change = (cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA) for field in (cover, change))
+    # A hairline can cover less than a quarter of every pixel of a small image; its core counts all the same.
+    defective = (cover >= min(COVER_THRESHOLD, 0.5 * cover.max())) | (change >= CHANGE_THRESHOLD)
+    return defective.astype(np.uint8) * 255
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=6)
