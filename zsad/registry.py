@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,6 +24,18 @@ class Part(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """Every parameter with its value, as plain JSON types."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def build(cls, params: Mapping[str, Any] | None = None, *, where: str) -> Self:
+        """Return the part with ``params``; a wrong parameter is a `ConfigError` of one sentence.
+
+        Args:
+            where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
+        """
+        try:
+            return cls(**dict(params or {}))
+        except ValidationError as error:
+            raise ConfigError(_sentence(error, cls, where)) from None
 
 
 PartType = TypeVar("PartType", bound=Part)
@@ -60,11 +72,7 @@ class Registry(Generic[PartType]):
         Args:
             where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
         """
-        part = self.load(name)
-        try:
-            return part(**dict(params or {}))
-        except ValidationError as error:
-            raise ConfigError(_sentence(error, part, where or f"{self.kind} '{name}'")) from None
+        return self.load(name).build(params, where=where or f"{self.kind} '{name}'")
 
     def _entry(self, name: str) -> tuple[str, str]:
         if name not in self._entries:

@@ -1,0 +1,32 @@
+# Zero-shot anomaly detection with vision foundation models: images in, anomaly maps, masks, tables and a page out.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/features.smk"
+include: "rules/scoring.smk"
+include: "rules/refinement.smk"
+include: "rules/evaluation.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    features,
+    scores,
+    masks,
+    tables,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.input,
+        rules.report.input,

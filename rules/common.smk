@@ -1,0 +1,205 @@
+# What the rules share: the checked configuration, the patterns of file names, and what a stage depends on.
+import shutil
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from zsad.codetrace import code_hashes, import_package_from
+from zsad.config import NO_REFINER, Settings
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.errors import ZsadError
+from zsad.features.registry import BACKBONES
+from zsad.provenance import canonical_json
+from zsad.refinement.registry import REFINERS
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+# The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
+import_package_from(Path(workflow.basedir))
+
+try:
+    settings = Settings(config)
+except ZsadError as error:
+    raise WorkflowError(str(error)) from None
+
+CATEGORY = "results/{dataset}/{category}"
+TABLES = "results/{dataset}/tables"
+PLOTS = "results/{dataset}/plots"
+LOGS = "results/{dataset}/logs"
+BENCHMARKS = "results/{dataset}/benchmarks"
+
+MANIFEST = f"{CATEGORY}/manifest.csv"
+FEATURES = f"{CATEGORY}/features/{{backbone}}/{{subset}}.{{view}}.h5"
+SCORES = f"{CATEGORY}/scores/{{method}}.h5"
+MASKS = f"{CATEGORY}/masks/{{method}}.{{refiner}}.h5"
+SCORE_METRICS = f"{CATEGORY}/metrics/{{method}}.json"
+MASK_METRICS = f"{CATEGORY}/metrics/{{method}}.{{refiner}}.json"
+GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
+GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
+
+
+wildcard_constraints:
+    dataset=r"[A-Za-z0-9_-]+",
+    category=r"[^/]+",
+    backbone=r"[A-Za-z0-9_-]+",
+    subset=r"test|train|references-k\d+-seed\d+",
+    view=r"original|hflip",
+    method=r"[A-Za-z0-9_-]+",
+    refiner=r"[A-Za-z0-9_-]+",
+
+
+def targets(pattern, **wildcards):
+    """All files of a pattern that the configuration asks for."""
+    names = {
+        "dataset": settings.dataset,
+        "category": settings.categories,
+        "method": settings.methods,
+        "refiner": settings.refiners,
+        **wildcards,
+    }
+    return expand(pattern, **names)
+
+
+def frozen(value):
+    """One parameter for all that a stage depends on, as canonical text.
+
+    Snakemake compares the values of `params` as a set without names: swapped numbers or one flipped boolean of several
+    would go unseen.
+    """
+    return canonical_json(value)
+
+
+def code(script, *modules):
+    """The content of the code behind a rule, as one parameter; see zsad/codetrace.py."""
+    return frozen(code_hashes(Path(workflow.basedir), f"workflow_scripts/{script}", modules))
+
+
+def image_files(wildcards):
+    """What a manifest is made from: the images and masks, or the checksums of the generated ones."""
+    if settings.is_demo:
+        return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
+    return [path.as_posix() for path in settings.layout.files(settings.root, wildcards.category)]
+
+
+def weight_files(wildcards):
+    """The files of a model in a local folder; none for a hub id or a backbone without weights."""
+    return settings.backbones[wildcards.backbone].local_files()
+
+
+def features_of(method, **wildcards):
+    """The feature files of a method, by role."""
+    entry = settings.methods[method]
+    return {
+        role: FEATURES.format(
+            backbone=entry.backbone, subset=features.subset, view=features.view, **wildcards
+        )
+        for role, features in entry.feature_sets.items()
+    }
+
+
+def feature_files(wildcards):
+    """The feature files of a method in one category, by role."""
+    return features_of(wildcards.method, dataset=wildcards.dataset, category=wildcards.category)
+
+
+def all_feature_files():
+    """The feature files of all methods and categories, each once."""
+    names = {"dataset": settings.dataset}
+    return sorted(
+        {
+            path
+            for category in settings.categories
+            for method in settings.methods
+            for path in features_of(method, category=category, **names).values()
+        }
+    )
+
+
+def shown_masks(wildcards):
+    """The masks that the gallery shows, if not the thresholded map itself."""
+    if settings.report_refiner == NO_REFINER:
+        return []
+    return MASKS.format(refiner=settings.report_refiner, **wildcards)
+
+
+def extraction_config(wildcards):
+    """All that features depend on besides the images."""
+    return frozen(settings.backbones[wildcards.backbone].stage_config())
+
+
+def extraction_code(wildcards):
+    """The code behind the features of one backbone."""
+    return code("extract_features.py", BACKBONES.module(settings.backbones[wildcards.backbone].family))
+
+
+def uses_model(wildcards):
+    """Whether the backbone is a network, which profits from several threads or a GPU."""
+    return settings.backbones[wildcards.backbone].family != "embedded"
+
+
+def extraction_threads(wildcards):
+    """Threads of an extraction job."""
+    return 8 if uses_model(wildcards) else 1
+
+
+def extraction_memory(wildcards, attempt):
+    """Memory of an extraction job in MB, more at the second attempt."""
+    return (8000 if uses_model(wildcards) else 1000) * attempt
+
+
+def extraction_gpus(wildcards):
+    """GPUs of an extraction job."""
+    return device_gpus() if uses_model(wildcards) else 0
+
+
+def scoring_config(wildcards):
+    """All that scores depend on besides the features."""
+    return frozen(settings.methods[wildcards.method].stage_config())
+
+
+def scoring_code(wildcards):
+    """The code behind the scores of one method."""
+    entry = settings.methods[wildcards.method]
+    return code("score_images.py", SCORERS.module(entry.scorer), THRESHOLDS.module(entry.threshold_rule))
+
+
+def refinement_config(wildcards):
+    """All that masks depend on besides the images and scores."""
+    return frozen(settings.refiners[wildcards.refiner].stage_config())
+
+
+def refinement_code(wildcards):
+    """The code behind the masks of one refiner."""
+    return code("refine_masks.py", REFINERS.module(settings.refiners[wildcards.refiner].refiner))
+
+
+def evaluation_config(wildcards):
+    """All that metrics depend on besides the scores, and the names that stand in the tables."""
+    return frozen(
+        {
+            "backbone": settings.methods[wildcards.method].backbone,
+            "options": settings.evaluation.parameters(),
+        }
+    )
+
+
+def page_config(wildcards):
+    """All that the page depends on besides the results: the configuration that it shows."""
+    return frozen(
+        {
+            "configuration": settings.config,
+            "categories": settings.categories,
+            "methods": {name: entry.description for name, entry in settings.methods.items()},
+        }
+    )
+
+
+def device_gpus():
+    """GPUs that a job with a model or large matrix products asks for."""
+    if settings.config["device"] == "auto":
+        return int(shutil.which("nvidia-smi") is not None)
+    return int(settings.config["device"] == "cuda")

@@ -1,0 +1,148 @@
+# From results to pictures and the page.
+
+
+rule draw_gallery:
+    """The highest, lowest and most wrongly scored images, with map and mask."""
+    input:
+        manifest=MANIFEST,
+        scores=SCORES,
+        evaluation=SCORE_METRICS,
+        masks=shown_masks,
+    output:
+        sheet=report(
+            GALLERY_SHEET,
+            caption="report/gallery.rst",
+            category="Galleries",
+            subcategory="{category}",
+            labels={"method": "{method}"},
+        ),
+        panels=GALLERY_PANELS,
+    log:
+        f"{LOGS}/draw_gallery/{{category}}.{{method}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_gallery/{{category}}.{{method}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        cfg=frozen(settings.report.parameters()),
+        code=code("draw_gallery.py"),
+    message:
+        "Drawing the gallery of {wildcards.category} by {wildcards.method}"
+    script:
+        "../workflow_scripts/draw_gallery.py"
+
+
+rule draw_plots:
+    """Curves and score histograms of all methods on one category."""
+    input:
+        evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
+    output:
+        curves=report(
+            f"{PLOTS}/{{category}}/curves.png",
+            caption="report/curves.rst",
+            category="Plots",
+            subcategory="{category}",
+            labels={"plot": "ROC and PR curves"},
+        ),
+        histograms=report(
+            f"{PLOTS}/{{category}}/histograms.png",
+            caption="report/histograms.rst",
+            category="Plots",
+            subcategory="{category}",
+            labels={"plot": "score histograms"},
+        ),
+    log:
+        f"{LOGS}/draw_plots/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_plots/{{category}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        cfg=frozen(settings.report.parameters()),
+        code=code("draw_plots.py"),
+    message:
+        "Plotting curves and histograms of {wildcards.category}"
+    script:
+        "../workflow_scripts/draw_plots.py"
+
+
+rule draw_summary:
+    """All methods side by side over the categories."""
+    input:
+        metrics_csv=f"{TABLES}/metrics.csv",
+    output:
+        summary=report(
+            f"{PLOTS}/summary.png",
+            caption="report/summary.rst",
+            category="Plots",
+            labels={"plot": "summary"},
+        ),
+    log:
+        f"{LOGS}/draw_summary.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_summary.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        cfg=frozen(settings.report.parameters()),
+        code=code("draw_summary.py"),
+    message:
+        "Plotting the summary"
+    script:
+        "../workflow_scripts/draw_summary.py"
+
+
+rule build_page:
+    """The page: one HTML file that opens offline."""
+    input:
+        metrics_csv=f"{TABLES}/metrics.csv",
+        summary=f"{PLOTS}/summary.png",
+        evaluations=targets(SCORE_METRICS, dataset="{dataset}"),
+        mask_evaluations=targets(MASK_METRICS, dataset="{dataset}"),
+        galleries=targets(GALLERY_PANELS, dataset="{dataset}"),
+        curves=expand(rules.draw_plots.output.curves, category=settings.categories, allow_missing=True),
+        histograms=expand(
+            rules.draw_plots.output.histograms, category=settings.categories, allow_missing=True
+        ),
+    output:
+        page="results/{dataset}/report.html",
+    log:
+        f"{LOGS}/build_page.log",
+    benchmark:
+        f"{BENCHMARKS}/build_page.tsv"
+    localrule: True
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        cfg=page_config,
+        code=code("build_page.py"),
+    message:
+        "Writing the page"
+    script:
+        "../workflow_scripts/build_page.py"
+
+
+rule report:
+    """The page and all that it shows."""
+    input:
+        expand(rules.build_page.output, dataset=settings.dataset),

@@ -1,0 +1,60 @@
+"""Small images, real photographs, and a project with a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness import SMALL, Project
+from paths import REAL_DATA
+
+
+@pytest.fixture
+def write_png() -> Callable[..., Path]:
+    """Write an array, or a random RGB image of ``size = (height, width)``, and return the path."""
+
+    def write(path: Path, pixels: np.ndarray | None = None, size: tuple[int, int] = (12, 16), seed: int = 0) -> Path:
+        if pixels is None:
+            pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def real_root() -> Path:
+    """The folder of real photographs in the MVTec AD layout; the test is skipped where it is absent."""
+    if not (REAL_DATA / "magnetic_tile").is_dir():
+        pytest.skip("no real photographs beside the repository")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a finished run of SMALL; copy it, do not change it."""
+    project = Project.copy_of_repository(tmp_path_factory.mktemp("workflow") / "finished")
+    run = project.run(SMALL)
+    assert run.status == 0, run.output
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A fresh copy of the finished project."""
+    return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def edit() -> Callable[[Path], None]:
+    """Change a Python file without changing what it does."""
+
+    def append_comment(path: Path) -> None:
+        path.write_text(path.read_text() + "\n# edited\n")
+
+    return append_comment

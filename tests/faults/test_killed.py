@@ -1,0 +1,71 @@
+"""A run that is killed leaves nothing that looks finished, and the next run ends where an undisturbed one does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import SMALL, Project
+from zsad.errors import DataError
+from zsad.store import FeatureReader, MaskReader, ScoreReader, read_json
+
+pytestmark = pytest.mark.slow
+
+READERS = {"features": FeatureReader, "scores": ScoreReader, "masks": MaskReader}
+
+
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline, f"no {pattern}"
+        time.sleep(0.02)
+
+
+def broken_results(folder: Path) -> list[str]:
+    broken = []
+    for path in folder.glob("results/t/*/*/**/*"):
+        try:
+            if path.suffix == ".h5":
+                READERS[path.relative_to(folder / "results/t").parts[1]](path).close()
+            elif path.suffix == ".json":
+                read_json(path)
+        except DataError as error:
+            broken.append(str(error))
+    return broken
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["results/t/*/features/**/.*.tmp", "results/t/*/scores/*", "results/t/*/metrics/*"],
+    ids=["while features are written", "after the first scores", "after the first metrics"],
+)
+def test_a_killed_run_is_finished_by_the_next(finished: Project, tmp_path: Path, moment: str) -> None:
+    project = Project.copy_of_repository(tmp_path / "project")
+    process = subprocess.Popen(
+        project.command(SMALL),
+        cwd=project.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(moment, project.folder, process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert broken_results(project.folder) == []
+    assert not project.result("t/tables/metrics.csv").exists()
+
+    assert project.run(SMALL, "--unlock").status == 0
+    run = project.run(SMALL)
+    assert run.status == 0, run.output
+    assert broken_results(project.folder) == []
+    assert not list(project.folder.glob("results/**/.*.tmp"))
+    first, second = (each.result("t/tables/metrics.csv").read_bytes() for each in (finished, project))
+    assert first == second

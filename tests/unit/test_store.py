@@ -1,0 +1,155 @@
+"""Result files are whole or absent, and give back what was put in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from zsad.errors import DataError
+from zsad.store import (
+    FeatureReader,
+    FeatureWriter,
+    MaskReader,
+    MaskWriter,
+    ScoreReader,
+    ScoreWriter,
+    atomic_path,
+    read_json,
+    write_json,
+    write_text,
+)
+
+
+def _features(path: Path, grids: list[tuple[int, int]], layers: int = 2, channels: int = 3) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    tokens = [rng.normal(size=(layers, *grid, channels)).astype(np.float16) for grid in grids]
+    names = [f"image-{index}" for index in range(len(grids))]
+    with FeatureWriter(
+        path,
+        names,
+        {"stage": "test"},
+        layers=range(layers),
+        channels=channels,
+        grid_sizes=np.array(grids),
+        cls_source="class token",
+    ) as writer:
+        for index, token in enumerate(tokens):
+            writer.write(index, token, token.mean(axis=(1, 2)))
+    return tokens
+
+
+def test_features_of_images_of_different_shapes_come_back_on_their_own_grids(tmp_path: Path) -> None:
+    tokens = _features(tmp_path / "f.h5", [(2, 5), (4, 3)])
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        assert reader.layers == ["0", "1"]
+        assert reader.channels == 3
+        assert reader.provenance == {"stage": "test"}
+        for index, expected in enumerate(tokens):
+            np.testing.assert_array_equal(reader.patch_tokens(index), expected.astype(np.float32))
+            np.testing.assert_array_equal(reader.cls_tokens()[index], expected.mean(axis=(1, 2)).astype(np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+def test_features_that_do_not_fit_float16_are_refused_and_nothing_is_left(tmp_path: Path, value: float) -> None:
+    with (
+        pytest.raises(DataError, match="image-0 are not finite"),
+        FeatureWriter(
+            tmp_path / "f.h5",
+            ["image-0"],
+            {},
+            layers=[0],
+            channels=1,
+            grid_sizes=np.array([[1, 1]]),
+            cls_source="class token",
+        ) as writer,
+    ):
+        writer.write(0, np.full((1, 1, 1, 1), value), np.zeros((1, 1)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_come_back_with_threshold_notes_and_setting(tmp_path: Path) -> None:
+    maps = [np.arange(6.0).reshape(2, 3), np.ones((3, 1))]
+    with ScoreWriter(
+        tmp_path / "s.h5", ["a", "b"], {"k": 1}, grid_sizes=np.array([[2, 3], [3, 1]]), setting="few-shot-4"
+    ) as writer:
+        writer.write(1, maps[1], 0.5, note="not symmetric")
+        writer.write(0, maps[0], 5.0, seconds=0.25)
+        writer.write_threshold(2.5)
+    with ScoreReader(tmp_path / "s.h5") as reader:
+        assert (reader.setting, reader.threshold, reader.notes) == ("few-shot-4", 2.5, ["", "not symmetric"])
+        assert reader.image_scores.tolist() == [5.0, 0.5]
+        assert reader.seconds[0] == 0.25
+        for index, expected in enumerate(maps):
+            np.testing.assert_array_equal(reader.anomaly_map(index), expected)
+
+
+def test_masks_come_back_bit_for_bit_at_their_own_sizes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    masks = [rng.random(size) > 0.5 for size in [(3, 5), (8, 8), (1, 1), (7, 2)]]
+    with MaskWriter(tmp_path / "m.h5", [str(index) for index in range(4)], {}) as writer:
+        for index, mask in enumerate(masks):
+            writer.append(mask, float(index), [{"box": [0, 0, 1, 1], "score": np.float32(index)}])
+    with MaskReader(tmp_path / "m.h5") as reader:
+        for index, expected in enumerate(masks):
+            np.testing.assert_array_equal(reader.mask(index), expected)
+            assert reader.regions(index) == [{"box": [0, 0, 1, 1], "score": float(index)}]
+
+
+def test_a_mask_file_with_fewer_masks_than_announced_is_not_kept(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="1 masks written, 2 announced"),
+        MaskWriter(tmp_path / "m.h5", ["a", "b"], {}) as writer,
+    ):
+        writer.append(np.ones((2, 2), bool), 1.0, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_writer_leaves_an_earlier_file_as_it_was(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "first")
+    with pytest.raises(RuntimeError, match="boom"), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("second, half-written")
+        raise RuntimeError("boom")
+    assert (tmp_path / "a.txt").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_a_killed_attempt_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".a.txt.999.tmp").write_text("left by a killed job")
+    write_text(tmp_path / "a.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 8, 100, 500, 0.5, 0.99])
+def test_a_truncated_file_is_named_in_one_sentence(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "f.h5"
+    _features(path, [(4, 4)])
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep if keep >= 1 or keep == 0 else keep * len(content))])
+    with pytest.raises(DataError, match=r"f\.h5 .*(not a readable HDF5 file|no feature file)"):
+        FeatureReader(path)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    _features(tmp_path / "f.h5", [(2, 2)])
+    with pytest.raises(DataError, match="is no score file"):
+        ScoreReader(tmp_path / "f.h5")
+    h5py.File(tmp_path / "plain.h5", "w").close()
+    with pytest.raises(DataError, match="is no feature file"):
+        FeatureReader(tmp_path / "plain.h5")
+    with pytest.raises(DataError, match="does not exist"):
+        MaskReader(tmp_path / "absent.h5")
+
+
+def test_json_is_strict_nan_is_null_and_keys_are_sorted(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": np.float32("nan"), "a": np.array([1, 2]), "c": [np.inf, np.int64(3)]})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text) == {"a": [1, 2], "b": None, "c": [None, 3]}
+    assert text.index('"a"') < text.index('"b"')
+    assert read_json(tmp_path / "a.json")["a"] == [1, 2]
+    (tmp_path / "a.json").write_text(text[:10])
+    with pytest.raises(DataError, match="is not valid JSON"):
+        read_json(tmp_path / "a.json")

@@ -1,0 +1,120 @@
+"""A copy of the project with a finished run, and the means to run it again and see which results were made anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from paths import REPOSITORY
+
+PARTS = ("Snakefile", "config.yaml", "config", "envs", "profiles", "rules", "schemas", "workflow_scripts", "zsad")
+NOT_RESULTS = ("logs", "benchmarks")
+
+# One category and few, small images: the shape of the default with 23 jobs.
+SMALL = {
+    "dataset": {"name": "t", "categories": ["ring"], "demo": {"size": 64, "train": 4, "good": 3, "defective": 4}},
+    "backbones": {"embedded": {"params": {"resolution": 64}}},
+    "methods": {
+        "mirror_symmetry": {"params": {}},
+        "flip_consistency": None,
+        "mutual": None,
+        "memory_bank": {"params": {"shots": 2}},
+    },
+    "refiners": {"grabcut": None},
+    "evaluation": {"bootstrap": 20},
+    "report": {"gallery": 1, "panel": 64, "dpi": 40},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished Snakemake: its exit status, what it printed, and the results that it wrote, relative to results/."""
+
+    status: int
+    output: str
+    made: set[str]
+
+    def made_by(self, *fragments: str) -> set[str]:
+        """The results whose path has one of the fragments in it."""
+        return {path for path in self.made if any(fragment in path for fragment in fragments)}
+
+
+class Project:
+    """A working copy of the project with its own results."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def copy_of_repository(cls, folder: Path) -> Project:
+        """Copy what a run needs, without results."""
+        folder.mkdir(parents=True)
+        for name in PARTS:
+            source = REPOSITORY / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / name)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> Project:
+        """Copy everything, with modification times."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def result(self, path: str) -> Path:
+        """A path under results/."""
+        return self.folder / "results" / path
+
+    def command(self, config: dict[str, Any] | None, *arguments: str) -> list[str]:
+        """The command line of a run with ``config`` merged into config.yaml."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        if config is not None:
+            (self.folder / "override.yaml").write_text(yaml.safe_dump(config))
+            command += ["--configfile", "override.yaml"]
+        return command
+
+    def run(self, config: dict[str, Any] | None = SMALL, *arguments: str) -> Run:
+        """Run Snakemake to its end."""
+        before = self._times()
+        done = subprocess.run(
+            self.command(config, *arguments),
+            cwd=self.folder,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        after = self._times()
+        made = {path for path, time in after.items() if before.get(path) != time}
+        return Run(done.returncode, done.stdout + done.stderr, made)
+
+    def _times(self) -> dict[str, int]:
+        root = self.folder / "results"
+        return {
+            path.relative_to(root).as_posix(): path.stat().st_mtime_ns
+            for path in root.rglob("*")
+            if path.is_file() and not any(part in NOT_RESULTS for part in path.relative_to(root).parts)
+        }
+
+
+def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A deep copy of a configuration with ``changes`` merged in; ``a__b=1`` stands for ``{"a": {"b": 1}}``."""
+    result = yaml.safe_load(yaml.safe_dump(base))
+    for name, value in changes.items():
+        *path, last = name.split("__")
+        place = result
+        for step in path:
+            if place.get(step) is None:
+                place[step] = {}
+            place = place[step]
+        place[last] = value
+    return result

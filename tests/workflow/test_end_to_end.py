@@ -1,0 +1,200 @@
+"""The real workflow on a small demo set, from images to the page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness import SMALL, Project, merged
+from zsad.data.manifest import read_manifest
+from zsad.scoring.registry import SCORERS
+from zsad.store import FeatureReader, MaskReader, ScoreReader
+
+pytestmark = pytest.mark.slow
+
+METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run of the preset `smoke`: two categories, every default method and refiner."""
+    project = Project.copy_of_repository(tmp_path_factory.mktemp("smoke") / "project")
+    run = project.run(None, "--configfile", "config/smoke.yaml")
+    assert run.status == 0, run.output
+    return project
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_metrics_table_has_a_row_for_each_category_method_and_refiner_and_the_means(smoke: Project) -> None:
+    table = rows(smoke.result("smoke/tables/metrics.csv"))
+    keys = [(row["category"], row["method"], row["refiner"]) for row in table]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {
+        (category, method, refiner)
+        for category in ("brick", "ring", "mean")
+        for method in SCORERS.names()
+        for refiner in ("none", "guided", "grabcut")
+    }
+    for row in table:
+        assert row["dataset"] == "smoke"
+        assert row["backbone"] == "embedded"
+        for metric in METRICS:
+            low, value, high = (float(row[name]) for name in (f"{metric}_low", metric, f"{metric}_high"))
+            assert 0 <= value <= 1, row
+            assert low <= high, row
+    settings = {row["method"]: row["setting"] for row in table}
+    assert settings == {
+        "self_similarity": "zero-shot-single",
+        "mirror_symmetry": "zero-shot-single",
+        "flip_consistency": "zero-shot-single",
+        "mutual": "zero-shot-batch",
+        "memory_bank": "few-shot-2",
+    }
+
+
+def test_the_mean_row_is_the_mean_of_the_categories(smoke: Project) -> None:
+    table = rows(smoke.result("smoke/tables/metrics.csv"))
+    for mean in (row for row in table if row["category"] == "mean"):
+        same = [row for row in table if (row["method"], row["refiner"]) == (mean["method"], mean["refiner"])]
+        for metric in METRICS:
+            values = [float(row[metric]) for row in same if row["category"] != "mean"]
+            assert float(mean[metric]) == pytest.approx(np.mean(values), abs=2e-6)
+
+
+def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
+    table = rows(smoke.result("smoke/tables/images.csv"))
+    for category in ("brick", "ring"):
+        expected = {
+            r.image_id for r in read_manifest(smoke.result(f"smoke/{category}/manifest.csv")) if r.split == "test"
+        }
+        for method in SCORERS.names():
+            listed = [row for row in table if (row["category"], row["method"]) == (category, method)]
+            assert {row["image_id"] for row in listed} == expected
+            assert len(listed) == len(expected)
+            scores = [float(row["image_score"]) for row in listed]
+            assert scores == sorted(scores, reverse=True)
+
+
+def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
+    for category in ("brick", "ring"):
+        folder = smoke.result(f"smoke/{category}")
+        records = [record for record in read_manifest(folder / "manifest.csv") if record.split == "test"]
+        names = [record.image_id for record in records]
+        with FeatureReader(folder / "features/embedded/test.original.h5") as features:
+            assert features.image_ids == names
+            assert features.provenance["model"]
+        for method in SCORERS.names():
+            with (
+                ScoreReader(folder / f"scores/{method}.h5") as scores,
+                MaskReader(folder / f"masks/{method}.guided.h5") as masks,
+            ):
+                assert scores.image_ids == masks.image_ids == names
+                for index, record in enumerate(records):
+                    assert scores.anomaly_map(index).dtype == np.float32
+                    assert masks.mask(index).shape == (record.height, record.width)
+                assert masks.provenance["manifest_sha256"] == scores.provenance["manifest_sha256"]
+    with h5py.File(smoke.result("smoke/ring/features/embedded/test.original.h5")) as file:
+        assert file["patch_tokens"].dtype == np.float16
+        assert file["cls_tokens"].dtype == np.float32
+        assert file["patch_tokens"].chunks[0] == 1
+        provenance = json.loads(file.attrs["provenance"])
+        assert {"stage", "params", "versions", "code", "manifest_sha256", "model", "device", "seconds"} <= set(
+            provenance
+        )
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(smoke: Project) -> None:
+    for rule in ("extract_features", "score_images", "refine_masks", "evaluate_scores", "collect_tables", "build_page"):
+        found = [*smoke.result(f"smoke/logs/{rule}").glob("*.log"), *smoke.result("smoke/logs").glob(f"{rule}.log")]
+        assert found
+        assert all(path.read_text().rstrip().endswith("done") for path in found)
+        measured = [
+            *smoke.result(f"smoke/benchmarks/{rule}").glob("*.tsv"),
+            *smoke.result("smoke/benchmarks").glob(f"{rule}.tsv"),
+        ]
+        assert len(measured) == len(found)
+
+
+def test_the_page_is_one_file_that_asks_nothing_of_the_network(smoke: Project) -> None:
+    page = smoke.result("smoke/report.html").read_text(encoding="utf-8")
+    for name in ("brick", "ring", *SCORERS.names()):
+        assert name in page
+    assert (
+        re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", page.replace('href="https://', 'link="https://'))
+        == []
+    )
+    assert not re.search(r"<(script|link|img|iframe)[^>]+https?://", page)
+
+
+def test_pictures_open(smoke: Project) -> None:
+    pictures = list(smoke.result("smoke/plots").rglob("*.png"))
+    assert len(pictures) == 1 + 2 * (2 + len(SCORERS.names()))
+    for picture in pictures:
+        with Image.open(picture) as image:
+            assert min(image.size) > 50
+
+
+def test_two_runs_from_scratch_give_the_same_metrics_bytes(finished: Project, tmp_path: Path) -> None:
+    again = Project.copy_of_repository(tmp_path / "again")
+    assert again.run().status == 0
+    first, second = (project.result("t/tables/metrics.csv").read_bytes() for project in (finished, again))
+    assert first == second
+
+
+def test_scores_do_not_depend_on_labels(finished: Project, tmp_path: Path) -> None:
+    """Exchange the folders `good` and a defect of the test set, masks left out: every score stays what it was."""
+    source = finished.result("data/t/ring")
+    scores = []
+    for name, rename in (("as it is", {}), ("exchanged", {"good": "zzz"})):
+        project = Project.copy_of_repository(tmp_path / name)
+        for path in sorted(source.rglob("*.png")):
+            split, kind, file = path.relative_to(source).parts
+            if split != "ground_truth":
+                kind = rename.get(kind, kind) if split == "test" else kind
+                target = project.folder / "images" / "ring" / split / kind / f"{path.parent.name}-{file}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(path.read_bytes())
+        config = merged(SMALL, dataset={"name": "t", "layout": "mvtec", "root": "images"})
+        assert project.run(config, "scores").status == 0
+        with ScoreReader(project.result("t/ring/scores/memory_bank.h5")) as reader:
+            scores.append(
+                {Path(name).name: score for name, score in zip(reader.image_ids, reader.image_scores, strict=True)}
+            )
+    assert scores[0] == scores[1]
+
+
+def test_targets_stop_where_they_say(tmp_path: Path) -> None:
+    project = Project.copy_of_repository(tmp_path / "project")
+    made = project.run(SMALL, "features").made
+    assert any("/features/" in path for path in made)
+    assert not any(stage in path for path in made for stage in ("/scores/", "/masks/", "/tables/"))
+    made = project.run(SMALL, "masks").made
+    assert any("/masks/" in path for path in made)
+    assert not any(stage in path for path in made for stage in ("/features/", "/metrics/", "/tables/"))
+
+
+def test_nested_values_given_with_config_are_read_as_their_types(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "project")
+    run = project.run(
+        SMALL, "--config", 'methods={"memory_bank": {"params": {"shots": "2", "seed": "0"}}}', "--dry-run"
+    )
+    assert run.status == 0, run.output
+    assert "Nothing to be done" in run.output
+
+
+def test_snakemakes_own_report_is_written(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "project")
+    run = project.run(SMALL, "--report", "snakemake-report.html")
+    assert run.status == 0, run.output
+    assert (project.folder / "snakemake-report.html").stat().st_size > 100_000

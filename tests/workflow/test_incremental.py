@@ -1,0 +1,180 @@
+"""A second run makes anew what depends on a change, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import SMALL, Project, merged
+
+pytestmark = pytest.mark.slow
+
+TABLES = {"t/tables/metrics.csv", "t/tables/images.csv", "t/tables/metrics.md", "t/tables/metrics.tex"}
+OVERALL = TABLES | {"t/plots/summary.png", "t/report.html"}
+METHODS = ("self_similarity", "mirror_symmetry", "memory_bank")
+
+
+def plots(category: str = "ring") -> set[str]:
+    return {f"t/plots/{category}/curves.png", f"t/plots/{category}/histograms.png"}
+
+
+def gallery(method: str, category: str = "ring") -> set[str]:
+    return {f"t/plots/{category}/{method}.gallery.png", f"t/plots/{category}/{method}.gallery.json"}
+
+
+def measured(method: str, category: str = "ring") -> set[str]:
+    return {f"t/{category}/metrics/{method}.json", f"t/{category}/metrics/{method}.guided.json"}
+
+
+def scored(method: str, category: str = "ring") -> set[str]:
+    """What follows from new scores of a method within its category."""
+    own = {f"t/{category}/scores/{method}.h5", f"t/{category}/masks/{method}.guided.h5"}
+    return own | measured(method, category) | gallery(method, category) | plots(category)
+
+
+def features(category: str = "ring") -> set[str]:
+    names = ("test.original", "test.hflip", "references-k2-seed0.original")
+    return {f"t/{category}/features/embedded/{name}.h5" for name in names}
+
+
+def all_scored() -> set[str]:
+    return set.union(*(scored(method) for method in METHODS)) | OVERALL
+
+
+def test_a_run_without_a_change_runs_nothing(project: Project) -> None:
+    run = project.run()
+    assert run.status == 0
+    assert "Nothing to be done" in run.output
+    assert run.made == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "change"),
+    [
+        ("self_similarity", {"methods__self_similarity__params": {"k": 2}}),
+        ("mirror_symmetry", {"methods__mirror_symmetry__params": {"tie_break": False}}),
+        ("self_similarity", {"methods__self_similarity__image_score": {"aggregate": "max"}}),
+        ("memory_bank", {"methods__memory_bank__threshold": {"rule": "mebin"}}),
+    ],
+    ids=["number", "flipped boolean", "image score", "threshold rule"],
+)
+def test_a_scoring_parameter_runs_its_method_and_what_follows(
+    project: Project, method: str, change: dict[str, object]
+) -> None:
+    run = project.run(merged(SMALL, **change))
+    assert run.status == 0, run.output
+    assert run.made == scored(method) | OVERALL
+
+
+def test_two_swapped_values_are_a_change(project: Project) -> None:
+    first = merged(SMALL, methods__self_similarity__params={"k": 1, "exclusion_radius": 2})
+    assert project.run(first).status == 0
+    run = project.run(merged(SMALL, methods__self_similarity__params={"k": 2, "exclusion_radius": 1}))
+    assert run.made == scored("self_similarity") | OVERALL
+
+
+def test_the_order_of_keys_and_a_default_made_explicit_are_no_change(project: Project) -> None:
+    config = merged(SMALL, methods__memory_bank__params={"seed": 0, "shots": 2}, image_score={"fraction": 0.01})
+    config["methods"] = dict(reversed(config["methods"].items()))
+    assert project.run(config, "--dry-run").output.count("Nothing to be done") <= 1
+    run = project.run(config)
+    assert run.made_by("/features/", "/scores/", "/masks/", "/metrics/") == set()
+
+
+def test_the_device_is_no_reason_to_run_again(project: Project) -> None:
+    assert project.run(merged(SMALL, device="cpu")).made == set()
+
+
+def test_a_new_method_runs_alone(project: Project) -> None:
+    added = {"scorer": "memory_bank", "params": {"shots": 2, "k": 2}}
+    run = project.run(merged(SMALL, methods__memory_bank_k2=added))
+    assert run.status == 0, run.output
+    assert run.made == scored("memory_bank_k2") | OVERALL
+
+
+def test_a_new_category_runs_alone(project: Project) -> None:
+    run = project.run(merged(SMALL, dataset__categories=["ring", "brick"]))
+    assert run.status == 0, run.output
+    new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | {"t/brick/manifest.csv"}
+    assert {path for path in run.made if not path.startswith("data/")} == new | OVERALL
+    assert all(path.startswith("data/t/brick") for path in run.made if path.startswith("data/"))
+
+
+def test_a_new_refiner_leaves_scores_and_their_metrics_alone(project: Project) -> None:
+    run = project.run(merged(SMALL, refiners__grabcut={"refiner": "grabcut"}))
+    new = {
+        f"t/ring/{stage}/{method}.grabcut.{end}"
+        for stage, end in (("masks", "h5"), ("metrics", "json"))
+        for method in METHODS
+    }
+    assert run.made == new | OVERALL
+
+
+@pytest.mark.parametrize("option", [{"dpi": 45}, {"colormap": "viridis"}])
+def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -> None:
+    run = project.run(merged(SMALL, report={**SMALL["report"], **option}))
+    drawn = set.union(plots(), *(gallery(method) for method in METHODS))
+    assert run.made == drawn | {"t/plots/summary.png", "t/report.html"}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("zsad/scoring/self_similarity.py", scored("self_similarity") | OVERALL),
+        ("zsad/scoring/stage.py", all_scored()),
+        ("zsad/features/extract.py", features() | all_scored()),
+        ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
+        ("zsad/reporting/page.html.jinja", {"t/report.html"}),
+        ("workflow_scripts/draw_summary.py", {"t/plots/summary.png", "t/report.html"}),
+    ],
+)
+def test_an_edited_module_runs_its_stage_and_what_follows(
+    project: Project, edit: Callable[[Path], None], module: str, expected: set[str]
+) -> None:
+    edit(project.folder / module)
+    run = project.run()
+    assert run.status == 0, run.output
+    assert run.made == expected
+
+
+def test_an_edit_with_an_old_modification_time_is_seen(project: Project, edit: Callable[[Path], None]) -> None:
+    module = project.folder / "zsad/reporting/plots.py"
+    edit(module)
+    os.utime(module, (1, 1))
+    assert project.run().made == plots() | {"t/plots/summary.png", "t/report.html"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "results/data/t/ring/test/good/000.png",
+        "results/data/t/ring.sha256",
+        "results/t/ring/manifest.csv",
+        "results/t/ring/features/embedded/test.original.h5",
+        "results/t/ring/scores/memory_bank.h5",
+        "workflow_scripts/score_images.py",
+        "zsad/scoring/mutual.py",
+        "zsad/store.py",
+        "rules/scoring.smk",
+        "config.yaml",
+    ],
+)
+def test_a_touched_file_runs_nothing(project: Project, path: str) -> None:
+    os.utime(project.folder / path)
+    run = project.run()
+    assert "Nothing to be done" in run.output
+    assert run.made == set()
+
+
+def test_a_missing_result_is_made_again_with_what_follows(project: Project) -> None:
+    project.result("t/ring/masks/memory_bank.guided.h5").unlink()
+    run = project.run()
+    assert run.made == {
+        "t/ring/masks/memory_bank.guided.h5",
+        "t/ring/metrics/memory_bank.guided.json",
+        *gallery("memory_bank"),
+        *OVERALL,
+    }

@@ -1,0 +1,88 @@
+"""The workflow is formatted, lint-free, and its pieces agree with each other."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paths import REPOSITORY
+
+TOOLS = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=REPOSITORY, env=TOOLS, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ruff", "check"),
+        ("ruff", "format", "--check"),
+        ("snakefmt", "--check", "Snakefile", "rules"),
+        ("snakemake", "--lint"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_checks_are_clean(arguments: tuple[str, ...]) -> None:
+    done = tool(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_conda_environment_has_the_pins_of_the_requirements() -> None:
+    environment = yaml.safe_load((REPOSITORY / "envs" / "zsad.yaml").read_text())
+    pins = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    required = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    assert pins == required
+    assert all("==" in line for line in required)
+    assert "torch==2.13.0" in required
+
+
+def test_every_rule_has_a_script_of_its_name_with_log_benchmark_resources_and_message() -> None:
+    for path in sorted((REPOSITORY / "rules").glob("*.smk")):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.S | re.M):
+            if "script:" not in body:
+                assert re.fullmatch(r"\s+\"\"\".*\"\"\"\s+input:\n\s+.*", body.rstrip(), re.S), name
+                continue
+            assert f'"../workflow_scripts/{name}.py"' in body
+            assert (REPOSITORY / "workflow_scripts" / f"{name}.py").exists()
+            for directive in (
+                "log:",
+                "benchmark:",
+                "threads:",
+                "resources:",
+                "mem_mb=",
+                "runtime=",
+                "gpu=",
+                "message:",
+                "cfg=",
+                "code=",
+            ):
+                assert directive in body, f"rule {name} has no {directive}"
+
+
+def test_every_key_of_the_configuration_has_a_comment() -> None:
+    for line in (REPOSITORY / "config.yaml").read_text().splitlines():
+        if re.match(r"\s*\w+:", line) and not line.lstrip().startswith("#"):
+            commented = "#" in line
+            section = re.fullmatch(r"(evaluation|report|dataset|params):", line.strip())
+            repeated = re.fullmatch(r"scorer: \w+|refiner: \w+", line.strip())
+            assert commented or section or repeated, line
+
+
+@pytest.mark.parametrize("preset", sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml")))
+def test_every_preset_has_only_keys_of_the_schema(preset: str) -> None:
+    from zsad.config import DEFAULT_PATH, _merged, checked
+
+    default, own = (yaml.safe_load(path.read_text()) for path in (DEFAULT_PATH, REPOSITORY / "config" / preset))
+    checked(_merged(default, own))

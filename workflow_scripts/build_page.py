@@ -1,0 +1,21 @@
+"""Rule build_page: one HTML file that opens offline."""
+
+from pathlib import Path
+
+from zsad.job import job
+from zsad.reporting.page import build_page
+
+with job(snakemake) as this:
+    build_page(
+        dataset=snakemake.wildcards.dataset,
+        metrics_csv=Path(snakemake.input.metrics_csv),
+        evaluations=[Path(path) for path in snakemake.input.evaluations],
+        mask_evaluations=[Path(path) for path in snakemake.input.mask_evaluations],
+        galleries=[Path(path) for path in snakemake.input.galleries],
+        summary_plot=Path(snakemake.input.summary),
+        curve_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.curves), strict=True)),
+        histogram_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.histograms), strict=True)),
+        configuration=this.cfg["configuration"],
+        method_summaries=this.cfg["methods"],
+        output=Path(snakemake.output.page),
+    )

@@ -1,0 +1,18 @@
+"""Rule draw_gallery: the highest, lowest and most wrongly scored images, with map and mask."""
+
+from pathlib import Path
+
+from zsad.job import job
+from zsad.reporting.gallery import draw_gallery
+from zsad.reporting.options import ReportOptions
+
+with job(snakemake) as this:
+    draw_gallery(
+        manifest=Path(snakemake.input.manifest),
+        scores=Path(snakemake.input.scores),
+        masks=Path(snakemake.input.masks) if snakemake.input.masks else None,
+        evaluation=Path(snakemake.input.evaluation),
+        options=ReportOptions(**this.cfg),
+        sheet=Path(snakemake.output.sheet),
+        panels=Path(snakemake.output.panels),
+    )

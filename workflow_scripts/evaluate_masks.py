@@ -1,0 +1,17 @@
+"""Rule evaluate_masks: agreement of one refiner's masks with the ground truth."""
+
+from pathlib import Path
+
+from zsad.evaluation.stage import evaluate_masks
+from zsad.job import job
+
+with job(snakemake) as this:
+    evaluate_masks(
+        manifest=Path(snakemake.input.manifest),
+        masks=Path(snakemake.input.masks),
+        category=snakemake.wildcards.category,
+        method=snakemake.wildcards.method,
+        refiner=snakemake.wildcards.refiner,
+        output=Path(snakemake.output.metrics),
+        provenance=this.provenance,
+    )

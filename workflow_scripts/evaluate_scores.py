@@ -1,0 +1,21 @@
+"""Rule evaluate_scores: metrics of one method's scores."""
+
+from pathlib import Path
+
+from zsad.evaluation.options import EvaluationOptions
+
+from zsad.evaluation.stage import evaluate_scores
+from zsad.job import job
+
+with job(snakemake) as this:
+    evaluate_scores(
+        manifest=Path(snakemake.input.manifest),
+        scores=Path(snakemake.input.scores),
+        dataset=snakemake.wildcards.dataset,
+        category=snakemake.wildcards.category,
+        method=snakemake.wildcards.method,
+        backbone=this.cfg["backbone"],
+        options=EvaluationOptions(**this.cfg["options"]),
+        output=Path(snakemake.output.metrics),
+        provenance=this.provenance,
+    )

@@ -1,0 +1,20 @@
+"""Rule extract_features: patch and class tokens of a subset of a category's images."""
+
+from pathlib import Path
+
+from zsad.features.extract import extract_features
+
+from zsad.features.registry import BACKBONES
+from zsad.job import job
+
+with job(snakemake) as this:
+    extract_features(
+        manifest=Path(snakemake.input.manifest),
+        category=snakemake.wildcards.category,
+        subset=snakemake.wildcards.subset,
+        view=snakemake.wildcards.view,
+        backbone=BACKBONES.build(this.cfg["family"], this.cfg["params"]),
+        device=snakemake.resources.device,
+        output=Path(snakemake.output.features),
+        provenance=this.provenance,
+    )

@@ -1,0 +1,16 @@
+"""Rule refine_masks: defect masks of one method, outlined by one refiner."""
+
+from pathlib import Path
+
+from zsad.job import job
+from zsad.refinement.registry import REFINERS
+from zsad.refinement.stage import refine_masks
+
+with job(snakemake) as this:
+    refine_masks(
+        manifest=Path(snakemake.input.manifest),
+        scores=Path(snakemake.input.scores),
+        refiner=REFINERS.build(this.cfg["refiner"], this.cfg["params"]),
+        output=Path(snakemake.output.masks),
+        provenance=this.provenance,
+    )

@@ -1,0 +1,97 @@
+"""The command ``zsad``: looks at what there is; the work itself is done by ``snakemake``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from zsad.config import load
+from zsad.data.demo import CATEGORIES, DemoOptions, make_category
+from zsad.errors import ZsadError
+from zsad.features.registry import BACKBONES
+from zsad.refinement.registry import REFINERS
+from zsad.registry import Part, Registry
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ZsadError as error:
+        print(f"zsad: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zsad",
+        description="Zero-shot anomaly detection with vision foundation models. "
+        "Run the pipeline with `snakemake --cores 8`; these commands show what it can be made of.",
+    )
+    parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add(commands, "methods", "list the scorers, thresholds and refiners with their parameters", _show_methods)
+    _add(commands, "backbones", "list the sources of patch features with their parameters", _show_backbones)
+    check = _add(commands, "check", "check a configuration and say what it asks for", _check)
+    check.add_argument("--configfile", nargs="*", type=Path, default=[], help="merged into config.yaml, in this order")
+    demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
+    demo.add_argument("folder", type=Path, help="gets one folder a category")
+    demo.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: 0)")
+    demo.add_argument("--size", type=int, default=256, help="side of an image in px (default: 256)")
+    return parser
+
+
+def _add(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def _show_methods(_: argparse.Namespace) -> None:
+    for title, registry in (("Scorers", SCORERS), ("Thresholds", THRESHOLDS), ("Refiners", REFINERS)):
+        print(f"{title}\n")
+        _show(registry)
+
+
+def _show_backbones(_: argparse.Namespace) -> None:
+    _show(BACKBONES)
+
+
+def _show(registry: Registry[Any]) -> None:
+    for name in registry.names():
+        part: type[Part] = registry.load(name)
+        print(f"  {name}: {part.summary}")
+        if reference := getattr(part, "reference", ""):
+            print(f"    source: {reference}")
+        for parameter, field in part.model_fields.items():
+            default = "required" if field.is_required() else f"default {field.default!r}"
+            print(f"    {parameter} ({default}): {field.description}")
+        print()
+
+
+def _check(options: argparse.Namespace) -> None:
+    settings = load(*options.configfile)
+    print(f"data set   {settings.dataset} ({settings.layout_name} layout in {settings.root})")
+    print(f"categories {', '.join(settings.categories)}")
+    print(f"backbones  {', '.join(settings.backbones)}")
+    print(f"methods    {', '.join(settings.methods)}")
+    print(f"refiners   {', '.join(settings.refiners) or 'none'}")
+
+
+def _write_demo(options: argparse.Namespace) -> None:
+    demo = DemoOptions.build({"seed": options.seed, "size": options.size}, where="zsad demo")
+    for category in CATEGORIES:
+        make_category(category, demo, options.folder / category)
+        print(options.folder / category)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Which files of this project a script runs: what a result depends on besides its inputs and parameters.
+
+Snakemake does not see modules that a script imports. A rule therefore passes the content hashes that are found here
+as a parameter, so that editing a module re-runs the stages that import it, touching one re-runs nothing, and the
+modification times that ``rsync`` or an archive restores do not matter.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "zsad"
+HASH_LENGTH = 12
+
+
+def code_hashes(root: Path, script: str, modules: Iterable[str] = ()) -> dict[str, str]:
+    """Content hashes of a script and of all modules of the package that it imports, directly or not.
+
+    A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
+
+    Args:
+        root: the folder that holds the package and the scripts.
+        script: path of the script, relative to ``root``.
+        modules: dotted names that the script imports by name at run time (a registry's entries).
+
+    Returns:
+        Path relative to ``root`` to the first 12 hexadecimal digits of its SHA-256.
+    """
+    found: set[Path] = set()
+    waiting = [root / script]
+    for module in modules:
+        waiting.extend(_module_files(root, module))
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for module in _imported(path):
+            waiting.extend(_module_files(root, module))
+    files = sorted(file for path in found for file in _with_data(path))
+    return {file.relative_to(root).as_posix(): _hash(file) for file in files}
+
+
+def import_package_from(root: Path) -> None:
+    """Make Python processes that are started from now on import the package that lies in ``root``."""
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(root))]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
+
+
+def _with_data(path: Path) -> Iterator[Path]:
+    yield path
+    if path.name != "__init__.py":
+        for sibling in path.parent.glob(f"{path.stem}.*"):
+            if sibling.suffix not in (".py", ".pyc"):
+                yield sibling
+
+
+@cache
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_LENGTH]
+
+
+@cache
+def _imported(path: Path) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def _module_files(root: Path, module: str) -> list[Path]:
+    """The file of a dotted name, if it is one, and the ``__init__`` of each package on the way."""
+    steps = module.split(".")
+    files = [root.joinpath(*steps[:depth], "__init__.py") for depth in range(1, len(steps) + 1)]
+    files.append(root.joinpath(*steps).with_suffix(".py"))
+    return [file for file in files if file.is_file()]

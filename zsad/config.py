@@ -1,0 +1,319 @@
+"""The configuration: checked, completed, and taken apart into what each stage depends on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
+from zsad.data.demo import DemoOptions
+from zsad.data.layouts.base import Layout
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.subsets import FeatureSet
+from zsad.errors import ConfigError, nearest_hint
+from zsad.evaluation.options import EvaluationOptions
+from zsad.features.registry import BACKBONES
+from zsad.refinement.registry import REFINERS
+from zsad.reporting.options import ReportOptions
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
+DEFAULT_PATH = REPOSITORY / "config.yaml"
+DEMO_ROOT = Path("results/data")
+RESERVED_CATEGORIES = ("benchmarks", "logs", "plots", "tables")
+NO_REFINER = "none"
+
+
+@dataclass(frozen=True)
+class BackboneEntry:
+    """A backbone as configured: its family (see `BACKBONES`) and all its parameters."""
+
+    name: str
+    family: str
+    params: dict[str, Any]
+
+    def stage_config(self) -> dict[str, Any]:
+        """What the extraction of features depends on."""
+        return {"family": self.family, "params": self.params}
+
+    def local_files(self) -> list[str]:
+        """The files of a model that lies in a local folder, sorted."""
+        folder = Path(str(self.params.get("model", "")))
+        if "model" not in self.params or not folder.is_dir():
+            return []
+        return sorted(path.as_posix() for path in folder.iterdir() if path.is_file())
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """A method as configured, complete: everything that its scores depend on besides the features.
+
+    Attributes:
+        feature_sets: the features that it reads, by role.
+        description: what the page says of it.
+    """
+
+    name: str
+    backbone: str
+    scorer: str
+    params: dict[str, Any]
+    image_score: dict[str, Any]
+    threshold_rule: str
+    threshold_params: dict[str, Any]
+    feature_sets: dict[str, FeatureSet]
+    description: dict[str, str]
+
+    def stage_config(self) -> dict[str, Any]:
+        """What the scores depend on, besides the features."""
+        return {
+            "scorer": self.scorer,
+            "params": self.params,
+            "image_score": self.image_score,
+            "threshold": {"rule": self.threshold_rule, "params": self.threshold_params},
+        }
+
+
+@dataclass(frozen=True)
+class RefinerEntry:
+    """A refiner as configured: its kind (see `REFINERS`) and all its parameters."""
+
+    name: str
+    refiner: str
+    params: dict[str, Any]
+
+    def stage_config(self) -> dict[str, Any]:
+        """What the masks depend on, besides images and scores."""
+        return {"refiner": self.refiner, "params": self.params}
+
+
+class Settings:
+    """A valid configuration.
+
+    Args:
+        config: the merged configuration, as Snakemake or `load` gives it.
+
+    Attributes:
+        config: the same with every value of the type that the schema asks for.
+        dataset: name of the data set, first folder under ``results/``.
+        root: folder of the categories.
+        categories: names, in order.
+        backbones, methods, refiners: entries by name, only those that are in use.
+
+    Raises:
+        ConfigError: an unknown key, a wrong value, a name that does not exist.
+        DataError: the data set's folder is absent or has no category.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = checked(config)
+        self.dataset: str = self.config["dataset"]["name"]
+        if self.dataset == DEMO_ROOT.name:
+            raise ConfigError(
+                f"dataset.name cannot be '{self.dataset}': {DEMO_ROOT} holds the demo images; choose another"
+            )
+        self.layout_name: str = self.config["dataset"]["layout"]
+        self.layout: Layout = LAYOUTS.build(self.layout_name, where="dataset.layout")
+        self.is_demo: bool = self.layout_name == "demo"
+        self.demo_options = DemoOptions.build(self.config["dataset"]["demo"], where="dataset.demo")
+        self.root = self._root()
+        self.categories = self._categories()
+        self.backbones: dict[str, BackboneEntry] = {}
+        self.methods = {name: self._method(name, entry) for name, entry in _entries(self.config, "methods")}
+        self.refiners = {name: _refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
+        if not self.methods:
+            raise ConfigError("no method is configured; add one under 'methods'")
+        self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
+        report = dict(self.config["report"])
+        self.report_refiner: str = report.pop("refiner")
+        if self.report_refiner not in (*self.refiners, NO_REFINER):
+            hint = nearest_hint(self.report_refiner, [*self.refiners, NO_REFINER])
+            raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
+        self.report = ReportOptions.build(report, where="report")
+
+    def _root(self) -> Path:
+        root = self.config["dataset"]["root"]
+        if self.is_demo:
+            if root is not None:
+                raise ConfigError(
+                    "dataset.root is set but dataset.layout is 'demo', which makes its own images; "
+                    "set dataset.layout to 'mvtec' to use the folder, or dataset.root to null"
+                )
+            return DEMO_ROOT / self.dataset
+        if root is None:
+            raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the categories")
+        return Path(root)
+
+    def _categories(self) -> list[str]:
+        available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
+        wanted = self.config["dataset"]["categories"]
+        if wanted == "all":
+            wanted = available
+        for category in wanted:
+            if category not in available:
+                hint = nearest_hint(category, available)
+                there = ", ".join(available)
+                raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
+            if category in RESERVED_CATEGORIES:
+                raise ConfigError(
+                    f"a category cannot be called '{category}', which is a folder of the results; rename it"
+                )
+        return list(wanted)
+
+    def _method(self, name: str, entry: Mapping[str, Any]) -> MethodEntry:
+        where = f"methods.{name}"
+        scorer = SCORERS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
+        image_score = {**self.config["image_score"], **entry.get("image_score", {})}
+        threshold = {**self.config["threshold"], **entry.get("threshold", {})}
+        if "rule" not in threshold:
+            raise ConfigError(f"threshold.rule is missing{nearest_hint('', THRESHOLDS.names())}")
+        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where="threshold.params")
+        return MethodEntry(
+            name=name,
+            backbone=self._backbone(entry.get("backbone") or self.config["backbone"], where),
+            scorer=entry["scorer"],
+            params=scorer.parameters(),
+            image_score=ImageScoring.build(image_score, where="image_score").parameters(),
+            threshold_rule=threshold["rule"],
+            threshold_params=rule.parameters(),
+            feature_sets=scorer.feature_sets(),
+            description={
+                "scorer": entry["scorer"],
+                "summary": scorer.summary,
+                "reference": scorer.reference,
+                "setting": scorer.setting,
+            },
+        )
+
+    def _backbone(self, reference: str, where: str) -> str:
+        """Resolve a name, hub id or folder to an entry of ``self.backbones``; return the entry's name."""
+        configured = dict(_entries(self.config, "backbones"))
+        if reference in configured:
+            name, family, params = reference, configured[reference]["family"], configured[reference].get("params")
+        elif "/" in reference or Path(reference).is_dir():
+            name, family, params = _slug(reference), "transformers", {"model": reference}
+        else:
+            hint = nearest_hint(reference, configured)
+            raise ConfigError(
+                f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a hub id (owner/name), "
+                f"nor a folder that exists{hint}"
+            )
+        backbone = BACKBONES.build(family, params, where=f"backbones.{name}.params")
+        entry = BackboneEntry(name=name, family=family, params=backbone.parameters())
+        if self.backbones.setdefault(name, entry) != entry:
+            raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
+        return name
+
+
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a merged configuration against the schema.
+
+    Text is first read as the number, boolean, list or null that the schema asks for in its place, because Snakemake's
+    ``--config 'a={"b": 3}'`` hands on every nested value as text.
+
+    Raises:
+        ConfigError: names the first wrong key, and the nearest valid one.
+    """
+    schema = yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+    typed = _typed(config, schema, schema)
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(typed), key=lambda error: [str(step) for step in error.path]
+    )
+    if errors:
+        raise ConfigError(_sentence(errors[0]))
+    return typed
+
+
+def load(*overrides: Path) -> Settings:
+    """Read ``config.yaml`` and merge the given files into it, as Snakemake's ``--configfile`` does.
+
+    Raises:
+        ConfigError: a file is absent or no YAML mapping, or its content is not valid.
+    """
+    merged: dict[str, Any] = {}
+    for path in (DEFAULT_PATH, *overrides):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"the configuration file {path} cannot be read ({error.strerror})") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"{path} is no configuration: it must hold keys and values")
+        merged = _merged(merged, content)
+    return Settings(merged)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        both_nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both_nested else value
+    return result
+
+
+def _entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return ((name, entry) for name, entry in config[section].items() if entry is not None)
+
+
+def _refiner(name: str, entry: Mapping[str, Any]) -> RefinerEntry:
+    refiner = REFINERS.build(entry["refiner"], entry.get("params"), where=f"refiners.{name}.params")
+    return RefinerEntry(name=name, refiner=entry["refiner"], params=refiner.parameters())
+
+
+def _slug(reference: str) -> str:
+    """A file name for a hub id (owner and name) or a folder (its last part)."""
+    text = Path(reference).resolve().name if Path(reference).is_dir() else reference
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "backbone"
+
+
+def _typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    if isinstance(value, Mapping):
+        known = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        other = other if isinstance(other, Mapping) else {}
+        return {key: _typed(item, known.get(key, other), root) for key, item in value.items()}
+    if isinstance(value, str) and _reads_as_other(value, schema):
+        return yaml.safe_load(value)
+    return value
+
+
+def _reads_as_other(text: str, schema: Mapping[str, Any]) -> bool:
+    types = schema.get("type", [])
+    types = [types] if isinstance(types, str) else types
+    if text in ("null", "~") and "null" in types:
+        return True
+    return bool(types) and "string" not in types
+
+
+def _sentence(error: ValidationError) -> str:
+    place = ".".join(str(step) for step in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = sorted(key for key in error.instance if key not in known)[0]
+        within = f" in '{place}'" if place else ""
+        return f"configuration: unknown key '{unknown}'{within}{nearest_hint(unknown, known)}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"configuration: '{place + '.' if place else ''}{missing}' is missing"
+    if error.validator == "enum":
+        return f"configuration: '{place}' cannot be {error.instance!r}{nearest_hint(error.instance, error.validator_value)}"
+    if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
+        return (
+            f"configuration: {error.instance!r} in '{place}' cannot be a name; "
+            "use letters, digits, '_' and '-', and not the word 'none' for a refiner"
+        )
+    if error.validator == "type":
+        wanted = error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
+        return f"configuration: '{place}' must be of type {wanted}, but is {error.instance!r}"
+    return f"configuration: '{place}' is not valid: {error.message}"

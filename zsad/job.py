@@ -1,0 +1,76 @@
+"""The frame around every job of the workflow: log, threads, parameters, and errors in one sentence."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from zsad.errors import ZsadError
+from zsad.provenance import stage_provenance
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script hands on to the library.
+
+    Attributes:
+        cfg: the parameters of the stage, from the rule's ``params.cfg``.
+        provenance: stage, parameters, code and library versions, to be stored with the result.
+    """
+
+    cfg: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+@contextmanager
+def job(snakemake: Snakemake) -> Iterator[Job]:
+    """Run the block as a job: log to the rule's log file, keep to its threads, end on a `ZsadError` with its sentence."""
+    _log_to(snakemake.log[0])
+    _limit_threads(snakemake.threads)
+    cfg = json.loads(snakemake.params.cfg)
+    code = json.loads(snakemake.params.code)
+    logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
+    try:
+        yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
+    except ZsadError as error:
+        logger.error("%s", error)
+        print(f"zsad: {snakemake.rule}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except Exception:
+        logger.exception("unexpected error; please report it")
+        raise
+    logger.info("done")
+
+
+def _log_to(path: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=path,
+        filemode="w",
+        encoding="utf-8",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    logging.captureWarnings(True)
+
+
+def _limit_threads(threads: int) -> None:
+    cv2.setNumThreads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
