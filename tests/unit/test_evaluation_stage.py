@@ -1,0 +1,302 @@
+"""The evaluation stage: the shape of its JSON, and what it says when the truth is incomplete."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.errors import ConfigError, DataError
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.stage import evaluate_masks, evaluate_scores
+from zsad.maps import at_image_size
+from zsad.store import MaskWriter, ScoreWriter, read_json
+
+HEIGHT, WIDTH, GRID = 24, 32, (6, 8)
+THRESHOLD = 0.5
+
+
+def record(image_id, label, defect_type="", mask_path=""):
+    return ImageRecord(image_id, f"data/{image_id}", "test", label, defect_type, mask_path, HEIGHT, WIDTH, "0" * 64)
+
+
+class Category:
+    """A category on disk: manifest, masks, scores."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.manifest = folder / "manifest.csv"
+        self.scores = folder / "scores.h5"
+        self.masks = folder / "masks.h5"
+        self.records = []
+        self.maps = []
+        self.truths = []
+
+    def add(self, label, *, strength=1.0, with_mask=True, empty_mask=False):
+        """One image; a defective one has a square of ``strength`` on its map and, if asked for, in its mask."""
+        number = len(self.records)
+        rng = np.random.default_rng(number)
+        anomaly_map = rng.uniform(0, 0.4, GRID).astype(np.float32)
+        truth = np.zeros((HEIGHT, WIDTH), bool)
+        mask_path = ""
+        if label == 1:
+            anomaly_map[2:4, 2:5] += strength
+            truth[8:16, 8:20] = not empty_mask
+        if label == 1 and with_mask:
+            mask_path = str(self.folder / f"{number}_mask.png")
+            Image.fromarray(truth.astype(np.uint8) * 255).save(mask_path)
+        kind = {0: "good", 1: "spot", None: ""}[label]
+        self.records.append(record(f"test/{kind or 'all'}/{number:03}.png", label, kind, mask_path))
+        self.maps.append(anomaly_map)
+        self.truths.append(truth)
+        return self
+
+    def write(self, image_scores=None):
+        write_manifest(self.manifest, self.records)
+        ids = [item.image_id for item in self.records]
+        grids = np.array([GRID] * len(ids))
+        with ScoreWriter(self.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
+            for index, anomaly_map in enumerate(self.maps):
+                score = float(anomaly_map.max()) if image_scores is None else image_scores[index]
+                writer.write(index, anomaly_map, score, seconds=0.25, note="remark" if index == 0 else "")
+            writer.write_threshold(THRESHOLD)
+        return self
+
+    def write_masks(self, masks):
+        with MaskWriter(self.masks, [item.image_id for item in self.records], {}) as writer:
+            for mask in masks:
+                region = {"box": [0, 0, 1, 1], "score": 1.0, "accepted": bool(mask.any()), "reason": "kept"}
+                writer.append(mask, 1.0, [region, region | {"accepted": False, "reason": "too large"}])
+        return self
+
+    def evaluate(self, **options):
+        output = self.folder / "metrics.json"
+        evaluate_scores(
+            manifest=self.manifest,
+            scores=self.scores,
+            dataset="demo",
+            category="bottle",
+            method="mirror",
+            backbone="embedded",
+            options=EvaluationOptions(**{"bootstrap": 100, **options}),
+            output=output,
+            provenance={"stage": "evaluation"},
+        )
+        return read_json(output)
+
+    def evaluate_masks(self):
+        output = self.folder / "mask_metrics.json"
+        evaluate_masks(
+            manifest=self.manifest,
+            masks=self.masks,
+            method="mirror",
+            refiner="guided",
+            category="bottle",
+            output=output,
+            provenance={"stage": "evaluation"},
+        )
+        return read_json(output)
+
+
+@pytest.fixture
+def category(tmp_path):
+    return Category(tmp_path)
+
+
+@pytest.fixture
+def complete(category):
+    for strength in (1.0, 0.6, 0.3):
+        category.add(0).add(1, strength=strength)
+    return category.write()
+
+
+def test_the_result_has_exactly_the_announced_keys(complete):
+    result = complete.evaluate()
+    assert set(result) == {
+        *("dataset", "category", "method", "backbone", "setting", "threshold", "metrics", "confidence"),
+        *("standard_error", "decision", "mask", "curves", "images", "counts", "notes", "provenance"),
+    }
+    assert set(result["metrics"]) == set(result["confidence"]) == set(result["standard_error"]) == set(RANKING_METRICS)
+    assert set(result["decision"]) == {"precision", "recall", "f1", "accuracy"}
+    assert set(result["mask"]) == {"precision", "recall", "f1", "iou"}
+    assert set(result["curves"]) == {"image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro"}
+    assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
+    assert set(result["images"][0]) == {"image_id", "label", "defect_type", "score", "decision", "note", "seconds"}
+    assert result["counts"] == {"good": 3, "defective": 3, "unlabelled": 0, "with_mask": 3}
+    assert result["notes"] == []
+    assert (result["setting"], result["threshold"]) == ("zero-shot-single", THRESHOLD)
+    assert result["provenance"] == {"stage": "evaluation"}
+
+
+def test_limits_hold_the_metric_and_lie_in_range(complete):
+    result = complete.evaluate()
+    for metric, value in result["metrics"].items():
+        low, high = result["confidence"][metric]
+        assert 0 <= low <= value + 1e-3, metric
+        assert value - 1e-3 <= high <= 1 + 1e-12, metric
+        assert result["standard_error"][metric] >= 0, metric
+
+
+def test_the_curves_have_at_most_400_points_and_pro_ends_at_the_limit(complete):
+    curves = complete.evaluate(aupro_limit=0.05)["curves"]
+    assert all(len(curve["x"]) <= 400 for curve in curves.values())
+    assert curves["pro"]["x"][-1] == 0.05
+
+
+def test_images_carry_score_decision_truth_note_and_seconds(complete):
+    images = complete.evaluate()["images"]
+    assert [image["label"] for image in images] == [0, 1, 0, 1, 0, 1]
+    assert images[1]["defect_type"] == "spot"
+    assert [image["note"] for image in images] == ["remark", "", "", "", "", ""]
+    assert all(image["decision"] == (image["score"] > THRESHOLD) for image in images)
+    assert images[0]["seconds"] == 0.25
+
+
+def test_decisions_are_measured_at_the_label_free_threshold(category):
+    category.add(0).add(0).add(1).add(1).write(image_scores=[0.9, 0.1, 0.8, 0.5])
+    decision = category.evaluate()["decision"]
+    # One defective image found, one missed at a score equal to the threshold; one good image called defective.
+    assert decision == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5}
+
+
+def test_the_same_input_gives_the_same_bytes(complete):
+    complete.evaluate()
+    first = (complete.folder / "metrics.json").read_bytes()
+    complete.evaluate()
+    assert (complete.folder / "metrics.json").read_bytes() == first
+
+
+def test_without_bootstrap_there_are_metrics_but_no_limits(complete):
+    result = complete.evaluate(bootstrap=0)
+    assert all(value is not None for value in result["metrics"].values())
+    assert all(limits == [None, None] for limits in result["confidence"].values())
+    assert all(error is None for error in result["standard_error"].values())
+
+
+def test_unlabelled_images_give_scores_and_no_metric(category):
+    result = category.add(None).add(None).write().evaluate()
+    assert set(result["metrics"].values()) == {None}
+    assert set(result["decision"].values()) == set(result["mask"].values()) == {None}
+    assert set(result["curves"].values()) == {None}
+    assert [image["label"] for image in result["images"]] == [None, None]
+    assert result["notes"] == ["No test image is labelled, so there are no metrics."]
+
+
+def test_unlabelled_images_among_others_are_left_out(category):
+    with_unlabelled = category.add(0).add(1).add(None).write().evaluate()
+    assert with_unlabelled["metrics"]["image_auroc"] == 1.0
+    assert "1 of 3 test images are unlabelled" in with_unlabelled["notes"][0]
+
+
+def test_defective_images_alone_have_pixel_metrics_only(category):
+    result = category.add(1).add(1).write().evaluate()
+    assert result["metrics"]["image_auroc"] is None
+    assert result["confidence"]["image_auroc"] == [None, None]
+    assert result["metrics"]["aupro"] > 0.9
+    assert "Every labelled test image is defective" in result["notes"][0]
+
+
+def test_good_images_alone_have_no_metric_but_an_accuracy(category):
+    result = category.add(0).add(0).write().evaluate()
+    assert set(result["metrics"].values()) == {None}
+    assert set(result["mask"].values()) == {None}
+    assert result["decision"] == {"precision": None, "recall": None, "f1": None, "accuracy": 1.0}
+    assert "No labelled test image is defective" in result["notes"][0]
+
+
+def test_defective_images_without_a_mask_are_named_and_left_out_of_pixel_metrics(category):
+    category.add(0).add(1).write()
+    expected = category.evaluate()["metrics"]["pixel_auroc"]
+    result = category.add(1, with_mask=False, strength=0.0).write().evaluate()
+    assert result["metrics"]["pixel_auroc"] == expected
+    assert result["counts"]["with_mask"] == 1
+    assert "1 of 2 defective test images have no mask" in result["notes"][0]
+    assert "test/spot/002.png" in result["notes"][0]
+
+
+def test_without_any_mask_there_are_image_metrics_only(category):
+    result = category.add(0).add(1, with_mask=False).write().evaluate()
+    assert result["metrics"]["image_auroc"] == 1.0
+    assert result["metrics"]["aupro"] is None
+    assert set(result["mask"].values()) == {None}
+    assert result["notes"] == ["No defective test image has a mask, so there are no pixel metrics."]
+
+
+def test_an_empty_mask_of_a_defective_image_is_named(category):
+    result = category.add(0).add(1).add(1, empty_mask=True).write().evaluate()
+    assert "test/spot/002.png" in result["notes"][0]
+    assert result["metrics"]["aupro"] is not None
+
+
+def test_scores_of_other_images_than_the_manifests_are_an_error(complete):
+    write_manifest(complete.manifest, complete.records[1:])
+    with pytest.raises(DataError, match=r"test/good/000\.png"):
+        complete.evaluate()
+    assert not (complete.folder / "metrics.json").exists()
+
+
+def test_an_image_that_was_never_scored_is_an_error(category):
+    category.add(0).add(1)
+    write_manifest(category.manifest, category.records)
+    ids = [item.image_id for item in category.records]
+    grids = np.array([GRID, GRID])
+    with ScoreWriter(category.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
+        writer.write(0, category.maps[0], 0.3)
+        writer.write_threshold(THRESHOLD)
+    with pytest.raises(DataError, match=r"test/spot/001\.png .* not finite"):
+        category.evaluate()
+
+
+def test_a_mask_of_another_size_is_an_error(complete):
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(complete.records[1].mask_path)
+    with pytest.raises(DataError, match="give the mask the size of its image"):
+        complete.evaluate()
+
+
+def test_too_few_draws_are_refused():
+    with pytest.raises(ConfigError, match=r"evaluation: bootstrap = 10 .* at least 40 draws"):
+        EvaluationOptions.build({"bootstrap": 10}, where="evaluation")
+
+
+def test_perfect_masks_are_measured_as_perfect(complete):
+    result = complete.write_masks(complete.truths).evaluate_masks()
+    assert set(result) == {
+        *("category", "method", "refiner", "mask", "regions", "images", "notes", "provenance"),
+    }
+    assert result["mask"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
+    assert [image["iou"] for image in result["images"]] == [None, 1.0, None, 1.0, None, 1.0]
+    assert result["images"][1]["area"] == pytest.approx(8 * 12 / (HEIGHT * WIDTH))
+    assert result["regions"] == {"found": 12, "accepted": 3, "reasons": {"kept": 6, "too large": 6}}
+
+
+def test_masks_are_pooled_over_the_pixels_of_the_category(category):
+    category.add(0).add(1).write()
+    good, half = np.zeros((HEIGHT, WIDTH), bool), category.truths[1].copy()
+    good[0, :24] = True
+    half[8:12] = False
+    result = category.write_masks([good, half]).evaluate_masks()
+    # Of 96 defective pixels 48 are found, and 24 normal ones are called defective.
+    assert result["mask"]["precision"] == pytest.approx(48 / 72)
+    assert result["mask"]["recall"] == pytest.approx(48 / 96)
+    assert result["mask"]["f1"] == pytest.approx(2 * 48 / (2 * 48 + 24 + 48))
+    assert result["mask"]["iou"] == pytest.approx(48 / 120)
+    assert [image["iou"] for image in result["images"]] == [0.0, 0.5]
+
+
+def test_masks_that_find_nothing_have_precision_zero_and_stay_in_the_means(complete):
+    result = complete.write_masks([np.zeros((HEIGHT, WIDTH), bool)] * 6).evaluate_masks()
+    assert result["mask"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "iou": 0.0}
+
+
+def test_masks_of_unlabelled_images_have_an_area_and_no_metric(category):
+    category.add(None).write().write_masks([np.ones((HEIGHT, WIDTH), bool)])
+    result = category.evaluate_masks()
+    assert set(result["mask"].values()) == {None}
+    assert result["images"] == [{"image_id": "test/all/000.png", "iou": None, "area": 1.0}]
+
+
+def test_the_thresholded_map_and_its_mask_file_measure_alike(complete):
+    masks = [at_image_size(anomaly_map, HEIGHT, WIDTH) > THRESHOLD for anomaly_map in complete.maps]
+    of_masks = complete.write_masks(masks).evaluate_masks()["mask"]
+    assert of_masks == complete.evaluate()["mask"]
+    assert None not in of_masks.values()

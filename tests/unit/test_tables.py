@@ -1,0 +1,247 @@
+"""The tables of a run, by hand on two categories, two methods and one refiner."""
+
+import csv
+
+import pytest
+
+from zsad.errors import DataError
+from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.tables import IMAGES_COLUMNS, METRICS_COLUMNS, collect_tables
+from zsad.evaluation.typeset import latex_text, markdown_text
+from zsad.store import write_json
+
+
+def score_document(category, method, value, *, setting="zero-shot-single", error=0.02, notes=()):
+    """An evaluation in which every metric is ``value``."""
+    known = value is not None
+    return {
+        "dataset": "demo",
+        "category": category,
+        "method": method,
+        "backbone": "embedded",
+        "setting": setting,
+        "threshold": 0.5,
+        "metrics": dict.fromkeys(RANKING_METRICS, value),
+        "confidence": dict.fromkeys(RANKING_METRICS, [value - 0.1, value + 0.1] if known else [None, None]),
+        "standard_error": dict.fromkeys(RANKING_METRICS, error if known else None),
+        "decision": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5},
+        "mask": {"precision": 0.4, "recall": 0.4, "f1": 0.4, "iou": 0.25},
+        "images": [
+            image("test/good/000.png", 0, "good", 0.25),
+            image("test/spot/001.png", 1, "spot", 0.75),
+            image("test/spot/000.png", 1, "spot", 0.75),
+        ],
+        "notes": list(notes),
+    }
+
+
+def image(image_id, label, defect_type, score):
+    return {
+        "image_id": image_id,
+        "label": label,
+        "defect_type": defect_type,
+        "score": score,
+        "decision": score > 0.5,
+        "note": "",
+        "seconds": 0.5,
+    }
+
+
+def mask_document(category, method, value, refiner="guided", notes=()):
+    return {
+        "category": category,
+        "method": method,
+        "refiner": refiner,
+        "mask": dict.fromkeys(("precision", "recall", "f1", "iou"), value),
+        "images": [],
+        "notes": list(notes),
+    }
+
+
+class Run:
+    def __init__(self, folder):
+        self.folder = folder
+        self.outputs = {
+            "metrics_csv": folder / "metrics.csv",
+            "images_csv": folder / "images.csv",
+            "markdown": folder / "tables.md",
+            "latex": folder / "tables.tex",
+        }
+
+    def collect(self, scores, masks=()):
+        paths = {"score_metrics": [], "mask_metrics": []}
+        for kind, documents in (("score_metrics", scores), ("mask_metrics", masks)):
+            for number, document in enumerate(documents):
+                paths[kind].append(self.folder / f"{kind}{number}.json")
+                write_json(paths[kind][-1], document)
+        collect_tables(**paths, **self.outputs)
+        return self
+
+    def rows(self, name="metrics_csv"):
+        with open(self.outputs[name], encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def text(self, name):
+        return self.outputs[name].read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+@pytest.fixture
+def full_run(run):
+    """Categories and methods in an order that is not alphabetical."""
+    return run.collect(
+        [
+            score_document("tile", "self_similarity", 0.8),
+            score_document("tile", "mutual", 0.9, setting="zero-shot-batch"),
+            score_document("brick", "self_similarity", 0.6),
+            score_document("brick", "mutual", 0.7, setting="zero-shot-batch"),
+        ],
+        [
+            mask_document(category, method, 0.6)
+            for category in ("tile", "brick")
+            for method in ("self_similarity", "mutual")
+        ],
+    )
+
+
+def test_metrics_has_a_row_a_category_method_and_refiner_in_the_given_order_and_means_last(full_run):
+    found = [(row["category"], row["method"], row["refiner"]) for row in full_run.rows()]
+    assert found == [
+        (category, method, refiner)
+        for category in ("tile", "brick", "mean")
+        for method in ("self_similarity", "mutual")
+        for refiner in ("none", "guided")
+    ]
+
+
+def test_metrics_has_the_announced_columns(full_run):
+    assert tuple(full_run.rows()[0]) == METRICS_COLUMNS
+    assert METRICS_COLUMNS[:13] == (
+        *("dataset", "category", "backbone", "method", "setting", "refiner"),
+        *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"),
+    )
+
+
+def test_a_mean_row_is_the_macro_mean_with_independent_errors(full_run):
+    mean = next(row for row in full_run.rows() if (row["category"], row["method"]) == ("mean", "self_similarity"))
+    assert mean["image_auroc"] == "0.700000"
+    # Two standard errors of 0.02: sqrt(2) * 0.02 / 2 = 0.0141421; times 1.96 = 0.0277186.
+    assert (mean["image_auroc_low"], mean["image_auroc_high"]) == ("0.672281", "0.727719")
+    assert (mean["categories"], mean["pixel_categories"]) == ("2", "2")
+
+
+def test_a_refiner_changes_the_mask_and_keeps_the_map(full_run):
+    thresholded, refined = full_run.rows()[:2]
+    assert (thresholded["mask_f1"], refined["mask_f1"]) == ("0.400000", "0.600000")
+    assert (thresholded["mask_iou"], refined["mask_iou"]) == ("0.250000", "0.600000")
+    assert refined["aupro"] == thresholded["aupro"] == "0.800000"
+    assert refined["decision_f1"] == "0.500000"
+
+
+def test_a_category_without_a_value_is_nan_and_left_out_of_the_mean(run):
+    run.collect([score_document("tile", "mutual", 0.9), score_document("brick", "mutual", None)])
+    tile, brick, mean = run.rows()
+    assert (tile["categories"], brick["categories"], mean["categories"]) == ("1", "0", "1")
+    assert (brick["aupro"], brick["aupro_low"], mean["aupro"]) == ("NaN", "NaN", "0.900000")
+    assert "mutual: means of pixel metrics are over 1 of 2 categories." in run.text("markdown")
+
+
+def test_without_any_value_the_mean_is_nan(run):
+    run.collect([score_document("tile", "mutual", None)])
+    mean = run.rows()[-1]
+    assert (mean["aupro"], mean["aupro_low"], mean["categories"]) == ("NaN", "NaN", "0")
+
+
+def test_images_is_a_ranked_list_a_category_and_method(full_run):
+    rows = full_run.rows("images_csv")
+    assert tuple(rows[0]) == IMAGES_COLUMNS
+    assert [(row["category"], row["method"]) for row in rows[::3]] == [
+        *(("tile", "self_similarity"), ("tile", "mutual"), ("brick", "self_similarity"), ("brick", "mutual")),
+    ]
+    assert [row["image_id"] for row in rows[:3]] == ["test/spot/000.png", "test/spot/001.png", "test/good/000.png"]
+    assert [row["decision"] for row in rows[:3]] == ["1", "1", "0"]
+    assert (rows[0]["image_score"], rows[0]["threshold"], rows[0]["seconds"]) == ("0.75", "0.5", "0.5000")
+
+
+def test_unlabelled_images_have_an_empty_label(run):
+    document = score_document("tile", "mutual", None)
+    document["images"] = [image("a.png", None, "", 0.1) | {"seconds": None}]
+    row = run.collect([document]).rows("images_csv")[0]
+    assert (row["label"], row["defect_type"], row["seconds"]) == ("", "", "")
+
+
+def test_the_same_input_gives_the_same_bytes(full_run):
+    first = [path.read_bytes() for path in full_run.outputs.values()]
+    scores = sorted(full_run.folder.glob("score_metrics*.json"))
+    masks = sorted(full_run.folder.glob("mask_metrics*.json"))
+    collect_tables(score_metrics=scores, mask_metrics=masks, **full_run.outputs)
+    assert [path.read_bytes() for path in full_run.outputs.values()] == first
+
+
+def test_the_best_is_bold_within_its_setting_only(run):
+    run.collect(
+        [
+            score_document("tile", "one", 0.8),
+            score_document("tile", "two", 0.7),
+            score_document("tile", "batch", 0.9, setting="zero-shot-batch"),
+        ]
+    )
+    means = run.text("markdown").split("## ")[1]
+    assert "| zero-shot-single | one | embedded | **80.0** ± 3.9 |" in means
+    assert "| zero-shot-single | two | embedded | 70.0 ± 3.9 |" in means
+    assert "| zero-shot-batch | batch | embedded | 90.0 ± 3.9 |" in means
+    assert r"zero-shot-single & one & embedded & \textbf{80.0} $\pm$ 3.9 &" in run.text("latex")
+
+
+def test_figures_that_print_alike_are_bold_alike(run):
+    run.collect(
+        [
+            score_document("tile", "one", 0.80001, error=None),
+            score_document("tile", "two", 0.8, error=None),
+            score_document("tile", "three", 0.5, error=None),
+        ]
+    )
+    means = run.text("markdown").split("## ")[1]
+    assert "| one | embedded | **80.0** |" in means
+    assert "| two | embedded | **80.0** |" in means
+
+
+def test_the_table_by_category_shows_every_method_under_its_setting(full_run):
+    by_category = full_run.text("markdown").split("## By category: image AUROC")[1].split("##")[0]
+    assert by_category.strip().splitlines() == [
+        "| category | self_similarity | mutual |",
+        "| --- | ---: | ---: |",
+        "| setting | zero-shot-single | zero-shot-batch |",
+        "| tile | 80.0 | 90.0 |",
+        "| brick | 60.0 | 70.0 |",
+        "| mean | 70.0 | 80.0 |",
+    ]
+
+
+def test_notes_are_listed_once_a_category(run):
+    note = "No defective test image has a mask, so there are no pixel metrics."
+    run.collect(
+        [score_document("tile", "one", 0.8, notes=[note]), score_document("tile", "two", 0.7, notes=[note])],
+        [mask_document("tile", "one", 0.5, notes=[note])],
+    )
+    assert run.text("markdown").count(f"- tile: {note}") == 1
+
+
+def test_names_are_escaped():
+    assert latex_text("self_similarity 50% {a} \\b") == r"self\_similarity 50\% \{a\} \textbackslash{}b"
+    assert markdown_text("a|b *c* [d]") == r"a\|b \*c\* \[d\]"
+
+
+def test_masks_without_scores_are_an_error_and_leave_no_output(run):
+    with pytest.raises(DataError, match="no scores"):
+        run.collect([score_document("tile", "one", 0.8)], [mask_document("tile", "two", 0.5)])
+    assert not any(path.exists() for path in run.outputs.values())
+
+
+def test_a_file_that_is_no_evaluation_is_an_error(run):
+    with pytest.raises(DataError, match="is no evaluation"):
+        run.collect([{"category": "tile"}])

@@ -1,0 +1,158 @@
+"""The results of a run, one a category, method and refiner, and their means over categories.
+
+A mean is the macro mean: every category weighs alike. It is taken over the categories that have a value, and says how
+many these were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.evaluation.bootstrap import Confidence, mean_confidence
+from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.store import read_json
+
+MEAN = "mean"
+NO_REFINER = "none"
+DECISION_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "decision_f1")
+KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
+MASK_KEYS = ("category", "method", "refiner", "mask", "notes")
+SCORE_KEYS = (
+    *("dataset", "category", "backbone", "method", "setting", "threshold", "images", "notes"),
+    *("metrics", "confidence", "standard_error", "decision", "mask"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one method on one category, with one refiner's masks.
+
+    Attributes:
+        values: every metric by its column name; NaN where it is not known.
+        confidence: of the ranking metrics.
+        categories: categories behind the image metrics.
+        pixel_categories: categories behind the pixel metrics.
+    """
+
+    dataset: str
+    category: str
+    backbone: str
+    method: str
+    setting: str
+    refiner: str
+    values: Mapping[str, float]
+    confidence: Mapping[str, Confidence]
+    categories: int
+    pixel_categories: int
+
+
+def read_evaluation(path: Path, keys: Iterable[str]) -> Mapping[str, Any]:
+    """Read the JSON file of an evaluation.
+
+    Raises:
+        DataError: absent, damaged, or without one of the ``keys``.
+    """
+    document = read_json(path)
+    missing = set(keys) - set(document)
+    if missing:
+        raise DataError(f"{path} is no evaluation (it lacks {', '.join(sorted(missing))}); delete it and run again")
+    return document
+
+
+def results_of(evaluations: Sequence[Mapping[str, Any]], refinements: Sequence[Mapping[str, Any]]) -> list[Result]:
+    """One result a category, method and refiner, in the order in which each of these first appears.
+
+    The thresholded map itself is the refiner ``none``. A refiner's result keeps the metrics of the scores and has its
+    own of the mask.
+
+    Raises:
+        DataError: masks come without their scores.
+    """
+    results = [_result(evaluation) for evaluation in evaluations]
+    of_scores = {(result.category, result.method): result for result in results}
+    for refinement in refinements:
+        category, method = refinement["category"], refinement["method"]
+        scored = of_scores.get((category, method))
+        if scored is None:
+            raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
+        values = {**scored.values, **_mask_values(refinement)}
+        results.append(replace(scored, refiner=refinement["refiner"], values=values))
+    places = [first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")]
+    return sorted(
+        results,
+        key=lambda result: (places[0][result.category], places[1][result.method], places[2][result.refiner]),
+    )
+
+
+def _result(evaluation: Mapping[str, Any]) -> Result:
+    ranking = {metric: number(evaluation["metrics"][metric]) for metric in RANKING_METRICS}
+    confidence = {
+        metric: Confidence(
+            *(number(limit) for limit in evaluation["confidence"][metric]),
+            number(evaluation["standard_error"][metric]),
+        )
+        for metric in RANKING_METRICS
+    }
+    return Result(
+        **{key: evaluation[key] for key in KEYS if key != "refiner"},
+        refiner=NO_REFINER,
+        values=ranking | _mask_values(evaluation) | {"decision_f1": number(evaluation["decision"]["f1"])},
+        confidence=confidence,
+        categories=int(is_known(ranking["image_auroc"])),
+        pixel_categories=int(is_known(ranking["pixel_auroc"])),
+    )
+
+
+def _mask_values(document: Mapping[str, Any]) -> dict[str, float]:
+    return {f"mask_{name}": number(document["mask"][name]) for name in ("precision", "recall", "f1", "iou")}
+
+
+def mean_result(group: Sequence[Result]) -> Result:
+    """The macro mean of one method and refiner over its categories."""
+    values = {metric: _mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
+    confidence = {}
+    for metric in RANKING_METRICS:
+        errors = [result.confidence[metric].standard_error for result in group if is_known(result.values[metric])]
+        confidence[metric] = mean_confidence(values[metric], errors)
+    return replace(
+        group[0],
+        category=MEAN,
+        values=values,
+        confidence=confidence,
+        categories=sum(result.categories for result in group),
+        pixel_categories=sum(result.pixel_categories for result in group),
+    )
+
+
+def _mean_of_known(values: Iterable[float]) -> float:
+    known = [value for value in values if is_known(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
+def grouped(results: Iterable[Result], key: Callable[[Result], Hashable]) -> list[list[Result]]:
+    """Results with equal keys together, groups in order of first appearance."""
+    groups: dict[Hashable, list[Result]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return list(groups.values())
+
+
+def first_places(names: Iterable[str]) -> dict[str, int]:
+    """The position of each name in order of first appearance."""
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def number(value: float | None) -> float:
+    """A number of a JSON file, in which NaN is written as ``null``."""
+    return np.nan if value is None else float(value)
+
+
+def is_known(value: float) -> bool:
+    """Whether a metric has a value."""
+    return not np.isnan(value)

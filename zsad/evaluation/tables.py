@@ -1,0 +1,130 @@
+"""The tables of a run: metrics.csv, images.csv, and the same figures to read in Markdown and LaTeX.
+
+A ``mean`` row of metrics.csv is the macro mean over the categories that have a value; ``categories`` and
+``pixel_categories`` say how many these were for image metrics and for metrics of pixels.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables
+from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.results import (
+    DECISION_METRICS,
+    KEYS,
+    MASK_KEYS,
+    SCORE_KEYS,
+    Result,
+    first_places,
+    grouped,
+    is_known,
+    mean_result,
+    number,
+    read_evaluation,
+    results_of,
+)
+from zsad.store import write_text
+
+METRICS_COLUMNS = (
+    *KEYS,
+    *RANKING_METRICS,
+    *(f"{metric}_{side}" for metric in RANKING_METRICS for side in ("low", "high")),
+    *DECISION_METRICS,
+    "categories",
+    "pixel_categories",
+)
+IMAGES_COLUMNS = (
+    "category",
+    "image_id",
+    "method",
+    "setting",
+    "image_score",
+    "threshold",
+    "decision",
+    "label",
+    "defect_type",
+    "note",
+    "seconds",
+)
+
+
+def collect_tables(
+    *,
+    score_metrics: Sequence[Path],
+    mask_metrics: Sequence[Path],
+    metrics_csv: Path,
+    images_csv: Path,
+    markdown: Path,
+    latex: Path,
+) -> None:
+    """Collect the evaluations of a run into its tables.
+
+    Categories, methods and refiners keep the order in which they are first given.
+
+    Args:
+        score_metrics: JSON files of `zsad.evaluation.stage.evaluate_scores`, one a category and method.
+        mask_metrics: JSON files of `zsad.evaluation.stage.evaluate_masks`, one a category, method and refiner.
+
+    Raises:
+        DataError: a file is missing or damaged, or masks come without their scores.
+    """
+    evaluations = [read_evaluation(path, SCORE_KEYS) for path in score_metrics]
+    refinements = [read_evaluation(path, MASK_KEYS) for path in mask_metrics]
+    results = results_of(evaluations, refinements)
+    means = [mean_result(group) for group in grouped(results, lambda result: (result.method, result.refiner))]
+    tables, notes = overview_tables(results, means), overview_notes([*evaluations, *refinements], means)
+    write_text(metrics_csv, _csv(METRICS_COLUMNS, [_metrics_row(result) for result in [*results, *means]]))
+    write_text(images_csv, _csv(IMAGES_COLUMNS, _image_rows(evaluations)))
+    write_text(markdown, as_markdown(tables, notes))
+    write_text(latex, as_latex(tables, notes))
+
+
+def _metrics_row(result: Result) -> dict[str, str]:
+    row = {key: getattr(result, key) for key in KEYS}
+    row |= {metric: _decimal(value) for metric, value in result.values.items()}
+    for metric, limits in result.confidence.items():
+        row |= {f"{metric}_low": _decimal(limits.low), f"{metric}_high": _decimal(limits.high)}
+    return row | {"categories": str(result.categories), "pixel_categories": str(result.pixel_categories)}
+
+
+def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Ranked lists: within a category and method the most anomalous image comes first."""
+    category = first_places(evaluation["category"] for evaluation in evaluations)
+    method = first_places(evaluation["method"] for evaluation in evaluations)
+    ordered = sorted(
+        evaluations, key=lambda evaluation: (category[evaluation["category"]], method[evaluation["method"]])
+    )
+    return [
+        {
+            "category": evaluation["category"],
+            "image_id": image["image_id"],
+            "method": evaluation["method"],
+            "setting": evaluation["setting"],
+            "image_score": f"{image['score']:.7g}",
+            "threshold": f"{number(evaluation['threshold']):.7g}",
+            "decision": str(int(image["decision"])),
+            "label": "" if image["label"] is None else str(image["label"]),
+            "defect_type": image["defect_type"],
+            "note": image["note"],
+            "seconds": "" if image["seconds"] is None else f"{image['seconds']:.4f}",
+        }
+        for evaluation in ordered
+        for image in sorted(evaluation["images"], key=lambda image: (-image["score"], image["image_id"]))
+    ]
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}" if is_known(value) else "NaN"

@@ -1,0 +1,120 @@
+"""The ground truth of the test images: which are defective, and which of their pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from zsad.data.images import read_mask
+from zsad.data.manifest import ImageRecord, of_split, read_manifest
+from zsad.errors import DataError
+from zsad.maps import at_image_size
+from zsad.store import ScoreReader
+
+NAMES_IN_A_NOTE = 5
+
+
+def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:
+    """The test images of a manifest, truth included, in the order of a result file.
+
+    Args:
+        image_ids: the images of the result file.
+        result: the result file, named in the message.
+
+    Raises:
+        DataError: the file has other images than the manifest.
+    """
+    records = {record.image_id: record for record in of_split(read_manifest(manifest, with_truth=True), "test")}
+    odd = sorted(set(records) ^ set(image_ids))
+    if odd:
+        raise DataError(
+            f"{result} and {manifest} do not hold the same test images ({_listed(odd)}); delete {result} and run again"
+        )
+    return [records[image_id] for image_id in image_ids]
+
+
+def has_pixel_truth(record: ImageRecord) -> bool:
+    """Whether every pixel's truth is known: the image is good, or is defective and has a mask."""
+    return record.label == 0 or (record.label == 1 and bool(record.mask_path))
+
+
+def pixel_truth(record: ImageRecord) -> np.ndarray:
+    """bool ``[height, width]`` of an image with pixel truth; a good image has no defective pixel."""
+    if record.label == 0:
+        return np.zeros((record.height, record.width), dtype=bool)
+    return read_mask(record.mask_path, record.height, record.width)
+
+
+class MapsWithTruth(Sequence[tuple[np.ndarray, np.ndarray]]):
+    """The anomaly maps of a category at their images' resolution, each with its truth, read one at a time.
+
+    Args:
+        scores: an open score file.
+        records: the manifest's records, in the order of the score file.
+        indices: positions of the images that have pixel truth.
+    """
+
+    def __init__(self, scores: ScoreReader, records: Sequence[ImageRecord], indices: Sequence[int]) -> None:
+        self._scores = scores
+        self._records = records
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        index = self._indices[position]
+        record = self._records[index]
+        return at_image_size(self._scores.anomaly_map(index), record.height, record.width), pixel_truth(record)
+
+
+def counts(records: Sequence[ImageRecord]) -> dict[str, int]:
+    """Good, defective and unlabelled images, and the defective ones that have a mask."""
+    return {
+        "good": sum(record.label == 0 for record in records),
+        "defective": sum(record.label == 1 for record in records),
+        "unlabelled": sum(record.label is None for record in records),
+        "with_mask": sum(record.label == 1 and bool(record.mask_path) for record in records),
+    }
+
+
+def truth_notes(records: Sequence[ImageRecord]) -> list[str]:
+    """What the truth lacks and what that does to the metrics, a sentence each."""
+    number = counts(records)
+    if not number["good"] + number["defective"]:
+        return ["No test image is labelled, so there are no metrics."]
+    notes = []
+    if number["unlabelled"]:
+        notes.append(
+            f"{number['unlabelled']} of {len(records)} test images are unlabelled and left out of the metrics."
+        )
+    if not number["defective"]:
+        notes.append("No labelled test image is defective, so there are no ranking metrics.")
+    elif not number["good"]:
+        notes.append("Every labelled test image is defective, so there are no ranking metrics of images.")
+    if number["defective"] and not number["with_mask"]:
+        notes.append("No defective test image has a mask, so there are no pixel metrics.")
+    elif number["with_mask"] < number["defective"]:
+        without = [record.image_id for record in records if record.label == 1 and not record.mask_path]
+        notes.append(
+            f"{len(without)} of {number['defective']} defective test images have no mask and are left out of "
+            f"the pixel metrics: {_listed(without)}."
+        )
+    return notes
+
+
+def empty_mask_note(image_ids: Sequence[str]) -> list[str]:
+    """The note, if any, on defective images whose mask marks no pixel."""
+    if not image_ids:
+        return []
+    return [
+        f"The masks of {len(image_ids)} defective test images are empty, so all their pixels count as normal: "
+        f"{_listed(image_ids)}."
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:NAMES_IN_A_NOTE])
+    return shown if len(names) <= NAMES_IN_A_NOTE else f"{shown} and {len(names) - NAMES_IN_A_NOTE} more"

@@ -1,0 +1,118 @@
+"""Tables as text: Markdown for GitHub, and LaTeX with booktabs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+class Cell(NamedTuple):
+    """A percentage with what it needs to be read.
+
+    Attributes:
+        value: in 0..1; NaN prints as a dash.
+        margin: half the width of its 95 % confidence interval, in 0..1; NaN prints nothing.
+        best: set in bold.
+    """
+
+    value: float
+    margin: float = float("nan")
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text and percentages.
+
+    Attributes:
+        title: heading, or caption.
+        header: column titles.
+        rows: text or `Cell` for each column.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Cell]]
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal; a dash for NaN."""
+    return f"{100 * value:.1f}" if value == value else "–"
+
+
+def markdown_text(text: str) -> str:
+    """Text with what Markdown would read as markup escaped."""
+    return re.sub(r"([\\|*`<>\[\]])", r"\\\1", text)
+
+
+def latex_text(text: str) -> str:
+    """Text with LaTeX's special characters escaped."""
+    return "".join(_LATEX_ESCAPES.get(character, character) for character in text)
+
+
+def markdown_table(table: Table) -> str:
+    """A heading of level 2 and the table; columns of percentages are aligned right."""
+    numeric = _numeric_columns(table)
+    lines = [
+        f"## {markdown_text(table.title)}",
+        "",
+        _markdown_row([markdown_text(title) for title in table.header]),
+        _markdown_row(["---:" if right else "---" for right in numeric]),
+    ]
+    lines += [_markdown_row([_markdown_cell(cell) for cell in row]) for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def latex_table(table: Table) -> str:
+    """A table environment with booktabs rules; columns of percentages are aligned right."""
+    columns = "".join("r" if right else "l" for right in _numeric_columns(table))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex_text(table.title)}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        _latex_row([latex_text(title) for title in table.header]),
+        r"\midrule",
+        *(_latex_row([_latex_cell(cell) for cell in row]) for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _numeric_columns(table: Table) -> list[bool]:
+    return [any(isinstance(row[column], Cell) for row in table.rows) for column in range(len(table.header))]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return markdown_text(cell)
+    number = f"**{percent(cell.value)}**" if cell.best else percent(cell.value)
+    return f"{number} ± {percent(cell.margin)}" if cell.margin == cell.margin else number
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_cell(cell: str | Cell) -> str:
+    if isinstance(cell, str):
+        return latex_text(cell)
+    number = percent(cell.value).replace("–", "--")
+    number = rf"\textbf{{{number}}}" if cell.best else number
+    return rf"{number} $\pm$ {percent(cell.margin)}" if cell.margin == cell.margin else number
