@@ -1,0 +1,105 @@
+"""Refinement by GrabCut: colour models of the defect and of its surroundings, and a minimum cut between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from zsad.refinement.regional import Outline, RegionRefiner
+from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
+
+GAUSSIANS = 5  # in each of OpenCV's two colour models
+MIN_SAMPLES = 2 * GAUSSIANS
+
+
+class GrabCut(RegionRefiner):
+    """Cut each region out of a window around it, starting from what the map says.
+
+    Levels are fractions of the map's range within the window, so that the unit of the map and its offset do not
+    matter: the top of a component is certainly defect, what else exceeds the threshold probably; what is low on the map
+    is certainly background, the rest probably.
+    """
+
+    summary: ClassVar[str] = "GrabCut around each region, started from the map's high and low values."
+    reference: ClassVar[str] = "Rother, Kolmogorov and Blake, GrabCut, ACM TOG 23(3), 2004; OpenCV's implementation."
+
+    margin: float = Field(
+        1 / 16,
+        gt=0,
+        le=0.5,
+        description="Surroundings of a component that are looked at, as a fraction of the image's shorter side: the "
+        "default is two patches of a 32 x 32 grid.",
+    )
+    sure_foreground: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Certainly defect: the part of a component at or above this fraction of the way from the threshold "
+        "to its peak.",
+    )
+    sure_background: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Certainly background: what lies at or below this fraction of the way from the window's lowest map "
+        "value to the threshold.",
+    )
+    iterations: int = Field(5, ge=1, le=50, description="Rounds of fitting the colour models and cutting.")
+
+    def outlines(
+        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+    ) -> Iterator[Outline]:
+        """Cut each region out of its window; see `RegionRefiner.outlines`."""
+        height, width = anomaly_map.shape
+        margin = share_of_short_side(self.margin, height, width)
+        for region in regions:
+            window = widened(region.box, margin, height, width)
+            labels = self.initial_labels(anomaly_map[slices(window)], region.within(window), threshold)
+            yield self._cut(np.ascontiguousarray(image[slices(window)]), labels, window)
+
+    def initial_labels(self, anomaly_map: np.ndarray, component: np.ndarray, threshold: float) -> np.ndarray:
+        """OpenCV's four GrabCut labels, uint8 ``[height, width]`` of the window.
+
+        Args:
+            anomaly_map: float ``[height, width]`` of the window.
+            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``.
+        """
+        floor, peak = anomaly_map.min(), anomaly_map[component].max()
+        low = floor + self.sure_background * (threshold - floor)
+        # The cut needs a certain pixel of each class; rounding must not lift this level above the peak.
+        high = min(peak, threshold + self.sure_foreground * (peak - threshold))
+        labels = np.full(anomaly_map.shape, cv2.GC_PR_BGD, dtype=np.uint8)
+        labels[anomaly_map <= low] = cv2.GC_BGD
+        labels[anomaly_map > threshold] = cv2.GC_PR_FGD
+        labels[component & (anomaly_map >= high)] = cv2.GC_FGD
+        return labels
+
+    def _cut(self, image: np.ndarray, labels: np.ndarray, window: Box) -> Outline:
+        foreground = _is_foreground(labels)
+        failure = _unfitness(image, foreground)
+        if failure:
+            return Outline(window, foreground, failure)
+        cv2.setRNGSeed(0)  # k-means starts the colour models from random pixels
+        models = np.zeros((1, 13 * GAUSSIANS)), np.zeros((1, 13 * GAUSSIANS))
+        cut, *_ = cv2.grabCut(image, labels, None, *models, self.iterations, cv2.GC_INIT_WITH_MASK)
+        return Outline(window, _is_foreground(cut))
+
+
+def _is_foreground(labels: np.ndarray) -> np.ndarray:
+    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+
+
+def _unfitness(image: np.ndarray, foreground: np.ndarray) -> str:
+    """Why colour models cannot be fitted; empty if they can."""
+    samples = np.count_nonzero(foreground)
+    if samples < MIN_SAMPLES:
+        return f"the component has {samples} pixels, too few for a colour model ({MIN_SAMPLES})"
+    if foreground.size - samples < MIN_SAMPLES:
+        return f"the component leaves fewer than {MIN_SAMPLES} pixels of background around it"
+    if (image == image[0, 0]).all():
+        return "the image has one colour there"
+    return ""

@@ -1,0 +1,169 @@
+"""Refinement region by region: outline each component of the thresholded map anew, and keep only what stands up.
+
+A new outline is a guess from the image alone. It replaces a component only if it still agrees with the map and follows
+edges of the image; otherwise the component stays as it was, and the reason is recorded.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from zsad.refinement.base import Refinement, Refiner
+from zsad.refinement.regions import (
+    Box,
+    Region,
+    pieces_touching,
+    regions_above,
+    share_of_area,
+    slices,
+    without_holes,
+)
+
+
+class Outline(NamedTuple):
+    """A proposed outline of one region.
+
+    Attributes:
+        window: the part of the image in which it was sought; it holds the region's box.
+        mask: bool ``[bottom - top, right - left]`` of the window.
+        failure: why there is no outline; empty if there is one.
+    """
+
+    window: Box
+    mask: np.ndarray
+    failure: str = ""
+
+
+class RegionRefiner(Refiner):
+    """Base of the refiners that outline one region at a time; a subclass says how, in `outlines`."""
+
+    min_area: float = Field(
+        1e-4,
+        ge=0,
+        lt=1,
+        description="Components, pieces and holes below this fraction of the image's area are dropped or filled; "
+        "a patch of a 32 x 32 grid is 1e-3.",
+    )
+    min_area_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Least area of an accepted outline, relative to its component: a scratch is far thinner than the "
+        "two patches that its component is wide.",
+    )
+    max_area_ratio: float = Field(
+        4.0, ge=1, description="Greatest area of an accepted outline, relative to its component."
+    )
+    min_contrast_ratio: float = Field(
+        0.75,
+        ge=0,
+        description="Least contrast of the map (mean inside minus mean outside) of an accepted outline, relative to "
+        "its component.",
+    )
+    min_edge_ratio: float = Field(
+        1.25,
+        ge=0,
+        description="Least mean gradient of the image along an accepted outline, relative to the mean around it; an "
+        "outline drawn at random has 1.",
+    )
+
+    @abstractmethod
+    def outlines(
+        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+    ) -> Iterable[Outline]:
+        """Propose an outline for each of ``regions`` (one or more), in their order.
+
+        Args:
+            image: uint8 RGB ``[height, width, 3]``.
+            anomaly_map: float32 ``[height, width]``.
+            threshold: the one that made the regions.
+        """
+
+    def refine(self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> Refinement:
+        """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
+        min_pixels = share_of_area(self.min_area, *anomaly_map.shape)
+        mask = np.zeros(anomaly_map.shape, dtype=bool)
+        records: list[dict[str, Any]] = []
+        regions = regions_above(anomaly_map, threshold, min_pixels)
+        proposals = self.outlines(image, anomaly_map, threshold, regions) if regions else []
+        for region, outline in zip(regions, proposals, strict=True):
+            window = slices(outline.window)
+            component = region.within(outline.window)
+            refined = without_holes(pieces_touching(outline.mask, component, min_pixels), min_pixels)
+            reason = outline.failure or self.objection(image[window], anomaly_map[window], component, refined)
+            chosen = component if reason else refined
+            mask[window] |= chosen
+            records.append(_record(region, reason, chosen))
+        return Refinement(mask, records)
+
+    def objection(self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray) -> str:
+        """Why ``refined`` must not replace ``component``; empty if it may.
+
+        Args:
+            image: uint8 ``[height, width, 3]`` of the window.
+            anomaly_map: float ``[height, width]`` of the window.
+            component: bool ``[height, width]``, not empty.
+            refined: bool ``[height, width]``.
+        """
+        area_ratio = np.count_nonzero(refined) / np.count_nonzero(component)
+        if area_ratio == 0:
+            return "the outline is empty"
+        if area_ratio < self.min_area_ratio:
+            return f"the outline's area is {area_ratio:.2g} of the component's, below {self.min_area_ratio:g}"
+        if area_ratio > self.max_area_ratio:
+            return f"the outline's area is {area_ratio:.2g} of the component's, above {self.max_area_ratio:g}"
+        if map_contrast(anomaly_map, refined) < self.min_contrast_ratio * map_contrast(anomaly_map, component):
+            return f"the map's contrast falls below {self.min_contrast_ratio:g} of the component's"
+        if not edge_ratio(image, refined) > self.min_edge_ratio:
+            return (
+                f"the outline follows no edge of the image (mean gradient below {self.min_edge_ratio:g} of that around)"
+            )
+        return ""
+
+
+def map_contrast(anomaly_map: np.ndarray, mask: np.ndarray) -> float:
+    """Mean of the map inside ``mask`` minus its mean outside; 0 where either is empty."""
+    inside = np.count_nonzero(mask)
+    if inside in (0, mask.size):
+        return 0.0
+    return float(anomaly_map[mask].mean(dtype=np.float64) - anomaly_map[~mask].mean(dtype=np.float64))
+
+
+def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
+    """Mean gradient magnitude along the outline of ``mask``, relative to that of the whole image.
+
+    The gradient is Sobel's after a Gaussian of 1 pixel, of the steepest channel. The outline is the pixels on both
+    sides of the boundary; the image's own border is no boundary.
+
+    Args:
+        image: uint8 ``[height, width, 3]``.
+        mask: bool ``[height, width]``.
+
+    Returns:
+        1 for an outline drawn at random, more if it follows edges; 0 if there is no outline or no gradient at all.
+    """
+    boundary = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8)) > 0
+    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.0)
+    magnitude = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).max(axis=2)
+    mean = float(magnitude.mean(dtype=np.float64))
+    if mean == 0 or not boundary.any():
+        return 0.0
+    return float(magnitude[boundary].mean(dtype=np.float64)) / mean
+
+
+def _record(region: Region, reason: str, chosen: np.ndarray) -> dict[str, Any]:
+    return {
+        "box": list(region.box),
+        "peak": list(region.peak),
+        "score": region.score,
+        "component_area": region.area,
+        "area": int(np.count_nonzero(chosen)),
+        "accepted": not reason,
+        "reason": reason,
+    }
