@@ -29,7 +29,7 @@ rule draw_gallery:
         runtime=10,
         gpu=0,
     params:
-        cfg=frozen(settings.report.parameters()),
+        cfg=frozen({"options": settings.report.parameters(), "refiner": settings.report_refiner}),
         code=code("draw_gallery.py"),
     message:
         "Drawing the gallery of {wildcards.category} by {wildcards.method}"

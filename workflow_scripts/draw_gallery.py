@@ -11,8 +11,9 @@ with job(snakemake) as this:
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
         masks=Path(snakemake.input.masks) if snakemake.input.masks else None,
+        refiner=this.cfg["refiner"],
         evaluation=Path(snakemake.input.evaluation),
-        options=ReportOptions(**this.cfg),
+        options=ReportOptions(**this.cfg["options"]),
         sheet=Path(snakemake.output.sheet),
         panels=Path(snakemake.output.panels),
     )

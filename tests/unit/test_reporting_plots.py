@@ -1,0 +1,124 @@
+import math
+
+import pytest
+from PIL import Image
+
+from reporting_files import metrics_row, write_metrics, write_results
+from zsad.errors import DataError
+from zsad.reporting.figures import method_lines
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.plots import draw_curves, draw_histograms, draw_summary
+from zsad.reporting.results import MethodKey, display_names, read_metrics, setting_order
+
+OPTIONS = ReportOptions(dpi=50)
+
+
+@pytest.fixture
+def evaluations(tmp_path):
+    methods = {"memory_bank": "few-shot-4", "self_similarity": "zero-shot-single"}
+    return [
+        write_results(tmp_path / method, method=method, setting=setting).evaluation
+        for method, setting in methods.items()
+    ]
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    rows = [
+        metrics_row("ring", "mutual", "zero-shot-batch", image_auroc=0.9, image_auroc_low=0.8, image_auroc_high=0.95),
+        metrics_row("ring", "mutual", "zero-shot-batch", "guided", image_auroc=0.9),
+        metrics_row("board", "mutual", "zero-shot-batch"),
+        metrics_row("mean", "mutual", "zero-shot-batch", image_auroc=0.9, image_auroc_low=0.8, image_auroc_high=0.95),
+    ]
+    return write_metrics(tmp_path / "metrics.csv", rows)
+
+
+def test_plots_are_the_same_bytes_each_time_and_carry_no_date(tmp_path, evaluations, metrics):
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        draw_curves(evaluations=evaluations, options=OPTIONS, output=folder / "curves.png")
+        draw_histograms(evaluations=evaluations, options=OPTIONS, output=folder / "histograms.png")
+        draw_summary(metrics_csv=metrics, options=OPTIONS, output=folder / "summary.png")
+    for plot in ("curves", "histograms", "summary"):
+        first, second = (tmp_path / name / f"{plot}.png" for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert set(Image.open(first).info) == {"dpi"}
+
+
+def test_the_order_in_which_evaluations_are_given_does_not_change_the_plot(tmp_path, evaluations):
+    draw_curves(evaluations=evaluations, options=OPTIONS, output=tmp_path / "one.png")
+    draw_curves(evaluations=evaluations[::-1], options=OPTIONS, output=tmp_path / "other.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+
+
+def test_the_options_of_the_caller_change_the_plot_and_a_changed_style_of_the_process_does_not(tmp_path, evaluations):
+    import matplotlib
+
+    draw_histograms(evaluations=evaluations, options=OPTIONS, output=tmp_path / "plain.png")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
+        draw_histograms(evaluations=evaluations, options=OPTIONS, output=tmp_path / "styled.png")
+    draw_histograms(evaluations=evaluations, options=ReportOptions(dpi=60), output=tmp_path / "finer.png")
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "styled.png").read_bytes()
+    assert Image.open(tmp_path / "finer.png").width > Image.open(tmp_path / "plain.png").width
+
+
+def test_without_labels_the_figures_say_so_instead_of_failing(tmp_path):
+    unlabelled = write_results(tmp_path / "data", labels=(None, None, None), with_curves=False).evaluation
+    draw_curves(evaluations=[unlabelled], options=OPTIONS, output=tmp_path / "curves.png")
+    draw_histograms(evaluations=[unlabelled], options=OPTIONS, output=tmp_path / "histograms.png")
+    empty = write_metrics(tmp_path / "metrics.csv", [metrics_row(name, "m", "few-shot-1") for name in ("a", "mean")])
+    draw_summary(metrics_csv=empty, options=OPTIONS, output=tmp_path / "summary.png")
+    assert all(Image.open(tmp_path / f"{plot}.png").width > 100 for plot in ("curves", "histograms", "summary"))
+
+
+def test_a_method_without_curves_stands_beside_those_with(tmp_path, evaluations):
+    without = write_results(tmp_path / "other", method="mutual", with_curves=False).evaluation
+    draw_curves(evaluations=[*evaluations, without], options=OPTIONS, output=tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").exists()
+
+
+def test_a_figure_of_two_categories_is_refused(tmp_path, evaluations):
+    other = write_results(tmp_path / "board", category="board").evaluation
+    with pytest.raises(DataError, match=r"one category, not 2 \(board, ring\)"):
+        draw_curves(evaluations=[evaluations[0], other], options=OPTIONS, output=tmp_path / "curves.png")
+
+
+def test_an_evaluation_that_lacks_parts_is_refused_by_what_it_lacks(tmp_path):
+    path = tmp_path / "evaluation.json"
+    path.write_text('{"dataset": "parts"}')
+    with pytest.raises(DataError, match="it lacks category, method"):
+        draw_curves(evaluations=[path], options=OPTIONS, output=tmp_path / "curves.png")
+
+
+def test_a_table_that_is_no_table_of_metrics_is_refused(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="no table of metrics"):
+        read_metrics(path)
+
+
+def test_empty_cells_are_not_a_number(metrics):
+    ring, _, board, _ = read_metrics(metrics)
+    assert ring.value("image_auroc") == 0.9
+    assert ring.interval("image_auroc") == (0.8, 0.95)
+    assert math.isnan(board.value("image_auroc"))
+    assert math.isnan(ring.value("no such column"))
+
+
+def test_settings_are_ordered_by_how_much_they_see():
+    settings = ["full-shot", "few-shot-16", "few-shot-4", "zero-shot-batch", "odd", "zero-shot-single"]
+    expected = ["zero-shot-single", "zero-shot-batch", "few-shot-4", "few-shot-16", "full-shot", "odd"]
+    assert sorted(settings, key=setting_order) == expected
+
+
+def test_every_method_has_its_own_line_whatever_the_order_of_the_methods():
+    keys = [MethodKey("zero-shot-single", f"m{number:02d}", "embedded") for number in range(20)]
+    lines = method_lines(keys)
+    assert len({(line["color"], str(line["linestyle"])) for line in lines.values()}) == 20
+    assert method_lines(keys[::-1]) == lines
+
+
+def test_backbones_are_named_where_there_is_more_than_one():
+    one, two = MethodKey("few-shot-1", "bank", "dino"), MethodKey("few-shot-1", "bank", "embedded")
+    assert list(display_names([one]).values()) == ["bank"]
+    assert list(display_names([two, one]).values()) == ["bank · dino", "bank · embedded"]

@@ -1,0 +1,156 @@
+"""What a gallery holds: the chosen images of one category and method, with their pictures and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.data.images import read_image, read_mask
+from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.errors import DataError
+from zsad.maps import at_image_size
+from zsad.reporting import overlays
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.results import number, read_evaluation
+from zsad.reporting.selection import choose_images, ranks
+from zsad.store import MaskReader, ScoreReader
+
+PANEL_TITLES = {"photograph": "photograph", "truth": "truth", "map": "anomaly map", "mask": "mask"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a gallery.
+
+    Attributes:
+        label: 1 defective, 0 good, None unknown.
+        decision: 1 called defective at the label-free threshold, 0 called good, None without a threshold.
+        rank: 1 for the highest score of the category.
+        truth: what the ground-truth picture shows, in words.
+        pictures: uint8 ``[height, width, 3]`` (RGB) or ``[height, width]`` (grey), by the keys of `PANEL_TITLES`.
+    """
+
+    image_id: str
+    label: int | None
+    defect_type: str
+    score: float
+    decision: int | None
+    rank: int
+    note: str
+    truth: str
+    pictures: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The chosen images of one category and method.
+
+    Attributes:
+        heading: dataset, category, method, backbone, setting and refiner.
+        ranked: how many images the ranks are out of.
+        threshold: label-free, in the unit of the map; NaN if there is none.
+        scale: the one colour scale of all maps.
+        groups: entries, by the keys of `zsad.reporting.selection.GROUP_TITLES`.
+    """
+
+    heading: dict[str, str]
+    ranked: int
+    threshold: float
+    scale: overlays.ColourScale
+    groups: dict[str, list[Entry]]
+
+
+def collect_gallery(
+    manifest: Path, scores: Path, masks: Path | None, refiner: str, evaluation: Path, options: ReportOptions
+) -> Gallery:
+    """Choose the images of one category and method and draw their pictures; arguments as in `draw_gallery`."""
+    records = {record.image_id: record for record in read_manifest(manifest, with_truth=True)}
+    evaluated = read_evaluation(evaluation)
+    verdicts = {image["image_id"]: image for image in evaluated["images"]}
+    threshold = number(evaluated["threshold"])
+    with ScoreReader(scores) as reader:
+        _require_known(reader, records, "the manifest")
+        _require_known(reader, verdicts, "the evaluation")
+        maps = [reader.anomaly_map(index) for index in range(len(reader))]
+        scale = overlays.colour_scale(maps, options.colormap)
+        labels = [verdicts[image_id]["label"] for image_id in reader.image_ids]
+        groups = choose_images(reader.image_scores, labels, options.gallery)
+        all_ranks = ranks(reader.image_scores)
+
+        entries: dict[int, Entry] = {}
+        shown = [index for indices in groups.values() for index in indices]
+        for index, predicted in zip(shown, _predicted_masks(masks, reader.image_ids, shown), strict=True):
+            record, verdict = records[reader.image_ids[index]], verdicts[reader.image_ids[index]]
+            truth, pictures = _pictures(record, maps[index], predicted, threshold, scale, options.panel)
+            entries[index] = Entry(
+                image_id=record.image_id,
+                label=verdict["label"],
+                defect_type=verdict["defect_type"],
+                score=float(reader.image_scores[index]),
+                decision=None if verdict["decision"] is None else int(verdict["decision"]),
+                rank=all_ranks[index],
+                note=verdict["note"],
+                truth=truth,
+                pictures=pictures,
+            )
+    heading = {key: evaluated[key] for key in ("dataset", "category", "method", "backbone", "setting")}
+    return Gallery(
+        heading={**heading, "refiner": refiner},
+        ranked=len(maps),
+        threshold=threshold,
+        scale=scale,
+        groups={name: [entries[index] for index in indices] for name, indices in groups.items()},
+    )
+
+
+def _require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> None:
+    for image_id in scores.image_ids:
+        if image_id not in known:
+            raise DataError(f"{scores.path} scores '{image_id}', which {where} does not list; run both steps again")
+
+
+def _predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequence[int]) -> Iterator[np.ndarray | None]:
+    """Predicted mask of each image to be shown; None where the map itself is to be thresholded."""
+    if masks is None:
+        yield from (None for _ in shown)
+        return
+    with MaskReader(masks) as reader:
+        positions = {image_id: position for position, image_id in enumerate(reader.image_ids)}
+        for index in shown:
+            if image_ids[index] not in positions:
+                raise DataError(f"{masks} has no mask of '{image_ids[index]}'; run the refinement again")
+            yield reader.mask(positions[image_ids[index]])
+
+
+def _pictures(
+    record: ImageRecord,
+    anomaly_map: np.ndarray,
+    predicted: np.ndarray | None,
+    threshold: float,
+    scale: overlays.ColourScale,
+    longer_side: int,
+) -> tuple[str, dict[str, np.ndarray]]:
+    """What the ground truth is, in words, and the pictures of one image."""
+    size = overlays.panel_size(record.height, record.width, longer_side)
+    photograph = overlays.photograph(read_image(record.path, record.sha256), size)
+    if predicted is None:
+        predicted = at_image_size(anomaly_map, record.height, record.width) > threshold
+    truth, truth_picture = _truth(record, photograph)
+    return truth, {
+        "photograph": overlays.outlined(photograph, predicted, overlays.PREDICTION_COLOUR),
+        "truth": truth_picture,
+        "map": overlays.heat_map(anomaly_map, size, scale),
+        "mask": overlays.mask_picture(predicted, size),
+    }
+
+
+def _truth(record: ImageRecord, photograph: np.ndarray) -> tuple[str, np.ndarray]:
+    if record.mask_path:
+        mask = read_mask(record.mask_path, record.height, record.width)
+        return "marked", overlays.filled(photograph, mask, overlays.TRUTH_COLOUR)
+    words = {0: "good", 1: "no mask", None: "unknown"}[record.label]
+    return words, overlays.tagged(photograph, words)

@@ -1,0 +1,76 @@
+"""The common look of all plots: one style, one colour a method, and files that are the same bytes every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zsad.reporting.results import MethodKey, method_order
+from zsad.store import atomic_path
+
+# Okabe and Ito's palette for colour-blind readers, without its yellow, which is faint on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_DASHES = ("-", (0, (6, 1.5)), (0, (2.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+GOOD_COLOUR, DEFECTIVE_COLOUR, UNKNOWN_COLOUR = "#0072B2", "#D55E00", "#7A7A7A"
+INK, FAINT, RULE = "#1B1F24", "#68707A", "#D4D8DD"
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.fontsize": 8,
+    "legend.frameon": True,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def styled() -> Any:
+    """Context in which a figure must be both made and saved."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE})
+
+
+def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
+    """Colour and dashes of each method, by its place in `method_order`; the dashes serve print without colour."""
+    ordered = sorted(set(keys), key=method_order)
+    return {
+        key: {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
+        for place, key in enumerate(ordered)
+    }
+
+
+def write_sentence(axes: Axes, sentence: str) -> None:
+    """Say in the middle of empty axes why nothing is drawn."""
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=FAINT, wrap=True)
+
+
+def save(figure: Figure, output: Path, dpi: int) -> None:
+    """Write a PNG whole or not at all, without the version of the program that made it."""
+    with atomic_path(output) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})

@@ -1,0 +1,129 @@
+"""The pictures of a gallery: outlines and fillings on photographs, anomaly maps in colour, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image, ImageDraw, ImageFont
+
+from zsad.maps import at_image_size
+
+# Of the Okabe-Ito palette: told apart by colour-blind readers, and on grey, red and green parts alike.
+PREDICTION_COLOUR = (230, 159, 0)
+TRUTH_COLOUR = (86, 180, 233)
+HALO_COLOUR = (16, 16, 16)
+SCALE_PERCENTILES = (1.0, 99.9)
+
+_FILL_OPACITY = 0.45
+_SUBPIXEL_BITS = 4
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """One colour for one value, in every image of a category and method.
+
+    Attributes:
+        low, high: values of the first and last colour; what lies beyond takes these.
+        colours: uint8 ``[256, 3]``, RGB.
+    """
+
+    low: float
+    high: float
+    colours: np.ndarray
+
+    def paint(self, values: np.ndarray) -> np.ndarray:
+        """uint8 RGB ``[..., 3]`` of ``values``, of any shape."""
+        span = self.high - self.low
+        fraction = (np.asarray(values, dtype=np.float64) - self.low) / span if span > 0 else np.zeros(np.shape(values))
+        return self.colours[np.rint(255 * np.clip(fraction, 0, 1)).astype(np.intp)]
+
+
+def colour_scale(maps: Iterable[np.ndarray], colormap: str) -> ColourScale:
+    """The scale from the 1st to the 99.9th percentile of all patches of all maps together.
+
+    Scaling each map to its own range would paint every good image with the colours of a defect.
+    """
+    values = np.concatenate([np.ravel(anomaly_map) for anomaly_map in maps])
+    low, high = np.percentile(values, SCALE_PERCENTILES)
+    colours = np.rint(255 * colormaps[colormap](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
+    return ColourScale(float(low), float(high), colours)
+
+
+def panel_size(height: int, width: int, longer_side: int) -> tuple[int, int]:
+    """Height and width of the picture of an image: the same shape, with the longer side as given."""
+    scale = longer_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def photograph(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 RGB ``[height, width, 3]`` of ``size``: an image, shrunk or enlarged."""
+    height, width = size
+    interpolation = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=interpolation)
+
+
+def heat_map(anomaly_map: np.ndarray, size: tuple[int, int], scale: ColourScale) -> np.ndarray:
+    """uint8 RGB ``[height, width, 3]`` of ``size``: a map on the patch grid, in colours."""
+    return scale.paint(at_image_size(anomaly_map, *size))
+
+
+def mask_picture(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 ``[height, width]`` of ``size``: defective 255, good 0; between them where a pixel is defective in part."""
+    height, width = size
+    interpolation = cv2.INTER_AREA if mask.shape[0] > height else cv2.INTER_NEAREST
+    return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=interpolation)
+
+
+def outlined(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """A copy of ``picture`` (uint8 RGB) with the outline of ``mask`` (bool, of any size) drawn on it.
+
+    The outline is traced at the mask's own resolution, so that regions thinner than a pixel of the picture show.
+    """
+    drawn = picture.copy()
+    contours = _contours(mask, picture.shape[:2])
+    for line_colour, thickness in ((HALO_COLOUR, 3), (colour, 1)):
+        cv2.polylines(drawn, contours, True, line_colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return drawn
+
+
+def filled(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """A copy of ``picture`` (uint8 RGB) with ``mask`` (bool, of any size) filled translucently and outlined."""
+    coverage = _FILL_OPACITY / 255 * mask_picture(mask, picture.shape[:2])[..., None]
+    blended = picture * (1 - coverage) + np.asarray(colour) * coverage
+    drawn = np.rint(blended).astype(np.uint8)
+    contours = _contours(mask, picture.shape[:2])
+    cv2.polylines(drawn, contours, True, colour, 1, cv2.LINE_AA, _SUBPIXEL_BITS)
+    return drawn
+
+
+def tagged(picture: np.ndarray, words: str) -> np.ndarray:
+    """A copy of ``picture`` (uint8 RGB) with a few words on a dark label in its lower left corner."""
+    canvas = Image.fromarray(picture)
+    pen = ImageDraw.Draw(canvas)
+    position = (5, canvas.height - 4)
+    left, top, right, bottom = pen.textbbox(position, words, font=font(11), anchor="ls")
+    pen.rectangle((left - 5, top - 3, right + 4, bottom + 4), fill=HALO_COLOUR)
+    pen.text(position, words, font=font(11), fill=(240, 240, 240), anchor="ls")
+    return np.asarray(canvas)
+
+
+@cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """The typeface of all pictures: DejaVu Sans, which comes with matplotlib and so is the same everywhere."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
+
+
+def _contours(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Borders of a mask's regions and holes in the pixels of a picture of ``size``, in fixed-point coordinates."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    scale = np.array([size[1] / mask.shape[1], size[0] / mask.shape[0]])
+    shift = 1 << _SUBPIXEL_BITS
+    return [np.rint(((contour + 0.5) * scale - 0.5) * shift).astype(np.int32) for contour in contours]

@@ -1,0 +1,57 @@
+// The page works without this script, which sorts tables, filters by method and opens folds before printing.
+"use strict";
+
+function sortBody(body, column, direction) {
+  const rows = [...body.querySelectorAll("tr:not(.setting)")];
+  const key = (row) => {
+    const cell = row.children[column];
+    const text = cell.dataset.value ?? cell.textContent.trim();
+    return text !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
+  };
+  const isMissing = (value) => value === "";
+  const compare = (first, second) => {
+    const [a, b] = [key(first), key(second)];
+    if (isMissing(a) || isMissing(b)) return isMissing(a) - isMissing(b);
+    if (typeof a === "number" && typeof b === "number") return direction * (a - b);
+    return direction * String(a).localeCompare(String(b), "en", { numeric: true });
+  };
+  rows.sort(compare).forEach((row) => body.append(row));
+}
+
+document.querySelectorAll("table.sortable").forEach((table) => {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const descending = head.getAttribute("aria-sort") !== "descending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      [...table.tBodies].forEach((body) => sortBody(body, column, descending ? -1 : 1));
+    });
+  });
+});
+
+const filter = document.querySelector(".filter");
+if (filter) {
+  filter.hidden = false;
+  filter.addEventListener("change", () => {
+    const shown = new Set([...filter.querySelectorAll("input:checked")].map((box) => box.value));
+    document.querySelectorAll("[data-method]").forEach((element) => {
+      element.hidden = !shown.has(element.dataset.method);
+    });
+  });
+}
+
+function openTarget() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+}
+window.addEventListener("hashchange", openTarget);
+openTarget();
+
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details.gallery").forEach((fold) => { fold.open = true; });
+});

@@ -1,0 +1,265 @@
+"""The page: one HTML file with everything a reader needs, which opens offline."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image, UnidentifiedImageError
+
+from zsad.errors import DataError
+from zsad.provenance import library_versions
+from zsad.reporting.entries import PANEL_TITLES
+from zsad.reporting.headlines import HEADLINE_METRICS, best_method, facts, leaders, mean_of, setting_meaning
+from zsad.reporting.results import (
+    MEAN,
+    MethodKey,
+    MetricsRow,
+    display_names,
+    evaluation_key,
+    number,
+    read_evaluations,
+    read_metrics,
+)
+from zsad.reporting.selection import ranks
+from zsad.reporting.tables import mask_table, score_table, shown
+from zsad.store import read_json, write_text
+
+Evaluation = dict[str, Any]
+
+TEMPLATE = "page.html.jinja"
+
+
+def build_page(
+    *,
+    dataset: str,
+    metrics_csv: Path,
+    evaluations: Sequence[Path],
+    mask_evaluations: Sequence[Path] = (),
+    galleries: Sequence[Path],
+    summary_plot: Path,
+    curve_plots: Mapping[str, Path],
+    histogram_plots: Mapping[str, Path],
+    configuration: Mapping[str, Any],
+    method_summaries: Mapping[str, Mapping[str, str]],
+    output: Path,
+) -> None:
+    """Write the page of a data set.
+
+    Args:
+        evaluations: of scores, one a category and method; the page keeps their order of categories.
+        mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, and notes.
+        galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
+        curve_plots, histogram_plots: PNG files by category.
+        configuration: shown as it is.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``.
+        output: HTML.
+
+    Raises:
+        DataError: an input is absent or damaged, or a category has no plots.
+    """
+    results = read_evaluations(evaluations)
+    names = display_names(map(evaluation_key, results))
+    rows = [row for row in read_metrics(metrics_csv) if row.key in names]
+    categories = list(dict.fromkeys(result["category"] for result in results))
+    mask_results = [read_json(path) for path in mask_evaluations]
+    shown_galleries = _by_category_and_method(read_json(path) for path in galleries)
+    _require_plots(categories, curve_plots, "curve")
+    _require_plots(categories, histogram_plots, "histogram")
+
+    means = [row for row in rows if row.category == MEAN]
+    best = best_method(means, names)
+    sections = [
+        _category_section(
+            category,
+            place,
+            results=[result for result in results if result["category"] == category],
+            rows=[row for row in rows if row.category == category],
+            mask_results=[result for result in mask_results if result["category"] == category],
+            galleries=shown_galleries[category],
+            names=names,
+            best=best,
+            curves=_plot(curve_plots[category]),
+            histograms=_plot(histogram_plots[category]),
+        )
+        for place, category in enumerate(categories)
+    ]
+    context = {
+        "dataset": dataset,
+        "measured": any(section["measured"] for section in sections),
+        "facts": facts(results, categories),
+        "leaders": leaders(means, names),
+        "best": names[best],
+        "glances": _glances(sections),
+        "summary_plot": _plot(summary_plot),
+        "mean_of": mean_of(means, len(categories)),
+        "mean_scores": score_table(means, names),
+        "mean_masks": mask_table(means, names),
+        "methods": [_method(key, name, results, method_summaries) for key, name in names.items()],
+        "settings": {key.setting: setting_meaning(key.setting) for key in names},
+        "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
+        "panel_titles": PANEL_TITLES,
+        "sections": sections,
+        "several": len(names) > 1,
+        "versions": library_versions(),
+        "configuration": json.dumps(configuration, indent=2, ensure_ascii=False),
+        "runs": [
+            _run(result, names) for category in categories for result in results if result["category"] == category
+        ],
+    }
+    write_text(output, _environment().get_template(TEMPLATE).render(context))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = lambda value: shown(number(value))
+    environment.filters["significant"] = lambda value: "n/a" if value is None else f"{value:.4g}"
+    environment.tests["missing"] = lambda value: value is None or (isinstance(value, float) and math.isnan(value))
+    return environment
+
+
+def _category_section(
+    category: str,
+    place: int,
+    *,
+    results: Sequence[Evaluation],
+    rows: Sequence[MetricsRow],
+    mask_results: Sequence[Mapping[str, Any]],
+    galleries: Mapping[MethodKey, dict[str, Any]],
+    names: Mapping[MethodKey, str],
+    best: MethodKey,
+    curves: dict[str, Any],
+    histograms: dict[str, Any],
+) -> dict[str, Any]:
+    regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
+    return {
+        "name": category,
+        "anchor": f"category-{place + 1}",
+        "counts": results[0]["counts"],
+        "measured": any(image["label"] is not None for image in results[0]["images"]),
+        "images": len(results[0]["images"]),
+        "notes": _notes([*results, *mask_results]),
+        "scores": score_table(rows, names),
+        "masks": mask_table(rows, names, regions),
+        "curves": curves,
+        "histograms": histograms,
+        "galleries": [
+            {
+                "method": names[evaluation_key(result)],
+                "anchor": f"gallery-{place + 1}-{number_of_method + 1}",
+                "open": evaluation_key(result) == best,
+                "content": galleries.get(evaluation_key(result)),
+                "images": _ranked(result["images"]),
+                "scores": {metric: result["metrics"].get(metric) for metric in HEADLINE_METRICS},
+            }
+            for number_of_method, result in enumerate(results)
+        ],
+    }
+
+
+def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each note once, with the methods it is about; a note about all methods names none."""
+    results = list(results)
+    methods_of: dict[str, list[str]] = defaultdict(list)
+    for result in results:
+        for note in result["notes"]:
+            if result["method"] not in methods_of[note]:
+                methods_of[note].append(result["method"])
+    everyone = {result["method"] for result in results}
+    return [
+        {"text": note, "methods": [] if set(methods) == everyone else methods} for note, methods in methods_of.items()
+    ]
+
+
+def _ranked(images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the list of all images, the highest score first."""
+    order = np.argsort([-image["score"] for image in images], kind="stable").tolist()
+    all_ranks = ranks([image["score"] for image in images])
+    return [{**images[index], "rank": all_ranks[index]} for index in order]
+
+
+def _glances(sections: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The highest-scored image of each category by the method whose galleries stand open."""
+    glances = []
+    for section in sections:
+        for gallery in section["galleries"]:
+            if gallery["open"] and gallery["content"]:
+                content = gallery["content"]
+                glances.append({"section": section, "content": content, "entry": content["groups"][0]["entries"][0]})
+    return glances
+
+
+def _method(
+    key: MethodKey,
+    name: str,
+    results: Sequence[Evaluation],
+    summaries: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    seconds = [
+        number(image["seconds"]) for result in results if evaluation_key(result) == key for image in result["images"]
+    ]
+    known = [value for value in seconds if not math.isnan(value)]
+    summary = summaries.get(key.method, {})
+    return {
+        "name": name,
+        "setting": key.setting,
+        "backbone": key.backbone,
+        "scorer": summary.get("scorer", ""),
+        "summary": summary.get("summary", ""),
+        "reference": summary.get("reference", ""),
+        "milliseconds": f"{1000 * sum(known) / len(known):.3g}" if known else "n/a",
+    }
+
+
+def _hand_crafted(backbones: Iterable[str], configuration: Mapping[str, Any]) -> list[str]:
+    """The backbones that are no foundation model."""
+    families = configuration.get("backbones") or {}
+    return sorted(name for name in backbones if (families.get(name) or {}).get("family", name) == "embedded")
+
+
+def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:
+    return {
+        "title": f"{result['category']} · {names[evaluation_key(result)]}",
+        "method": names[evaluation_key(result)],
+        "threshold": result["threshold"],
+        "provenance": result["provenance"],
+    }
+
+
+def _by_category_and_method(galleries: Iterable[dict[str, Any]]) -> dict[str, dict[MethodKey, dict[str, Any]]]:
+    found: dict[str, dict[MethodKey, dict[str, Any]]] = defaultdict(dict)
+    for gallery in galleries:
+        found[gallery["category"]][evaluation_key(gallery)] = gallery
+    return found
+
+
+def _require_plots(categories: Iterable[str], plots: Mapping[str, Path], kind: str) -> None:
+    for category in categories:
+        if category not in plots:
+            raise DataError(f"the page has no {kind} plot of category '{category}'; run again to draw it")
+
+
+def _plot(path: Path) -> dict[str, Any]:
+    """A PNG as a ``data:`` address, with its size, so that the page does not jump while it loads."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run the step that draws it") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is no picture; delete it and run again") from None
+    address = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    return {"address": address, "width": width, "height": height}

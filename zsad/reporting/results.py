@@ -1,0 +1,142 @@
+"""What the figures and the page read: the evaluation files and the table of metrics, in one order with one naming."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zsad.errors import DataError
+from zsad.store import read_json
+
+MEAN = "mean"
+METRIC_TITLES = {
+    "image_auroc": "Image AUROC",
+    "image_ap": "Image AP",
+    "image_f1max": "Image F1-max",
+    "pixel_auroc": "Pixel AUROC",
+    "pixel_ap": "Pixel AP",
+    "pixel_f1max": "Pixel F1-max",
+    "aupro": "AUPRO",
+}
+_TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner")
+_EVALUATION_KEYS = (
+    *("dataset", "category", "method", "backbone", "setting", "threshold", "metrics", "confidence"),
+    *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
+)
+_SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
+_FEW_SHOT = re.compile(r"few-shot-(\d+)")
+
+
+class MethodKey(NamedTuple):
+    """One row of every table and one colour of every plot."""
+
+    setting: str
+    method: str
+    backbone: str
+
+
+@dataclass(frozen=True)
+class MetricsRow:
+    """One row of ``metrics.csv``.
+
+    Attributes:
+        key: setting, method and backbone.
+        values: every column of numbers; NaN where the table is empty.
+    """
+
+    category: str
+    key: MethodKey
+    refiner: str
+    values: dict[str, float]
+
+    def value(self, column: str) -> float:
+        """The number in ``column``; NaN if it is empty or the table has no such column."""
+        return self.values.get(column, math.nan)
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """Confidence limits of ``metric``; NaN where there are none."""
+        return self.value(f"{metric}_low"), self.value(f"{metric}_high")
+
+
+def setting_order(setting: str) -> tuple[int, int, str]:
+    """Sort key of a setting: the less a method sees, the earlier it stands; few-shot by the number of references."""
+    few_shot = _FEW_SHOT.fullmatch(setting)
+    kind = "few-shot" if few_shot else setting
+    rank = _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS)
+    return rank, int(few_shot[1]) if few_shot else 0, setting
+
+
+def method_order(key: MethodKey) -> tuple[tuple[int, int, str], str, str]:
+    """Sort key of a method, the same in every table and plot, so that a method keeps its place and colour."""
+    return setting_order(key.setting), key.method, key.backbone
+
+
+def display_names(keys: Iterable[MethodKey]) -> dict[MethodKey, str]:
+    """Name of each method, in `method_order`; with its backbone where more than one backbone is in use."""
+    ordered = sorted(set(keys), key=method_order)
+    several = len({key.backbone for key in ordered}) > 1
+    return {key: f"{key.method} · {key.backbone}" if several else key.method for key in ordered}
+
+
+def evaluation_key(evaluation: dict[str, Any]) -> MethodKey:
+    """The method of an evaluation or of a gallery."""
+    return MethodKey(evaluation["setting"], evaluation["method"], evaluation["backbone"])
+
+
+def read_evaluations(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Read evaluation files, in `method_order`; the categories keep the order in which they are given.
+
+    Raises:
+        DataError: a file is absent or no evaluation.
+    """
+    evaluations = [read_evaluation(path) for path in paths]
+    return sorted(evaluations, key=lambda evaluation: method_order(evaluation_key(evaluation)))
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Read one evaluation file.
+
+    Raises:
+        DataError: absent, or no evaluation.
+    """
+    evaluation = read_json(path)
+    missing = [key for key in _EVALUATION_KEYS if key not in evaluation]
+    if missing:
+        raise DataError(f"{path} is no evaluation (it lacks {', '.join(missing)}); delete it and run again")
+    return evaluation
+
+
+def read_metrics(path: Path) -> list[MetricsRow]:
+    """Read ``metrics.csv``, in `method_order`; categories and refiners keep the order of the table.
+
+    Raises:
+        DataError: absent, or not that table.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            rows = [_metrics_row(row) for row in csv.DictReader(stream)]
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run the step that makes it") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is no table of metrics ({error!r}); delete it and run again") from None
+    return sorted(rows, key=lambda row: method_order(row.key))
+
+
+def number(value: float | None) -> float:
+    """A number of a JSON file, in which NaN is written as ``null``."""
+    return math.nan if value is None else float(value)
+
+
+def _metrics_row(row: dict[str, str]) -> MetricsRow:
+    values = {column: float(text) if text else math.nan for column, text in row.items() if column not in _TEXT_COLUMNS}
+    return MetricsRow(
+        category=row["category"],
+        key=MethodKey(row["setting"], row["method"], row["backbone"]),
+        refiner=row["refiner"],
+        values=values,
+    )

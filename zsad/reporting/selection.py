@@ -1,0 +1,46 @@
+"""Which images of a category a gallery shows: those at both ends of the ranking, and those most wrongly ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+GROUP_TITLES = {
+    "highest": "Highest scores",
+    "lowest": "Lowest scores",
+    "false_alarms": "Good images with the highest scores",
+    "misses": "Defective images with the lowest scores",
+}
+
+
+def choose_images(scores: Sequence[float], labels: Sequence[int | None], count: int) -> dict[str, list[int]]:
+    """Positions of the images to show, by group (the keys of `GROUP_TITLES`); no image stands in two groups.
+
+    ``highest`` and ``lowest`` come first and need no labels; ``false_alarms`` and ``misses`` are drawn from the
+    images that remain, most wrong first. Of equal scores the earlier image ranks higher. Of fewer than ``2 count``
+    images the upper half is among the highest. Groups without images are left out.
+
+    Args:
+        scores: greater is more anomalous.
+        labels: 1 defective, 0 good, None unknown.
+        count: greatest number of images in a group.
+    """
+    ranking = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
+    top = min(count, -(-len(ranking) // 2))
+    bottom = min(count, len(ranking) - top)
+    between = ranking[top : len(ranking) - bottom]
+    groups = {
+        "highest": ranking[:top],
+        "lowest": ranking[len(ranking) - bottom :][::-1],
+        "false_alarms": [index for index in between if labels[index] == 0][:count],
+        "misses": [index for index in reversed(between) if labels[index] == 1][:count],
+    }
+    return {name: indices for name, indices in groups.items() if indices}
+
+
+def ranks(scores: Sequence[float]) -> list[int]:
+    """Rank of each image, 1 for the highest score; equal scores share the better rank."""
+    values = np.asarray(scores, dtype=np.float64)
+    descending = np.sort(-values)
+    return (np.searchsorted(descending, -values, side="left") + 1).tolist()
