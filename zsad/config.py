@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
 DEFAULT_PATH = REPOSITORY / "config.yaml"
 DEMO_ROOT = Path("results/data")
-RESERVED_CATEGORIES = ("benchmarks", "logs", "plots", "tables")
+RESERVED_CATEGORIES = ("benchmarks", "logs", "mean", "plots", "tables")
 NO_REFINER = "none"
 
 
@@ -164,7 +164,7 @@ class Settings:
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
             if category in RESERVED_CATEGORIES:
                 raise ConfigError(
-                    f"a category cannot be called '{category}', which is a folder of the results; rename it"
+                    f"a category cannot be called '{category}', a name that the results need; rename its folder"
                 )
         return list(wanted)
 

@@ -20,7 +20,7 @@ CONFIG: dict[str, Any] = {
     "backbones": {"embedded": {"params": {"resolution": 32}}},
     "methods": dict.fromkeys(("self_similarity", "mirror_symmetry", "flip_consistency", "mutual")),
     "refiners": {"grabcut": None},
-    "evaluation": {"bootstrap": 20},
+    "evaluation": {"bootstrap": 50},
     "report": {"gallery": 1, "panel": 64, "dpi": 40},
 }
 CONFIG["methods"]["memory_bank"] = {"params": {"shots": 2}}

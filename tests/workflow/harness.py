@@ -28,7 +28,7 @@ SMALL = {
         "memory_bank": {"params": {"shots": 2}},
     },
     "refiners": {"grabcut": None},
-    "evaluation": {"bootstrap": 20},
+    "evaluation": {"bootstrap": 50},
     "report": {"gallery": 1, "panel": 64, "dpi": 40},
 }
 

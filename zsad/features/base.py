@@ -30,12 +30,14 @@ class Extractor:
         channels: width of a token.
         cls_source: ``"class token"`` or ``"mean of patch tokens"``.
         model: id, revision and SHA-256 of the weights, for the provenance.
+        device: where it runs.
     """
 
     layers: list[str]
     channels: int
     cls_source: str
     model: dict[str, Any]
+    device: str
 
     @abstractmethod
     def grid_size(self, height: int, width: int) -> tuple[int, int]:

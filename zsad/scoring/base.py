@@ -42,7 +42,7 @@ class Scorer(Part):
     @property
     @abstractmethod
     def setting(self) -> str:
-        """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``zero-shot-text``, ``few-shot-K``, ``full-shot``."""
+        """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K`` or ``full-shot``."""
 
     @abstractmethod
     def feature_sets(self) -> dict[str, FeatureSet]:

@@ -1,0 +1,37 @@
+"""Flip consistency against plain loops, and what it must do by its definition."""
+
+import numpy as np
+
+from feature_files import maps, random_tokens, stored
+from zsad.scoring.flip_consistency import FlipConsistency
+
+
+def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path):
+    tokens, mirrored = random_tokens(0, (5, 7), (4, 3)), random_tokens(1, (5, 7), (4, 3))
+    found = maps(FlipConsistency(), tmp_path, test=tokens, mirrored=mirrored)
+    for anomaly_map, seen, seen_mirrored in zip(found, map(stored, tokens), map(stored, mirrored), strict=True):
+        layers, rows, columns, _ = seen.shape
+        expected = np.zeros((rows, columns))
+        for layer in range(layers):
+            for r in range(rows):
+                for c in range(columns):
+                    expected[r, c] += (1 - seen[layer, r, c] @ seen_mirrored[layer, r, columns - 1 - c]) / layers
+        np.testing.assert_allclose(anomaly_map, expected, atol=1e-6)
+
+
+def test_mirroring_the_input_mirrors_the_map(tmp_path):
+    tokens, mirrored = random_tokens(2, (5, 8)), random_tokens(3, (5, 8))
+    (straight,) = maps(FlipConsistency(), tmp_path, test=tokens, mirrored=mirrored)
+    (turned,) = maps(FlipConsistency(), tmp_path, test=mirrored, mirrored=tokens)
+    np.testing.assert_allclose(turned, straight[:, ::-1], atol=1e-6)
+
+
+def test_a_backbone_that_is_equivariant_to_the_mirror_scores_zero_whatever_the_image(tmp_path):
+    tokens = random_tokens(4, (6, 7))
+    (found,) = maps(FlipConsistency(), tmp_path, test=tokens, mirrored=[tokens[0][:, :, ::-1]])
+    np.testing.assert_allclose(found, 0, atol=1e-6)
+
+
+def test_zero_tokens_score_zero(tmp_path):
+    zeros = [np.zeros((1, 3, 3, 4))]
+    np.testing.assert_allclose(maps(FlipConsistency(), tmp_path, test=zeros, mirrored=zeros)[0], 0, atol=1e-6)

@@ -1,0 +1,65 @@
+"""Self-similarity against plain loops, and what it must do by its definition."""
+
+import numpy as np
+import pytest
+
+from feature_files import maps, random_tokens, stored
+from zsad.errors import DataError
+from zsad.scoring.self_similarity import SelfSimilarity
+
+
+def reference(tokens, fraction, radius):
+    unit = stored(tokens)
+    layers, rows, columns, _ = unit.shape
+    places = [(r, c) for r in range(rows) for c in range(columns)]
+    others = {p: [q for q in places if max(abs(p[0] - q[0]), abs(p[1] - q[1])) > radius] for p in places}
+    k = max(1, int(np.ceil(fraction * min(map(len, others.values())))))
+    scores = np.zeros((rows, columns))
+    for layer in range(layers):
+        for p in places:
+            cosines = sorted(unit[layer][p] @ unit[layer][q] for q in others[p])
+            scores[p] += (1 - np.mean(cosines[-k:])) / layers
+    return scores
+
+
+@pytest.mark.parametrize(("fraction", "radius"), [(0.001, 0), (0.11, 1), (0.3, 2), (1.0, 1)])
+def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, fraction, radius):
+    tokens = random_tokens(0, (7, 5), (4, 9), (6, 6))
+    found = maps(SelfSimilarity(fraction=fraction, exclusion_radius=radius), tmp_path, test=tokens)
+    for anomaly_map, image in zip(found, tokens, strict=True):
+        np.testing.assert_allclose(anomaly_map, reference(image, fraction, radius), atol=1e-5)
+
+
+def test_only_the_chosen_layers_count(tmp_path):
+    tokens = random_tokens(1, (6, 6), layers=3)
+    found = maps(SelfSimilarity(layers=[2, 0], fraction=0.1), tmp_path, test=tokens)
+    np.testing.assert_allclose(found[0], reference(tokens[0][[2, 0]], 0.1, 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_constant_image_scores_zero(tmp_path, value):
+    found = maps(SelfSimilarity(), tmp_path, test=[np.full((2, 6, 7, 4), value)])
+    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+
+
+def test_a_patch_unlike_the_others_scores_highest(tmp_path):
+    tokens = np.tile([1.0, 0.1, 0.0], (1, 8, 8, 1))
+    tokens[0, 3, 5] = [0.0, 0.0, 1.0]
+    (found,) = maps(SelfSimilarity(), tmp_path, test=[tokens])
+    assert np.unravel_index(found.argmax(), found.shape) == (3, 5)
+    assert found[3, 5] == pytest.approx(1, abs=1e-3)
+
+
+def test_neighbours_within_the_radius_do_not_vouch_for_a_defect(tmp_path):
+    tokens = np.tile([1.0, 0.0], (1, 9, 9, 1))
+    tokens[0, 3:6, 3:6] = [0.0, 1.0]
+    scorer = SelfSimilarity(fraction=0.001, exclusion_radius=2)
+    (found,) = maps(scorer, tmp_path, test=[tokens])
+    np.testing.assert_allclose(found[3:6, 3:6], 1, atol=1e-6)
+    (blind,) = maps(scorer.model_copy(update={"exclusion_radius": 0}), tmp_path, test=[tokens])
+    np.testing.assert_allclose(blind[3:6, 3:6], 0, atol=1e-6)
+
+
+def test_an_image_too_small_for_the_radius_is_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match=r"test/1\.png has only 5 x 4 patches.*lower 'exclusion_radius'"):
+        maps(SelfSimilarity(), tmp_path, test=random_tokens(2, (8, 8), (5, 4)))

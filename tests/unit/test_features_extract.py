@@ -1,0 +1,192 @@
+"""The extraction stage: image by image, whole or absent, and never with a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from zsad.data.images import read_image
+from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.errors import ConfigError, DataError
+from zsad.features import extract
+from zsad.features.base import Backbone, Extractor, Tokens
+from zsad.features.embedded import Embedded
+from zsad.provenance import file_sha256
+from zsad.store import FeatureReader
+
+SIZES = {"test/bad/0.png": (40, 40), "test/good/0.png": (40, 90), "test/good/1.png": (70, 35)}
+BACKBONE = Embedded(resolution=32)
+
+
+@pytest.fixture
+def category(tmp_path: Path, write_png: Callable[..., Path]) -> Path:
+    """A folder of images of three shapes with its manifest."""
+    records = []
+    for seed, (image_id, size) in enumerate({**SIZES, "train/good/0.png": (40, 40)}.items()):
+        path = write_png(tmp_path / "images" / image_id, size=size, seed=seed)
+        split = image_id.partition("/")[0]
+        label, mask = (1, "no/such/mask.png") if "bad" in image_id else (0, "")
+        records.append(
+            ImageRecord(image_id, str(path), split, label, image_id.split("/")[1], mask, *size, file_sha256(path))
+        )
+    write_manifest(tmp_path / "manifest.csv", records)
+    return tmp_path
+
+
+def extracted(category: Path, *, backbone: Backbone = BACKBONE, subset: str = "test", view: str = "original") -> Path:
+    output = category / "features.h5"
+    extract.extract_features(
+        manifest=category / "manifest.csv",
+        category="tile",
+        subset=subset,
+        view=view,
+        backbone=backbone,
+        device="auto",
+        output=output,
+        provenance={"stage": "extract_features", "params": {"family": "embedded"}},
+    )
+    return output
+
+
+def left_behind(category: Path) -> list[str]:
+    return sorted(path.name for path in category.iterdir() if path.name not in ("images", "manifest.csv"))
+
+
+def test_every_image_of_the_subset_is_stored_with_its_own_grid(category: Path) -> None:
+    extractor = BACKBONE.load("cpu")
+    with FeatureReader(extracted(category)) as reader:
+        assert reader.image_ids == list(SIZES)
+        assert reader.grid_sizes.tolist() == [[4, 4], [4, 9], [8, 4]]
+        assert reader.layers == ["filters"]
+        for index, image_id in enumerate(reader.image_ids):
+            expected = extractor.extract(read_image(category / "images" / image_id))
+            np.testing.assert_array_equal(reader.patch_tokens(index), np.float16(expected.patch_tokens))
+            np.testing.assert_array_equal(reader.cls_tokens()[index], expected.cls_tokens)
+
+
+def test_the_flipped_view_holds_the_tokens_of_the_flipped_image(category: Path) -> None:
+    extractor = BACKBONE.load("cpu")
+    with FeatureReader(extracted(category, view="hflip")) as reader:
+        for index, image_id in enumerate(reader.image_ids):
+            image = read_image(category / "images" / image_id)
+            np.testing.assert_array_equal(
+                reader.patch_tokens(index), np.float16(extractor.extract(np.fliplr(image)).patch_tokens)
+            )
+            assert np.abs(reader.patch_tokens(index) - extractor.extract(image).patch_tokens).max() > 0.05
+
+
+def test_a_subset_holds_its_images_alone(category: Path) -> None:
+    with FeatureReader(extracted(category, subset="references-k1-seed0")) as reader:
+        assert reader.image_ids == ["train/good/0.png"]
+
+
+def test_the_provenance_tells_what_made_the_file(category: Path) -> None:
+    with FeatureReader(extracted(category, view="hflip")) as reader:
+        provenance = reader.provenance
+    assert provenance["stage"] == "extract_features"
+    assert provenance["params"] == {"family": "embedded"}
+    assert provenance["manifest_sha256"] == file_sha256(category / "manifest.csv")
+    assert (provenance["subset"], provenance["view"], provenance["device"]) == ("test", "hflip", "cpu")
+    assert provenance["backbone"] == {"resolution": 32, "stride": 8}
+    assert provenance["model"]["id"] == "embedded"
+    assert provenance["seconds"] >= 0
+
+
+def test_one_image_is_in_memory_at_a_time(category: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    def read(path: str, sha256: str) -> np.ndarray:
+        events.append("read")
+        return read_image(path, sha256)
+
+    class Writer(extract.FeatureWriter):
+        def write(self, *values: object) -> None:
+            events.append("write")
+            super().write(*values)
+
+    monkeypatch.setattr(extract, "read_image", read)
+    monkeypatch.setattr(extract, "FeatureWriter", Writer)
+    extracted(category)
+    assert events == ["read", "write"] * 3
+
+
+def test_an_image_changed_since_the_manifest_leaves_no_file(category: Path, write_png: Callable[..., Path]) -> None:
+    write_png(category / "images/test/good/1.png", size=(70, 35), seed=99)
+    with pytest.raises(DataError, match=r"good/1\.png has changed since the manifest was made"):
+        extracted(category)
+    assert left_behind(category) == []
+
+
+def test_a_truncated_image_leaves_no_file(category: Path) -> None:
+    path = category / "images/test/good/1.png"
+    path.write_bytes(path.read_bytes()[:-300])
+    manifest = category / "manifest.csv"
+    lines = [line for line in manifest.read_text().splitlines() if "good/1.png" in line]
+    manifest.write_text(manifest.read_text().replace(lines[0].split(",")[-1], file_sha256(path)))
+    with pytest.raises(DataError, match=r"good/1\.png cannot be read as an image"):
+        extracted(category)
+    assert left_behind(category) == []
+
+
+@pytest.mark.parametrize("spoilt", ["patch_tokens", "cls_tokens"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_leave_no_file(category: Path, spoilt: str, value: float) -> None:
+    with pytest.raises(DataError, match=r"not finite for .*bad/0\.png"):
+        extracted(category, backbone=Broken(spoilt=spoilt, value=str(value)))
+    assert left_behind(category) == []
+
+
+class Broken(Backbone):
+    """A backbone that gives one value that is not finite."""
+
+    summary: ClassVar[str] = "Broken."
+    spoilt: str
+    value: str
+
+    def load(self, device: str) -> Extractor:
+        return BrokenExtractor(self)
+
+
+class BrokenExtractor(Extractor):
+    layers: ClassVar[list[str]] = ["0"]
+    channels = 2
+    cls_source = "class token"
+    device = "cpu"
+    model: ClassVar[dict[str, str]] = {"id": "broken"}
+
+    def __init__(self, backbone: Broken) -> None:
+        self.backbone = backbone
+
+    def grid_size(self, height: int, width: int) -> tuple[int, int]:
+        return (1, 1)
+
+    def extract(self, image: np.ndarray) -> Tokens:
+        tokens = Tokens(np.ones((1, 1, 1, 2), np.float32), np.ones((1, 2), np.float32))
+        getattr(tokens, self.backbone.spoilt).flat[0] = float(self.backbone.value)
+        return tokens
+
+
+def test_an_unknown_view_names_the_known_one(category: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no view 'hflipped'; did you mean 'hflip'\?"):
+        extracted(category, view="hflipped")
+
+
+def test_an_empty_subset_is_refused(category: Path) -> None:
+    with pytest.raises(DataError, match="fewer than the 4 references"):
+        extracted(category, subset="references-k4-seed0")
+
+
+@pytest.fixture(autouse=True)
+def _truth_is_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extraction reads the manifest without labels, in every test here."""
+    read = extract.read_manifest
+
+    def read_without_truth(path: Path, **options: bool) -> list[ImageRecord]:
+        assert not options.get("with_truth")
+        return read(path, **options)
+
+    monkeypatch.setattr(extract, "read_manifest", read_without_truth)

@@ -1,0 +1,162 @@
+"""The scoring stage writes every image's score, or nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from feature_files import maps, random_tokens, write_features
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.flip_consistency import FlipConsistency
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.mutual import Mutual
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.self_similarity import SelfSimilarity
+from zsad.scoring.stage import score_images
+from zsad.scoring.thresholds.robust_tail import RobustTail
+from zsad.store import ScoreReader
+
+TOKENS = random_tokens(0, (6, 7), (7, 6), (6, 6))
+
+
+class Scripted(Scorer):
+    """Gives a map of ones for each index in turn."""
+
+    indices: tuple[int, ...]
+
+    @property
+    def setting(self) -> str:
+        return "zero-shot-single"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        return {"test": FeatureSet("test")}
+
+    def score(self, features, device) -> Iterator[ImageScore]:
+        for index in self.indices:
+            yield ImageScore(index, np.full(features["test"].grid_sizes[index], index + 1.0), note=f"no. {index}")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Score with given feature files by role; return the path of the output."""
+
+    def score(scorer, *, image_scoring=None, device="cpu", **features):
+        output = tmp_path / "scores" / "scores.h5"
+        score_images(
+            features=features,
+            scorer=scorer,
+            image_scoring=image_scoring or ImageScoring(),
+            threshold_rule=RobustTail(),
+            device=device,
+            output=output,
+            provenance={"stage": "score_images"},
+        )
+        return output
+
+    return score
+
+
+@pytest.fixture
+def files(tmp_path):
+    return {
+        "test": write_features(tmp_path / "test.h5", TOKENS, manifest_sha256="abc", model={"id": "toy"}),
+        "mirrored": write_features(tmp_path / "hflip.h5", random_tokens(1, (6, 7), (7, 6), (6, 6))),
+        "references": write_features(
+            tmp_path / "references.h5", random_tokens(2, (4, 4)), ["train/7.png"], model={"id": "toy"}
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", SCORERS.names())
+def test_every_scorer_scores_every_image(run, files, name):
+    scorer = SCORERS.build(name)
+    output = run(scorer, **{role: files[role] for role in scorer.feature_sets()})
+    with ScoreReader(output) as found:
+        assert found.image_ids == ["test/0.png", "test/1.png", "test/2.png"]
+        assert found.setting == scorer.setting
+        assert found.grid_sizes.tolist() == [[6, 7], [7, 6], [6, 6]]
+        assert (found.seconds > 0).all()
+        assert np.isfinite(found.threshold)
+
+
+def test_map_score_and_threshold_belong_together(run, files, tmp_path):
+    image_scoring = ImageScoring(fraction=0.1, smoothing=0.7)
+    expected = [image_scoring.smoothed(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
+    with ScoreReader(run(SelfSimilarity(), image_scoring=image_scoring, test=files["test"])) as found:
+        for index, anomaly_map in enumerate(expected):
+            np.testing.assert_allclose(found.anomaly_map(index), anomaly_map, atol=1e-6)
+            assert found.image_scores[index] == pytest.approx(image_scoring.image_score(anomaly_map), abs=1e-6)
+        assert found.threshold == pytest.approx(RobustTail().threshold(expected), abs=1e-6)
+
+
+def test_scores_may_come_in_any_order(run, files):
+    with ScoreReader(run(Scripted(indices=(2, 0, 1)), test=files["test"])) as found:
+        assert found.image_scores.tolist() == [1, 2, 3]
+        assert found.notes == ["no. 0", "no. 1", "no. 2"]
+
+
+@pytest.mark.parametrize("indices", [(0, 1), (0, 1, 2, 2), (0, 0, 1)])
+def test_an_image_without_a_score_or_with_two_is_an_error_and_leaves_no_file(run, files, tmp_path, indices):
+    with pytest.raises(ValueError, match="the scorer scored"):
+        run(Scripted(indices=indices), test=files["test"])
+    assert not list(tmp_path.glob("scores/*"))
+
+
+def test_views_of_other_images_are_refused_and_leave_no_file(run, files, tmp_path):
+    other = write_features(tmp_path / "other.h5", TOKENS, ["test/0.png", "test/2.png", "test/1.png"])
+    with pytest.raises(DataError, match="do not show the same images"):
+        run(FlipConsistency(), test=files["test"], mirrored=other)
+    assert not list(tmp_path.glob("scores/*"))
+
+
+def test_features_of_another_backbone_are_refused(run, files, tmp_path):
+    other = write_features(tmp_path / "other.h5", random_tokens(3, (4, 4), channels=5))
+    with pytest.raises(DataError, match="different backbones"):
+        run(MemoryBank(), test=files["test"], references=other)
+
+
+def test_a_role_that_is_missing_is_a_programming_error(run, files):
+    with pytest.raises(ValueError, match="mirrored"):
+        run(FlipConsistency(), test=files["test"])
+
+
+def test_too_few_images_leave_no_file(run, tmp_path):
+    with pytest.raises(DataError, match="at least 2 test images"):
+        run(Mutual(), test=write_features(tmp_path / "one.h5", TOKENS[:1]))
+    assert not list(tmp_path.glob("scores/*"))
+
+
+def test_provenance_names_method_model_and_reference_images(run, files):
+    scorer = MemoryBank(k=2)
+    with ScoreReader(run(scorer, test=files["test"], references=files["references"])) as found:
+        provenance = found.provenance
+    assert provenance["stage"] == "score_images"
+    assert provenance["scorer"] == {"class": "MemoryBank", "params": scorer.parameters()}
+    assert provenance["setting"] == "few-shot-1"
+    assert provenance["manifest_sha256"] == "abc"
+    assert provenance["model"] == {"id": "toy"}
+    assert provenance["device"] == "cpu"
+    assert provenance["features"]["references"] == {
+        "subset": "references-k1-seed0",
+        "view": "original",
+        "model": {"id": "toy"},
+        "image_ids": ["train/7.png"],
+    }
+
+
+def test_provenance_names_the_device_that_auto_chose(run, files, monkeypatch):
+    monkeypatch.setattr("zsad.scoring.stage.resolve_device", {"auto": "cpu"}.get)
+    with ScoreReader(run(FlipConsistency(), device="auto", test=files["test"], mirrored=files["mirrored"])) as found:
+        assert found.provenance["device"] == "cpu"
+
+
+def test_two_runs_differ_in_nothing_but_seconds(run, files):
+    seen = []
+    for _ in range(2):
+        with ScoreReader(run(Mutual(), test=files["test"])) as found:
+            maps_bytes = [found.anomaly_map(index).tobytes() for index in range(3)]
+            seen.append((maps_bytes, found.image_scores.tobytes(), found.threshold))
+    assert seen[0] == seen[1]

@@ -1,0 +1,52 @@
+"""Flip consistency: how differently the backbone sees the same place in a mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from zsad.data.subsets import FeatureSet
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.similarity import cosine_distance
+from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.store import FeatureReader
+
+
+class FlipConsistency(Scorer):
+    """Score each patch by the change of its feature when the image is mirrored.
+
+    With ``F(x)`` the unit patch features of the image, ``M`` the left-right mirror (of an image or a grid),
+
+        ``E(p) = 1 - <F(x)[p], (M F(Mx))[p]>``,
+
+    averaged over the layers. Both features describe the same place, so that ``E`` is zero wherever the backbone is
+    equivariant to the mirror, whatever the object: it measures how firmly the backbone represents what it sees, not
+    whether the object is symmetric (that is `MirrorSymmetry`).
+    """
+
+    summary: ClassVar[str] = "The change of a patch's feature when the image is mirrored: the same place seen twice."
+    reference: ClassVar[str] = (
+        'The "mirroring" of student projects with DINOv3, which flips the features of the flipped image back; '
+        "kin of anomaly scores from consistency under augmentation."
+    )
+
+    layers: Layers = None
+
+    @property
+    def setting(self) -> str:
+        """One image at a time."""
+        return "zero-shot-single"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images, as they are and mirrored."""
+        return {"test": FeatureSet("test", "original"), "mirrored": FeatureSet("test", "hflip")}
+
+    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
+        """Yield ``E`` of each image, in order."""
+        test, mirrored = features["test"], features["mirrored"]
+        layers = layer_indices(test, self.layers)
+        for index in range(len(test)):
+            seen = unit_tokens(test, index, layers, device)  # [layer, row, column, channel]
+            seen_mirrored = unit_tokens(mirrored, index, layers, device).flip(2)
+            change = cosine_distance((seen * seen_mirrored).sum(dim=3))
+            yield ImageScore(index, change.mean(dim=0).cpu().numpy())

@@ -1,0 +1,91 @@
+"""Self-similarity: a patch is odd if few patches of its own image look like it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
+from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.store import FeatureReader
+
+
+class SelfSimilarity(Scorer):
+    """Score each patch against the other patches of the same image.
+
+    With unit patch features ``f_p`` and ``N(p)`` the most similar patches ``q`` of the image with
+    ``max(|row_p - row_q|, |column_p - column_q|) > exclusion_radius``,
+
+        ``S(p) = 1 - mean over q in N(p) of <f_p, f_q>``,
+
+    averaged over the layers. It needs a surface that repeats itself; whatever occurs once is odd, be it a defect or a
+    part's only screw. ``N(p)`` is a share of the image, not one patch, so that a defect that occurs a few times, or
+    spreads over several patches, does not vouch for itself.
+    """
+
+    summary: ClassVar[str] = "A patch against the most similar other patches of the same image."
+    reference: ClassVar[str] = (
+        "Mean distance to the K nearest features of the image: Aota, Tong and Okatani, WACV 2023; "
+        "here with an exclusion radius and cosine distance."
+    )
+
+    k: int | None = Field(
+        None, ge=1, description="Number of the most similar patches to average over; null for a share of them all."
+    )
+    fraction: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="Share of the other patches to average over where k is null; more than a defect covers.",
+    )
+    exclusion_radius: int = Field(
+        2, ge=0, description="Patches up to this far away (Chebyshev, in patches) do not count: they overlap the patch."
+    )
+    layers: Layers = None
+
+    @property
+    def setting(self) -> str:
+        """One image at a time."""
+        return "zero-shot-single"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
+    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order.
+
+        Raises:
+            DataError: an image has too few patches for the exclusion radius.
+        """
+        test = features["test"]
+        layers = layer_indices(test, self.layers)
+        for index, image_id in enumerate(test.image_ids):
+            tokens = unit_tokens(test, index, layers, device)  # [layer, row, column, channel]
+            k = self._neighbours(image_id, *tokens.shape[1:3])
+            maps = [self_dissimilarity(layer, k, self.exclusion_radius) for layer in tokens]
+            yield ImageScore(index, torch.stack(maps).mean(dim=0).cpu().numpy())
+
+    def _neighbours(self, image_id: str, rows: int, columns: int) -> int:
+        """Size of ``N(p)``, the same for every patch."""
+        candidates = fewest_candidates(rows, columns, self.exclusion_radius)
+        if candidates < 1:
+            raise DataError(
+                f"{image_id} has only {rows} x {columns} patches, so that no patch has another beyond the exclusion "
+                f"radius of {self.exclusion_radius}; lower 'exclusion_radius' or raise the backbone's resolution"
+            )
+        if self.k is None:
+            return math.ceil(self.fraction * candidates)
+        if self.k > candidates:
+            raise DataError(
+                f"{image_id} has {candidates} patches beyond the exclusion radius of a patch, fewer than k = {self.k}; "
+                "lower 'k' or 'exclusion_radius', or raise the backbone's resolution"
+            )
+        return self.k

@@ -1,0 +1,1 @@
+"""Thresholds found without labels, one file a rule."""
