@@ -47,7 +47,7 @@ wildcard_constraints:
     category=r"[^/]+",
     backbone=r"[A-Za-z0-9_-]+",
     subset=r"test|train|references-k\d+-seed\d+",
-    view=r"original|hflip",
+    view=r"original|hflip|rotations",
     method=r"[A-Za-z0-9_-]+",
     refiner=r"[A-Za-z0-9_-]+",
 

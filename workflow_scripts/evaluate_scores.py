@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from zsad.evaluation.options import EvaluationOptions
-
 from zsad.evaluation.stage import evaluate_scores
 from zsad.job import job
 

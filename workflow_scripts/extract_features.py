@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from zsad.features.extract import extract_features
-
 from zsad.features.registry import BACKBONES
 from zsad.job import job
 

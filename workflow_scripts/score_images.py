@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
+from zsad.job import job
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.registry import SCORERS
 from zsad.scoring.stage import score_images
 from zsad.scoring.thresholds.registry import THRESHOLDS
-
-from zsad.job import job
-from zsad.scoring.registry import SCORERS
 
 with job(snakemake) as this:
     score_images(

@@ -223,10 +223,9 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: names the first wrong key, and the nearest valid one.
     """
     schema = yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
-    typed = _typed(config, schema, schema)
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(typed), key=lambda error: [str(step) for step in error.path]
-    )
+    validator = Draft202012Validator(schema)
+    typed = _typed(config, schema, validator)
+    errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
     if errors:
         raise ConfigError(_sentence(errors[0]))
     return typed
@@ -275,25 +274,23 @@ def _slug(reference: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "backbone"
 
 
-def _typed(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+def _typed(value: Any, schema: Mapping[str, Any], validator: Draft202012Validator) -> Any:
+    """The value with every text in it read as what ``schema`` asks for in its place, if text will not do there."""
     if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+        schema = validator.schema["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
     if isinstance(value, Mapping):
-        known = schema.get("properties", {})
-        other = schema.get("additionalProperties")
+        known, other = schema.get("properties", {}), schema.get("additionalProperties")
         other = other if isinstance(other, Mapping) else {}
-        return {key: _typed(item, known.get(key, other), root) for key, item in value.items()}
-    if isinstance(value, str) and _reads_as_other(value, schema):
+        return {key: _typed(item, known.get(key, other), validator) for key, item in value.items()}
+    if isinstance(value, str) and not _stays_text(value, schema, validator):
         return yaml.safe_load(value)
     return value
 
 
-def _reads_as_other(text: str, schema: Mapping[str, Any]) -> bool:
-    types = schema.get("type", [])
-    types = [types] if isinstance(types, str) else types
-    if text in ("null", "~") and "null" in types:
-        return True
-    return bool(types) and "string" not in types
+def _stays_text(text: str, schema: Mapping[str, Any], validator: Draft202012Validator) -> bool:
+    if text == "null":
+        return "null" not in schema.get("type", ())
+    return validator.evolve(schema=schema).is_valid(text) or schema.get("type") == "string" or "enum" in schema
 
 
 def _sentence(error: ValidationError) -> str:
@@ -307,7 +304,8 @@ def _sentence(error: ValidationError) -> str:
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"configuration: '{place + '.' if place else ''}{missing}' is missing"
     if error.validator == "enum":
-        return f"configuration: '{place}' cannot be {error.instance!r}{nearest_hint(error.instance, error.validator_value)}"
+        hint = nearest_hint(error.instance, error.validator_value)
+        return f"configuration: '{place}' cannot be {error.instance!r}{hint}"
     if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
         return (
             f"configuration: {error.instance!r} in '{place}' cannot be a name; "

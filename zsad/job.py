@@ -38,7 +38,7 @@ class Job:
 
 @contextmanager
 def job(snakemake: Snakemake) -> Iterator[Job]:
-    """Run the block as a job: log to the rule's log file, keep to its threads, end on a `ZsadError` with its sentence."""
+    """Run the block as a job: log to the rule's file, keep to its threads, end on a `ZsadError` with its sentence."""
     _log_to(snakemake.log[0])
     _limit_threads(snakemake.threads)
     cfg = json.loads(snakemake.params.cfg)

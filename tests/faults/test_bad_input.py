@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = {
     "methods": dict.fromkeys(("self_similarity", "mirror_symmetry", "flip_consistency", "mutual")),
     "refiners": {"grabcut": None},
     "evaluation": {"bootstrap": 50},
-    "report": {"gallery": 1, "panel": 64, "dpi": 40},
+    "report": {"gallery": 1, "panel": 64, "dpi": 50},
 }
 CONFIG["methods"]["memory_bank"] = {"params": {"shots": 2}}
 

@@ -5,7 +5,6 @@ import pytest
 
 from feature_files import maps, random_tokens, stored
 from zsad.errors import DataError
-from zsad.scoring import similarity
 from zsad.scoring.memory_bank import MemoryBank
 
 
@@ -22,10 +21,8 @@ def reference(tokens, references, k):
     return scores
 
 
-@pytest.mark.parametrize("block", [3, 40, 1 << 24])
 @pytest.mark.parametrize("k", [1, 4])
-def test_maps_equal_plain_loops_whatever_the_block(tmp_path, monkeypatch, k, block):
-    monkeypatch.setattr(similarity, "BLOCK_SIMILARITIES", block)
+def test_maps_equal_plain_loops(tmp_path, k):
     tokens, references = random_tokens(0, (5, 7), (6, 3)), random_tokens(1, (4, 4), (3, 5))
     found = maps(MemoryBank(shots=2, k=k), tmp_path, test=tokens, references=references)
     for anomaly_map, image in zip(found, tokens, strict=True):

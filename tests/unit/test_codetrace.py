@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from zsad.scoring.thresholds.registry import THRESHOLDS
 
 from paths import REPOSITORY
 from zsad.codetrace import code_hashes
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
 
 SCRIPTS = sorted(path.name for path in (REPOSITORY / "workflow_scripts").glob("*.py"))
 REGISTRIES = {
@@ -63,9 +64,12 @@ def test_modules_that_are_imported_by_name_are_given(project: Path) -> None:
 
 def test_an_edit_changes_one_hash_whatever_its_modification_time_and_a_touch_none(project: Path) -> None:
     def hashes() -> dict[str, str]:
-        code = "import sys; from pathlib import Path; from zsad.codetrace import code_hashes as c; print(c(Path(sys.argv[1]), sys.argv[2]))"
+        code = (
+            "import json, sys; from pathlib import Path; from zsad.codetrace import code_hashes; "
+            "print(json.dumps(code_hashes(Path(sys.argv[1]), sys.argv[2])))"
+        )
         arguments = [sys.executable, "-c", code, str(project), "workflow_scripts/run.py"]
-        return eval(subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout)
+        return json.loads(subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=REPOSITORY).stdout)
 
     before = hashes()
     stage = project / "zsad/stage.py"

@@ -30,7 +30,7 @@ def test_the_default_is_valid_and_complete() -> None:
     assert default.methods["memory_bank"].params["shots"] == 8
     assert default.methods["memory_bank"].feature_sets == {
         "test": FeatureSet("test"),
-        "references": FeatureSet("references-k8-seed0"),
+        "references": FeatureSet("references-k8-seed0", "rotations"),
     }
 
 
@@ -97,7 +97,7 @@ def test_one_scorer_stands_under_two_names_with_its_own_parameters() -> None:
 
 def test_nested_text_is_read_as_the_type_of_its_place() -> None:
     typed = settings(
-        evaluation={"aupro_limit": "0.05", "bootstrap": "10", "seed": "1"},
+        evaluation={"aupro_limit": "0.05", "bootstrap": "100", "seed": "1"},
         dataset__categories="[ring]",
         methods__memory_bank__params={"shots": "3"},
         dataset__root="null",
@@ -110,14 +110,14 @@ def test_nested_text_is_read_as_the_type_of_its_place() -> None:
 def test_categories_are_discovered_on_disk_or_listed(tmp_path: Path, write_png: Callable[..., Path]) -> None:
     for category in ("b", "a", "c"):
         write_png(tmp_path / category / "test/good/0.png")
-    found = settings(dataset={"layout": "mvtec", "root": str(tmp_path)}, dataset__name="own")
+    found = settings(dataset__layout="mvtec", dataset__root=str(tmp_path))
     assert found.categories == ["a", "b", "c"]
     listed = settings(dataset__layout="mvtec", dataset__root=str(tmp_path), dataset__categories=["c", "a"])
     assert listed.categories == ["c", "a"]
     write_png(tmp_path / "plots" / "test/good/0.png")
     with pytest.raises(ConfigError, match="a category cannot be called 'plots'"):
         settings(dataset__layout="mvtec", dataset__root=str(tmp_path))
-    with pytest.raises(DataError, match="does not exist; set dataset.root"):
+    with pytest.raises(DataError, match=r"does not exist; set dataset\.root"):
         settings(dataset__layout="mvtec", dataset__root=str(tmp_path / "nowhere"))
 
 

@@ -50,7 +50,7 @@ def test_default_set_has_20_training_16_good_and_24_defective_images_with_masks(
 
 
 def test_defective_images_are_shared_out_evenly_and_the_first_kinds_get_the_remainder():
-    assert defect_counts("gravel", SMALL) == {"foreign_body": 2, "gap": 2, "stain": 1}
+    assert defect_counts("grass", SMALL) == {"bare_patch": 2, "foreign_body": 2, "scorch": 1}
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
@@ -199,5 +199,5 @@ def test_no_single_brightness_statistic_tells_defective_from_good_images(categor
 
 @pytest.mark.parametrize("call", [planned_files, lambda category, options: make_category(category, options, Path())])
 def test_an_unknown_category_is_named_with_the_nearest_one(call):
-    with pytest.raises(ConfigError, match="no demo category 'gravle'; did you mean 'gravel'"):
-        call("gravle", SMALL)
+    with pytest.raises(ConfigError, match="no demo category 'bord'; did you mean 'board'"):
+        call("bord", SMALL)

@@ -123,9 +123,9 @@ def test_the_result_has_exactly_the_announced_keys(complete):
     assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
     assert set(result["images"][0]) == {"image_id", "label", "defect_type", "score", "decision", "note", "seconds"}
     assert result["counts"] == {"good": 3, "defective": 3, "unlabelled": 0, "with_mask": 3}
-    assert result["notes"] == []
+    assert result["notes"] == ["1 of 6 images: remark."]
     assert (result["setting"], result["threshold"]) == ("zero-shot-single", THRESHOLD)
-    assert result["provenance"] == {"stage": "evaluation"}
+    assert result["provenance"] == {"stage": "evaluation", "scores": {}}
 
 
 def test_limits_hold_the_metric_and_lie_in_range(complete):
@@ -179,7 +179,10 @@ def test_unlabelled_images_give_scores_and_no_metric(category):
     assert set(result["decision"].values()) == set(result["mask"].values()) == {None}
     assert set(result["curves"].values()) == {None}
     assert [image["label"] for image in result["images"]] == [None, None]
-    assert result["notes"] == ["No test image is labelled, so there are no metrics."]
+    assert result["notes"] == [
+        "No test image is labelled, so there are no metrics.",
+        "1 of 2 images: remark.",
+    ]
 
 
 def test_unlabelled_images_among_others_are_left_out(category):
@@ -219,7 +222,10 @@ def test_without_any_mask_there_are_image_metrics_only(category):
     assert result["metrics"]["image_auroc"] == 1.0
     assert result["metrics"]["aupro"] is None
     assert set(result["mask"].values()) == {None}
-    assert result["notes"] == ["No defective test image has a mask, so there are no pixel metrics."]
+    assert result["notes"] == [
+        "No defective test image has a mask, so there are no pixel metrics.",
+        "1 of 2 images: remark.",
+    ]
 
 
 def test_an_empty_mask_of_a_defective_image_is_named(category):

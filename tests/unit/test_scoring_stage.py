@@ -141,7 +141,7 @@ def test_provenance_names_method_model_and_reference_images(run, files):
     assert provenance["device"] == "cpu"
     assert provenance["features"]["references"] == {
         "subset": "references-k1-seed0",
-        "view": "original",
+        "view": "rotations",
         "model": {"id": "toy"},
         "image_ids": ["train/7.png"],
     }

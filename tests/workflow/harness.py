@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ SMALL = {
     },
     "refiners": {"grabcut": None},
     "evaluation": {"bootstrap": 50},
-    "report": {"gallery": 1, "panel": 64, "dpi": 40},
+    "report": {"gallery": 1, "panel": 64, "dpi": 50},
 }
 
 
@@ -77,7 +78,7 @@ class Project:
         """The command line of a run with ``config`` merged into config.yaml."""
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         if config is not None:
-            (self.folder / "override.yaml").write_text(yaml.safe_dump(config))
+            (self.folder / "override.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
             command += ["--configfile", "override.yaml"]
         return command
 
@@ -108,7 +109,7 @@ class Project:
 
 def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A deep copy of a configuration with ``changes`` merged in; ``a__b=1`` stands for ``{"a": {"b": 1}}``."""
-    result = yaml.safe_load(yaml.safe_dump(base))
+    result = copy.deepcopy(base)
     for name, value in changes.items():
         *path, last = name.split("__")
         place = result

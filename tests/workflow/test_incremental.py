@@ -113,7 +113,7 @@ def test_a_new_refiner_leaves_scores_and_their_metrics_alone(project: Project) -
     assert run.made == new | OVERALL
 
 
-@pytest.mark.parametrize("option", [{"dpi": 45}, {"colormap": "viridis"}])
+@pytest.mark.parametrize("option", [{"dpi": 60}, {"colormap": "viridis"}])
 def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -> None:
     run = project.run(merged(SMALL, report={**SMALL["report"], **option}))
     drawn = set.union(plots(), *(gallery(method) for method in METHODS))

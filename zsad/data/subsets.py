@@ -16,12 +16,16 @@ import numpy as np
 from zsad.data.manifest import ImageRecord, of_split
 from zsad.errors import DataError
 
-VIEWS = ("original", "hflip")
+VIEWS = ("original", "hflip", "rotations")
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 
 
 class FeatureSet(NamedTuple):
-    """A subset of a category's images, seen as they are (``original``) or mirrored left to right (``hflip``)."""
+    """A subset of a category's images and how they are seen.
+
+    Attributes:
+        view: ``original``, ``hflip`` (mirrored left to right) or ``rotations`` (each image at eight angles).
+    """
 
     subset: str
     view: str = "original"

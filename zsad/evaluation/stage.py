@@ -29,6 +29,7 @@ from zsad.evaluation.truth import (
     truth_notes,
 )
 from zsad.progress import progress
+from zsad.provenance import inherited
 from zsad.store import MaskReader, ScoreReader, write_json
 
 
@@ -50,7 +51,7 @@ def evaluate_scores(
 
     Args:
         scores: score file of the test images.
-        provenance: written as given.
+        provenance: of this stage; that of the input is added.
 
     Raises:
         DataError: scores and manifest do not belong together, a score is not finite, or a mask is unusable.
@@ -77,8 +78,8 @@ def evaluate_scores(
             "curves": {name: _curve_json(curve) for name, curve in curves.items()},
             "images": _image_rows(reader, records),
             "counts": counts(records),
-            "notes": truth_notes(records) + of_pixels.notes,
-            "provenance": provenance,
+            "notes": truth_notes(records) + of_pixels.notes + _remarks(reader.notes),
+            "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
         }
     write_json(output, result)
 
@@ -97,7 +98,7 @@ def evaluate_masks(
 
     Args:
         masks: mask file of the test images.
-        provenance: written as given.
+        provenance: of this stage; that of the input is added.
 
     Raises:
         DataError: masks and manifest do not belong together, or a true mask is unusable.
@@ -107,6 +108,7 @@ def evaluate_masks(
         numbered = progress(enumerate(records), total=len(records), label=f"masks of {category}")
         comparisons = [_compare(reader, index, record) for index, record in numbered]
         regions = [region for index in range(len(reader)) for region in reader.regions(index)]
+        made_of = {**inherited(reader.provenance), "masks": reader.provenance}
     known = [comparison for comparison in comparisons if comparison.confusion is not None]
     empty = [comparison.record.image_id for comparison in known if comparison.lacks_truth]
     result = {
@@ -121,7 +123,7 @@ def evaluate_masks(
         },
         "images": [comparison.row() for comparison in comparisons],
         "notes": truth_notes(records) + empty_mask_note(empty),
-        "provenance": provenance,
+        "provenance": {**made_of, **provenance},
     }
     write_json(output, result)
 
@@ -221,6 +223,12 @@ def _pixel_notes(statistics: PixelStatistics, records: Sequence[ImageRecord]) ->
     if statistics.ranking.positives > 0 and statistics.ranking.negatives == 0:
         notes.append("The masks leave no pixel normal, so there are no pixel metrics.")
     return notes
+
+
+def _remarks(notes: Sequence[str]) -> list[str]:
+    """What the scorer remarked of its images, with how many images it concerns."""
+    counted = Counter(note for note in notes if note)
+    return [f"{count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
 
 
 def _curve_json(curve: Curve | None) -> dict[str, Any] | None:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, read_manifest
-from zsad.data.subsets import VIEWS, select
-from zsad.errors import ConfigError, DataError, nearest_hint
+from zsad.data.manifest import read_manifest
+from zsad.data.subsets import select
+from zsad.errors import DataError
 from zsad.features.base import Backbone, Tokens
+from zsad.features.views import variants
 from zsad.progress import progress
 from zsad.provenance import file_sha256
 from zsad.store import FeatureWriter
@@ -39,8 +40,7 @@ def extract_features(
         manifest: the category's manifest; its labels are not read.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
-        view: ``"original"``, or ``"hflip"`` for the tokens of the images mirrored left to right (which are not
-            mirrored back).
+        view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         provenance: of the stage; what was extracted, from what and by what is added.
 
@@ -49,8 +49,7 @@ def extract_features(
         DataError: an empty subset, an unreadable or changed image, features that are not finite.
         ModelError: the model cannot be used.
     """
-    if view not in VIEWS:
-        raise ConfigError(f"there is no view '{view}'{nearest_hint(view, VIEWS)}")
+    views = variants(view)
     start = time.monotonic()
     records = select(read_manifest(manifest), subset, category)
     extractor = backbone.load(device)
@@ -65,27 +64,26 @@ def extract_features(
     logger.info("%d images of %s (%s, %s) on %s", len(records), category, subset, view, extractor.device)
     with FeatureWriter(
         output,
-        [record.image_id for record in records],
+        [record.image_id + variant.suffix for record in records for variant in views],
         {**provenance, **details},
         layers=extractor.layers,
         channels=extractor.channels,
-        grid_sizes=np.array([extractor.grid_size(record.height, record.width) for record in records]),
+        grid_sizes=np.array([extractor.grid_size(record.height, record.width) for record in records for _ in views]),
         cls_source=extractor.cls_source,
     ) as writer:
-        for index, record in enumerate(progress(records, total=len(records), label=f"features of {category}")):
-            tokens = extractor.extract(_viewed(record, view))
-            _check_finite(tokens, record)
-            writer.write(index, tokens.patch_tokens, tokens.cls_tokens)
+        index = 0
+        for record in progress(records, total=len(records), label=f"features of {category}"):
+            image = read_image(record.path, record.sha256)
+            for variant in views:
+                tokens = extractor.extract(variant.of(image))
+                _check_finite(tokens, record.path)
+                writer.write(index, tokens.patch_tokens, tokens.cls_tokens)
+                index += 1
         writer.provenance["seconds"] = round(time.monotonic() - start, 3)
 
 
-def _viewed(record: ImageRecord, view: str) -> np.ndarray:
-    image = read_image(record.path, record.sha256)
-    return np.ascontiguousarray(image[:, ::-1]) if view == "hflip" else image
-
-
-def _check_finite(tokens: Tokens, record: ImageRecord) -> None:
+def _check_finite(tokens: Tokens, path: str) -> None:
     if not (np.isfinite(tokens.patch_tokens).all() and np.isfinite(tokens.cls_tokens).all()):
         raise DataError(
-            f"the backbone gives features that are not finite for {record.path}; use dtype float32 or another model"
+            f"the backbone gives features that are not finite for {path}; use dtype float32 or another model"
         )

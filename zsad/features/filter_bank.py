@@ -24,6 +24,8 @@ POOLING_SIGMA = 3.0  # pixels of the image, as the two below
 CONTRAST_SIGMA = 4.0
 SURROUND_SIGMA = 12.0
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+EXPOSURE = 0.45  # mean brightness that every image is brought to, of 1
+GREATEST_GAIN = 4.0  # so that the noise of a black image is not blown up
 
 
 def filter_responses(image: np.ndarray, stride: int) -> dict[str, np.ndarray]:
@@ -69,8 +71,13 @@ def channel_names() -> list[str]:
 
 
 def opponent_planes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grey, red minus green, and blue minus yellow; float32 ``[height, width]``, for pixel values in [0, 1]."""
-    red, green, blue = cv2.split(image.astype(np.float32) / 255)
+    """Grey, red minus green, and blue minus yellow, of the image at equal exposure; float32 ``[height, width]``.
+
+    One gain for all channels brings the mean brightness to `EXPOSURE`: lamps and shutters differ between photographs,
+    and every response but this grows with the light. Hues are kept.
+    """
+    gain = min(EXPOSURE / max(float(image.mean()) / 255, 1e-6), GREATEST_GAIN)
+    red, green, blue = cv2.split(image.astype(np.float32) * np.float32(gain / 255))
     grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
     return grey, red - green, blue - (red + green) / 2
 

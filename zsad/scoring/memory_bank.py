@@ -23,17 +23,17 @@ class MemoryBank(Scorer):
 
         ``S(p) = mean over the k nearest b in B of (1 - <f_p, b>)``,
 
-    averaged over the layers. The bank is the one thing held in memory, at 4 bytes a value.
+    averaged over the layers. With ``rotations``, the bank holds each reference at eight angles, so that a part may lie
+    at any angle. The bank is the one thing held in memory, at 4 bytes a value.
     """
 
     summary: ClassVar[str] = "A patch against all patches of a few good reference images."
-    reference: ClassVar[str] = (
-        "AnomalyDINO: Damm et al., WACV 2025, section 3 (without its foreground mask and rotated references)."
-    )
+    reference: ClassVar[str] = "AnomalyDINO: Damm et al., WACV 2025, section 3 (without its foreground mask)."
 
     shots: int = Field(1, ge=1, description="Number of reference images, drawn from the training images.")
     seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")
+    rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
     layers: Layers = None
 
     @property
@@ -43,7 +43,8 @@ class MemoryBank(Scorer):
 
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images and the drawn references."""
-        return {"test": FeatureSet("test"), "references": FeatureSet(references(self.shots, self.seed))}
+        view = "rotations" if self.rotations else "original"
+        return {"test": FeatureSet("test"), "references": FeatureSet(references(self.shots, self.seed), view)}
 
     def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.

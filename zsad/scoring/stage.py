@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from zsad.device import resolve_device
-from zsad.device import resolve_device
 from zsad.errors import DataError
 from zsad.progress import progress
 from zsad.provenance import inherited

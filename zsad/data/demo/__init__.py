@@ -1,6 +1,6 @@
 """The demo data set: small categories with planted defects, made from a seed, in the MVTec AD layout.
 
-Three categories are crops of real photographs that come with scikit-image (brick, grass, gravel); two are rendered
+Two categories are crops of real photographs that come with scikit-image (brick, grass); two are rendered
 parts (a mirror-symmetric ring; a circuit board lying at any angle). This module only names and counts the files, so
 that a workflow can plan them cheaply; the drawing is imported when a category is made.
 """
@@ -17,7 +17,6 @@ from zsad.registry import Part
 DEFECT_KINDS: dict[str, tuple[str, ...]] = {
     "brick": ("crack", "foreign_body", "hole", "stain"),
     "grass": ("bare_patch", "foreign_body", "scorch"),
-    "gravel": ("foreign_body", "gap", "stain"),
     "ring": ("chip", "dent", "scratch", "stain"),
     "board": ("foreign_body", "misplaced_component", "missing_component", "scratch"),
 }

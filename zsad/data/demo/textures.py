@@ -1,4 +1,6 @@
-"""Brick, grass and gravel: crops of real photographs that come with scikit-image.
+"""Brick and grass: crops of real photographs that come with scikit-image.
+
+The photograph of gravel beside them will not do: needles lie on it, which good images would show as foreign bodies.
 
 Training crops come from the left half of the photograph, test crops from the right half; a crop is cut from its half
 before it is turned, so that no pixel serves both. Crops are flipped sideways at random, because perspective makes one
@@ -39,7 +41,6 @@ class Material:
 MATERIALS: dict[str, Material] = {
     "brick": Material(dark=(0.16, 0.07, 0.05), light=(0.93, 0.90, 0.88), beneath=(0.42, 0.27, 0.21), pits=9),
     "grass": Material(dark=(0.03, 0.06, 0.02), light=(0.82, 0.90, 0.64), beneath=(0.30, 0.23, 0.16)),
-    "gravel": Material(dark=(0.05, 0.05, 0.06), light=(0.95, 0.94, 0.92), beneath=(0.29, 0.26, 0.22)),
 }
 
 
