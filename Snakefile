@@ -28,5 +28,6 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.masks.input,
         rules.tables.input,
         rules.report.input,

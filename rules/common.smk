@@ -191,7 +191,7 @@ def page_config(wildcards):
     """All that the page depends on besides the results: the configuration that it shows."""
     return frozen(
         {
-            "configuration": settings.config,
+            "configuration": settings.resolved(),
             "categories": settings.categories,
             "methods": {name: entry.description for name, entry in settings.methods.items()},
         }

@@ -146,3 +146,6 @@ rule report:
     """The page and all that it shows."""
     input:
         expand(rules.build_page.output, dataset=settings.dataset),
+        expand(rules.draw_summary.output, dataset=settings.dataset),
+        targets(rules.draw_plots.output),
+        targets(rules.draw_gallery.output),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ZsadError as error:
         print(f"zsad: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `zsad methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

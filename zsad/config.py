@@ -139,6 +139,25 @@ class Settings:
             raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
         self.report = ReportOptions.build(report, where="report")
 
+    def resolved(self) -> dict[str, Any]:
+        """Everything that the results depend on, with every default filled in; for the page."""
+        return {
+            "dataset": {
+                "name": self.dataset,
+                "layout": self.layout_name,
+                "root": self.root.as_posix(),
+                "categories": self.categories,
+                **({"demo": self.demo_options.parameters()} if self.is_demo else {}),
+            },
+            "backbones": {name: entry.stage_config() for name, entry in self.backbones.items()},
+            "methods": {
+                name: {"backbone": entry.backbone, **entry.stage_config()} for name, entry in self.methods.items()
+            },
+            "refiners": {name: entry.stage_config() for name, entry in self.refiners.items()},
+            "evaluation": self.evaluation.parameters(),
+            "report": {"refiner": self.report_refiner, **self.report.parameters()},
+        }
+
     def _root(self) -> Path:
         root = self.config["dataset"]["root"]
         if self.is_demo:

@@ -36,7 +36,7 @@ def scored(method: str, category: str = "ring") -> set[str]:
 
 
 def features(category: str = "ring") -> set[str]:
-    names = ("test.original", "test.hflip", "references-k2-seed0.original")
+    names = ("test.original", "test.hflip", "references-k2-seed0.rotations")
     return {f"t/{category}/features/embedded/{name}.h5" for name in names}
 
 
@@ -170,11 +170,18 @@ def test_a_touched_file_runs_nothing(project: Project, path: str) -> None:
 
 
 def test_a_missing_result_is_made_again_with_what_follows(project: Project) -> None:
+    project.result("t/plots/ring/histograms.png").unlink()
+    assert project.run().made == plots() | {"t/report.html"}
     project.result("t/ring/masks/memory_bank.guided.h5").unlink()
-    run = project.run()
-    assert run.made == {
+    assert project.run().made == {
         "t/ring/masks/memory_bank.guided.h5",
         "t/ring/metrics/memory_bank.guided.json",
         *gallery("memory_bank"),
         *OVERALL,
     }
+
+
+def test_features_may_be_deleted_to_save_space(project: Project) -> None:
+    for path in features():
+        project.result(path).unlink()
+    assert project.run().made == set()
