@@ -123,7 +123,7 @@ def test_the_result_has_exactly_the_announced_keys(complete):
     assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
     assert set(result["images"][0]) == {"image_id", "label", "defect_type", "score", "decision", "note", "seconds"}
     assert result["counts"] == {"good": 3, "defective": 3, "unlabelled": 0, "with_mask": 3}
-    assert result["notes"] == ["1 of 6 images: remark."]
+    assert result["notes"] == ["mirror on 1 of 6 images: remark."]
     assert (result["setting"], result["threshold"]) == ("zero-shot-single", THRESHOLD)
     assert result["provenance"] == {"stage": "evaluation", "scores": {}}
 
@@ -181,7 +181,7 @@ def test_unlabelled_images_give_scores_and_no_metric(category):
     assert [image["label"] for image in result["images"]] == [None, None]
     assert result["notes"] == [
         "No test image is labelled, so there are no metrics.",
-        "1 of 2 images: remark.",
+        "mirror on 1 of 2 images: remark.",
     ]
 
 
@@ -224,7 +224,7 @@ def test_without_any_mask_there_are_image_metrics_only(category):
     assert set(result["mask"].values()) == {None}
     assert result["notes"] == [
         "No defective test image has a mask, so there are no pixel metrics.",
-        "1 of 2 images: remark.",
+        "mirror on 1 of 2 images: remark.",
     ]
 
 

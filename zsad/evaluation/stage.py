@@ -78,7 +78,7 @@ def evaluate_scores(
             "curves": {name: _curve_json(curve) for name, curve in curves.items()},
             "images": _image_rows(reader, records),
             "counts": counts(records),
-            "notes": truth_notes(records) + of_pixels.notes + _remarks(reader.notes),
+            "notes": truth_notes(records) + of_pixels.notes + _remarks(method, reader.notes),
             "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
         }
     write_json(output, result)
@@ -225,10 +225,10 @@ def _pixel_notes(statistics: PixelStatistics, records: Sequence[ImageRecord]) ->
     return notes
 
 
-def _remarks(notes: Sequence[str]) -> list[str]:
-    """What the scorer remarked of its images, with how many images it concerns."""
+def _remarks(method: str, notes: Sequence[str]) -> list[str]:
+    """What the method remarked of its images, with how many images it concerns."""
     counted = Counter(note for note in notes if note)
-    return [f"{count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
+    return [f"{method} on {count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
 
 
 def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
