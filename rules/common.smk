@@ -73,9 +73,9 @@ def frozen(value):
     return canonical_json(value)
 
 
-def code(script, *modules):
+def code(script, *entries):
     """The content of the code behind a rule, as one parameter; see zsad/codetrace.py."""
-    return frozen(code_hashes(Path(workflow.basedir), f"workflow_scripts/{script}", modules))
+    return frozen(code_hashes(Path(workflow.basedir), f"workflow_scripts/{script}", entries))
 
 
 def image_files(wildcards):
@@ -133,7 +133,7 @@ def extraction_config(wildcards):
 
 def extraction_code(wildcards):
     """The code behind the features of one backbone."""
-    return code("extract_features.py", BACKBONES.module(settings.backbones[wildcards.backbone].family))
+    return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
 def uses_model(wildcards):
@@ -164,7 +164,7 @@ def scoring_config(wildcards):
 def scoring_code(wildcards):
     """The code behind the scores of one method."""
     entry = settings.methods[wildcards.method]
-    return code("score_images.py", SCORERS.module(entry.scorer), THRESHOLDS.module(entry.threshold_rule))
+    return code("score_images.py", SCORERS.entry(entry.scorer), THRESHOLDS.entry(entry.threshold_rule))
 
 
 def refinement_config(wildcards):
@@ -174,7 +174,7 @@ def refinement_config(wildcards):
 
 def refinement_code(wildcards):
     """The code behind the masks of one refiner."""
-    return code("refine_masks.py", REFINERS.module(settings.refiners[wildcards.refiner].refiner))
+    return code("refine_masks.py", REFINERS.entry(settings.refiners[wildcards.refiner].refiner))
 
 
 def evaluation_config(wildcards):

@@ -44,7 +44,7 @@ rule build_manifest:
         gpu=0,
     params:
         cfg=frozen({"layout": settings.layout_name, "root": settings.root.as_posix()}),
-        code=code("build_manifest.py", LAYOUTS.module(settings.layout_name)),
+        code=code("build_manifest.py", LAYOUTS.entry(settings.layout_name)),
     message:
         "Listing the images of {wildcards.category}"
     script:

@@ -18,38 +18,45 @@ PACKAGE = "zsad"
 HASH_LENGTH = 12
 
 
-def code_hashes(root: Path, script: str, modules: Iterable[str] = ()) -> dict[str, str]:
+def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[str, str]:
     """Content hashes of a script and of all modules of the package that it imports, directly or not.
 
     A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
+    The tables of names (``scoring/registry.py`` and its kin) are left out, so that a line more in one of them is no
+    reason to run what it does not concern; what a table says of the names in use is given as ``entries`` instead.
 
     Args:
         root: the folder that holds the package and the scripts.
         script: path of the script, relative to ``root``.
-        modules: dotted names that the script imports by name at run time (a registry's entries).
+        entries: ``"module:Class"`` of the parts that the script imports by name at run time.
 
     Returns:
-        Path relative to ``root`` to the first 12 hexadecimal digits of its SHA-256.
+        Path relative to ``root`` to the first 12 hexadecimal digits of its SHA-256; and each entry to ``"entry"``.
     """
+    entries = list(entries)
     found: set[Path] = set()
     waiting = [root / script]
-    for module in modules:
-        waiting.extend(_module_files(root, module))
+    for entry in entries:
+        waiting.extend(_module_files(root, entry.partition(":")[0]))
     while waiting:
         path = waiting.pop()
-        if path in found:
+        if path in found or _is_table_of_names(path, root):
             continue
         found.add(path)
         for module in _imported(path):
             waiting.extend(_module_files(root, module))
     files = sorted(file for path in found for file in _with_data(path))
-    return {file.relative_to(root).as_posix(): _hash(file) for file in files}
+    return {file.relative_to(root).as_posix(): _hash(file) for file in files} | dict.fromkeys(entries, "entry")
 
 
 def import_package_from(root: Path) -> None:
     """Make Python processes that are started from now on import the package that lies in ``root``."""
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", str(root))]
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
+
+
+def _is_table_of_names(path: Path, root: Path) -> bool:
+    return path.name == "registry.py" and path.parent != root / PACKAGE
 
 
 def _with_data(path: Path) -> Iterator[Path]:

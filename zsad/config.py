@@ -181,9 +181,9 @@ class Settings:
                 hint = nearest_hint(category, available)
                 there = ", ".join(available)
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
-            if category in RESERVED_CATEGORIES:
+            if category in RESERVED_CATEGORIES or set("{}") & set(category):
                 raise ConfigError(
-                    f"a category cannot be called '{category}', a name that the results need; rename its folder"
+                    f"a category cannot be called '{category}': the name is taken, or has braces; rename its folder"
                 )
         return list(wanted)
 

@@ -57,13 +57,15 @@ class Registry(Generic[PartType]):
         """All names, in the order of registration."""
         return list(self._entries)
 
-    def module(self, name: str) -> str:
-        """Dotted module that implements ``name``."""
-        return self._entry(name)[0]
+    def entry(self, name: str) -> str:
+        """``"module:Class"`` of what implements ``name``."""
+        if name not in self._entries:
+            raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
+        return self._entries[name]
 
     def load(self, name: str) -> type[PartType]:
         """Import and return the class behind ``name``."""
-        module, attribute = self._entry(name)
+        module, _, attribute = self.entry(name).partition(":")
         return getattr(importlib.import_module(module), attribute)
 
     def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
@@ -73,12 +75,6 @@ class Registry(Generic[PartType]):
             where: the place in the configuration, e.g. ``"methods.mutual"``, named in the message.
         """
         return self.load(name).build(params, where=where or f"{self.kind} '{name}'")
-
-    def _entry(self, name: str) -> tuple[str, str]:
-        if name not in self._entries:
-            raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
-        module, _, attribute = self._entries[name].partition(":")
-        return module, attribute
 
 
 def _sentence(error: ValidationError, part: type[Part], where: str) -> str:

@@ -8,12 +8,12 @@ from zsad.errors import DataError
 from zsad.scoring.self_similarity import SelfSimilarity
 
 
-def reference(tokens, fraction, radius):
+def reference(tokens, fraction, radius, k=None):
     unit = stored(tokens)
     layers, rows, columns, _ = unit.shape
     places = [(r, c) for r in range(rows) for c in range(columns)]
     others = {p: [q for q in places if max(abs(p[0] - q[0]), abs(p[1] - q[1])) > radius] for p in places}
-    k = max(1, int(np.ceil(fraction * min(map(len, others.values())))))
+    k = k or max(1, int(np.ceil(fraction * min(map(len, others.values())))))
     scores = np.zeros((rows, columns))
     for layer in range(layers):
         for p in places:
@@ -28,6 +28,19 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, fraction, ra
     found = maps(SelfSimilarity(fraction=fraction, exclusion_radius=radius), tmp_path, test=tokens)
     for anomaly_map, image in zip(found, tokens, strict=True):
         np.testing.assert_allclose(anomaly_map, reference(image, fraction, radius), atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_a_number_of_neighbours_takes_the_place_of_a_share(tmp_path, k):
+    tokens = random_tokens(3, (7, 5), (6, 6))
+    found = maps(SelfSimilarity(k=k, fraction=0.5, exclusion_radius=1), tmp_path, test=tokens)
+    for anomaly_map, image in zip(found, tokens, strict=True):
+        np.testing.assert_allclose(anomaly_map, reference(image, None, 1, k), atol=1e-5)
+
+
+def test_more_neighbours_than_there_are_patches_are_refused_by_name(tmp_path):
+    with pytest.raises(DataError, match=r"test/0\.png has 27 patches beyond .*fewer than k = 28; lower 'k'"):
+        maps(SelfSimilarity(k=28, exclusion_radius=1), tmp_path, test=random_tokens(4, (6, 6)))
 
 
 def test_only_the_chosen_layers_count(tmp_path):

@@ -22,7 +22,7 @@ REGISTRY: Registry[Sieve] = Registry("sieve", {"plain": f"{__name__}:Sieve", "br
 def test_a_part_is_built_with_defaults_and_given_parameters() -> None:
     assert REGISTRY.build("plain", {"mesh": 5}).parameters() == {"mesh": 5, "fine": False}
     assert REGISTRY.names() == ["plain", "broken"]
-    assert REGISTRY.module("plain") == __name__
+    assert REGISTRY.entry("plain") == f"{__name__}:Sieve"
 
 
 def test_numbers_given_as_text_are_read() -> None:
