@@ -11,11 +11,20 @@ import pytest
 import skimage.data
 from sklearn.metrics import roc_auc_score
 
-from zsad.data.demo import CATEGORIES, DEFECT_KINDS, DemoOptions, defect_counts, make_category, planned_files, textures
+from zsad.data.demo import (
+    CATEGORIES,
+    DEFECT_KINDS,
+    DemoOptions,
+    defect_counts,
+    generate,
+    make_category,
+    planned_files,
+    textures,
+)
 from zsad.data.demo.board import board
 from zsad.data.demo.board_components import Canvas, draw_component
 from zsad.data.demo.board_layout import COMPONENTS, HALF_SIZES
-from zsad.data.demo.generate import DEFECTS, SPECIMENS, defective_image, good_image
+from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image, good_image, visibility
 from zsad.data.demo.photograph import Light, lit
 from zsad.data.demo.ring import Pose, ring
 from zsad.data.demo.surface import Surface
@@ -180,6 +189,46 @@ def test_a_block_throws_its_shadow_away_from_the_lamp():
     grey = Surface(np.full((64, 64, 3), 0.5, np.float32), height, np.zeros_like(height))
     picture = lit(grey, replace(Light(), azimuth=0.0))[..., 0]
     assert picture[32, 21] < 0.4 < 0.45 < picture[32, 45]
+
+
+def test_visibility_grows_with_the_change_and_sinks_with_the_detail_around_it():
+    rng = np.random.default_rng(0)
+    good = rng.uniform(0.4, 0.6, (64, 64, 3)).astype(np.float32)
+    change = np.zeros_like(good)
+    change[20:30, 20:30] = 0.1
+    body = np.ones((64, 64), np.float32)
+    seen = visibility(change, good, body)
+    assert visibility(2 * change, good, body) == pytest.approx(2 * seen, rel=1e-5)
+    assert visibility(change, 2 * good, body) == pytest.approx(seen / 2, rel=1e-5)
+    change[20:30, 20:50] = 0.1
+    assert visibility(change, good, body) == pytest.approx(np.sqrt(3) * seen, rel=1e-5)
+
+
+def seen_and_drawn(monkeypatch, bound):
+    """Visibility of the defect that is kept, and of all that were drawn, for a scratched board."""
+    drawn = []
+    monkeypatch.setattr(generate, "VISIBLE", bound)
+    monkeypatch.setattr(generate, "visibility", lambda *given: drawn.append(visibility(*given)) or drawn[-1])
+    rng = np.random.default_rng(3)
+    specimen, light = SPECIMENS["board"](128, "test", rng), Light()
+    picture, _, change = generate._visible_defect(specimen, light, DEFECTS["scratch"], rng)
+    good = lit(specimen.surface, light)
+    np.testing.assert_allclose(picture, good + change, atol=1e-12)
+    return visibility(change, good, specimen.body), drawn
+
+
+def test_a_defect_is_drawn_until_it_is_visible(monkeypatch):
+    seen, drawn = seen_and_drawn(monkeypatch, bound=0.03)
+    assert seen == drawn[-1] >= 0.03
+    assert all(earlier < 0.03 for earlier in drawn[:-1])
+    assert VISIBLE > 0.03
+
+
+def test_if_none_is_visible_the_most_visible_is_kept(monkeypatch):
+    seen, drawn = seen_and_drawn(monkeypatch, bound=np.inf)
+    assert len(drawn) == generate.DRAWS
+    assert seen == max(drawn)
+    assert len(set(drawn)) > 1
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
