@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from zsad.data.images import is_image, read_image, read_mask
+from zsad.data.images import read_image, read_mask
+from zsad.data.layouts.mvtec import MvtecLayout
+from zsad.data.manifest import ImageRecord, of_split
 from zsad.features.calibration import PATTERNS, SIDE, Appearance, photograph, texture
 from zsad.features.embedded import Embedded
 from zsad.features.geometry import resized_to_grid
@@ -80,20 +82,19 @@ def quality(features: Features, category: Category, references: int, seed: int) 
 
 def photographs(root: Path, names: list[str]) -> Iterator[Category]:
     """Categories of a folder in the MVTec AD layout; all that have test images if none is named."""
-    for folder in sorted(root / name for name in names) if names else sorted(root.iterdir()):
-        if (folder / "test").is_dir():
-            yield Category(
-                name=folder.name,
-                train=[read_image(path) for path in sorted((folder / "train" / "good").iterdir()) if is_image(path)],
-                test=[_with_mask(folder, path) for path in sorted(folder.glob("test/*/*")) if is_image(path)],
-            )
+    layout = MvtecLayout()
+    for name in sorted(names) or layout.categories(root):
+        records = layout.records(root, name)
+        yield Category(
+            name=name,
+            train=[read_image(record.path) for record in of_split(records, "train")],
+            test=[_with_mask(record) for record in of_split(records, "test")],
+        )
 
 
-def _with_mask(folder: Path, path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    image = read_image(path)
-    if path.parent.name == "good":
-        return image, None
-    return image, read_mask(folder / "ground_truth" / path.parent.name / f"{path.stem}_mask.png", *image.shape[:2])
+def _with_mask(record: ImageRecord) -> tuple[np.ndarray, np.ndarray | None]:
+    image = read_image(record.path)
+    return image, read_mask(record.mask_path, record.height, record.width) if record.label else None
 
 
 def procedural(count: int) -> Iterator[Category]:

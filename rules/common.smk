@@ -9,14 +9,16 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from zsad.codetrace import code_hashes, import_package_from
-from zsad.config import NO_REFINER, Settings
+from zsad.config import Settings
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
 from zsad.provenance import canonical_json
 from zsad.refinement.registry import REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.store import NO_REFINER
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
@@ -47,7 +49,7 @@ wildcard_constraints:
     category=r"[^/]+",
     backbone=r"[A-Za-z0-9_-]+",
     subset=r"test|train|references-k\d+-seed\d+",
-    view=r"original|hflip|rotations",
+    view="|".join(VIEWS),
     method=r"[A-Za-z0-9_-]+",
     refiner=r"[A-Za-z0-9_-]+",
 
@@ -108,13 +110,12 @@ def feature_files(wildcards):
 
 def all_feature_files():
     """The feature files of all methods and categories, each once."""
-    names = {"dataset": settings.dataset}
     return sorted(
         {
             path
             for category in settings.categories
             for method in settings.methods
-            for path in features_of(method, category=category, **names).values()
+            for path in features_of(method, dataset=settings.dataset, category=category).values()
         }
     )
 
@@ -138,7 +139,7 @@ def extraction_code(wildcards):
 
 def uses_model(wildcards):
     """Whether the backbone is a network, which profits from several threads or a GPU."""
-    return settings.backbones[wildcards.backbone].family != "embedded"
+    return BACKBONES.load(settings.backbones[wildcards.backbone].family).is_network
 
 
 def extraction_threads(wildcards):

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
+from snakemake.utils import update_config
 
 from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
 from zsad.data.demo import DemoOptions
@@ -24,13 +25,13 @@ from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.store import MEAN, NO_REFINER
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
 DEFAULT_PATH = REPOSITORY / "config.yaml"
 DEMO_ROOT = Path("results/data")
-RESERVED_CATEGORIES = ("benchmarks", "logs", "mean", "plots", "tables")
-NO_REFINER = "none"
+RESERVED_CATEGORIES = ("benchmarks", "logs", MEAN, "plots", "tables")
 
 
 @dataclass(frozen=True)
@@ -266,16 +267,8 @@ def load(*overrides: Path) -> Settings:
             raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         if not isinstance(content, Mapping):
             raise ConfigError(f"{path} is no configuration: it must hold keys and values")
-        merged = _merged(merged, content)
+        update_config(merged, content)
     return Settings(merged)
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        both_nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = _merged(result[key], value) if both_nested else value
-    return result
 
 
 def _entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

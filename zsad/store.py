@@ -7,8 +7,9 @@ leaves nothing that looks finished. Every HDF5 file has the attributes ``format`
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,9 @@ from zsad.errors import DataError
 FEATURES_FORMAT = "zsad-features-1"
 SCORES_FORMAT = "zsad-scores-1"
 MASKS_FORMAT = "zsad-masks-1"
+
+MEAN = "mean"  # stands in the tables for a category: the mean over all
+NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
 
 
 @contextmanager
@@ -66,6 +70,24 @@ def read_json(path: str | Path) -> Any:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
     except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+
+
+def read_evaluation(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
+    """Read the JSON file of an evaluation.
+
+    Raises:
+        DataError: absent, damaged, or without one of the ``keys``.
+    """
+    document = read_json(path)
+    missing = [key for key in keys if key not in document]
+    if missing:
+        raise DataError(f"{path} is no evaluation (it lacks {', '.join(missing)}); delete it and run again")
+    return document
+
+
+def number(value: float | None) -> float:
+    """A number of a JSON file, in which NaN is written as ``null``."""
+    return math.nan if value is None else float(value)
 
 
 def _without_nan(value: Any) -> Any:

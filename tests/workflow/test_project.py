@@ -82,7 +82,10 @@ def test_every_key_of_the_configuration_has_a_comment() -> None:
 
 @pytest.mark.parametrize("preset", sorted(path.name for path in (REPOSITORY / "config").glob("*.yaml")))
 def test_every_preset_has_only_keys_of_the_schema(preset: str) -> None:
-    from zsad.config import DEFAULT_PATH, _merged, checked
+    from snakemake.utils import update_config
+
+    from zsad.config import DEFAULT_PATH, checked
 
     default, own = (yaml.safe_load(path.read_text()) for path in (DEFAULT_PATH, REPOSITORY / "config" / preset))
-    checked(_merged(default, own))
+    update_config(default, own)
+    checked(default)

@@ -10,8 +10,9 @@ import numpy as np
 
 from zsad.evaluation.bootstrap import NORMAL_QUANTILE
 from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.evaluation.results import DECISION_METRICS, NO_REFINER, Result, first_places, grouped, is_known
+from zsad.evaluation.results import DECISION_METRICS, Result, first_places, grouped, is_known
 from zsad.evaluation.typeset import Cell, Table, latex_table, markdown_table, markdown_text
+from zsad.store import NO_REFINER
 
 TITLES = {
     "image_auroc": "image AUROC",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,8 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Confidence, mean_confidence
 from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.store import read_json
+from zsad.store import MEAN, NO_REFINER, number
 
-MEAN = "mean"
-NO_REFINER = "none"
 DECISION_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "decision_f1")
 KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
 MASK_KEYS = ("category", "method", "refiner", "mask", "notes")
@@ -50,19 +47,6 @@ class Result:
     confidence: Mapping[str, Confidence]
     categories: int
     pixel_categories: int
-
-
-def read_evaluation(path: Path, keys: Iterable[str]) -> Mapping[str, Any]:
-    """Read the JSON file of an evaluation.
-
-    Raises:
-        DataError: absent, damaged, or without one of the ``keys``.
-    """
-    document = read_json(path)
-    missing = set(keys) - set(document)
-    if missing:
-        raise DataError(f"{path} is no evaluation (it lacks {', '.join(sorted(missing))}); delete it and run again")
-    return document
 
 
 def results_of(evaluations: Sequence[Mapping[str, Any]], refinements: Sequence[Mapping[str, Any]]) -> list[Result]:
@@ -146,11 +130,6 @@ def grouped(results: Iterable[Result], key: Callable[[Result], Hashable]) -> lis
 def first_places(names: Iterable[str]) -> dict[str, int]:
     """The position of each name in order of first appearance."""
     return {name: place for place, name in enumerate(dict.fromkeys(names))}
-
-
-def number(value: float | None) -> float:
-    """A number of a JSON file, in which NaN is written as ``null``."""
-    return np.nan if value is None else float(value)
 
 
 def is_known(value: float) -> bool:

@@ -24,11 +24,9 @@ from zsad.evaluation.results import (
     grouped,
     is_known,
     mean_result,
-    number,
-    read_evaluation,
     results_of,
 )
-from zsad.store import write_text
+from zsad.store import number, read_evaluation, write_text
 
 METRICS_COLUMNS = (
     *KEYS,

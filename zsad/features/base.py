@@ -53,9 +53,11 @@ class Backbone(Part):
 
     Class attributes:
         summary: one sentence for listings and the page.
+        is_network: whether it profits from several threads or a GPU, and needs the memory of one.
     """
 
     summary: ClassVar[str]
+    is_network: ClassVar[bool] = True
 
     @abstractmethod
     def load(self, device: str) -> Extractor:

@@ -29,6 +29,7 @@ class Embedded(Backbone):
     """
 
     summary: ClassVar[str] = "Hand-crafted filter bank: no weights, no download; the baseline."
+    is_network: ClassVar[bool] = False
 
     resolution: int = Field(256, ge=32, description="short side of the resized image, pixels; a multiple of stride")
     stride: Literal[4, 8] = Field(8, description="side of a patch of the resized image, pixels")

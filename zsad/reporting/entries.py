@@ -15,9 +15,9 @@ from zsad.errors import DataError
 from zsad.maps import at_image_size
 from zsad.reporting import overlays
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import number, read_evaluation
+from zsad.reporting.results import EVALUATION_KEYS
 from zsad.reporting.selection import choose_images, ranks
-from zsad.store import MaskReader, ScoreReader
+from zsad.store import MaskReader, ScoreReader, number, read_evaluation
 
 PANEL_TITLES = {"photograph": "photograph", "truth": "truth", "map": "anomaly map", "mask": "mask"}
 
@@ -69,7 +69,7 @@ def collect_gallery(
 ) -> Gallery:
     """Choose the images of one category and method and draw their pictures; arguments as in `draw_gallery`."""
     records = {record.image_id: record for record in read_manifest(manifest, with_truth=True)}
-    evaluated = read_evaluation(evaluation)
+    evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
     threshold = number(evaluated["threshold"])
     with ScoreReader(scores) as reader:

@@ -19,18 +19,16 @@ from zsad.provenance import library_versions
 from zsad.reporting.entries import PANEL_TITLES
 from zsad.reporting.headlines import HEADLINE_METRICS, best_method, facts, leaders, mean_of, setting_meaning
 from zsad.reporting.results import (
-    MEAN,
     MethodKey,
     MetricsRow,
     display_names,
     evaluation_key,
-    number,
     read_evaluations,
     read_metrics,
 )
 from zsad.reporting.selection import ranks
 from zsad.reporting.tables import mask_table, score_table, shown
-from zsad.store import read_json, write_text
+from zsad.store import MEAN, number, read_json, write_text
 
 Evaluation = dict[str, Any]
 

@@ -16,16 +16,15 @@ from zsad.errors import DataError
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import (
-    MEAN,
     METRIC_TITLES,
     MethodKey,
     MetricsRow,
     display_names,
     evaluation_key,
-    number,
     read_evaluations,
     read_metrics,
 )
+from zsad.store import MEAN, number
 
 Evaluation = dict[str, Any]
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zsad.errors import DataError
-from zsad.store import read_json
+from zsad.store import read_evaluation
 
-MEAN = "mean"
 METRIC_TITLES = {
     "image_auroc": "Image AUROC",
     "image_ap": "Image AP",
@@ -24,7 +23,7 @@ METRIC_TITLES = {
     "aupro": "AUPRO",
 }
 _TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner")
-_EVALUATION_KEYS = (
+EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "metrics", "confidence"),
     *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
 )
@@ -94,21 +93,8 @@ def read_evaluations(paths: Iterable[Path]) -> list[dict[str, Any]]:
     Raises:
         DataError: a file is absent or no evaluation.
     """
-    evaluations = [read_evaluation(path) for path in paths]
+    evaluations = [read_evaluation(path, EVALUATION_KEYS) for path in paths]
     return sorted(evaluations, key=lambda evaluation: method_order(evaluation_key(evaluation)))
-
-
-def read_evaluation(path: Path) -> dict[str, Any]:
-    """Read one evaluation file.
-
-    Raises:
-        DataError: absent, or no evaluation.
-    """
-    evaluation = read_json(path)
-    missing = [key for key in _EVALUATION_KEYS if key not in evaluation]
-    if missing:
-        raise DataError(f"{path} is no evaluation (it lacks {', '.join(missing)}); delete it and run again")
-    return evaluation
 
 
 def read_metrics(path: Path) -> list[MetricsRow]:
@@ -125,11 +111,6 @@ def read_metrics(path: Path) -> list[MetricsRow]:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no table of metrics ({error!r}); delete it and run again") from None
     return sorted(rows, key=lambda row: method_order(row.key))
-
-
-def number(value: float | None) -> float:
-    """A number of a JSON file, in which NaN is written as ``null``."""
-    return math.nan if value is None else float(value)
 
 
 def _metrics_row(row: dict[str, str]) -> MetricsRow:

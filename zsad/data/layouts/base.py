@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from zsad.data.images import image_size
 from zsad.data.manifest import ImageRecord
+from zsad.provenance import file_sha256
 from zsad.registry import Part
 
 
@@ -62,5 +62,5 @@ def image_record(
         mask_path=mask_path.as_posix() if mask_path else "",
         height=height,
         width=width,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=file_sha256(path),
     )
