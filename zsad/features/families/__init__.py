@@ -1,0 +1,43 @@
+"""Families of networks: for each architecture, how to load it and how to read its tokens."""
+
+from __future__ import annotations
+
+from zsad.errors import ModelError
+from zsad.features.families.base import Family, TokenReader
+from zsad.features.families.clip import Clip
+from zsad.features.families.dino import Dino
+from zsad.features.families.dinov2 import Dinov2
+from zsad.features.families.dinov2_with_registers import Dinov2WithRegisters
+from zsad.features.families.dinov3_convnext import Dinov3ConvNext
+from zsad.features.families.dinov3_vit import Dinov3Vit
+
+# By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
+# decides what must run again after a change, goes by imports.
+FAMILIES: dict[str, Family] = {
+    "vit": Dino(),
+    "dinov2": Dinov2(),
+    "dinov2_with_registers": Dinov2WithRegisters(),
+    "dinov3_vit": Dinov3Vit(),
+    "dinov3_convnext": Dinov3ConvNext(),
+    "clip": Clip(),
+    "clip_vision_model": Clip(),  # the image tower, saved alone
+}
+
+__all__ = ["FAMILIES", "Family", "TokenReader", "family_of"]
+
+
+def family_of(model_type: str | None, name: str) -> Family:
+    """The family of a checkpoint.
+
+    Args:
+        model_type: from its ``config.json``.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if model_type not in FAMILIES:
+        raise ModelError(
+            f"model '{name}' is of type '{model_type}', which is not supported; use one of {', '.join(FAMILIES)}"
+        )
+    return FAMILIES[model_type]
