@@ -1,0 +1,64 @@
+"""Reading ``.pth`` files, without running the code that such a file can hold."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zsad.errors import ModelError
+
+WRAPPERS = ("teacher", "model", "state_dict")  # where training scripts put the weights among other things
+PREFIXES = ("module.", "backbone.")  # of distributed training, and of a backbone beside its heads
+
+
+def read_pth(path: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file of ``torch.save``, on the CPU, freed of what a training script wrapped it in.
+
+    Files of the present format are mapped into memory, so that weights are read when they are used.
+
+    Raises:
+        ModelError: the file is absent, damaged, holds more than tensors, or no state dict.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError:
+        reason = "is damaged, or holds more than tensors, which may be harmful code"
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
+        # What the unpickler raises over an arbitrary sequence of bytes.
+        reason = "is damaged"
+    else:
+        return _without_prefixes(_unwrapped(content), path)
+    raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
+
+
+def _unwrapped(content: Any) -> Any:
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    return content
+
+
+def _without_prefixes(content: Any, path: Path) -> dict[str, torch.Tensor]:
+    if not (isinstance(content, Mapping) and content and all(map(_is_entry, content.items()))):
+        raise ModelError(f"the file {path} holds no state dict (names and tensors); give the file of a model's weights")
+    state: dict[str, torch.Tensor] = {}
+    for key, tensor in content.items():
+        for prefix in PREFIXES:
+            key = key.removeprefix(prefix)
+        if key in state:
+            raise ModelError(f"the file {path} holds two networks (both have '{key}'); save the one to use by itself")
+        state[key] = tensor
+    return state
+
+
+def _is_entry(entry: tuple[Any, Any]) -> bool:
+    return isinstance(entry[0], str) and isinstance(entry[1], torch.Tensor)
