@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,11 +14,15 @@ from typing import Any
 from zsad.config import load
 from zsad.data.demo import CATEGORIES, DemoOptions, make_category
 from zsad.errors import ZsadError
+from zsad.features.catalogue import MODELS, ModelFacts
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.registry import Part, Registry
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+
+MODEL_COLUMNS = ("name", "hub id", "size", "GB", "licence", "gated", "patch", "px", "cached")
+NUMBER_COLUMNS = ("size", "GB", "patch", "px")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add(commands, "methods", "list the scorers, thresholds and refiners with their parameters", _show_methods)
-    _add(commands, "backbones", "list the sources of patch features with their parameters", _show_backbones)
+    backbones = _add(
+        commands,
+        "backbones",
+        "list the published models, and the families of backbones with their parameters",
+        _show_backbones,
+    )
+    backbones.add_argument("--json", action="store_true", help="for programs")
+    download = _add(commands, "download", "fetch models ahead, for a machine without a network", _download)
+    download.add_argument("names", nargs="+", metavar="NAME", help="as `zsad backbones` lists it, or an id of the hub")
+    download.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
     check = _add(commands, "check", "check a configuration and say what it asks for", _check)
     check.add_argument("--configfile", nargs="*", type=Path, default=[], help="merged into config.yaml, in this order")
     demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
@@ -64,8 +78,76 @@ def _show_methods(_: argparse.Namespace) -> None:
         _show(registry)
 
 
-def _show_backbones(_: argparse.Namespace) -> None:
+def _show_backbones(options: argparse.Namespace) -> None:
+    # It imports the hub's client, which the other commands do without.
+    from zsad.features.hub import is_cached
+
+    cached = {facts.name: is_cached(facts.hub_id, revision=None) for facts in MODELS.values()}
+    if options.json:
+        models = [{**facts._asdict(), "cached": cached[facts.name]} for facts in MODELS.values()]
+        print(json.dumps({"models": models, "families": _described(BACKBONES)}, indent=1, ensure_ascii=False))
+        return
+    print("Models\n")
+    for line in _aligned([MODEL_COLUMNS, *(_model_row(facts, cached[facts.name]) for facts in MODELS.values())]):
+        print(f"  {line}")
+    print("\nGB is the size of the weights in float32; px is the default short side of the image.")
+    print("A gated model needs an account of the hub that has accepted its licence; `zsad download NAME` fetches one.")
+    print("\nFamilies\n")
     _show(BACKBONES)
+
+
+def _model_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
+    return (
+        facts.name,
+        facts.hub_id,
+        f"{facts.parameters / 1e6:.1f} M",
+        f"{facts.gigabytes:.2f}",
+        facts.licence,
+        "yes" if facts.gated else "-",
+        str(facts.patch),
+        str(facts.resolution),
+        "yes" if cached else "-",
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """One line a row, its columns set apart by two spaces; numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if title in NUMBER_COLUMNS else cell.ljust(width)
+            for title, cell, width in zip(rows[0], row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _described(registry: Registry[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "summary": part.summary,
+            "parameters": [
+                {
+                    "name": parameter,
+                    "required": field.is_required(),
+                    "default": None if field.is_required() else field.default,
+                    "description": field.description,
+                }
+                for parameter, field in part.model_fields.items()
+            ],
+        }
+        for name, part in ((name, registry.load(name)) for name in registry.names())
+    ]
+
+
+def _download(options: argparse.Namespace) -> None:
+    from zsad.features.hub import check_weights, download, weight_files
+
+    for name in options.names:
+        located = download(name, options.revision, progress=True)
+        check_weights(weight_files(located.path), None, name)
+        print(f"{name}: {located.path}, commit {located.commit}")
 
 
 def _show(registry: Registry[Any]) -> None:

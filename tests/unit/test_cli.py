@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
+from hub_server import Hub, Repository, running_hub, use_hub
 from paths import REPOSITORY
 from zsad.cli import main
 from zsad.data.demo import CATEGORIES
+from zsad.features.catalogue import MODELS
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+
+SMALL = MODELS["dinov2-small"].hub_id
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub with one model and an empty local cache; to the commands, the content of the files is all one."""
+    with running_hub() as hub:
+        hub.models[SMALL] = Repository({"config.json": b"{}", "model.safetensors": b"weights" * 300})
+        use_hub(monkeypatch, hub.endpoint, tmp_path / "cache")
+        yield hub
+
+
+def row_of(name: str, shown: str) -> list[str]:
+    return next(line.split() for line in shown.splitlines() if line.startswith(f"  {name} "))
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,7 +42,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in ("methods", "backbones", "check", "demo", "snakemake --cores 8"))
+    assert all(
+        command in shown for command in ("methods", "backbones", "download", "check", "demo", "snakemake --cores 8")
+    )
 
 
 def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +57,80 @@ def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytes
             for parameter, field in part.model_fields.items():
                 assert field.description, f"{name}.{parameter} has no description"
                 assert f"{parameter} (" in shown
+
+
+def test_every_model_is_listed_in_a_line_that_fits_a_terminal(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backbones"]) == 0
+    shown = capsys.readouterr().out
+    table = shown.split("\n\n")[1].splitlines()
+    assert len(table) == 1 + len(MODELS)
+    assert max(map(len, table)) <= 140
+    for row in (
+        "dinov3-vitl16 facebook/dinov3-vitl16-pretrain-lvd1689m 303.1 M 1.21 DINOv3 License yes 16 448 -",
+        "clip-vitb16 openai/clip-vit-base-patch16 149.6 M 0.60 MIT - 16 336 -",
+    ):
+        assert row in [" ".join(line.split()) for line in table]
+    assert hub.requests == []
+
+
+def test_the_listing_for_programs_holds_every_fact(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download", "dinov2-small"]) == 0
+    capsys.readouterr()
+    assert main(["backbones", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    facts = MODELS["dinov2-small"]
+    small = next(model for model in listed["models"] if model["name"] == facts.name)
+    assert small == {**facts._asdict(), "layers": list(facts.layers), "cached": True}
+    assert [model["name"] for model in listed["models"] if model["cached"]] == ["dinov2-small"]
+    assert [family["name"] for family in listed["families"]] == BACKBONES.names()
+    embedded = listed["families"][BACKBONES.names().index("embedded")]
+    assert {"name": "stride", "required": False, "default": 8} in [
+        {key: parameter[key] for key in ("name", "required", "default")} for parameter in embedded["parameters"]
+    ]
+
+
+@pytest.mark.parametrize("name", ["dinov2-small", SMALL])
+def test_a_downloaded_model_is_listed_as_cached(hub: Hub, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["backbones"]) == 0
+    assert row_of("dinov2-small", capsys.readouterr().out)[-1] == "-"
+    assert main(["download", name]) == 0
+    commit = hub.models[SMALL].commit
+    folder = Path(huggingface_hub.constants.HF_HUB_CACHE) / "models--facebook--dinov2-small" / "snapshots" / commit
+    assert capsys.readouterr() == (f"{name}: {folder}, commit {commit}\n", "")
+    assert main(["backbones"]) == 0
+    assert row_of("dinov2-small", capsys.readouterr().out)[-1] == "yes"
+
+
+def test_a_download_that_fails_says_so_in_one_sentence(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, expected in (
+        (["dinov2-smal"], "did you mean 'dinov2-small'?"),
+        (["dinov2-base"], "the hub has no public model 'dinov2-base'"),
+        (["dinov2-small", "--revision", "v9"], "model 'dinov2-small' has no revision 'v9'"),
+    ):
+        assert main(["download", *arguments]) == 1
+        shown, said = capsys.readouterr()
+        assert shown == ""
+        assert said.startswith("zsad: ")
+        assert expected in said
+        assert said.count("\n") == 1
+
+
+def test_a_download_with_the_wrong_content_fails(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.models[SMALL].sent_instead["model.safetensors"] = b"strange" * 300
+    assert main(["download", "dinov2-small"]) == 1
+    shown, said = capsys.readouterr()
+    assert shown == ""
+    assert said.startswith("zsad: the weights of model 'dinov2-small' are damaged: ")
+
+
+def test_the_commands_import_neither_framework_nor_client_of_the_hub() -> None:
+    program = (
+        "import sys\n"
+        "import zsad.cli\n"
+        "print([name for name in ('torch', 'transformers', 'huggingface_hub') if name in sys.modules])\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 def test_a_configuration_is_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
