@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from zsad.errors import ConfigError
-from zsad.features.geometry import nearest_multiples, patch_grid, resized_to_grid
+from zsad.features.geometry import Border, Preparation, nearest_multiples, patch_grid, resized, resized_to_grid
 from zsad.features.registry import BACKBONES
 from zsad.maps import at_image_size
 
@@ -70,3 +74,75 @@ def test_the_nearest_multiples_are_on_either_side(resolution: int, patch: int, e
 def test_a_resolution_that_is_no_multiple_of_the_stride_names_valid_ones() -> None:
     with pytest.raises(ConfigError, match=r"resolution 250 is not a multiple of the stride 8; use 248 or 256"):
         BACKBONES.build("embedded", {"resolution": 250})
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "patch", "expected"),
+    [
+        ((100, 200), 448, 14, (16, 32)),
+        ((200, 100), 448, 14, (32, 16)),
+        ((300, 300), 448, 16, (28, 28)),
+        ((260, 596), 256, 8, (14, 32)),  # 32 * 260 / 596 = 13.96
+        ((4, 5), 40, 8, (4, 5)),
+        ((10, 1000), 64, 16, (1, 4)),  # no less than a patch
+    ],
+)
+def test_with_a_border_the_long_side_is_the_resolution(
+    size: tuple[int, int], resolution: int, patch: int, expected: tuple[int, int]
+) -> None:
+    assert patch_grid(*size, resolution, patch, "pad") == expected
+    prepared = Preparation(resolution, patch, "pad")(np.zeros((*size, 3), dtype=np.uint8))
+    assert prepared.shape == (expected[0] * patch, expected[1] * patch, 3)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param((64, 64), id="both sides shrink"),
+        pytest.param((40, 100), id="both sides shrink, not alike"),
+        pytest.param((230, 300), id="both sides grow"),
+        # Not the reverse: where the height shrinks more than the width, Pillow's result depends on its version.
+        pytest.param((300, 20), id="one grows, one shrinks"),
+        pytest.param((128, 160), id="as it is"),
+    ],
+)
+def test_the_fast_resize_is_pillows_but_for_rounding(size: tuple[int, int]) -> None:
+    coarse = Image.fromarray(np.random.default_rng(5).integers(0, 256, (16, 20, 3), dtype=np.uint8))
+    image = np.asarray(coarse.resize((160, 128), Image.Resampling.BICUBIC))
+    fast = resized(image, *size)
+    pillow = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+    difference = np.abs(fast.astype(int) - pillow)
+    assert fast.dtype == np.uint8
+    assert fast.flags.c_contiguous
+    assert difference.max() <= 2
+    assert (difference > 0).mean() < 0.01
+
+
+def test_a_preparation_goes_to_another_process_and_does_not_change_the_image() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    image.flags.writeable = False
+    before = image.copy()
+    preparation = Preparation(32, 16)
+    prepared = pickle.loads(pickle.dumps(preparation))(image)
+    np.testing.assert_array_equal(prepared, preparation(image))
+    np.testing.assert_array_equal(image, before)
+    assert prepared.shape[:2] == tuple(16 * side for side in preparation.grid_size(50, 70))
+
+
+def as_tokens(pixels: torch.Tensor, side: int) -> torch.Tensor:
+    """Pixels ``[image, 3, height, width]`` as tokens ``[image, 1, row, column, channel]`` of ``side x side`` pixels."""
+    return pixels.unfold(2, side, side).unfold(3, side, side).permute(0, 2, 3, 1, 4, 5).flatten(3)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("grid", "border"), [((2, 5), (1, 2, 0, 0)), ((5, 3), (0, 0, 1, 1)), ((4, 4), (0, 0, 0, 0)), ((1, 2), (0, 1, 0, 0))]
+)
+def test_a_border_makes_a_square_and_its_tokens_go_again(grid: tuple[int, int], border: tuple[int, ...]) -> None:
+    made = Border.to_square(*grid)
+    assert (made.top, made.bottom, made.left, made.right) == border
+    pixels = torch.randn(2, 3, 4 * grid[0], 4 * grid[1])
+    square = made.around(pixels, patch=4)
+    assert square.shape[-2] == square.shape[-1] == 4 * max(grid)
+    for finer in (1, 2):
+        tokens = as_tokens(square, 4 // finer)
+        torch.testing.assert_close(made.dropped(tokens, finer), as_tokens(pixels, 4 // finer))

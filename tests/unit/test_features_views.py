@@ -26,6 +26,12 @@ def test_the_mirrored_view_is_the_mirror_image() -> None:
     assert variant.suffix == ""
 
 
+def test_the_other_flips_are_what_they_are_called() -> None:
+    (upside_down,), (turned,) = variants("vflip"), variants("rot180")
+    np.testing.assert_array_equal(upside_down.of(IMAGE), IMAGE[::-1])
+    np.testing.assert_array_equal(turned.of(IMAGE), np.rot90(IMAGE, 2))
+
+
 def test_rotations_are_eight_named_angles_and_quarter_turns_are_exact() -> None:
     by_suffix = {variant.suffix: variant.of(IMAGE) for variant in variants("rotations")}
     assert list(by_suffix) == ["@000", "@045", "@090", "@135", "@180", "@225", "@270", "@315"]

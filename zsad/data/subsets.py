@@ -16,7 +16,7 @@ import numpy as np
 from zsad.data.manifest import ImageRecord, of_split
 from zsad.errors import DataError
 
-VIEWS = ("original", "hflip", "rotations")
+VIEWS = ("original", "hflip", "vflip", "rot180", "rotations")
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 
 
@@ -24,7 +24,8 @@ class FeatureSet(NamedTuple):
     """A subset of a category's images and how they are seen.
 
     Attributes:
-        view: ``original``, ``hflip`` (mirrored left to right) or ``rotations`` (each image at eight angles).
+        view: ``original``, ``hflip`` (mirrored left to right), ``vflip`` (top to bottom), ``rot180`` (turned by half)
+            or ``rotations`` (each image at eight angles).
     """
 
     subset: str

@@ -1,29 +1,47 @@
 """How an image is laid out on a patch grid, by every backbone alike.
 
-The aspect ratio is kept, nothing is cropped or padded: the short side becomes ``resolution`` pixels and the long side
-the nearest multiple of the patch. The grid then covers the image edge to edge, so that patch ``(r, c)`` of ``R x C``
-is centred at ``((r + 1/2) height / R, (c + 1/2) width / C)`` of the original image, as `zsad.maps` reads it.
+The aspect ratio is kept and nothing is cropped. There are two ways to make an image fit:
+
+``short_side``
+    The short side becomes ``resolution`` pixels and the long side the nearest multiple of the patch.
+``pad``
+    The long side becomes ``resolution`` pixels and the short side the nearest multiple of the patch; the network sees
+    a square with the image in its middle, and the tokens of the border are dropped.
+
+Either way the grid covers the image edge to edge, so that patch ``(r, c)`` of ``R x C`` is centred at
+``((r + 1/2) height / R, (c + 1/2) width / C)`` of the original image, as `zsad.maps` reads it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 from PIL import Image
 
+from zsad.lazy import torch
 
-def patch_grid(height: int, width: int, resolution: int, patch: int) -> tuple[int, int]:
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Fit = Literal["short_side", "pad"]
+
+
+def patch_grid(height: int, width: int, resolution: int, patch: int, fit: Fit = "short_side") -> tuple[int, int]:
     """Rows and columns of the patch grid of an image.
 
     Args:
         height, width: the image, pixels.
-        resolution: short side after resizing, pixels; a multiple of ``patch``.
+        resolution: the side that ``fit`` names after resizing, pixels; a multiple of ``patch``.
         patch: side of a patch after resizing, pixels.
     """
-    short = resolution // patch
-    longer, shorter = max(height, width), min(height, width)
+    given = resolution // patch
+    known, other = (min, max) if fit == "short_side" else (max, min)
+    reference, free = known(height, width), other(height, width)
     # Integers, rounded half up: a floating-point tie could fall differently on two machines.
-    long = (2 * longer * short + shorter) // (2 * shorter)
-    return (short, long) if height <= width else (long, short)
+    wanted = max((2 * free * given + reference) // (2 * reference), 1)
+    return (given, wanted) if height == reference else (wanted, given)
 
 
 def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarray:
@@ -38,6 +56,84 @@ def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarra
     rows, columns = patch_grid(*image.shape[:2], resolution, patch)
     # Pillow widens the kernel on each axis that shrinks; OpenCV's area filter needs both axes to shrink.
     return np.asarray(Image.fromarray(image).resize((columns * patch, rows * patch), Image.Resampling.BICUBIC))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What worker processes do to an image before a network sees it: it is resized so that its grid covers it.
+
+    Attributes:
+        resolution, patch, fit: see `patch_grid`.
+    """
+
+    resolution: int
+    patch: int
+    fit: Fit = "short_side"
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """uint8 RGB ``[height, width, 3]`` to uint8 ``[rows * patch, columns * patch, 3]``."""
+        rows, columns = self.grid_size(*image.shape[:2])
+        return resized(image, rows * self.patch, columns * self.patch)
+
+    def grid_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
+        return patch_grid(height, width, self.resolution, self.patch, self.fit)
+
+
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize with torch: bicubic, antialiased where it shrinks.
+
+    Four to five times as fast as Pillow and as near to exact arithmetic. The two round differently: one value in some
+    hundred differs, by one level, seldom two. It is more where Pillow, from version 13 on, resizes the height first.
+
+    Args:
+        image: uint8 RGB ``[height, width, 3]``.
+
+    Returns:
+        uint8 ``[height, width, 3]``.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
+    shrunk = torch.nn.functional.interpolate(pixels, size=(height, width), mode="bicubic", antialias=True)
+    return np.ascontiguousarray(shrunk[0].permute(1, 2, 0).numpy())
+
+
+@dataclass(frozen=True)
+class Border:
+    """The border that makes a square of an image, in whole patches, as even on both sides as they allow.
+
+    Attributes:
+        top, bottom, left, right: its widths, patches.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def to_square(cls, rows: int, columns: int) -> Border:
+        """The border around a grid of ``rows x columns`` patches."""
+        side = max(rows, columns)
+        top, left = (side - rows) // 2, (side - columns) // 2
+        return cls(top, side - rows - top, left, side - columns - left)
+
+    def around(self, pixels: Tensor, patch: int) -> Tensor:
+        """``[image, 3, height, width]`` with the border: zeros, which is the mean colour after normalisation."""
+        widths = (self.left, self.right, self.top, self.bottom)
+        return torch.nn.functional.pad(pixels, [patch * width for width in widths])
+
+    def dropped(self, tokens: Tensor, finer: int = 1) -> Tensor:
+        """Patch tokens ``[image, layer, row, column, channel]`` without those of the border.
+
+        Args:
+            finer: tokens a patch along each side.
+        """
+        rows, columns = tokens.shape[2:4]
+        return tokens[
+            :, :, finer * self.top : rows - finer * self.bottom, finer * self.left : columns - finer * self.right
+        ]
 
 
 def nearest_multiples(resolution: int, patch: int) -> tuple[int, int]:

@@ -36,6 +36,8 @@ def variants(view: str) -> list[Variant]:
     made = {
         "original": [Variant("", np.ascontiguousarray)],
         "hflip": [Variant("", lambda image: np.ascontiguousarray(image[:, ::-1]))],
+        "vflip": [Variant("", lambda image: np.ascontiguousarray(image[::-1]))],
+        "rot180": [Variant("", lambda image: np.ascontiguousarray(image[::-1, ::-1]))],
         "rotations": [Variant(f"@{angle:03d}", partial(rotated, angle=angle)) for angle in ROTATION_ANGLES],
     }
     if view not in made:
