@@ -23,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 from zsad.data.images import read_image, read_mask
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import ImageRecord, of_split
+from zsad.features.base import Execution
 from zsad.features.calibration import PATTERNS, SIDE, Appearance, photograph, texture
 from zsad.features.embedded import Embedded
 from zsad.features.geometry import resized_to_grid
@@ -60,7 +61,7 @@ def raw_pixels(image: np.ndarray) -> np.ndarray:
 
 def embedded() -> Features:
     """Patch tokens of the embedded backbone, ``[row, column, channel]``."""
-    extractor = Embedded(resolution=RESOLUTION, stride=STRIDE).load("cpu")
+    extractor = Embedded(resolution=RESOLUTION, stride=STRIDE).load(Execution("cpu"))
     return lambda image: extractor.extract(image).patch_tokens[0]
 
 

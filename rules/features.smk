@@ -20,6 +20,9 @@ rule extract_features:
         runtime=120,
         gpu=extraction_gpus,
         device=settings.config["device"],
+        batch=settings.extraction.resource("batch"),
+        workers=settings.extraction.resource("workers"),
+        compiled=settings.extraction.resource("compile"),
     params:
         cfg=extraction_config,
         code=extraction_code,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from zsad.features.execution import execution_of
 from zsad.features.extract import extract_features
 from zsad.features.registry import BACKBONES
 from zsad.job import job
@@ -13,7 +14,13 @@ with job(snakemake) as this:
         subset=snakemake.wildcards.subset,
         view=snakemake.wildcards.view,
         backbone=BACKBONES.build(this.cfg["family"], this.cfg["params"]),
-        device=snakemake.resources.device,
+        execution=execution_of(
+            device=snakemake.resources.device,
+            threads=snakemake.threads,
+            batch=snakemake.resources.batch,
+            workers=snakemake.resources.workers,
+            compiled=snakemake.resources.compiled,
+        ),
         output=Path(snakemake.output.features),
         provenance=this.provenance,
     )

@@ -19,6 +19,8 @@ from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
+from zsad.features.catalogue import MODELS, facts_of
+from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.reporting.options import ReportOptions
@@ -47,11 +49,12 @@ class BackboneEntry:
         return {"family": self.family, "params": self.params}
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, sorted."""
-        folder = Path(str(self.params.get("model", "")))
-        if "model" not in self.params or not folder.is_dir():
+        """The files of a model that lies in a local folder, sorted, or the single file that it is."""
+        model = Path(self.params["model"]) if "model" in self.params else None
+        if model is None or not model.exists():
             return []
-        return sorted(path.as_posix() for path in folder.iterdir() if path.is_file())
+        files = [model] if model.is_file() else model.iterdir()
+        return sorted(path.as_posix() for path in files if path.is_file())
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Settings:
         self.refiners = {name: _refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
         self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
         report = dict(self.config["report"])
         self.report_refiner: str = report.pop("refiner")
@@ -217,16 +221,16 @@ class Settings:
         """Resolve a name, hub id or folder to an entry of ``self.backbones``; return the entry's name."""
         configured = dict(_entries(self.config, "backbones"))
         if reference in configured:
-            name, family, params = reference, configured[reference]["family"], configured[reference].get("params")
-        elif "/" in reference or Path(reference).is_dir():
+            name, family, params = reference, configured[reference]["family"], configured[reference].get("params") or {}
+        elif reference in MODELS or "/" in reference or Path(reference).exists():
             name, family, params = _slug(reference), "transformers", {"model": reference}
         else:
-            hint = nearest_hint(reference, configured)
+            hint = nearest_hint(reference, [*configured, *MODELS])
             raise ConfigError(
-                f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a hub id (owner/name), "
-                f"nor a folder that exists{hint}"
+                f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a model of `zsad backbones`, "
+                f"nor a hub id (owner/name), nor a folder or file that exists{hint}"
             )
-        backbone = BACKBONES.build(family, params, where=f"backbones.{name}.params")
+        backbone = BACKBONES.build(family, {**_defaults_of(params), **params}, where=f"backbones.{name}.params")
         entry = BackboneEntry(name=name, family=family, params=backbone.parameters())
         if self.backbones.setdefault(name, entry) != entry:
             raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
@@ -280,9 +284,15 @@ def _refiner(name: str, entry: Mapping[str, Any]) -> RefinerEntry:
     return RefinerEntry(name=name, refiner=entry["refiner"], params=refiner.parameters())
 
 
+def _defaults_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that suit the model in ``params``, if it is a known one."""
+    facts = facts_of(str(params.get("model")))
+    return {} if facts is None else {"resolution": facts.resolution, "layers": facts.layers}
+
+
 def _slug(reference: str) -> str:
-    """A file name for a hub id (owner and name) or a folder (its last part)."""
-    text = Path(reference).resolve().name if Path(reference).is_dir() else reference
+    """A file name for a hub id (owner and name), or a folder or file (its last part)."""
+    text = Path(reference).resolve().name if Path(reference).exists() else reference
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "backbone"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zsad.features import filter_bank
+from zsad.features.base import Execution
 from zsad.features.calibration import statistics
 from zsad.features.embedded import CLIP, CONSTANT_WEIGHT, Embedded, EmbeddedExtractor
 from zsad.features.embedded_statistics import STATISTICS
@@ -123,7 +124,7 @@ def test_colour_planes_are_luma_and_two_oppositions() -> None:
 
 
 def test_tokens_are_standardised_clipped_and_normalised_responses(image: np.ndarray) -> None:
-    extractor = Embedded(resolution=48).load("cpu")
+    extractor = Embedded(resolution=48).load(Execution("cpu"))
     tokens = extractor.extract(image)
     responses = filter_responses(image, 8)
     assert tokens.patch_tokens.shape == (1, 6, 8, len(responses) + 1)
@@ -143,7 +144,7 @@ def test_tokens_are_standardised_clipped_and_normalised_responses(image: np.ndar
 def test_the_features_of_a_mirrored_image_are_the_mirrored_features(
     image: np.ndarray, stride: int, flipped_axis: int
 ) -> None:
-    extractor = Embedded(resolution=48, stride=stride).load("cpu")
+    extractor = Embedded(resolution=48, stride=stride).load(Execution("cpu"))
     names = channel_names()
     partner = [*(names.index(mirrored_channel(name)) for name in names), len(names)]
     tokens = extractor.extract(image).patch_tokens[0]
@@ -158,7 +159,9 @@ def mirrored_channel(name: str) -> str:
 
 @pytest.mark.parametrize("value", [0, 127, 255])
 def test_a_constant_image_has_finite_features_that_are_the_same_everywhere(value: int) -> None:
-    tokens = Embedded(resolution=64).load("cpu").extract(np.full((40, 50, 3), value, dtype=np.uint8)).patch_tokens
+    tokens = (
+        Embedded(resolution=64).load(Execution("cpu")).extract(np.full((40, 50, 3), value, dtype=np.uint8)).patch_tokens
+    )
     assert np.isfinite(tokens).all()
     # Where a response is zero, the square root makes 1e-4 of a rounding error of 1e-8.
     np.testing.assert_allclose(tokens, np.broadcast_to(tokens[:, :1, :1], tokens.shape), atol=1e-3)
@@ -166,7 +169,7 @@ def test_a_constant_image_has_finite_features_that_are_the_same_everywhere(value
 
 def test_the_border_of_an_even_texture_does_not_stand_out() -> None:
     image = np.random.default_rng(7).integers(90, 166, (256, 256, 3), dtype=np.uint8)
-    tokens = Embedded().load("cpu").extract(image).patch_tokens[0]
+    tokens = Embedded().load(Execution("cpu")).extract(image).patch_tokens[0]
     typical = tokens.mean(axis=(0, 1)) / np.linalg.norm(tokens.mean(axis=(0, 1)))
     distance = 1 - tokens @ typical
     border = np.ones(distance.shape, dtype=bool)
@@ -190,7 +193,7 @@ def test_the_noise_of_a_black_image_is_not_blown_up() -> None:
 
 def test_a_small_defect_changes_the_features_around_it_and_nowhere_else(image: np.ndarray) -> None:
     spoilt = np.kron(np.ones((3, 3, 1), dtype=np.uint8), image)  # 144 x 192
-    extractor = Embedded(resolution=144).load("cpu")
+    extractor = Embedded(resolution=144).load(Execution("cpu"))
     before = extractor.extract(spoilt).patch_tokens[0]
     spoilt[70:74, 70:74] = 255
     change = np.linalg.norm(extractor.extract(spoilt).patch_tokens[0] - before, axis=-1)
@@ -207,7 +210,7 @@ def test_the_stored_statistics_are_those_of_the_generated_textures() -> None:
 
 
 def test_repeated_extractions_are_equal_to_the_last_bit(image: np.ndarray) -> None:
-    first, *others = (Embedded(resolution=64).load("cpu").extract(image) for _ in range(10))
+    first, *others = (Embedded(resolution=64).load(Execution("cpu")).extract(image) for _ in range(10))
     assert isinstance(Embedded().load("cuda"), EmbeddedExtractor)
     for other in others:
         np.testing.assert_array_equal(first.patch_tokens, other.patch_tokens)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,14 +13,16 @@ import pytest
 from zsad.data.images import read_image
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
-from zsad.features import extract
-from zsad.features.base import Backbone, Extractor, Tokens
+from zsad.features import extract, loading
+from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded import Embedded
+from zsad.features.writing import BATCHES_WAITING
 from zsad.provenance import file_sha256
 from zsad.store import FeatureReader
 
 SIZES = {"test/bad/0.png": (40, 40), "test/good/0.png": (40, 90), "test/good/1.png": (70, 35)}
 BACKBONE = Embedded(resolution=32)
+IN_THIS_PROCESS = Execution()
 
 
 @pytest.fixture
@@ -37,7 +40,14 @@ def category(tmp_path: Path, write_png: Callable[..., Path]) -> Path:
     return tmp_path
 
 
-def extracted(category: Path, *, backbone: Backbone = BACKBONE, subset: str = "test", view: str = "original") -> Path:
+def extracted(
+    category: Path,
+    *,
+    backbone: Backbone = BACKBONE,
+    subset: str = "test",
+    view: str = "original",
+    execution: Execution = IN_THIS_PROCESS,
+) -> Path:
     output = category / "features.h5"
     extract.extract_features(
         manifest=category / "manifest.csv",
@@ -45,7 +55,7 @@ def extracted(category: Path, *, backbone: Backbone = BACKBONE, subset: str = "t
         subset=subset,
         view=view,
         backbone=backbone,
-        device="auto",
+        execution=execution,
         output=output,
         provenance={"stage": "extract_features", "params": {"family": "embedded"}},
     )
@@ -57,7 +67,7 @@ def left_behind(category: Path) -> list[str]:
 
 
 def test_every_image_of_the_subset_is_stored_with_its_own_grid(category: Path) -> None:
-    extractor = BACKBONE.load("cpu")
+    extractor = BACKBONE.load(Execution("cpu"))
     with FeatureReader(extracted(category)) as reader:
         assert reader.image_ids == list(SIZES)
         assert reader.grid_sizes.tolist() == [[4, 4], [4, 9], [8, 4]]
@@ -69,7 +79,7 @@ def test_every_image_of_the_subset_is_stored_with_its_own_grid(category: Path) -
 
 
 def test_the_flipped_view_holds_the_tokens_of_the_flipped_image(category: Path) -> None:
-    extractor = BACKBONE.load("cpu")
+    extractor = BACKBONE.load(Execution("cpu"))
     with FeatureReader(extracted(category, view="hflip")) as reader:
         for index, image_id in enumerate(reader.image_ids):
             image = read_image(category / "images" / image_id)
@@ -96,7 +106,14 @@ def test_the_provenance_tells_what_made_the_file(category: Path) -> None:
     assert provenance["seconds"] >= 0
 
 
-def test_one_image_is_in_memory_at_a_time(category: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_holds_the_reading_up_so_that_few_images_are_in_memory(
+    tmp_path: Path, write_png: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = []
+    for seed in range(20):
+        path = write_png(tmp_path / "images" / f"{seed:02d}.png", size=(40, 40), seed=seed)
+        records.append(ImageRecord(f"test/{path.name}", str(path), "test", None, "", "", 40, 40, file_sha256(path)))
+    write_manifest(tmp_path / "manifest.csv", records)
     events: list[str] = []
 
     def read(path: str, sha256: str) -> np.ndarray:
@@ -105,13 +122,44 @@ def test_one_image_is_in_memory_at_a_time(category: Path, monkeypatch: pytest.Mo
 
     class Writer(extract.FeatureWriter):
         def write(self, *values: object) -> None:
+            time.sleep(0.02)
             events.append("write")
             super().write(*values)
 
-    monkeypatch.setattr(extract, "read_image", read)
+    monkeypatch.setattr(loading, "read_image", read)
     monkeypatch.setattr(extract, "FeatureWriter", Writer)
-    extracted(category)
-    assert events == ["read", "write"] * 3
+    extracted(tmp_path)
+    held = np.cumsum([1 if event == "read" else -1 for event in events])
+    assert held[-1] == 0
+    assert held.max() <= BATCHES_WAITING + 3  # those that wait, and one each being written, handed on and batched
+
+
+def test_worker_processes_change_nothing(category: Path) -> None:
+    with FeatureReader(extracted(category)) as reader:
+        alone = [reader.patch_tokens(index) for index in range(3)]
+    with FeatureReader(extracted(category, execution=Execution(workers=2))) as reader:
+        for index in range(3):
+            np.testing.assert_array_equal(reader.patch_tokens(index), alone[index])
+
+
+def test_images_of_one_shape_are_batched_and_stay_under_their_own_names(category: Path) -> None:
+    batched = Counting()
+    with FeatureReader(extracted(category, backbone=batched, view="rotations")) as reader:
+        assert reader.grid_sizes.tolist() == [[40, 1]] * 8 + [[40, 2]] * 8 + [[70, 1]] * 8
+        means = [float(reader.patch_tokens(index)[..., 0].mean()) for index in range(24)]
+    names = [f"test/{name}" for name in ("bad/0.png", "good/0.png", "good/1.png")]
+    for image, name in enumerate(names):
+        upright = read_image(category / "images" / name)
+        assert means[8 * image] == pytest.approx(upright.mean(), rel=1e-3)
+        assert means[8 * image + 4] == pytest.approx(upright.mean(), rel=1e-3)
+    assert SIZES_OF_BATCHES == [3, 3, 2] * 3
+
+
+def test_batches_end_where_the_shape_changes_or_the_capacity_is_reached() -> None:
+    small, large = np.zeros((2, 2, 3)), np.zeros((4, 4, 3))
+    images = list(enumerate([small] * 5 + [large] * 2 + [small]))
+    found = [indices for indices, _ in extract.batches(images, lambda height, _: 3 if height == 2 else 1)]
+    assert found == [[0, 1, 2], [3, 4], [5], [6], [7]]
 
 
 def test_an_image_changed_since_the_manifest_leaves_no_file(category: Path, write_png: Callable[..., Path]) -> None:
@@ -135,7 +183,7 @@ def test_a_truncated_image_leaves_no_file(category: Path) -> None:
 @pytest.mark.parametrize("spoilt", ["patch_tokens", "cls_tokens"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_features_that_are_not_finite_leave_no_file(category: Path, spoilt: str, value: float) -> None:
-    with pytest.raises(DataError, match=r"not finite for .*bad/0\.png"):
+    with pytest.raises(DataError, match=r"features of test/bad/0\.png are not finite"):
         extracted(category, backbone=Broken(spoilt=spoilt, value=str(value)))
     assert left_behind(category) == []
 
@@ -147,27 +195,63 @@ class Broken(Backbone):
     spoilt: str
     value: str
 
-    def load(self, device: str) -> Extractor:
+    def load(self, execution: Execution) -> Extractor:
         return BrokenExtractor(self)
 
 
-class BrokenExtractor(Extractor):
+class Plain(Extractor):
+    """An extractor of one layer that does nothing to the images."""
+
     layers: ClassVar[list[str]] = ["0"]
     channels = 2
     cls_source = "class token"
     device = "cpu"
-    model: ClassVar[dict[str, str]] = {"id": "broken"}
+    model: ClassVar[dict[str, str]] = {"id": "plain"}
 
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        return image
+
+
+class BrokenExtractor(Plain):
     def __init__(self, backbone: Broken) -> None:
         self.backbone = backbone
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         return (1, 1)
 
-    def extract(self, image: np.ndarray) -> Tokens:
-        tokens = Tokens(np.ones((1, 1, 1, 2), np.float32), np.ones((1, 2), np.float32))
+    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
+        tokens = Tokens(np.ones((1, 1, 1, 1, 2), np.float32), np.ones((1, 1, 2), np.float32))
         getattr(tokens, self.backbone.spoilt).flat[0] = float(self.backbone.value)
-        return tokens
+        return lambda: tokens
+
+
+SIZES_OF_BATCHES: list[int] = []
+
+
+class Counting(Backbone):
+    """A backbone that takes three images at a time, and whose tokens are the mean of the image."""
+
+    summary: ClassVar[str] = "Counting."
+    is_network: ClassVar[bool] = False
+
+    def load(self, execution: Execution) -> Extractor:
+        SIZES_OF_BATCHES.clear()
+        return CountingExtractor()
+
+
+class CountingExtractor(Plain):
+    def grid_size(self, height: int, width: int) -> tuple[int, int]:
+        return (height, width // 40 or 1)
+
+    def capacity(self, height: int, width: int) -> int:
+        return 3
+
+    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
+        SIZES_OF_BATCHES.append(len(prepared))
+        rows, columns = self.grid_size(*prepared[0].shape[:2])
+        means = np.array([image.mean() for image in prepared], np.float32)
+        tokens = np.broadcast_to(means[:, None, None, None, None], (len(prepared), 1, rows, columns, 2))
+        return lambda: Tokens(tokens, tokens[:, :, 0, 0])
 
 
 def test_an_unknown_view_names_the_known_one(category: Path) -> None:

@@ -202,33 +202,41 @@ def test_snakemakes_own_report_is_written(finished: Project, tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny DINOv2 of random weights, saved as the hub's checkpoints are."""
+    """A tiny DINOv3 of random weights, saved as the hub's checkpoints are."""
     import torch
-    from transformers import Dinov2Config, Dinov2Model
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    Dinov2Model(Dinov2Config(**sizes)).save_pretrained(folder)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny-dinov3"
+    DINOv3ViTModel(DINOv3ViTConfig(**sizes, num_register_tokens=4)).save_pretrained(folder)
     return folder
 
 
-def test_a_checkpoint_in_a_local_folder_goes_all_the_way_and_its_weights_are_inputs(
+def test_the_default_run_with_a_checkpoint_by_its_path_goes_all_the_way_and_its_weights_are_inputs(
     tmp_path: Path, checkpoint: Path
 ) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
-    model = {"family": "transformers", "params": {"model": str(checkpoint), "resolution": 84, "layers": [0, -1]}}
-    config = merged(SMALL, backbone="tiny", backbones__tiny=model, methods__mirror_symmetry=None)
+    small = {name: SMALL[name] for name in ("dataset", "evaluation", "report")}
+    config = merged(small, backbone=str(checkpoint), dataset__demo__train=8)
     run = project.run(config)
     assert run.status == 0, run.output
-    assert {row["backbone"] for row in rows(project.result("t/tables/metrics.csv"))} == {"tiny"}
-    with FeatureReader(project.result("t/ring/features/tiny/test.original.h5")) as features:
-        assert features.layers == ["0", "1"]
-        assert tuple(features.grid_sizes[0]) == (6, 6)
+    table = rows(project.result("t/tables/metrics.csv"))
+    assert {row["backbone"] for row in table} == {"tiny-dinov3"}
+    assert len({row["method"] for row in table}) == 5
+    assert project.result("t/report.html").is_file()
+    with FeatureReader(project.result("t/ring/features/tiny-dinov3/test.original.h5")) as features:
+        assert features.layers == ["1"]
+        assert tuple(features.grid_sizes[0]) == (28, 28)
+        assert features.provenance["model"]["prefix_tokens"] == 5
         (digest,) = features.provenance["model"]["weights_sha256"].values()
         assert len(digest) == 64
 
+    faster = config | {"extraction": {"batch": 2, "workers": 1, "compile": False}}
+    assert project.run(faster).made == set()
+
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
-    names = ("test.original", "references-k2-seed0.rotations")
-    assert project.run(config, "features").made == {f"t/ring/features/tiny/{name}.h5" for name in names}
+    names = ("test.original", "test.hflip", "references-k8-seed0.rotations")
+    made = {f"t/ring/features/tiny-dinov3/{name}.h5" for name in names}
+    assert project.run(config, "features").made == made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,10 +12,11 @@ from zsad.registry import Part
 
 
 class Tokens(NamedTuple):
-    """The features of one image.
+    """The features of one image, or of several with the image as first axis of both arrays.
 
     Attributes:
-        patch_tokens: float32 ``[layer, row, column, channel]``; patches only, no class or register tokens.
+        patch_tokens: ``[layer, row, column, channel]``; patches only, no class or register tokens. float32, or float16
+            where they come from a GPU, which rounds them as they will be stored to halve what it sends.
         cls_tokens: float32 ``[layer, channel]``; the class token, or the mean of the patch tokens where there is none.
     """
 
@@ -31,6 +33,8 @@ class Extractor:
         cls_source: ``"class token"`` or ``"mean of patch tokens"``.
         model: id, revision and SHA-256 of the weights, for the provenance.
         device: where it runs.
+        prepare: uint8 RGB ``[height, width, 3]`` to what `begin` takes, uint8 too; worker processes run it, so it can
+            be pickled, and holds no weights.
     """
 
     layers: list[str]
@@ -38,14 +42,48 @@ class Extractor:
     cls_source: str
     model: dict[str, Any]
     device: str
+    prepare: Callable[[np.ndarray], np.ndarray]
 
     @abstractmethod
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
 
+    def capacity(self, height: int, width: int) -> int:
+        """How many prepared images of ``height x width`` pixels `begin` should be given at a time."""
+        return 1
+
     @abstractmethod
+    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
+        """Start on prepared images of one size; return a function that waits for their tokens.
+
+        Between the two, a GPU computes and the caller is free to bring the next images.
+
+        Raises:
+            ModelError: the device has too little memory for one of them.
+        """
+
     def extract(self, image: np.ndarray) -> Tokens:
         """Tokens of one image, uint8 RGB ``[height, width, 3]``."""
+        patch_tokens, cls_tokens = self.begin([self.prepare(image)])()
+        return Tokens(patch_tokens[0], cls_tokens[0])
+
+
+class Execution(NamedTuple):
+    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
+
+    Attributes:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        threads: processor cores that may be used.
+        workers: processes that read images; None for as many as suit device and threads, 0 for none.
+        batch: images at a time; None for as many as suit the device.
+        compiled: whether the network is translated by ``torch.compile`` first.
+    """
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int | None = 0
+    batch: int | None = None
+    compiled: bool = False
 
 
 class Backbone(Part):
@@ -60,8 +98,8 @@ class Backbone(Part):
     is_network: ClassVar[bool] = True
 
     @abstractmethod
-    def load(self, device: str) -> Extractor:
-        """Load the weights, if any, onto ``device``.
+    def load(self, execution: Execution) -> Extractor:
+        """Load the weights, if any, onto the device.
 
         Raises:
             ModelError: the model is absent, gated, or not of a kind that is known here.

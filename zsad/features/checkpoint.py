@@ -1,6 +1,7 @@
-"""Checkpoints of vision transformers: found in a local folder or on the Hugging Face hub, checked, and loaded.
+"""Checkpoints: recognised, checked and loaded, in the three forms in which they are published.
 
-Whatever goes wrong on the way is a `ModelError` that says how to mend it; the libraries underneath stay silent.
+``transformers`` folders, ``timm`` folders (DINOv3), and the ``.pth`` files of ``torch.hub`` (DINOv2, DINOv3). Whatever
+goes wrong on the way is a `ModelError` that says how to mend it; the libraries underneath stay silent.
 """
 
 from __future__ import annotations
@@ -12,29 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import huggingface_hub
+import torch
 import transformers
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    StrictDataclassError,
-)
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
-from zsad.errors import ConfigError, DataError, ModelError
+from zsad.errors import DataError, ModelError
+from zsad.features.conversion import Converted, from_timm, from_torch_hub, read_pth
+from zsad.features.families import Family, family_of
+from zsad.features.hub import locate, weight_files
 from zsad.store import read_json
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PretrainedConfig, PreTrainedModel
-
-FINAL_NORM = {"dinov2": "layernorm", "dinov2_with_registers": "layernorm", "dinov3_vit": "norm"}
-WEIGHT_PATTERNS = ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
-DOWNLOADED = ("config.json", "*.safetensors", "*.safetensors.index.json")
-UNUSED_WEIGHTS = ("embeddings.mask_token",)  # only pre-training uses it, and some conversions leave it out
 
 
 class Checkpoint(NamedTuple):
@@ -42,66 +34,85 @@ class Checkpoint(NamedTuple):
 
     Attributes:
         name: as the configuration names it.
-        folder: where its ``config.json`` and weights lie.
-        commit: the hub's commit hash; None for a local folder.
-        config: its parsed configuration.
-        weight_files: what will be loaded.
+        source: its folder, or its file.
+        commit: the hub's commit hash; None for a local one.
+        config: its configuration, of ``transformers``.
+        family: the kind of network.
+        weight_files: where its weights are.
+        state: its weights by their names in ``transformers``, if they had to be converted; None if not.
     """
 
     name: str
-    folder: Path
+    source: Path
     commit: str | None
     config: PretrainedConfig
+    family: Family
     weight_files: list[Path]
+    state: dict[str, torch.Tensor] | None
+
+    def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
+        """The network with its weights in float32, for inference, on the CPU.
+
+        Args:
+            attention: name of an implementation of attention; a network without attention takes no notice.
+            projected: whether the weights of the projection to the space of texts are needed.
+
+        Raises:
+            ModelError: the weights are damaged, or those of another model.
+        """
+        source: dict[str, Any] = {"pretrained_model_name_or_path": None, "state_dict": self.state}
+        if self.state is None:
+            source = {
+                "pretrained_model_name_or_path": self.source,
+                "local_files_only": True,
+                "trust_remote_code": False,
+                "weights_only": True,
+                "use_safetensors": self.weight_files[0].suffix == ".safetensors",
+            }
+        with _damaged_weights(self.name, self.source):
+            model, info = self.family.model_class().from_pretrained(
+                **source,
+                **self.family.load_arguments,
+                config=self.config,
+                dtype=torch.float32,
+                attn_implementation=attention if self.family.has_attention else None,
+                output_loading_info=True,
+            )
+        missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
+        if missing:
+            raise ModelError(
+                f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
+                "download it again, or correct its config.json"
+            )
+        return model.eval()
 
 
 def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
-    """Find a checkpoint, downloading it from the hub if it is not in the local cache.
+    """Find a checkpoint, downloading it from the hub if it is not in the local cache, and read its configuration.
 
     Args:
-        name: a local folder, or a hub id such as ``"facebook/dinov2-small"``.
+        name: see `zsad.features.hub.locate`.
         revision: branch, tag or commit on the hub; None for the main branch.
 
     Raises:
         ConfigError: a revision of a local folder.
-        ModelError: absent, gated, unreachable, incomplete, or of an unknown family.
+        ModelError: absent, gated, unreachable, incomplete, damaged, or of an unknown family.
     """
     _silence_libraries()
-    local = Path(name).expanduser()
-    if local.is_dir():
-        if revision is not None:
-            raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local folder; leave it out")
-        return _checkpoint(name, local, commit=None)
-    if local.is_absolute() or name.startswith((".", "~")):
-        raise ModelError(f"the model folder '{name}' does not exist; correct 'model', or give a hub id")
-    folder = _downloaded(name, revision)
-    return _checkpoint(name, folder, commit=folder.name)
-
-
-def load_model(checkpoint: Checkpoint, dtype: torch.dtype, device: str) -> PreTrainedModel:
-    """Load the weights, for inference.
-
-    Raises:
-        ModelError: the weights are damaged, or those of another model.
-    """
-    with _damaged_weights(checkpoint):
-        model, info = transformers.AutoModel.from_pretrained(
-            checkpoint.folder,
-            config=checkpoint.config,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
-            use_safetensors=checkpoint.weight_files[0].suffix == ".safetensors",
-            output_loading_info=True,
-        )
-    missing = sorted(set(info["missing_keys"]) - set(UNUSED_WEIGHTS))
-    if missing:
-        raise ModelError(
-            f"the weights of model '{checkpoint.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
-            "download it again, or correct its config.json"
-        )
-    return model.to(device).eval()
+    path, commit = locate(name, revision)
+    if path.is_file():
+        with _damaged_weights(name, path):
+            converted = from_torch_hub(read_pth(path), name)
+        return _converted(name, path, commit, converted, [path])
+    content = _config_content(name, path)
+    files = _weight_files(name, path)
+    if "architecture" in content and "model_type" not in content:
+        with _damaged_weights(name, path):
+            state = {key: tensor for file in files for key, tensor in load_file(file).items()}
+        converted = from_timm(state, content["architecture"], name)
+        return _converted(name, path, commit, converted, files)
+    family = family_of(content.get("model_type"), name)
+    return Checkpoint(name, path, commit, family.config_for(_config(name, path)), family, files, None)
 
 
 def _silence_libraries() -> None:
@@ -110,54 +121,33 @@ def _silence_libraries() -> None:
     huggingface_hub.utils.logging.set_verbosity_error()
 
 
-def _downloaded(name: str, revision: str | None) -> Path:
-    """The folder of a hub model in the local cache; unlike ``from_pretrained``, it fails at once without network."""
-    page = f"https://huggingface.co/{name}"
-    try:
-        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(DOWNLOADED)))
-    except HFValidationError:
-        message = f"model '{name}' is neither an existing folder nor a hub id such as 'facebook/dinov2-small'"
-    except GatedRepoError:
-        message = f"model '{name}' is gated; accept its licence on {page} and log in with `hf auth login`"
-    except RepositoryNotFoundError:
-        message = (
-            f"the hub has no public model '{name}'; correct the id, or log in with `hf auth login` if it is private"
-        )
-    except RevisionNotFoundError:
-        message = f"model '{name}' has no revision '{revision}'; {page} lists those that exist"
-    except LocalEntryNotFoundError:
-        message = (
-            f"model '{name}' is not whole in the local cache and the hub cannot be reached; download it ahead where "
-            f"there is a network (`hf download {name}`), or point 'model' at a local folder"
-        )
-    except (OSError, HTTPError) as error:
-        message = (
-            f"model '{name}' cannot be downloaded ({_one_line(error)}); run again, or point 'model' at a local folder"
-        )
-    raise ModelError(message)
+def _converted(
+    name: str, source: Path, commit: str | None, converted: Converted, weight_files: list[Path]
+) -> Checkpoint:
+    family = family_of(converted.config.model_type, name)
+    return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
 
 
-def _checkpoint(name: str, folder: Path, commit: str | None) -> Checkpoint:
-    config = _config(name, folder)
-    for pattern in WEIGHT_PATTERNS:
-        weight_files = sorted(folder.glob(pattern))
-        if weight_files:
-            return Checkpoint(name, folder, commit, config, weight_files)
-    raise ModelError(f"model '{name}' has no weights ({WEIGHT_PATTERNS[0]}) in {folder}; add them, or choose another")
+def _weight_files(name: str, folder: Path) -> list[Path]:
+    if files := weight_files(folder):
+        return files
+    raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
 
 
-def _config(name: str, folder: Path) -> PretrainedConfig:
+def _config_content(name: str, folder: Path) -> dict[str, Any]:
+    """The content of ``config.json``, which says of what form and family a checkpoint is."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
     try:
-        content: Any = read_json(folder / "config.json")
+        content = read_json(folder / "config.json")
     except DataError as error:
         raise ModelError(f"model '{name}': {error}") from None
-    model_type = content.get("model_type") if isinstance(content, dict) else None
-    if model_type not in FINAL_NORM:
-        raise ModelError(
-            f"model '{name}' is of type '{model_type}', which is not supported; use one of {', '.join(FINAL_NORM)}"
-        )
+    if not isinstance(content, dict):
+        raise ModelError(f"the config.json of model '{name}' holds no keys and values; download it again")
+    return content
+
+
+def _config(name: str, folder: Path) -> PretrainedConfig:
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:
@@ -165,7 +155,7 @@ def _config(name: str, folder: Path) -> PretrainedConfig:
 
 
 @contextmanager
-def _damaged_weights(checkpoint: Checkpoint) -> Iterator[None]:
+def _damaged_weights(name: str, source: Path) -> Iterator[None]:
     try:
         yield
         return
@@ -174,8 +164,7 @@ def _damaged_weights(checkpoint: Checkpoint) -> Iterator[None]:
     except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
         reason = _one_line(error)
     raise ModelError(
-        f"the weights of model '{checkpoint.name}' in {checkpoint.folder} cannot be loaded ({reason}); "
-        "download them again"
+        f"the weights of model '{name}' in {source} cannot be loaded ({reason}); download them again"
     ) from None
 
 

@@ -7,12 +7,14 @@ runs anywhere, and what a foundation model adds can be told from an honest basel
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.features.base import Backbone, Extractor, Tokens
+from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded_statistics import STATISTICS
 from zsad.features.filter_bank import channel_names, filter_responses, kind
 from zsad.features.geometry import nearest_multiples, patch_grid, resized_to_grid
@@ -43,8 +45,8 @@ class Embedded(Backbone):
             )
         return self
 
-    def load(self, device: str) -> EmbeddedExtractor:
-        """Return the filter bank; it runs on the CPU whatever ``device`` is."""
+    def load(self, execution: Execution) -> EmbeddedExtractor:
+        """Return the filter bank; it runs on the CPU, in one thread, whatever ``execution`` says."""
         return EmbeddedExtractor(self)
 
 
@@ -57,6 +59,7 @@ class EmbeddedExtractor(Extractor):
 
     def __init__(self, backbone: Embedded) -> None:
         self._resolution, self._stride = backbone.resolution, backbone.stride
+        self.prepare = partial(resized_to_grid, resolution=backbone.resolution, patch=backbone.stride)
         statistics = [STATISTICS[kind(channel)] for channel in channel_names()]
         self._mean, self._deviation = np.array(statistics, dtype=np.float32).T
         self.channels = len(statistics) + 1
@@ -72,9 +75,14 @@ class EmbeddedExtractor(Extractor):
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
         return patch_grid(height, width, self._resolution, self._stride)
 
-    def extract(self, image: np.ndarray) -> Tokens:
-        """Tokens of one image, uint8 RGB ``[height, width, 3]``; each patch token has unit length."""
-        responses = filter_responses(resized_to_grid(image, self._resolution, self._stride), self._stride)
+    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
+        """Compute the tokens of prepared images of one size; each patch token has unit length."""
+        each = [self._tokens(image) for image in prepared]
+        tokens = Tokens(*(np.stack(arrays) for arrays in zip(*each, strict=True)))
+        return lambda: tokens
+
+    def _tokens(self, resized: np.ndarray) -> Tokens:
+        responses = filter_responses(resized, self._stride)
         stacked = np.stack(list(responses.values()), axis=-1)
         standardised = np.clip((stacked - self._mean) / self._deviation, -CLIP, CLIP)
         constant = np.full((*standardised.shape[:2], 1), CONSTANT_WEIGHT * math.sqrt(stacked.shape[-1]), np.float32)

@@ -1,24 +1,30 @@
-"""The stage that turns a subset of a category's images into a feature file."""
+"""The stage that turns a subset of a category's images into a feature file.
+
+Three things go on at the same time: worker processes read and resize images, the device computes, and a thread writes.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zsad.data.images import read_image
 from zsad.data.manifest import read_manifest
 from zsad.data.subsets import select
-from zsad.errors import DataError
-from zsad.features.base import Backbone, Tokens
+from zsad.device import resolve_device
+from zsad.features.base import Backbone, Execution
+from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
+from zsad.features.writing import BackgroundWriter, Batch
 from zsad.progress import progress
 from zsad.provenance import file_sha256
 from zsad.store import FeatureWriter
+
+IMAGES_A_WORKER = 4  # below that, a process costs more than it saves
 
 logger = logging.getLogger(__name__)
 
@@ -30,60 +36,98 @@ def extract_features(
     subset: str,
     view: str,
     backbone: Backbone,
-    device: str,
+    execution: Execution,
     output: Path,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Write the features of a subset, image by image; on an error there is no output.
+    """Write the features of a subset; on an error there is no output.
 
     Args:
         manifest: the category's manifest; its labels are not read.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
         view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        execution: device, threads and the like; they change the speed alone.
         provenance: of the stage; what was extracted, from what and by what is added.
 
     Raises:
         ConfigError: an unknown view, or a parameter that does not fit the model.
         DataError: an empty subset, an unreadable or changed image, features that are not finite.
-        ModelError: the model cannot be used.
+        ModelError: the model cannot be used, or the device has too little memory for one image.
     """
-    views = variants(view)
     start = time.monotonic()
+    views = variants(view)
     records = select(read_manifest(manifest), subset, category)
-    extractor = backbone.load(device)
-    details = {
-        "manifest_sha256": file_sha256(manifest),
-        "subset": subset,
-        "view": view,
-        "model": extractor.model,
-        "device": extractor.device,
-        "backbone": backbone.parameters(),
-    }
-    logger.info("%d images of %s (%s, %s) on %s", len(records), category, subset, view, extractor.device)
-    with FeatureWriter(
-        output,
-        [record.image_id + variant.suffix for record in records for variant in views],
-        {**provenance, **details},
-        layers=extractor.layers,
-        channels=extractor.channels,
-        grid_sizes=np.array([extractor.grid_size(record.height, record.width) for record in records for _ in views]),
-        cls_source=extractor.cls_source,
-    ) as writer:
-        index = 0
-        for record in progress(records, total=len(records), label=f"features of {category}"):
-            image = read_image(record.path, record.sha256)
-            for variant in views:
-                tokens = extractor.extract(variant.of(image))
-                _check_finite(tokens, record.path)
-                writer.write(index, tokens.patch_tokens, tokens.cls_tokens)
-                index += 1
-        writer.provenance["seconds"] = round(time.monotonic() - start, 3)
-
-
-def _check_finite(tokens: Tokens, path: str) -> None:
-    if not (np.isfinite(tokens.patch_tokens).all() and np.isfinite(tokens.cls_tokens).all()):
-        raise DataError(
-            f"the backbone gives features that are not finite for {path}; use dtype float32 or another model"
+    workers = _workers(execution, backbone, len(records))
+    with Loader(workers) as loader:
+        extractor = backbone.load(execution)
+        details = {
+            "manifest_sha256": file_sha256(manifest),
+            "subset": subset,
+            "view": view,
+            "model": extractor.model,
+            "device": extractor.device,
+            "backbone": backbone.parameters(),
+        }
+        logger.info(
+            "%d images of %s (%s, %s) on %s, read by %d processes beside this one",
+            len(records),
+            category,
+            subset,
+            view,
+            extractor.device,
+            workers,
         )
+        grid_sizes = [extractor.grid_size(record.height, record.width) for record in records]
+        sources = [
+            Source(record.path, record.sha256, view, first=position * len(views))
+            for position, record in enumerate(records)
+        ]
+        # Images of one shape after the other, because a batch has one shape; the sort keeps the order otherwise.
+        sources.sort(key=lambda source: grid_sizes[source.first // len(views)])
+        with FeatureWriter(
+            output,
+            [record.image_id + variant.suffix for record in records for variant in views],
+            {**provenance, **details},
+            layers=extractor.layers,
+            channels=extractor.channels,
+            grid_sizes=np.repeat(np.array(grid_sizes), len(views), axis=0),
+            cls_source=extractor.cls_source,
+        ) as writer:
+            with BackgroundWriter(writer) as background:
+                images = loader.prepared(sources, extractor.prepare)
+                images = progress(images, total=len(writer.image_ids), label=f"features of {category}")
+                for indices, batch in batches(images, extractor.capacity):
+                    background.put(Batch(indices, extractor.begin(batch)))
+            writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+
+
+def batches(
+    images: Iterable[tuple[int, np.ndarray]], capacity: Callable[[int, int], int]
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Group indexed images ``[height, width, 3]`` into batches of one size.
+
+    Args:
+        capacity: how many images of a height and width a batch may have; asked anew for every image, because it
+            shrinks when a device runs out of memory.
+    """
+    indices: list[int] = []
+    batch: list[np.ndarray] = []
+    for index, image in images:
+        if batch and (image.shape != batch[0].shape or len(batch) >= capacity(*image.shape[:2])):
+            yield indices, batch
+            indices, batch = [], []
+        indices.append(index)
+        batch.append(image)
+    if batch:
+        yield indices, batch
+
+
+def _workers(execution: Execution, backbone: Backbone, images: int) -> int:
+    """Processes that read images: one beside a network on the CPU, all cores but one beside a GPU."""
+    if execution.workers is not None:
+        return min(execution.workers, images)
+    if not backbone.is_network or execution.threads == 1:
+        return 0
+    wanted = 1 if resolve_device(execution.device) == "cpu" else execution.threads - 1
+    return min(wanted, images // IMAGES_A_WORKER)

@@ -1,0 +1,34 @@
+"""How features are extracted, as far as it changes the speed alone: none of it makes a result anew."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from zsad.features.base import Execution
+from zsad.registry import Part
+
+AUTO = "auto"  # stands for null among the resources of a rule
+
+
+class ExtractionOptions(Part):
+    """The section ``extraction`` of the configuration."""
+
+    batch: int | None = Field(None, ge=1, description="images at a time; null for as many as suit the device")
+    workers: int | None = Field(None, ge=0, description="processes that read images; null: as many as suit the device")
+    compile: bool = Field(False, description="whether networks are translated by torch.compile first")
+
+    def resource(self, name: str) -> str:
+        """An option as a resource of a rule: a change of one, unlike that of a parameter, runs nothing again."""
+        value = getattr(self, name)
+        return AUTO if value is None else str(int(value))
+
+
+def execution_of(*, device: str, threads: int, batch: str | int, workers: str | int, compiled: str | int) -> Execution:
+    """The execution that a job's threads and resources stand for."""
+    return Execution(
+        device=device,
+        threads=threads,
+        workers=None if workers == AUTO else int(workers),
+        batch=None if batch == AUTO else int(batch),
+        compiled=bool(int(compiled)),
+    )

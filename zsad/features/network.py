@@ -1,0 +1,211 @@
+"""A loaded network: batches of prepared images to tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from zsad.device import resolve_device
+from zsad.errors import ConfigError, ModelError
+from zsad.features.attention import BLOCKED
+from zsad.features.base import Execution, Extractor, Tokens
+from zsad.features.checkpoint import Checkpoint, find_checkpoint
+from zsad.features.debias import BasisCache, positional_basis, without_positions
+from zsad.features.families import TokenReader
+from zsad.features.geometry import Border, Preparation, nearest_multiples
+from zsad.features.hub import check_weights
+from zsad.features.huggingface import HuggingFace
+from zsad.features.memory import is_out_of_memory, release
+from zsad.features.precision import computing_in, in_format, number_format
+from zsad.features.tiling import Tile, TilePlan
+from zsad.features.transfer import Transfer
+
+logger = logging.getLogger(__name__)
+
+# Patches computed at a time, where the configuration says nothing. On a CPU larger batches gain nothing once a
+# matrix product is large enough for all cores; a GPU needs far more to be busy.
+PATCHES_AT_A_TIME = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+
+
+def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtractor:
+    """Load the checkpoint that ``backbone`` names onto a device.
+
+    Raises:
+        ConfigError: resolution, tiles, layers, device or number format do not fit the model or the machine.
+        ModelError: the model is absent, gated, damaged, or of an unknown family.
+    """
+    device = resolve_device(execution.device)
+    dtype = number_format(backbone.dtype, device)
+    checkpoint = find_checkpoint(backbone.model, backbone.revision)
+    family, config, name = checkpoint.family, checkpoint.config, checkpoint.name
+    patch = family.patch(config)
+    for parameter in ("resolution", "tile", "overlap"):
+        _check_multiple(parameter, getattr(backbone, parameter), patch, name)
+    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=name)
+    digests = check_weights(checkpoint.weight_files, backbone.sha256, name)
+    torch.set_num_threads(execution.threads)
+    network = checkpoint.load(_attention(device, dtype), projected=backbone.projected)
+    reader = family.reader(
+        network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
+    )
+    in_format(network, dtype).to(device)
+    if not family.has_attention:
+        network.to(memory_format=torch.channels_last)  # for convolutions it pays, for matrix products it does nothing
+    if execution.compiled:
+        reader.compile(dynamic=False)
+    model = {
+        "id": checkpoint.name,
+        "revision": checkpoint.commit,
+        "weights_sha256": digests,
+        "patch_size": patch,
+        "prefix_tokens": reader.prefix_tokens,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+    return NetworkExtractor(backbone, checkpoint, reader, dtype, device, execution.batch, model)
+
+
+class NetworkExtractor(Extractor):
+    """A checkpoint on a device; made by `load_extractor`."""
+
+    def __init__(
+        self,
+        backbone: HuggingFace,
+        checkpoint: Checkpoint,
+        reader: TokenReader,
+        dtype: torch.dtype,
+        device: str,
+        batch: int | None,
+        model: dict[str, Any],
+    ) -> None:
+        self.layers, self.channels, self.cls_source = reader.layers, reader.channels, reader.cls_source
+        self.device = device
+        self.model = model
+        self.prepare = Preparation(backbone.resolution, reader.patch, backbone.fit)
+        self._name = checkpoint.name
+        self._read = reader
+        self._dtype = dtype
+        self._tile, self._overlap = backbone.tile, backbone.overlap
+        self._limit = batch
+        self._transfer = Transfer(device)
+        statistics = torch.tensor([checkpoint.family.mean, checkpoint.family.std], device=device)
+        self._mean, self._std = statistics[:, None, :, None, None]
+        self._debias = backbone.debias
+        self._bases = BasisCache(self._basis)
+
+    def grid_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
+        rows, columns = self.prepare.grid_size(height, width)
+        finer = self._read.patch // self._read.stride
+        return rows * finer, columns * finer
+
+    def capacity(self, height: int, width: int) -> int:
+        """How many prepared images to compute at a time; fewer after the device ran out of memory."""
+        if self._limit is not None:
+            return self._limit
+        if self.prepare.fit == "pad":
+            height = width = max(height, width)
+        elif self._tile is not None:
+            height, width = min(height, self._tile), min(width, self._tile)
+        patches = (height // self._read.patch) * (width // self._read.patch)
+        return max(PATCHES_AT_A_TIME[self.device] // patches, 1)
+
+    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
+        """Start on prepared images of one size; in halves, if the device has too little memory for all at once.
+
+        Raises:
+            ModelError: the device has too little memory for one of them.
+        """
+        started: list[Callable[[], Tokens]] = []
+        waiting = list(prepared)
+        size = len(waiting)
+        while waiting:
+            part = self._started_if_it_fits(waiting[:size])
+            if part is not None:
+                started.append(part)
+                del waiting[:size]
+                continue
+            release(self.device)
+            if size == 1:
+                raise ModelError(self._too_little_memory(*waiting[0].shape[:2]))
+            size = self._limit = (min(size, len(waiting)) + 1) // 2
+            logger.info("%s is out of memory: from now on at most %d images at a time", self.device, size)
+        return lambda: Tokens(*(np.concatenate(arrays) for arrays in zip(*(part() for part in started), strict=True)))
+
+    def tokens_of(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens of images on the device; the network's part of the work.
+
+        Args:
+            pixels: float32 ``[image, 3, height, width]``, normalised; both sides multiples of the patch.
+
+        Returns:
+            Patch tokens ``[image, layer, row, column, channel]`` and class tokens ``[image, layer, channel]``, float32.
+        """
+        rows, columns = (side // self._read.stride for side in pixels.shape[-2:])
+        tile = None if self._tile is None else self._tile // self._read.stride
+        if tile is not None and max(rows, columns) > tile:
+            plan = TilePlan(rows, columns, tile, self._overlap // self._read.stride)
+            return plan.blended(lambda part: self._tokens_of_input(self._cut(pixels, part)))
+        if self.prepare.fit == "pad":
+            border = Border.to_square(*(side // self._read.patch for side in pixels.shape[-2:]))
+            patch_tokens, cls_tokens = self._tokens_of_input(border.around(pixels, self._read.patch))
+            return border.dropped(patch_tokens, self._read.patch // self._read.stride), cls_tokens
+        return self._tokens_of_input(pixels)
+
+    def _started_if_it_fits(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens] | None:
+        """None if the device is out of memory, in which case nothing of the attempt is left on it."""
+        try:
+            with torch.inference_mode():
+                pixels = self._transfer.upload(prepared)
+                return self._transfer.download(*self.tokens_of(self._normalised(pixels)))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        return None
+
+    def _too_little_memory(self, height: int, width: int) -> str:
+        return (
+            f"model '{self._name}' runs out of memory on {self.device} with a single image of {width} x {height} "
+            "pixels; lower resolution, cut images into tiles (tile), use dtype bfloat16, or choose a smaller model"
+        )
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
+        return (pixels.float() / 255 - self._mean) / self._std
+
+    def _cut(self, pixels: torch.Tensor, tile: Tile) -> torch.Tensor:
+        top, left, height, width = (self._read.stride * length for length in tile)
+        return pixels[:, :, top : top + height, left : left + width]
+
+    def _tokens_of_input(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of what the network sees at once: an image with its border, if any, or a tile."""
+        patch_tokens, cls_tokens = self._computed(pixels)
+        if self._debias:
+            patch_tokens = without_positions(patch_tokens, self._bases.basis(*pixels.shape[-2:]))
+        return patch_tokens, cls_tokens
+
+    def _computed(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with computing_in(self._dtype, self.device):
+            patch_tokens, cls_tokens = self._read(pixels)
+        return patch_tokens.float(), cls_tokens.float()
+
+    def _basis(self, height: int, width: int) -> torch.Tensor:
+        black = torch.zeros(1, 3, height, width, dtype=torch.uint8, device=self.device)
+        patch_tokens, _ = self._computed(self._normalised(black))
+        return positional_basis(patch_tokens[0], self._debias)
+
+
+def _attention(device: str, dtype: torch.dtype) -> str:
+    return BLOCKED if device == "cpu" and dtype != torch.float32 else "sdpa"
+
+
+def _check_multiple(parameter: str, length: int | None, patch: int, name: str) -> None:
+    if length is not None and length % patch:
+        lower, upper = nearest_multiples(length, patch)
+        raise ConfigError(
+            f"{parameter} {length} is not a multiple of the patch size {patch} of model '{name}'; "
+            f"use {lower} or {upper}"
+        )
