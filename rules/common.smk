@@ -148,8 +148,11 @@ def extraction_threads(wildcards):
 
 
 def extraction_memory(wildcards, attempt):
-    """Memory of an extraction job in MB, more at the second attempt."""
-    return (8000 if uses_model(wildcards) else 1000) * attempt
+    """Memory of an extraction job in MB, more at the second attempt: the weights twice over, and what is computed."""
+    weights = settings.backbones[wildcards.backbone].weights_megabytes()
+    if weights is None:
+        return 8000 * attempt
+    return (4000 + 2 * weights if uses_model(wildcards) else 1000) * attempt
 
 
 def extraction_gpus(wildcards):

@@ -16,14 +16,16 @@ from pathlib import Path
 
 PACKAGE = "zsad"
 HASH_LENGTH = 12
+TABLES = ("registry.py", "catalogue.py")
 
 
 def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[str, str]:
     """Content hashes of a script and of all modules of the package that it imports, directly or not.
 
     A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
-    The tables of names (``scoring/registry.py`` and its kin) are left out, so that a line more in one of them is no
-    reason to run what it does not concern; what a table says of the names in use is given as ``entries`` instead.
+    The tables of names (``scoring/registry.py`` and its kin, and the catalogue of models) are left out, so that a line
+    more in one of them is no reason to run what it does not concern; what a table says of the names in use is given
+    as ``entries`` instead, or stands among the parameters.
 
     Args:
         root: the folder that holds the package and the scripts.
@@ -56,7 +58,7 @@ def import_package_from(root: Path) -> None:
 
 
 def _is_table_of_names(path: Path, root: Path) -> bool:
-    return path.name == "registry.py" and path.parent != root / PACKAGE
+    return path.name in TABLES and path.parent != root / PACKAGE
 
 
 def _with_data(path: Path) -> Iterator[Path]:

@@ -48,6 +48,14 @@ class BackboneEntry:
         """What the extraction of features depends on."""
         return {"family": self.family, "params": self.params}
 
+    def weights_megabytes(self) -> int | None:
+        """Size of the weights in float32, 10^6 bytes; None for a model of unknown size, 0 for none."""
+        if "model" not in self.params:
+            return 0
+        if facts := facts_of(self.params["model"]):
+            return round(1000 * facts.gigabytes)
+        return sum(Path(path).stat().st_size for path in self.local_files()) // 10**6 or None
+
     def local_files(self) -> list[str]:
         """The files of a model that lies in a local folder, sorted, or the single file that it is."""
         model = Path(self.params["model"]) if "model" in self.params else None
@@ -230,7 +238,7 @@ class Settings:
                 f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a model of `zsad backbones`, "
                 f"nor a hub id (owner/name), nor a folder or file that exists{hint}"
             )
-        backbone = BACKBONES.build(family, {**_defaults_of(params), **params}, where=f"backbones.{name}.params")
+        backbone = BACKBONES.build(family, _completed(params), where=f"backbones.{name}.params")
         entry = BackboneEntry(name=name, family=family, params=backbone.parameters())
         if self.backbones.setdefault(name, entry) != entry:
             raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
@@ -284,10 +292,12 @@ def _refiner(name: str, entry: Mapping[str, Any]) -> RefinerEntry:
     return RefinerEntry(name=name, refiner=entry["refiner"], params=refiner.parameters())
 
 
-def _defaults_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters that suit the model in ``params``, if it is a known one."""
+def _completed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a backbone with what the catalogue says of its model: where it lies, and what suits it."""
     facts = facts_of(str(params.get("model")))
-    return {} if facts is None else {"resolution": facts.resolution, "layers": facts.layers}
+    if facts is None:
+        return dict(params)
+    return {"resolution": facts.resolution, "layers": facts.layers, **params, "model": facts.hub_id}
 
 
 def _slug(reference: str) -> str:

@@ -134,8 +134,9 @@ def test_a_twin_has_the_same_facts_but_for_its_place() -> None:
             assert twin._replace(**same) == facts
 
 
-def test_other_names_have_no_facts() -> None:
-    assert facts_of("facebook/dinov2-small") is None
+def test_a_model_is_known_by_its_name_and_by_its_hub_id_alone() -> None:
+    assert facts_of("facebook/dinov2-small") == MODELS["dinov2-small"]
+    assert facts_of("someone/dinov2-small") is None
     assert facts_of("dinov2") is None
 
 

@@ -98,7 +98,8 @@ def test_every_module_that_a_script_really_imports_is_tracked(script: str) -> No
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
     ).stdout
     loaded = {Path(line).relative_to(REPOSITORY).as_posix() for line in output.split()}
-    loaded -= {path for path in loaded if path.endswith("/registry.py") and path != "zsad/registry.py"}
+    tables = ("/registry.py", "/catalogue.py")
+    loaded -= {path for path in loaded if path.endswith(tables) and path != "zsad/registry.py"}
     assert loaded <= set(code_hashes(REPOSITORY, f"workflow_scripts/{script}", entries))
 
 
@@ -115,3 +116,16 @@ def test_no_stage_imports_a_later_one() -> None:
         for path in sorted((REPOSITORY / "zsad" / stage).rglob("*.py")):
             for later in order[rank + 1 :]:
                 assert f"zsad.{later}" not in path.read_text().replace("`zsad.", ""), f"{path} imports zsad.{later}"
+
+
+def test_the_features_of_a_network_depend_on_all_that_is_behind_them_but_not_on_the_list_of_models() -> None:
+    tracked = code_hashes(REPOSITORY, "workflow_scripts/extract_features.py", [BACKBONES.entry("transformers")])
+    for part in ("network.py", "attention.py", "families/clip.py", "conversion/timm.py", "loading.py", "debias.py"):
+        assert f"zsad/features/{part}" in tracked
+    assert "zsad/features/catalogue.py" not in tracked
+
+
+def test_the_built_in_features_do_not_depend_on_networks() -> None:
+    tracked = code_hashes(REPOSITORY, "workflow_scripts/extract_features.py", [BACKBONES.entry("embedded")])
+    assert "zsad/features/loading.py" in tracked
+    assert not [path for path in tracked if "network" in path or "families" in path or "hub" in path]

@@ -121,6 +121,40 @@ def test_categories_are_discovered_on_disk_or_listed(tmp_path: Path, write_png: 
         settings(dataset__layout="mvtec", dataset__root=str(tmp_path / "nowhere"))
 
 
+def test_a_model_of_the_catalogue_comes_with_what_suits_it() -> None:
+    chosen = settings(backbone="clip-vitl14-336")
+    params = chosen.backbones["clip-vitl14-336"].params
+    assert (params["model"], params["resolution"]) == ("openai/clip-vit-large-patch14-336", 336)
+    convnext = settings(backbone="facebook/dinov3-convnext-tiny-pretrain-lvd1689m")
+    (entry,) = convnext.backbones.values()
+    assert entry.params["layers"] == [2]
+    assert entry.weights_megabytes() == 111
+
+    own = {"mine": {"family": "transformers", "params": {"model": "clip-vitb16", "resolution": 224}}}
+    params = settings(backbone="mine", backbones=own).backbones["mine"].params
+    assert (params["model"], params["resolution"]) == ("openai/clip-vit-base-patch16", 224)
+
+
+def test_a_misspelt_model_is_led_to_the_right_one() -> None:
+    with pytest.raises(ConfigError, match=r"nor a model of `zsad backbones`.*did you mean 'dinov3-vits16'"):
+        settings(backbone="dinov3-vit16s")
+
+
+def test_a_file_of_torch_hub_is_a_backbone_and_an_input(tmp_path: Path) -> None:
+    path = tmp_path / "dinov3_vits16-08c60483.pth"
+    path.write_bytes(bytes(3_000_000))
+    (entry,) = settings(backbone=str(path)).backbones.values()
+    assert (entry.name, entry.params["model"]) == ("dinov3_vits16-08c60483-pth", str(path))
+    assert entry.local_files() == [path.as_posix()]
+    assert entry.weights_megabytes() == 3
+
+
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"workers": -1}, {"compile": "maybe"}, {"speed": 1}])
+def test_wrong_options_of_the_extraction_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        settings(extraction={"batch": None, "workers": None, "compile": False} | wrong)
+
+
 def test_a_backbone_is_an_entry_a_hub_id_or_a_folder(tmp_path: Path) -> None:
     hub = settings(backbone="facebook/dinov2-small")
     assert hub.backbones["facebook-dinov2-small"].params["model"] == "facebook/dinov2-small"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,6 +160,34 @@ def test_a_compiled_network_gives_the_same(which: str, request: pytest.FixtureRe
     model = request.getfixturevalue(which)
     prepared = images(1, 32, 32)
     assert_close(loaded(model, compiled=True).begin(prepared)(), loaded(model).begin(prepared)(), 1e-4)
+
+
+def test_a_machine_without_a_compiler_is_told_so(checkpoint: str, tmp_path: Path) -> None:
+    program = (
+        "import numpy as np\n"
+        "from zsad.errors import ConfigError\n"
+        "from zsad.features.base import Execution\n"
+        "from zsad.features.huggingface import HuggingFace\n"
+        f"extractor = HuggingFace(model={checkpoint!r}, resolution=32).load(Execution('cpu', compiled=True))\n"
+        "try:\n    extractor.extract(np.zeros((32, 32, 3), np.uint8))\n"
+        "except ConfigError as error:\n    print(error)\n"
+    )
+    environment = {**os.environ, "CXX": "/nonexistent", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert "cannot be compiled here" in run.stdout
+    assert "set extraction.compile to false" in run.stdout
+    assert run.stdout.count("\n") == 1
+
+
+def test_a_model_that_does_not_fit_onto_the_device_is_a_sentence(
+    checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(DINOv3ViTModel, "to", full)
+    with pytest.raises(ModelError, match="does not fit into the memory of cpu; use dtype bfloat16"):
+        loaded(checkpoint)
 
 
 def test_a_padded_image_keeps_its_shape_in_the_grid(checkpoint: str) -> None:

@@ -68,8 +68,8 @@ class ModelFacts(NamedTuple):
 
 
 def facts_of(name: str) -> ModelFacts | None:
-    """The facts of a model by its name here; None for any other name, hub ids included."""
-    return MODELS.get(name)
+    """The facts of a model by its name here or its hub id; None for any other."""
+    return MODELS.get(name) or BY_HUB_ID.get(name)
 
 
 def names() -> list[str]:
@@ -219,3 +219,4 @@ MODELS: Mapping[str, ModelFacts] = MappingProxyType(
         for facts in entries
     }
 )
+BY_HUB_ID: Mapping[str, ModelFacts] = MappingProxyType({facts.hub_id: facts for facts in MODELS.values()})

@@ -58,8 +58,7 @@ def extract_features(
     start = time.monotonic()
     views = variants(view)
     records = select(read_manifest(manifest), subset, category)
-    workers = _workers(execution, backbone, len(records))
-    with Loader(workers) as loader:
+    with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
         details = {
             "manifest_sha256": file_sha256(manifest),
@@ -76,7 +75,7 @@ def extract_features(
             subset,
             view,
             extractor.device,
-            workers,
+            loader.workers,
         )
         grid_sizes = [extractor.grid_size(record.height, record.width) for record in records]
         sources = [
@@ -123,11 +122,12 @@ def batches(
         yield indices, batch
 
 
-def _workers(execution: Execution, backbone: Backbone, images: int) -> int:
-    """Processes that read images: one beside a network on the CPU, all cores but one beside a GPU."""
+def _loader(execution: Execution, backbone: Backbone, images: int) -> Loader:
+    """Workers on all cores: beside a GPU but for one core; in turns with a network on the CPU, which wants all."""
+    shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
     if execution.workers is not None:
-        return min(execution.workers, images)
+        return Loader(min(execution.workers, images), in_turns=shares_cores)
     if not backbone.is_network or execution.threads == 1:
-        return 0
-    wanted = 1 if resolve_device(execution.device) == "cpu" else execution.threads - 1
-    return min(wanted, images // IMAGES_A_WORKER)
+        return Loader(0)
+    wanted = execution.threads if shares_cores else execution.threads - 1
+    return Loader(min(wanted, images // IMAGES_A_WORKER), in_turns=shares_cores)

@@ -83,7 +83,7 @@ def locate(name: str, revision: str | None) -> Located:
         ConfigError: a revision of a local folder or file.
         ModelError: absent, gated, unreachable or incomplete.
     """
-    if facts_of(name) is None and (local := _local_path(name)) is not None:
+    if name not in MODELS and (local := _local_path(name)) is not None:
         if revision is not None:
             kind = "folder" if local.is_dir() else "file"
             raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local {kind}; leave it out")
@@ -277,7 +277,7 @@ def _clear_failures(name: str, hub_id: str, revision: str | None) -> Iterator[No
         return
     except GatedRepoError:
         message = f"model '{name}' is gated; accept its licence on {page} and log in with `hf auth login`"
-        facts = facts_of(name) or next((facts for facts in MODELS.values() if facts.hub_id == hub_id), None)
+        facts = facts_of(hub_id)
         if facts is not None and (twin := ungated_twin(facts)) is not None:
             message += f", or use '{twin.name}', which has the same weights and no gate"
     except RepositoryNotFoundError:

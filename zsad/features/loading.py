@@ -8,9 +8,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from types import ModuleType
 from typing import NamedTuple, Self
 
@@ -48,20 +49,24 @@ class Loader:
 
     Args:
         workers: number of processes; 0 reads each image when it is asked for, in this process.
+        in_turns: whether workers and network take turns, each with all cores. Where they share the cores this is faster
+            than side by side: the threads of a matrix product wait for the slowest of them, so that one worker on one
+            core holds up all.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    def __init__(self, workers: int, *, in_turns: bool = False) -> None:
+        self.workers = workers
+        self._in_turns = in_turns
         self._executor: Executor | None = None
 
     def __enter__(self) -> Self:
-        if self._workers:
+        if self.workers:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload([__name__, "torch"])
-            self._executor = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_as_worker)
+            self._executor = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_as_worker)
             with _without_main():
                 # A process starts with a task for which none is idle. They get ready while the model is loaded.
-                for _ in range(self._workers):
+                for _ in range(self.workers):
                     self._executor.submit(os.getpid)
         return self
 
@@ -93,8 +98,11 @@ class Loader:
         running: deque[Future[list[np.ndarray]]] = deque()
         try:
             for _ in sources:
-                while len(running) < AHEAD * self._workers and (source := next(waiting, None)) is not None:
-                    running.append(self._executor.submit(prepared_variants, source, prepare))
+                if not (self._in_turns and running):
+                    for source in islice(waiting, AHEAD * self.workers - len(running)):
+                        running.append(self._executor.submit(prepared_variants, source, prepare))
+                    if self._in_turns:
+                        wait(running)
                 yield running.popleft().result()
         except BrokenProcessPool:
             raise DataError(

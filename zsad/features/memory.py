@@ -1,11 +1,16 @@
-"""Running out of memory: how it shows on each device, and how what is free again is given back."""
+"""Memory of the devices: kept where that is faster, given back where there is too little."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import platform
 
 import torch
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+LARGEST_KEPT_BLOCK = 32 * 2**20  # bytes; glibc takes no more
+LARGEST_KEPT_HEAP = 2**30  # bytes
 SIGNS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -17,6 +22,19 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+
+
+def keep_freed_memory() -> None:
+    """Tell the C library to keep what the network frees, rather than give it to the system and ask for it again.
+
+    Without this, every activation comes as fresh pages, which the system must zero: on a CPU that is a sixth of the
+    time of a small network. It concerns glibc alone; elsewhere nothing is done.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    library.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT_BLOCK)
+    library.mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT_HEAP)
 
 
 def release(device: str) -> None:

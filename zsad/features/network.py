@@ -19,7 +19,8 @@ from zsad.features.families import TokenReader
 from zsad.features.geometry import Border, Preparation, nearest_multiples
 from zsad.features.hub import check_weights
 from zsad.features.huggingface import HuggingFace
-from zsad.features.memory import is_out_of_memory, release
+from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
+from zsad.features.packing import packed
 from zsad.features.precision import computing_in, in_format, number_format
 from zsad.features.tiling import Tile, TilePlan
 from zsad.features.transfer import Transfer
@@ -48,11 +49,15 @@ def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtrac
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=name)
     digests = check_weights(checkpoint.weight_files, backbone.sha256, name)
     torch.set_num_threads(execution.threads)
+    if device == "cpu":
+        keep_freed_memory()
     network = checkpoint.load(_attention(device, dtype), projected=backbone.projected)
     reader = family.reader(
         network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
     )
-    in_format(network, dtype).to(device)
+    _move(in_format(network, dtype), device, name)
+    if device == "cpu" and dtype == torch.bfloat16 and not execution.compiled:
+        packed(network)
     if not family.has_attention:
         network.to(memory_format=torch.channels_last)  # for convolutions it pays, for matrix products it does nothing
     if execution.compiled:
@@ -162,6 +167,11 @@ class NetworkExtractor(Extractor):
                 pixels = self._transfer.upload(prepared)
                 return self._transfer.download(*self.tokens_of(self._normalised(pixels)))
         except (RuntimeError, MemoryError) as error:
+            if _is_of_compiler(error):
+                raise ConfigError(
+                    f"model '{self._name}' cannot be compiled here ({_one_line(error)}); set extraction.compile to "
+                    "false, or install a C++ compiler"
+                ) from None
             if not is_out_of_memory(error):
                 raise
         return None
@@ -198,6 +208,18 @@ class NetworkExtractor(Extractor):
         return positional_basis(patch_tokens[0], self._debias)
 
 
+def _move(network: torch.nn.Module, device: str, name: str) -> None:
+    try:
+        network.to(device)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"model '{name}' does not fit into the memory of {device}; use dtype bfloat16, choose a smaller model, or "
+            "set device to cpu"
+        ) from None
+
+
 def _attention(device: str, dtype: torch.dtype) -> str:
     return BLOCKED if device == "cpu" and dtype != torch.float32 else "sdpa"
 
@@ -209,3 +231,12 @@ def _check_multiple(parameter: str, length: int | None, patch: int, name: str) -
             f"{parameter} {length} is not a multiple of the patch size {patch} of model '{name}'; "
             f"use {lower} or {upper}"
         )
+
+
+def _is_of_compiler(error: Exception) -> bool:
+    # Importing its classes of errors takes a second, and few runs compile.
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
