@@ -29,3 +29,9 @@ def nearest_hint(word: str, candidates: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; choose from: {', '.join(names)}" if names else ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what a library says, to be part of a sentence; the name of the error if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -16,6 +16,7 @@ from zsad.errors import ConfigError, DataError
 from zsad.features import extract, loading
 from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded import Embedded
+from zsad.features.huggingface import HuggingFace
 from zsad.features.writing import BATCHES_WAITING
 from zsad.provenance import file_sha256
 from zsad.store import FeatureReader
@@ -140,6 +141,26 @@ def test_worker_processes_change_nothing(category: Path) -> None:
     with FeatureReader(extracted(category, execution=Execution(workers=2))) as reader:
         for index in range(3):
             np.testing.assert_array_equal(reader.patch_tokens(index), alone[index])
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "images", "expected"),
+    [
+        ("cpu", 1, 100, (0, False)),  # a single core: nothing to gain
+        ("cpu", 8, 100, (8, True)),
+        ("cpu", 8, 9, (2, True)),  # few images are not worth many processes
+        ("cuda", 8, 100, (7, False)),
+        ("cuda", 16, 3, (0, False)),
+    ],
+)
+def test_readers_take_turns_with_a_network_on_the_cpu_and_leave_a_core_to_a_gpu(
+    device: str, threads: int, images: int, expected: tuple[int, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract, "resolve_device", lambda _: device)
+    loader = extract._loader(Execution("auto", threads, workers=None), HuggingFace(model="a/b"), images)
+    assert (loader.workers, loader._in_turns) == expected
+    assert extract._loader(Execution("auto", threads, workers=1), HuggingFace(model="a/b"), images).workers == 1
+    assert extract._loader(Execution("auto", threads, workers=None), BACKBONE, images).workers == 0
 
 
 def test_images_of_one_shape_are_batched_and_stay_under_their_own_names(category: Path) -> None:

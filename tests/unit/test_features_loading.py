@@ -17,7 +17,7 @@ import pytest
 from zsad.data.images import read_image
 from zsad.errors import DataError
 from zsad.features.geometry import resized_to_grid
-from zsad.features.loading import Loader, Source, prepared_variants
+from zsad.features.loading import AHEAD, Loader, Source, prepared_variants
 from zsad.provenance import file_sha256
 
 PREPARE = partial(resized_to_grid, resolution=16, patch=8)
@@ -29,9 +29,10 @@ def sources(tmp_path: Path, write_png: Callable[..., Path]) -> list[Source]:
     return [Source(str(path), file_sha256(path), "original", index) for index, path in enumerate(paths)]
 
 
+@pytest.mark.parametrize("in_turns", [True, False])
 @pytest.mark.parametrize("workers", [0, 1, 3])
-def test_images_come_in_order_whoever_reads_them(sources: list[Source], workers: int) -> None:
-    with Loader(workers) as loader:
+def test_images_come_in_order_whoever_reads_them(sources: list[Source], workers: int, in_turns: bool) -> None:
+    with Loader(workers, in_turns=in_turns) as loader:
         images = dict(loader.prepared(sources, PREPARE))
     assert list(images) == list(range(9))
     for source in sources:
@@ -79,7 +80,7 @@ def test_workers_run_only_a_little_ahead(sources: list[Source], tmp_path: Path) 
         images = loader.prepared(sources, partial(noted, folder=seen))
         next(images)
         next(images)
-        assert len(list(seen.iterdir())) <= 4
+        assert len(list(seen.iterdir())) <= AHEAD + 2
         images.close()
 
 

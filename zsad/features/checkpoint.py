@@ -19,7 +19,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from zsad.errors import DataError, ModelError
+from zsad.errors import DataError, ModelError, first_line
 from zsad.features.conversion import Converted, from_timm, from_torch_hub, read_pth
 from zsad.features.families import Family, family_of
 from zsad.features.hub import locate, weight_files
@@ -69,7 +69,7 @@ class Checkpoint(NamedTuple):
                 "weights_only": True,
                 "use_safetensors": self.weight_files[0].suffix == ".safetensors",
             }
-        with _damaged_weights(self.name, self.source):
+        with damaged_weights(self.name, self.source):
             model, info = self.family.model_class().from_pretrained(
                 **source,
                 **self.family.load_arguments,
@@ -101,13 +101,13 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     _silence_libraries()
     path, commit = locate(name, revision)
     if path.is_file():
-        with _damaged_weights(name, path):
+        with damaged_weights(name, path):
             converted = from_torch_hub(read_pth(path), name)
         return _converted(name, path, commit, converted, [path])
     content = _config_content(name, path)
     files = _weight_files(name, path)
     if "architecture" in content and "model_type" not in content:
-        with _damaged_weights(name, path):
+        with damaged_weights(name, path):
             state = {key: tensor for file in files for key, tensor in load_file(file).items()}
         converted = from_timm(state, content["architecture"], name)
         return _converted(name, path, commit, converted, files)
@@ -151,23 +151,19 @@ def _config(name: str, folder: Path) -> PretrainedConfig:
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:
-        raise ModelError(f"the config.json of model '{name}' is not usable ({_one_line(error)}); mend it") from None
+        raise ModelError(f"the config.json of model '{name}' is not usable ({first_line(error)}); mend it") from None
 
 
 @contextmanager
-def _damaged_weights(name: str, source: Path) -> Iterator[None]:
+def damaged_weights(name: str, source: Path) -> Iterator[None]:
+    """Turn whatever a library says of weights that it cannot load into a `ModelError`."""
     try:
         yield
         return
     except pickle.UnpicklingError:
         reason = "they are damaged, or hold more than tensors, which may be harmful code"
     except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
-        reason = _one_line(error)
+        reason = first_line(error)
     raise ModelError(
         f"the weights of model '{name}' in {source} cannot be loaded ({reason}); download them again"
     ) from None
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

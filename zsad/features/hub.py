@@ -31,7 +31,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
-from zsad.errors import ConfigError, DataError, ModelError
+from zsad.errors import ConfigError, DataError, ModelError, first_line
 from zsad.features.catalogue import MODELS, facts_of, names, ungated_twin
 from zsad.provenance import file_sha256
 from zsad.store import read_json
@@ -297,7 +297,7 @@ def _clear_failures(name: str, hub_id: str, revision: str | None) -> Iterator[No
             )
         else:
             message = (
-                f"model '{name}' cannot be downloaded ({_one_line(error)}); run again, or point 'model' at a local "
+                f"model '{name}' cannot be downloaded ({first_line(error)}); run again, or point 'model' at a local "
                 "folder"
             )
     raise ModelError(message) from None
@@ -319,11 +319,6 @@ def _download_command(name: str, revision: str | None) -> str:
 
 def _is_disk_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in DISK_FULL or "No space left on device" in str(error)
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _checked_prefix(expected: str, paths: Sequence[Path], name: str) -> str:

@@ -22,7 +22,7 @@ from zsad.data.images import read_image
 from zsad.errors import DataError
 from zsad.features.views import variants
 
-AHEAD = 2  # images that each worker may be ahead of the network
+AHEAD = 4  # images that each worker may be ahead of the network
 
 
 class Source(NamedTuple):

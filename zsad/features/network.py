@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from zsad.device import resolve_device
-from zsad.errors import ConfigError, ModelError
+from zsad.errors import ConfigError, ModelError, first_line
 from zsad.features.attention import BLOCKED
 from zsad.features.base import Execution, Extractor, Tokens
 from zsad.features.checkpoint import Checkpoint, find_checkpoint
@@ -20,7 +20,6 @@ from zsad.features.geometry import Border, Preparation, nearest_multiples
 from zsad.features.hub import check_weights
 from zsad.features.huggingface import HuggingFace
 from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
-from zsad.features.packing import packed
 from zsad.features.precision import computing_in, in_format, number_format
 from zsad.features.tiling import Tile, TilePlan
 from zsad.features.transfer import Transfer
@@ -56,8 +55,6 @@ def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtrac
         network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
     )
     _move(in_format(network, dtype), device, name)
-    if device == "cpu" and dtype == torch.bfloat16 and not execution.compiled:
-        packed(network)
     if not family.has_attention:
         network.to(memory_format=torch.channels_last)  # for convolutions it pays, for matrix products it does nothing
     if execution.compiled:
@@ -138,7 +135,7 @@ class NetworkExtractor(Extractor):
                 raise ModelError(self._too_little_memory(*waiting[0].shape[:2]))
             size = self._limit = (min(size, len(waiting)) + 1) // 2
             logger.info("%s is out of memory: from now on at most %d images at a time", self.device, size)
-        return lambda: Tokens(*(np.concatenate(arrays) for arrays in zip(*(part() for part in started), strict=True)))
+        return started[0] if len(started) == 1 else lambda: _joined([part() for part in started])
 
     def tokens_of(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens of images on the device; the network's part of the work.
@@ -169,7 +166,7 @@ class NetworkExtractor(Extractor):
         except (RuntimeError, MemoryError) as error:
             if _is_of_compiler(error):
                 raise ConfigError(
-                    f"model '{self._name}' cannot be compiled here ({_one_line(error)}); set extraction.compile to "
+                    f"model '{self._name}' cannot be compiled here ({first_line(error)}); set extraction.compile to "
                     "false, or install a C++ compiler"
                 ) from None
             if not is_out_of_memory(error):
@@ -208,6 +205,10 @@ class NetworkExtractor(Extractor):
         return positional_basis(patch_tokens[0], self._debias)
 
 
+def _joined(parts: Sequence[Tokens]) -> Tokens:
+    return Tokens(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
 def _move(network: torch.nn.Module, device: str, name: str) -> None:
     try:
         network.to(device)
@@ -236,7 +237,3 @@ def _check_multiple(parameter: str, length: int | None, patch: int, name: str) -
 def _is_of_compiler(error: Exception) -> bool:
     # Importing its classes of errors takes a second, and few runs compile.
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

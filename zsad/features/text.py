@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import transformers
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 
-from zsad.errors import ConfigError, DataError, ModelError
+from zsad.errors import ConfigError, DataError, ModelError, first_line
+from zsad.features.checkpoint import damaged_weights
 from zsad.lazy import torch
 from zsad.store import read_json
 
@@ -109,7 +108,7 @@ def _text_config(folder: Path, name: str) -> CLIPTextConfig:
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:
-        raise ModelError(f"the config.json of model '{name}' is not usable ({_one_line(error)}); mend it") from None
+        raise ModelError(f"the config.json of model '{name}' is not usable ({first_line(error)}); mend it") from None
     if model_type == "clip_text_model":
         return config
     text_config = copy.deepcopy(config.text_config)
@@ -127,12 +126,12 @@ def _tokenizer(folder: Path, name: str) -> CLIPTokenizer:
         return transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # the tokenizers library raises bare Exceptions for unreadable files
         raise ModelError(
-            f"the tokenizer of model '{name}' in {folder} cannot be loaded ({_one_line(error)}); download it again"
+            f"the tokenizer of model '{name}' in {folder} cannot be loaded ({first_line(error)}); download it again"
         ) from None
 
 
 def _network(folder: Path, name: str, config: CLIPTextConfig) -> CLIPTextModelWithProjection:
-    try:
+    with damaged_weights(name, folder):
         network, info = transformers.CLIPTextModelWithProjection.from_pretrained(
             folder,
             config=config,
@@ -142,28 +141,14 @@ def _network(folder: Path, name: str, config: CLIPTextConfig) -> CLIPTextModelWi
             use_safetensors=any(folder.glob("model*.safetensors")),
             output_loading_info=True,
         )
-    except pickle.UnpicklingError:
-        reason = "they are damaged, or hold more than tensors, which may be harmful code"
-    except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
-        reason = _one_line(error)
-    else:
-        missing = sorted(info["missing_keys"])
-        if not missing:
-            return network
+    if missing := sorted(info["missing_keys"]):
         raise ModelError(
             f"the weights of model '{name}' lack {len(missing)} of the tensors of its text tower ({missing[0]}, ...); "
             "choose a CLIP model with both towers and their projections"
         )
-    raise ModelError(
-        f"the weights of model '{name}' in {folder} cannot be loaded ({reason}); download them again"
-    ) from None
+    return network
 
 
 def _shown(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}..."
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
