@@ -22,13 +22,17 @@ class ModelError(ZsadError):
     """A model cannot be found, reached or used as asked."""
 
 
-def nearest_hint(word: str, candidates: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest candidate, or the list of candidates if none is close."""
+def nearest_hint(word: str, candidates: Iterable[str], *, or_all: bool = True) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest candidate, or the list of candidates if none is close.
+
+    Args:
+        or_all: False gives nothing in place of the list, where it would be long.
+    """
     names = sorted(str(candidate) for candidate in candidates)
     close = difflib.get_close_matches(str(word), names, n=1)
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; choose from: {', '.join(names)}" if names else ""
+    return f"; choose from: {', '.join(names)}" if names and or_all else ""
 
 
 def first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Attention on CPUs: in blocks of queries, so that a block's scores stay in the cache.
 
 PyTorch's fused attention is made for GPUs; in bfloat16 on a CPU it takes as long as in float32, and the plain formula
-writes all ``[head, token, token]`` scores to memory. ``benchmarks/features.py`` compares them.
+writes all ``[head, token, token]`` scores to memory.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         with damaged_weights(name, path):
             converted = from_torch_hub(read_pth(path), name)
         return _converted(name, path, commit, converted, [path])
-    content = _config_content(name, path)
+    content = config_content(name, path)
     files = _weight_files(name, path)
     if "architecture" in content and "model_type" not in content:
         with damaged_weights(name, path):
@@ -112,7 +112,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         converted = from_timm(state, content["architecture"], name)
         return _converted(name, path, commit, converted, files)
     family = family_of(content.get("model_type"), name)
-    return Checkpoint(name, path, commit, family.config_for(_config(name, path)), family, files, None)
+    return Checkpoint(name, path, commit, family.config_for(parsed_config(name, path)), family, files, None)
 
 
 def _silence_libraries() -> None:
@@ -134,20 +134,27 @@ def _weight_files(name: str, folder: Path) -> list[Path]:
     raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
 
 
-def _config_content(name: str, folder: Path) -> dict[str, Any]:
-    """The content of ``config.json``, which says of what form and family a checkpoint is."""
+def config_content(name: str, folder: Path) -> dict[str, Any]:
+    """The content of ``config.json``, which says of what form and family a checkpoint is; empty if it has no keys.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
     if not (folder / "config.json").is_file():
         raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
     try:
         content = read_json(folder / "config.json")
     except DataError as error:
         raise ModelError(f"model '{name}': {error}") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"the config.json of model '{name}' holds no keys and values; download it again")
-    return content
+    return content if isinstance(content, dict) else {}
 
 
-def _config(name: str, folder: Path) -> PretrainedConfig:
+def parsed_config(name: str, folder: Path) -> PretrainedConfig:
+    """The configuration of a ``transformers`` folder.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, TypeError, ValueError, StrictDataclassError) as error:

@@ -7,11 +7,10 @@ underneath stay silent.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +30,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
-from zsad.errors import ConfigError, DataError, ModelError, first_line
+from zsad.errors import ConfigError, DataError, ModelError, first_line, nearest_hint
 from zsad.features.catalogue import MODELS, facts_of, names, ungated_twin
 from zsad.provenance import file_sha256
 from zsad.store import read_json
@@ -201,7 +200,7 @@ def _hub_id(name: str) -> str:
         raise ModelError(f"model '{name}' lies on this machine already; only models of the hub can be downloaded")
     raise ModelError(
         f"model '{name}' is neither an existing folder nor a hub id such as 'facebook/dinov2-small', nor one of the "
-        f"names that `zsad backbones` lists{_did_you_mean(name, names())}"
+        f"names that `zsad backbones` lists{nearest_hint(name, names(), or_all=False)}"
     )
 
 
@@ -211,11 +210,6 @@ def _is_hub_id(name: str) -> bool:
     except HFValidationError:
         return False
     return "/" in name
-
-
-def _did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, candidates, n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _whole_snapshot(hub_id: str, revision: str | None) -> Path | None:
@@ -283,7 +277,7 @@ def _clear_failures(name: str, hub_id: str, revision: str | None) -> Iterator[No
     except RepositoryNotFoundError:
         message = (
             f"the hub has no public model '{name}'; correct the id, or log in with `hf auth login` if it is private"
-            f"{_did_you_mean(hub_id, (facts.hub_id for facts in MODELS.values()))}"
+            f"{nearest_hint(hub_id, (facts.hub_id for facts in MODELS.values()), or_all=False)}"
         )
     except RevisionNotFoundError:
         message = f"model '{name}' has no revision '{revision}'; {page} lists those that exist"

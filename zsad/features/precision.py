@@ -14,7 +14,6 @@ import torch
 
 from zsad.errors import ConfigError
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
 PRODUCTS = (torch.nn.Linear, torch.nn.Conv2d)
 
 

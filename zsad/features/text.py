@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import transformers
-from huggingface_hub.errors import StrictDataclassError
 
-from zsad.errors import ConfigError, DataError, ModelError, first_line
-from zsad.features.checkpoint import damaged_weights
+from zsad.errors import ConfigError, ModelError, first_line
+from zsad.features.checkpoint import config_content, damaged_weights, parsed_config
 from zsad.lazy import torch
-from zsad.store import read_json
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
@@ -98,17 +96,10 @@ def load_text_encoder(folder: Path, name: str, device: str) -> TextEncoder:
 
 
 def _text_config(folder: Path, name: str) -> CLIPTextConfig:
-    try:
-        content = read_json(folder / "config.json")
-    except DataError as error:
-        raise ModelError(f"model '{name}': {error}") from None
-    model_type = content.get("model_type") if isinstance(content, dict) else None
+    model_type = config_content(name, folder).get("model_type")
     if model_type not in MODEL_TYPES:
         raise ModelError(f"model '{name}' is of type '{model_type}', which has no text tower; choose a CLIP model")
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, TypeError, ValueError, StrictDataclassError) as error:
-        raise ModelError(f"the config.json of model '{name}' is not usable ({first_line(error)}); mend it") from None
+    config = parsed_config(name, folder)
     if model_type == "clip_text_model":
         return config
     text_config = copy.deepcopy(config.text_config)
