@@ -16,7 +16,7 @@ from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
 from zsad.provenance import canonical_json
 from zsad.refinement.registry import REFINERS
-from zsad.scoring.registry import SCORERS
+from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.store import NO_REFINER
 
@@ -168,7 +168,32 @@ def scoring_config(wildcards):
 def scoring_code(wildcards):
     """The code behind the scores of one method."""
     entry = settings.methods[wildcards.method]
-    return code("score_images.py", SCORERS.entry(entry.scorer), THRESHOLDS.entry(entry.threshold_rule))
+    threshold = THRESHOLDS.entry(entry.scoring["threshold"]["rule"])
+    return code("score_images.py", SCORERS.entry(entry.scorer), threshold)
+
+
+def scoring_threads(wildcards):
+    """Threads of a scoring job: the wide tokens of a network are worth several."""
+    backbone = settings.backbones[settings.methods[wildcards.method].backbone]
+    return 4 if BACKBONES.load(backbone.family).is_network else 1
+
+
+def member_scores(wildcards):
+    """The score files that a fusion combines, in its order."""
+    return [
+        SCORES.format(dataset=wildcards.dataset, category=wildcards.category, method=member)
+        for member in settings.methods[wildcards.method].members
+    ]
+
+
+def fusion_code(wildcards):
+    """The code behind a fusion."""
+    return code("fuse_scores.py", FUSIONS.entry(settings.methods[wildcards.method].scorer))
+
+
+def named(methods):
+    """The pattern of the given names of methods and nothing else."""
+    return "|".join(methods) or "(?!)"
 
 
 def refinement_config(wildcards):
@@ -186,6 +211,7 @@ def evaluation_config(wildcards):
     return frozen(
         {
             "backbone": settings.methods[wildcards.method].backbone,
+            "group": settings.methods[wildcards.method].group,
             "options": settings.evaluation.parameters(),
         }
     )

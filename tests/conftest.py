@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
 
 import numpy as np
 import pytest
@@ -58,3 +61,18 @@ def edit() -> Callable[[Path], None]:
         path.write_text(path.read_text() + "\n# edited\n")
 
     return append_comment
+
+
+@pytest.fixture(scope="session")
+def tile_tokens() -> list[np.ndarray]:
+    """Tokens ``[layer, row, column, channel]`` of real photographs, good and cracked, on small grids of mixed sizes."""
+    from zsad.data.images import read_image
+    from zsad.features.base import Execution
+    from zsad.features.embedded import Embedded
+
+    folder = REAL_DATA / "magnetic_tile"
+    if not folder.is_dir():
+        pytest.skip("no real photographs beside the repository")
+    extractor = Embedded(resolution=48).load(Execution(device="cpu"))
+    paths = [*sorted(folder.glob("test/good/*"))[:3], *sorted(folder.glob("test/crack/*"))[:2]]
+    return [extractor.extract(read_image(path)).patch_tokens for path in paths]

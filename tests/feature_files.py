@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
 from zsad.store import FeatureReader, FeatureWriter
+
+PLAIN = Compute()
 
 
 def random_tokens(seed: int, *grids: tuple[int, int], layers: int = 2, channels: int = 6) -> list[np.ndarray]:
@@ -46,16 +49,16 @@ def stored(tokens: np.ndarray) -> np.ndarray:
     return rounded / np.linalg.norm(rounded, axis=-1, keepdims=True)
 
 
-def scores(scorer: Scorer, folder: Path, **roles: Sequence[np.ndarray]) -> list[ImageScore]:
+def scores(scorer: Scorer, folder: Path, compute: Compute = PLAIN, **roles: Sequence[np.ndarray]) -> list[ImageScore]:
     """The scores of all test images, in order, from tokens by role."""
     readers = {role: FeatureReader(write_features(folder / f"{role}.h5", tokens)) for role, tokens in roles.items()}
     try:
-        return sorted(scorer.score(readers, "cpu"), key=lambda score: score.index)
+        return sorted(scorer.score(readers, compute), key=lambda score: score.index)
     finally:
         for reader in readers.values():
             reader.close()
 
 
-def maps(scorer: Scorer, folder: Path, **roles: Sequence[np.ndarray]) -> list[np.ndarray]:
+def maps(scorer: Scorer, folder: Path, compute: Compute = PLAIN, **roles: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The maps of all test images, in order, from tokens by role."""
-    return [score.anomaly_map for score in scores(scorer, folder, **roles)]
+    return [score.anomaly_map for score in scores(scorer, folder, compute, **roles)]

@@ -80,7 +80,8 @@ def running_hub() -> Iterator[Hub]:
 
 def use_hub(monkeypatch: pytest.MonkeyPatch, endpoint: str, cache: Path) -> None:
     """Let the hub's client ask ``endpoint``, with a local cache of its own and nobody logged in."""
-    constants = huggingface_hub.constants
+    from huggingface_hub import constants
+
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")

@@ -54,7 +54,7 @@ def write_results(
     with ScoreWriter(files.scores, image_ids, {}, grid_sizes=grids, setting=setting) as writer:
         for index, anomaly_map in enumerate(maps):
             writer.write(index, anomaly_map, scores[index], seconds=0.01)
-        writer.write_threshold(THRESHOLD)
+        writer.write_thresholds(THRESHOLD, THRESHOLD)
     with MaskWriter(files.masks, image_ids, {}) as writer:
         for _ in records:
             mask = np.zeros(size, dtype=bool)
@@ -81,8 +81,10 @@ def evaluation_of(
         "category": category,
         "method": method,
         "backbone": "embedded",
+        "group": "",
         "setting": setting,
         "threshold": THRESHOLD,
+        "image_threshold": THRESHOLD,
         "metrics": dict.fromkeys(METRICS, 0.75 if curves else None),
         "confidence": {metric: [0.7, 0.8] if curves else [None, None] for metric in METRICS},
         "standard_error": dict.fromkeys(METRICS, 0.02 if curves else None),

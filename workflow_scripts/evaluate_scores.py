@@ -14,6 +14,7 @@ with job(snakemake) as this:
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,
         backbone=this.cfg["backbone"],
+        group=this.cfg["group"],
         options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
         provenance=this.provenance,

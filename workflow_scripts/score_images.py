@@ -1,8 +1,9 @@
-"""Rule score_images: anomaly maps, image scores and a label-free threshold of one method."""
+"""Rule score_images: anomaly maps, image scores and label-free thresholds of one method."""
 
 from pathlib import Path
 
 from zsad.job import job
+from zsad.scoring.compute import compute_of
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.stage import score_images
@@ -14,7 +15,11 @@ with job(snakemake) as this:
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
         threshold_rule=THRESHOLDS.build(this.cfg["threshold"]["rule"], this.cfg["threshold"]["params"]),
-        device=snakemake.resources.device,
+        compute=compute_of(
+            device=snakemake.resources.device,
+            memory_mb=snakemake.resources.scoring_mb,
+            precision=this.cfg["precision"],
+        ),
         output=Path(snakemake.output.scores),
         provenance=this.provenance,
     )

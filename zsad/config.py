@@ -24,8 +24,11 @@ from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.reporting.options import ReportOptions
+from zsad.scoring.base import Method, Scorer
+from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.registry import SCORERS
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.store import MEAN, NO_REFINER
 
@@ -67,10 +70,15 @@ class BackboneEntry:
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """A method as configured, complete: everything that its scores depend on besides the features.
+    """A method as configured, complete: everything that its scores depend on besides what it reads.
 
     Attributes:
-        feature_sets: the features that it reads, by role.
+        backbone: name of its backbone; of a fusion those of its members.
+        scoring: further sections that scores from features depend on: image_score, threshold, precision. Empty for a
+            fusion.
+        feature_sets: the features that it reads, by role; none for a fusion.
+        members: the methods whose scores it reads; only a fusion has any.
+        group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
         description: what the page says of it.
     """
 
@@ -78,20 +86,15 @@ class MethodEntry:
     backbone: str
     scorer: str
     params: dict[str, Any]
-    image_score: dict[str, Any]
-    threshold_rule: str
-    threshold_params: dict[str, Any]
+    scoring: dict[str, Any]
     feature_sets: dict[str, FeatureSet]
+    members: tuple[str, ...]
+    group: str
     description: dict[str, str]
 
     def stage_config(self) -> dict[str, Any]:
-        """What the scores depend on, besides the features."""
-        return {
-            "scorer": self.scorer,
-            "params": self.params,
-            "image_score": self.image_score,
-            "threshold": {"rule": self.threshold_rule, "params": self.threshold_params},
-        }
+        """What the scores depend on, besides the features or the members' scores."""
+        return {"scorer": self.scorer, "params": self.params, **self.scoring}
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ class Settings:
         self.root = self._root()
         self.categories = self._categories()
         self.backbones: dict[str, BackboneEntry] = {}
-        self.methods = {name: self._method(name, entry) for name, entry in _entries(self.config, "methods")}
+        self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
+        self.methods = self._methods()
         self.refiners = {name: _refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
@@ -200,29 +204,82 @@ class Settings:
                 )
         return list(wanted)
 
-    def _method(self, name: str, entry: Mapping[str, Any]) -> MethodEntry:
-        where = f"methods.{name}"
-        scorer = SCORERS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
+    def _methods(self) -> dict[str, MethodEntry]:
+        """Scorers, each with as many entries as it has seeds, then fusions, in the order of the configuration."""
+        entries = dict(_entries(self.config, "methods"))
+        fusions = [name for name, entry in entries.items() if entry["scorer"] in FUSIONS.names()]
+        methods: dict[str, MethodEntry] = {}
+        for name, entry in entries.items():
+            if name not in fusions:
+                for single, params in _with_seeds(name, entry):
+                    if single in methods or (single != name and single in entries):
+                        raise ConfigError(f"methods: '{single}' stands for two methods; rename one of them")
+                    methods[single] = self._method(single, entry, params, group=name if single != name else "")
+        of_scores = {name: self._fusion(name, entries[name], methods) for name in fusions}
+        return methods | of_scores
+
+    def _method(self, name: str, entry: Mapping[str, Any], params: Mapping[str, Any], group: str) -> MethodEntry:
+        where = f"methods.{group or name}"
+        scorer = SCORERS.build(entry["scorer"], params, where=f"{where}.params")
         image_score = {**self.config["image_score"], **entry.get("image_score", {})}
-        threshold = {**self.config["threshold"], **entry.get("threshold", {})}
-        if "rule" not in threshold:
-            raise ConfigError(f"threshold.rule is missing{nearest_hint('', THRESHOLDS.names())}")
-        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where="threshold.params")
         return MethodEntry(
             name=name,
             backbone=self._backbone(entry.get("backbone") or self.config["backbone"], where),
             scorer=entry["scorer"],
             params=scorer.parameters(),
-            image_score=ImageScoring.build(image_score, where="image_score").parameters(),
-            threshold_rule=threshold["rule"],
-            threshold_params=rule.parameters(),
-            feature_sets=scorer.feature_sets(),
-            description={
-                "scorer": entry["scorer"],
-                "summary": scorer.summary,
-                "reference": scorer.reference,
-                "setting": scorer.setting,
+            scoring={
+                "image_score": ImageScoring.build(image_score, where="image_score").parameters(),
+                "threshold": self._threshold(scorer, entry, where),
+                "precision": self.scoring.precision,
             },
+            feature_sets=scorer.feature_sets(),
+            members=(),
+            group=group,
+            description=_description(entry["scorer"], scorer, scorer.setting),
+        )
+
+    def _threshold(self, scorer: Scorer, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """The method's threshold rule and all its parameters."""
+        threshold = {**self.config["threshold"], **entry.get("threshold", {})}
+        if "rule" not in threshold:
+            raise ConfigError(f"threshold.rule is missing{nearest_hint('', THRESHOLDS.names())}")
+        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where="threshold.params")
+        name, others = threshold["rule"], ", ".join(other for other in THRESHOLDS.names() if other != threshold["rule"])
+        if rule.needs_references and not isinstance(scorer, ReferenceScorer):
+            raise ConfigError(
+                f"{where}: threshold rule '{name}' looks at reference images, and scorer '{entry['scorer']}' has none; "
+                f"choose another under {where}.threshold: {others}"
+            )
+        if rule.needs_maps and not scorer.localises:
+            raise ConfigError(
+                f"{where}: threshold rule '{name}' looks at maps, and scorer '{entry['scorer']}' scores images alone; "
+                f"choose another under {where}.threshold: {others}"
+            )
+        return {"rule": name, "params": rule.parameters()}
+
+    def _fusion(self, name: str, entry: Mapping[str, Any], methods: Mapping[str, MethodEntry]) -> MethodEntry:
+        where = f"methods.{name}"
+        for section in ("backbone", "image_score", "threshold", "seeds"):
+            if entry.get(section) is not None:
+                raise ConfigError(f"{where}: a fusion takes its {section} from its methods; leave '{section}' out")
+        fusion = FUSIONS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
+        for member in fusion.methods:
+            if member not in methods:
+                hint = nearest_hint(member, methods)
+                raise ConfigError(f"{where}: '{member}' is no method with scores of its own{hint}")
+        members = [methods[member] for member in fusion.methods]
+        return MethodEntry(
+            name=name,
+            backbone="+".join(dict.fromkeys(member.backbone for member in members)),
+            scorer=entry["scorer"],
+            params=fusion.parameters(),
+            scoring={},
+            feature_sets={},
+            members=fusion.methods,
+            group="",
+            description=_description(
+                entry["scorer"], fusion, fusion.setting_of([member.description["setting"] for member in members])
+            ),
         )
 
     def _backbone(self, reference: str, where: str) -> str:
@@ -285,6 +342,20 @@ def load(*overrides: Path) -> Settings:
 
 def _entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     return ((name, entry) for name, entry in config[section].items() if entry is not None)
+
+
+def _with_seeds(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and parameters of a method's entry for each of its ``seeds``, which take the place of ``params.seed``."""
+    params = dict(entry.get("params") or {})
+    if entry.get("seeds") is None:
+        yield name, params
+        return
+    for seed in entry["seeds"]:
+        yield f"{name}-seed{seed}", {**params, "seed": seed}
+
+
+def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
+    return {"scorer": scorer, "summary": method.summary, "reference": method.reference, "setting": setting}
 
 
 def _refiner(name: str, entry: Mapping[str, Any]) -> RefinerEntry:

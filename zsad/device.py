@@ -1,4 +1,4 @@
-"""Where models and matrix products run."""
+"""Where models and matrix products run, and in which number format."""
 
 from __future__ import annotations
 
@@ -24,3 +24,25 @@ def resolve_device(device: str) -> str:
     if not present[device]:
         raise ConfigError(f"device '{device}' is asked for but torch finds none here; use 'auto' or 'cpu'")
     return device
+
+
+def number_format(dtype: str, device: str) -> torch.dtype:
+    """The format to compute in; ``"auto"`` is bfloat16 where the device computes in it natively, else float32.
+
+    Raises:
+        ConfigError: float16 on a CPU, which is hundreds of times as slow there.
+    """
+    if dtype == "auto":
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
+    if dtype == "float16" and device == "cpu":
+        raise ConfigError("dtype 'float16' is not for CPUs, which compute in it very slowly; use 'auto' or 'float32'")
+    return getattr(torch, dtype)
+
+
+def _has_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "mps":
+        return torch.backends.mps.is_macos_or_newer(14, 0)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

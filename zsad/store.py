@@ -20,7 +20,7 @@ import numpy as np
 from zsad.errors import DataError
 
 FEATURES_FORMAT = "zsad-features-1"
-SCORES_FORMAT = "zsad-scores-1"
+SCORES_FORMAT = "zsad-scores-2"
 MASKS_FORMAT = "zsad-masks-1"
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
@@ -268,8 +268,12 @@ class FeatureReader(_Reader):
 
     def patch_tokens(self, index: int) -> np.ndarray:
         """float32 ``[layer, row, column, channel]`` of one image, its own grid only."""
+        return self.half_tokens(index).astype(np.float32)
+
+    def half_tokens(self, index: int) -> np.ndarray:
+        """The same as it is stored, float16."""
         rows, columns = self.grid_sizes[index]
-        return self._file["patch_tokens"][index, :, :rows, :columns].astype(np.float32)
+        return self._file["patch_tokens"][index, :, :rows, :columns]
 
     def cls_tokens(self) -> np.ndarray:
         """float32 ``[image, layer, channel]``."""
@@ -282,6 +286,7 @@ class ScoreWriter(_Writer):
     Args:
         grid_sizes: int ``[image, 2]``; beyond its own grid an image's map is NaN.
         setting: one of the settings of DESIGN, e.g. ``"zero-shot-single"``.
+        localises: False where a method scores images alone; each map then holds its image's score everywhere.
     """
 
     _format = SCORES_FORMAT
@@ -294,15 +299,18 @@ class ScoreWriter(_Writer):
         *,
         grid_sizes: np.ndarray,
         setting: str,
+        localises: bool = True,
     ) -> None:
         super().__init__(path, image_ids, provenance)
         self.grid_sizes = np.asarray(grid_sizes, dtype=np.int32).reshape(len(self.image_ids), 2)
         self.setting = setting
+        self.localises = localises
 
     def _create(self) -> None:
         count = len(self.image_ids)
         rows, columns = self.grid_sizes.max(axis=0)
         self._file.attrs["setting"] = self.setting
+        self._file.attrs["localises"] = self.localises
         self._file.create_dataset("grid_size", data=self.grid_sizes)
         self._file.create_dataset(
             "anomaly_map",
@@ -329,9 +337,10 @@ class ScoreWriter(_Writer):
         self._file["seconds"][index] = seconds
         self._file["note"][index] = note
 
-    def write_threshold(self, threshold: float) -> None:
-        """Store the label-free threshold, in the unit of the map: used for masks and for the image decision."""
-        self._file.attrs["threshold"] = float(threshold)
+    def write_thresholds(self, pixel: float, image: float) -> None:
+        """Store the label-free thresholds: ``pixel`` in the unit of the maps, for masks; ``image`` for decisions."""
+        self._file.attrs["threshold"] = float(pixel)
+        self._file.attrs["image_threshold"] = float(image)
 
 
 class ScoreReader(_Reader):
@@ -339,7 +348,9 @@ class ScoreReader(_Reader):
 
     Attributes:
         setting: how much the method may see, e.g. ``"zero-shot-batch"``.
-        threshold: label-free threshold, in the unit of the map and of the image score.
+        localises: whether the maps say where a defect is; otherwise each holds its image's score everywhere.
+        threshold: label-free threshold for the values of maps; infinite where the method does not localise.
+        image_threshold: label-free threshold for image scores.
         image_scores: float32 ``[image]``, greater is more anomalous.
         seconds: float32 ``[image]``, scoring time (a batch method's time is shared out evenly).
         notes: one remark an image, usually empty.
@@ -352,7 +363,9 @@ class ScoreReader(_Reader):
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
         self.setting = str(self._file.attrs["setting"])
+        self.localises = bool(self._file.attrs["localises"])
         self.threshold = float(self._file.attrs["threshold"])
+        self.image_threshold = float(self._file.attrs["image_threshold"])
         self.image_scores: np.ndarray = self._file["image_score"][:]
         self.seconds: np.ndarray = self._file["seconds"][:]
         self.notes: list[str] = self._file["note"].asstr()[:].tolist()

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from feature_files import maps, random_tokens, stored
+from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
-from zsad.scoring import mutual, similarity
-from zsad.scoring.mutual import Mutual
+from zsad.scoring.compute import Compute
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.mutual import FIRST_IMAGE, Mutual
+from zsad.scoring.mutual_base import rescored_by_neighbours
+from zsad.scoring.stage import score_images
+from zsad.scoring.thresholds.robust_tail import RobustTail
+from zsad.store import FeatureReader, ScoreReader
 
 GRIDS = [(5, 4), (3, 6), (4, 4), (5, 3), (2, 7)]
 
@@ -23,40 +28,50 @@ def aggregated(unit, side):
     return pooled
 
 
-def reference(tokens, fraction, sides, squared):
+def reference(tokens, interval=(0.0, 0.3), sides=(1, 3, 5), squared=False, sees=lambda i, j: i != j):
     layers = tokens[0].shape[0]
-    scores = [np.zeros(image.shape[1:3]) for image in tokens]
+    found = [np.zeros(image.shape[1:3]) for image in tokens]
     for layer in range(layers):
         for side in sides:
             units = [aggregated(stored(image)[layer], side) for image in tokens]
             for i, own in enumerate(units):
+                seen = [other for j, other in enumerate(units) if sees(i, j)]
+                if not seen:
+                    continue
+                start = min(int(interval[0] * len(seen)), len(seen) - 1)
+                end = max(start + 1, int(interval[1] * len(seen)))
                 for r, c in np.ndindex(own.shape[:2]):
-                    nearest = []
-                    for j, other in enumerate(units):
-                        if j != i:
-                            distance = np.linalg.norm(other - own[r, c], axis=2).min()
-                            nearest.append(distance**2 / 2 if squared else distance)
-                    lowest = sorted(nearest)[: max(1, int(fraction * len(nearest)))]
-                    scores[i][r, c] += np.mean(lowest) / (layers * len(sides))
-    return scores
+                    nearest = sorted(np.linalg.norm(other - own[r, c], axis=2).min() for other in seen)
+                    nearest = [distance**2 / 2 if squared else distance for distance in nearest]
+                    found[i][r, c] += np.mean(nearest[start:end]) / (layers * len(sides))
+    return found
 
 
 @pytest.mark.parametrize("images", [2, 3, 5])
-@pytest.mark.parametrize(("fraction", "sides", "distance"), [(0.3, (1, 3, 5), "euclidean"), (0.8, (3,), "cosine")])
-def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, images, fraction, sides, distance):
+@pytest.mark.parametrize(
+    ("interval", "sides", "distance"), [((0.0, 0.3), (1, 3, 5), "euclidean"), ((0.3, 0.8), (3,), "cosine")]
+)
+def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, images, interval, sides, distance):
     tokens = random_tokens(0, *GRIDS[:images])
-    found = maps(Mutual(lowest_fraction=fraction, neighbourhoods=sides, distance=distance), tmp_path, test=tokens)
-    for anomaly_map, expected in zip(found, reference(tokens, fraction, sides, distance == "cosine"), strict=True):
+    found = maps(Mutual(interval=interval, neighbourhoods=sides, distance=distance), tmp_path, test=tokens)
+    for anomaly_map, expected in zip(found, reference(tokens, interval, sides, distance == "cosine"), strict=True):
         np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("block_bytes", [1, 2 * 20 * 6 * 4])
-def test_the_size_of_the_blocks_does_not_matter(tmp_path, monkeypatch, block_bytes):
+def test_maps_of_real_photographs_equal_plain_loops_also_where_an_image_occurs_twice(tmp_path, tile_tokens):
+    tokens = [*tile_tokens[:3], tile_tokens[0]]
+    for anomaly_map, expected in zip(maps(Mutual(), tmp_path, test=tokens), reference(tokens), strict=True):
+        np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
+
+
+# From a byte, where every image is a block and a group by itself, over odd sizes, to two groups of images.
+@pytest.mark.parametrize("memory", [1, 1999, 2 * 20 * 5 * 4 * 3, 20011])
+@pytest.mark.parametrize("online", [False, True])
+def test_the_memory_does_not_matter(tmp_path, memory, online):
     tokens = random_tokens(1, *GRIDS)
-    expected = maps(Mutual(), tmp_path, test=tokens)
-    monkeypatch.setattr(mutual, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(similarity, "BLOCK_SIMILARITIES", 9)
-    for anomaly_map, whole in zip(maps(Mutual(), tmp_path, test=tokens), expected, strict=True):
+    scorer = Mutual(online=online)
+    expected = maps(scorer, tmp_path, test=tokens)
+    for anomaly_map, whole in zip(maps(scorer, tmp_path, Compute(memory=memory), test=tokens), expected, strict=True):
         np.testing.assert_allclose(anomaly_map, whole, atol=1e-5)
 
 
@@ -68,9 +83,10 @@ def test_permuting_the_batch_permutes_the_scores(tmp_path):
         np.testing.assert_allclose(anomaly_map, straight[index], atol=1e-5)
 
 
-def test_an_image_that_occurs_twice_scores_zero(tmp_path):
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_an_image_that_occurs_twice_scores_zero(tmp_path, distance):
     tokens = random_tokens(3, (4, 5), (3, 3), (4, 4))
-    found = maps(Mutual(distance="cosine"), tmp_path, test=[*tokens, tokens[0]])
+    found = maps(Mutual(distance=distance), tmp_path, test=[*tokens, tokens[0]])
     np.testing.assert_allclose(found[0], 0, atol=1e-6)
     np.testing.assert_allclose(found[3], 0, atol=1e-6)
     assert found[1].min() > 0.01
@@ -88,7 +104,102 @@ def test_one_image_is_refused(tmp_path):
         maps(Mutual(), tmp_path, test=random_tokens(4, (3, 3)))
 
 
-@pytest.mark.parametrize("sides", [[2], [1, 4], [-1], []])
-def test_neighbourhoods_without_a_middle_are_refused(sides):
-    with pytest.raises(ConfigError, match=r"methods\.mutual: neighbourhoods"):
-        Mutual.build({"neighbourhoods": sides}, where="methods.mutual")
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        *(({"neighbourhoods": sides}, "neighbourhoods") for sides in ([2], [1, 4], [-1], [])),
+        *(({"interval": interval}, "interval") for interval in ([0.3, 0.3], [0.5, 0.1], [0, 1.5], [0.1])),
+        ({"rescoring": [0]}, "rescoring"),
+        ({"batch": 1}, "batch"),
+    ],
+)
+def test_parameters_without_a_meaning_are_refused(params, message):
+    with pytest.raises(ConfigError, match=rf"methods\.mutual: {message}"):
+        Mutual.build(params, where="methods.mutual")
+
+
+def test_online_an_image_is_compared_with_those_before_it_in_a_drawn_order(tmp_path):
+    tokens = random_tokens(5, *GRIDS)
+    scorer = Mutual(online=True, seed=3)
+    (order,) = scorer.batches(5)
+    assert sorted(order) == [0, 1, 2, 3, 4] != order
+    expected = reference(tokens, sees=lambda i, j: order.index(j) < order.index(i))
+    for index, score in enumerate(scores(scorer, tmp_path, test=tokens)):
+        np.testing.assert_allclose(score.anomaly_map, expected[index], atol=1e-5)
+        assert (score.note == FIRST_IMAGE) == (index == order[0])
+        assert score.anomaly_map.any() == (index != order[0])
+
+
+def test_batches_are_drawn_and_scored_by_themselves(tmp_path):
+    tokens = random_tokens(6, *GRIDS)
+    scorer = Mutual(batch=3, seed=1)
+    batches = scorer.batches(5)
+    assert sorted(map(len, batches)) == [2, 3]
+    of = {index: number for number, batch in enumerate(batches) for index in batch}
+    expected = reference(tokens, sees=lambda i, j: i != j and of[i] == of[j])
+    for anomaly_map, plain in zip(maps(scorer, tmp_path, test=tokens), expected, strict=True):
+        np.testing.assert_allclose(anomaly_map, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "batch"), [(5, 2), (7, 3), (2, 2), (9, 100), (100, 7)])
+def test_every_image_is_in_one_batch_of_two_or_more(count, batch):
+    batches = Mutual(batch=batch).batches(count)
+    assert sorted(index for images in batches for index in images) == list(range(count))
+    assert min(map(len, batches)) >= 2
+    assert max(map(len, batches)) <= max(batch, 3)
+    assert Mutual(batch=batch, seed=1).batches(count) != batches or len(batches) == 1
+
+
+def test_rescoring_averages_over_the_nearest_images_by_class_token():
+    rng = np.random.default_rng(7)
+    tokens, before = rng.normal(size=(6, 4)), rng.uniform(size=6)
+    visible = np.ones((6, 6), dtype=bool)
+    visible[2, 3:] = False
+    unit = tokens / np.linalg.norm(tokens, axis=1, keepdims=True)
+    expected = np.zeros(6)
+    for i in range(6):
+        order = sorted((j for j in range(6) if visible[i, j]), key=lambda j: -unit[i] @ unit[j])
+        for k in (1, 2, 4):
+            weights = {j: max(0.0, unit[i] @ unit[j]) for j in order[:k]}
+            expected[i] += sum(weights[j] * before[j] for j in weights) / sum(weights.values()) / 3
+    np.testing.assert_allclose(rescored_by_neighbours(before, tokens, (1, 2, 4), visible), expected, atol=1e-6)
+    np.testing.assert_array_equal(rescored_by_neighbours(before, tokens, (), visible), before)
+    np.testing.assert_allclose(rescored_by_neighbours(before, tokens, (1,), visible), before)
+
+
+def test_equal_images_get_equal_scores_by_rescoring_and_zero_class_tokens_keep_theirs():
+    tokens = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    found = rescored_by_neighbours(np.array([1.0, 3.0, 8.0]), tokens, (2,), np.ones((3, 3), dtype=bool))
+    np.testing.assert_allclose(found, [2.0, 2.0, 8.0])
+
+
+def test_image_scores_in_the_file_are_rescored_and_maps_are_not(tmp_path):
+    tokens = random_tokens(8, *GRIDS)
+    path = write_features(tmp_path / "test.h5", tokens)
+    found = {}
+    for name, numbers in (("plain", ()), ("rescored", (1, 2))):
+        score_images(
+            features={"test": path},
+            scorer=Mutual(rescoring=numbers),
+            image_scoring=ImageScoring(),
+            threshold_rule=RobustTail(),
+            compute=Compute(),
+            output=tmp_path / f"{name}.h5",
+            provenance={},
+        )
+        with ScoreReader(tmp_path / f"{name}.h5") as reader:
+            found[name] = reader.image_scores, [reader.anomaly_map(index) for index in range(5)]
+    with FeatureReader(path) as reader:
+        expected = Mutual(rescoring=(1, 2)).rescored(found["plain"][0].astype(np.float64), {"test": reader})
+    np.testing.assert_allclose(found["rescored"][0], expected, atol=1e-6)
+    for first, second in zip(found["plain"][1], found["rescored"][1], strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_bfloat16_ranks_as_float32_does(tmp_path):
+    tokens = random_tokens(9, *[(8, 8)] * 6, channels=64)
+    tokens[3][:, 2:4, 3:5] *= -1
+    exact, rounded = (maps(Mutual(), tmp_path, Compute(precision=p), test=tokens) for p in ("float32", "bfloat16"))
+    for first, second in zip(exact, rounded, strict=True):
+        np.testing.assert_allclose(second, first, rtol=5e-3, atol=2e-3)
+    assert np.array(rounded).reshape(6, -1).max(axis=1).argmax() == 3

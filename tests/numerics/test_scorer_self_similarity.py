@@ -5,6 +5,7 @@ import pytest
 
 from feature_files import maps, random_tokens, stored
 from zsad.errors import DataError
+from zsad.scoring.compute import Compute
 from zsad.scoring.self_similarity import SelfSimilarity
 
 
@@ -76,3 +77,43 @@ def test_neighbours_within_the_radius_do_not_vouch_for_a_defect(tmp_path):
 def test_an_image_too_small_for_the_radius_is_refused_by_name(tmp_path):
     with pytest.raises(DataError, match=r"test/1\.png has only 5 x 4 patches.*lower 'exclusion_radius'"):
         maps(SelfSimilarity(), tmp_path, test=random_tokens(2, (8, 8), (5, 4)))
+
+
+def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
+    for anomaly_map, image in zip(maps(SelfSimilarity(k=3), tmp_path, test=tile_tokens), tile_tokens, strict=True):
+        np.testing.assert_allclose(anomaly_map, reference(image, None, 2, 3), atol=1e-5)
+
+
+@pytest.mark.parametrize("memory", [1, 997, 1 << 30])
+def test_the_memory_does_not_matter(tmp_path, memory):
+    tokens = random_tokens(5, (7, 5), (6, 6))
+    expected = maps(SelfSimilarity(), tmp_path, test=tokens)
+    for anomaly_map, whole in zip(
+        maps(SelfSimilarity(), tmp_path, Compute(memory=memory), test=tokens), expected, strict=True
+    ):
+        np.testing.assert_allclose(anomaly_map, whole, atol=1e-6)
+
+
+def picture_of_a_part():
+    """A part with one odd patch, of which the background holds many copies."""
+    rng = np.random.default_rng(6)
+    tokens = np.tile([1.0, 0.0, 0.0, 0.0], (1, 14, 14, 1))
+    tokens[:, 4:10, 4:10] = [0.0, 1.0, 0.0, 0.0]
+    tokens[:, 6, 6] = tokens[:, 0, ::2] = [0.8, 0.0, 0.6, 0.0]
+    return tokens + 0.02 * rng.normal(size=tokens.shape)
+
+
+def test_on_the_foreground_alone_what_the_background_repeats_is_odd_and_the_background_scores_zero(tmp_path):
+    scorer = SelfSimilarity(k=1, exclusion_radius=1, foreground="otsu")
+    (found,) = maps(scorer, tmp_path, test=[picture_of_a_part()])
+    assert np.unravel_index(found.argmax(), found.shape) == (6, 6)
+    assert not found[2].any()
+    (whole,) = maps(scorer.model_copy(update={"foreground": None}), tmp_path, test=[picture_of_a_part()])
+    assert whole[6, 6] < found[6, 6] / 10
+
+
+def test_a_part_too_small_for_the_radius_is_refused_by_name(tmp_path):
+    tokens = np.tile([1.0, 0.0], (1, 12, 12, 1))
+    tokens[:, 5:7, 5:7] = [0.0, 1.0]
+    with pytest.raises(DataError, match=r"test/0\.png has only 12 x 12 patches with a small part"):
+        maps(SelfSimilarity(foreground="otsu"), tmp_path, test=[tokens])

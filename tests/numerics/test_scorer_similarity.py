@@ -1,87 +1,131 @@
-"""Blocked nearest neighbours are those of plain loops in float64, whatever the size of the blocks."""
+"""Blocked nearest neighbours are those of plain loops in float64, whatever the size of the blocks and the format."""
 
 import numpy as np
 import pytest
 import torch
 
-from zsad.scoring import similarity
-from zsad.scoring.similarity import (
-    euclidean_distance,
-    fewest_candidates,
-    nearest_cosines,
-    nearest_cosines_both_ways,
-    self_dissimilarity,
-)
+from zsad.scoring.compute import Compute
+from zsad.scoring.similarity import Metric, euclidean, fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import normalise
 
+# h of 16-bit vectors: that of the rounded vectors, rounded once more.
+TOLERANCE = {"float32": {"atol": 3e-7}, "bfloat16": {"rtol": 2**-7, "atol": 2e-3}}
 
-@pytest.fixture(params=[1, 7, 50, 1 << 24])
-def any_block(request, monkeypatch):
-    monkeypatch.setattr(similarity, "BLOCK_SIMILARITIES", request.param)
+
+@pytest.fixture(params=[1, 4 * 7 * 4, 4 * 50 * 4, 1 << 30])
+def memory(request):
+    return request.param
+
+
+@pytest.fixture(params=["float32", "bfloat16"])
+def precision(request):
+    return request.param
 
 
 def unit(seed, *shape):
     return normalise(torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32)))
 
 
-@pytest.mark.usefixtures("any_block")
+def distances(first, second):
+    first, second = first.double().numpy(), second.double().numpy()
+    return np.array([[np.sum((f - g) ** 2) / 2 for g in second] for f in first])
+
+
 @pytest.mark.parametrize("k", [1, 3, 13])
-def test_nearest_cosines_are_the_k_largest_of_all(k):
+def test_the_nearest_are_the_k_smallest_of_all(memory, precision, k):
     queries, bank = unit(0, 11, 5), unit(1, 13, 5)
-    expected = np.sort(queries.double().numpy() @ bank.double().numpy().T)[:, ::-1][:, :k]
-    found = np.sort(nearest_cosines(queries, bank, k).numpy())[:, ::-1]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    metric = Metric(Compute(memory=memory, precision=precision), bank.mean(dim=0))
+    found = np.sort(metric.nearest(metric.queries(metric.points(queries)), metric.points(bank), k).numpy())
+    np.testing.assert_allclose(found, np.sort(distances(queries, bank))[:, :k], **TOLERANCE[precision])
 
 
-@pytest.mark.usefixtures("any_block")
-def test_one_product_gives_the_nearest_both_ways():
+def test_one_product_gives_the_nearest_both_ways(memory, precision):
     first, second = unit(2, 9, 4), unit(3, 14, 4)
-    cosines = first.double().numpy() @ second.double().numpy().T
-    of_first, of_second = nearest_cosines_both_ways(first, second)
-    np.testing.assert_allclose(of_first, cosines.max(axis=1), atol=1e-6)
-    np.testing.assert_allclose(of_second, cosines.max(axis=0), atol=1e-6)
+    metric = Metric(Compute(memory=memory, precision=precision), first.mean(dim=0))
+    of_first, of_second = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
+    exact = distances(first, second)
+    np.testing.assert_allclose(of_first, exact.min(axis=1), **TOLERANCE[precision])
+    np.testing.assert_allclose(of_second, exact.min(axis=0), **TOLERANCE[precision])
 
 
-def test_euclidean_distance_is_that_of_the_vectors():
-    first, second = unit(4, 20, 3), unit(5, 20, 3)
-    expected = np.linalg.norm(first.double().numpy() - second.double().numpy(), axis=1)
-    np.testing.assert_allclose(euclidean_distance((first * second).sum(dim=1)), expected, atol=1e-5)
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e-4, 1e-2])
+def test_euclidean_distances_of_near_duplicates_lose_no_digits(scale):
+    first = unit(4, 30, 64)
+    second = normalise(first.flip(0) + scale * unit(5, 30, 64))
+    metric = Metric(Compute(), first.mean(dim=0))
+    found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
+    np.testing.assert_allclose(euclidean(found), np.sqrt(2 * distances(first, second).min(axis=1)), atol=1e-6)
 
 
-@pytest.mark.usefixtures("any_block")
-@pytest.mark.parametrize(("rows", "columns", "radius", "k"), [(5, 7, 1, 4), (6, 3, 2, 3), (1, 9, 2, 2), (4, 4, 0, 15)])
-def test_self_dissimilarity_is_the_mean_distance_to_the_nearest_beyond_the_radius(rows, columns, radius, k):
-    tokens = unit(6, rows, columns, 4)
+@pytest.mark.parametrize("centre", [0.0, 0.1, -3.0])
+def test_the_centre_does_not_matter(centre):
+    first, second = unit(6, 8, 6), unit(7, 9, 6)
+    metric = Metric(Compute(), torch.full((6,), centre))
+    found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
+    np.testing.assert_allclose(found, distances(first, second).min(axis=1), atol=5e-6)
+
+
+def test_bfloat16_is_precise_in_proportion_where_cosines_would_not_be():
+    """Patches that are nearly alike: cosines above 0.99, where bfloat16 has steps of 0.004."""
+    common = unit(8, 1, 128)
+    first, second = (normalise(common + 0.05 * unit(seed, 40, 128)) for seed in (9, 10))
+    exact = distances(first, second)
+    assert exact.max() < 0.01
+    metric = Metric(Compute(precision="bfloat16"), common[0])
+    found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
+    np.testing.assert_allclose(found, exact.min(axis=1), rtol=0.02)
+
+
+def test_equal_vectors_are_at_zero_and_all_is_finite_in_every_format(precision):
+    tokens = torch.cat([unit(11, 5, 7), torch.zeros(2, 7), torch.ones(2, 7)])
+    metric = Metric(Compute(precision=precision), normalise(tokens).mean(dim=0))
+    points = metric.points(normalise(tokens))
+    found = metric.nearest(metric.queries(points), points, len(tokens))
+    assert np.isfinite(found.numpy()).all()
+    np.testing.assert_allclose(found.amin(dim=1), 0, atol=1e-6)
+
+
+def plain_self_dissimilarity(tokens, k, radius, among):
+    rows, columns, _ = tokens.shape
     exact = tokens.double().numpy()
-    expected = np.empty((rows, columns))
-    for r in range(rows):
-        for c in range(columns):
-            cosines = [
-                exact[r, c] @ exact[i, j]
-                for i in range(rows)
-                for j in range(columns)
-                if max(abs(i - r), abs(j - c)) > radius
-            ]
-            expected[r, c] = 1 - np.mean(sorted(cosines)[-k:])
-    np.testing.assert_allclose(self_dissimilarity(tokens, k, radius), expected, atol=1e-6)
+    expected = np.full((rows, columns), np.inf)
+    for r, c in np.ndindex(rows, columns):
+        found = sorted(
+            1 - exact[r, c] @ exact[i, j]
+            for i, j in np.ndindex(rows, columns)
+            if among[i, j] and max(abs(i - r), abs(j - c)) > radius
+        )
+        if len(found) >= k:
+            expected[r, c] = np.mean(found[:k])
+    return expected
 
 
-@pytest.mark.parametrize(("rows", "columns", "radius"), [(5, 7, 1), (5, 5, 2), (6, 3, 2), (1, 9, 2), (8, 8, 1)])
-def test_fewest_candidates_is_the_least_over_all_patches(rows, columns, radius):
-    beyond = [
-        sum(max(abs(i - r), abs(j - c)) > radius for i in range(rows) for j in range(columns))
-        for r in range(rows)
-        for c in range(columns)
-    ]
-    assert fewest_candidates(rows, columns, radius) == min(beyond)
+@pytest.mark.parametrize(("rows", "columns", "radius", "k"), [(5, 7, 1, 4), (6, 3, 2, 3), (1, 9, 2, 2), (4, 4, 0, 15)])
+def test_self_dissimilarity_is_the_mean_distance_to_the_nearest_beyond_the_radius(memory, rows, columns, radius, k):
+    tokens = unit(12, rows, columns, 4)
+    found = self_dissimilarity(tokens, k, radius, Compute(memory=memory))
+    everything = np.ones((rows, columns), dtype=bool)
+    np.testing.assert_allclose(found, plain_self_dissimilarity(tokens, k, radius, everything), atol=1e-6)
+
+
+def test_self_dissimilarity_among_some_patches_compares_with_these_alone():
+    tokens, among = unit(13, 6, 7, 4), np.zeros((6, 7), dtype=bool)
+    among[1:5, 2:6] = True
+    found = self_dissimilarity(tokens, 2, 1, Compute(), torch.from_numpy(among)).numpy()
+    np.testing.assert_allclose(found[among], plain_self_dissimilarity(tokens, 2, 1, among)[among], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "radius"), [(5, 7, 1), (5, 5, 2), (6, 3, 2), (1, 9, 2), (8, 8, 1), (3, 3, 3)]
+)
+@pytest.mark.parametrize("share", [1.0, 0.6])
+def test_fewest_candidates_is_the_least_over_all_patches_that_count(rows, columns, radius, share):
+    among = np.random.default_rng(rows).uniform(size=(rows, columns)) < share
+    among[0, 0] = True
+    beyond = [sum(max(abs(i - r), abs(j - c)) > radius for i, j in np.argwhere(among)) for r, c in np.argwhere(among)]
+    assert fewest_candidates(torch.from_numpy(among), radius) == min(beyond)
 
 
 def test_self_dissimilarity_refuses_more_neighbours_than_there_are():
     with pytest.raises(ValueError, match="beyond radius 2"):
-        self_dissimilarity(unit(7, 5, 5, 3), 1, 2)
-
-
-def test_zero_vectors_become_unit_vectors_that_are_alike():
-    zeros = normalise(torch.zeros(2, 5))
-    np.testing.assert_allclose(zeros.norm(dim=1), 1, atol=1e-6)
-    assert torch.equal(zeros[0], zeros[1])
+        self_dissimilarity(unit(14, 5, 5, 3), 1, 2, Compute())

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from feature_files import maps as maps_of
+from feature_files import random_tokens, write_features
+from zsad.errors import DataError
+from zsad.scoring.compute import Compute
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.stage import score_images
+from zsad.scoring.thresholds.base import BatchRule, Evidence
 from zsad.scoring.thresholds.mebin import MEBin
+from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.scoring.thresholds.robust_tail import RobustTail
+from zsad.store import ScoreReader
 
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 
@@ -86,7 +96,7 @@ def test_mebin_flags_nothing_if_no_count_is_stable():
     assert MEBin(levels=8, min_interval=9).threshold(maps) > max(anomaly_map.max() for anomaly_map in maps)
 
 
-@pytest.fixture(params=THRESHOLDS.names())
+@pytest.fixture(params=[name for name in THRESHOLDS.names() if issubclass(THRESHOLDS.load(name), BatchRule)])
 def rule(request):
     return THRESHOLDS.build(request.param)
 
@@ -118,3 +128,69 @@ def test_constant_maps_of_a_scorer_that_abstains_do_not_count(rule):
 
 def test_one_image_has_a_threshold(rule):
     assert np.isfinite(rule.threshold(category(9, images=1)))
+
+
+def test_one_threshold_of_the_maps_serves_patches_and_images(rule):
+    maps = category(10)
+    found = rule.thresholds(Evidence(maps, np.array([anomaly_map.max() for anomaly_map in maps])))
+    assert found.pixel == found.image == rule.threshold(maps)
+
+
+def test_without_maps_robust_tail_goes_by_the_image_scores_and_flags_no_pixel():
+    scores = np.random.default_rng(11).normal(size=500)
+    scores[:20] += 50
+    pixel, image = RobustTail(z=3).thresholds(Evidence([], scores))
+    ordered = np.sort(scores)
+    assert image == pytest.approx(
+        np.quantile(ordered, 0.5) + 3 * np.diff(np.quantile(ordered, (0.5, 0.841344746)))[0], abs=1e-5
+    )
+    assert np.isinf(pixel)
+    assert (scores > image)[:20].all()
+
+
+@pytest.fixture
+def references(tmp_path):
+    """Features of references, three with two angles each, and of two test images, with the tokens by role."""
+    tokens = random_tokens(12, *[(4, 5)] * 6)
+    ids = [f"train/{number}.png@{angle}" for number in range(3) for angle in ("000", "045")]
+    test = random_tokens(13, (4, 5), (5, 3))
+    files = {
+        "test": write_features(tmp_path / "test.h5", test),
+        "references": write_features(tmp_path / "references.h5", tokens, ids),
+    }
+    return files, tokens
+
+
+def scored(files, output, rule, scorer):
+    score_images(
+        features=files,
+        scorer=scorer,
+        image_scoring=ImageScoring(aggregate="max"),
+        threshold_rule=rule,
+        compute=Compute(),
+        output=output,
+        provenance={},
+    )
+    return ScoreReader(output)
+
+
+def test_reference_quantile_is_that_of_the_upright_references_each_scored_by_the_others(tmp_path, references):
+    files, tokens = references
+    maps = []
+    for number in range(3):
+        others = [tokens[index] for index in range(6) if index // 2 != number]
+        (tmp_path / str(number)).mkdir()
+        maps += maps_of(MemoryBank(), tmp_path / str(number), test=[tokens[2 * number]], references=others)
+    rule = ReferenceQuantile(quantile=0.9, factor=1.2)
+    with scored(files, tmp_path / "scores.h5", rule, MemoryBank(shots=3)) as found:
+        values = np.concatenate([anomaly_map.ravel() for anomaly_map in maps])
+        assert found.threshold == pytest.approx(1.2 * np.quantile(values, 0.9), abs=1e-6)
+        assert found.image_threshold == pytest.approx(1.2 * np.quantile([m.max() for m in maps], 0.9), abs=1e-6)
+
+
+def test_a_single_reference_has_no_other_to_be_scored_by(tmp_path, references):
+    files, tokens = references
+    files["references"] = write_features(tmp_path / "one.h5", tokens[:2], ["train/0.png@000", "train/0.png@045"])
+    with pytest.raises(DataError, match="at least 2 of them, and there is 1; raise 'shots'"):
+        scored(files, tmp_path / "scores.h5", ReferenceQuantile(), MemoryBank())
+    assert not (tmp_path / "scores.h5").exists()

@@ -74,6 +74,34 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"dataset__root": "x"}, r"dataset\.root is set but dataset\.layout is 'demo'"),
         ({"dataset__demo__trian": 3}, r"dataset\.demo: unknown parameter 'trian'; did you mean 'train'\?"),
         ({"methods": {}}, r"no method is configured"),
+        ({"scoring__memory_mb": 1}, r"scoring: memory_mb = 1 is not usable"),
+        ({"scoring__precision": "float8"}, r"'scoring\.precision' cannot be 'float8'"),
+        ({"methods__memory_bank__seeds": [1]}, r"'methods\.memory_bank\.seeds' is not valid"),
+        ({"methods__self_similarity__seeds": [0, 1]}, r"methods\.self_similarity\.params: unknown parameter 'seed'"),
+        (
+            {"methods__mutual__threshold": {"rule": "reference_quantile"}},
+            r"methods\.mutual: threshold rule 'reference_quantile' looks at reference images, and scorer 'mutual' has "
+            r"none; choose another under methods\.mutual\.threshold: robust_tail, mebin",
+        ),
+        (
+            {"methods__tokens": {"scorer": "class_token_knn", "threshold": {"rule": "mebin"}}},
+            r"methods\.tokens: threshold rule 'mebin' looks at maps, and scorer 'class_token_knn' scores images alone",
+        ),
+        ({"methods__both": {"scorer": "fusion"}}, r"methods\.both\.params: methods = .* is not usable"),
+        (
+            {"methods__both": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bnk"]}}},
+            r"methods\.both: 'memory_bnk' is no method with scores of its own; did you mean 'memory_bank'\?",
+        ),
+        (
+            {
+                "methods__both": {
+                    "scorer": "fusion",
+                    "params": {"methods": ["mutual", "memory_bank"]},
+                    "threshold": {"rule": "mebin"},
+                }
+            },
+            r"methods\.both: a fusion takes its threshold from its methods; leave 'threshold' out",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(changes: dict[str, Any], message: str) -> None:
@@ -93,6 +121,36 @@ def test_one_scorer_stands_under_two_names_with_its_own_parameters() -> None:
     assert both.methods["second"].params["shots"] == 2
     assert both.methods["memory_bank"].params["shots"] == 8
     assert both.methods["second"].feature_sets["references"].subset == "references-k2-seed1"
+
+
+def test_seeds_make_as_many_methods_of_one_group() -> None:
+    several = settings(
+        methods__memory_bank={"scorer": "memory_bank", "params": {"shots": 2, "seed": 9}, "seeds": [0, 3]}
+    )
+    names = [name for name in several.methods if name.startswith("memory_bank")]
+    assert names == ["memory_bank-seed0", "memory_bank-seed3"]
+    for name, seed in zip(names, (0, 3), strict=True):
+        entry = several.methods[name]
+        assert (entry.params["seed"], entry.group) == (seed, "memory_bank")
+        assert entry.feature_sets["references"].subset == f"references-k2-seed{seed}"
+    assert several.methods["mutual"].group == ""
+    with pytest.raises(ConfigError, match="'memory_bank-seed0' stands for two methods"):
+        settings(
+            **{"methods__memory_bank-seed0": {"scorer": "memory_bank"}},
+            methods__memory_bank={"scorer": "memory_bank", "params": {}, "seeds": [0, 3]},
+        )
+
+
+def test_a_fusion_reads_the_scores_of_its_methods_and_sees_what_they_see() -> None:
+    fused = settings(
+        methods__both={"scorer": "fusion", "params": {"methods": ["self_similarity", "memory_bank"], "scale": "rank"}}
+    )
+    entry = fused.methods["both"]
+    assert entry.members == ("self_similarity", "memory_bank")
+    assert entry.feature_sets == {}
+    assert entry.backbone == "embedded"
+    assert entry.description["setting"] == "few-shot-8"
+    assert set(entry.stage_config()) == {"scorer", "params"}
 
 
 def test_nested_text_is_read_as_the_type_of_its_place() -> None:

@@ -59,7 +59,7 @@ class Category:
             for index, anomaly_map in enumerate(self.maps):
                 score = float(anomaly_map.max()) if image_scores is None else image_scores[index]
                 writer.write(index, anomaly_map, score, seconds=0.25, note="remark" if index == 0 else "")
-            writer.write_threshold(THRESHOLD)
+            writer.write_thresholds(THRESHOLD, THRESHOLD)
         return self
 
     def write_masks(self, masks):
@@ -78,6 +78,7 @@ class Category:
             category="bottle",
             method="mirror",
             backbone="embedded",
+            group="",
             options=EvaluationOptions(**{"bootstrap": 100, **options}),
             output=output,
             provenance={"stage": "evaluation"},
@@ -113,7 +114,8 @@ def complete(category):
 def test_the_result_has_exactly_the_announced_keys(complete):
     result = complete.evaluate()
     assert set(result) == {
-        *("dataset", "category", "method", "backbone", "setting", "threshold", "metrics", "confidence"),
+        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "threshold"),
+        *("image_threshold", "metrics", "confidence"),
         *("standard_error", "decision", "mask", "curves", "images", "counts", "notes", "provenance"),
     }
     assert set(result["metrics"]) == set(result["confidence"]) == set(result["standard_error"]) == set(RANKING_METRICS)
@@ -248,7 +250,7 @@ def test_an_image_that_was_never_scored_is_an_error(category):
     grids = np.array([GRID, GRID])
     with ScoreWriter(category.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
         writer.write(0, category.maps[0], 0.3)
-        writer.write_threshold(THRESHOLD)
+        writer.write_thresholds(THRESHOLD, THRESHOLD)
     with pytest.raises(DataError, match=r"test/spot/001\.png .* not finite"):
         category.evaluate()
 

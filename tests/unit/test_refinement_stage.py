@@ -29,7 +29,7 @@ def write_inputs(folder, scored=tuple(SIZES)):
     with ScoreWriter(
         folder / "scores.h5", scored, provenance, grid_sizes=grid_sizes, setting="zero-shot-single"
     ) as writer:
-        writer.write_threshold(THRESHOLD)
+        writer.write_thresholds(THRESHOLD, THRESHOLD)
         for index, image_id in enumerate(scored):
             anomaly_map = np.zeros(GRID, np.float32)
             if "bad" in image_id:

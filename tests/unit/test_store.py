@@ -78,9 +78,10 @@ def test_scores_come_back_with_threshold_notes_and_setting(tmp_path: Path) -> No
     ) as writer:
         writer.write(1, maps[1], 0.5, note="not symmetric")
         writer.write(0, maps[0], 5.0, seconds=0.25)
-        writer.write_threshold(2.5)
+        writer.write_thresholds(2.5, 3.5)
     with ScoreReader(tmp_path / "s.h5") as reader:
         assert (reader.setting, reader.threshold, reader.notes) == ("few-shot-4", 2.5, ["", "not symmetric"])
+        assert (reader.image_threshold, reader.localises) == (3.5, True)
         assert reader.image_scores.tolist() == [5.0, 0.5]
         assert reader.seconds[0] == 0.25
         for index, expected in enumerate(maps):

@@ -11,7 +11,7 @@ from zsad.evaluation.typeset import latex_text, markdown_text
 from zsad.store import write_json
 
 
-def score_document(category, method, value, *, setting="zero-shot-single", error=0.02, notes=()):
+def score_document(category, method, value, *, setting="zero-shot-single", error=0.02, notes=(), group=""):
     """An evaluation in which every metric is ``value``."""
     known = value is not None
     return {
@@ -19,8 +19,9 @@ def score_document(category, method, value, *, setting="zero-shot-single", error
         "category": category,
         "method": method,
         "backbone": "embedded",
+        "group": group,
         "setting": setting,
-        "threshold": 0.5,
+        "image_threshold": 0.5,
         "metrics": dict.fromkeys(RANKING_METRICS, value),
         "confidence": dict.fromkeys(RANKING_METRICS, [value - 0.1, value + 0.1] if known else [None, None]),
         "standard_error": dict.fromkeys(RANKING_METRICS, error if known else None),
@@ -245,3 +246,52 @@ def test_masks_without_scores_are_an_error_and_leave_no_output(run):
 def test_a_file_that_is_no_evaluation_is_an_error(run):
     with pytest.raises(DataError, match="is no evaluation"):
         run.collect([{"category": "tile"}])
+
+
+@pytest.fixture
+def seeded_run(run):
+    """One method with three seeds beside one without, on two categories."""
+    values = {"tile": (0.8, 0.9, 0.7), "brick": (0.6, 0.5, 0.4)}
+    scores, masks = [], []
+    for category, of_seeds in values.items():
+        for seed, value in enumerate(of_seeds):
+            name = f"memory_bank-seed{seed}"
+            scores.append(score_document(category, name, value, setting="few-shot-1", group="memory_bank"))
+            masks.append(mask_document(category, name, value))
+        scores.append(score_document(category, "mutual", 0.75, setting="zero-shot-batch"))
+        masks.append(mask_document(category, "mutual", 0.5))
+    return run.collect(scores, masks)
+
+
+def test_a_method_with_several_seeds_has_a_row_for_each_and_one_with_their_mean_and_deviation(seeded_run):
+    rows = {(row["category"], row["method"], row["refiner"]): row for row in seeded_run.rows()}
+    assert len(rows) == len(seeded_run.rows()) == 3 * 5 * 2
+    together = rows["tile", "memory_bank", "guided"]
+    assert (together["image_auroc"], together["image_auroc_std"], together["seeds"]) == ("0.800000", "0.100000", "3")
+    assert (together["mask_f1"], together["image_auroc_low"]) == ("0.800000", "")
+    single = rows["tile", "memory_bank-seed1", "none"]
+    assert (single["image_auroc"], single["image_auroc_std"], single["seeds"]) == ("0.900000", "", "1")
+
+
+def test_the_deviation_of_a_mean_is_that_of_the_means_of_the_seeds(seeded_run):
+    (mean,) = [
+        row
+        for row in seeded_run.rows()
+        if (row["category"], row["method"], row["refiner"]) == ("mean", "memory_bank", "none")
+    ]
+    # Means of the seeds: 0.7, 0.7, 0.55.
+    assert mean["image_auroc"] == "0.650000"
+    assert float(mean["image_auroc_std"]) == pytest.approx(0.0866025, abs=1e-6)
+
+
+def test_the_tables_to_read_show_the_mean_over_seeds_with_its_deviation_and_say_so(seeded_run):
+    text = seeded_run.text("markdown")
+    (row,) = [
+        line for line in text.splitlines() if "memory_bank (3 seeds)" in markdown_free(line) and "embedded" in line
+    ]
+    assert "65.0 ± 8.7" in row
+    assert "standard deviation over the seeds" in text
+
+
+def markdown_free(line):
+    return line.replace("\\", "")

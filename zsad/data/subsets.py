@@ -16,16 +16,31 @@ import numpy as np
 from zsad.data.manifest import ImageRecord, of_split
 from zsad.errors import DataError
 
-VIEWS = ("original", "hflip", "vflip", "rot180", "rotations")
+VIEWS = (
+    "original",
+    "hflip",
+    "vflip",
+    "rot060",
+    "rot072",
+    "rot090",
+    "rot120",
+    "rot180",
+    "rot240",
+    "rot270",
+    "rot288",
+    "rot300",
+    "rotations",
+)
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
+_VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
 
 
 class FeatureSet(NamedTuple):
     """A subset of a category's images and how they are seen.
 
     Attributes:
-        view: ``original``, ``hflip`` (mirrored left to right), ``vflip`` (top to bottom), ``rot180`` (turned by half)
-            or ``rotations`` (each image at eight angles).
+        view: ``original``, ``hflip`` (mirrored left to right), ``vflip`` (top to bottom), ``rot060`` and its like
+            (turned counter-clockwise by as many degrees) or ``rotations`` (each image at eight angles).
     """
 
     subset: str
@@ -60,3 +75,19 @@ def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[I
         )
     order = np.random.default_rng(seed).permutation(len(train))
     return [train[index] for index in sorted(order[:count])]
+
+
+def variant_id(image_id: str, angle: int) -> str:
+    """Identifier of an image turned by ``angle`` degrees, where a view shows it at several."""
+    return f"{image_id}@{angle:03d}"
+
+
+def base_id(image_id: str) -> str:
+    """Identifier of the image that a view shows, whatever the angle."""
+    return _VARIANT.sub("", image_id)
+
+
+def is_upright(image_id: str) -> bool:
+    """Whether a view shows the image as it is."""
+    match = _VARIANT.search(image_id)
+    return match is None or int(match[1]) == 0

@@ -29,7 +29,8 @@ TITLES = {
     "decision_f1": "image F1",
 }
 EXPLANATION = (
-    "All figures are percentages; ± is half the width of the 95 % confidence interval (bootstrap over images). "
+    "All figures are percentages; ± is half the width of the 95 % confidence interval (bootstrap over images), or in "
+    "rows over several seeds the standard deviation over the seeds. "
     "The best of each setting is bold: settings differ in what a method may see and are not comparable. "
     "F1-max takes its threshold from the test labels; the table of masks and decisions takes it from the unlabelled "
     "images. Pixel metrics are taken at the resolution of the ground truth. Means weigh every category alike."
@@ -49,7 +50,7 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Resul
     """
     notes = [f"{document['category']}: {note}" for document in documents for note in document["notes"]]
     total = len({document["category"] for document in documents})
-    for mean in (mean for mean in means if mean.refiner == NO_REFINER):
+    for mean in (mean for mean in means if mean.refiner == NO_REFINER and mean.seeds == 1):
         for kind, number in (("image", mean.categories), ("pixel", mean.pixel_categories)):
             if number < total:
                 notes.append(f"{mean.method}: means of {kind} metrics are over {number} of {total} categories.")
@@ -79,7 +80,7 @@ def _mean_tables(means: Sequence[Result]) -> list[Table]:
         _metrics_table(
             "Masks and decisions at the label-free threshold: mean over categories",
             means,
-            DECISION_METRICS,
+            (*DECISION_METRICS[:-1], "pixel_f1max", "decision_f1", "image_f1max"),
             ("method", "refiner"),
         ),
     ]
@@ -94,13 +95,20 @@ def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], 
             for metric in metrics
         ]
         for index, mean in enumerate(group):
-            names = [mean.setting, *(getattr(mean, key) for key in keys)]
+            names = [mean.setting, *(_named(mean, key) for key in keys)]
             rows.append([*names, *(column[index] for column in columns)])
     return Table(title, ["setting", *keys, *(TITLES[metric] for metric in metrics)], rows)
 
 
+def _named(mean: Result, key: str) -> str:
+    """A name of a result, with the number of seeds where there are several."""
+    name = getattr(mean, key)
+    return f"{name} ({mean.seeds} seeds)" if key == "method" and mean.seeds > 1 else name
+
+
 def _category_tables(results: Sequence[Result], means: Sequence[Result]) -> list[Table]:
-    """A table a metric: a row a category, a column a method, those of one setting side by side."""
+    """A table a metric: a row a category, a column a method, those of one setting side by side; no means over seeds."""
+    means = [mean for mean in means if mean.seeds == 1]
     groups = grouped([mean for mean in means if mean.refiner == NO_REFINER], lambda mean: mean.setting)
     of_maps = [result for result in [*results, *means] if result.refiner == NO_REFINER]
     names = [mean.method for group in groups for mean in group]
@@ -129,4 +137,6 @@ def _cells(values: Sequence[float], margins: Sequence[float] | None = None) -> l
 
 
 def _margin(result: Result, metric: str) -> float:
+    if result.seeds > 1:
+        return result.deviation[metric]
     return NORMAL_QUANTILE * result.confidence[metric].standard_error if metric in result.confidence else np.nan

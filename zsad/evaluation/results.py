@@ -1,13 +1,14 @@
 """The results of a run, one a category, method and refiner, and their means over categories.
 
 A mean is the macro mean: every category weighs alike. It is taken over the categories that have a value, and says how
-many these were.
+many these were. Methods that differ in the seed alone have a result of their own each, and one together: the mean over
+the seeds, with the standard deviation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ DECISION_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "dec
 KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
 MASK_KEYS = ("category", "method", "refiner", "mask", "notes")
 SCORE_KEYS = (
-    *("dataset", "category", "backbone", "method", "setting", "threshold", "images", "notes"),
+    *("dataset", "category", "backbone", "method", "group", "setting", "image_threshold", "images", "notes"),
     *("metrics", "confidence", "standard_error", "decision", "mask"),
 )
 
@@ -35,6 +36,9 @@ class Result:
         confidence: of the ranking metrics.
         categories: categories behind the image metrics.
         pixel_categories: categories behind the pixel metrics.
+        group: the method of which this one is a seed; empty if it is none.
+        seeds: how many seeds the values are means over.
+        deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
     """
 
     dataset: str
@@ -47,6 +51,9 @@ class Result:
     confidence: Mapping[str, Confidence]
     categories: int
     pixel_categories: int
+    group: str = ""
+    seeds: int = 1
+    deviation: Mapping[str, float] = field(default_factory=dict)
 
 
 def results_of(evaluations: Sequence[Mapping[str, Any]], refinements: Sequence[Mapping[str, Any]]) -> list[Result]:
@@ -90,6 +97,7 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
         confidence=confidence,
         categories=int(is_known(ranking["image_auroc"])),
         pixel_categories=int(is_known(ranking["pixel_auroc"])),
+        group=evaluation["group"],
     )
 
 
@@ -111,6 +119,37 @@ def mean_result(group: Sequence[Result]) -> Result:
         confidence=confidence,
         categories=sum(result.categories for result in group),
         pixel_categories=sum(result.pixel_categories for result in group),
+    )
+
+
+def with_seeds_together(results: Sequence[Result]) -> list[Result]:
+    """The results, and after the last seed of each method, category and refiner one for all of its seeds.
+
+    Args:
+        results: of one kind, of categories or means over them, in the order of the tables.
+    """
+    together: list[Result] = []
+    for same in grouped(results, lambda result: (result.category, result.group or result.method)):
+        together += same
+        if same[0].group:
+            together += [seeds_result(members) for members in grouped(same, lambda result: result.refiner)]
+    return together
+
+
+def seeds_result(group: Sequence[Result]) -> Result:
+    """The mean over the seeds of one method, category and refiner, with its standard deviation (``n - 1``).
+
+    Confidence limits of single seeds say nothing of the mean and are left out.
+    """
+    metrics = group[0].values
+    return replace(
+        group[0],
+        method=group[0].group,
+        group="",
+        values={metric: _mean_of_known(result.values[metric] for result in group) for metric in metrics},
+        confidence={},
+        seeds=len(group),
+        deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
     )
 
 

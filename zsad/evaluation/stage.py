@@ -32,6 +32,8 @@ from zsad.progress import progress
 from zsad.provenance import inherited
 from zsad.store import MaskReader, ScoreReader, write_json
 
+IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."
+
 
 def evaluate_scores(
     *,
@@ -41,6 +43,7 @@ def evaluate_scores(
     category: str,
     method: str,
     backbone: str,
+    group: str,
     options: EvaluationOptions,
     output: Path,
     provenance: Mapping[str, Any],
@@ -51,6 +54,7 @@ def evaluate_scores(
 
     Args:
         scores: score file of the test images.
+        group: the method of which this one is a seed, for the tables; may be empty.
         provenance: of this stage; that of the input is added.
 
     Raises:
@@ -68,8 +72,11 @@ def evaluate_scores(
             "category": category,
             "method": method,
             "backbone": backbone,
+            "group": group,
             "setting": reader.setting,
+            "localises": reader.localises,
             "threshold": reader.threshold,
+            "image_threshold": reader.image_threshold,
             "metrics": of_images.metrics | of_pixels.metrics,
             "confidence": {metric: [limits.low, limits.high] for metric, limits in confidence.items()},
             "standard_error": {metric: limits.standard_error for metric, limits in confidence.items()},
@@ -106,7 +113,8 @@ def evaluate_masks(
     with MaskReader(masks) as reader:
         records = records_with_truth(manifest, reader.image_ids, masks)
         numbered = progress(enumerate(records), total=len(records), label=f"masks of {category}")
-        comparisons = [_compare(reader, index, record) for index, record in numbered]
+        localises = reader.provenance.get("localises", True)
+        comparisons = [_compare(reader, index, record, with_truth=localises) for index, record in numbered]
         regions = [region for index in range(len(reader)) for region in reader.regions(index)]
         made_of = {**inherited(reader.provenance), "masks": reader.provenance}
     known = [comparison for comparison in comparisons if comparison.confusion is not None]
@@ -122,7 +130,7 @@ def evaluate_masks(
             "reasons": dict(Counter(region["reason"] for region in regions)),
         },
         "images": [comparison.row() for comparison in comparisons],
-        "notes": truth_notes(records) + empty_mask_note(empty),
+        "notes": truth_notes(records) + empty_mask_note(empty) + ([] if localises else [IMAGES_ALONE]),
         "provenance": {**made_of, **provenance},
     }
     write_json(output, result)
@@ -145,13 +153,14 @@ class _Comparison(NamedTuple):
         return {"image_id": self.record.image_id, "iou": iou, "area": self.area}
 
 
-def _compare(reader: MaskReader, index: int, record: ImageRecord) -> _Comparison:
+def _compare(reader: MaskReader, index: int, record: ImageRecord, *, with_truth: bool) -> _Comparison:
     mask = reader.mask(index)
     if mask.shape != (record.height, record.width):
         raise DataError(
             f"the mask of {record.image_id} in {reader.path} has another size than its image; delete it and run again"
         )
-    confusion = Confusion.of(mask, pixel_truth(record)) if has_pixel_truth(record) else None
+    known = with_truth and has_pixel_truth(record)
+    confusion = Confusion.of(mask, pixel_truth(record)) if known else None
     return _Comparison(record, float(mask.mean()), confusion)
 
 
@@ -182,14 +191,14 @@ def _image_results(reader: ScoreReader, records: Sequence[ImageRecord], options:
             "image_f1max": float(f1_max(ranking)),
         },
         confidence=image_confidence(scores, labels, options.bootstrap, options.seed) if with_limits else {},
-        confusion=Confusion.of(scores > reader.threshold, labels == 1),
+        confusion=Confusion.of(scores > reader.image_threshold, labels == 1),
         curves={"image_roc": roc_curve(ranking), "image_pr": precision_recall_curve(ranking)},
         notes=[],
     )
 
 
 def _pixel_results(reader: ScoreReader, records: Sequence[ImageRecord], options: EvaluationOptions) -> _Results:
-    known = [index for index, record in enumerate(records) if has_pixel_truth(record)]
+    known = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
     images = MapsWithTruth(reader, records, known)
     statistics = pixel_statistics(images, reader.threshold, with_histograms=options.bootstrap > 0)
     ranking, overlap = statistics.ranking, statistics.overlap
@@ -209,7 +218,7 @@ def _pixel_results(reader: ScoreReader, records: Sequence[ImageRecord], options:
             "pixel_pr": precision_recall_curve(ranking),
             "pro": pro_curve(ranking, overlap, options.aupro_limit),
         },
-        notes=_pixel_notes(statistics, [records[index] for index in known]),
+        notes=_pixel_notes(statistics, [records[index] for index in known]) if reader.localises else [IMAGES_ALONE],
     )
 
 
@@ -245,7 +254,7 @@ def _image_rows(reader: ScoreReader, records: Sequence[ImageRecord]) -> list[dic
             "label": record.label,
             "defect_type": record.defect_type,
             "score": score,
-            "decision": score > reader.threshold,
+            "decision": score > reader.image_threshold,
             "note": note,
             "seconds": seconds,
         }

@@ -1,7 +1,8 @@
 """The tables of a run: metrics.csv, images.csv, and the same figures to read in Markdown and LaTeX.
 
 A ``mean`` row of metrics.csv is the macro mean over the categories that have a value; ``categories`` and
-``pixel_categories`` say how many these were for image metrics and for metrics of pixels.
+``pixel_categories`` say how many these were for image metrics and for metrics of pixels. A method with several seeds
+has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from zsad.evaluation.results import (
     is_known,
     mean_result,
     results_of,
+    with_seeds_together,
 )
 from zsad.store import number, read_evaluation, write_text
 
@@ -35,6 +37,8 @@ METRICS_COLUMNS = (
     *DECISION_METRICS,
     "categories",
     "pixel_categories",
+    "seeds",
+    *(f"{metric}_std" for metric in RANKING_METRICS),
 )
 IMAGES_COLUMNS = (
     "category",
@@ -75,8 +79,12 @@ def collect_tables(
     refinements = [read_evaluation(path, MASK_KEYS) for path in mask_metrics]
     results = results_of(evaluations, refinements)
     means = [mean_result(group) for group in grouped(results, lambda result: (result.method, result.refiner))]
-    tables, notes = overview_tables(results, means), overview_notes([*evaluations, *refinements], means)
-    write_text(metrics_csv, _csv(METRICS_COLUMNS, [_metrics_row(result) for result in [*results, *means]]))
+    tables, notes = (
+        overview_tables(results, with_seeds_together(means)),
+        overview_notes([*evaluations, *refinements], means),
+    )
+    rows = [*with_seeds_together(results), *with_seeds_together(means)]
+    write_text(metrics_csv, _csv(METRICS_COLUMNS, [_metrics_row(result) for result in rows]))
     write_text(images_csv, _csv(IMAGES_COLUMNS, _image_rows(evaluations)))
     write_text(markdown, as_markdown(tables, notes))
     write_text(latex, as_latex(tables, notes))
@@ -87,7 +95,9 @@ def _metrics_row(result: Result) -> dict[str, str]:
     row |= {metric: _decimal(value) for metric, value in result.values.items()}
     for metric, limits in result.confidence.items():
         row |= {f"{metric}_low": _decimal(limits.low), f"{metric}_high": _decimal(limits.high)}
-    return row | {"categories": str(result.categories), "pixel_categories": str(result.pixel_categories)}
+    row |= {f"{metric}_std": _decimal(result.deviation[metric]) for metric in RANKING_METRICS if result.deviation}
+    counts = ("categories", "pixel_categories", "seeds")
+    return row | {count: str(getattr(result, count)) for count in counts}
 
 
 def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -104,7 +114,7 @@ def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
             "method": evaluation["method"],
             "setting": evaluation["setting"],
             "image_score": f"{image['score']:.7g}",
-            "threshold": f"{number(evaluation['threshold']):.7g}",
+            "threshold": f"{number(evaluation['image_threshold']):.7g}",
             "decision": str(int(image["decision"])),
             "label": "" if image["label"] is None else str(image["label"]),
             "defect_type": image["defect_type"],

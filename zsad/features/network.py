@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zsad.device import resolve_device
+from zsad.device import number_format, resolve_device
 from zsad.errors import ConfigError, ModelError, first_line
 from zsad.features.attention import BLOCKED
 from zsad.features.base import Execution, Extractor, Tokens
@@ -20,7 +20,7 @@ from zsad.features.geometry import Border, Preparation, nearest_multiples
 from zsad.features.hub import check_weights
 from zsad.features.huggingface import HuggingFace
 from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
-from zsad.features.precision import computing_in, in_format, number_format
+from zsad.features.precision import computing_in, in_format
 from zsad.features.tiling import Tile, TilePlan
 from zsad.features.transfer import Transfer
 

@@ -12,22 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from zsad.errors import ConfigError
-
 PRODUCTS = (torch.nn.Linear, torch.nn.Conv2d)
-
-
-def number_format(dtype: str, device: str) -> torch.dtype:
-    """The format to compute in; ``"auto"`` is bfloat16 where the device computes in it natively, else float32.
-
-    Raises:
-        ConfigError: float16 on a CPU, which is hundreds of times as slow there.
-    """
-    if dtype == "auto":
-        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    if dtype == "float16" and device == "cpu":
-        raise ConfigError("dtype 'float16' is not for CPUs, which compute in it very slowly; use 'auto' or 'float32'")
-    return getattr(torch, dtype)
 
 
 def in_format(network: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
@@ -42,12 +27,3 @@ def in_format(network: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
 def computing_in(dtype: torch.dtype, device: str) -> AbstractContextManager[object]:
     """The context in which a network whose weights are `in_format` computes."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype)
-
-
-def _has_bfloat16(device: str) -> bool:
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device == "mps":
-        return torch.backends.mps.is_macos_or_newer(14, 0)
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

@@ -43,6 +43,7 @@ def refine_masks(
         details = {
             "refiner": {"class": type(refiner).__name__, "params": refiner.parameters()},
             "threshold": reader.threshold,
+            "localises": reader.localises,
         }
         found = accepted = 0
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:

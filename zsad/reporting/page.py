@@ -65,7 +65,8 @@ def build_page(
     """
     results = read_evaluations(evaluations)
     names = display_names(map(evaluation_key, results))
-    rows = [row for row in read_metrics(metrics_csv) if row.key in names]
+    rows = [row for row in read_metrics(metrics_csv) if row.key in names or row.seeds > 1]
+    in_tables = display_names([*names, *(row.key for row in rows)])
     categories = list(dict.fromkeys(result["category"] for result in results))
     mask_results = [read_json(path) for path in mask_evaluations]
     shown_galleries = _by_category_and_method(read_json(path) for path in galleries)
@@ -73,7 +74,7 @@ def build_page(
     _require_plots(categories, histogram_plots, "histogram")
 
     means = [row for row in rows if row.category == MEAN]
-    best = best_method(means, names)
+    best = best_method([row for row in means if row.key in names], names)
     sections = [
         _category_section(
             category,
@@ -83,6 +84,7 @@ def build_page(
             mask_results=[result for result in mask_results if result["category"] == category],
             galleries=shown_galleries[category],
             names=names,
+            in_tables=in_tables,
             best=best,
             curves=_plot(curve_plots[category]),
             histograms=_plot(histogram_plots[category]),
@@ -93,13 +95,13 @@ def build_page(
         "dataset": dataset,
         "measured": any(section["measured"] for section in sections),
         "facts": facts(results, categories),
-        "leaders": leaders(means, names),
+        "leaders": leaders(means, in_tables),
         "best": names[best],
         "glances": _glances(sections),
         "summary_plot": _plot(summary_plot),
         "mean_of": mean_of(means, len(categories)),
-        "mean_scores": score_table(means, names),
-        "mean_masks": mask_table(means, names),
+        "mean_scores": score_table(means, in_tables),
+        "mean_masks": mask_table(means, in_tables),
         "methods": [_method(key, name, results, method_summaries) for key, name in names.items()],
         "settings": {key.setting: setting_meaning(key.setting) for key in names},
         "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
@@ -138,6 +140,7 @@ def _category_section(
     mask_results: Sequence[Mapping[str, Any]],
     galleries: Mapping[MethodKey, dict[str, Any]],
     names: Mapping[MethodKey, str],
+    in_tables: Mapping[MethodKey, str],
     best: MethodKey,
     curves: dict[str, Any],
     histograms: dict[str, Any],
@@ -150,8 +153,8 @@ def _category_section(
         "measured": any(image["label"] is not None for image in results[0]["images"]),
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
-        "scores": score_table(rows, names),
-        "masks": mask_table(rows, names, regions),
+        "scores": score_table(rows, in_tables),
+        "masks": mask_table(rows, in_tables, regions),
         "curves": curves,
         "histograms": histograms,
         "galleries": [
@@ -232,7 +235,7 @@ def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:
     return {
         "title": f"{result['category']} · {names[evaluation_key(result)]}",
         "method": names[evaluation_key(result)],
-        "threshold": result["threshold"],
+        "threshold": result["image_threshold"],
         "provenance": result["provenance"],
     }
 

@@ -237,7 +237,7 @@ def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
         if len(chosen):
             style = {"facecolor": (colour, 0.35), "edgecolor": colour, "hatch": hatch, "hatch_linewidth": 0.5}
             axes.hist(chosen, bins=edges, histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
-    threshold = number(result["threshold"])
+    threshold = number(result["image_threshold"])
     if not math.isnan(threshold):
         label = f"label-free threshold {threshold:.3g}"
         axes.axvline(threshold, color=figures.INK, linewidth=1.2, linestyle=(0, (4, 2)), label=label)

@@ -24,7 +24,7 @@ METRIC_TITLES = {
 }
 _TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner")
 EVALUATION_KEYS = (
-    *("dataset", "category", "method", "backbone", "setting", "threshold", "metrics", "confidence"),
+    *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
     *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
 )
 _SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
@@ -56,6 +56,12 @@ class MetricsRow:
     def value(self, column: str) -> float:
         """The number in ``column``; NaN if it is empty or the table has no such column."""
         return self.values.get(column, math.nan)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds the values are means over."""
+        seeds = self.value("seeds")
+        return 1 if math.isnan(seeds) else int(seeds)
 
     def interval(self, metric: str) -> tuple[float, float]:
         """Confidence limits of ``metric``; NaN where there are none."""

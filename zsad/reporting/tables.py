@@ -26,7 +26,7 @@ class Cell:
 
     Attributes:
         value: NaN if there is none.
-        interval: confidence limits, e.g. ``"0.90–0.97"``; may be empty.
+        interval: confidence limits, e.g. ``"0.90–0.97"``, or the deviation over seeds; may be empty.
         best: the greatest of its column.
         best_in_setting: the greatest of its column among the rows of its setting.
     """
@@ -157,6 +157,9 @@ def _marked(row: Row, greatest: Sequence[str], greatest_here: Sequence[str]) -> 
 
 def _cell(row: MetricsRow, column: str) -> Cell:
     low, high = row.interval(column)
+    if row.seeds > 1:
+        deviation = row.value(f"{column}_std")
+        return Cell(row.value(column), "" if math.isnan(deviation) else f"± {deviation:.3f}, {row.seeds} seeds")
     return Cell(row.value(column), "" if math.isnan(low + high) else f"{low:.2f}–{high:.2f}")
 
 

@@ -1,4 +1,4 @@
-"""What every scorer is: a method's parameters, what features it needs, and how it scores them."""
+"""What every method is: its parameters, what it needs, and how it scores the test images."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ import numpy as np
 
 from zsad.data.subsets import FeatureSet
 from zsad.registry import Part
+from zsad.scoring.compute import Compute
 from zsad.store import FeatureReader
 
 
 class ImageScore(NamedTuple):
-    """What a scorer says of one test image.
+    """What a scorer says of one image.
 
     Attributes:
         index: position of the image among the test images.
         anomaly_map: float ``[row, column]`` on the image's patch grid; greater is more anomalous, and comparable
-            between the images of a category (never normalised image by image).
+            between the images of a category (never normalised image by image). None from a scorer that does not
+            localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
+        image_score: from a scorer that does not localise, its score; otherwise the map decides.
     """
 
     index: int
-    anomaly_map: np.ndarray
+    anomaly_map: np.ndarray | None
     note: str = ""
+    image_score: float | None = None
 
 
-class Scorer(Part):
-    """A training-free scorer. A subclass is one method in one file; its fields are the method's parameters.
+class Method(Part):
+    """What stands under ``methods`` in the configuration: a `Scorer` of features, or a fusion of other methods.
 
     Class attributes:
         summary: one sentence for listings and the page.
@@ -38,6 +42,16 @@ class Scorer(Part):
 
     summary: ClassVar[str]
     reference: ClassVar[str]
+
+
+class Scorer(Method):
+    """A training-free scorer. A subclass is one method in one file; its fields are the method's parameters.
+
+    Class attributes:
+        localises: whether it gives anomaly maps, or a score for each image alone.
+    """
+
+    localises: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -49,13 +63,24 @@ class Scorer(Part):
         """The features it reads, by role; the role ``"test"`` is always there."""
 
     @abstractmethod
-    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of every test image, each once, in any order.
 
         Args:
             features: open feature files, by the roles of `feature_sets`; read image by image or block by block.
-            device: torch device for the matrix products, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+            compute: device, memory and number format.
 
         Raises:
             DataError: too few images for the method.
         """
+
+    def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
+        """The image scores, float64 ``[image]``, after a look at all of them together; in the same unit."""
+        return image_scores
+
+    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield a score of every reference image, as if it were a test image that is none of the references.
+
+        Only scorers with references have it; see `zsad.scoring.references`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no references")

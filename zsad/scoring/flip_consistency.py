@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from zsad.data.subsets import FeatureSet
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import cosine_distance
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 from zsad.store import FeatureReader
@@ -41,12 +42,12 @@ class FlipConsistency(Scorer):
         """The test images, as they are and mirrored."""
         return {"test": FeatureSet("test", "original"), "mirrored": FeatureSet("test", "hflip")}
 
-    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``E`` of each image, in order."""
         test, mirrored = features["test"], features["mirrored"]
         layers = layer_indices(test, self.layers)
         for index in range(len(test)):
-            seen = unit_tokens(test, index, layers, device)  # [layer, row, column, channel]
-            seen_mirrored = unit_tokens(mirrored, index, layers, device).flip(2)
+            seen = unit_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
+            seen_mirrored = unit_tokens(mirrored, index, layers, compute.device).flip(2)
             change = cosine_distance((seen * seen_mirrored).sum(dim=3))
             yield ImageScore(index, change.mean(dim=0).cpu().numpy())

@@ -2,73 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from zsad.data.subsets import FeatureSet, references
 from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore, Scorer
-from zsad.scoring.similarity import cosine_distance, nearest_cosines
-from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.scoring.bank import AlignedBank, Bank, FreeBank
+from zsad.scoring.base import ImageScore
+from zsad.scoring.compute import Compute
+from zsad.scoring.foreground import Foreground, foreground_mask
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
 
 
-class MemoryBank(Scorer):
-    """Score each patch by its distance to the nearest patches of ``shots`` good images.
+class MemoryBank(ReferenceScorer):
+    """Score each patch by its distance to the nearest patches of good images.
 
     With unit patch features ``f_p`` of the test image and the bank ``B`` of all patch features of the references,
 
         ``S(p) = mean over the k nearest b in B of (1 - <f_p, b>)``,
 
     averaged over the layers. With ``rotations``, the bank holds each reference at eight angles, so that a part may lie
-    at any angle. The bank is the one thing held in memory, at 4 bytes a value.
+    at any angle. ``coreset`` keeps a share of the bank that covers it, chosen by PatchCore's greedy selection. With
+    ``window``, the bank of a patch is what lies at most so many patches from its place in the references, for aligned
+    parts. With ``foreground``, patches of the background score 0; the references stay whole, as published.
+
+    A bank that does not fit the memory is read in pieces, each compared with all images; a coreset is then chosen from
+    each piece.
     """
 
     summary: ClassVar[str] = "A patch against all patches of a few good reference images."
-    reference: ClassVar[str] = "AnomalyDINO: Damm et al., WACV 2025, section 3 (without its foreground mask)."
+    reference: ClassVar[str] = (
+        "AnomalyDINO: Damm et al., WACV 2025, section 3; coreset of PatchCore: Roth et al., CVPR 2022, section 3.2; "
+        "window of RAD: arXiv 2601.22763."
+    )
 
-    shots: int = Field(1, ge=1, description="Number of reference images, drawn from the training images.")
-    seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")
     rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    coreset: float | None = Field(
+        None, gt=0, le=1, description="Share of the bank that is kept; PatchCore keeps 0.01 to 0.25; null for all."
+    )
+    window: int | None = Field(
+        None, ge=0, description="Greatest distance of a reference patch from the place of the patch; null for any."
+    )
+    foreground: Foreground = None
     layers: Layers = None
 
-    @property
-    def setting(self) -> str:
-        """``few-shot-K`` with ``K = shots``."""
-        return f"few-shot-{self.shots}"
+    @model_validator(mode="after")
+    def _window_fits(self) -> Self:
+        if self.window is not None and self.rotations:
+            raise ValueError("a window needs parts that are aligned; set 'rotations: false' with it")
+        if self.window is not None and self.coreset is not None:
+            raise ValueError("a coreset does not keep the places that a window is about; leave one of them out")
+        return self
 
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images and the drawn references."""
-        view = "rotations" if self.rotations else "original"
-        return {"test": FeatureSet("test"), "references": FeatureSet(references(self.shots, self.seed), view)}
-
-    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order.
+    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Bank:
+        """The bank.
 
         Raises:
             DataError: the references have fewer than ``k`` patches.
         """
-        test = features["test"]
-        layers = layer_indices(test, self.layers)
-        bank = _bank(features["references"], layers, device)  # [layer, entry, channel]
-        if bank.shape[1] < self.k:
-            raise DataError(f"the references have {bank.shape[1]} patches, fewer than k = {self.k}; lower 'k'")
-        for index in range(len(test)):
-            tokens = unit_tokens(test, index, layers, device)  # [layer, row, column, channel]
-            maps = [self._distances(layer, entries) for layer, entries in zip(tokens, bank, strict=True)]
-            yield ImageScore(index, torch.stack(maps).mean(dim=0).cpu().numpy())
+        layers = layer_indices(references, self.layers)
+        if self.window is None:
+            bank: Bank = FreeBank(references, indices, layers, compute, self.coreset)
+        else:
+            bank = AlignedBank(references, indices, layers, compute, self.window)
+        if bank.least_candidates() < self.k:
+            raise DataError(
+                f"the references have {bank.least_candidates()} patches to compare with, fewer than k = {self.k}; "
+                "lower 'k'"
+            )
+        return bank
 
-    def _distances(self, tokens: torch.Tensor, entries: torch.Tensor) -> torch.Tensor:
-        """``S`` of one layer, ``[row, column]``."""
-        nearest = nearest_cosines(tokens.flatten(0, 1), entries, self.k)
-        return cosine_distance(nearest).mean(dim=1).reshape(tokens.shape[:2])
+    def score_by(
+        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order, once the last piece of the bank is reached."""
+        layers = layer_indices(features, self.layers)
+        nearest: dict[int, torch.Tensor] = {}  # [layer, row, column, k]
+        for number, piece in enumerate(model.pieces(), start=1):
+            for index in indices:
+                tokens = image_tokens(features, index, layers, compute.device)
+                found = [piece.nearest(unit, layer, self.k) for layer, unit in enumerate(normalise(tokens))]
+                nearest[index] = self._merged(nearest.get(index), torch.stack(found))
+                if number == model.piece_count:
+                    scores = nearest.pop(index).mean(dim=(0, 3))
+                    part = foreground_mask(tokens[-1], self.foreground)
+                    yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy())
 
-
-def _bank(reader: FeatureReader, layers: Sequence[int], device: str) -> torch.Tensor:
-    """The patches of all images side by side, ``[layer, entry, channel]``."""
-    images = [unit_tokens(reader, index, layers, device).flatten(1, 2) for index in range(len(reader))]
-    return torch.cat(images, dim=1)
+    def _merged(self, before: torch.Tensor | None, found: torch.Tensor) -> torch.Tensor:
+        """The ``k`` nearest of two lots."""
+        together = found if before is None else torch.cat([before, found], dim=3)
+        return together.topk(min(self.k, together.shape[3]), dim=3, largest=False, sorted=False).values

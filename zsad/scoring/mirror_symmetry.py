@@ -1,81 +1,118 @@
-"""Mirror symmetry: a patch of a symmetric part is odd if its mirror position looks different."""
+"""Mirror symmetry: a patch of a symmetric part is odd if the place it is mirrored or turned to looks different."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from zsad.data.subsets import FeatureSet
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
-from zsad.scoring.similarity import cosine_distance, fewest_candidates, self_dissimilarity
+from zsad.scoring.compute import Compute
+from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
+from zsad.scoring.symmetry import Alignment, Image, aligned, at_partner, residuals
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 from zsad.store import FeatureReader
 
 NOT_SYMMETRIC = "not symmetric"
 RARITY_EXCLUSION_RADIUS = 2
-SMALLEST_CHANCE = 1e-5  # below it all patches of an image are alike, and so are any two halves
+NOTED_TILT = 5  # degrees; tilts are rounded up to a multiple of it in notes, which are counted by their text
 
+Symmetry = Literal["horizontal", "vertical", "half_turn", "3_fold", "4_fold", "5_fold", "6_fold"]
 
-class Axis(NamedTuple):
-    """A vertical mirror axis.
-
-    Attributes:
-        shift: column ``c + shift`` of the mirrored image shows what lies opposite column ``c`` of the image; 0 puts
-            the axis in the middle, and each column more moves it half a patch to the left.
-        asymmetry: mean residual of the overlapping patches, as a share of what unrelated patches would give.
-    """
-
-    shift: int
-    asymmetry: float
+VIEWS_OF: dict[Symmetry, tuple[str, ...]] = {
+    "horizontal": ("hflip",),
+    "vertical": ("vflip",),
+    "half_turn": ("rot180",),
+    "3_fold": ("rot120", "rot240"),
+    "4_fold": ("rot090", "rot270"),
+    "5_fold": ("rot072", "rot288"),
+    "6_fold": ("rot060", "rot300"),
+}
 
 
 class MirrorSymmetry(Scorer):
-    """Score each patch against its mirror position, in the features of the mirrored image.
+    """Score each patch against the places that the symmetries of the part map it to, in transformed images.
 
-    With ``F(x)[p]`` the unit features of the image, ``M`` the left-right mirror and ``s`` the shift of the axis,
+    With ``F(x)[p]`` the unit features of the image, ``g`` a mirror or a turn about the middle of the frame, and ``s``
+    the shift (rows and columns) that comes from the part's axis or centre lying elsewhere,
 
-        ``S(p) = 1 - max over |d| <= window of <F(x)[p], F(Mx)[p + s + d]>``.
+        ``S_g(p) = 1 - max over |d| <= window of <F(x)[p], F(gx)[p + s + d]>``.
 
-    ``F(Mx)`` is not flipped back: at ``p`` it shows what lies at the mirror position of ``p``. Two passes and not one
-    grid and its flip, because a backbone need not be equivariant to the mirror: for a symmetric image ``Mx = x``, and
-    ``S`` is zero whatever the backbone.
+    ``F(gx)`` is not brought back by ``g``: at ``p`` it shows what lies at the place that ``g`` maps to ``p``. A pass of
+    its own for each ``gx``, and not one grid that is flipped, because a backbone need not be equivariant: for a
+    symmetric image ``gx = x``, and ``S_g`` is zero whatever the backbone. Several layers are joined as one vector.
 
-    Axis: the shift of the smallest asymmetry ``A(s)``, the mean of ``1 - <F(x)[p], F(Mx)[p + s]>`` over the patches
-    that overlap, divided by the mean over all pairs of them, matched or not. A mean and not a median, because a plain
-    background can fill more than half of an image, and any axis suits it. ``A`` is 0 for a symmetric image and about 1
-    where the sides have nothing to do with each other.
+    Transforms: ``hflip``, ``vflip`` and the turn by 180 degrees; a k-fold rotation has two, the turns by ``360 / k``
+    degrees either way. Patches whose partner lies outside the image do not count: beyond a shift, or where a turned
+    image shows its corners. With two transforms, the partners of both must lie inside.
 
-    Gate: where ``A > gate``, the image is not symmetric, and its map is zero with a note: the method abstains.
+    Shift: that of least asymmetry ``A_g``, the mean of ``1 - <F(x)[p], F(gx)[p + s]>`` over the patches that count,
+    divided by the mean over all pairs of them, matched or not. A mean and not a median, because a plain background can
+    fill more than half of an image, and any axis suits it. ``A_g`` is 0 for a symmetric image and about 1 where the
+    sides have nothing to do with each other. All shifts along both axes are tried; a mirror with a shift along its axis
+    is a glide reflection, as of the teeth of a zip.
 
-    Tie-break: a defect and its healthy mirror position differ from each other equally. ``S(p)`` is therefore multiplied
-    by ``R(p) / (R(p) + R(q))``, with ``q`` the mirror position of ``p`` and ``R`` the cosine distance of a patch to its
-    nearest neighbour elsewhere in the image: the one that is odd by itself gets more of the score.
+    Tilt: a mirror about an axis that is tilted by ``t`` is the upright mirror and then a turn by ``2 t``, so that
+    ``F(gx)`` is resampled, bilinearly, on a grid that is turned by ``2 t`` about the middle. The axis is tried every
+    2.5 degrees up to ``max_tilt``; the shift along it then is no longer than the tilt makes it, which leaves out glide
+    reflections. Resampled features are smoother and so nearer to everything. A tilt is therefore taken only if its
+    asymmetry is clearly below that of the upright axis, as it is and with the same smoothing: sampled as far between
+    patches as the tilt does, but at most half a patch from the place itself. Turns have no axis and no tilt.
 
-    Patches whose mirror position lies outside the image get the median of the others.
+    Gate: a transform with ``A_g > gate`` is not used, nor is a k-fold rotation without both of its transforms. Where
+    none is left, the map is zero with a note: the method abstains. Otherwise the note tells the symmetries.
+
+    Tie-break: a defect and its healthy partner ``q`` differ from each other equally. ``S_g(p)`` is therefore multiplied
+    by ``R(p) / (R(p) + R(q))``, with ``R`` the cosine distance of a patch to its nearest neighbour elsewhere in the
+    image: the one that is odd by itself gets more of the score.
+
+    ``S(p)`` is the least of ``S_g(p)`` over all that is used. With two transforms and more this settles ties by itself:
+    only the defect differs from all of its partners. Patches without a partner get the median of the others.
+
+    With ``P`` patches of ``D`` channels and the default ``max_shift``, a transform costs ``P^2 D`` operations for the
+    shifts and half as many for chance, a tilt a tenth to a third of both, the tie-break ``2 P^2 D``. In memory are the
+    tokens of the image and of all transforms used.
     """
 
-    summary: ClassVar[str] = "A patch against its mirror position, for parts that are mirror-symmetric left to right."
+    summary: ClassVar[str] = "A patch against the places that mirrors and turns of a symmetric part map it to."
     reference: ClassVar[str] = (
         "This project's own: the bilateral-symmetry reading of mirroring with foundation-model features; kin of "
         "left-right comparison in medical imaging."
     )
 
-    window: int = Field(1, ge=0, description="Mirror positions up to this many patches off are searched (Chebyshev).")
+    symmetries: tuple[Symmetry, ...] = Field(
+        ("horizontal", "vertical", "half_turn"),
+        min_length=1,
+        description="Symmetries that are tried: horizontal (left to right), vertical (top to bottom), half_turn, and "
+        "the rotations 3_fold to 6_fold.",
+    )
+    window: int = Field(1, ge=0, description="Partners up to this many patches off are searched (Chebyshev).")
     max_shift: float = Field(
         0.25,
         ge=0,
         le=0.5,
-        description="Greatest shift of the axis from the middle, times two, as a share of the width.",
+        description="Greatest shift along either axis, as a share of the side; a mirror axis or the centre of a half "
+        "turn may lie half as far from the middle.",
+    )
+    max_tilt: float = Field(
+        10.0, ge=0, le=45, description="Greatest angle of a mirror axis off the upright or level, degrees; 0 for none."
     )
     gate: float = Field(
-        0.2, gt=0, le=1, description="Asymmetry above which an image is not symmetric; 0 is perfect, 1 is chance."
+        0.2, gt=0, le=1, description="Asymmetry above which a symmetry is not used; 0 is perfect, 1 is chance."
     )
     tie_break: bool = Field(True, description="Give more of the score to the odd side of an asymmetric pair.")
     layers: Layers = None
+
+    @field_validator("symmetries")
+    @classmethod
+    def _once(cls, symmetries: tuple[Symmetry, ...]) -> tuple[Symmetry, ...]:
+        if len(set(symmetries)) < len(symmetries):
+            raise ValueError("each symmetry may be named once")
+        return symmetries
 
     @property
     def setting(self) -> str:
@@ -83,80 +120,82 @@ class MirrorSymmetry(Scorer):
         return "zero-shot-single"
 
     def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images, as they are and mirrored."""
-        return {"test": FeatureSet("test", "original"), "mirrored": FeatureSet("test", "hflip")}
+        """The test images as they are and, under the name of the view, as each symmetry needs them."""
+        views = [view for symmetry in self.symmetries for view in VIEWS_OF[symmetry]]
+        return {"test": FeatureSet("test"), **{view: FeatureSet("test", view) for view in views}}
 
-    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order; zero, with a note, where it is not symmetric."""
-        test, mirrored = features["test"], features["mirrored"]
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order; zero, with a note, where no symmetry is found."""
+        test = features["test"]
         layers = layer_indices(test, self.layers)
         for index in range(len(test)):
-            tokens = _joint(unit_tokens(test, index, layers, device))
-            tokens_mirrored = _joint(unit_tokens(mirrored, index, layers, device))
-            axis = self._axis(tokens, tokens_mirrored)
-            if axis.asymmetry > self.gate:
-                yield ImageScore(index, torch.zeros(tokens.shape[:2]).numpy(), NOT_SYMMETRIC)
-            else:
-                yield ImageScore(index, self._map(tokens, tokens_mirrored, axis.shift).cpu().numpy())
+            tokens = _joint(test, index, layers, compute)
+            image = Image.of(tokens, compute)
+            found = {}
+            for symmetry in self.symmetries:
+                views = ((view, _joint(features[view], index, layers, compute)) for view in VIEWS_OF[symmetry])
+                found[symmetry] = self._alignments(image, views)
+            rarity = _rarity(tokens, compute) if self.tie_break and any(found.values()) else None
+            scores = {_noted(name, views): self._scores(image, rarity, views) for name, views in found.items() if views}
+            scores = {name: values for name, values in scores.items() if values.isfinite().any()}
+            note = f"symmetric: {', '.join(scores)}" if scores else NOT_SYMMETRIC
+            anomaly_map = _least(list(scores.values())) if scores else tokens.new_zeros(tokens.shape[:2])
+            yield ImageScore(index, anomaly_map.cpu().numpy(), note)
 
-    def _axis(self, tokens: torch.Tensor, tokens_mirrored: torch.Tensor) -> Axis:
-        """The axis of least asymmetry; of equals the one nearest to the middle."""
-        reach = min(int(self.max_shift * tokens.shape[1]), tokens.shape[1] - 1)
-        shifts = sorted(range(-reach, reach + 1), key=abs)
-        return min(
-            (Axis(shift, _asymmetry(tokens, tokens_mirrored, shift)) for shift in shifts), key=lambda a: a.asymmetry
-        )
+    def _alignments(self, image: Image, views: Iterable[tuple[str, torch.Tensor]]) -> list[Alignment]:
+        """The transformed images of a symmetry, laid over the image; none where one of them does not pass the gate."""
+        alignments = []
+        for view, tokens in views:
+            alignment = aligned(image, view, tokens, self.max_shift, self.max_tilt)
+            if alignment.shift.asymmetry > self.gate:
+                return []
+            alignments.append(alignment)
+        return alignments
 
-    def _map(self, tokens: torch.Tensor, tokens_mirrored: torch.Tensor, shift: int) -> torch.Tensor:
-        """``S`` with the tie-break, ``[row, column]``."""
-        paired = _overlap(tokens.shape[1], shift)
-        residual = cosine_distance(_best_cosine(tokens, tokens_mirrored, shift, self.window))[:, paired]
-        if self.tie_break:
-            residual = residual * _odd_side(tokens, shift)[:, paired]
-        scores = residual.median().expand(tokens.shape[:2]).clone()
-        scores[:, paired] = residual
-        return scores
+    def _scores(self, image: Image, rarity: torch.Tensor | None, alignments: Sequence[Alignment]) -> torch.Tensor:
+        """The least ``S_g`` with the tie-break, ``[row, column]``; infinite where a partner is missing."""
+        scores, missing = [], torch.zeros_like(alignments[0].valid)
+        for alignment in alignments:
+            residual = residuals(image, alignment, self.window)
+            missing |= residual.isinf()
+            scores.append(residual if rarity is None else residual * _odd_side(rarity, alignment))
+        return torch.stack(scores).amin(dim=0).masked_fill(missing, torch.inf)
 
 
-def _joint(tokens: torch.Tensor) -> torch.Tensor:
+def _joint(reader: FeatureReader, index: int, layers: Sequence[int], compute: Compute) -> torch.Tensor:
     """The layers side by side as one unit vector, ``[row, column, channel]``: its cosines are means over the layers."""
+    tokens = unit_tokens(reader, index, layers, compute.device)
     return tokens.permute(1, 2, 0, 3).flatten(2) / math.sqrt(len(tokens))
 
 
-def _overlap(columns: int, shift: int) -> slice:
-    """The columns ``c`` of a grid for which ``c + shift`` lies in it too."""
-    return slice(max(0, -shift), min(columns, columns - shift))
+def _rarity(tokens: torch.Tensor, compute: Compute) -> torch.Tensor:
+    """``R``, float32 ``[row, column]``; alike for all patches of a grid too small to have a neighbour elsewhere."""
+    everywhere = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+    if fewest_candidates(everywhere, RARITY_EXCLUSION_RADIUS) < 1:
+        return torch.ones_like(tokens[..., 0])
+    return self_dissimilarity(tokens, 1, RARITY_EXCLUSION_RADIUS, compute)
 
 
-def _asymmetry(tokens: torch.Tensor, tokens_mirrored: torch.Tensor, shift: int) -> float:
-    """``A(shift)``: mean distance of mirror pairs, as a share of the mean distance of all pairs."""
-    columns = tokens.shape[1]
-    left, right = tokens[:, _overlap(columns, shift)], tokens_mirrored[:, _overlap(columns, -shift)]
-    residual = cosine_distance((left * right).sum(dim=2)).mean()
-    chance = cosine_distance(left.mean(dim=(0, 1)) @ right.mean(dim=(0, 1)))
-    return float(residual / chance) if chance > SMALLEST_CHANCE else 0.0
+def _odd_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
+    """Share of its pair's difference that each patch answers for, ``[row, column]`` in [0, 1]."""
+    rows, columns = rarity.shape
+    partner = at_partner(alignment.shown.round().long(), alignment.shift, 0)
+    other = rarity[partner[..., 0].clamp(0, rows - 1), partner[..., 1].clamp(0, columns - 1)]
+    return torch.where(rarity + other > 0, rarity / (rarity + other), 0.5)
 
 
-def _best_cosine(tokens: torch.Tensor, tokens_mirrored: torch.Tensor, shift: int, window: int) -> torch.Tensor:
-    """Greatest cosine of each patch over the window about its mirror position; -inf where all of it is outside."""
-    rows, columns, _ = tokens.shape
-    best = tokens.new_full((rows, columns), -torch.inf)
-    for down in range(-window, window + 1):
-        for along in range(shift - window, shift + window + 1):
-            here = _overlap(rows, down), _overlap(columns, along)
-            there = _overlap(rows, -down), _overlap(columns, -along)
-            cosine = (tokens[here] * tokens_mirrored[there]).sum(dim=2)
-            best[here] = torch.maximum(best[here], cosine)
-    return best
+def _noted(symmetry: Symmetry, alignments: Sequence[Alignment]) -> str:
+    """The symmetry, and coarsely its tilt."""
+    tilt = max(abs(alignment.tilt) for alignment in alignments)
+    most = NOTED_TILT * math.ceil(tilt / NOTED_TILT)
+    return f"{symmetry} (tilted by up to {most} degrees)" if tilt else symmetry
 
 
-def _odd_side(tokens: torch.Tensor, shift: int) -> torch.Tensor:
-    """Share of a pair's asymmetry that each patch answers for, ``[row, column]`` in [0, 1]; 1/2 outside the overlap."""
-    rows, columns, _ = tokens.shape
-    share = tokens.new_full((rows, columns), 0.5)
-    if fewest_candidates(rows, columns, RARITY_EXCLUSION_RADIUS) > 0:
-        rarity = self_dissimilarity(tokens, 1, RARITY_EXCLUSION_RADIUS)
-        here, there = _overlap(columns, shift), _overlap(columns, -shift)
-        own, other = rarity[:, here], rarity.flip(1)[:, there]
-        share[:, here] = torch.where(own + other > 0, own / (own + other), 0.5)
-    return share
+def _least(scores: Sequence[torch.Tensor]) -> torch.Tensor:
+    """``S``, ``[row, column]``: the least of all symmetries; the median of the others where it is infinite for all.
+
+    Args:
+        scores: ``[row, column]`` a symmetry, infinite where it says nothing.
+    """
+    least = torch.stack(scores).amin(dim=0)
+    return torch.where(least.isinf(), least[least.isfinite()].median(), least)

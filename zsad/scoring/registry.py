@@ -1,7 +1,14 @@
-"""The scorers by name: one line each."""
+"""The scorers and fusions by name: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from zsad.registry import Registry
 from zsad.scoring.base import Scorer
+
+if TYPE_CHECKING:  # a scorer's result does not depend on how scores are fused
+    from zsad.scoring.fusion import Fusion
 
 SCORERS: Registry[Scorer] = Registry(
     "scorer",
@@ -13,3 +20,5 @@ SCORERS: Registry[Scorer] = Registry(
         "memory_bank": "zsad.scoring.memory_bank:MemoryBank",
     },
 )
+
+FUSIONS: Registry[Fusion] = Registry("fusion", {"fusion": "zsad.scoring.fusion:Fusion"})

@@ -12,8 +12,10 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.foreground import Foreground, foreground_mask
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
-from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
 
 
@@ -27,7 +29,8 @@ class SelfSimilarity(Scorer):
 
     averaged over the layers. It needs a surface that repeats itself; whatever occurs once is odd, be it a defect or a
     part's only screw. ``N(p)`` is a share of the image, not one patch, so that a defect that occurs a few times, or
-    spreads over several patches, does not vouch for itself.
+    spreads over several patches, does not vouch for itself. With ``foreground``, only patches of the part are scored
+    and compared; the background is 0.
     """
 
     summary: ClassVar[str] = "A patch against the most similar other patches of the same image."
@@ -48,6 +51,7 @@ class SelfSimilarity(Scorer):
     exclusion_radius: int = Field(
         2, ge=0, description="Patches up to this far away (Chebyshev, in patches) do not count: they overlap the patch."
     )
+    foreground: Foreground = None
     layers: Layers = None
 
     @property
@@ -59,7 +63,7 @@ class SelfSimilarity(Scorer):
         """The test images."""
         return {"test": FeatureSet("test")}
 
-    def score(self, features: Mapping[str, FeatureReader], device: str) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
         Raises:
@@ -68,18 +72,21 @@ class SelfSimilarity(Scorer):
         test = features["test"]
         layers = layer_indices(test, self.layers)
         for index, image_id in enumerate(test.image_ids):
-            tokens = unit_tokens(test, index, layers, device)  # [layer, row, column, channel]
-            k = self._neighbours(image_id, *tokens.shape[1:3])
-            maps = [self_dissimilarity(layer, k, self.exclusion_radius) for layer in tokens]
-            yield ImageScore(index, torch.stack(maps).mean(dim=0).cpu().numpy())
+            tokens = image_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
+            part = foreground_mask(tokens[-1], self.foreground)
+            k = self._neighbours(image_id, part)
+            maps = [self_dissimilarity(unit, k, self.exclusion_radius, compute, part) for unit in normalise(tokens)]
+            yield ImageScore(index, torch.where(part, torch.stack(maps).mean(dim=0), 0).cpu().numpy())
 
-    def _neighbours(self, image_id: str, rows: int, columns: int) -> int:
+    def _neighbours(self, image_id: str, part: torch.Tensor) -> int:
         """Size of ``N(p)``, the same for every patch."""
-        candidates = fewest_candidates(rows, columns, self.exclusion_radius)
+        candidates = fewest_candidates(part, self.exclusion_radius)
         if candidates < 1:
+            rows, columns = part.shape
             raise DataError(
-                f"{image_id} has only {rows} x {columns} patches, so that no patch has another beyond the exclusion "
-                f"radius of {self.exclusion_radius}; lower 'exclusion_radius' or raise the backbone's resolution"
+                f"{image_id} has only {rows} x {columns} patches{'' if part.all() else ' with a small part'}, so that "
+                f"some patch has no other beyond the exclusion radius of {self.exclusion_radius}; lower "
+                "'exclusion_radius' or raise the backbone's resolution"
             )
         if self.k is None:
             return math.ceil(self.fraction * candidates)

@@ -1,7 +1,15 @@
-"""Nearest neighbours by cosine, in blocks: a matrix of similarities has about `BLOCK_SIMILARITIES` entries at most.
+"""Distances between unit vectors as blocked matrix products, in any number format, and the nearest as they come.
 
-All tokens are unit vectors, so that a matrix product gives cosines, and the cosine distance is ``1 - cosine``.
-Products are taken in float32; against exact arithmetic a cosine is off by about 1e-7.
+Everything here is about ``h(f, g) = |f - g|^2 / 2``, which for unit vectors is the cosine distance ``1 - <f, g>``; the
+Euclidean distance is ``sqrt(2 h)``. With any centre ``m``, and ``f' = f - m``, ``g' = g - m``,
+
+    ``h(f, g) = |f'|^2 / 2 + |g'|^2 / 2 - <f', g'>``
+
+is a single product of two longer vectors, ``(-f', |f'|^2 / 2, 1)`` and ``(g', 1, |g'|^2 / 2)``. That is what makes
+16-bit formats safe: the cosines of like patches lie near 1, where bfloat16 has steps of 1/256, while their ``h`` lies
+near 0 and is rounded in proportion to itself. The squared lengths are those of the rounded vectors and are split into
+as many 16-bit parts as float32 needs, so that ``h`` is exact for the rounded vectors but for its own last rounding,
+and zero for equal ones. Products are summed in float32 by the hardware.
 """
 
 from __future__ import annotations
@@ -9,8 +17,11 @@ from __future__ import annotations
 import math
 
 from zsad.lazy import torch
+from zsad.scoring.compute import Compute
 
-BLOCK_SIMILARITIES = 1 << 24  # 64 MiB of float32
+ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
+CACHED_BYTES = 16 << 20  # larger blocks of distances leave the processor's cache and are no faster
+SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
 
 
 def cosine_distance(cosine: torch.Tensor) -> torch.Tensor:
@@ -18,54 +29,145 @@ def cosine_distance(cosine: torch.Tensor) -> torch.Tensor:
     return (1 - cosine).clamp(0, 2)
 
 
-def euclidean_distance(cosine: torch.Tensor) -> torch.Tensor:
-    """Distance of two unit vectors, ``sqrt(2 - 2 cosine)``, in ``[0, 2]``; below 1e-3 it is rounding."""
-    return (2 * cosine_distance(cosine)).sqrt()
+def euclidean(h: torch.Tensor) -> torch.Tensor:
+    """Distance of two unit vectors from ``h``: ``sqrt(2 h)``, in ``[0, 2]``."""
+    return (2 * h).sqrt()
 
 
-def nearest_cosines(queries: torch.Tensor, bank: torch.Tensor, k: int = 1) -> torch.Tensor:
-    """Cosines of each query with its ``k`` most similar tokens of a bank, in no particular order.
-
-    Args:
-        queries: unit vectors ``[query, channel]``.
-        bank: unit vectors ``[entry, channel]``, at least ``k`` of them.
-
-    Returns:
-        ``[query, k]``.
-    """
-    width = min(len(bank), max(k, math.isqrt(BLOCK_SIMILARITIES)))
-    height = max(1, BLOCK_SIMILARITIES // width)
-    nearest = []
-    for rows in queries.split(height):
-        best = rows.new_empty(len(rows), 0)
-        for entries in bank.split(width):
-            best = _largest(torch.cat([best, _largest(rows @ entries.T, k)], dim=1), k)
-        nearest.append(best)
-    return torch.cat(nearest)
-
-
-def nearest_cosines_both_ways(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Greatest cosine of each token of one image with the tokens of another, and the other way round.
-
-    One matrix product serves both directions.
+class Metric:
+    """``h`` as a matrix product.
 
     Args:
-        first: unit vectors ``[patch, channel]``.
-        second: unit vectors ``[other patch, channel]``.
-
-    Returns:
-        ``[patch]`` and ``[other patch]``.
+        compute: device, number format and memory.
+        centre: ``[channel]``, any vector that lies among the tokens, such as their mean; the same for both operands.
     """
-    height = max(1, BLOCK_SIMILARITIES // len(second))
-    of_first, of_second = [], []
-    for rows in first.split(height):
-        cosines = rows @ second.T
-        of_first.append(cosines.amax(dim=1))
-        of_second.append(cosines.amax(dim=0))
-    return torch.cat(of_first), torch.stack(of_second).amax(dim=0)
+
+    def __init__(self, compute: Compute, centre: torch.Tensor) -> None:
+        self.compute = compute
+        self.format = compute.format
+        self.channels = len(centre)
+        self._centre = centre
+        self._parts = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}[self.format]
+        self._space: torch.Tensor | None = None
+        used = self.channels + 2 * self._parts
+        self.width = used + -used % ALIGNMENT
+
+    @property
+    def point_bytes(self) -> int:
+        """Bytes of one vector as an operand."""
+        return self.width * self.format.itemsize
+
+    def points(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Unit vectors ``[..., channel]`` as right operands ``[vector, width]``: ``(g', 1, |g'|^2 / 2)``."""
+        return self._filled(tokens.reshape(-1, self.channels), self._centre)
+
+    def points_of(self, centred: torch.Tensor) -> torch.Tensor:
+        """Right operands ``[vector, width]`` of ``g'``, vectors ``[vector, channel]`` less the centre."""
+        return self._filled(centred, torch.zeros_like(self._centre))
+
+    def _filled(self, vectors: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+        points = torch.empty(len(vectors), self.width, dtype=self.format, device=vectors.device)
+        ends = [self.channels, self.channels + self._parts, self.channels + 2 * self._parts]
+        points[:, : ends[0]] = vectors - centre
+        points[:, ends[0] : ends[1]] = 1
+        points[:, ends[1] : ends[2]] = self._split(points[:, : ends[0]].float().square().sum(dim=1) / 2)
+        points[:, ends[2] :] = 0
+        return points
+
+    def queries(self, points: torch.Tensor) -> torch.Tensor:
+        """The same vectors as left operands: ``(-f', |f'|^2 / 2, 1)``."""
+        queries = torch.empty_like(points)
+        ends = [self.channels, self.channels + self._parts, self.channels + 2 * self._parts]
+        torch.neg(points[:, : ends[0]], out=queries[:, : ends[0]])
+        queries[:, ends[0] : ends[1]] = points[:, ends[1] : ends[2]]
+        queries[:, ends[1] : ends[2]] = points[:, ends[0] : ends[1]]
+        queries[:, ends[2] :] = 0
+        return queries
+
+    def nearest(self, queries: torch.Tensor, points: torch.Tensor, k: int = 1) -> torch.Tensor:
+        """``h`` of each query and its ``k`` nearest points, float32 ``[query, k]``, in no particular order.
+
+        Args:
+            queries: left operands ``[query, width]``.
+            points: right operands ``[point, width]``, at least ``k`` of them.
+        """
+        height, width = self.block(len(queries), len(points), k)
+        nearest = []
+        for rows in queries.split(height):
+            best = rows.new_empty(len(rows), 0)
+            for columns in points.split(width):
+                best = smallest(torch.cat([best, smallest(self._product(rows, columns), k)], dim=1), k)
+            nearest.append(best.float().clamp_(min=0))
+        return torch.cat(nearest)
+
+    def nearest_both_ways(self, queries: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` of each vector of one image and the nearest of another, and the other way round, from one product.
+
+        Very near ones are measured again from the difference of the vectors, which loses no digits.
+
+        Args:
+            queries: left operands ``[vector, width]`` of the one.
+            points: right operands ``[other vector, width]`` of the other.
+
+        Returns:
+            float32 ``[vector]`` and ``[other vector]``.
+        """
+        height, _ = self.block(len(queries), len(points), 1, whole_width=True)
+        of_queries, of_points = [], []
+        for rows in queries.split(height):
+            h = self._product(rows, points)
+            of_queries.append(self._remeasured(_least(h, 1), h, rows, points))
+            of_points.append(self._remeasured(_least(h, 0), h.T, points, rows))
+        return torch.cat(of_queries), torch.stack(of_points).amin(dim=0)
+
+    def _product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """``h`` of all pairs, ``[query, point]``, valid until the next call.
+
+        The memory is used again: fresh pages cost a CPU as much as a tenth of the product.
+        """
+        size = len(queries) * len(points)
+        if self._space is None or self._space.numel() < size:
+            self._space = queries.new_empty(size)
+        out = self._space[:size].view(len(queries), len(points))
+        return torch.mm(queries, points.T, out=out)
+
+    def block(self, queries: int, points: int, k: int, *, whole_width: bool = False) -> tuple[int, int]:
+        """Height and width of a block of distances: within the memory, and on a CPU within the cache."""
+        budget = self.compute.memory // 4
+        if self.compute.device == "cpu":
+            budget = min(budget, CACHED_BYTES)
+        entries = max(1, budget // self.format.itemsize)
+        width = points if whole_width else min(points, max(k, math.isqrt(entries)))
+        return max(1, min(queries, entries // width)), width
+
+    def _remeasured(
+        self, least: torch.Tensor, h: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
+        """``least`` of each row of ``h``, float32, with the small ones taken from differences; 16-bit ones are kept.
+
+        Args:
+            rows, columns: the operands of ``h``, one of them left and so with its sign turned.
+        """
+        least = least.float().clamp_(min=0)
+        if self.format == torch.float32:
+            small = (least < SMALL).nonzero()[:, 0]
+            if len(small):
+                nearest = columns[h[small].argmin(dim=1), : self.channels]
+                least[small] = (rows[small, : self.channels] + nearest).square().sum(dim=1) / 2
+        return least
+
+    def _split(self, values: torch.Tensor) -> torch.Tensor:
+        """Float32 values as sums of numbers in the format, ``[value, part]``."""
+        parts = []
+        for _ in range(self._parts):
+            parts.append(values.to(self.format))
+            values = values - parts[-1].float()
+        return torch.stack(parts, dim=1)
 
 
-def self_dissimilarity(tokens: torch.Tensor, k: int, exclusion_radius: int) -> torch.Tensor:
+def self_dissimilarity(
+    tokens: torch.Tensor, k: int, exclusion_radius: int, compute: Compute, among: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean cosine distance of each patch to the ``k`` most similar other patches of its own image.
 
     Patches nearer than the exclusion radius do not count: their receptive fields overlap the patch's own, so that
@@ -76,31 +178,45 @@ def self_dissimilarity(tokens: torch.Tensor, k: int, exclusion_radius: int) -> t
         k: at most `fewest_candidates`.
         exclusion_radius: greatest Chebyshev distance, in patches, at which a patch does not count; 0 leaves out the
             patch alone.
+        among: bool ``[row, column]``, the patches that count as others; None for all.
 
     Returns:
-        ``[row, column]``.
+        float32 ``[row, column]``; where ``among`` leaves a patch that is not among them fewer than ``k``, infinite.
 
     Raises:
         ValueError: a patch is left with fewer than ``k`` others.
     """
     rows, columns, _ = tokens.shape
-    if not 1 <= k <= fewest_candidates(rows, columns, exclusion_radius):
+    if among is None:
+        among = torch.ones(rows, columns, dtype=torch.bool, device=tokens.device)
+    if not 1 <= k <= fewest_candidates(among, exclusion_radius):
         raise ValueError(f"no {k} neighbours beyond radius {exclusion_radius} for each patch of {rows} x {columns}")
+    metric = Metric(compute, tokens.mean(dim=(0, 1)))
+    points = metric.points(tokens)
+    queries = metric.queries(points).reshape(rows, columns, -1)
     near_rows, near_columns = (_near(size, exclusion_radius).to(tokens.device) for size in (rows, columns))
-    height = max(1, BLOCK_SIMILARITIES // (columns * rows * columns))
+    height, _ = metric.block(rows * columns, rows * columns, k, whole_width=True)
     distances = []
-    for queries, near in zip(tokens.split(height), near_rows.split(height), strict=True):
-        excluded = near[:, None, :, None] & near_columns[None, :, None, :]  # [query row, query column, row, column]
-        cosines = queries.flatten(0, 1) @ tokens.flatten(0, 1).T
-        cosines.masked_fill_(excluded.reshape(cosines.shape), -torch.inf)
-        distances.append(cosine_distance(_largest(cosines, k)).mean(dim=1))
+    for some, near in zip(*(grid.split(max(1, height // columns)) for grid in (queries, near_rows)), strict=True):
+        # [query row, query column, row, column]
+        excluded = near[:, None, :, None] & near_columns[None, :, None, :] | ~among
+        h = some.flatten(0, 1) @ points.T
+        h.masked_fill_(excluded.reshape(h.shape), torch.inf)
+        distances.append(smallest(h, k).float().clamp_(min=0).mean(dim=1))
     return torch.cat(distances).reshape(rows, columns)
 
 
-def fewest_candidates(rows: int, columns: int, exclusion_radius: int) -> int:
-    """Number of patches beyond the exclusion radius of the patch in the middle, which has the fewest."""
+def fewest_candidates(among: torch.Tensor, exclusion_radius: int) -> int:
+    """The least number of patches beyond the exclusion radius of a patch.
+
+    Args:
+        among: bool ``[row, column]``, the patches that count; it is they whose others are counted, too.
+    """
     side = 2 * exclusion_radius + 1
-    return rows * columns - min(rows, side) * min(columns, side)
+    near = torch.nn.functional.avg_pool2d(
+        among[None, None].double(), side, stride=1, padding=exclusion_radius, divisor_override=1
+    )[0, 0]
+    return int(among.sum() - near[among].max().round())
 
 
 def _near(size: int, radius: int) -> torch.Tensor:
@@ -109,8 +225,19 @@ def _near(size: int, radius: int) -> torch.Tensor:
     return (position[:, None] - position).abs() <= radius
 
 
-def _largest(values: torch.Tensor, k: int) -> torch.Tensor:
-    """The ``k`` largest of each row, or all if there are fewer."""
-    if k == 1:
-        return values.amax(dim=1, keepdim=True)
-    return values.topk(min(k, values.shape[1]), dim=1, sorted=False).values
+def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
+    """The least of each row or column; what is below zero by rounding counts as least.
+
+    Numbers of 16 bits that are not negative are in the order of their bits, and a CPU compares integers six times as
+    fast as bfloat16.
+    """
+    if h.dtype.itemsize == 2:
+        return h.view(torch.int16).amin(dim=dim).view(h.dtype)
+    return h.amin(dim=dim)
+
+
+def smallest(h: torch.Tensor, k: int) -> torch.Tensor:
+    """The ``k`` smallest of each row, or all if there are fewer."""
+    if k == 1 and h.shape[1]:
+        return _least(h, 1)[:, None]
+    return h.topk(min(k, h.shape[1]), dim=1, largest=False, sorted=False).values

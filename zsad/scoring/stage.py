@@ -1,23 +1,23 @@
-"""The scoring stage: from feature files to one method's maps, image scores and label-free threshold."""
+"""The scoring stage: from feature files to one method's maps, image scores and label-free thresholds."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zsad.device import resolve_device
 from zsad.errors import DataError
 from zsad.progress import progress
 from zsad.provenance import inherited
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.thresholds.base import ThresholdRule
+from zsad.scoring.thresholds.base import Evidence, ThresholdRule
 from zsad.store import FeatureReader, ScoreWriter
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def score_images(
     scorer: Scorer,
     image_scoring: ImageScoring,
     threshold_rule: ThresholdRule,
-    device: str,
+    compute: Compute,
     output: Path,
     provenance: Mapping[str, Any],
 ) -> None:
@@ -39,32 +39,39 @@ def score_images(
 
     Args:
         features: feature files by the roles that ``scorer.feature_sets()`` names.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        compute: device, memory and number format.
         output: the score file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
 
     Raises:
-        ConfigError: the device does not exist, or the features lack a layer that the method names.
+        ConfigError: the features lack a layer that the method names.
         DataError: too few images for the method, or feature files that do not belong together.
     """
-    device = resolve_device(device)
     with ExitStack() as stack:
         readers = {role: stack.enter_context(FeatureReader(path)) for role, path in features.items()}
         _check_together(scorer, readers)
         test = readers["test"]
         start = time.perf_counter()
-        scores = progress(scorer.score(readers, device), total=len(test), label="scoring")
-        maps, notes = _in_order(scores, test.image_ids)
+        scores = progress(scorer.score(readers, compute), total=len(test), label="scoring")
+        maps, image_scores, notes = _taken(_in_order(scores, test.image_ids), image_scoring)
+        image_scores = scorer.rescored(image_scores, readers)
         seconds = time.perf_counter() - start
-        maps = [image_scoring.smoothed(anomaly_map) for anomaly_map in maps]
-        threshold = threshold_rule.threshold(maps)
+        evidence = Evidence(maps if scorer.localises else [], image_scores)
+        if threshold_rule.needs_references:
+            of_references = list(scorer.score_references(readers, compute))
+            reference_maps, reference_scores, _ = _taken(of_references, image_scoring)
+            evidence = evidence._replace(
+                reference_maps=reference_maps if scorer.localises else [], reference_scores=reference_scores
+            )
+        thresholds = threshold_rule.thresholds(evidence)
         details = {
             "setting": scorer.setting,
             "scorer": _described(scorer),
             "image_scoring": _described(image_scoring),
             "threshold_rule": _described(threshold_rule),
             "features": {role: _feature_provenance(scorer, role, reader) for role, reader in readers.items()},
-            "device": device,
+            "device": compute.device,
+            "number_format": str(compute.format).removeprefix("torch."),
             "seconds": seconds,
         }
         with ScoreWriter(
@@ -73,12 +80,13 @@ def score_images(
             {**inherited(test.provenance), **provenance, **details},
             grid_sizes=test.grid_sizes,
             setting=scorer.setting,
+            localises=scorer.localises,
         ) as writer:
-            for index, (anomaly_map, note) in enumerate(zip(maps, notes, strict=True)):
-                score = image_scoring.image_score(anomaly_map)
-                writer.write(index, anomaly_map, score, seconds=seconds / len(test), note=note)
-            writer.write_threshold(threshold)
-    logger.info("scored %d images in %.1f s, threshold %.4g", len(maps), seconds, threshold)
+            for index, (anomaly_map, score, note) in enumerate(zip(maps, image_scores, notes, strict=True)):
+                whole = np.full(test.grid_sizes[index], score) if anomaly_map is None else anomaly_map
+                writer.write(index, whole, score, seconds=seconds / len(test), note=note)
+            writer.write_thresholds(*thresholds)
+    logger.info("scored %d images in %.1f s, thresholds %.4g and %.4g", len(maps), seconds, *thresholds)
 
 
 def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader]) -> None:
@@ -96,8 +104,8 @@ def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader]) -> Non
             raise DataError(f"{reader.path} and {test.path} do not show the same images; delete both and run again")
 
 
-def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> tuple[list[np.ndarray], list[str]]:
-    """Maps and notes in the order of the images.
+def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageScore]:
+    """The scores in the order of the images.
 
     Raises:
         ValueError: the scorer gave an image twice, or none of an image.
@@ -109,8 +117,20 @@ def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> tuple[list[
         found[score.index] = score
     if found.keys() != set(range(len(image_ids))):
         raise ValueError(f"the scorer scored {len(found)} images, there are {len(image_ids)}")
-    ordered = [found[index] for index in range(len(image_ids))]
-    return [score.anomaly_map for score in ordered], [score.note for score in ordered]
+    return [found[index] for index in range(len(image_ids))]
+
+
+def _taken(
+    scores: Sequence[ImageScore], image_scoring: ImageScoring
+) -> tuple[list[np.ndarray | None], np.ndarray, list[str]]:
+    """Maps as they are stored (None from a scorer that does not localise), image scores (float64), and notes."""
+    maps: list[np.ndarray | None] = []
+    image_scores = []
+    for score in scores:
+        anomaly_map = None if score.anomaly_map is None else image_scoring.smoothed(score.anomaly_map)
+        maps.append(anomaly_map)
+        image_scores.append(score.image_score if anomaly_map is None else image_scoring.image_score(anomaly_map))
+    return maps, np.array(image_scores, dtype=np.float64), [score.note for score in scores]
 
 
 def _described(part: Scorer | ImageScoring | ThresholdRule) -> dict[str, Any]:

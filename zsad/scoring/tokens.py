@@ -40,9 +40,14 @@ def layer_indices(reader: FeatureReader, layers: Sequence[str] | None) -> list[i
     return [reader.layers.index(layer) for layer in layers]
 
 
+def image_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+    """Patch tokens of one image as the backbone gave them, float32 ``[layer, row, column, channel]``."""
+    return torch.from_numpy(reader.half_tokens(index)).to(device)[list(layers)].float()
+
+
 def unit_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """L2-normalised patch tokens of one image, float32 ``[layer, row, column, channel]``."""
-    return normalise(torch.from_numpy(reader.patch_tokens(index)[list(layers)]).to(device))
+    return normalise(image_tokens(reader, index, layers, device))
 
 
 def normalise(tokens: torch.Tensor) -> torch.Tensor:
@@ -51,5 +56,6 @@ def normalise(tokens: torch.Tensor) -> torch.Tensor:
     A zero vector has no direction; it is given that of the all-ones vector, so that two of them are alike.
     """
     length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
-    undirected = torch.full_like(tokens, tokens.shape[-1] ** -0.5)
-    return torch.where(length > 0, tokens / length, undirected)
+    directed = length > 0
+    unit = tokens / length.where(directed, 1)
+    return unit if directed.all() else unit.where(directed, tokens.shape[-1] ** -0.5)

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zsad.scoring.thresholds.base import ThresholdRule, above_all, telling
+from zsad.scoring.thresholds.base import BatchRule, above_all, telling
 
 
-class MEBin(ThresholdRule):
+class MEBin(BatchRule):
     """Median over the images of the threshold at which an image's regions are most stable.
 
     For each image, thresholds go down from the highest value of all maps to the lowest maximum of a map, and the
@@ -29,6 +29,7 @@ class MEBin(ThresholdRule):
 
     summary: ClassVar[str] = "The threshold at which the number of regions is most stable, median over the images."
     reference: ClassVar[str] = "MEBin of AnomalyNCD: Huang et al., CVPR 2025; adapted to patch grids."
+    needs_maps: ClassVar[bool] = True
 
     levels: int = Field(64, ge=2, description="Thresholds tried between the lowest and the highest maximum of a map.")
     min_interval: int = Field(4, ge=1, description="Levels that a count must last to be stable.")

@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from zsad.scoring.thresholds.base import ThresholdRule, above_all, telling
+from zsad.scoring.scales import upper_deviation
+from zsad.scoring.thresholds.base import BatchRule, above_all, telling
 
-MEDIAN, ONE_SIGMA = 0.5, 0.841344746  # a normal distribution has this share below one deviation above its mean
 
-
-class RobustTail(ThresholdRule):
+class RobustTail(BatchRule):
     """Median plus ``z`` upper deviations of all patches of the category.
 
     Most test *images* may be defective, but most *patches* are good (97 % of the pixels of MVTec AD's test images), so
@@ -36,5 +35,5 @@ class RobustTail(ThresholdRule):
         if not values:
             return above_all(maps)
         patches = np.concatenate([anomaly_map.ravel() for anomaly_map in values]).astype(np.float64)
-        median, upper = np.quantile(patches, (MEDIAN, ONE_SIGMA))
-        return float(median + self.z * (upper - median))
+        median, deviation = upper_deviation(patches)
+        return median + self.z * deviation

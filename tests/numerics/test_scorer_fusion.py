@@ -1,0 +1,221 @@
+"""Fusion against plain loops, and what it must do by its definition."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from zsad.errors import ConfigError, DataError
+from zsad.maps import at_image_size
+from zsad.scoring.fusion import Fusion, MemberScores
+from zsad.scoring.fusion_stage import fuse_scores
+from zsad.scoring.thresholds.base import Thresholds
+from zsad.store import ScoreReader, ScoreWriter
+
+IMAGES = 5
+
+
+def member(seed, shape=(4, 6), threshold=1.0):
+    rng = np.random.default_rng(seed)
+    maps = [rng.gamma(2, 1 + seed, size=shape).astype(np.float32) for _ in range(IMAGES)]
+    return MemberScores(maps, np.array([m.max() for m in maps], dtype=np.float64), Thresholds(threshold, 2 * threshold))
+
+
+def images_alone(seed):
+    scores = np.random.default_rng(seed).normal(3, 2, size=IMAGES)
+    return MemberScores([], scores, Thresholds(np.inf, 4.0))
+
+
+def fusion(count, **params):
+    return Fusion(methods=tuple(f"m{index}" for index in range(count)), **params)
+
+
+def plain_z(values, score):
+    median, upper = np.quantile(values, [0.5, 0.841344746])
+    return (score - median) / (upper - median)
+
+
+def plain_share(values, score):
+    return np.mean([1.0 if value < score else 0.5 if value == score else 0.0 for value in values])
+
+
+def test_robust_z_is_the_weighted_mean_of_deviations_above_the_median_patch():
+    members = [member(0), member(1, threshold=3.0), images_alone(2)]
+    weights = (1.0, 2.0, 0.5)
+    found = fusion(3, weights=weights).fused(members)
+    pooled = [np.concatenate([m.ravel() for m in members[index].maps]).astype(np.float64) for index in (0, 1)]
+    pooled.append(members[2].image_scores)
+    for index in range(IMAGES):
+        z = [plain_z(pooled[m], members[m].maps[index].astype(np.float64)) for m in (0, 1)]
+        np.testing.assert_allclose(found.maps[index], (z[0] + 2 * z[1]) / 3, atol=1e-5)
+        z = [plain_z(pooled[m], members[m].image_scores[index]) for m in range(3)]
+        assert found.image_scores[index] == pytest.approx(np.average(z, weights=weights), abs=1e-9)
+    pixel = [plain_z(pooled[m], members[m].thresholds.pixel) for m in (0, 1)]
+    assert found.thresholds.pixel == pytest.approx((pixel[0] + 2 * pixel[1]) / 3, abs=1e-9)
+    image = [plain_z(pooled[m], members[m].thresholds.image) for m in range(3)]
+    assert found.thresholds.image == pytest.approx(np.average(image, weights=weights), abs=1e-9)
+
+
+@pytest.mark.parametrize(("combine", "over"), [("mean", np.mean), ("max", np.max)])
+def test_rank_is_the_share_of_the_batch_below(combine, over):
+    members = [member(3), member(4)]
+    found = fusion(2, scale="rank", combine=combine).fused(members)
+    pooled = [np.concatenate([m.ravel() for m in one.maps]) for one in members]
+    for index in range(IMAGES):
+        for r, c in np.ndindex(4, 6):
+            shares = [plain_share(values, one.maps[index][r, c]) for values, one in zip(pooled, members, strict=True)]
+            assert found.maps[index][r, c] == pytest.approx(over(shares), abs=1e-6)
+        shares = [plain_share(one.image_scores, one.image_scores[index]) for one in members]
+        assert found.image_scores[index] == pytest.approx(over(shares), abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", ["robust_z", "rank"])
+def test_a_change_of_a_members_unit_changes_nothing(scale):
+    plain = [member(5), member(6)]
+    maps = [8 * m + 16 for m in plain[1].maps]
+    changed = plain[1]._replace(
+        maps=maps,
+        image_scores=8 * plain[1].image_scores + 16,
+        thresholds=Thresholds(*(8 * np.array(plain[1].thresholds) + 16)),
+    )
+    first, second = (fusion(2, scale=scale).fused([plain[0], other]) for other in (plain[1], changed))
+    np.testing.assert_allclose(first.maps, second.maps, atol=1e-4)
+    np.testing.assert_allclose(first.image_scores, second.image_scores, atol=1e-4)
+    np.testing.assert_allclose(first.thresholds, second.thresholds, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", ["robust_z", "rank"])
+def test_two_members_that_agree_decide_and_rank_as_each_does(scale):
+    one = member(7, threshold=4.0)
+    found = fusion(2, scale=scale).fused([one, one])
+    assert stats.spearmanr(found.image_scores, one.image_scores).statistic == pytest.approx(1)
+    for fused, own in zip(found.maps, one.maps, strict=True):
+        np.testing.assert_array_equal(fused > found.thresholds.pixel, own > one.thresholds.pixel)
+    np.testing.assert_array_equal(found.image_scores > found.thresholds.image, one.image_scores > one.thresholds.image)
+
+
+@pytest.mark.parametrize("combine", ["mean", "max"])
+def test_an_image_on_which_a_member_abstains_is_judged_by_the_others(combine):
+    first, second = member(8), member(9)
+    maps = [np.zeros((4, 6), dtype=np.float32), *second.maps[1:]]
+    second = second._replace(maps=maps, image_scores=np.array([0.0, *second.image_scores[1:]]))
+    found = fusion(2, combine=combine).fused([first, second])
+    alone = fusion(2).fused([first, first])
+    np.testing.assert_allclose(found.maps[0], alone.maps[0], atol=1e-6)
+    assert found.image_scores[0] == pytest.approx(alone.image_scores[0])
+
+
+def test_where_every_member_abstains_everything_is_zero_and_nothing_is_flagged():
+    zeros = [np.zeros((3, 3), dtype=np.float32)] * IMAGES
+    silent = MemberScores(zeros, np.zeros(IMAGES), Thresholds(1e-45, 1e-45))
+    found = fusion(2).fused([silent, silent])
+    assert not np.any(found.maps)
+    assert not (found.image_scores > found.thresholds.image).any()
+
+
+def test_a_map_that_is_mostly_zero_has_a_scale():
+    sparse = [np.zeros((6, 6), dtype=np.float32) for _ in range(IMAGES)]
+    for index, anomaly_map in enumerate(sparse):
+        anomaly_map[2, 3] = 1 + index
+    one = MemberScores(sparse, np.arange(IMAGES) + 1.0, Thresholds(0.5, 0.5))
+    found = fusion(2).fused([one, one])
+    assert np.isfinite(found.maps).all()
+    assert found.maps[3].argmax() == 2 * 6 + 3
+
+
+def test_coarser_maps_are_brought_to_the_finest_grid():
+    fine, coarse = member(10, (8, 12)), member(11, (4, 6))
+    found = fusion(2).fused([fine, coarse])
+    scaled = [plain_z(np.concatenate([m.ravel() for m in one.maps]), one.maps[1]) for one in (fine, coarse)]
+    np.testing.assert_allclose(found.maps[1], (scaled[0] + at_image_size(scaled[1], 8, 12)) / 2, atol=1e-5)
+
+
+def test_permuting_the_batch_permutes_the_scores():
+    members = [member(12), member(13)]
+    order = [3, 0, 4, 1, 2]
+    permuted = [
+        one._replace(maps=[one.maps[i] for i in order], image_scores=one.image_scores[order]) for one in members
+    ]
+    straight, turned = fusion(2).fused(members), fusion(2).fused(permuted)
+    np.testing.assert_allclose(turned.maps, np.array(straight.maps)[order], atol=1e-6)
+    np.testing.assert_allclose(turned.image_scores, straight.image_scores[order], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["zero-shot-single", "zero-shot-single"], "zero-shot-batch"),
+        (["zero-shot-single", "few-shot-4", "few-shot-16"], "few-shot-16"),
+        (["few-shot-16", "full-shot"], "full-shot"),
+        (["zero-shot-batch", "zero-shot-text"], "zero-shot-text"),
+    ],
+)
+def test_a_fusion_sees_the_batch_and_what_its_members_see(settings, expected):
+    assert fusion(len(settings)).setting_of(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"methods": ["a"]}, "at least two different"),
+        ({"methods": ["a", "a"]}, "at least two different"),
+        ({"methods": ["a", "b"], "weights": [1]}, "2 methods but 1 weights"),
+        ({"methods": ["a", "b"], "weights": [0, 0]}, "not all zero"),
+        ({"methods": ["a", "b"], "weights": [1, 1], "combine": "max"}, "weights are for a mean"),
+        ({}, "methods"),
+    ],
+)
+def test_what_makes_no_fusion_is_refused_in_one_sentence(params, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        Fusion.build(params, where="methods.both.params")
+    assert "\n" not in str(caught.value)
+
+
+def write_scores(path, scores, setting="zero-shot-single", note="", ids=None):
+    shape = scores.maps[0].shape if scores.maps else (2, 2)
+    ids = ids or [f"test/{index}.png" for index in range(IMAGES)]
+    with ScoreWriter(
+        path, ids, {"manifest_sha256": "abc"}, grid_sizes=[shape] * IMAGES, setting=setting, localises=bool(scores.maps)
+    ) as writer:
+        for index, score in enumerate(scores.image_scores):
+            anomaly_map = scores.maps[index] if scores.maps else np.full(shape, score)
+            writer.write(index, anomaly_map, score, seconds=0.5, note=note if index == 1 else "")
+        writer.write_thresholds(*scores.thresholds)
+    return path
+
+
+def fuse(folder, *files, count=2):
+    output = folder / "fused.h5"
+    fuse_scores(scores=files, fusion=fusion(count), output=output, provenance={"stage": "fuse_scores"})
+    return ScoreReader(output)
+
+
+def test_the_file_of_a_fusion_is_a_score_file_with_notes_seconds_and_provenance(tmp_path):
+    members = [member(14), images_alone(15)]
+    first = write_scores(tmp_path / "a.h5", members[0], note="not symmetric")
+    second = write_scores(tmp_path / "b.h5", members[1], setting="full-shot")
+    expected = fusion(2).fused(members)
+    with fuse(tmp_path, first, second) as found:
+        assert (found.setting, found.localises) == ("full-shot", True)
+        assert found.notes == ["", "m0: not symmetric", "", "", ""]
+        assert (found.seconds >= 1.0).all()
+        np.testing.assert_allclose(found.image_scores, expected.image_scores, atol=1e-5)
+        np.testing.assert_allclose(found.anomaly_map(2), expected.maps[2], atol=1e-5)
+        assert (found.threshold, found.image_threshold) == pytest.approx(expected.thresholds, abs=1e-5)
+        assert set(found.provenance["members"]) == {"m0", "m1"}
+        assert found.provenance["manifest_sha256"] == "abc"
+
+
+def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):
+    files = [write_scores(tmp_path / f"{seed}.h5", images_alone(seed)) for seed in (16, 17)]
+    with fuse(tmp_path, *files) as found:
+        assert not found.localises
+        assert np.isinf(found.threshold)
+        np.testing.assert_allclose(found.anomaly_map(0), found.image_scores[0], atol=1e-6)
+
+
+def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path):
+    first = write_scores(tmp_path / "a.h5", member(18))
+    second = write_scores(tmp_path / "b.h5", member(19), ids=[f"test/{index}.jpg" for index in range(IMAGES)])
+    with pytest.raises(DataError, match="do not score the same images"):
+        fuse(tmp_path, first, second)
+    assert not (tmp_path / "fused.h5").exists()

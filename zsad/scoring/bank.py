@@ -1,0 +1,194 @@
+"""Memory banks: the patches of reference images, in pieces that fit the memory, and the nearest of them to a patch."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+
+from zsad.lazy import torch
+from zsad.scoring.compute import Compute
+from zsad.scoring.coreset import greedy_coreset
+from zsad.scoring.similarity import Metric
+from zsad.scoring.tokens import unit_tokens
+from zsad.store import FeatureReader
+
+BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest
+
+
+class Piece:
+    """Some of the references, in memory."""
+
+    @abstractmethod
+    def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
+        """Cosine distances of the patches of an image to the nearest patches of the piece.
+
+        Args:
+            tokens: unit vectors of one layer, ``[row, column, channel]``.
+            layer: which of the bank's layers, counted from 0.
+
+        Returns:
+            float32 ``[row, column, k or fewer]``, in no particular order.
+        """
+
+
+class Bank:
+    """The patches of reference images.
+
+    Args:
+        reader: the open feature file of the references.
+        indices: which of its images.
+        layers: positions of the layers.
+    """
+
+    def __init__(self, reader: FeatureReader, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+        self.reader, self.indices, self.layers, self.compute = reader, list(indices), list(layers), compute
+        self._kept: Piece | None = None
+        self._runs: list[list[int]] = []
+
+    @property
+    def piece_count(self) -> int:
+        """How many pieces there are."""
+        return len(self._runs) if self._kept is None else 1
+
+    def pieces(self) -> Iterator[Piece]:
+        """The bank piece by piece; what is one piece is kept, several are read anew each time."""
+        if self._kept is not None:
+            yield self._kept
+        else:
+            yield from map(self._piece, self._runs)
+
+    @abstractmethod
+    def _piece(self, run: Sequence[int]) -> Piece:
+        """A piece of some of the images."""
+
+    @abstractmethod
+    def least_candidates(self) -> int:
+        """The least number of bank patches that a patch is compared with."""
+
+    def _split(self, bytes_a_patch: int) -> list[list[int]]:
+        """The images in runs that fit the memory, at least one image each."""
+        largest = int(self.reader.grid_sizes.prod(axis=1)[self.indices].max())
+        size = self.compute.count(largest * bytes_a_patch * len(self.layers), BANK_SHARE)
+        return [self.indices[start : start + size] for start in range(0, len(self.indices), size)]
+
+    def _unit_tokens(self, index: int) -> torch.Tensor:
+        return unit_tokens(self.reader, index, self.layers, self.compute.device)
+
+
+class FreeBank(Bank):
+    """Patches wherever they lie; a share of them, chosen by a greedy coreset, where ``coreset`` is given."""
+
+    def __init__(
+        self,
+        reader: FeatureReader,
+        indices: Sequence[int],
+        layers: Sequence[int],
+        compute: Compute,
+        coreset: float | None,
+    ) -> None:
+        super().__init__(reader, indices, layers, compute)
+        centres = self._unit_tokens(self.indices[0]).flatten(1, 2).mean(dim=1)
+        self._metrics = [Metric(compute, centre) for centre in centres]
+        self._entries = int(reader.grid_sizes.prod(axis=1)[self.indices].sum())
+        self._runs = self._split(self._metrics[0].point_bytes)
+        if coreset is not None:
+            self._kept = self._reduced(coreset)
+        elif len(self._runs) == 1:
+            self._kept = self._piece(self._runs[0])
+
+    def least_candidates(self) -> int:
+        """All patches that are kept."""
+        return min(map(len, self._kept.points)) if self._kept is not None else self._entries
+
+    def _piece(self, run: Sequence[int]) -> FreePiece:
+        images = [self._unit_tokens(index) for index in run]
+        points = [
+            torch.cat([metric.points(tokens[layer]) for tokens in images]) for layer, metric in enumerate(self._metrics)
+        ]
+        return FreePiece(self._metrics, points)
+
+    def _reduced(self, share: float) -> FreePiece:
+        """The coresets of all runs together: of each run its share, so that one run at a time is in memory."""
+        kept: list[list[torch.Tensor]] = [[] for _ in self._metrics]
+        for run in self._runs:
+            for layer, points in enumerate(self._piece(run).points):
+                count = max(1, math.ceil(share * len(points) - 1e-9))
+                kept[layer].append(points[greedy_coreset(points, count, self._metrics[layer])])
+        return FreePiece(self._metrics, [torch.cat(points) for points in kept])
+
+
+class FreePiece(Piece):
+    """Patches of some references side by side.
+
+    Attributes:
+        points: for each layer, right operands of its metric, ``[entry, width]``.
+    """
+
+    def __init__(self, metrics: Sequence[Metric], points: Sequence[torch.Tensor]) -> None:
+        self._metrics, self.points = metrics, points
+
+    def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
+        """By matrix products, the nearest of all."""
+        metric, points = self._metrics[layer], self.points[layer]
+        nearest = metric.nearest(metric.queries(metric.points(tokens)), points, min(k, len(points)))
+        return nearest.reshape(*tokens.shape[:2], -1)
+
+
+class AlignedBank(Bank):
+    """Patches that are compared with those at about the same place alone: up to ``window`` patches off."""
+
+    def __init__(
+        self, reader: FeatureReader, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
+    ) -> None:
+        super().__init__(reader, indices, layers, compute)
+        self._window = window
+        self._runs = self._split(reader.channels * 4)
+        if len(self._runs) == 1:
+            self._kept = self._piece(self._runs[0])
+
+    def least_candidates(self) -> int:
+        """In a corner a quarter of the window lies in the image."""
+        sizes = [
+            min(rows, self._window + 1) * min(columns, self._window + 1)
+            for rows, columns in self.reader.grid_sizes[self.indices].tolist()
+        ]
+        return sum(sizes)
+
+    def _piece(self, run: Sequence[int]) -> AlignedPiece:
+        return AlignedPiece([self._unit_tokens(index) for index in run], self._window)
+
+
+class AlignedPiece(Piece):
+    """The grids of some references; ``images``: unit tokens ``[layer, row, column, channel]``, one tensor an image."""
+
+    def __init__(self, images: Sequence[torch.Tensor], window: int) -> None:
+        self._images, self._window = images, window
+
+    def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
+        """The nearest at a patch's place and around it; grids of another size are laid over each other."""
+        rows, columns, _ = tokens.shape
+        found = []
+        for image in self._images:
+            reference = image[layer]
+            row, column = (
+                _place(size, other, tokens.device)
+                for size, other in zip((rows, columns), reference.shape[:2], strict=True)
+            )
+            for down in range(-self._window, self._window + 1):
+                for along in range(-self._window, self._window + 1):
+                    at_row, at_column = row + down, column + along
+                    inside_rows = (at_row >= 0) & (at_row < reference.shape[0])
+                    inside_columns = (at_column >= 0) & (at_column < reference.shape[1])
+                    there = reference[at_row.clamp(0, reference.shape[0] - 1)]
+                    there = there[:, at_column.clamp(0, reference.shape[1] - 1)]
+                    h = (tokens - there).square().sum(dim=2) / 2
+                    found.append(h.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf))
+            if len(found) > k:
+                found = [*torch.stack(found).topk(k, dim=0, largest=False, sorted=False).values]
+        return torch.stack(found, dim=2)
+
+
+def _place(size: int, other: int, device: torch.device) -> torch.Tensor:
+    """Where the positions along a side of ``size`` patches lie along a side of ``other`` patches."""
+    return ((2 * torch.arange(size, device=device) + 1) * other) // (2 * size)

@@ -1,0 +1,64 @@
+"""What a scorer may use: the device, a budget of memory, and the number format of its matrix products."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from zsad.device import number_format, resolve_device
+from zsad.lazy import torch
+from zsad.registry import Part
+
+MEGABYTE = 1_000_000
+
+
+class ScoringOptions(Part):
+    """The section ``scoring`` of the configuration."""
+
+    memory_mb: int = Field(
+        1000, ge=16, description="memory for tokens, distances and tables at a time, MB; it changes the speed alone"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="number format of the products behind distances, which are summed in float32; auto is float16 on "
+        "CUDA, bfloat16 where a CPU has it natively, else float32",
+    )
+
+
+class Compute(NamedTuple):
+    """Where and how a scorer computes.
+
+    Attributes:
+        device: torch device, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        memory: bytes that the scorer's blocks of tokens, distances and tables may take together.
+        precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    """
+
+    device: str = "cpu"
+    memory: int = 1000 * MEGABYTE
+    precision: str = "float32"
+
+    @property
+    def format(self) -> torch.dtype:
+        """Number format of the operands of matrix products.
+
+        Raises:
+            ConfigError: float16 on a CPU.
+        """
+        if self.precision == "auto" and self.device == "cuda":
+            return torch.float16  # as fast as bfloat16 there, and features are stored in it
+        return number_format(self.precision, self.device)
+
+    def count(self, bytes_each: int, share: float = 1.0) -> int:
+        """How many things of ``bytes_each`` fit into a share of the memory; at least one."""
+        return max(1, int(share * self.memory) // max(1, bytes_each))
+
+
+def compute_of(*, device: str, memory_mb: str | int, precision: str) -> Compute:
+    """What a job's resources and parameters stand for; ``device`` may be ``"auto"``.
+
+    Raises:
+        ConfigError: the device does not exist.
+    """
+    return Compute(resolve_device(device), int(memory_mb) * MEGABYTE, precision)

@@ -1,0 +1,170 @@
+"""Fusion: several methods' scores of the same images, brought to one scale without labels and combined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from zsad.maps import at_image_size
+from zsad.scoring.base import Method
+from zsad.scoring.scales import Scale, robust_scale, share_scale
+from zsad.scoring.thresholds.base import Thresholds, telling
+
+BATCH = "zero-shot-batch"
+SEEN_MOST = ("zero-shot-single", BATCH, "zero-shot-text", "few-shot", "full-shot")  # the last of several counts
+
+
+class MemberScores(NamedTuple):
+    """The scores that one method gave the images of a category.
+
+    Attributes:
+        maps: float32 ``[row, column]``, one an image; empty from a method that does not localise.
+        image_scores: float ``[image]``.
+        thresholds: the method's own, label-free.
+    """
+
+    maps: Sequence[np.ndarray]
+    image_scores: np.ndarray
+    thresholds: Thresholds
+
+
+class FusedScores(NamedTuple):
+    """What comes of several methods together; the fields are those of `MemberScores`."""
+
+    maps: list[np.ndarray]
+    image_scores: np.ndarray
+    thresholds: Thresholds
+
+
+class Fusion(Method):
+    """Combine the scores of other methods, on a scale that every method shares.
+
+    Each member's scores ``x`` are mapped by a rising function ``z`` that is found from the batch alone:
+
+    - ``robust_z``: ``(x - median) / (upper deviation)``, of all patches of all test images, the deviation being that
+      from the median to the 84.13 % quantile; most patches are good, so that good ones have about mean 0 and deviation
+      1. Image scores, sums over a map's highest patches, are mapped by the same function.
+    - ``rank``: the share of all patches of the batch with a smaller score; that of all images for image scores. Only
+      the order of a member's scores counts, not how far a defect stands out.
+
+    A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. An image of which a member says
+    nothing (a constant map, as of an abstention) is judged by the others. Maps have the finest grid of the members.
+    Members that do not localise take part in image scores alone, on the scale of their own image scores.
+
+    The thresholds are the members' own, mapped and combined in the same way.
+    """
+
+    summary: ClassVar[str] = "The scores of other methods, on a common scale, averaged."
+    reference: ClassVar[str] = "This project's own arrangement of score normalisation and averaging."
+
+    methods: tuple[str, ...] = Field(description="Names of the methods whose scores are combined, at least two.")
+    weights: tuple[float, ...] | None = Field(
+        None, description="Weight of each method in a mean; null for equal weights."
+    )
+    scale: Literal["robust_z", "rank"] = Field("robust_z", description="How scores are brought to one scale.")
+    combine: Literal["mean", "max"] = Field("mean", description="Weighted mean of the members, or the greatest.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.methods) < 2 or len(set(self.methods)) < len(self.methods):
+            raise ValueError("a fusion needs at least two different methods")
+        if self.weights is not None and len(self.weights) != len(self.methods):
+            raise ValueError(f"there are {len(self.methods)} methods but {len(self.weights)} weights")
+        if self.weights is not None and (min(self.weights) < 0 or sum(self.weights) == 0 or self.combine == "max"):
+            raise ValueError("weights are for a mean, not negative, and not all zero")
+        return self
+
+    def setting_of(self, settings: Sequence[str]) -> str:
+        """How much the fusion sees: as much as the member that sees most, and the batch, which the scale is from."""
+        return max([BATCH, *settings], key=_seen)
+
+    def fused(self, members: Sequence[MemberScores]) -> FusedScores:
+        """The scores of the fusion.
+
+        Args:
+            members: in the order of `methods`, of the same images.
+        """
+        weights = np.array(self.weights or [1.0] * len(members))
+        scales = [self._scales(member) for member in members]
+        count = len(members[0].image_scores)
+        opinions = np.array([_opinions(member, count) for member in members])  # [member, image]
+        images = np.array(
+            [of_images(member.image_scores) for member, (_, of_images) in zip(members, scales, strict=True)]
+        )
+        image_scores = np.array(
+            [self._combined(images[:, index], weights * opinions[:, index]) for index in range(count)]
+        )
+        maps = [self._map(index, members, scales, weights * opinions[:, index]) for index in range(count)]
+        return FusedScores(maps, image_scores, self._thresholds(members, scales, weights))
+
+    def _scales(self, member: MemberScores) -> tuple[Scale | None, Scale]:
+        """The scales of a member's maps (None without maps) and image scores."""
+        make = robust_scale if self.scale == "robust_z" else share_scale
+        if not member.maps:
+            return None, make(member.image_scores)
+        informative = telling(member.maps)
+        of_maps = make(np.concatenate([anomaly_map.ravel() for anomaly_map in informative] or [np.zeros(1)]))
+        return of_maps, of_maps if self.scale == "robust_z" else make(member.image_scores)
+
+    def _map(
+        self,
+        index: int,
+        members: Sequence[MemberScores],
+        scales: Sequence[tuple[Scale | None, Scale]],
+        weights: np.ndarray,
+    ) -> np.ndarray:
+        """The fused map of an image on the finest grid; empty where no member localises."""
+        own = [
+            (scale(member.maps[index]), weight)
+            for member, (scale, _), weight in zip(members, scales, weights, strict=True)
+            if scale is not None
+        ]
+        if not own:
+            return np.empty((0, 0), dtype=np.float32)
+        shape = max((anomaly_map.shape for anomaly_map, _ in own), key=np.prod)
+        maps = np.array([at_image_size(anomaly_map, *shape) for anomaly_map, _ in own], dtype=np.float64)
+        return self._combined(maps, np.array([weight for _, weight in own])).astype(np.float32)
+
+    def _thresholds(
+        self,
+        members: Sequence[MemberScores],
+        scales: Sequence[tuple[Scale | None, Scale]],
+        weights: np.ndarray,
+    ) -> Thresholds:
+        of_maps = [index for index, (scale, _) in enumerate(scales) if scale is not None]
+        pixel = np.array([scales[index][0](np.array(members[index].thresholds.pixel)) for index in of_maps])
+        image = np.array(
+            [
+                of_images(np.array(member.thresholds.image))
+                for member, (_, of_images) in zip(members, scales, strict=True)
+            ]
+        )
+        return Thresholds(
+            float(self._combined(pixel, weights[of_maps])) if of_maps else np.inf,
+            float(self._combined(image, weights)),
+        )
+
+    def _combined(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Over the first axis, of the members with a weight; 0 where none has one."""
+        if not weights.any():
+            return np.zeros(values.shape[1:])
+        if self.combine == "max":
+            return values[weights > 0].max(axis=0)
+        return np.tensordot(weights, values, axes=1) / weights.sum()
+
+
+def _opinions(member: MemberScores, count: int) -> list[bool]:
+    """For each image whether the member says anything of it."""
+    if not member.maps:
+        return [True] * count
+    return [bool(anomaly_map.min() < anomaly_map.max()) for anomaly_map in member.maps]
+
+
+def _seen(setting: str) -> tuple[int, int]:
+    """Sort key of a setting: how much it sees."""
+    few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
+    return SEEN_MOST.index("few-shot" if few_shot else setting), int(few_shot[1]) if few_shot else 0

@@ -1,0 +1,139 @@
+"""What all kinds of mutual scoring share: parameters, batches, means of sorted distances, re-scoring of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.scoring.base import Scorer
+from zsad.scoring.mutual_distances import Distance
+from zsad.scoring.tokens import Layers, layer_indices
+from zsad.store import FeatureReader
+
+
+class MutualScorer(Scorer):
+    """Base of the methods that score the test images of a category against each other."""
+
+    interval: tuple[float, float] = Field(
+        (0.0, 0.3),
+        description="Which of the sorted distances to the other images are averaged, from and to, as shares of them.",
+    )
+    neighbourhoods: tuple[int, ...] = Field(
+        (1, 3, 5),
+        min_length=1,
+        description="Sides of the square neighbourhoods, in patches, that features are averaged over; odd.",
+    )
+    distance: Distance = Field(
+        "euclidean", description="Distance of two unit features; euclidean as published, or cosine (half its square)."
+    )
+    rescoring: tuple[int, ...] = Field(
+        (1, 2, 3),
+        description="Numbers of nearest images, by class token, whose scores are averaged; an empty list for none.",
+    )
+    batch: int | None = Field(None, ge=2, description="Greatest number of images scored together; null for all.")
+    seed: int = Field(0, ge=0, description="Seed of the split into batches.")
+    layers: Layers = None
+
+    @field_validator("neighbourhoods")
+    @classmethod
+    def _odd(cls, sides: tuple[int, ...]) -> tuple[int, ...]:
+        if any(side < 1 or side % 2 == 0 for side in sides):
+            raise ValueError("each side must be odd and positive, so that a patch is in the middle")
+        return sides
+
+    @field_validator("interval")
+    @classmethod
+    def _ordered(cls, interval: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= interval[0] < interval[1] <= 1:
+            raise ValueError("it must be two shares between 0 and 1, the smaller first")
+        return interval
+
+    @field_validator("rescoring")
+    @classmethod
+    def _positive(cls, numbers: tuple[int, ...]) -> tuple[int, ...]:
+        if any(number < 1 for number in numbers):
+            raise ValueError("each must be at least 1, the image itself")
+        return numbers
+
+    @property
+    def setting(self) -> str:
+        """The unlabelled test images together."""
+        return "zero-shot-batch"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
+    def batches(self, count: int) -> list[list[int]]:
+        """The images that are scored together, each batch in order.
+
+        Raises:
+            DataError: there is only one image.
+        """
+        if count < 2:
+            raise DataError(
+                "mutual scoring needs at least 2 test images, and there is 1; add some or use another method"
+            )
+        parts = 1 if self.batch is None else min(math.ceil(count / self.batch), count // 2)
+        order = np.random.default_rng(self.seed).permutation(count) if parts > 1 else np.arange(count)
+        return [sorted(part.tolist()) for part in np.array_split(order, parts)]
+
+    def visible(self, count: int) -> np.ndarray:
+        """Which images of a batch an image may see, bool ``[image, other image]``; itself is among them."""
+        return np.ones((count, count), dtype=bool)
+
+    def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
+        """Image scores averaged over the images nearest by class token of the last layer, within each batch."""
+        test = features["test"]
+        cls_tokens = test.cls_tokens()[:, layer_indices(test, self.layers)[-1]]
+        rescored = image_scores.copy()
+        for images in self.batches(len(test)):
+            visible = self.visible(len(images))
+            rescored[images] = rescored_by_neighbours(image_scores[images], cls_tokens[images], self.rescoring, visible)
+        return rescored
+
+
+def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> torch.Tensor:
+    """Mean of each row's sorted values from one share of them to another: ``[row]``, 0 where there are none.
+
+    Args:
+        distances: ``[row, other image]``.
+    """
+    count = distances.shape[1]
+    if count == 0:
+        return distances.new_zeros(len(distances))
+    start = min(int(interval[0] * count), count - 1)
+    end = max(start + 1, int(interval[1] * count))
+    lowest = distances.topk(end, dim=1, largest=False).values
+    return lowest[:, start:].mean(dim=1)
+
+
+def rescored_by_neighbours(
+    scores: np.ndarray, cls_tokens: np.ndarray, numbers: Sequence[int], visible: np.ndarray
+) -> np.ndarray:
+    """Scores averaged over the most similar images: MuSc, section 3.3.
+
+    Args:
+        scores: float64 ``[image]``.
+        cls_tokens: ``[image, channel]``.
+        numbers: of neighbours, the image itself included; the results for each are averaged.
+        visible: bool ``[image, other image]``, what an image may see; itself always.
+    """
+    if not numbers:
+        return scores
+    unit = cls_tokens / np.maximum(np.linalg.norm(cls_tokens, axis=1, keepdims=True), 1e-12)
+    cosines = np.where(visible, np.clip(unit @ unit.T, 0, None), -1).astype(np.float64)
+    np.fill_diagonal(cosines, 1)
+    nearest = np.argsort(-cosines, axis=1, kind="stable")
+    results = []
+    for number in numbers:
+        chosen = nearest[:, :number]
+        weights = np.clip(np.take_along_axis(cosines, chosen, axis=1), 0, None)
+        results.append((weights * scores[chosen]).sum(axis=1) / weights.sum(axis=1))
+    return np.mean(results, axis=0)

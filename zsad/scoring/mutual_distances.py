@@ -1,0 +1,134 @@
+"""The distances of every patch to each other image of a batch: what all kinds of mutual scoring are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise, product
+from operator import itemgetter
+from typing import Literal, NamedTuple
+
+from zsad.lazy import torch
+from zsad.progress import progress
+from zsad.scoring.compute import Compute
+from zsad.scoring.similarity import Metric, euclidean
+from zsad.scoring.tokens import normalise, unit_tokens
+from zsad.store import FeatureReader
+
+Distance = Literal["euclidean", "cosine"]
+TABLE_SHARE, BLOCK_SHARE = 0.7, 0.2  # of the memory, for distances and for tokens
+
+
+class Stage(NamedTuple):
+    """One layer at one neighbourhood.
+
+    Attributes:
+        layer: position of the layer in the feature file.
+        side: side of the square of patches that features are averaged over; 1 for the patches themselves.
+    """
+
+    layer: int
+    side: int
+
+
+class Rows(NamedTuple):
+    """The distances of one image's patches.
+
+    Attributes:
+        position: which of the images of the batch.
+        distances: float32 ``[patch, image of the batch]``; infinite for the image itself, and for images that it may
+            not see.
+    """
+
+    position: int
+    distances: torch.Tensor
+
+
+def distance_rows(
+    reader: FeatureReader,
+    images: Sequence[int],
+    stage: Stage,
+    distance: Distance,
+    compute: Compute,
+    *,
+    earlier_only: bool = False,
+) -> Iterator[Rows]:
+    """Yield ``a_p(j) = min over patches q of image j of |f_p - f_q|`` for every image of a batch, in order.
+
+    One matrix product serves both images of a pair. The table of a group of images is in memory until the group is
+    done; only where the memory holds less than the whole batch do pairs of different groups take two products.
+
+    Args:
+        images: positions in the feature file, at least two.
+        earlier_only: an image sees those alone that come before it in ``images``.
+    """
+    patches = reader.grid_sizes.prod(axis=1)[list(images)].tolist()
+    tokens = _Tokens(reader, images, stage, compute)
+    groups = _runs(len(images), compute.count(max(patches) * len(images) * 4, TABLE_SHARE))
+    blocks = _runs(len(images), compute.count(max(patches) * tokens.metric.point_bytes, BLOCK_SHARE))
+    label = f"mutual scoring, layer {reader.layers[stage.layer]}, neighbourhood {stage.side}"
+    work = list(product(groups, blocks))
+    for group, pairs in groupby(progress(work, total=len(work), label=label), key=itemgetter(0)):
+        tables = {i: torch.full((patches[i], len(images)), torch.inf, device=compute.device) for i in group}
+        for _, block in pairs:
+            _fill(tables, block, len(images), tokens, earlier_only=earlier_only)
+        for position, h in tables.items():
+            yield Rows(position, euclidean(h) if distance == "euclidean" else h)
+
+
+def _fill(tables: dict[int, torch.Tensor], block: range, count: int, tokens: _Tokens, *, earlier_only: bool) -> None:
+    """Enter the distances between a block of images and all that come after each of them, where a table is for them.
+
+    The block is in memory; the others are read one by one.
+    """
+    queries: dict[int, torch.Tensor] = {}
+    for j in range(block[0] + 1, count):
+        wanted = [i for i in block if i < j and (j in tables or (i in tables and not earlier_only))]
+        if not wanted:
+            continue
+        queries = queries or {i: tokens.queries(i) for i in block}
+        points = tokens.points(j)
+        for i in wanted:
+            of_i, of_j = tokens.metric.nearest_both_ways(queries[i], points)
+            if i in tables and not earlier_only:
+                tables[i][:, j] = of_i
+            if j in tables:
+                tables[j][:, i] = of_j
+
+
+class _Tokens:
+    """The tokens of the batch as operands, ``[patch, width]``, read image by image."""
+
+    def __init__(self, reader: FeatureReader, images: Sequence[int], stage: Stage, compute: Compute) -> None:
+        self._reader, self._images, self._stage, self._device = reader, images, stage, compute.device
+        self.metric = Metric(compute, self._aggregated(0).mean(dim=0))
+
+    def points(self, position: int) -> torch.Tensor:
+        """Right operands of an image."""
+        return self.metric.points(self._aggregated(position))
+
+    def queries(self, position: int) -> torch.Tensor:
+        """Left operands of an image."""
+        return self.metric.queries(self.points(position))
+
+    def _aggregated(self, position: int) -> torch.Tensor:
+        tokens = unit_tokens(self._reader, self._images[position], [self._stage.layer], self._device)
+        return aggregated(tokens[0], self._stage.side).flatten(0, 1)
+
+
+def aggregated(tokens: torch.Tensor, side: int) -> torch.Tensor:
+    """Unit tokens ``[row, column, channel]`` averaged over ``side x side`` patches and normalised again.
+
+    At the border fewer patches are averaged: the zeros beyond it shorten the mean and do not turn it.
+    """
+    if side == 1:
+        return tokens
+    channels_first = tokens.permute(2, 0, 1)[None]
+    pooled = torch.nn.functional.avg_pool2d(channels_first, side, stride=1, padding=side // 2)
+    return normalise(pooled[0].permute(1, 2, 0))
+
+
+def _runs(count: int, size: int) -> list[range]:
+    """``range(count)`` in as few and as even runs as have at most ``size`` members."""
+    number = -(-count // size)
+    bounds = [count * index // number for index in range(number + 1)]
+    return [range(start, end) for start, end in pairwise(bounds)]

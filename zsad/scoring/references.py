@@ -1,0 +1,100 @@
+"""Scorers that fit something to good reference images, and score each test image by it alone."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from zsad.data.subsets import FeatureSet, base_id, is_upright, references
+from zsad.errors import DataError
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
+from zsad.store import FeatureReader
+
+ALL = "all"
+FOLDS = 5  # of cross-fitting, where there are that many references
+
+
+def _shots(value: Any) -> Any:
+    """Read a number of references or ``all``, so that anything else gets one sentence and not one for each type."""
+    if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
+        return int(value)
+    raise ValueError(f"it must be a number of at least 1, or '{ALL}'")
+
+
+Shots = Annotated[
+    int | Literal["all"],
+    BeforeValidator(_shots),
+    Field(description="Number of reference images, drawn from the training images; 'all' takes every one."),
+]
+
+
+class ReferenceScorer(Scorer):
+    """Base of few-shot and full-shot scorers; a subclass says what is fitted, and how an image is scored by it.
+
+    A subclass with a field ``rotations`` that is true gets each reference at eight angles.
+    """
+
+    shots: Shots = 1
+    seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
+
+    @property
+    def setting(self) -> str:
+        """``few-shot-K`` with ``K = shots``, or ``full-shot`` for all."""
+        return "full-shot" if self.shots == ALL else f"few-shot-{self.shots}"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images and the references."""
+        subset = "train" if self.shots == ALL else references(self.shots, self.seed)
+        view = "rotations" if getattr(self, "rotations", False) else "original"
+        return {"test": FeatureSet("test"), "references": FeatureSet(subset, view)}
+
+    @abstractmethod
+    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Any:
+        """What is learnt from some of the references.
+
+        Args:
+            references: the open feature file of all references.
+            indices: positions of those to learn from; with rotations, each reference stands there at every angle.
+
+        Raises:
+            DataError: they are too few.
+        """
+
+    @abstractmethod
+    def score_by(
+        self, model: Any, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield the score of each image at ``indices`` of a feature file, in order, by what `fit` returned."""
+
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield the score of each test image, in order."""
+        test, references = features["test"], features["references"]
+        model = self.fit(references, range(len(references)), compute)
+        yield from self.score_by(model, test, range(len(test)), compute)
+
+    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in five folds if more.
+
+        Raises:
+            DataError: there is only one reference.
+        """
+        reader = features["references"]
+        owners = [base_id(image_id) for image_id in reader.image_ids]
+        names = list(dict.fromkeys(owners))
+        if len(names) < 2:
+            raise DataError(
+                "a threshold from references needs at least 2 of them, and there is 1; raise 'shots' or choose "
+                "another threshold rule"
+            )
+        folds = min(FOLDS, len(names))
+        for fold in range(folds):
+            left_out = set(names[fold::folds])
+            model = self.fit(reader, [i for i, owner in enumerate(owners) if owner not in left_out], compute)
+            upright = [i for i, owner in enumerate(owners) if owner in left_out and is_upright(reader.image_ids[i])]
+            yield from self.score_by(model, reader, upright, compute)

@@ -1,0 +1,299 @@
+"""How a transformed image lies to the image that it was made of: shift, tilt and residuals on the patch grid.
+
+With ``g`` a mirror or a turn about the middle of the frame, place ``u = (row, column)`` of ``gx`` shows place
+``m + L (u - m)`` of ``x``, where ``m`` is the middle of the grid and ``L`` a 2 x 2 matrix.
+
+Patches are compared by the cosine distance ``h`` of unit features, which for the operands of
+`zsad.scoring.similarity.Metric` is a product, ``h(p, q) = <queries[p], points[q]>``. So the distances of all patches
+and those some rows below come from one product a row, those at a shift along the rows are a diagonal of it, and the
+mean over all pairs of two sets of patches is the product of the mean query and the mean point.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from zsad.lazy import torch
+from zsad.scoring.compute import Compute
+from zsad.scoring.similarity import Metric
+from zsad.scoring.tokens import normalise
+
+SMALLEST_CHANCE = 1e-5  # below it all patches are alike, and that they match says nothing
+EQUAL = 1e-5  # asymmetries that differ by less are equal; it is more than rounding does
+ROUNDING = 1e-3  # of a place, patches
+TILT_STEP = 2.5  # degrees
+CLEAR_GAIN = 0.05  # share of the asymmetry that a tilt must take away
+
+MIRRORS = {"hflip": np.diag([1.0, -1.0]), "vflip": np.diag([-1.0, 1.0])}  # ``L`` by view
+
+
+class Image(NamedTuple):
+    """An image, ready for comparisons.
+
+    Attributes:
+        queries: ``[row, column, width]``, left operands of distances.
+        metric: what makes right operands to them.
+    """
+
+    queries: torch.Tensor
+    metric: Metric
+
+    @classmethod
+    def of(cls, tokens: torch.Tensor, compute: Compute) -> Image:
+        """The image with unit tokens ``[row, column, channel]``."""
+        metric = Metric(compute._replace(precision="float32"), tokens.mean(dim=(0, 1)))
+        return cls(metric.queries(metric.points(tokens)).reshape(*tokens.shape[:2], -1), metric)
+
+    def points(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Right operands ``[row, column, width]`` of the unit tokens of a grid of the same size."""
+        return self.metric.points(tokens).reshape(self.queries.shape)
+
+
+class Shift(NamedTuple):
+    """Where in the transformed image the partner of each patch is.
+
+    Attributes:
+        down, along: that of patch ``(r, c)`` is ``(r + down, c + along)``.
+        asymmetry: mean distance of the pairs, as a share of what unrelated pairs would have; infinite without any.
+    """
+
+    down: int
+    along: int
+    asymmetry: float
+
+
+class Alignment(NamedTuple):
+    """A transformed image, laid over the image.
+
+    Attributes:
+        points: ``[row, column, width]``, its right operands.
+        shown: ``[row, column, 2]``, the place of the image that each of its patches shows.
+        valid: bool ``[row, column]``, whether that place lies in the image.
+        shift: from a patch of the image to its partner.
+        tilt: of the mirror axis off the upright or level, degrees counter-clockwise.
+    """
+
+    points: torch.Tensor
+    shown: torch.Tensor
+    valid: torch.Tensor
+    shift: Shift
+    tilt: float = 0.0
+
+
+def aligned(image: Image, view: str, tokens: torch.Tensor, max_shift: float, max_tilt: float) -> Alignment:
+    """A transformed image at the shift of least asymmetry, with a tilt where that is clearly better.
+
+    Args:
+        view: how the image was transformed; ``hflip``, ``vflip`` or ``rot`` with degrees.
+        tokens: of the transformed image, unit vectors ``[row, column, channel]``.
+        max_shift: greatest shift along either axis of the grid, as a share of the side.
+        max_tilt: greatest tilt of a mirror axis, degrees.
+    """
+    rows, columns, _ = tokens.shape
+    matrix = view_matrix(view)
+    reach = (int(max_shift * rows), int(max_shift * columns))
+    shown, points = places(matrix, rows, columns, tokens.device), image.points(tokens)
+    valid = within(shown, rows, columns)
+    upright = Alignment(points, shown, valid, best_shift(image.queries, points, valid, reach))
+    if view not in MIRRORS or upright.shift.asymmetry <= EQUAL:
+        return upright
+    best = upright
+    for tilt in tilts(max_tilt):
+        best = min(best, _tilted(image, matrix, tokens, reach, tilt), key=lambda alignment: alignment.shift.asymmetry)
+    return best if best.tilt and _clearly_better(best, upright, image, tokens) else upright
+
+
+def tilts(most: float) -> list[float]:
+    """The tilts that are tried, degrees, small ones first."""
+    steps = math.ceil(most / TILT_STEP)
+    return [sign * most * step / steps for step in range(1, steps + 1) for sign in (1, -1)]
+
+
+def turn(angle: float) -> np.ndarray:
+    """``L`` of an image turned counter-clockwise by ``angle`` degrees, float64 ``[2, 2]``."""
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return np.array([[cosine, sine], [-sine, cosine]])
+
+
+def view_matrix(view: str) -> np.ndarray:
+    """``L`` of a view, float64 ``[2, 2]``."""
+    return MIRRORS[view] if view in MIRRORS else turn(float(view.removeprefix("rot")))
+
+
+def places(matrix: np.ndarray, rows: int, columns: int, device: torch.device) -> torch.Tensor:
+    """The place ``m + L (u - m)`` of each ``u``, float32 ``[row, column, 2]``; it may lie outside the grid."""
+    middle = np.array([(rows - 1) / 2, (columns - 1) / 2])
+    own = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=2)
+    return torch.from_numpy(middle + (own - middle) @ matrix.T).float().to(device)
+
+
+def within(places: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Which places lie between the middles of the outermost patches, bool ``[row, column]``."""
+    last = places.new_tensor([rows - 1, columns - 1])
+    return ((places >= -ROUNDING) & (places <= last + ROUNDING)).all(dim=2)
+
+
+def resampled(tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Tokens at other places, interpolated bilinearly and brought back to length one, ``[row, column, channel]``.
+
+    Args:
+        tokens: unit vectors ``[row, column, channel]``.
+        places: ``[row, column, 2]``; one outside the grid is moved to its edge.
+    """
+    rows, columns, channels = tokens.shape
+    last = places.new_tensor([rows - 1, columns - 1])
+    places = places.clamp(min=0).minimum(last)
+    before = places.floor()
+    after = (before + 1).minimum(last)
+    corners = [(r, c) for r in (before, after) for c in (before, after)]
+    shares = [(r, c) for r in (1 - places + before, places - before) for c in (1 - places + before, places - before)]
+    mixed = torch.nn.functional.embedding_bag(  # a weighted sum of four tokens each, in one pass
+        torch.stack([(r[..., 0] * columns + c[..., 1]).long() for r, c in corners], dim=2).reshape(-1, 4),
+        tokens.reshape(-1, channels),
+        per_sample_weights=torch.stack([r[..., 0] * c[..., 1] for r, c in shares], dim=2).reshape(-1, 4),
+        mode="sum",
+    )
+    return normalise(mixed).reshape(tokens.shape)
+
+
+def best_shift(queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, reach: tuple[int, int]) -> Shift:
+    """The shift of least asymmetry; of equals the one nearest to none.
+
+    Args:
+        queries, points, valid: see `asymmetries`.
+        reach: greatest shift along either axis, patches.
+    """
+    down, along = (range(-most, most + 1) for most in reach)
+    found = asymmetries(queries, points, valid, down, along).cpu().numpy()
+    distance = np.hypot(*np.meshgrid(down, along, indexing="ij"))
+    row, column = np.unravel_index(np.where(found <= found.min() + EQUAL, distance, np.inf).argmin(), found.shape)
+    return Shift(down[row], along[column], float(found[row, column]))
+
+
+def asymmetries(
+    queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, down: Sequence[int], along: Sequence[int]
+) -> torch.Tensor:
+    """``A`` of each shift: mean distance of the pairs, as a share of the mean distance of all pairs of their patches.
+
+    A shift down costs ``2 columns`` operations a number of the grid, whatever the shifts along; chance costs 2 a shift.
+
+    Args:
+        queries: of the image, ``[row, column, width]``.
+        points: of the transformed image, ``[row, column, width]``.
+        valid: bool ``[row, column]``, the patches of the transformed image that count.
+        down, along: the shifts along the two axes of the grid.
+
+    Returns:
+        float32 ``[down, along]``; infinite where no patches overlap, and where those that do are all alike, so that
+        they would fit anyhow. If they are alike without a shift, that is symmetric: 0.
+    """
+    rows, columns, _ = queries.shape
+    points = points * valid[..., None]
+    reached = _column_at(columns, [-shift for shift in along], valid.device)[1].T.to(points.dtype)  # [shift, column]
+    results = []
+    for step in down:
+        here, there = overlap(rows, step), overlap(rows, -step)
+        total = _at_shifts(_rows_against_rows(queries[here], points[there]).sum(dim=0), along, 0).sum(dim=0)
+        counted = _valid_at_shifts(valid[there], along)  # [row, column, shift]
+        count = counted.sum(dim=(0, 1))
+        queries_sum = counted.flatten(0, 1).T.to(queries.dtype) @ queries[here].flatten(0, 1)  # [shift, width]
+        points_sum = reached @ points[there].sum(dim=0)
+        chance = (queries_sum * points_sum).sum(dim=1) / count.clamp(min=1) ** 2
+        asymmetry = (total / count.clamp(min=1) / chance.clamp(min=SMALLEST_CHANCE)).clamp(min=0)
+        alike = torch.tensor([0.0 if step == shift == 0 else torch.inf for shift in along], device=valid.device)
+        asymmetry = torch.where(chance < SMALLEST_CHANCE, alike, asymmetry)
+        results.append(torch.where(count > 0, asymmetry, torch.inf))
+    return torch.stack(results)
+
+
+def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
+    """Least distance of each patch to the valid patches about its partner, ``[row, column]``.
+
+    Infinite where the partner itself is not valid or outside the grid.
+
+    Args:
+        window: greatest Chebyshev distance from the partner, patches.
+    """
+    points, valid, shift = alignment.points, alignment.valid, alignment.shift
+    rows, columns, _ = points.shape
+    along = range(shift.along - window, shift.along + window + 1)
+    least = points.new_full((rows, columns), torch.inf)
+    for step in range(shift.down - window, shift.down + window + 1):
+        here, there = overlap(rows, step), overlap(rows, -step)
+        distances = _rows_against_rows(image.queries[here], points[there])
+        distances = distances.masked_fill(~valid[there][:, None], torch.inf)
+        least[here] = least[here].minimum(_at_shifts(distances, along, torch.inf).amin(dim=2))
+    return least.clamp(min=0).masked_fill(~at_partner(valid, shift, False), torch.inf)
+
+
+def at_partner(values: torch.Tensor, shift: Shift, outside: float) -> torch.Tensor:
+    """What a grid holds at the partner of each patch, ``[row, column, ...]``; ``outside`` if that is off the grid."""
+    rows, columns = values.shape[:2]
+    moved = torch.full_like(values, outside)
+    moved[overlap(rows, shift.down), overlap(columns, shift.along)] = values[
+        overlap(rows, -shift.down), overlap(columns, -shift.along)
+    ]
+    return moved
+
+
+def overlap(size: int, shift: int) -> slice:
+    """The positions ``p`` along an axis for which ``p + shift`` lies on it too."""
+    return slice(max(0, -shift), max(0, min(size, size - shift)))
+
+
+def _tilted(image: Image, matrix: np.ndarray, tokens: torch.Tensor, reach: tuple[int, int], tilt: float) -> Alignment:
+    """A mirrored image, resampled for an axis that is tilted by ``tilt`` degrees, at its best shift.
+
+    A mirror at a distance from the middle shifts straight across its axis, so that only little is searched along it.
+
+    Args:
+        matrix: of the mirror, ``[2, 2]``.
+        tokens: of the mirrored image, ``[row, column, channel]``.
+        reach: greatest shift along either axis of the grid, patches.
+    """
+    rows, columns, _ = tokens.shape
+    shown = places(matrix @ turn(2 * tilt), rows, columns, tokens.device)
+    valid = within(shown, rows, columns)
+    points = image.points(resampled(tokens, places(turn(2 * tilt), rows, columns, tokens.device)))
+    across = 0 if matrix[0, 0] < 0 else 1
+    slant = math.ceil(reach[across] * math.tan(math.radians(abs(tilt))))
+    narrowed = (reach[0], min(slant, reach[1])) if across == 0 else (min(slant, reach[0]), reach[1])
+    return Alignment(points, shown, valid, best_shift(image.queries, points, valid, narrowed), tilt)
+
+
+def _clearly_better(tilted: Alignment, upright: Alignment, image: Image, tokens: torch.Tensor) -> bool:
+    """Whether a tilt explains more than the smoothing that resampling brings."""
+    rows, columns, _ = tokens.shape
+    sampled = places(turn(2 * tilted.tilt), rows, columns, tokens.device)
+    nearby = places(np.eye(2), rows, columns, tokens.device) + sampled - sampled.round()
+    points, valid = image.points(resampled(tokens, nearby)), within(nearby, rows, columns)
+    down, along, asymmetry = upright.shift
+    smoothed = float(asymmetries(image.queries, points, valid, [down], [along]))
+    return tilted.shift.asymmetry < (1 - CLEAR_GAIN) * min(asymmetry, smoothed)
+
+
+def _rows_against_rows(queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """``h`` of each patch and each patch of the same row of another grid, ``[row, column, other column]``."""
+    return torch.bmm(queries, points.transpose(1, 2))
+
+
+def _at_shifts(distances: torch.Tensor, along: Sequence[int], outside: float) -> torch.Tensor:
+    """The diagonals of ``[..., column, other column]`` as ``[..., column, shift]``; ``outside`` beyond the matrix."""
+    there, inside = _column_at(distances.shape[-1], along, distances.device)
+    return distances.gather(-1, there.expand(*distances.shape[:-1], -1)).masked_fill(~inside, outside)
+
+
+def _valid_at_shifts(valid: torch.Tensor, along: Sequence[int]) -> torch.Tensor:
+    """Whether the patch at each shift along the row counts, bool ``[row, column, shift]``."""
+    there, inside = _column_at(valid.shape[1], along, valid.device)
+    return valid[:, there] & inside
+
+
+def _column_at(columns: int, along: Sequence[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The column at each shift from each, ``[column, shift]``, and whether there is one."""
+    there = torch.arange(columns, device=device)[:, None] + torch.tensor(list(along), device=device)
+    return there.clamp(0, columns - 1), (there >= 0) & (there < columns)
