@@ -7,8 +7,10 @@ import pytest
 
 from feature_files import maps, random_tokens, write_features
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
+from zsad.errors import ConfigError, DataError
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.class_token_knn import ClassTokenKnn
+from zsad.scoring.compute import Compute, compute_of
 from zsad.scoring.flip_consistency import FlipConsistency
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
@@ -34,7 +36,7 @@ class Scripted(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         return {"test": FeatureSet("test")}
 
-    def score(self, features, device) -> Iterator[ImageScore]:
+    def score(self, features, compute) -> Iterator[ImageScore]:
         for index in self.indices:
             yield ImageScore(index, np.full(features["test"].grid_sizes[index], index + 1.0), note=f"no. {index}")
 
@@ -43,14 +45,14 @@ class Scripted(Scorer):
 def run(tmp_path):
     """Score with given feature files by role; return the path of the output."""
 
-    def score(scorer, *, image_scoring=None, device="cpu", **features):
+    def score(scorer, *, image_scoring=None, compute=None, **features):
         output = tmp_path / "scores" / "scores.h5"
         score_images(
             features=features,
             scorer=scorer,
             image_scoring=image_scoring or ImageScoring(),
             threshold_rule=RobustTail(),
-            device=device,
+            compute=compute or Compute(),
             output=output,
             provenance={"stage": "score_images"},
         )
@@ -71,15 +73,22 @@ def files(tmp_path):
 
 
 @pytest.mark.parametrize("name", SCORERS.names())
-def test_every_scorer_scores_every_image(run, files, name):
-    scorer = SCORERS.build(name)
-    output = run(scorer, **{role: files[role] for role in scorer.feature_sets()})
-    with ScoreReader(output) as found:
+def test_every_scorer_scores_every_image(run, tmp_path, name):
+    scorer = SCORERS.build(name, {"tile": 3} if name == "tile_distribution" else {})
+    files = {}
+    for seed, (role, features) in enumerate(scorer.feature_sets().items()):
+        if features.subset == "test":
+            files[role] = write_features(tmp_path / f"{role}.h5", random_tokens(seed, (6, 7), (7, 6), (6, 6)))
+        else:
+            ids = [f"train/{number}.png" for number in range(4)]
+            files[role] = write_features(tmp_path / f"{role}.h5", random_tokens(seed, *[(6, 7)] * 4), ids)
+    with ScoreReader(run(scorer, **files)) as found:
         assert found.image_ids == ["test/0.png", "test/1.png", "test/2.png"]
         assert found.setting == scorer.setting
         assert found.grid_sizes.tolist() == [[6, 7], [7, 6], [6, 6]]
         assert (found.seconds > 0).all()
-        assert np.isfinite(found.threshold)
+        assert np.isfinite(found.threshold) == scorer.localises
+        assert np.isfinite(found.image_threshold)
 
 
 def test_map_score_and_threshold_belong_together(run, files, tmp_path):
@@ -147,10 +156,27 @@ def test_provenance_names_method_model_and_reference_images(run, files):
     }
 
 
-def test_provenance_names_the_device_that_auto_chose(run, files, monkeypatch):
-    monkeypatch.setattr("zsad.scoring.stage.resolve_device", {"auto": "cpu"}.get)
-    with ScoreReader(run(FlipConsistency(), device="auto", test=files["test"], mirrored=files["mirrored"])) as found:
+def test_provenance_names_the_device_and_number_format_that_auto_chose(run, files, monkeypatch):
+    monkeypatch.setattr("zsad.scoring.compute.resolve_device", {"auto": "cpu"}.get)
+    monkeypatch.setattr("zsad.device._has_bfloat16", {"cpu": True}.get)
+    compute = compute_of(device="auto", memory_mb="16", precision="auto")
+    assert compute.memory == 16_000_000
+    with ScoreReader(run(Mutual(), compute=compute, test=files["test"])) as found:
         assert found.provenance["device"] == "cpu"
+        assert found.provenance["number_format"] == "bfloat16"
+
+
+def test_float16_is_not_for_cpus(run, files):
+    with pytest.raises(ConfigError, match="'float16' is not for CPUs"):
+        run(Mutual(), compute=Compute(precision="float16"), test=files["test"])
+
+
+def test_a_scorer_of_images_alone_leaves_its_score_everywhere_on_the_map_and_flags_no_pixel(run, files):
+    with ScoreReader(run(ClassTokenKnn(), test=files["test"], references=files["references"])) as found:
+        assert not found.localises
+        assert np.isinf(found.threshold)
+        for index in range(3):
+            np.testing.assert_allclose(found.anomaly_map(index), found.image_scores[index], atol=1e-6)
 
 
 def test_two_runs_differ_in_nothing_but_seconds(run, files):

@@ -16,8 +16,14 @@ SCORERS: Registry[Scorer] = Registry(
         "self_similarity": "zsad.scoring.self_similarity:SelfSimilarity",
         "mirror_symmetry": "zsad.scoring.mirror_symmetry:MirrorSymmetry",
         "flip_consistency": "zsad.scoring.flip_consistency:FlipConsistency",
+        "tile_distribution": "zsad.scoring.tile_distribution:TileDistribution",
         "mutual": "zsad.scoring.mutual:Mutual",
+        "batch_neighbours": "zsad.scoring.batch_neighbours:BatchNeighbours",
         "memory_bank": "zsad.scoring.memory_bank:MemoryBank",
+        "subspace": "zsad.scoring.subspace:Subspace",
+        "mahalanobis": "zsad.scoring.mahalanobis:Mahalanobis",
+        "gmm": "zsad.scoring.gmm:GMM",
+        "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
     },
 )
 

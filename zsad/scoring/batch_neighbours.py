@@ -1,0 +1,95 @@
+"""Batch neighbours: a patch is odd if few patches of all other test images, taken together, are like it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from pydantic import Field
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.progress import progress
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.foreground import Foreground, foreground_mask
+from zsad.scoring.similarity import Metric, smallest
+from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
+from zsad.store import FeatureReader
+
+
+class BatchNeighbours(Scorer):
+    """Score each patch by its nearest patches in all other test images.
+
+    With unit patch features ``f_p`` of an image and ``M`` patches ``f_q`` in all other images of the batch,
+
+        ``S(p) = mean of the smallest 1 - <f_p, f_q>``, those below the ``quantile`` of all ``M``,
+
+    averaged over the layers: as published the ``int(quantile M) - 1`` smallest, and at least one. Unlike mutual scoring
+    it does not ask in how many images the neighbours are: one image that repeats a defect often enough vouches for it.
+    With ``foreground``, patches of the background score 0; the others are compared with whole images.
+    """
+
+    summary: ClassVar[str] = "A patch against the nearest patches of all other test images of the unlabelled batch."
+    reference: ClassVar[str] = "AnomalyDINO, batched zero-shot: Damm et al., WACV 2025, section 4.4."
+
+    quantile: float = Field(
+        0.001, gt=0, le=1, description="Share of all patches of the other images, the nearest, that is averaged over."
+    )
+    foreground: Foreground = None
+    layers: Layers = None
+
+    @property
+    def setting(self) -> str:
+        """The unlabelled test images together."""
+        return "zero-shot-batch"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order, once all are compared.
+
+        Raises:
+            DataError: there is only one image.
+        """
+        test = features["test"]
+        if len(test) < 2:
+            raise DataError("batch neighbours need at least 2 test images, and there is 1; use another method")
+        layers = layer_indices(test, self.layers)
+        maps = [torch.zeros(*grid, device=compute.device) for grid in test.grid_sizes.tolist()]
+        for layer in layers:
+            for index, nearest in enumerate(self._nearest(test, layer, compute)):
+                maps[index] += nearest.mean(dim=1).reshape(maps[index].shape) / len(layers)
+        for index, anomaly_map in enumerate(maps):
+            part = foreground_mask(image_tokens(test, index, layers[-1:], compute.device)[0], self.foreground)
+            yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy())
+
+    def _nearest(self, test: FeatureReader, layer: int, compute: Compute) -> list[torch.Tensor]:
+        """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, one tensor an image.
+
+        Every block of images is compared with all images before the next one is read.
+        """
+        patches = test.grid_sizes.prod(axis=1).tolist()
+        wanted = [max(1, int(self.quantile * (sum(patches) - own)) - 1) for own in patches]
+        metric = Metric(compute, unit_tokens(test, 0, [layer], compute.device).flatten(0, 2).mean(dim=0))
+        size = compute.count(max(patches) * metric.point_bytes, share=0.2)
+        blocks = [range(start, min(start + size, len(test))) for start in range(0, len(test), size)]
+        best = [torch.empty(own, 0, device=compute.device) for own in patches]
+        for block in progress(blocks, total=len(blocks), label=f"layer {test.layers[layer]}"):
+            points = [metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block]
+            for index in range(len(test)):
+                own = unit_tokens(test, index, [layer], compute.device)
+                queries = metric.queries(metric.points(own))
+                for run in _without(points, index - block[0]):
+                    found = metric.nearest(queries, run, min(wanted[index], len(run)))
+                    best[index] = smallest(torch.cat([best[index], found], dim=1), wanted[index])
+        return best
+
+
+def _without(points: list[torch.Tensor], own: int) -> Iterator[torch.Tensor]:
+    """The points of a block of images but for one of them, in one or two runs; ``own`` may lie outside of the block."""
+    runs = [points[:own], points[own + 1 :]] if 0 <= own < len(points) else [points]
+    return (torch.cat(run) for run in runs if run)

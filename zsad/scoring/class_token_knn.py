@@ -1,0 +1,80 @@
+"""Nearest class tokens: an image is odd if no reference image looks like it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.scoring.base import ImageScore
+from zsad.scoring.compute import Compute
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.similarity import Metric
+from zsad.scoring.tokens import Layers, layer_indices, normalise
+from zsad.store import FeatureReader
+
+
+class Neighbours(NamedTuple):
+    """The references: how distances to them are measured, and their class tokens as its right operands."""
+
+    metric: Metric
+    points: torch.Tensor
+
+
+class ClassTokenKnn(ReferenceScorer):
+    """Score each image by the distance of its class token to those of the most similar references.
+
+    With ``c_l(x)`` the unit class token of image ``x`` in layer ``l``, and the distance of two images
+
+        ``d(x, y) = mean over l of (1 - <c_l(x), c_l(y)>)``,
+
+    the score is the mean of ``d(x, y)`` over the ``k`` references ``y`` nearest to ``x``. It sees the image as a whole:
+    a wrong or missing part rather than a scratch. With ``rotations`` each reference counts at eight angles.
+    """
+
+    localises: ClassVar[bool] = False
+    summary: ClassVar[str] = "An image's class token against those of the most similar good references."
+    reference: ClassVar[str] = (
+        "k nearest neighbours in the full-shot runs of student projects with DINOv3; the first stage of methods that "
+        "choose references by their class tokens, such as VisionAD and RAD."
+    )
+
+    k: int = Field(1, ge=1, description="Number of nearest references whose distances are averaged.")
+    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    layers: Layers = None
+
+    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Neighbours:
+        """The class tokens of the references at ``indices``.
+
+        Raises:
+            DataError: they are fewer than ``k``.
+        """
+        if len(indices) < self.k:
+            raise DataError(
+                f"there are {len(indices)} class tokens of references to compare with, fewer than k = {self.k}; lower "
+                "'k' or raise 'shots'"
+            )
+        tokens = self._tokens(references, indices, compute.device)
+        metric = Metric(compute, tokens.mean(dim=0))
+        return Neighbours(metric, metric.points(tokens))
+
+    def score_by(
+        self, model: Neighbours, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield the score of each image, in ``[0, 2]``."""
+        queries = model.metric.queries(model.metric.points(self._tokens(features, indices, compute.device)))
+        distances = model.metric.nearest(queries, model.points, self.k).mean(dim=1)
+        for index, distance in zip(indices, distances.tolist(), strict=True):
+            yield ImageScore(index, None, image_score=distance)
+
+    def _tokens(self, features: FeatureReader, indices: Sequence[int], device: str) -> torch.Tensor:
+        """The layers of each image side by side as one unit vector, ``[image, layer x channel]``.
+
+        Half the squared distance of two of them is ``d``.
+        """
+        layers = layer_indices(features, self.layers)
+        tokens = torch.from_numpy(features.cls_tokens()[list(indices)][:, layers]).to(device)
+        return normalise(tokens).flatten(1) / len(layers) ** 0.5

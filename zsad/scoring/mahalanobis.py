@@ -1,0 +1,322 @@
+"""Mahalanobis: a patch is odd if it is improbable under a Gaussian of good patches, everywhere or at its place."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from zsad.errors import ConfigError, DataError
+from zsad.lazy import torch
+from zsad.progress import progress
+from zsad.scoring.base import ImageScore
+from zsad.scoring.compute import Compute
+from zsad.scoring.moments import ROUNDING, Moments
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.store import FeatureReader
+
+PIECE_SHARE = 0.5  # of the memory, for the Gaussians of some positions; tokens take the rest
+
+
+class Mahalanobis(ReferenceScorer):
+    """Score each patch by its Mahalanobis distance to the patches of good images.
+
+    With ``x``, of ``D`` channels, the unit patch features of the layers side by side, and ``mu`` and ``Sigma`` the mean
+    and covariance of reference patches,
+
+        ``S(p) = sqrt((x_p - mu)^T (Sigma + epsilon I)^-1 (x_p - mu))``.
+
+    ``mu`` and ``Sigma`` are of all patches of all references, or, with ``per_position``, of the patches at the place
+    ``p`` alone: PaDiM, for parts that are aligned. The layers are made unit vectors as their lengths differ manyfold;
+    ``epsilon``, one number for all channels, would drown the short ones.
+
+    PaDiM's ``epsilon`` is 0.01 in the unit of its features. Here it is ``regularisation`` times the variance of a
+    channel over all patches of all references, the mean over the channels, in both forms: it does not depend on a unit,
+    nor on how few references there are. A place seen once has ``Sigma = 0`` and the Euclidean distance
+    ``|x - mu| / sqrt(epsilon)``. Where the references do not vary at all, the mean square of a unit vector's channel
+    stands for their variance.
+
+    PaDiM draws some channels at random to keep ``Sigma_p [position, D, D]`` small. There is no need to: of ``N``
+    references ``Sigma_p`` has rank ``r < N``, and with its axes ``V [D, r]`` and variances ``l``, ``y = x - mu`` and
+    ``z = V^T y``,
+
+        ``S^2 = |y - V z|^2 / epsilon + sum over i of z_i^2 / (l_i + epsilon)``,
+
+    which takes ``D min(N, D)`` numbers a position. Those that do not fit the memory are fitted in pieces, each compared
+    with all images. Fits are computed in float64, distances in float32 whatever the number format, which keeps ``S`` to
+    about 1e-6 of itself, and to 1e-5 at the least ``regularisation``.
+    """
+
+    summary: ClassVar[str] = "A patch against a Gaussian of the patches of good reference images."
+    reference: ClassVar[str] = (
+        "PaDiM: Defard et al., ICPR 2021 workshops, section III, with 'per_position'; "
+        "one Gaussian for all positions is this project's variant for parts that are not aligned."
+    )
+
+    per_position: bool = Field(
+        False, description="One Gaussian for each place of the patch grid, for aligned parts; false for one in all."
+    )
+    regularisation: float = Field(
+        0.01,
+        ge=1e-6,
+        description="Added to the diagonal of each covariance, as a share of the mean variance of a channel.",
+    )
+    channels: int | None = Field(
+        None,
+        ge=1,
+        description="Number of channels, drawn at random from those of all layers (PaDiM: 100 or 550); null for all.",
+    )
+    channel_seed: int = Field(0, ge=0, description="Seed of the draw of channels; draws of one seed are nested.")
+    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    layers: Layers = Field(
+        None, description="Layers of the backbone to set side by side; null for all that were extracted."
+    )
+
+    @model_validator(mode="after")
+    def _positions_stay(self) -> Self:
+        if self.per_position and self.rotations:
+            raise ValueError(
+                "turned references have no positions in common; set 'rotations: false' with 'per_position'"
+            )
+        return self
+
+    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Gaussians:
+        """The Gaussian, or those of all positions.
+
+        Raises:
+            ConfigError: more channels are asked for than there are.
+            DataError: with ``per_position``, the grids of the references differ.
+        """
+        vectors = self._vectors(references)
+        if self.per_position:
+            return PositionGaussians(references, indices, vectors, self.regularisation, compute)
+        return GlobalGaussian(references, indices, vectors, self.regularisation, compute)
+
+    def score_by(
+        self, model: Gaussians, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order, once the last piece of the model is reached.
+
+        Raises:
+            DataError: with ``per_position``, an image has another grid than the references.
+        """
+        model.check(features, indices)
+        vectors = self._vectors(features)
+        squares = {index: np.empty(features.grid_sizes[index].prod(), dtype=np.float32) for index in indices}
+        for number, piece in enumerate(model.pieces(), start=1):
+            for index in indices:
+                found = piece.squared_distances(vectors.of(index, compute.device)[piece.positions], compute)
+                squares[index][piece.positions] = found.cpu().numpy()
+                if number == model.piece_count:
+                    yield ImageScore(index, np.sqrt(squares.pop(index)).reshape(features.grid_sizes[index]))
+
+    def _vectors(self, reader: FeatureReader) -> Vectors:
+        layers = layer_indices(reader, self.layers)
+        total = len(layers) * reader.channels
+        if self.channels is None:
+            return Vectors(reader, layers, None)
+        if self.channels > total:
+            raise ConfigError(f"there are {total} channels, fewer than the {self.channels} asked for; lower 'channels'")
+        drawn = np.random.default_rng(self.channel_seed).permutation(total)[: self.channels]
+        return Vectors(reader, layers, sorted(drawn.tolist()))
+
+
+class Vectors(NamedTuple):
+    """The patches of images as vectors: ``x`` of `Mahalanobis`.
+
+    Attributes:
+        channels: which of the channels of all layers side by side; None for all.
+    """
+
+    reader: FeatureReader
+    layers: Sequence[int]
+    channels: Sequence[int] | None
+
+    @property
+    def width(self) -> int:
+        """``D``."""
+        return len(self.layers) * self.reader.channels if self.channels is None else len(self.channels)
+
+    def of(self, index: int, device: str) -> torch.Tensor:
+        """The patches of one image, row by row: float32 ``[patch, channel]``."""
+        unit = unit_tokens(self.reader, index, self.layers, device)
+        joined = unit.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
+        return joined if self.channels is None else joined[:, list(self.channels)]
+
+    def epsilon(self, regularisation: float, variance: float) -> float:
+        """What is added to a diagonal, from the mean variance of a channel."""
+        mean_square = 1 / self.reader.channels  # of a channel of a unit vector
+        return regularisation * (variance if variance > ROUNDING * mean_square else mean_square)
+
+
+class Piece:
+    """The Gaussians of some positions.
+
+    Attributes:
+        positions: which patches, counted row by row.
+    """
+
+    positions: slice
+
+    @abstractmethod
+    def squared_distances(self, vectors: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """``S^2`` of the patches at these positions, ``[position, channel]``: float32 ``[position]``."""
+
+
+class Gaussians:
+    """What is fitted to the references.
+
+    Attributes:
+        piece_count: how many pieces there are.
+    """
+
+    piece_count: int = 1
+
+    @abstractmethod
+    def pieces(self) -> Iterator[Piece]:
+        """The Gaussians of all positions, piece by piece."""
+
+    def check(self, features: FeatureReader, indices: Sequence[int]) -> None:
+        """Check that images can be compared with the references.
+
+        Raises:
+            DataError: they cannot.
+        """
+
+
+class GlobalGaussian(Gaussians, Piece):
+    """One Gaussian for all patches: ``mu``, and ``W [D, D]`` with ``W^T W = (Sigma + epsilon I)^-1``."""
+
+    positions = slice(None)
+
+    def __init__(
+        self,
+        references: FeatureReader,
+        indices: Sequence[int],
+        vectors: Vectors,
+        regularisation: float,
+        compute: Compute,
+    ) -> None:
+        moments = Moments(vectors.width, compute)
+        for index in progress(indices, total=len(indices), label="fitting the Gaussian"):
+            moments.add(vectors.of(index, compute.device))
+        covariance = moments.covariance
+        epsilon = vectors.epsilon(regularisation, float(covariance.diagonal().mean()))
+        covariance.diagonal().add_(epsilon)
+        root = torch.linalg.cholesky(covariance)
+        whitening = torch.linalg.solve_triangular(root, torch.eye(len(root)).to(root), upper=False)
+        self.mean, self._whitening = (part.to(compute.device, torch.float32) for part in (moments.mean, whitening))
+
+    def pieces(self) -> Iterator[Piece]:
+        """The Gaussian itself."""
+        yield self
+
+    def squared_distances(self, vectors: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """``|W y|^2``."""
+        blocks = vectors.split(compute.count(3 * len(self.mean) * 4))
+        return torch.cat([((block - self.mean) @ self._whitening.T).square().sum(dim=1) for block in blocks])
+
+
+class PositionGaussians(Gaussians):
+    """A Gaussian for each position of the patch grid, in pieces that fit the memory; a single piece is kept."""
+
+    def __init__(
+        self,
+        references: FeatureReader,
+        indices: Sequence[int],
+        vectors: Vectors,
+        regularisation: float,
+        compute: Compute,
+    ) -> None:
+        self._references, self._indices, self._vectors, self._compute = references, list(indices), vectors, compute
+        self._grid = references.grid_sizes[self._indices[0]]
+        self.check(references, self._indices)
+        self._epsilon = vectors.epsilon(regularisation, self._variance())
+        count, patches = len(self._indices), int(self._grid.prod())
+        numbers = (count + 2 * min(count, vectors.width)) * vectors.width
+        size = compute.count(numbers * 4, PIECE_SHARE)
+        self._runs = [slice(start, min(start + size, patches)) for start in range(0, patches, size)]
+        self.piece_count = len(self._runs)
+        self._kept = self._piece(self._runs[0]) if self.piece_count == 1 else None
+
+    def pieces(self) -> Iterator[Piece]:
+        """The Gaussians piece by piece; several are fitted anew each time."""
+        yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
+
+    def check(self, features: FeatureReader, indices: Sequence[int]) -> None:
+        """Check that images have the grid of the references.
+
+        Raises:
+            DataError: one has another; it is named, and both grids.
+        """
+        for index in indices:
+            if not np.array_equal(features.grid_sizes[index], self._grid):
+                grid, expected = (" x ".join(map(str, sizes)) for sizes in (features.grid_sizes[index], self._grid))
+                raise DataError(
+                    f"{features.image_ids[index]} has {grid} patches and the reference "
+                    f"{self._references.image_ids[self._indices[0]]} has {expected}, so that they have no positions in "
+                    "common; set 'per_position: false' or use images of one size"
+                )
+
+    def _variance(self) -> float:
+        """The variance of a channel over all patches, the mean over the channels."""
+        total, squares, count = torch.zeros(self._vectors.width, dtype=torch.float64), 0.0, 0
+        for index in progress(self._indices, total=len(self._indices), label="measuring the variance"):
+            vectors = self._vectors.of(index, "cpu").double()
+            total += vectors.sum(dim=0)
+            squares += float(vectors.square().sum())
+            count += len(vectors)
+        # unit vectors in float64 lose nothing that counts by this difference: see `ROUNDING`
+        return (squares - float(total.square().sum()) / count) / (max(1, count - 1) * len(total))
+
+    def _piece(self, positions: slice) -> PositionPiece:
+        """The Gaussians of some positions; on the CPU, as a GPU takes small decompositions one by one as well."""
+        count = positions.stop - positions.start
+        samples = torch.empty(count, len(self._indices), self._vectors.width)  # [position, image, channel]
+        for number, index in enumerate(self._indices):
+            samples[:, number] = self._vectors.of(index, "cpu")[positions]
+        gaussians = [_gaussian(there) for there in samples]
+        means, axes, variances = (torch.stack(parts).to(self._compute.device) for parts in zip(*gaussians, strict=True))
+        return PositionPiece(positions, means, axes, variances, self._epsilon)
+
+
+class PositionPiece(Piece):
+    """Gaussians by their principal axes.
+
+    Args:
+        positions: which patches.
+        means: ``mu``, float32 ``[position, channel]``.
+        axes: ``V^T``, float32 ``[position, axis, channel]``, orthonormal.
+        variances: ``l``, float32 ``[position, axis]``; those along all other axes are zero.
+        epsilon: what is added to all of them.
+    """
+
+    def __init__(
+        self, positions: slice, means: torch.Tensor, axes: torch.Tensor, variances: torch.Tensor, epsilon: float
+    ) -> None:
+        self.positions = positions
+        self._means, self._axes, self._variances, self._epsilon = means, axes, variances, epsilon
+
+    def squared_distances(self, vectors: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """By the axes, and what they leave."""
+        y = (vectors - self._means)[:, None]  # rows: ten times as fast here as columns
+        z = y @ self._axes.mT
+        rest = y - z @ self._axes
+        along = z.square() / (self._variances + self._epsilon)[:, None]
+        return rest.square().sum(dim=(1, 2)) / self._epsilon + along.sum(dim=(1, 2))
+
+
+def _gaussian(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean ``[channel]``, principal axes ``[axis, channel]`` and variances ``[axis]`` of samples ``[sample, channel]``.
+
+    Computed in float64, returned in float32; the divisor of the variances is the number of samples less one.
+    """
+    exact = samples.double()
+    mean = exact.mean(dim=0)
+    _, singular_values, axes = torch.linalg.svd(exact - mean, full_matrices=False)
+    variances = singular_values.square() / max(1, len(samples) - 1)
+    return mean.float(), axes.float(), variances.float()

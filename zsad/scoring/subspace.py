@@ -1,0 +1,106 @@
+"""Subspace: a patch is odd if it lies off the linear subspace that good patches fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from zsad.lazy import torch
+from zsad.progress import progress
+from zsad.scoring.base import ImageScore
+from zsad.scoring.compute import Compute
+from zsad.scoring.moments import ROUNDING, Moments
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.tokens import Layers, image_tokens, layer_indices
+from zsad.store import FeatureReader
+
+ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
+
+
+class Complement(NamedTuple):
+    """What lies off the subspace.
+
+    Attributes:
+        mean: ``mu``, float32 ``[channel]``.
+        basis: ``U``, float32 ``[channel, D - r]``, an orthonormal basis of all that is orthogonal to the subspace.
+    """
+
+    mean: torch.Tensor
+    basis: torch.Tensor
+
+    @property
+    def rank(self) -> int:
+        """``r``, the number of dimensions of the subspace."""
+        return self.basis.shape[0] - self.basis.shape[1]
+
+    def residuals(self, tokens: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """``|U^T (x - mu)|^2`` of tokens ``[token, channel]``: float32 ``[token]``."""
+        blocks = tokens.split(compute.count(3 * len(self.mean) * 4))
+        return torch.cat([((block - self.mean) @ self.basis).square().sum(dim=1) for block in blocks])
+
+
+class Subspace(ReferenceScorer):
+    """Score each patch by its distance to the principal subspace of the patches of good images.
+
+    With ``x``, of ``D`` channels, the mean over the chosen layers of a patch's tokens as they are (not unit vectors),
+    ``mu`` the mean of all patches of the references, and ``V [D, r]`` the first principal axes of their covariance, as
+    many as hold ``explained_variance``,
+
+        ``S(p) = |(x_p - mu) - V V^T (x_p - mu)|^2``.
+
+    With ``U [D, D - r]`` the other axes this is ``|U^T (x_p - mu)|^2``, one product with no difference of large numbers
+    in it. The covariance and its axes are computed in float64, image by image; ``U^T (x_p - mu)`` in float32 whatever
+    the number format, which keeps ``S`` to about 1e-6 of itself.
+
+    One axis is always left out, that of the least variance: otherwise every patch would score 0. References that do
+    not vary have no axes, and ``S`` is the squared distance to them.
+
+    With ``rotations`` each reference is seen at eight angles; the paper draws 30 angles at random. The image score is
+    the pipeline's (the paper's is its default, the mean of the top 1 %), and so is the smoothing of the map.
+    """
+
+    summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few good reference images."
+    reference: ClassVar[str] = "SubspaceAD: Lendering et al., CVPR 2026, arXiv 2602.23013."
+
+    explained_variance: float = Field(
+        0.99, gt=0, le=1, description="Share of the variance of the reference patches that the subspace holds at least."
+    )
+    rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    layers: Layers = None
+
+    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Complement:
+        """The complement of the subspace."""
+        layers = layer_indices(references, self.layers)
+        moments = Moments(references.channels, compute)
+        for index in progress(indices, total=len(indices), label="fitting the subspace"):
+            moments.add(_mean_tokens(references, index, layers, compute.device).flatten(0, 1))
+        variances, axes = torch.linalg.eigh(moments.covariance)  # in ascending order
+        rank = self._rank(variances.flip(0).clamp(min=0), moments)
+        basis = axes[:, : len(variances) - rank]
+        return Complement(*(part.to(compute.device, torch.float32) for part in (moments.mean, basis.contiguous())))
+
+    def _rank(self, variances: torch.Tensor, moments: Moments) -> int:
+        """``r``, from the variances along the axes in descending order; of ``n`` patches at most ``n - 1``."""
+        total = variances.sum()
+        if total <= ROUNDING * moments.mean.square().sum():
+            return 0
+        shares = variances.cumsum(0) / total
+        enough = int((shares < min(self.explained_variance, ALL_VARIANCE)).sum()) + 1
+        return min(enough, len(variances) - 1)
+
+    def score_by(
+        self, model: Complement, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order."""
+        layers = layer_indices(features, self.layers)
+        for index in indices:
+            tokens = _mean_tokens(features, index, layers, compute.device)  # [row, column, channel]
+            residuals = model.residuals(tokens.flatten(0, 1), compute)
+            yield ImageScore(index, residuals.reshape(tokens.shape[:2]).cpu().numpy())
+
+
+def _mean_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+    """Tokens of one image averaged over layers, float32 ``[row, column, channel]``."""
+    return image_tokens(reader, index, layers, device).mean(dim=0)

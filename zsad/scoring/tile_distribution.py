@@ -1,0 +1,211 @@
+"""Tile distribution: a patch is odd if its tile's values are spread unlike those of the image's other tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+from scipy.ndimage import gaussian_filter
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.similarity import CACHED_BYTES
+from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.store import FeatureReader
+
+BLUR_WIDTH = 2.0  # standard deviations to either side: 5 x 5 patches for sigma_s = 1, as published
+
+
+class TileDistribution(Scorer):
+    """Compare the values in the tile about each patch, channel by channel, with those of a typical tile of the image.
+
+    With unit patch features ``f[c, p]`` of the image and ``t x t`` tiles (``t`` is ``tile``):
+
+    1. reference: ``R[c, k]``, ``k = 1 ... t^2``, is the median over tiles side by side of a tile's ``k``-th smallest
+       value in channel ``c``;
+    2. correspondence: in the tile about ``q`` (the image is reflected beyond its border), the optimal transport of the
+       values of channel ``c`` to ``R[c]`` moves the ``k``-th smallest to ``R[c, k]``. Its share at place ``p`` of the
+       tile is ``e_q(p) = mean over c of |f[c, p] - R[c, k]|``, with ``k`` the rank of ``f[c, p]`` in the tile, and its
+       sum is the 1-Wasserstein distance of the two sets;
+    3. ``e_q`` is blurred within the tile with ``sigma_s`` and weighted by a Gaussian about ``q`` of standard deviation
+       ``sigma_p`` that sums to one, and ``S(p)`` is the sum over the tiles ``q`` that hold ``p``.
+
+    ``S`` is averaged over the layers. It needs a texture of which any tile shows about the same; the median tile is
+    typical as long as less than half of the tiles show something odd. Towards the border fewer tiles hold a patch, so
+    that ``S`` falls off over the last ``t // 2`` patches, to about 0.7 of its level on good textures.
+
+    Departures. Features: published are those of a Wide-ResNet with each channel scaled to [0, 1] over the image, which
+    measures each image by its own extremes, a defect's among them; unit vectors have one measure for all images, and
+    for all layers. Step 1: tiles are spread evenly from border to border, and overlap where ``t`` does not divide the
+    grid, instead of leaving a strip out, as a grid of patches has few tiles; the median of an even number is the mean
+    of the middle two. Step 2: equal values share the mean of their ranks (reflected patches always equal others), so
+    that a mirrored image gets the mirrored map.
+    """
+
+    summary: ClassVar[str] = "The values around a patch against those of the image's typical tile, for textures."
+    reference: ClassVar[str] = "FCA: Ardelean and Weyrich, WACV 2024."
+
+    tile: int = Field(9, ge=1, description="Side t of a tile, in patches; odd.")
+    sigma_s: float = Field(
+        1.0, ge=0, description="Standard deviation, in patches, of the blur within a tile; 0 for none."
+    )
+    sigma_p: float = Field(
+        3.0, gt=0, description="Standard deviation, in patches, of the weights of the tiles about a patch."
+    )
+    layers: Layers = None
+
+    @field_validator("tile")
+    @classmethod
+    def _odd(cls, tile: int) -> int:
+        if tile % 2 == 0:
+            raise ValueError("it must be odd, so that a patch is in the middle")
+        return tile
+
+    @property
+    def setting(self) -> str:
+        """One image at a time."""
+        return "zero-shot-single"
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
+    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+        """Yield ``S`` of each image, in order.
+
+        Raises:
+            DataError: an image's grid is smaller than a tile.
+        """
+        test = features["test"]
+        layers = layer_indices(test, self.layers)
+        self._check_grids(test)
+        for index in range(len(test)):
+            tokens = unit_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
+            residuals = torch.stack([tile_residuals(layer, self.tile, compute) for layer in tokens])
+            yield ImageScore(index, self._gathered(residuals.mean(dim=0)).cpu().numpy())
+
+    def _check_grids(self, test: FeatureReader) -> None:
+        for image_id, (rows, columns) in zip(test.image_ids, test.grid_sizes, strict=True):
+            if min(rows, columns) < self.tile:
+                raise DataError(
+                    f"{image_id} has only {rows} x {columns} patches, fewer than a tile of {self.tile} x {self.tile}; "
+                    "lower 'tile' or raise the backbone's resolution"
+                )
+
+    def _gathered(self, residuals: torch.Tensor) -> torch.Tensor:
+        """Step 3: ``S``, ``[row, column]``, from ``e_q(p)`` as `tile_residuals` gives it."""
+        t, rows, columns = self.tile, *residuals.shape[2:]
+        blur = gaussian_filter(np.eye(t), (self.sigma_s, 0), mode="mirror", truncate=BLUR_WIDTH)
+        weights = np.exp(-((np.arange(t) - t // 2) ** 2) / (2 * self.sigma_p**2))
+        along = weights[:, None] / weights.sum() * blur  # along an axis of the tile: blurred, then weighted
+        along = torch.from_numpy(along.astype(np.float32)).to(residuals.device)
+        shares = torch.einsum("ai,bj,ijrc->abrc", along, along, residuals)
+        padded = torch.nn.functional.fold(shares.reshape(1, t * t, -1), (rows + t - 1, columns + t - 1), t)
+        return padded[0, 0, t // 2 : t // 2 + rows, t // 2 : t // 2 + columns]
+
+
+def tile_residuals(tokens: torch.Tensor, t: int, compute: Compute) -> torch.Tensor:
+    """Step 2 of `TileDistribution`: ``e_q(p)`` for each place ``p`` in the tile about each patch ``q``.
+
+    Args:
+        tokens: ``[row, column, channel]``, at least ``t`` rows and columns.
+
+    Returns:
+        float32 ``[t, t, row, column]``: place in the tile, middle of the tile.
+    """
+    rows, columns, channels = tokens.shape
+    values = tokens.permute(2, 0, 1)  # [channel, row, column]
+    padded = torch.nn.functional.pad(values, (t // 2,) * 4, mode="reflect")
+    residuals = tokens.new_zeros(t, t, rows, columns)
+    chunk = _channels_at_a_time(padded.shape[1] * padded.shape[2], t, compute)
+    for some, some_padded in zip(values.split(chunk), padded.split(chunk), strict=True):
+        typical = _with_midpoints(_typical_tile(some, t))  # [channel, 2 t^2 - 1]
+        first = torch.arange(len(some), device=some.device)[:, None, None] * typical.shape[1]
+        for i, j, ranks in _doubled_ranks(some_padded, t):
+            here = slice(i, i + rows), slice(j, j + columns)
+            matched = typical.flatten()[first + ranks[:, *here]]
+            residuals[i, j] += (some_padded[:, *here] - matched).abs_().sum(dim=0)
+    return residuals.div_(channels)
+
+
+def _channels_at_a_time(patches: int, t: int, compute: Compute) -> int:
+    """How many channels of a padded grid are ranked together: within the memory, and on a CPU within the cache."""
+    budget = min(compute.memory, CACHED_BYTES) if compute.device == "cpu" else compute.memory
+    bytes_a_patch = 2 * t * (t + 2) * _rank_type(t).itemsize + 32  # sums of comparisons; values, places and residuals
+    return max(1, budget // (patches * bytes_a_patch))
+
+
+def _rank_type(t: int) -> torch.dtype:
+    """The smallest integers for doubled ranks in a tile."""
+    return torch.uint8 if 2 * t * t <= 256 else torch.int32
+
+
+def _typical_tile(values: torch.Tensor, t: int) -> torch.Tensor:
+    """``R``: medians over tiles of their sorted values, ``[channel, t^2]``, of values ``[channel, row, column]``."""
+    rows, columns = (
+        torch.tensor(_tile_starts(size, t), device=values.device)[:, None] + torch.arange(t, device=values.device)
+        for size in values.shape[1:]
+    )
+    tiles = values[:, rows[:, None, :, None], columns[None, :, None, :]]  # [channel, tile, tile, t, t]
+    ordered = tiles.flatten(3).flatten(1, 2).sort(dim=2).values.sort(dim=1).values
+    count = ordered.shape[1]
+    return (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+
+
+def _tile_starts(size: int, t: int) -> list[int]:
+    """First positions of the fewest tiles that cover an axis and lie alike when seen from either end."""
+    spare, count = size - t, math.ceil(size / t)
+    if spare % 2 and count % 2:
+        count += 1  # the one in the middle would lie half a patch off
+    return [round(spare * index / max(1, count - 1)) for index in range(count)]
+
+
+def _with_midpoints(values: torch.Tensor) -> torch.Tensor:
+    """Values ``[row, k]`` with the mean of each two neighbours between them, ``[row, 2 k - 1]``."""
+    between = (values[:, 1:] + values[:, :-1]) / 2
+    return torch.cat([values[:, :1], torch.stack([between, values[:, 1:]], dim=2).flatten(1)], dim=1)
+
+
+def _doubled_ranks(padded: torch.Tensor, t: int) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Rank of each value in each tile that holds it, times two, so that equal values can share a mean rank.
+
+    Twice the rank from zero is the number of lesser values in the tile plus that of other values not greater. Sorting
+    each tile by itself would compare the same two patches in every tile that holds both; here they are compared once,
+    and running sums count for each tile, in integers that wrap round and back.
+
+    Args:
+        padded: ``[channel, row, column]``.
+
+    Yields:
+        A place ``i, j`` in a tile, and integers ``[channel, row, column]``: the ranks of those values that have a whole
+        tile about them when they are at that place of it; the others are without meaning.
+    """
+    reach, rank_type = t - 1, _rank_type(t)
+    height, width = padded.shape[1:]
+    around = torch.nn.functional.pad(padded, (reach,) * 4)
+    by_row = []
+    for i in range(2 * t - 1):
+        beaten = []
+        for j in range(2 * t - 1):
+            other = around[:, i : i + height, j : j + width]
+            beats = (padded > other).view(torch.uint8) + (padded >= other).view(torch.uint8)
+            beaten.append(beats.to(rank_type))
+        by_row.append(_running_sums(beaten, t))
+    for j, of_rows in enumerate(zip(*by_row, strict=True)):
+        for i, ranks in enumerate(_running_sums(of_rows, t)):
+            yield reach - i, reach - j, ranks - 1  # the value itself is not greater than itself
+
+
+def _running_sums(terms: Sequence[torch.Tensor], count: int) -> list[torch.Tensor]:
+    """Sums of each ``count`` terms in a row."""
+    sums = [reduce(torch.add, terms[:count])]
+    for before, after in zip(terms, terms[count:], strict=False):
+        sums.append(sums[-1] - before + after)
+    return sums
