@@ -18,6 +18,7 @@ SCORERS: Registry[Scorer] = Registry(
         "flip_consistency": "zsad.scoring.flip_consistency:FlipConsistency",
         "tile_distribution": "zsad.scoring.tile_distribution:TileDistribution",
         "mutual": "zsad.scoring.mutual:Mutual",
+        "mutual_consistent": "zsad.scoring.mutual_consistent:MutualConsistent",
         "batch_neighbours": "zsad.scoring.batch_neighbours:BatchNeighbours",
         "memory_bank": "zsad.scoring.memory_bank:MemoryBank",
         "subspace": "zsad.scoring.subspace:Subspace",
