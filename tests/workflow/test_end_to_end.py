@@ -10,15 +10,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from harness import SMALL, Project, merged
+from zsad.config import DEFAULT_PATH
 from zsad.data.manifest import read_manifest
-from zsad.scoring.registry import SCORERS
+from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.store import FeatureReader, MaskReader, ScoreReader
 
 pytestmark = pytest.mark.slow
 
+METHODS = tuple(yaml.safe_load(DEFAULT_PATH.read_text())["methods"])
 METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 
 
@@ -43,7 +46,7 @@ def test_the_metrics_table_has_a_row_for_each_category_method_and_refiner_and_th
     assert set(keys) == {
         (category, method, refiner)
         for category in ("brick", "ring", "mean")
-        for method in SCORERS.names()
+        for method in METHODS
         for refiner in ("none", "guided", "grabcut")
     }
     for row in table:
@@ -78,7 +81,7 @@ def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
         expected = {
             r.image_id for r in read_manifest(smoke.result(f"smoke/{category}/manifest.csv")) if r.split == "test"
         }
-        for method in SCORERS.names():
+        for method in METHODS:
             listed = [row for row in table if (row["category"], row["method"]) == (category, method)]
             assert {row["image_id"] for row in listed} == expected
             assert len(listed) == len(expected)
@@ -94,7 +97,7 @@ def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
         with FeatureReader(folder / "features/embedded/test.original.h5") as features:
             assert features.image_ids == names
             assert features.provenance["model"]
-        for method in SCORERS.names():
+        for method in METHODS:
             with (
                 ScoreReader(folder / f"scores/{method}.h5") as scores,
                 MaskReader(folder / f"masks/{method}.guided.h5") as masks,
@@ -128,7 +131,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(smoke: Project) -> None:
 
 def test_the_page_is_one_file_that_asks_nothing_of_the_network(smoke: Project) -> None:
     page = smoke.result("smoke/report.html").read_text(encoding="utf-8")
-    for name in ("brick", "ring", *SCORERS.names()):
+    for name in ("brick", "ring", *METHODS):
         assert name in page
     assert (
         re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)[^"']*""", page.replace('href="https://', 'link="https://'))
@@ -139,10 +142,51 @@ def test_the_page_is_one_file_that_asks_nothing_of_the_network(smoke: Project) -
 
 def test_pictures_open(smoke: Project) -> None:
     pictures = list(smoke.result("smoke/plots").rglob("*.png"))
-    assert len(pictures) == 1 + 2 * (2 + len(SCORERS.names()))
+    assert len(pictures) == 1 + 2 * (2 + len(METHODS))
     for picture in pictures:
         with Image.open(picture) as image:
             assert min(image.size) > 50
+
+
+def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(tmp_path: Path) -> None:
+    project = Project.copy_of_repository(tmp_path / "project")
+    extra = yaml.safe_load((project.folder / "config" / "all_methods.yaml").read_text())["methods"]
+    seeds = {
+        "scorer": "memory_bank",
+        "params": {"shots": 2},
+        "seeds": [0, 1],
+        "threshold": {"rule": "reference_quantile"},
+    }
+    small = {name: {"params": {"shots": 2}} for name in ("subspace", "mahalanobis")}
+    methods = {
+        name: merged(entry, **{"params": small.get(name, entry).get("params", {})}) for name, entry in extra.items()
+    }
+    methods |= {
+        "flip_consistency": {"scorer": "flip_consistency"},
+        "mutual": {"scorer": "mutual"},
+        "tile_distribution": {"scorer": "tile_distribution", "params": {"tile": 3}},
+        "drawn": seeds,
+    }
+    config = SMALL | {"refiners": {"guided": None, "grabcut": None}, "methods": SMALL["methods"] | methods}
+    config["report"] = SMALL["report"] | {"refiner": "none"}
+    run = project.run(config, "tables")
+    assert run.status == 0, run.output
+    table = {row["method"]: row for row in rows(project.result("t/tables/metrics.csv")) if row["category"] == "ring"}
+    names = {*SMALL["methods"], *methods, "drawn-seed0", "drawn-seed1"}
+    assert set(table) == names
+    scorers = {
+        (SMALL["methods"] | methods)[name].get("scorer", name) for name in names if not name.startswith("drawn-")
+    }
+    assert scorers == {*SCORERS.names(), *FUSIONS.names()}
+    for name, row in table.items():
+        assert 0 <= float(row["image_auroc"]) <= 1
+        assert (row["pixel_auroc"] == "NaN") == (name in ("gmm", "class_token_knn"))
+    assert table["drawn"]["seeds"] == "2"
+    assert table["ensemble"]["setting"] == "zero-shot-batch"
+    with ScoreReader(project.result("t/ring/scores/drawn-seed1.h5")) as scores:
+        references = scores.provenance["features"]["references"]
+    assert len(references["image_ids"]) == 2 * 8
+    assert references["subset"] == "references-k2-seed1"
 
 
 def test_two_runs_from_scratch_give_the_same_metrics_bytes(finished: Project, tmp_path: Path) -> None:
@@ -218,7 +262,7 @@ def test_the_default_run_with_a_checkpoint_by_its_path_goes_all_the_way_and_its_
 ) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
     small = {name: SMALL[name] for name in ("dataset", "evaluation", "report")}
-    config = merged(small, backbone=str(checkpoint), dataset__demo__train=8)
+    config = merged(small, backbone=str(checkpoint), dataset__demo__train=8, refiners={"grabcut": None})
     run = project.run(config)
     assert run.status == 0, run.output
     table = rows(project.result("t/tables/metrics.csv"))
@@ -237,6 +281,6 @@ def test_the_default_run_with_a_checkpoint_by_its_path_goes_all_the_way_and_its_
 
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
-    names = ("test.original", "test.hflip", "references-k8-seed0.rotations")
+    names = ("test.original", "test.hflip", "test.vflip", "test.rot180", "references-k8-seed0.rotations")
     made = {f"t/ring/features/tiny-dinov3/{name}.h5" for name in names}
     assert project.run(config, "features").made == made
