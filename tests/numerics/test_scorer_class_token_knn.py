@@ -44,6 +44,12 @@ def test_scores_equal_plain_loops(tmp_path, k):
     np.testing.assert_allclose(found(ClassTokenKnn(k=k), tmp_path, test, references), expected, atol=1e-6)
 
 
+def test_scores_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
+    good, cracked = tile_tokens[:3], tile_tokens[3:]
+    expected = [reference(image, good, 2) for image in cracked]
+    np.testing.assert_allclose(found(ClassTokenKnn(k=2), tmp_path, cracked, good), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("memory", [1, 777, 10**12])
 def test_the_memory_does_not_matter(tmp_path, memory):
     test, references = images(2, 5), images(3, 7)

@@ -6,9 +6,8 @@ from feature_files import maps, random_tokens, stored
 from zsad.scoring.flip_consistency import FlipConsistency
 
 
-def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path):
-    tokens, mirrored = random_tokens(0, (5, 7), (4, 3)), random_tokens(1, (5, 7), (4, 3))
-    found = maps(FlipConsistency(), tmp_path, test=tokens, mirrored=mirrored)
+def check_against_plain_loops(folder, tokens, mirrored):
+    found = maps(FlipConsistency(), folder, test=tokens, mirrored=mirrored)
     for anomaly_map, seen, seen_mirrored in zip(found, map(stored, tokens), map(stored, mirrored), strict=True):
         layers, rows, columns, _ = seen.shape
         expected = np.zeros((rows, columns))
@@ -17,6 +16,14 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path):
                 for c in range(columns):
                     expected[r, c] += (1 - seen[layer, r, c] @ seen_mirrored[layer, r, columns - 1 - c]) / layers
         np.testing.assert_allclose(anomaly_map, expected, atol=1e-6)
+
+
+def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path):
+    check_against_plain_loops(tmp_path, random_tokens(0, (5, 7), (4, 3)), random_tokens(1, (5, 7), (4, 3)))
+
+
+def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
+    check_against_plain_loops(tmp_path, tile_tokens, [image[:, ::-1] for image in tile_tokens])
 
 
 def test_mirroring_the_input_mirrors_the_map(tmp_path):

@@ -87,6 +87,14 @@ def test_one_gaussian_gives_the_closed_form(tmp_path, count, dimensions):
     np.testing.assert_allclose(found(scorer, tmp_path, test, references), expected, rtol=1e-5)
 
 
+def test_scores_of_real_photographs_are_the_closed_form(tmp_path, tile_tokens):
+    good, cracked = tile_tokens[:3], tile_tokens[3:]
+    expected = reference(
+        cracked, good, 1, lambda known, z: log_normal(z, np.cov(known.T, bias=True).reshape(1, 1) + 0.01)
+    )
+    np.testing.assert_allclose(found(GMM(), tmp_path, cracked, good), expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("covariance", COVARIANCES)
 def test_a_mixture_gives_the_sum_over_its_gaussians(tmp_path, covariance):
     test, references = images(2, 4), images(3, 20)

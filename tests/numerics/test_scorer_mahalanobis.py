@@ -64,6 +64,13 @@ def test_maps_by_position_equal_plain_loops_for_new_images_and_for_the_reference
 
 
 @BOTH
+def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens, per_position):
+    *good, cracked = [image[:, :6, :6] for image in tile_tokens[:4]]
+    (found,) = maps(Mahalanobis(per_position=per_position), tmp_path, test=[cracked], references=good)
+    np.testing.assert_allclose(found, reference(cracked, good, per_position=per_position), rtol=1e-5)
+
+
+@BOTH
 def test_drawn_channels_may_be_fewer_than_the_references(tmp_path, per_position):
     tokens, *references = random_tokens(3, *[(3, 4)] * 8)
     scorer = Mahalanobis(per_position=per_position, channels=5, channel_seed=7)

@@ -46,6 +46,12 @@ def test_maps_equal_plain_pca_for_images_of_mixed_sizes(tmp_path, chosen, explai
         np.testing.assert_allclose(anomaly_map, reference(image, references, explained_variance), rtol=1e-5, atol=1e-6)
 
 
+def test_maps_of_real_photographs_equal_plain_pca(tmp_path, tile_tokens):
+    good, cracked = tile_tokens[:3], tile_tokens[3:]
+    for anomaly_map, image in zip(maps(Subspace(), tmp_path, test=cracked, references=good), cracked, strict=True):
+        np.testing.assert_allclose(anomaly_map, reference(image, good, 0.99), rtol=1e-5, atol=1e-6)
+
+
 def test_only_the_layers_that_are_named_count(tmp_path):
     tokens, references = random_tokens(2, (5, 7), layers=3), random_tokens(3, *GRIDS, layers=3)
     (found,) = maps(Subspace(layers=[0, 2]), tmp_path, test=tokens, references=references)

@@ -55,6 +55,12 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, sigma_s, sig
         np.testing.assert_allclose(anomaly_map, expected, atol=1e-6)
 
 
+def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
+    tokens = [image[:, :6, :6, :7] for image in tile_tokens[2:4]]
+    for anomaly_map, image in zip(maps(TileDistribution(tile=3), tmp_path, test=tokens), tokens, strict=True):
+        np.testing.assert_allclose(anomaly_map, reference(image, STARTS_OF_TILES_OF_3), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("tile", "grid", "starts"), [(9, (9, 11), {9: [0], 11: [0, 2]}), (13, (14, 13), {14: [0, 1], 13: [0]})]
 )

@@ -23,7 +23,7 @@ SMALL = {
     "dataset": {"name": "t", "categories": ["ring"], "demo": {"size": 64, "train": 4, "good": 3, "defective": 4}},
     "backbones": {"embedded": {"params": {"resolution": 64}}},
     "methods": {
-        "mirror_symmetry": {"params": {}},
+        "mirror_symmetry": {"params": {"symmetries": ["horizontal"]}},
         "flip_consistency": None,
         "mutual": None,
         "memory_bank": {"params": {"shots": 2}},

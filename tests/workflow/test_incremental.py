@@ -36,7 +36,7 @@ def scored(method: str, category: str = "ring") -> set[str]:
 
 
 def features(category: str = "ring") -> set[str]:
-    names = ("test.original", "test.hflip", "test.vflip", "test.rot180", "references-k2-seed0.rotations")
+    names = ("test.original", "test.hflip", "references-k2-seed0.rotations")
     return {f"t/{category}/features/embedded/{name}.h5" for name in names}
 
 
