@@ -55,7 +55,7 @@ def test_a_run_without_a_change_runs_nothing(project: Project) -> None:
     ("method", "change"),
     [
         ("self_similarity", {"methods__self_similarity__params": {"k": 2}}),
-        ("mirror_symmetry", {"methods__mirror_symmetry__params": {"tie_break": False}}),
+        ("mirror_symmetry", {"methods__mirror_symmetry__params__tie_break": False}),
         ("self_similarity", {"methods__self_similarity__image_score": {"aggregate": "max"}}),
         ("memory_bank", {"methods__memory_bank__threshold": {"rule": "mebin"}}),
     ],

@@ -20,7 +20,7 @@ from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 
 ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
-CACHED_BYTES = 16 << 20  # larger blocks of distances leave the processor's cache and are no faster
+CACHED_BYTES = 4 << 20  # larger blocks of distances leave the processor's cache and are slower
 SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
 
 
@@ -49,8 +49,10 @@ class Metric:
         self._centre = centre
         self._parts = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}[self.format]
         self._space: torch.Tensor | None = None
-        used = self.channels + 2 * self._parts
-        self.width = used + -used % ALIGNMENT
+        self._vector = slice(0, self.channels)
+        self._ones = slice(self.channels, self.channels + self._parts)
+        self._halves = slice(self._ones.stop, self._ones.stop + self._parts)
+        self.width = self._halves.stop + -self._halves.stop % ALIGNMENT
 
     @property
     def point_bytes(self) -> int:
@@ -59,29 +61,21 @@ class Metric:
 
     def points(self, tokens: torch.Tensor) -> torch.Tensor:
         """Unit vectors ``[..., channel]`` as right operands ``[vector, width]``: ``(g', 1, |g'|^2 / 2)``."""
-        return self._filled(tokens.reshape(-1, self.channels), self._centre)
+        return self.points_of(tokens.reshape(-1, self.channels) - self._centre)
 
     def points_of(self, centred: torch.Tensor) -> torch.Tensor:
-        """Right operands ``[vector, width]`` of ``g'``, vectors ``[vector, channel]`` less the centre."""
-        return self._filled(centred, torch.zeros_like(self._centre))
-
-    def _filled(self, vectors: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-        points = torch.empty(len(vectors), self.width, dtype=self.format, device=vectors.device)
-        ends = [self.channels, self.channels + self._parts, self.channels + 2 * self._parts]
-        points[:, : ends[0]] = vectors - centre
-        points[:, ends[0] : ends[1]] = 1
-        points[:, ends[1] : ends[2]] = self._split(points[:, : ends[0]].float().square().sum(dim=1) / 2)
-        points[:, ends[2] :] = 0
+        """Right operands of ``g'``, vectors ``[vector, channel]`` less the centre."""
+        points = torch.zeros(len(centred), self.width, dtype=self.format, device=centred.device)
+        points[:, self._vector] = centred
+        points[:, self._ones] = 1
+        points[:, self._halves] = self._split(points[:, self._vector].float().square().sum(dim=1) / 2)
         return points
 
     def queries(self, points: torch.Tensor) -> torch.Tensor:
         """The same vectors as left operands: ``(-f', |f'|^2 / 2, 1)``."""
-        queries = torch.empty_like(points)
-        ends = [self.channels, self.channels + self._parts, self.channels + 2 * self._parts]
-        torch.neg(points[:, : ends[0]], out=queries[:, : ends[0]])
-        queries[:, ends[0] : ends[1]] = points[:, ends[1] : ends[2]]
-        queries[:, ends[1] : ends[2]] = points[:, ends[0] : ends[1]]
-        queries[:, ends[2] :] = 0
+        queries = torch.neg(points)
+        queries[:, self._ones] = points[:, self._halves]
+        queries[:, self._halves] = 1
         return queries
 
     def nearest(self, queries: torch.Tensor, points: torch.Tensor, k: int = 1) -> torch.Tensor:
@@ -152,8 +146,8 @@ class Metric:
         if self.format == torch.float32:
             small = (least < SMALL).nonzero()[:, 0]
             if len(small):
-                nearest = columns[h[small].argmin(dim=1), : self.channels]
-                least[small] = (rows[small, : self.channels] + nearest).square().sum(dim=1) / 2
+                nearest = columns[h[small].argmin(dim=1), self._vector]
+                least[small] = (rows[small, self._vector] + nearest).square().sum(dim=1) / 2
         return least
 
     def _split(self, values: torch.Tensor) -> torch.Tensor:
