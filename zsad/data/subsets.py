@@ -77,9 +77,9 @@ def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[I
     return [train[index] for index in sorted(order[:count])]
 
 
-def variant_id(image_id: str, angle: int) -> str:
-    """Identifier of an image turned by ``angle`` degrees, where a view shows it at several."""
-    return f"{image_id}@{angle:03d}"
+def angle_suffix(angle: int) -> str:
+    """What a view that shows an image at several angles, in degrees, adds to its identifier."""
+    return f"@{angle:03d}"
 
 
 def base_id(image_id: str) -> str:

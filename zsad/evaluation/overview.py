@@ -10,7 +10,7 @@ import numpy as np
 
 from zsad.evaluation.bootstrap import NORMAL_QUANTILE
 from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.evaluation.results import DECISION_METRICS, Result, first_places, grouped, is_known
+from zsad.evaluation.results import MASK_METRICS, Result, first_places, grouped, is_known
 from zsad.evaluation.typeset import Cell, Table, latex_table, markdown_table, markdown_text
 from zsad.store import NO_REFINER
 
@@ -80,7 +80,7 @@ def _mean_tables(means: Sequence[Result]) -> list[Table]:
         _metrics_table(
             "Masks and decisions at the label-free threshold: mean over categories",
             means,
-            (*DECISION_METRICS[:-1], "pixel_f1max", "decision_f1", "image_f1max"),
+            (*MASK_METRICS, "pixel_f1max", "decision_f1", "image_f1max"),
             ("method", "refiner"),
         ),
     ]

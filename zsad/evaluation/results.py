@@ -18,7 +18,8 @@ from zsad.evaluation.bootstrap import Confidence, mean_confidence
 from zsad.evaluation.ranking import RANKING_METRICS
 from zsad.store import MEAN, NO_REFINER, number
 
-DECISION_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "decision_f1")
+MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou")
+DECISION_METRICS = (*MASK_METRICS, "decision_f1")
 KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
 MASK_KEYS = ("category", "method", "refiner", "mask", "notes")
 SCORE_KEYS = (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from zsad.data.subsets import VIEWS
+from zsad.data.subsets import VIEWS, angle_suffix
 from zsad.errors import ConfigError, nearest_hint
 
 ROTATION_ANGLES = range(0, 360, 45)  # degrees, as in AnomalyDINO (Damm et al., WACV 2025, section 3)
@@ -38,7 +38,7 @@ def variants(view: str) -> list[Variant]:
         "original": [Variant("", np.ascontiguousarray)],
         "hflip": [Variant("", lambda image: np.ascontiguousarray(image[:, ::-1]))],
         "vflip": [Variant("", lambda image: np.ascontiguousarray(image[::-1]))],
-        "rotations": [Variant(f"@{angle:03d}", partial(rotated, angle=angle)) for angle in ROTATION_ANGLES],
+        "rotations": [Variant(angle_suffix(angle), partial(rotated, angle=angle)) for angle in ROTATION_ANGLES],
         **{f"rot{angle:03d}": [Variant("", partial(rotated, angle=angle))] for angle in SINGLE_ANGLES},
     }
     if view not in made:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zsad.errors import DataError
+from zsad.setting import setting_order
 from zsad.store import read_evaluation
 
 METRIC_TITLES = {
@@ -27,8 +27,6 @@ EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
     *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
 )
-_SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
-_FEW_SHOT = re.compile(r"few-shot-(\d+)")
 
 
 class MethodKey(NamedTuple):
@@ -66,14 +64,6 @@ class MetricsRow:
     def interval(self, metric: str) -> tuple[float, float]:
         """Confidence limits of ``metric``; NaN where there are none."""
         return self.value(f"{metric}_low"), self.value(f"{metric}_high")
-
-
-def setting_order(setting: str) -> tuple[int, int, str]:
-    """Sort key of a setting: the less a method sees, the earlier it stands; few-shot by the number of references."""
-    few_shot = _FEW_SHOT.fullmatch(setting)
-    kind = "few-shot" if few_shot else setting
-    rank = _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS)
-    return rank, int(few_shot[1]) if few_shot else 0, setting
 
 
 def method_order(key: MethodKey) -> tuple[tuple[int, int, str], str, str]:

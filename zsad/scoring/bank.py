@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import greedy_coreset
-from zsad.scoring.similarity import Metric
+from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import unit_tokens
 from zsad.store import FeatureReader
 
@@ -168,8 +168,9 @@ class AlignedPiece(Piece):
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
         """The nearest at a patch's place and around it; grids of another size are laid over each other."""
         rows, columns, _ = tokens.shape
-        found = []
+        nearest = tokens.new_empty(rows, columns, 0)
         for image in self._images:
+            found = []
             reference = image[layer]
             row, column = (
                 _place(size, other, tokens.device)
@@ -184,9 +185,8 @@ class AlignedPiece(Piece):
                     there = there[:, at_column.clamp(0, reference.shape[1] - 1)]
                     h = (tokens - there).square().sum(dim=2) / 2
                     found.append(h.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf))
-            if len(found) > k:
-                found = [*torch.stack(found).topk(k, dim=0, largest=False, sorted=False).values]
-        return torch.stack(found, dim=2)
+            nearest = smallest(torch.cat([nearest, torch.stack(found, dim=2)], dim=2), k)
+        return nearest
 
 
 def _place(size: int, other: int, device: torch.device) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import ClassVar
 
 from pydantic import Field
@@ -79,17 +80,13 @@ class BatchNeighbours(Scorer):
         blocks = [range(start, min(start + size, len(test))) for start in range(0, len(test), size)]
         best = [torch.empty(own, 0, device=compute.device) for own in patches]
         for block in progress(blocks, total=len(blocks), label=f"layer {test.layers[layer]}"):
-            points = [metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block]
+            points = torch.cat([metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block])
+            ends = list(accumulate(patches[block.start : block.stop], initial=0))
             for index in range(len(test)):
                 own = unit_tokens(test, index, [layer], compute.device)
                 queries = metric.queries(metric.points(own))
-                for run in _without(points, index - block[0]):
+                start, end = ends[index - block.start :][:2] if index in block else (0, 0)
+                for run in (run for run in (points[:start], points[end:]) if len(run)):
                     found = metric.nearest(queries, run, min(wanted[index], len(run)))
                     best[index] = smallest(torch.cat([best[index], found], dim=1), wanted[index])
         return best
-
-
-def _without(points: list[torch.Tensor], own: int) -> Iterator[torch.Tensor]:
-    """The points of a block of images but for one of them, in one or two runs; ``own`` may lie outside of the block."""
-    runs = [points[:own], points[own + 1 :]] if 0 <= own < len(points) else [points]
-    return (torch.cat(run) for run in runs if run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple, Self
 
@@ -13,9 +12,9 @@ from zsad.maps import at_image_size
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
 from zsad.scoring.thresholds.base import Thresholds, telling
+from zsad.setting import setting_order
 
 BATCH = "zero-shot-batch"
-SEEN_MOST = ("zero-shot-single", BATCH, "zero-shot-text", "few-shot", "full-shot")  # the last of several counts
 
 
 class MemberScores(NamedTuple):
@@ -80,7 +79,7 @@ class Fusion(Method):
 
     def setting_of(self, settings: Sequence[str]) -> str:
         """How much the fusion sees: as much as the member that sees most, and the batch, which the scale is from."""
-        return max([BATCH, *settings], key=_seen)
+        return max([BATCH, *settings], key=setting_order)
 
     def fused(self, members: Sequence[MemberScores]) -> FusedScores:
         """The scores of the fusion.
@@ -162,9 +161,3 @@ def _opinions(member: MemberScores, count: int) -> list[bool]:
     if not member.maps:
         return [True] * count
     return [bool(anomaly_map.min() < anomaly_map.max()) for anomaly_map in member.maps]
-
-
-def _seen(setting: str) -> tuple[int, int]:
-    """Sort key of a setting: how much it sees."""
-    few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
-    return SEEN_MOST.index("few-shot" if few_shot else setting), int(few_shot[1]) if few_shot else 0

@@ -14,6 +14,7 @@ from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.foreground import Foreground, foreground_mask
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.similarity import smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
 
@@ -86,14 +87,13 @@ class MemoryBank(ReferenceScorer):
         for number, piece in enumerate(model.pieces(), start=1):
             for index in indices:
                 tokens = image_tokens(features, index, layers, compute.device)
-                found = [piece.nearest(unit, layer, self.k) for layer, unit in enumerate(normalise(tokens))]
-                nearest[index] = self._merged(nearest.get(index), torch.stack(found))
+                found = torch.stack(
+                    [piece.nearest(unit, layer, self.k) for layer, unit in enumerate(normalise(tokens))]
+                )
+                if index in nearest:
+                    found = torch.cat([nearest[index], found], dim=3)
+                nearest[index] = smallest(found, self.k)
                 if number == model.piece_count:
                     scores = nearest.pop(index).mean(dim=(0, 3))
                     part = foreground_mask(tokens[-1], self.foreground)
                     yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy())
-
-    def _merged(self, before: torch.Tensor | None, found: torch.Tensor) -> torch.Tensor:
-        """The ``k`` nearest of two lots."""
-        together = found if before is None else torch.cat([before, found], dim=3)
-        return together.topk(min(self.k, together.shape[3]), dim=3, largest=False, sorted=False).values

@@ -231,7 +231,7 @@ def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
 
 
 def smallest(h: torch.Tensor, k: int) -> torch.Tensor:
-    """The ``k`` smallest of each row, or all if there are fewer."""
-    if k == 1 and h.shape[1]:
-        return _least(h, 1)[:, None]
-    return h.topk(min(k, h.shape[1]), dim=1, largest=False, sorted=False).values
+    """The ``k`` smallest along the last axis, or all if there are fewer, in no particular order."""
+    if k == 1 and h.shape[-1]:
+        return _least(h, -1)[..., None]
+    return h.topk(min(k, h.shape[-1]), dim=-1, largest=False, sorted=False).values
