@@ -6,10 +6,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zsad.config import load
 from zsad.data.demo import CATEGORIES, DemoOptions, make_category
@@ -20,8 +20,13 @@ from zsad.refinement.registry import REFINERS
 from zsad.registry import Part, Registry
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
+from zsad.segmentation.catalogue import SegmenterFacts
+from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
+from zsad.segmentation.registry import SEGMENTERS
 
-MODEL_COLUMNS = ("name", "hub id", "size", "GB", "licence", "gated", "patch", "px", "cached")
+BACKBONE_COLUMNS = ("name", "hub id", "size", "GB", "licence", "gated", "patch", "px", "cached")
+SEGMENTER_COLUMNS = ("name", "hub id or file", "family", "size", "GB", "licence", "gated", "px", "cached")
 NUMBER_COLUMNS = ("size", "GB", "patch", "px")
 
 
@@ -53,9 +58,21 @@ def _parser() -> argparse.ArgumentParser:
         "list the published models, and the families of backbones with their parameters",
         _show_backbones,
     )
-    backbones.add_argument("--json", action="store_true", help="for programs")
+    segmenters = _add(
+        commands,
+        "segmenters",
+        "list the published promptable segmentation models, and their families with their parameters",
+        _show_segmenters,
+    )
+    for listing in (backbones, segmenters):
+        listing.add_argument("--json", action="store_true", help="for programs")
     download = _add(commands, "download", "fetch models ahead, for a machine without a network", _download)
-    download.add_argument("names", nargs="+", metavar="NAME", help="as `zsad backbones` lists it, or an id of the hub")
+    download.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="as `zsad backbones` or `zsad segmenters` lists it, or an id of the hub",
+    )
     download.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
     check = _add(commands, "check", "check a configuration and say what it asks for", _check)
     check.add_argument("--configfile", nargs="*", type=Path, default=[], help="merged into config.yaml, in this order")
@@ -84,19 +101,44 @@ def _show_backbones(options: argparse.Namespace) -> None:
 
     cached = {facts.name: is_cached(facts.hub_id, revision=None) for facts in MODELS.values()}
     if options.json:
-        models = [{**facts._asdict(), "cached": cached[facts.name]} for facts in MODELS.values()]
-        print(json.dumps({"models": models, "families": _described(BACKBONES)}, indent=1, ensure_ascii=False))
-        return
+        return _print_json(MODELS.values(), cached, BACKBONES)
+    _show_models(
+        [BACKBONE_COLUMNS, *(_backbone_row(facts, cached[facts.name]) for facts in MODELS.values())],
+        "px is the default short side of the image",
+        BACKBONES,
+    )
+
+
+def _show_segmenters(options: argparse.Namespace) -> None:
+    from zsad.segmentation.weights import is_cached
+
+    models = SEGMENTATION_MODELS.values()
+    cached = {facts.name: is_cached(facts) for facts in models}
+    if options.json:
+        return _print_json(models, cached, SEGMENTERS)
+    _show_models(
+        [SEGMENTER_COLUMNS, *(_segmenter_row(facts, cached[facts.name]) for facts in models)],
+        "px is the side of the square that an image is resized to",
+        SEGMENTERS,
+    )
+
+
+def _print_json(models: Iterable[NamedTuple], cached: Mapping[str, bool], registry: Registry[Any]) -> None:
+    listed = [{**facts._asdict(), "cached": cached[facts.name]} for facts in models]
+    print(json.dumps({"models": listed, "families": _described(registry)}, indent=1, ensure_ascii=False))
+
+
+def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Any]) -> None:
     print("Models\n")
-    for line in _aligned([MODEL_COLUMNS, *(_model_row(facts, cached[facts.name]) for facts in MODELS.values())]):
+    for line in _aligned(rows):
         print(f"  {line}")
-    print("\nGB is the size of the weights in float32; px is the default short side of the image.")
+    print(f"\nGB is the size of the weights in float32; {pixels}.")
     print("A gated model needs an account of the hub that has accepted its licence; `zsad download NAME` fetches one.")
     print("\nFamilies\n")
-    _show(BACKBONES)
+    _show(registry)
 
 
-def _model_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
+def _backbone_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
     return (
         facts.name,
         facts.hub_id,
@@ -106,6 +148,20 @@ def _model_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
         "yes" if facts.gated else "-",
         str(facts.patch),
         str(facts.resolution),
+        "yes" if cached else "-",
+    )
+
+
+def _segmenter_row(facts: SegmenterFacts, cached: bool) -> tuple[str, ...]:
+    return (
+        facts.name,
+        facts.place,
+        facts.family,
+        f"{facts.parameters / 1e6:.1f} M",
+        f"{facts.gigabytes:.2f}",
+        facts.licence,
+        "yes" if facts.gated else "-",
+        str(facts.side),
         "yes" if cached else "-",
     )
 
@@ -142,12 +198,30 @@ def _described(registry: Registry[Any]) -> list[dict[str, Any]]:
 
 
 def _download(options: argparse.Namespace) -> None:
-    from zsad.features.hub import check_weights, download, weight_files
-
     for name in options.names:
-        located = download(name, options.revision, progress=True)
-        check_weights(weight_files(located.path), None, name)
-        print(f"{name}: {located.path}, commit {located.commit}")
+        is_segmenter = segmenter_facts_of(name) is not None
+        path, version = (_downloaded_segmenter if is_segmenter else _downloaded_backbone)(name, options.revision)
+        print(f"{name}: {path}, {version}")
+
+
+def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
+    """Where a model is now, and what version it is."""
+    from zsad.segmentation.weights import download
+
+    weights = download(name, revision, progress=True)
+    if weights.commit is None:
+        return weights.path, f"SHA-256 {weights.sha256[weights.path.name]}"
+    return weights.path, f"commit {weights.commit}"
+
+
+def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path, str]:
+    """Where a model is now, and what version it is; it may also be one of the hub that no catalogue names."""
+    from zsad.features.hub import BACKBONE_MODELS, check_weights, download, weight_files
+    from zsad.segmentation.weights import published_models
+
+    located = download(name, revision, BACKBONE_MODELS.joined(published_models()), progress=True)
+    check_weights(weight_files(located.path), None, name)
+    return located.path, f"commit {located.commit}"
 
 
 def _show(registry: Registry[Any]) -> None:
@@ -169,6 +243,8 @@ def _check(options: argparse.Namespace) -> None:
     print(f"backbones  {', '.join(settings.backbones)}")
     print(f"methods    {', '.join(settings.methods)}")
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")
+    if settings.segmenters:
+        print(f"segmenters {', '.join(settings.segmenters)}")
 
 
 def _write_demo(options: argparse.Namespace) -> None:

@@ -10,7 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-VERSIONED_PACKAGES = ("zsad", "numpy", "h5py", "opencv-python-headless", "scipy", "torch", "transformers")
+VERSIONED_PACKAGES = (
+    "zsad",
+    "numpy",
+    "h5py",
+    "opencv-python-headless",
+    "scipy",
+    "torch",
+    "transformers",
+    "segment-anything",
+)
 INHERITED_KEYS = ("manifest_sha256", "model", "subset", "view")
 
 

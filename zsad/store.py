@@ -20,10 +20,13 @@ import numpy as np
 from zsad.errors import DataError
 
 FEATURES_FORMAT = "zsad-features-1"
+EMBEDDINGS_FORMAT = "zsad-embeddings-1"
 SCORES_FORMAT = "zsad-scores-2"
 MASKS_FORMAT = "zsad-masks-1"
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
+ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones too
+ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
 NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
 
 
@@ -249,6 +252,9 @@ def _has_non_finite(halves: np.ndarray) -> bool:
 class FeatureReader(_Reader):
     """Read a feature file image by image.
 
+    Args:
+        foreground: the open masks of the part in these images, where the scorer asks for them.
+
     Attributes:
         image_ids: identifiers, in the order of the first axis.
         layers: names of the layers.
@@ -260,8 +266,9 @@ class FeatureReader(_Reader):
     _format = FEATURES_FORMAT
     _noun = "feature"
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, foreground: MaskReader | None = None) -> None:
         super().__init__(path)
+        self.foreground = foreground
         self.layers: list[str] = [str(layer) for layer in self._file.attrs["layers"]]
         self.grid_sizes: np.ndarray = self._file["grid_size"][:]
         self.channels: int = self._file["patch_tokens"].shape[-1]
@@ -278,6 +285,85 @@ class FeatureReader(_Reader):
     def cls_tokens(self) -> np.ndarray:
         """float32 ``[image, layer, channel]``."""
         return self._file["cls_tokens"][:]
+
+
+class EmbeddingWriter(_Writer):
+    """Write what a promptable segmentation model makes of images, or of windows of images, one after the other.
+
+    Args:
+        image_ids: the image behind each entry; several entries may be windows of one image.
+        windows: int ``[entry, 4]``, the ``(left, top, right, bottom)`` of each in pixels, right and bottom exclusive.
+        shapes: of the arrays of one embedding.
+    """
+
+    _format = EMBEDDINGS_FORMAT
+
+    def __init__(
+        self,
+        path: str | Path,
+        image_ids: Sequence[str],
+        provenance: Mapping[str, Any],
+        *,
+        windows: np.ndarray,
+        shapes: Sequence[tuple[int, ...]],
+    ) -> None:
+        super().__init__(path, image_ids, provenance)
+        self.windows = np.asarray(windows, dtype=np.int32).reshape(len(self.image_ids), 4)
+        self.shapes = list(shapes)
+
+    def _create(self) -> None:
+        self._file.attrs["arrays"] = len(self.shapes)
+        self._file.create_dataset("window", data=self.windows)
+        for place, shape in enumerate(self.shapes):
+            self._file.create_dataset(
+                f"embedding{place}",
+                shape=(len(self.image_ids), *shape),
+                dtype=np.float16,
+                chunks=(1, *shape) if self.image_ids else None,
+            )
+
+    def write(self, index: int, embedding: Sequence[np.ndarray]) -> None:
+        """Store one embedding, float16 arrays of the announced shapes."""
+        for place, (array, shape) in enumerate(zip(embedding, self.shapes, strict=True)):
+            if array.shape != shape or array.dtype != np.float16:
+                raise ValueError(f"array {place} of entry {index} is {array.dtype} {array.shape}, expected {shape}")
+            self._file[f"embedding{place}"][index] = array
+
+
+class EmbeddingReader(_Reader):
+    """Read embeddings one by one.
+
+    Attributes:
+        image_ids: the image behind each entry.
+        windows: int32 ``[entry, 4]``, ``(left, top, right, bottom)`` in pixels.
+    """
+
+    _format = EMBEDDINGS_FORMAT
+    _noun = "embedding"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.windows: np.ndarray = self._file["window"][:]
+        self._arrays = int(self._file.attrs["arrays"])
+        self._places = {
+            (image_id, *(int(side) for side in window)): index
+            for index, (image_id, window) in enumerate(zip(self.image_ids, self.windows, strict=True))
+        }
+
+    def find(self, image_id: str, window: tuple[int, int, int, int]) -> tuple[np.ndarray, ...]:
+        """The embedding of a window of an image, float16 arrays.
+
+        Raises:
+            DataError: the file has none of it.
+        """
+        index = self._places.get((image_id, *window))
+        if index is None:
+            raise DataError(f"{self.path} has no embedding of {image_id} at {window}; delete it and run again")
+        return self.embedding(index)
+
+    def embedding(self, index: int) -> tuple[np.ndarray, ...]:
+        """The embedding of one entry, float16 arrays."""
+        return tuple(self._file[f"embedding{place}"][index] for place in range(self._arrays))
 
 
 class ScoreWriter(_Writer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from file_server import ServedFile, running_file_server
 from hub_server import Hub, Repository, running_hub, use_hub
 from paths import REPOSITORY
+from zsad import cli
 from zsad.cli import main
 from zsad.data.demo import CATEGORIES
 from zsad.features.catalogue import MODELS
@@ -20,6 +23,9 @@ from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.segmentation import weights
+from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
+from zsad.segmentation.registry import SEGMENTERS
 
 SMALL = MODELS["dinov2-small"].hub_id
 
@@ -30,7 +36,26 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with running_hub() as hub:
         hub.models[SMALL] = Repository({"config.json": b"{}", "model.safetensors": b"weights" * 300})
         use_hub(monkeypatch, hub.endpoint, tmp_path / "cache")
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
         yield hub
+
+
+@pytest.fixture
+def sam_vit_b(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedFile]:
+    """A server of the authors' file of `sam-vit-b`, which is small here."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    content = b"weights" * 300
+    with running_file_server() as server:
+        server.files["/sam_vit_b_01ec64.pth"] = ServedFile(content)
+        facts = SEGMENTATION_MODELS["sam-vit-b"]._replace(
+            url=f"{server.endpoint}/sam_vit_b_01ec64.pth",
+            sha256=hashlib.sha256(content).hexdigest(),
+            size=len(content),
+        )
+        models = {**SEGMENTATION_MODELS, "sam-vit-b": facts}
+        monkeypatch.setattr(weights, "MODELS", models)
+        monkeypatch.setattr(cli, "SEGMENTATION_MODELS", models)
+        yield server.files["/sam_vit_b_01ec64.pth"]
 
 
 def row_of(name: str, shown: str) -> list[str]:
@@ -43,14 +68,15 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(
-        command in shown for command in ("methods", "backbones", "download", "check", "demo", "snakemake --cores 8")
+        command in shown
+        for command in ("methods", "backbones", "segmenters", "download", "check", "demo", "snakemake --cores 8")
     )
 
 
 def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == main(["backbones"]) == 0
+    assert main(["methods"]) == main(["backbones"]) == main(["segmenters"]) == 0
     shown = capsys.readouterr().out
-    for registry in (SCORERS, THRESHOLDS, REFINERS, BACKBONES):
+    for registry in (SCORERS, THRESHOLDS, REFINERS, BACKBONES, SEGMENTERS):
         for name in registry.names():
             part = registry.load(name)
             assert f"{name}: {part.summary}" in shown
@@ -71,6 +97,65 @@ def test_every_model_is_listed_in_a_line_that_fits_a_terminal(hub: Hub, capsys: 
     ):
         assert row in [" ".join(line.split()) for line in table]
     assert hub.requests == []
+
+
+def test_every_segmentation_model_is_listed_in_a_line_that_fits_a_terminal(
+    hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["segmenters"]) == 0
+    shown = capsys.readouterr().out
+    table = shown.split("\n\n")[1].splitlines()
+    assert len(table) == 1 + len(SEGMENTATION_MODELS)
+    assert max(map(len, table)) <= 140
+    for row in (
+        "sam-vit-h sam_vit_h_4b8939.pth segment_anything 641.1 M 2.56 Apache-2.0 - 1024 -",
+        "sam3 facebook/sam3 transformers 859.9 M 3.44 SAM License yes 1008 -",
+    ):
+        assert row in [" ".join(line.split()) for line in table]
+    assert hub.requests == []
+
+
+def test_a_file_of_weights_is_downloaded_checked_and_listed_as_cached(
+    hub: Hub, sam_vit_b: ServedFile, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "torch" / "hub" / "checkpoints" / "sam_vit_b_01ec64.pth"
+    assert main(["download", "sam-vit-b", "dinov2-small"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"sam-vit-b: {path}, SHA-256 {hashlib.sha256(sam_vit_b.content).hexdigest()}"
+    assert second.startswith("dinov2-small: ")
+    assert path.read_bytes() == sam_vit_b.content
+    assert main(["segmenters"]) == 0
+    assert row_of("sam-vit-b", capsys.readouterr().out)[-1] == "yes"
+    assert sorted(hub.sent_files()) == ["config.json", "model.safetensors"]
+
+
+def test_a_file_of_weights_with_the_wrong_content_is_not_kept(
+    hub: Hub, sam_vit_b: ServedFile, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sam_vit_b.content = b"strange" * 300
+    assert main(["download", "sam-vit-b"]) == 1
+    shown, said = capsys.readouterr()
+    assert shown == ""
+    assert said.startswith("zsad: model 'sam-vit-b' is not what it should be: the SHA-256 of what ")
+    assert said.count("\n") == 1
+    assert list((tmp_path / "torch").rglob("*.pth*")) == [
+        tmp_path / "torch" / "hub" / "checkpoints" / "sam_vit_b_01ec64.pth.lock"
+    ]
+
+
+@pytest.mark.parametrize("name", ["sam2.1-hiera-tiny", "facebook/sam2.1-hiera-tiny"])
+def test_a_segmentation_model_of_the_hub_is_downloaded_and_listed_as_cached(
+    hub: Hub, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    hub.models["facebook/sam2.1-hiera-tiny"] = hub.models[SMALL]
+    assert main(["download", name]) == 0
+    assert capsys.readouterr().out.endswith(f", commit {hub.models[SMALL].commit}\n")
+    assert main(["segmenters", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    tiny = SEGMENTATION_MODELS["sam2.1-hiera-tiny"]
+    assert {**tiny._asdict(), "cached": True} in listed["models"]
+    assert [model["name"] for model in listed["models"] if model["cached"]] == [tiny.name]
+    assert [family["name"] for family in listed["families"]] == SEGMENTERS.names()
 
 
 def test_the_listing_for_programs_holds_every_fact(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +189,9 @@ def test_a_downloaded_model_is_listed_as_cached(hub: Hub, capsys: pytest.Capture
 def test_a_download_that_fails_says_so_in_one_sentence(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, expected in (
         (["dinov2-smal"], "did you mean 'dinov2-small'?"),
+        (["sam-vit-x"], "names that `zsad backbones` or `zsad segmenters` lists; did you mean 'sam-vit-"),
+        (["facebook/sam2-hiera-tin"], "did you mean 'facebook/sam2-hiera-tiny'?"),
+        (["sam-vit-b", "--revision", "v9"], "revision 'v9' is set but model 'sam-vit-b' is a file of its authors"),
         (["dinov2-base"], "the hub has no public model 'dinov2-base'"),
         (["dinov2-small", "--revision", "v9"], "model 'dinov2-small' has no revision 'v9'"),
     ):
@@ -135,7 +223,12 @@ def test_the_commands_import_neither_framework_nor_client_of_the_hub() -> None:
 
 def test_a_configuration_is_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check", "--configfile", str(REPOSITORY / "config" / "smoke.yaml")]) == 0
-    assert "brick, ring" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "brick, ring" in shown
+    assert "segmenters" not in shown
+    (tmp_path / "sam.yaml").write_text("refiners: {sam: {refiner: sam}}")
+    assert main(["check", "--configfile", str(tmp_path / "sam.yaml")]) == 0
+    assert "segmenters sam-vit-b\n" in capsys.readouterr().out
     (tmp_path / "mine.yaml").write_text("methds: {}")
     assert main(["check", "--configfile", str(tmp_path / "mine.yaml")]) == 1
     said = capsys.readouterr().err

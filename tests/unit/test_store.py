@@ -11,6 +11,8 @@ import pytest
 
 from zsad.errors import DataError
 from zsad.store import (
+    EmbeddingReader,
+    EmbeddingWriter,
     FeatureReader,
     FeatureWriter,
     MaskReader,
@@ -109,6 +111,84 @@ def test_a_mask_file_with_fewer_masks_than_announced_is_not_kept(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
+SHAPES = [(4, 3, 3), (2,)]
+
+
+def _embedding(seed: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    return tuple(rng.normal(size=shape).astype(np.float16) for shape in SHAPES)
+
+
+def _embeddings(path: Path, entries: list[tuple[str, tuple[int, int, int, int]]]) -> list[tuple[np.ndarray, ...]]:
+    written = [_embedding(index) for index in range(len(entries))]
+    names, windows = [name for name, _ in entries], np.array([window for _, window in entries])
+    with EmbeddingWriter(path, names, {"segmenter": {"id": "m"}}, windows=windows, shapes=SHAPES) as writer:
+        for index in reversed(range(len(entries))):
+            writer.write(index, written[index])
+    return written
+
+
+def test_embeddings_come_back_bit_for_bit_by_image_and_window(tmp_path: Path) -> None:
+    entries = [("a", (0, 0, 5, 4)), ("b", (0, 0, 5, 4)), ("a", (1, 0, 3, 2)), ("b", (70_000, 0, 70_005, 4))]
+    written = _embeddings(tmp_path / "e.h5", entries)
+    with EmbeddingReader(tmp_path / "e.h5") as reader:
+        assert len(reader) == 4
+        assert reader.image_ids == ["a", "b", "a", "b"]
+        assert reader.windows.tolist() == [list(window) for _, window in entries]
+        assert reader.provenance == {"segmenter": {"id": "m"}}
+        for index, ((name, window), expected) in enumerate(zip(entries, written, strict=True)):
+            for found in (reader.find(name, window), reader.embedding(index)):
+                assert [array.dtype for array in found] == [np.float16, np.float16]
+                for array, other in zip(found, expected, strict=True):
+                    np.testing.assert_array_equal(array, other)
+
+
+@pytest.mark.parametrize(("name", "window"), [("c", (0, 0, 5, 4)), ("a", (0, 0, 4, 5)), ("b", (1, 0, 3, 2))])
+def test_an_embedding_that_the_file_lacks_is_named(
+    tmp_path: Path, name: str, window: tuple[int, int, int, int]
+) -> None:
+    _embeddings(tmp_path / "e.h5", [("a", (0, 0, 5, 4)), ("b", (0, 0, 5, 4)), ("a", (1, 0, 3, 2))])
+    with EmbeddingReader(tmp_path / "e.h5") as reader, pytest.raises(DataError) as caught:
+        reader.find(name, window)
+    assert f"e.h5 has no embedding of {name} at {window}; delete it and run again" in str(caught.value)
+
+
+def test_a_file_without_embeddings_is_whole(tmp_path: Path) -> None:
+    _embeddings(tmp_path / "e.h5", [])
+    with EmbeddingReader(tmp_path / "e.h5") as reader:
+        assert (len(reader), reader.windows.shape) == (0, (0, 4))
+        with pytest.raises(DataError, match="has no embedding of a"):
+            reader.find("a", (0, 0, 5, 4))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (np.zeros((4, 3, 2), np.float16), np.zeros(2, np.float16)),
+        (np.zeros((4, 3, 3), np.float32), np.zeros(2, np.float16)),
+        (np.zeros((4, 3, 3), np.float16),),
+    ],
+    ids=["shape", "number format", "count"],
+)
+def test_an_embedding_of_another_form_is_refused_and_nothing_is_left(
+    tmp_path: Path, wrong: tuple[np.ndarray, ...]
+) -> None:
+    windows = np.array([(0, 0, 5, 4)])
+    with (
+        pytest.raises(ValueError, match=r"expected|argument"),
+        EmbeddingWriter(tmp_path / "e.h5", ["a"], {}, windows=windows, shapes=SHAPES) as writer,
+    ):
+        writer.write(0, wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_embedding_is_read_without_the_others(tmp_path: Path) -> None:
+    _embeddings(tmp_path / "e.h5", [(str(index), (0, 0, 5, 4)) for index in range(5)])
+    with h5py.File(tmp_path / "e.h5") as file:
+        assert file["embedding0"].chunks == (1, *SHAPES[0])
+        assert file["embedding1"].chunks == (1, *SHAPES[1])
+
+
 def write_half_and_fail(path: Path) -> None:
     path.write_text("second, half-written")
     path.write_text(None)
@@ -145,6 +225,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     h5py.File(tmp_path / "plain.h5", "w").close()
     with pytest.raises(DataError, match="is no feature file"):
         FeatureReader(tmp_path / "plain.h5")
+    with pytest.raises(DataError, match="is no embedding file"):
+        EmbeddingReader(tmp_path / "f.h5")
     with pytest.raises(DataError, match="does not exist"):
         MaskReader(tmp_path / "absent.h5")
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import huggingface_hub
 from huggingface_hub import constants
@@ -31,7 +31,7 @@ from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from zsad.errors import ConfigError, DataError, ModelError, first_line, nearest_hint
-from zsad.features.catalogue import MODELS, facts_of, names, ungated_twin
+from zsad.features.catalogue import MODELS, ungated_twin
 from zsad.provenance import file_sha256
 from zsad.store import read_json
 
@@ -56,6 +56,47 @@ class Located(NamedTuple):
     commit: str | None
 
 
+class PublishedModels(NamedTuple):
+    """What finding a model needs to know of a catalogue.
+
+    Attributes:
+        hub_ids: by name, of the models that lie on the hub.
+        elsewhere: names of the models that lie elsewhere.
+        command: what lists the names.
+        example: a hub id.
+        twins: by the hub id of a gated model, the name of one with the same weights that anybody can download.
+    """
+
+    hub_ids: Mapping[str, str]
+    elsewhere: Sequence[str]
+    command: str
+    example: str
+    twins: Mapping[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """All names."""
+        return [*self.hub_ids, *self.elsewhere]
+
+    def joined(self, other: Self) -> Self:
+        """Both catalogues as one."""
+        return self._replace(
+            hub_ids={**self.hub_ids, **other.hub_ids},
+            elsewhere=[*self.elsewhere, *other.elsewhere],
+            command=f"{self.command} or {other.command}",
+            twins={**self.twins, **other.twins},
+        )
+
+
+BACKBONE_MODELS = PublishedModels(
+    hub_ids={facts.name: facts.hub_id for facts in MODELS.values()},
+    elsewhere=(),
+    command="`zsad backbones`",
+    example="facebook/dinov2-small",
+    twins={facts.hub_id: twin.name for facts in MODELS.values() if (twin := ungated_twin(facts)) is not None},
+)
+
+
 class WeightSet(NamedTuple):
     """The files that hold the weights of a checkpoint in one format: either one, or shards and their index."""
 
@@ -70,28 +111,31 @@ WEIGHT_SETS = (  # the first that is there is used, and no other downloaded
 )
 
 
-def locate(name: str, revision: str | None) -> Located:
+def locate(name: str, revision: str | None, models: PublishedModels = BACKBONE_MODELS) -> Located:
     """Find a checkpoint, downloading it if the local cache does not hold it whole.
 
     Args:
         name: a name of the catalogue such as ``"dinov2-small"``, a local folder, a local ``.pth`` or ``.pt`` file, or
             a hub id such as ``"facebook/dinov2-small"``; the first of these that fits.
         revision: branch, tag or commit on the hub; None for the main branch.
+        models: the catalogue.
 
     Raises:
         ConfigError: a revision of a local folder or file.
         ModelError: absent, gated, unreachable or incomplete.
     """
-    if name not in MODELS and (local := _local_path(name)) is not None:
+    if name not in models.hub_ids and (local := _local_path(name)) is not None:
         if revision is not None:
             kind = "folder" if local.is_dir() else "file"
             raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local {kind}; leave it out")
         return Located(local, commit=None)
-    snapshot = _whole_snapshot(_hub_id(name), revision)
-    return download(name, revision) if snapshot is None else Located(snapshot, commit=snapshot.name)
+    snapshot = _whole_snapshot(_hub_id(name, models), revision)
+    return download(name, revision, models) if snapshot is None else Located(snapshot, commit=snapshot.name)
 
 
-def download(name: str, revision: str | None, *, progress: bool = False) -> Located:
+def download(
+    name: str, revision: str | None, models: PublishedModels = BACKBONE_MODELS, *, progress: bool = False
+) -> Located:
     """Bring a model of the hub into the local cache, or up to date there.
 
     The hub is always asked. Files that are there already are kept, and a connection that is cut is taken up again
@@ -100,14 +144,15 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Loca
     Args:
         name: a name of the catalogue, or a hub id.
         revision: branch, tag or commit; None for the main branch.
+        models: the catalogue.
         progress: show a bar if standard error is a terminal.
 
     Raises:
         ModelError: absent, gated, unreachable, without usable weights, or no space on the disk.
     """
-    hub_id = _hub_id(name)
+    hub_id = _hub_id(name, models)
     huggingface_hub.utils.logging.set_verbosity_error()
-    with _clear_failures(name, hub_id, revision):
+    with _clear_failures(name, hub_id, revision, models):
         wanted = _wanted(_files_on_hub(hub_id, revision), name)
         bar = None if progress and sys.stderr.isatty() else _HiddenBar
         folder = Path(
@@ -134,7 +179,9 @@ def weight_files(folder: Path) -> list[Path]:
     return []
 
 
-def check_weights(paths: Sequence[Path], expected: str | None, name: str) -> dict[str, str]:
+def check_weights(
+    paths: Sequence[Path], expected: str | None, name: str, *, published: str | None = None
+) -> dict[str, str]:
     """Compare weights with every hash that is known of them, and return their hashes.
 
     The hub's cache calls a large file by its SHA-256; torch.hub ends the name of a file with the first digits of it.
@@ -143,6 +190,7 @@ def check_weights(paths: Sequence[Path], expected: str | None, name: str) -> dic
         paths: the files that will be loaded.
         expected: what the configuration says of a single file: its SHA-256, or at least the first 8 digits.
         name: of the model, as the configuration has it.
+        published: the SHA-256 of the single file that a name of a catalogue stands for; None if it is not known.
 
     Returns:
         SHA-256 by file name.
@@ -165,6 +213,11 @@ def check_weights(paths: Sequence[Path], expected: str | None, name: str) -> dic
             raise ModelError(
                 f"the weights of model '{name}' are damaged: the SHA-256 of {path} begins with {digest[:8]}, not as "
                 "its name says; download it again, or rename it if its name ends in something else"
+            )
+        if published is not None and digest != published:
+            raise ModelError(
+                f"the weights of model '{name}' are damaged: the SHA-256 of {path} is {digest}, not {published}; "
+                f"delete this file and download it again (`{_download_command(name, None)}`)"
             )
         if expected is not None and not digest.startswith(expected):
             raise ModelError(
@@ -190,17 +243,16 @@ def _local_path(name: str) -> Path | None:
     return None
 
 
-def _hub_id(name: str) -> str:
-    facts = facts_of(name)
-    if facts is not None:
-        return facts.hub_id
+def _hub_id(name: str, models: PublishedModels) -> str:
+    if name in models.hub_ids:
+        return models.hub_ids[name]
     if _is_hub_id(name):
         return name
     if Path(name).expanduser().exists():
         raise ModelError(f"model '{name}' lies on this machine already; only models of the hub can be downloaded")
     raise ModelError(
-        f"model '{name}' is neither an existing folder nor a hub id such as 'facebook/dinov2-small', nor one of the "
-        f"names that `zsad backbones` lists{nearest_hint(name, names(), or_all=False)}"
+        f"model '{name}' is neither an existing folder nor a hub id such as '{models.example}', nor one of the "
+        f"names that {models.command} lists{nearest_hint(name, models.names, or_all=False)}"
     )
 
 
@@ -264,20 +316,19 @@ def _wanted(files: Collection[str], name: str) -> list[str]:
 
 
 @contextmanager
-def _clear_failures(name: str, hub_id: str, revision: str | None) -> Iterator[None]:
+def _clear_failures(name: str, hub_id: str, revision: str | None, models: PublishedModels) -> Iterator[None]:
     page = f"https://huggingface.co/{hub_id}"
     try:
         yield
         return
     except GatedRepoError:
         message = f"model '{name}' is gated; accept its licence on {page} and log in with `hf auth login`"
-        facts = facts_of(hub_id)
-        if facts is not None and (twin := ungated_twin(facts)) is not None:
-            message += f", or use '{twin.name}', which has the same weights and no gate"
+        if (twin := models.twins.get(hub_id)) is not None:
+            message += f", or use '{twin}', which has the same weights and no gate"
     except RepositoryNotFoundError:
         message = (
             f"the hub has no public model '{name}'; correct the id, or log in with `hf auth login` if it is private"
-            f"{nearest_hint(hub_id, (facts.hub_id for facts in MODELS.values()), or_all=False)}"
+            f"{nearest_hint(hub_id, models.hub_ids.values(), or_all=False)}"
         )
     except RevisionNotFoundError:
         message = f"model '{name}' has no revision '{revision}'; {page} lists those that exist"

@@ -1,0 +1,135 @@
+"""What every promptable segmentation model is: it embeds an image once and decodes many prompts from that.
+
+"Promptable" and "prompt" are the terms of Kirillov et al., Segment Anything, ICCV 2023.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.registry import Part
+
+Embedding = tuple[np.ndarray, ...]
+"""What a model makes of one image, float16 arrays; fresh and read from a file they are the same, bit for bit."""
+
+MASK_PROMPT_RANGE = 10.0  # logits of a mask prompt, about what the models' own low-resolution masks have
+
+
+class Prompt(NamedTuple):
+    """Where something is to be outlined, in pixels of the image.
+
+    Attributes:
+        box: ``(left, top, right, bottom)``, or None.
+        points: float ``[point, 2]``, ``(x, y)``; may be empty.
+        labels: int ``[point]``, 1 for inside, 0 for outside.
+        mask: float logits ``[row, column]`` of a first guess, on any grid that covers the image, in
+            ``[-MASK_PROMPT_RANGE, MASK_PROMPT_RANGE]``; or None.
+    """
+
+    box: tuple[float, float, float, float] | None
+    points: np.ndarray
+    labels: np.ndarray
+    mask: np.ndarray | None = None
+
+
+class Candidates(NamedTuple):
+    """The masks that a model proposes for one prompt.
+
+    Attributes:
+        logits: float32 ``[candidate, height, width]`` at the image's size; positive inside.
+        quality: float32 ``[candidate]``, the model's own estimate of the IoU.
+    """
+
+    logits: np.ndarray
+    quality: np.ndarray
+
+
+class Segmenter:
+    """A model that is loaded and ready; made by `SegmenterPart.load`.
+
+    Attributes:
+        model: id, revision and SHA-256 of the weights, for the provenance.
+        device: where it runs.
+        shapes: of the arrays of an embedding.
+    """
+
+    model: dict[str, Any]
+    device: str
+    shapes: list[tuple[int, ...]]
+
+    def provenance(self) -> dict[str, Any]:
+        """What is stored with whatever the model has a part in."""
+        return {"segmenter": self.model, "device": self.device}
+
+    def check_made(self, path: Path, provenance: Mapping[str, Any]) -> None:
+        """Check that a file of embeddings is of this model; the number format may be that of another machine.
+
+        Args:
+            path: of the file.
+            provenance: of the file.
+
+        Raises:
+            DataError: it is of another model.
+        """
+        made_by = provenance.get("segmenter") or {}
+        if {**made_by, "dtype": None} != {**self.model, "dtype": None}:
+            raise DataError(f"{path} was made by another segmentation model; delete it and run again")
+
+    @abstractmethod
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Resize uint8 RGB ``[height, width, 3]`` to what `embed` takes, uint8 too."""
+
+    def capacity(self) -> int:
+        """How many prepared images `embed` should be given at a time; it may shrink when memory runs out."""
+        return 1
+
+    @abstractmethod
+    def embed(self, prepared: Sequence[np.ndarray]) -> list[Embedding]:
+        """The embeddings of prepared images.
+
+        Raises:
+            DataError: an embedding is not finite in float16.
+            ModelError: the device has too little memory for one image.
+        """
+
+    @abstractmethod
+    def decode(
+        self, embedding: Embedding, height: int, width: int, prompts: Sequence[Prompt], *, several: bool = True
+    ) -> list[Candidates]:
+        """The candidates of every prompt on one image, in order.
+
+        Args:
+            height, width: of the image, pixels.
+            several: three candidates a prompt (whole, part, subpart), or a single one.
+        """
+
+
+class SegmenterPart(Part):
+    """A promptable segmentation model as configured; its fields are its parameters.
+
+    Class attributes:
+        summary: one sentence for listings and the page.
+        reference: the paper.
+    """
+
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+
+    @abstractmethod
+    def load(self, device: str, batch: int | None = None) -> Segmenter:
+        """Load the weights onto the device.
+
+        Args:
+            device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+            batch: images to be embedded at a time; None for as many as suit the device.
+
+        Raises:
+            ConfigError: the device or number format does not exist here.
+            ModelError: the model is absent, damaged, or not of a kind that is known here.
+        """

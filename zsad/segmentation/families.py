@@ -1,0 +1,213 @@
+"""The families of promptable networks of ``transformers``, by the ``model_type`` of their ``config.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import transformers
+
+from zsad.errors import ModelError
+from zsad.features.attention import BLOCKED
+from zsad.features.checkpoint import config_content, damaged_weights, parsed_config
+from zsad.segmentation.attention import BlockedSamAttention
+from zsad.segmentation.frames import Frame, PaddedFrame, StretchedFrame
+from zsad.segmentation.network import PromptableNetwork, PromptBatch
+from zsad.segmentation.weights import Weights
+
+HALF = (0.5, 0.5, 0.5)
+
+
+class TransformersNetwork(PromptableNetwork):
+    """A model of ``transformers``.
+
+    Prompts are its batch axis, with one point batch each, because a mask prompt belongs to an entry of the batch.
+    """
+
+    def __init__(self, module: transformers.PreTrainedModel, frame: Frame) -> None:
+        self.module = module
+        self.image_encoder = module.vision_encoder
+        self.frame = frame
+        self.mask_side = 4 * module.prompt_encoder.image_embedding_size[0]
+
+    def _predicted(
+        self, prompts: PromptBatch, several: bool, **embedding: Sequence[torch.Tensor] | torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.module(
+            **embedding,
+            input_points=None if prompts.points is None else prompts.points[:, None],
+            input_labels=None if prompts.labels is None else prompts.labels[:, None],
+            input_boxes=None if prompts.boxes is None else prompts.boxes[:, None],
+            input_masks=prompts.masks,
+            multimask_output=several,
+        )
+        return output.pred_masks[:, 0], output.iou_scores[:, 0]
+
+
+class Sam(TransformersNetwork):
+    """SAM; its embedding is one array ``[channel, row, column]``."""
+
+    def __init__(self, module: transformers.SamModel, frame: Frame) -> None:
+        super().__init__(module, frame)
+        self.shapes = [(module.prompt_encoder.hidden_size, *module.prompt_encoder.image_embedding_size)]
+
+    def attend_in_blocks(self, dtype: torch.dtype) -> None:
+        """Have the image encoder compute its attention in blocks, but for one without relative positions."""
+        for layer in self.image_encoder.layers:
+            if layer.attn.use_rel_pos:
+                layer.attn = BlockedSamAttention(layer.attn, layer.attn.num_attention_heads)
+
+    def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Normalised squares ``[image, 3, side, side]`` to the output of the image encoder."""
+        return [self.image_encoder(pixels).last_hidden_state]
+
+    def decode(
+        self, embedding: Sequence[torch.Tensor], prompts: PromptBatch, *, several: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits ``[prompt, candidate, row, column]`` of the square, and qualities ``[prompt, candidate]``."""
+        return self._predicted(prompts, several, image_embeddings=_repeated(embedding[0], prompts))
+
+
+class SamHQ(Sam):
+    """SAM-HQ; its embedding is that of SAM, and the output ``[row, column, channel]`` of its first global block.
+
+    The image encoder gives that of every global block, but the decoder uses the first alone.
+    """
+
+    def __init__(self, module: transformers.SamHQModel, frame: Frame) -> None:
+        super().__init__(module, frame)
+        self.shapes.append((*module.prompt_encoder.image_embedding_size, module.config.vision_config.hidden_size))
+
+    def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Normalised squares ``[image, 3, side, side]`` to both outputs of the image encoder."""
+        output = self.image_encoder(pixels)
+        return [output.last_hidden_state, output.intermediate_embeddings[0]]
+
+    def decode(
+        self, embedding: Sequence[torch.Tensor], prompts: PromptBatch, *, several: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits ``[prompt, candidate, row, column]`` of the square, and qualities ``[prompt, candidate]``."""
+        features, early = embedding
+        # What the decoder makes of the early features is the same for all prompts: they are not repeated.
+        return self._predicted(
+            prompts, several, image_embeddings=_repeated(features, prompts), intermediate_embeddings=[early]
+        )
+
+
+class Sam2(TransformersNetwork):
+    """SAM 2, SAM 2.1 and the tracker of SAM 3; embeddings are three arrays ``[channel, row, column]``, finest first."""
+
+    def __init__(self, module: transformers.Sam2Model, frame: Frame) -> None:
+        super().__init__(module, frame)
+        width = module.hidden_dim
+        channels = (width // 8, width // 4, width)  # the decoder's projections of the finer levels, and the coarsest
+        self.shapes = [(count, *size) for count, size in zip(channels, module.backbone_feature_sizes, strict=True)]
+
+    def attend_in_blocks(self, dtype: torch.dtype) -> None:
+        """Have the image encoder compute its attention in blocks, but in float32, in which fused attention is fast."""
+        if dtype != torch.float32:
+            self.image_encoder.set_attn_implementation(BLOCKED)
+
+    def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Normalised squares ``[image, 3, side, side]`` to the levels that the decoder takes.
+
+        As ``get_image_embeddings`` of the model, but that "no memory" is always added to the coarsest level in use, as
+        in the authors' code. The library adds it to the last level there is, and SAM 3 has a fourth that is not used.
+        """
+        levels = self.module.get_image_features(pixels, return_dict=True).fpn_hidden_states[: len(self.shapes)]
+        levels[-1] = levels[-1] + self.module.no_memory_embedding
+        return [
+            level.permute(1, 2, 0).unflatten(2, shape[1:]) for level, shape in zip(levels, self.shapes, strict=True)
+        ]
+
+    def decode(
+        self, embedding: Sequence[torch.Tensor], prompts: PromptBatch, *, several: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits ``[prompt, candidate, row, column]`` of the square, and qualities ``[prompt, candidate]``."""
+        return self._predicted(prompts, several, image_embeddings=[_repeated(level, prompts) for level in embedding])
+
+
+class Family(NamedTuple):
+    """What checkpoints of one ``model_type`` are.
+
+    Attributes:
+        model_class: of ``transformers``.
+        network: how it is called.
+        frame: how an image is put into its square, but for the side of that.
+    """
+
+    model_class: str
+    network: type[TransformersNetwork]
+    frame: Callable[[int], Frame]
+
+
+_stretched_by_halves = partial(StretchedFrame, mean=HALF, std=HALF)
+
+FAMILIES = {  # a checkpoint for videos holds the model for images, too
+    "sam": Family("SamModel", Sam, PaddedFrame),
+    "sam_hq": Family("SamHQModel", SamHQ, PaddedFrame),
+    "sam2": Family("Sam2Model", Sam2, StretchedFrame),
+    "sam2_video": Family("Sam2Model", Sam2, StretchedFrame),
+    "sam3_tracker": Family("Sam3TrackerModel", Sam2, _stretched_by_halves),
+    "sam3_tracker_video": Family("Sam3TrackerModel", Sam2, _stretched_by_halves),
+    "sam3_video": Family("Sam3TrackerModel", Sam2, _stretched_by_halves),
+}
+
+
+def build(name: str, weights: Weights) -> TransformersNetwork:
+    """The network in float32 on the CPU.
+
+    Args:
+        name: of the model, for messages.
+
+    Raises:
+        ModelError: the folder is damaged, incomplete, or of an unknown family.
+    """
+    if not weights.path.is_dir():
+        raise ModelError(
+            f"model '{name}' is a file of weights and not a folder of transformers; use the segmenter family "
+            "'segment_anything'"
+        )
+    _silence_library()
+    family = _family_of(config_content(name, weights.path).get("model_type"), name)
+    model_class = getattr(transformers, family.model_class)
+    parsed_config(name, weights.path)
+    with damaged_weights(name, weights.path):
+        module, info = model_class.from_pretrained(
+            weights.path,
+            local_files_only=True,
+            trust_remote_code=False,
+            weights_only=True,
+            use_safetensors=weights.files[0].suffix == ".safetensors",
+            dtype=torch.float32,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+        )
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"the weights of model '{name}' lack {len(missing)} of its tensors ({missing[0]}, ...); download it again, "
+            "or correct its config.json"
+        )
+    return family.network(module, family.frame(module.prompt_encoder.input_image_size))
+
+
+def _family_of(model_type: object, name: str) -> Family:
+    if isinstance(model_type, str) and model_type in FAMILIES:
+        return FAMILIES[model_type]
+    given = f"of the type '{model_type}'" if model_type else "of no known type"
+    raise ModelError(
+        f"model '{name}' is {given}, which cannot be prompted here; choose one of these types: {', '.join(FAMILIES)}"
+    )
+
+
+def _silence_library() -> None:
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def _repeated(tensor: torch.Tensor, prompts: PromptBatch) -> torch.Tensor:
+    """A tensor of one image for every prompt, without a copy."""
+    given = next(part for part in prompts if part is not None)
+    return tensor.expand(len(given), *tensor.shape[1:])

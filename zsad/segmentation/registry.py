@@ -1,0 +1,12 @@
+"""The promptable segmentation models by name: one line each."""
+
+from zsad.registry import Registry
+from zsad.segmentation.base import SegmenterPart
+
+SEGMENTERS: Registry[SegmenterPart] = Registry(
+    "segmenter",
+    {
+        "segment_anything": "zsad.segmentation.segment_anything:SegmentAnything",
+        "transformers": "zsad.segmentation.transformers_sam:TransformersSam",
+    },
+)

@@ -1,0 +1,170 @@
+"""Weights of promptable segmentation models: found on this machine, else downloaded, and checked by their hashes.
+
+What lies on this machine goes first, so that a node of a cluster needs no network after ``zsad download``. The clients
+of the hub and of other servers are imported where they are used: Snakemake reads this module each time it starts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from zsad.errors import ConfigError, ModelError
+from zsad.segmentation.catalogue import MODELS, SegmenterFacts, facts_of
+
+if TYPE_CHECKING:
+    from zsad.features.hub import PublishedModels
+
+
+class Weights(NamedTuple):
+    """Weights on this machine, whole and right as far as can be known.
+
+    Attributes:
+        path: a ``.pth`` file, or a folder with ``config.json``.
+        files: the files that hold the weights.
+        commit: the hub's commit hash; None for what is not in the hub's cache.
+        sha256: of each file, by its name.
+    """
+
+    path: Path
+    files: list[Path]
+    commit: str | None
+    sha256: dict[str, str]
+
+
+def find_weights(model: str, revision: str | None, sha256: str | None) -> Weights:
+    """Find the weights of a model, downloading them if they do not lie whole on this machine, and check them.
+
+    Args:
+        model: a name of the catalogue such as ``"sam-vit-b"``, a local folder, a local ``.pth`` or ``.pt`` file, or a
+            hub id such as ``"facebook/sam2.1-hiera-tiny"``; the first of these that fits.
+        revision: branch, tag or commit on the hub; None for the main branch.
+        sha256: what the configuration says of a single file: its SHA-256, or at least the first 8 digits.
+
+    Raises:
+        ConfigError: a revision of what has none, or ``sha256`` is none or there are several files.
+        ModelError: absent, gated, unreachable, incomplete, damaged, or not the file that was asked for.
+    """
+    from zsad.features.hub import locate
+
+    if (facts := _facts_of_file(model)) is not None:
+        return _fetched(facts, revision, sha256)
+    return _checked(model, *locate(model, revision, published_models()), sha256)
+
+
+def download(name: str, revision: str | None, *, progress: bool = False) -> Weights:
+    """Bring a published model to this machine, or, from the hub, up to date there, and check it.
+
+    Args:
+        name: a name of the catalogue, or a hub id.
+        revision: branch, tag or commit on the hub; None for the main branch.
+        progress: show a bar if standard error is a terminal.
+
+    Raises:
+        ConfigError: a revision of a file that its authors publish.
+        ModelError: absent, gated, unreachable, without usable weights, damaged, or no space on the disk.
+    """
+    from zsad.features.hub import download as download_from_hub
+
+    if (facts := _facts_of_file(name)) is not None:
+        return _fetched(facts, revision, progress=progress)
+    return _checked(name, *download_from_hub(name, revision, published_models(), progress=progress))
+
+
+def is_cached(facts: SegmenterFacts) -> bool:
+    """Whether the weights of a published model lie whole on this machine; asks no network."""
+    if facts.hub_id is None:
+        path = checkpoint_path(facts)
+        return path.is_file() and path.stat().st_size == facts.size
+    from zsad.features.hub import is_cached as is_in_cache_of_hub
+
+    return is_in_cache_of_hub(facts.hub_id, revision=None)
+
+
+def checkpoint_path(facts: SegmenterFacts) -> Path:
+    """Where the file of weights of a published model goes: the folder that ``torch.hub`` keeps such files in."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", Path(cache) / "torch")).expanduser() / "hub" / "checkpoints" / facts.place
+
+
+def local_files(model: str) -> list[str]:
+    """The files of a model that lies in a local folder, sorted, or the single file that it is; none for any other."""
+    path = Path(model).expanduser()
+    if model in MODELS or not path.exists():
+        return []
+    files = [path] if path.is_file() else path.iterdir()
+    return sorted(file.as_posix() for file in files if file.is_file())
+
+
+def weights_megabytes(model: str) -> int | None:
+    """Size of the weights in float32, 10^6 bytes; None for a model of unknown size."""
+    if (facts := facts_of(model)) is not None:
+        return round(1000 * facts.gigabytes)
+    return sum(Path(file).stat().st_size for file in local_files(model)) // 10**6 or None
+
+
+def published_models() -> PublishedModels:
+    """What finding a model on the hub needs to know of the catalogue."""
+    from zsad.features.hub import PublishedModels
+
+    return PublishedModels(
+        hub_ids={facts.name: facts.hub_id for facts in MODELS.values() if facts.hub_id is not None},
+        elsewhere=[facts.name for facts in MODELS.values() if facts.hub_id is None],
+        command="`zsad segmenters`",
+        example="facebook/sam2.1-hiera-tiny",
+        twins={},
+    )
+
+
+def _facts_of_file(name: str) -> SegmenterFacts | None:
+    """The facts of a model whose authors publish a file of weights; None for any other."""
+    facts = MODELS.get(name)
+    return facts if facts is not None and facts.url is not None else None
+
+
+def _fetched(
+    facts: SegmenterFacts, revision: str | None, sha256: str | None = None, *, progress: bool = False
+) -> Weights:
+    from zsad.download import DownloadError, fetch
+
+    if revision is not None:
+        raise ConfigError(
+            f"revision '{revision}' is set but model '{facts.name}' is a file of its authors, of which there is one "
+            "version; leave it out"
+        )
+    path = checkpoint_path(facts)
+    try:
+        fetch(
+            facts.url,
+            path,
+            name=f"model '{facts.name}'",
+            sha256=facts.sha256,
+            size=facts.size,
+            progress=progress,
+            ahead=f"zsad download {facts.name}",
+        )
+    except DownloadError as error:
+        raise ModelError(str(error)) from None
+    return _checked(facts.name, path, None, sha256, published=facts.sha256)
+
+
+def _checked(
+    model: str, path: Path, commit: str | None, sha256: str | None = None, *, published: str | None = None
+) -> Weights:
+    from zsad.features.hub import check_weights
+
+    files = _weight_files(path, model)
+    return Weights(path, files, commit, check_weights(files, sha256, model, published=published))
+
+
+def _weight_files(path: Path, model: str) -> list[Path]:
+    from zsad.features.hub import CONFIG, weight_files
+
+    if path.is_file():
+        return [path]
+    if not (path / CONFIG).is_file():
+        raise ModelError(f"model '{model}' has no {CONFIG} in {path}; save it with save_pretrained")
+    if files := weight_files(path):
+        return files
+    raise ModelError(f"model '{model}' has no weights (model.safetensors) in {path}; add them, or choose another")
