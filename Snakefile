@@ -10,6 +10,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
+include: "rules/segmentation.smk"
 include: "rules/scoring.smk"
 include: "rules/refinement.smk"
 include: "rules/evaluation.smk"
@@ -19,6 +20,7 @@ include: "rules/report.smk"
 localrules:
     all,
     features,
+    embeddings,
     scores,
     masks,
     tables,

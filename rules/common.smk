@@ -15,9 +15,10 @@ from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
 from zsad.provenance import canonical_json
-from zsad.refinement.registry import REFINERS
+from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.segmentation.registry import SEGMENTERS
 from zsad.store import NO_REFINER
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
@@ -36,10 +37,14 @@ BENCHMARKS = "results/{dataset}/benchmarks"
 
 MANIFEST = f"{CATEGORY}/manifest.csv"
 FEATURES = f"{CATEGORY}/features/{{backbone}}/{{subset}}.{{view}}.h5"
+EMBEDDINGS = f"{CATEGORY}/embeddings/{{segmenter}}/{{subset}}.h5"
+FOREGROUNDS = f"{CATEGORY}/foregrounds/{{segmenter}}/{{subset}}.h5"
 SCORES = f"{CATEGORY}/scores/{{method}}.h5"
+CROPS = f"{CATEGORY}/crops/{{method}}.{{refiner}}.h5"
 MASKS = f"{CATEGORY}/masks/{{method}}.{{refiner}}.h5"
 SCORE_METRICS = f"{CATEGORY}/metrics/{{method}}.json"
 MASK_METRICS = f"{CATEGORY}/metrics/{{method}}.{{refiner}}.json"
+ORACLE_METRICS = f"{CATEGORY}/metrics/oracle/{{segmenter}}.json"
 GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
 GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
 
@@ -50,6 +55,7 @@ wildcard_constraints:
     backbone=r"[A-Za-z0-9_-]+",
     subset=r"test|train|references-k\d+-seed\d+",
     view="|".join(VIEWS),
+    segmenter=r"[A-Za-z0-9_-]+",
     method=r"[A-Za-z0-9_-]+",
     refiner=r"[A-Za-z0-9_-]+",
 
@@ -103,9 +109,15 @@ def features_of(method, **wildcards):
     }
 
 
-def feature_files(wildcards):
-    """The feature files of a method in one category, by role."""
-    return features_of(wildcards.method, dataset=wildcards.dataset, category=wildcards.category)
+def scoring_files(wildcards):
+    """What a method scores in one category: its feature files by role, and the outlines of the parts if it asks."""
+    entry = settings.methods[wildcards.method]
+    place = {"dataset": wildcards.dataset, "category": wildcards.category}
+    foregrounds = {
+        f"foreground_{role}": FOREGROUNDS.format(segmenter=entry.segmenter, subset=subset, **place)
+        for role, subset in entry.foregrounds.items()
+    }
+    return features_of(wildcards.method, **place) | foregrounds
 
 
 def all_feature_files():
@@ -160,6 +172,57 @@ def extraction_gpus(wildcards):
     return device_gpus() if uses_model(wildcards) else 0
 
 
+def segmenter_files(wildcards):
+    """The files of a segmentation model that lies on this machine; none for a published one."""
+    return settings.segmenters[wildcards.segmenter].local_files()
+
+
+def segmenter_config(wildcards):
+    """All that embeddings depend on besides the images."""
+    return frozen(settings.segmenters[wildcards.segmenter].stage_config())
+
+
+def segmenter_code(script, name, *entries):
+    """The code behind a script that runs a segmentation model."""
+    return code(script, SEGMENTERS.entry(settings.segmenters[name].family), *entries)
+
+
+def segmenter_megabytes(name, attempt):
+    """Memory of a job with a segmentation model in MB, more at the second attempt: weights twice over, and images."""
+    return (4000 + 2 * (settings.segmenters[name].weights_megabytes() or 2000)) * attempt
+
+
+def segmenter_memory(wildcards, attempt):
+    """Memory of a job that runs the segmentation model of its name, MB."""
+    return segmenter_megabytes(wildcards.segmenter, attempt)
+
+
+def embedding_code(wildcards):
+    """The code behind embeddings."""
+    return segmenter_code("embed_images.py", wildcards.segmenter)
+
+
+def foreground_config(wildcards):
+    """All that the outlines of parts depend on besides the embeddings."""
+    segmenter = settings.segmenters[wildcards.segmenter].stage_config()
+    return frozen({"segmenter": segmenter, "options": settings.foreground.parameters()})
+
+
+def foreground_code(wildcards):
+    """The code behind the outlines of parts."""
+    return segmenter_code("segment_foreground.py", wildcards.segmenter)
+
+
+def oracle_config(wildcards):
+    """All that the ceiling of a segmentation model depends on besides embeddings and truth."""
+    return segmenter_config(wildcards)
+
+
+def oracle_code(wildcards):
+    """The code behind the ceiling of a segmentation model."""
+    return segmenter_code("evaluate_oracle.py", wildcards.segmenter)
+
+
 def scoring_config(wildcards):
     """All that scores depend on besides the features."""
     return frozen(settings.methods[wildcards.method].stage_config())
@@ -179,7 +242,7 @@ def scoring_threads(wildcards):
 
 
 def member_scores(wildcards):
-    """The score files that a fusion combines, in its order."""
+    """The score files that a method reads, in its order."""
     return [
         SCORES.format(dataset=wildcards.dataset, category=wildcards.category, method=member)
         for member in settings.methods[wildcards.method].members
@@ -191,19 +254,111 @@ def fusion_code(wildcards):
     return code("fuse_scores.py", FUSIONS.entry(settings.methods[wildcards.method].scorer))
 
 
+def modulation_code(wildcards):
+    """The code behind a modulation."""
+    return code("modulate_scores.py", MODULATIONS.entry(settings.methods[wildcards.method].scorer))
+
+
+def modulated_scores(wildcards):
+    """The scores that a method modulates."""
+    (scores,) = member_scores(wildcards)
+    return scores
+
+
+def modulating_masks(wildcards):
+    """The masks that modulate a method's maps."""
+    entry = settings.methods[wildcards.method]
+    return MASKS.format(
+        dataset=wildcards.dataset,
+        category=wildcards.category,
+        method=entry.members[0],
+        refiner=entry.refiner,
+    )
+
+
 def named(methods):
     """The pattern of the given names of methods and nothing else."""
     return "|".join(methods) or "(?!)"
 
 
+def prompted(wildcards):
+    """The segmentation model that a refiner prompts; None for one without."""
+    return settings.segmenters.get(settings.refiners[wildcards.refiner].segmenter)
+
+
+def refinement_files(wildcards):
+    """What a refiner reads besides images and scores: embeddings, parts, crops and the weights of its model."""
+    segmenter = prompted(wildcards)
+    if segmenter is None:
+        return {}
+    refiner = settings.refiners[wildcards.refiner]
+    place = {
+        "dataset": wildcards.dataset,
+        "category": wildcards.category,
+        "segmenter": segmenter.name,
+        "subset": "test",
+    }
+    files = {"weights": segmenter.local_files(), "embeddings": EMBEDDINGS.format(**place)}
+    if refiner.foreground:
+        files["foregrounds"] = FOREGROUNDS.format(**place)
+    if refiner.crops is not None:
+        files["crops"] = CROPS.format(method=wildcards.method, refiner=wildcards.refiner, **place)
+    return files
+
+
+def crop_weights(wildcards):
+    """The files of the segmentation model that embeds a refiner's crops."""
+    return prompted(wildcards).local_files()
+
+
+def crop_config(wildcards):
+    """All that the embeddings of crops depend on besides the images and scores."""
+    crops = settings.refiners[wildcards.refiner].crops
+    return frozen({"crops": crops, "segmenter": prompted(wildcards).stage_config()})
+
+
+def crop_code(wildcards):
+    """The code behind the embeddings of crops."""
+    return segmenter_code("embed_crops.py", prompted(wildcards).name)
+
+
 def refinement_config(wildcards):
     """All that masks depend on besides the images and scores."""
-    return frozen(settings.refiners[wildcards.refiner].stage_config())
+    segmenter = prompted(wildcards)
+    model = {} if segmenter is None else {"segmenter": segmenter.stage_config()}
+    return frozen(settings.refiners[wildcards.refiner].stage_config() | model)
 
 
 def refinement_code(wildcards):
     """The code behind the masks of one refiner."""
-    return code("refine_masks.py", REFINERS.entry(settings.refiners[wildcards.refiner].refiner))
+    refiner = REFINERS.entry(settings.refiners[wildcards.refiner].refiner)
+    segmenter = prompted(wildcards)
+    return code(
+        "refine_masks.py",
+        refiner,
+        *([] if segmenter is None else [SEGMENTERS.entry(segmenter.family)]),
+    )
+
+
+def refinement_threads(wildcards):
+    """Threads of a refinement job: a model's decoder is worth several."""
+    return 1 if prompted(wildcards) is None else 4
+
+
+def refinement_memory(wildcards, attempt):
+    """Memory of a refinement job in MB."""
+    segmenter = prompted(wildcards)
+    return 2000 if segmenter is None else segmenter_megabytes(segmenter.name, attempt)
+
+
+def refinement_gpus(wildcards):
+    """GPUs of a refinement job."""
+    return 0 if prompted(wildcards) is None else device_gpus()
+
+
+def crop_memory(wildcards, attempt):
+    """Memory of a job that embeds crops, MB."""
+    return segmenter_megabytes(prompted(wildcards).name, attempt)
 
 
 def evaluation_config(wildcards):

@@ -29,9 +29,10 @@ rule evaluate_scores:
 
 
 rule evaluate_masks:
-    """Agreement of one refiner's masks with the ground truth."""
+    """Agreement of one refiner's masks with the ground truth, beside that of the thresholded maps before."""
     input:
         manifest=MANIFEST,
+        scores=SCORES,
         masks=MASKS,
     output:
         metrics=MASK_METRICS,
@@ -55,11 +56,41 @@ rule evaluate_masks:
         "../workflow_scripts/evaluate_masks.py"
 
 
+rule evaluate_oracle:
+    """The ceiling of a segmentation model: its masks when it is prompted with boxes from the ground truth."""
+    input:
+        manifest=MANIFEST,
+        embeddings=EMBEDDINGS.replace("{subset}", "test"),
+        weights=segmenter_files,
+    output:
+        metrics=ORACLE_METRICS,
+    log:
+        f"{LOGS}/evaluate_oracle/{{category}}.{{segmenter}}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate_oracle/{{category}}.{{segmenter}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 4
+    resources:
+        mem_mb=segmenter_memory,
+        runtime=60,
+        gpu=device_gpus(),
+        device=settings.config["device"],
+    params:
+        cfg=oracle_config,
+        code=oracle_code,
+    message:
+        "Measuring {wildcards.segmenter} with true boxes on {wildcards.category}"
+    script:
+        "../workflow_scripts/evaluate_oracle.py"
+
+
 rule collect_tables:
-    """One table of all metrics, one of all images, and the tables for a paper."""
+    """One table of all metrics, one of all images, one of refinement, and the tables for a paper."""
     input:
         score_metrics=targets(SCORE_METRICS, dataset="{dataset}"),
         mask_metrics=targets(MASK_METRICS, dataset="{dataset}"),
+        oracle_metrics=targets(ORACLE_METRICS, dataset="{dataset}", segmenter=settings.oracle_segmenters),
     output:
         metrics_csv=report(
             f"{TABLES}/metrics.csv",
@@ -72,6 +103,12 @@ rule collect_tables:
             caption="report/images.rst",
             category="Tables",
             labels={"table": "all images"},
+        ),
+        refinement_csv=report(
+            f"{TABLES}/refinement.csv",
+            caption="report/refinement.rst",
+            category="Tables",
+            labels={"table": "refinement"},
         ),
         markdown=f"{TABLES}/metrics.md",
         latex=f"{TABLES}/metrics.tex",

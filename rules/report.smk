@@ -111,6 +111,7 @@ rule build_page:
     """The page: one HTML file that opens offline."""
     input:
         metrics_csv=f"{TABLES}/metrics.csv",
+        refinement_csv=f"{TABLES}/refinement.csv",
         summary=f"{PLOTS}/summary.png",
         evaluations=targets(SCORE_METRICS, dataset="{dataset}"),
         mask_evaluations=targets(MASK_METRICS, dataset="{dataset}"),

@@ -4,7 +4,7 @@
 rule score_images:
     """Anomaly maps, image scores and label-free thresholds of one method."""
     input:
-        unpack(feature_files),
+        unpack(scoring_files),
     output:
         scores=SCORES,
     log:
@@ -42,7 +42,7 @@ rule fuse_scores:
     benchmark:
         f"{BENCHMARKS}/fuse_scores/{{category}}.{{method}}.tsv"
     wildcard_constraints:
-        method=named(name for name, entry in settings.methods.items() if entry.members),
+        method=named(name for name, entry in settings.methods.items() if entry.members and not entry.refiner),
     conda:
         "../envs/zsad.yaml"
     threads: 1

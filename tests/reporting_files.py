@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.evaluation.tables import REFINEMENT_COLUMNS
 from zsad.provenance import file_sha256
-from zsad.store import MaskWriter, ScoreWriter, write_json
+from zsad.store import ALL_TYPES, MaskWriter, ScoreWriter, write_json
 
 METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 THRESHOLD = 0.5
@@ -119,10 +120,26 @@ def write_metrics(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     columns = ["dataset", "category", "backbone", "method", "setting", "refiner", *METRICS]
     columns += [f"{metric}_{side}" for metric in METRICS for side in ("low", "high")]
     columns += ["mask_precision", "mask_recall", "mask_f1", "mask_iou", "decision_f1", "categories", "pixel_categories"]
+    return _write_csv(path, columns, rows)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
     lines = [",".join(columns)]
     lines += [",".join(str(row.get(column, "")) for column in columns) for row in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def write_refinement(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """A ``refinement.csv`` of the given rows; a missing key is an empty cell."""
+    return _write_csv(path, REFINEMENT_COLUMNS, rows)
+
+
+def refinement_row(
+    category: str, method: str, setting: str, refiner: str, defect_type: str = ALL_TYPES, **values: float
+) -> dict[str, Any]:
+    """A row for `write_refinement`."""
+    return metrics_row(category, method, setting, refiner, **values) | {"defect_type": defect_type}
 
 
 def metrics_row(category: str, method: str, setting: str, refiner: str = "none", **values: float) -> dict[str, Any]:

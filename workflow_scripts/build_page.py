@@ -9,6 +9,7 @@ with job(snakemake) as this:
     build_page(
         dataset=snakemake.wildcards.dataset,
         metrics_csv=Path(snakemake.input.metrics_csv),
+        refinement_csv=Path(snakemake.input.refinement_csv),
         evaluations=[Path(path) for path in snakemake.input.evaluations],
         mask_evaluations=[Path(path) for path in snakemake.input.mask_evaluations],
         galleries=[Path(path) for path in snakemake.input.galleries],

@@ -1,13 +1,14 @@
-"""Rule evaluate_masks: agreement of one refiner's masks with the ground truth."""
+"""Rule evaluate_masks: agreement of one refiner's masks with the ground truth, before and after."""
 
 from pathlib import Path
 
-from zsad.evaluation.stage import evaluate_masks
+from zsad.evaluation.mask_stage import evaluate_masks
 from zsad.job import job
 
 with job(snakemake) as this:
     evaluate_masks(
         manifest=Path(snakemake.input.manifest),
+        scores=Path(snakemake.input.scores),
         masks=Path(snakemake.input.masks),
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from zsad.job import job
 from zsad.refinement.registry import REFINERS
-from zsad.refinement.stage import refine_masks
+from zsad.refinement.stage import prompting_of, refine_masks
 
 with job(snakemake) as this:
     refine_masks(
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
         refiner=REFINERS.build(this.cfg["refiner"], this.cfg["params"]),
+        prompting=prompting_of(this.cfg.get("segmenter"), snakemake.resources.device, dict(snakemake.input.items())),
         output=Path(snakemake.output.masks),
         provenance=this.provenance,
     )

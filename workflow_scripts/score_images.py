@@ -9,9 +9,15 @@ from zsad.scoring.registry import SCORERS
 from zsad.scoring.stage import score_images
 from zsad.scoring.thresholds.registry import THRESHOLDS
 
+FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part; the others are features
+
 with job(snakemake) as this:
+    inputs = {name: Path(path) for name, path in snakemake.input.items()}
     score_images(
-        features={role: Path(path) for role, path in snakemake.input.items()},
+        features={role: path for role, path in inputs.items() if not role.startswith(FOREGROUND)},
+        foregrounds={
+            name.removeprefix(FOREGROUND): path for name, path in inputs.items() if name.startswith(FOREGROUND)
+        },
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
         threshold_rule=THRESHOLDS.build(this.cfg["threshold"]["rule"], this.cfg["threshold"]["params"]),

@@ -22,7 +22,9 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.features.catalogue import MODELS, facts_of
 from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
-from zsad.refinement.registry import REFINERS
+from zsad.refinement.base import Refiner
+from zsad.refinement.modulation import Modulation
+from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Method, Scorer
 from zsad.scoring.compute import ScoringOptions
@@ -30,12 +32,18 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
-from zsad.store import MEAN, NO_REFINER
+from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
+from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
+from zsad.segmentation.foreground import ForegroundOptions
+from zsad.segmentation.registry import SEGMENTERS
+from zsad.segmentation.weights import local_files, weights_megabytes
+from zsad.store import MEAN, NO_REFINER, ORACLE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
 DEFAULT_PATH = REPOSITORY / "config.yaml"
 DEMO_ROOT = Path("results/data")
+TORCH_SUFFIXES = (".pth", ".pt")
 RESERVED_CATEGORIES = ("benchmarks", "logs", MEAN, "plots", "tables")
 
 
@@ -69,15 +77,39 @@ class BackboneEntry:
 
 
 @dataclass(frozen=True)
+class SegmenterEntry:
+    """A promptable segmentation model as configured: its family (see `SEGMENTERS`) and all its parameters."""
+
+    name: str
+    family: str
+    params: dict[str, Any]
+
+    def stage_config(self) -> dict[str, Any]:
+        """What embeddings depend on besides the images, and masks besides embeddings and prompts."""
+        return {"family": self.family, "params": self.params}
+
+    def local_files(self) -> list[str]:
+        """The files of a model that lies in a local folder, sorted, or the single file that it is."""
+        return local_files(self.params["model"])
+
+    def weights_megabytes(self) -> int | None:
+        """Size of the weights, 10^6 bytes; None for a model of unknown size."""
+        return weights_megabytes(self.params["model"])
+
+
+@dataclass(frozen=True)
 class MethodEntry:
     """A method as configured, complete: everything that its scores depend on besides what it reads.
 
     Attributes:
         backbone: name of its backbone; of a fusion those of its members.
         scoring: further sections that scores from features depend on: image_score, threshold, precision. Empty for a
-            fusion.
-        feature_sets: the features that it reads, by role; none for a fusion.
-        members: the methods whose scores it reads; only a fusion has any.
+            method that reads scores.
+        feature_sets: the features that it reads, by role; none for a method that reads scores.
+        foregrounds: the subsets of images whose part a segmenter must outline, by role; usually none.
+        segmenter: which; empty if none.
+        members: the methods whose scores it reads; only a fusion, or a modulation, has any.
+        refiner: whose masks modulate the member's maps; empty but for a modulation.
         group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
         description: what the page says of it.
     """
@@ -88,7 +120,10 @@ class MethodEntry:
     params: dict[str, Any]
     scoring: dict[str, Any]
     feature_sets: dict[str, FeatureSet]
+    foregrounds: dict[str, str]
+    segmenter: str
     members: tuple[str, ...]
+    refiner: str
     group: str
     description: dict[str, str]
 
@@ -99,14 +134,23 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class RefinerEntry:
-    """A refiner as configured: its kind (see `REFINERS`) and all its parameters."""
+    """A refiner as configured: its kind (see `REFINERS`) and all its parameters.
+
+    Attributes:
+        segmenter: the model that it prompts; empty if it needs none.
+        foreground: whether it asks what the part is.
+        crops: what its crops depend on besides images, scores and the segmenter; None if it makes none.
+    """
 
     name: str
     refiner: str
     params: dict[str, Any]
+    segmenter: str = ""
+    foreground: bool = False
+    crops: dict[str, Any] | None = None
 
     def stage_config(self) -> dict[str, Any]:
-        """What the masks depend on, besides images and scores."""
+        """What the masks depend on, besides images, scores and the segmenter."""
         return {"refiner": self.refiner, "params": self.params}
 
 
@@ -121,7 +165,7 @@ class Settings:
         dataset: name of the data set, first folder under ``results/``.
         root: folder of the categories.
         categories: names, in order.
-        backbones, methods, refiners: entries by name, only those that are in use.
+        backbones, segmenters, methods, refiners: entries by name, only those that are in use.
 
     Raises:
         ConfigError: an unknown key, a wrong value, a name that does not exist.
@@ -143,8 +187,10 @@ class Settings:
         self.categories = self._categories()
         self.backbones: dict[str, BackboneEntry] = {}
         self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
+        self.segmenters: dict[str, SegmenterEntry] = {}
+        self.foreground = ForegroundOptions.build(self.config["foreground"], where="foreground")
+        self.refiners = {name: self._refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
         self.methods = self._methods()
-        self.refiners = {name: _refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
         self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
@@ -155,6 +201,11 @@ class Settings:
             hint = nearest_hint(self.report_refiner, [*self.refiners, NO_REFINER])
             raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
         self.report = ReportOptions.build(report, where="report")
+
+    @property
+    def oracle_segmenters(self) -> list[str]:
+        """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
+        return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
 
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""
@@ -168,9 +219,12 @@ class Settings:
             },
             "backbones": {name: entry.stage_config() for name, entry in self.backbones.items()},
             "methods": {
-                name: {"backbone": entry.backbone, **entry.stage_config()} for name, entry in self.methods.items()
+                name: {"backbone": entry.backbone, **_segmenter_of(entry), **entry.stage_config()}
+                for name, entry in self.methods.items()
             },
-            "refiners": {name: entry.stage_config() for name, entry in self.refiners.items()},
+            "segmenters": {name: entry.stage_config() for name, entry in self.segmenters.items()},
+            "foreground": self.foreground.parameters(),
+            "refiners": {name: entry.stage_config() | _segmenter_of(entry) for name, entry in self.refiners.items()},
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
         }
@@ -205,22 +259,29 @@ class Settings:
         return list(wanted)
 
     def _methods(self) -> dict[str, MethodEntry]:
-        """Scorers, each with as many entries as it has seeds, then fusions, in the order of the configuration."""
+        """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order."""
         entries = dict(_entries(self.config, "methods"))
+        if ORACLE in entries:
+            raise ConfigError(f"a method cannot be called '{ORACLE}', as a ceiling is in the tables; rename it")
         fusions = [name for name, entry in entries.items() if entry["scorer"] in FUSIONS.names()]
+        modulations = [name for name, entry in entries.items() if entry["scorer"] in MODULATIONS.names()]
         methods: dict[str, MethodEntry] = {}
         for name, entry in entries.items():
-            if name not in fusions:
+            if name not in (*fusions, *modulations):
                 for single, params in _with_seeds(name, entry):
                     if single in methods or (single != name and single in entries):
                         raise ConfigError(f"methods: '{single}' stands for two methods; rename one of them")
                     methods[single] = self._method(single, entry, params, group=name if single != name else "")
-        of_scores = {name: self._fusion(name, entries[name], methods) for name in fusions}
-        return methods | of_scores
+        methods |= {name: self._fusion(name, entries[name], methods) for name in fusions}
+        return methods | {name: self._modulation(name, entries[name], methods) for name in modulations}
 
     def _method(self, name: str, entry: Mapping[str, Any], params: Mapping[str, Any], group: str) -> MethodEntry:
         where = f"methods.{group or name}"
         scorer = SCORERS.build(entry["scorer"], params, where=f"{where}.params")
+        threshold = self._threshold(scorer, entry, where)
+        foregrounds = _foregrounds(scorer, threshold["rule"])
+        if not foregrounds and entry.get("segmenter") is not None:
+            raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
         image_score = {**self.config["image_score"], **entry.get("image_score", {})}
         return MethodEntry(
             name=name,
@@ -229,11 +290,14 @@ class Settings:
             params=scorer.parameters(),
             scoring={
                 "image_score": ImageScoring.build(image_score, where="image_score").parameters(),
-                "threshold": self._threshold(scorer, entry, where),
+                "threshold": threshold,
                 "precision": self.scoring.precision,
             },
             feature_sets=scorer.feature_sets(),
+            foregrounds=foregrounds,
+            segmenter=self._segmenter(entry.get("segmenter"), where) if foregrounds else "",
             members=(),
+            refiner="",
             group=group,
             description=_description(entry["scorer"], scorer, scorer.setting),
         )
@@ -259,9 +323,7 @@ class Settings:
 
     def _fusion(self, name: str, entry: Mapping[str, Any], methods: Mapping[str, MethodEntry]) -> MethodEntry:
         where = f"methods.{name}"
-        for section in ("backbone", "image_score", "threshold", "seeds"):
-            if entry.get(section) is not None:
-                raise ConfigError(f"{where}: a fusion takes its {section} from its methods; leave '{section}' out")
+        _check_no_sections(entry, where, "a fusion", "its methods")
         fusion = FUSIONS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
         for member in fusion.methods:
             if member not in methods:
@@ -275,12 +337,82 @@ class Settings:
             params=fusion.parameters(),
             scoring={},
             feature_sets={},
+            foregrounds={},
+            segmenter="",
             members=fusion.methods,
+            refiner="",
             group="",
             description=_description(
                 entry["scorer"], fusion, fusion.setting_of([member.description["setting"] for member in members])
             ),
         )
+
+    def _modulation(self, name: str, entry: Mapping[str, Any], methods: Mapping[str, MethodEntry]) -> MethodEntry:
+        where = f"methods.{name}"
+        _check_no_sections(entry, where, "a modulation", "its method")
+        modulation: Modulation = MODULATIONS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
+        if modulation.method not in methods:
+            hint = nearest_hint(modulation.method, methods)
+            raise ConfigError(f"{where}: '{modulation.method}' is no method with scores of its own{hint}")
+        if modulation.refiner not in self.refiners:
+            hint = nearest_hint(modulation.refiner, self.refiners)
+            raise ConfigError(f"{where}: '{modulation.refiner}' is not among the refiners{hint}")
+        member = methods[modulation.method]
+        return MethodEntry(
+            name=name,
+            backbone=member.backbone,
+            scorer=entry["scorer"],
+            params=modulation.parameters(),
+            scoring={},
+            feature_sets={},
+            foregrounds={},
+            segmenter="",
+            members=(modulation.method,),
+            refiner=modulation.refiner,
+            group="",
+            description=_description(entry["scorer"], modulation, member.description["setting"]),
+        )
+
+    def _refiner(self, name: str, entry: Mapping[str, Any]) -> RefinerEntry:
+        where = f"refiners.{name}"
+        refiner: Refiner = REFINERS.build(entry["refiner"], entry.get("params"), where=f"{where}.params")
+        if not refiner.uses_segmenter and entry.get("segmenter") is not None:
+            raise ConfigError(f"{where}: refiner '{entry['refiner']}' prompts no segmenter; leave 'segmenter' out")
+        return RefinerEntry(
+            name=name,
+            refiner=entry["refiner"],
+            params=refiner.parameters(),
+            segmenter=self._segmenter(entry.get("segmenter"), where) if refiner.uses_segmenter else "",
+            foreground=refiner.uses_foreground,
+            crops=refiner.crop_parameters(),
+        )
+
+    def _segmenter(self, reference: str | None, where: str) -> str:
+        """Resolve a name, hub id, folder or file to an entry of ``self.segmenters``; return the entry's name."""
+        reference = reference or self.config["segmenter"]
+        configured = dict(_entries(self.config, "segmenters"))
+        if reference in configured:
+            name, family, params = reference, configured[reference]["family"], configured[reference].get("params") or {}
+        elif facts := segmenter_facts_of(reference):
+            name, family, params = _slug(facts.name), facts.family, {"model": facts.name}
+        elif "/" in reference or Path(reference).exists():
+            is_pth = Path(reference).suffix in TORCH_SUFFIXES
+            name, family, params = (
+                _slug(reference),
+                "segment_anything" if is_pth else "transformers",
+                {"model": reference},
+            )
+        else:
+            hint = nearest_hint(reference, [*configured, *SEGMENTATION_MODELS])
+            raise ConfigError(
+                f"{where}: segmenter '{reference}' is neither an entry of 'segmenters', nor a model of "
+                f"`zsad segmenters`, nor a hub id (owner/name), nor a folder or file that exists{hint}"
+            )
+        segmenter = SEGMENTERS.build(family, params, where=f"segmenters.{name}.params")
+        entry = SegmenterEntry(name=name, family=family, params=segmenter.parameters())
+        if self.segmenters.setdefault(name, entry) != entry:
+            raise ConfigError(f"two segmenters would both be called '{name}'; give them names under 'segmenters'")
+        return name
 
     def _backbone(self, reference: str, where: str) -> str:
         """Resolve a name, hub id or folder to an entry of ``self.backbones``; return the entry's name."""
@@ -358,9 +490,23 @@ def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
     return {"scorer": scorer, "summary": method.summary, "reference": method.reference, "setting": setting}
 
 
-def _refiner(name: str, entry: Mapping[str, Any]) -> RefinerEntry:
-    refiner = REFINERS.build(entry["refiner"], entry.get("params"), where=f"refiners.{name}.params")
-    return RefinerEntry(name=name, refiner=entry["refiner"], params=refiner.parameters())
+def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:
+    return {"segmenter": entry.segmenter} if entry.segmenter else {}
+
+
+def _check_no_sections(entry: Mapping[str, Any], where: str, what: str, source: str) -> None:
+    """Refuse sections that a method takes from those whose scores it reads."""
+    for section in ("backbone", "segmenter", "image_score", "threshold", "seeds"):
+        if entry.get(section) is not None:
+            raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
+
+
+def _foregrounds(scorer: Scorer, threshold_rule: str) -> dict[str, str]:
+    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores."""
+    if not scorer.wants_foreground:
+        return {}
+    roles = ["test", *(["references"] if THRESHOLDS.load(threshold_rule).needs_references else [])]
+    return {role: features.subset for role, features in scorer.feature_sets().items() if role in roles}
 
 
 def _completed(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -322,12 +322,20 @@ class EmbeddingWriter(_Writer):
                 chunks=(1, *shape) if self.image_ids else None,
             )
 
+        self._written: set[int] = set()
+
     def write(self, index: int, embedding: Sequence[np.ndarray]) -> None:
         """Store one embedding, float16 arrays of the announced shapes."""
+        self._written.add(index)
         for place, (array, shape) in enumerate(zip(embedding, self.shapes, strict=True)):
             if array.shape != shape or array.dtype != np.float16:
                 raise ValueError(f"array {place} of entry {index} is {array.dtype} {array.shape}, expected {shape}")
             self._file[f"embedding{place}"][index] = array
+
+    def _finish(self) -> None:
+        if len(self._written) != len(self.image_ids):
+            raise ValueError(f"{len(self._written)} embeddings written, {len(self.image_ids)} announced")
+        super()._finish()
 
 
 class EmbeddingReader(_Reader):

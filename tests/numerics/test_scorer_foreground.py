@@ -1,14 +1,21 @@
 """The foreground mask against a plain version, and what it must do by its definition."""
 
+from contextlib import ExitStack
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from zsad.errors import ConfigError
-from zsad.scoring.foreground import foreground_mask
+from feature_files import PLAIN, random_tokens, write_features
+from zsad.errors import ConfigError, DataError
+from zsad.scoring.batch_neighbours import BatchNeighbours
+from zsad.scoring.foreground import TOO_SMALL, find_part, foreground_mask, patch_shares, segmented_part
 from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.mutual import Mutual
+from zsad.scoring.self_similarity import SelfSimilarity
+from zsad.store import FeatureReader, MaskReader, MaskWriter
 
 
 def picture(seed=0, rows=14, columns=16, scale=20.0, noise=0.02):
@@ -75,3 +82,156 @@ def test_a_rule_that_is_none_gets_one_sentence(wrong):
 def test_rules_may_come_as_text():
     assert MemoryBank.build({"foreground": "10"}, where="m").foreground == 10.0
     assert MemoryBank.build({"foreground": "otsu"}, where="m").foreground == "otsu"
+    assert MemoryBank.build({"foreground": "sam"}, where="m").foreground == "sam"
+
+
+# --- masks of a segmentation model --------------------------------------------------------------------------------
+
+GRID, SIZE = (10, 12), (57, 83)
+PART = np.zeros(SIZE, bool)
+PART[16:42, 20:62] = True
+
+
+def write_masks(path, masks, reasons=None):
+    """Write masks of the part by image id; a reason says why one is the whole image."""
+    with MaskWriter(path, list(masks), {}) as writer:
+        for image_id, mask in masks.items():
+            reason = (reasons or {}).get(image_id, "")
+            writer.append(mask, 0.5, [{"accepted": not reason, "reason": reason}])
+    return path
+
+
+@pytest.fixture
+def reader(tmp_path):
+    """Open a feature file, of given or random tokens, beside masks of the part by image id (None for no masks)."""
+    with ExitStack() as stack:
+
+        def opened(masks, tokens=None, ids=("test/0.png",), reasons=None, name="test", **provenance):
+            tokens = random_tokens(0, *[GRID] * len(ids)) if tokens is None else tokens
+            path = write_features(tmp_path / f"{name}.h5", tokens, ids, **provenance)
+            if masks is not None:
+                masks = stack.enter_context(MaskReader(write_masks(tmp_path / f"{name}-masks.h5", masks, reasons)))
+            return stack.enter_context(FeatureReader(path, masks))
+
+        yield opened
+
+
+def plain_shares(mask, rows, columns):
+    """Area of each patch under the mask, pixel by pixel."""
+    height, width = mask.shape
+    found = np.zeros((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            top, bottom = row * height / rows, (row + 1) * height / rows
+            left, right = column * width / columns, (column + 1) * width / columns
+            for y in range(int(top), min(height, int(bottom) + 1)):
+                for x in range(int(left), min(width, int(right) + 1)):
+                    high, wide = min(bottom, y + 1) - max(top, y), min(right, x + 1) - max(left, x)
+                    found[row, column] += mask[y, x] * high * wide
+    return found / (height / rows * width / columns)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 6), (20, 30), (7, 31), (1, 1), (40, 3)])
+def test_the_shares_of_patches_are_those_of_a_plain_loop_be_they_larger_or_smaller_than_pixels(rows, columns):
+    mask = np.random.default_rng(0).random((20, 30)) < 0.5
+    np.testing.assert_allclose(patch_shares(mask, rows, columns), plain_shares(mask, rows, columns), atol=1e-6)
+
+
+def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
+    part, note = segmented_part(reader({"test/0.png": PART}), 0)
+    expected = cv2.dilate((plain_shares(PART, *GRID) >= 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
+    np.testing.assert_array_equal(part, expected.astype(bool))
+    assert not part.all()
+    assert note == ""
+
+
+@pytest.mark.parametrize(("columns", "inside"), [(4, True), (3, False)])
+def test_a_patch_is_of_the_part_from_half_its_area_on(reader, columns, inside):
+    mask = np.zeros((40, 40), bool)
+    mask[:, : 8 + columns] = True  # patches are 8 pixels wide
+    tokens = random_tokens(0, (5, 5))
+    part, _ = segmented_part(reader({"test/0.png": mask}, tokens), 0)
+    assert part[0].tolist() == [True, True, inside, False, False]  # with one more patch on the side
+
+
+def test_an_object_smaller_than_a_patch_leaves_the_whole_image_and_a_note(reader):
+    mask = np.zeros(SIZE, bool)
+    mask[20:23, 20:23] = True
+    part, note = segmented_part(reader({"test/0.png": mask}), 0)
+    assert part.all()
+    assert note == TOO_SMALL
+
+
+def test_what_the_segmentation_says_of_an_image_without_an_object_is_the_note(reader):
+    masks = {"test/0.png": np.ones(SIZE, bool)}
+    part = find_part(reader(masks, reasons={"test/0.png": "no object"}), 0, torch.zeros(*GRID, 1), "sam")
+    assert part.patches.all()
+    assert part.note == "no object"
+
+
+def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(reader):
+    other = np.ones(SIZE, bool)
+    ids = ["train/1.png@000", "train/1.png@045", "train/2.png@000"]
+    features = reader({"train/2.png": other, "train/1.png": PART}, ids=ids, view="rotations")
+    np.testing.assert_array_equal(
+        segmented_part(features, 0)[0], segmented_part(reader({"test/0.png": PART}, name="plain"), 0)[0]
+    )
+    assert segmented_part(features, 2)[0].all()
+    with pytest.raises(ValueError, match=r"not of train/1\.png@045 in the view 'rotations'"):
+        segmented_part(features, 1)
+
+
+def test_masks_that_are_missing_are_told_by_name(reader):
+    with pytest.raises(DataError, match=r"test-masks\.h5 has no mask of test/0\.png"):
+        segmented_part(reader({"test/1.png": PART}), 0)
+    with pytest.raises(ValueError, match="needs masks of the part"):
+        segmented_part(reader(None), 0)
+    with pytest.raises(ValueError, match="in the view 'hflip'"):
+        segmented_part(reader({"test/0.png": PART}, view="hflip"), 0)
+
+
+def two_images(reader, seed=0, background=0):
+    """Two images of random patches beside their masks; those off the parts may be drawn anew."""
+    ids = ("test/0.png", "test/1.png")
+    masks = {ids[0]: PART, ids[1]: PART[::-1]}
+    features = reader(masks, random_tokens(seed, GRID, GRID), ids, name=f"test{background}")
+    parts = [segmented_part(features, index)[0] for index in range(2)]
+    if background:
+        tokens = random_tokens(seed, GRID, GRID)
+        for image, fresh, part in zip(tokens, random_tokens(background, GRID, GRID), parts, strict=True):
+            image[:, ~part] = fresh[:, ~part]
+        features = reader(masks, tokens, ids, name=f"test{background}")
+    return features, parts
+
+
+@pytest.mark.parametrize("scorer", [MemoryBank(k=2), MemoryBank(window=3, rotations=False), BatchNeighbours()])
+def test_the_background_scores_zero_and_the_part_as_without_a_segmentation(reader, scorer):
+    features, parts = two_images(reader)
+    roles = {"test": features}
+    if isinstance(scorer, MemoryBank):
+        roles["references"] = reader(None, random_tokens(1, GRID), name="references")
+    whole = [score.anomaly_map for score in scorer.score(roles, PLAIN)]
+    masked = scorer.model_copy(update={"foreground": "sam"})
+    for score, unmasked, part in zip(masked.score(roles, PLAIN), whole, parts, strict=True):
+        np.testing.assert_array_equal(score.anomaly_map, np.where(part, unmasked, 0))
+        assert unmasked[~part].all()
+
+
+def test_self_similarity_compares_patches_of_the_part_with_each_other_alone(reader):
+    scorer = SelfSimilarity(k=2, exclusion_radius=1, foreground="sam")
+    features, parts = two_images(reader)
+    changed, _ = two_images(reader, background=5)
+    expected = [score.anomaly_map for score in scorer.score({"test": features}, PLAIN)]
+    for score, anomaly_map, part in zip(scorer.score({"test": changed}, PLAIN), expected, parts, strict=True):
+        np.testing.assert_allclose(score.anomaly_map, anomaly_map, atol=1e-5)
+        assert not anomaly_map[~part].any()
+        assert anomaly_map[part].all()
+    whole = scorer.model_copy(update={"foreground": None})
+    assert not np.allclose(next(whole.score({"test": features}, PLAIN)).anomaly_map[parts[0]], expected[0][parts[0]])
+
+
+@pytest.mark.parametrize("scorer", [MemoryBank, BatchNeighbours, SelfSimilarity])
+def test_scorers_say_whether_they_want_masks(scorer):
+    assert scorer(foreground="sam").wants_foreground
+    assert not any(scorer(foreground=rule).wants_foreground for rule in (None, "otsu", 10))
+    assert not Mutual().wants_foreground

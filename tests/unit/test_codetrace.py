@@ -13,15 +13,21 @@ import pytest
 from paths import REPOSITORY
 from zsad.codetrace import code_hashes
 from zsad.features.registry import BACKBONES
-from zsad.refinement.registry import REFINERS
+from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.segmentation.registry import SEGMENTERS
 
 SCRIPTS = sorted(path.name for path in (REPOSITORY / "workflow_scripts").glob("*.py"))
 REGISTRIES = {
     "extract_features.py": [BACKBONES],
     "score_images.py": [SCORERS, THRESHOLDS],
-    "refine_masks.py": [REFINERS],
+    "embed_images.py": [SEGMENTERS],
+    "segment_foreground.py": [SEGMENTERS],
+    "embed_crops.py": [SEGMENTERS],
+    "refine_masks.py": [REFINERS, SEGMENTERS],
+    "modulate_scores.py": [MODULATIONS],
+    "evaluate_oracle.py": [SEGMENTERS],
 }
 
 

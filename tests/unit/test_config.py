@@ -102,6 +102,83 @@ def test_the_default_is_valid_and_complete() -> None:
             },
             r"methods\.both: a fusion takes its threshold from its methods; leave 'threshold' out",
         ),
+        (
+            {"refiners__guided__segmenter": "sam-vit-b"},
+            r"refiners\.guided: refiner 'guided' prompts no segmenter; leave 'segmenter' out",
+        ),
+        ({"refiners__sam": {"refiner": "sam", "params": {"consensus": 2}}}, r"refiners\.sam\.params: consensus = 2"),
+        (
+            {"refiners__sam": {"refiner": "sam", "params": {"crops": {"belo": 0.1}}}},
+            r"refiners\.sam\.params: unknown parameter 'crops\.belo'",
+        ),
+        (
+            {"refiners__sam": {"refiner": "sam"}, "segmenter": "sam-vit-bb"},
+            r"refiners\.sam: segmenter 'sam-vit-bb' is neither an entry of 'segmenters', nor a model of "
+            r"`zsad segmenters`, nor a hub id \(owner/name\), nor a folder or file that exists; "
+            r"did you mean 'sam-vit-b'\?",
+        ),
+        (
+            {"refiners__sam": {"refiner": "sam", "segmenter": "absent.pth"}},
+            r"refiners\.sam: segmenter 'absent\.pth' is neither",
+        ),
+        (
+            {"methods__memory_bank__params": {"foreground": "sam"}, "methods__memory_bank__segmenter": "nothing"},
+            r"methods\.memory_bank: segmenter 'nothing' is neither",
+        ),
+        (
+            {
+                "refiners__sam": {"refiner": "sam", "segmenter": "mine"},
+                "segmenters": {"mine": {"family": "segment_anythin"}},
+            },
+            r"there is no segmenter 'segment_anythin'; did you mean 'segment_anything'\?",
+        ),
+        (
+            {
+                "refiners__sam": {"refiner": "sam", "segmenter": "mine"},
+                "segmenters": {"mine": {"family": "segment_anything", "params": {"modle": "x"}}},
+            },
+            r"segmenters\.mine\.params: unknown parameter 'modle'; did you mean 'model'\?",
+        ),
+        ({"segmenters": {"mine": {"params": {}}}}, r"'segmenters\.mine\.family' is missing"),
+        ({"segmenters": {"a b": {"family": "transformers"}}}, r"'a b' in 'segmenters' cannot be a name"),
+        ({"segmenter": ""}, r"'segmenter' is not valid"),
+        ({"foreground__least_value": 2}, r"foreground: least_value = 2 is not usable"),
+        ({"methods__oracle": {"scorer": "mutual"}}, r"a method cannot be called 'oracle'.*; rename it"),
+        (
+            {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutal", "refiner": "guided"}}},
+            r"methods\.sharp: 'mutal' is no method with scores of its own; did you mean 'mutual'\?",
+        ),
+        (
+            {"methods__sharp": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "gided"}}},
+            r"methods\.sharp: 'gided' is not among the refiners; did you mean 'guided'\?",
+        ),
+        (
+            {"methods__sharp": {"scorer": "modulation", "params": {"method": "sharp", "refiner": "guided"}}},
+            r"methods\.sharp: 'sharp' is no method with scores of its own",
+        ),
+        (
+            {"methods__sharp": {"scorer": "modulation", "params": {"refiner": "guided"}}},
+            r"methods\.sharp\.params: method",
+        ),
+        *(
+            (
+                {
+                    "methods__sharp": {
+                        "scorer": "modulation",
+                        "params": {"method": "mutual", "refiner": "guided"},
+                        section: value,
+                    }
+                },
+                rf"methods\.sharp: a modulation takes its {section} from its method; leave '{section}' out",
+            )
+            for section, value in (
+                ("backbone", "embedded"),
+                ("segmenter", "sam-vit-b"),
+                ("image_score", {"aggregate": "max"}),
+                ("threshold", {"rule": "mebin"}),
+                ("seeds", [0, 1]),
+            )
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(changes: dict[str, Any], message: str) -> None:
@@ -257,3 +334,178 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str |
 @pytest.mark.parametrize("preset", ["smoke.yaml"])
 def test_presets_that_need_no_data_are_valid(preset: str) -> None:
     load(DEFAULT_PATH.parent / "config" / preset)
+
+
+# --- segmenters ---------------------------------------------------------------------------------------------------
+
+SAM: dict[str, Any] = {"refiner": "sam"}
+
+
+def with_sam(**changes: Any) -> Settings:
+    return settings(refiners__sam=SAM, **changes)
+
+
+@pytest.mark.parametrize(
+    ("reference", "name", "family"),
+    [
+        ("sam-vit-b", "sam-vit-b", "segment_anything"),
+        ("sam-vit-base", "sam-vit-base", "transformers"),
+        ("sam2.1-hiera-tiny", "sam2-1-hiera-tiny", "transformers"),
+        ("facebook/sam2.1-hiera-tiny", "sam2-1-hiera-tiny", "transformers"),
+        ("someone/their-sam", "someone-their-sam", "transformers"),
+    ],
+)
+def test_a_published_segmenter_is_known_by_its_name_or_hub_id(reference: str, name: str, family: str) -> None:
+    (entry,) = with_sam(segmenter=reference).segmenters.values()
+    assert (entry.name, entry.family, entry.params["model"]) == (name, family, reference.removeprefix("facebook/"))
+    assert entry.local_files() == []
+    assert (entry.weights_megabytes() is None) == (reference == "someone/their-sam")
+    assert set(entry.stage_config()) == {"family", "params"}
+
+
+def test_a_checkpoint_or_a_folder_is_a_segmenter_and_an_input(tmp_path: Path) -> None:
+    checkpoint, folder = tmp_path / "my sam.pth", tmp_path / "tiny_sam"
+    checkpoint.write_bytes(bytes(3_000_000))
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    both = with_sam(segmenter=str(checkpoint), refiners__second={"refiner": "sam", "segmenter": str(folder)}).segmenters
+    assert [(entry.name, entry.family) for entry in both.values()] == [
+        ("my-sam-pth", "segment_anything"),
+        ("tiny_sam", "transformers"),
+    ]
+    assert both["my-sam-pth"].local_files() == [checkpoint.as_posix()]
+    assert both["my-sam-pth"].weights_megabytes() == 3
+    assert both["tiny_sam"].local_files() == [f"{folder}/config.json"]
+
+
+def test_an_entry_of_segmenters_comes_before_a_model_of_the_same_name() -> None:
+    own = {"sam-vit-b": {"family": "transformers", "params": {"model": "facebook/sam-vit-base", "dtype": "float32"}}}
+    (entry,) = with_sam(segmenters=own).segmenters.values()
+    assert (entry.name, entry.family, entry.params["dtype"]) == ("sam-vit-b", "transformers", "float32")
+
+
+def test_two_segmenters_of_one_name_clash(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder / "sam").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="two segmenters would both be called 'sam'; give them names under"):
+        with_sam(
+            segmenter=str(tmp_path / "a/sam"), refiners__second={"refiner": "sam", "segmenter": str(tmp_path / "b/sam")}
+        )
+
+
+def test_only_what_asks_for_a_segmenter_resolves_one() -> None:
+    unused = settings(segmenter="no-such-model", segmenters={"broken": {"family": "nothing"}})
+    assert unused.segmenters == {}
+    assert unused.oracle_segmenters == []
+    assert {entry.segmenter for entry in unused.refiners.values()} == {""}
+    assert not any(entry.foreground or entry.crops for entry in unused.refiners.values())
+    assert settings(refiners__sam=SAM, segmenters={"broken": {"family": "nothing"}}).oracle_segmenters == ["sam-vit-b"]
+
+
+def test_a_refiner_tells_the_files_that_it_needs() -> None:
+    some = with_sam(
+        refiners__plain={"refiner": "sam", "params": {"foreground": False}, "segmenter": "sam2.1-hiera-tiny"},
+        refiners__close={"refiner": "sam", "params": {"crops": {}, "max_prompts": 3}},
+    ).refiners
+    assert [(some[name].segmenter, some[name].foreground) for name in ("sam", "plain", "close")] == [
+        ("sam-vit-b", True),
+        ("sam2-1-hiera-tiny", False),
+        ("sam-vit-b", True),
+    ]
+    assert some["sam"].crops is None
+    assert some["close"].crops == {
+        "options": {"below": 1 / 16, "context": 4.0, "least": 1 / 8},
+        "min_area": 1e-4,
+        "max_prompts": 3,
+    }
+    assert set(some["sam"].stage_config()) == {"refiner", "params"}
+
+
+def test_the_ceiling_is_measured_once_for_each_segmenter_of_a_refiner() -> None:
+    some = with_sam(
+        refiners__second={"refiner": "sam", "params": {"max_prompts": 3}},
+        refiners__other={"refiner": "sam", "segmenter": "sam2.1-hiera-tiny"},
+        refiners__off=None,
+        methods__memory_bank={"scorer": "memory_bank", "params": {"foreground": "sam"}, "segmenter": "sam-hq-vit-base"},
+    )
+    assert some.oracle_segmenters == ["sam-vit-b", "sam2-1-hiera-tiny"]
+    assert set(some.segmenters) == {"sam-vit-b", "sam2-1-hiera-tiny", "sam-hq-vit-base"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "roles"), [("robust_tail", {"test"}), ("mebin", {"test"}), ("reference_quantile", {"test", "references"})]
+)
+def test_the_part_is_outlined_in_the_images_that_a_scorer_scores(rule: str, roles: set[str]) -> None:
+    some = settings(
+        methods__memory_bank__params={"shots": 2, "seed": 1, "foreground": "sam"},
+        methods__memory_bank__threshold={"rule": rule},
+    )
+    subsets = {"test": "test", "references": "references-k2-seed1"}
+    assert some.methods["memory_bank"].foregrounds == {role: subsets[role] for role in roles}
+    assert some.methods["memory_bank"].segmenter == "sam-vit-b"
+    assert list(some.segmenters) == ["sam-vit-b"]
+
+
+@pytest.mark.parametrize("foreground", [None, "otsu", 10])
+def test_a_scorer_that_finds_the_part_by_itself_needs_no_segmenter(foreground: str | float | None) -> None:
+    entry = settings(methods__memory_bank__params={"foreground": foreground}).methods["memory_bank"]
+    assert (entry.foregrounds, entry.segmenter) == ({}, "")
+
+
+def test_what_the_page_shows_names_the_segmenters_of_methods_and_refiners() -> None:
+    shown = with_sam(
+        methods__memory_bank={
+            "scorer": "memory_bank",
+            "params": {"foreground": "sam"},
+            "segmenter": "sam2.1-hiera-tiny",
+        }
+    ).resolved()
+    assert shown["refiners"]["sam"]["segmenter"] == "sam-vit-b"
+    assert "segmenter" not in shown["refiners"]["guided"]
+    assert shown["methods"]["memory_bank"]["segmenter"] == "sam2-1-hiera-tiny"
+    assert "segmenter" not in shown["methods"]["mutual"]
+    assert set(shown["segmenters"]) == {"sam-vit-b", "sam2-1-hiera-tiny"}
+    assert shown["foreground"] == {"least_value": 0.35}
+
+
+# --- modulation ---------------------------------------------------------------------------------------------------
+
+
+def test_a_modulation_reads_the_scores_and_masks_of_one_method() -> None:
+    some = with_sam(
+        methods__both={"scorer": "fusion", "params": {"methods": ["self_similarity", "memory_bank"]}},
+        methods__sharp={"scorer": "modulation", "params": {"method": "memory_bank", "refiner": "sam", "strength": 0.3}},
+        methods__sharper={"scorer": "modulation", "params": {"method": "both", "refiner": "guided"}},
+    ).methods
+    assert list(some)[-2:] == ["sharp", "sharper"]
+    entry = some["sharp"]
+    assert (entry.members, entry.refiner, entry.segmenter) == (("memory_bank",), "sam", "")
+    assert (entry.backbone, entry.description["setting"]) == ("embedded", "few-shot-8")
+    assert (entry.feature_sets, entry.foregrounds, entry.scoring, entry.group) == ({}, {}, {}, "")
+    assert entry.params["strength"] == 0.3
+    assert set(entry.stage_config()) == {"scorer", "params"}
+    assert (some["sharper"].members, some["sharper"].refiner) == (("both",), "guided")
+    assert all(other.refiner == "" for name, other in some.items() if not name.startswith("sharp"))
+
+
+def test_a_modulation_of_a_method_with_seeds_is_led_to_one_of_them() -> None:
+    seeded = {"scorer": "memory_bank", "params": {"shots": 2}, "seeds": [0, 3]}
+
+    def modulated(method: str) -> Settings:
+        sharp = {"scorer": "modulation", "params": {"method": method, "refiner": "guided"}}
+        return settings(methods__memory_bank=seeded, methods__sharp=sharp)
+
+    assert modulated("memory_bank-seed3").methods["sharp"].members == ("memory_bank-seed3",)
+    with pytest.raises(ConfigError, match=r"'memory_bank' is no method .* did you mean 'memory_bank-seed[03]'\?"):
+        modulated("memory_bank")
+
+
+def test_a_modulation_by_a_refiner_that_is_switched_off_is_refused() -> None:
+    sharp = {"scorer": "modulation", "params": {"method": "mutual", "refiner": "grabcut"}}
+    with pytest.raises(ConfigError, match=r"methods\.sharp: 'grabcut' is not among the refiners"):
+        settings(refiners__grabcut=None, methods__sharp=sharp)
+
+
+def test_a_segmenter_that_a_method_would_not_use_is_refused():
+    with pytest.raises(ConfigError, match=r"methods\.mutual: its scorer has no 'foreground: sam'"):
+        settings(methods__mutual__segmenter="sam-vit-b")

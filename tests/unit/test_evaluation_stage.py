@@ -6,9 +6,10 @@ from PIL import Image
 
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
+from zsad.evaluation.mask_stage import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.evaluation.stage import evaluate_masks, evaluate_scores
+from zsad.evaluation.stage import evaluate_scores
 from zsad.maps import at_image_size
 from zsad.store import MaskWriter, ScoreWriter, read_json
 
@@ -89,6 +90,7 @@ class Category:
         output = self.folder / "mask_metrics.json"
         evaluate_masks(
             manifest=self.manifest,
+            scores=self.scores,
             masks=self.masks,
             method="mirror",
             refiner="guided",
@@ -269,12 +271,17 @@ def test_too_few_draws_are_refused():
 def test_perfect_masks_are_measured_as_perfect(complete):
     result = complete.write_masks(complete.truths).evaluate_masks()
     assert set(result) == {
-        *("category", "method", "refiner", "mask", "regions", "images", "notes", "provenance"),
+        *("category", "method", "refiner", "mask", "effects", "regions", "images", "notes", "provenance"),
     }
     assert result["mask"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
     assert [image["iou"] for image in result["images"]] == [None, 1.0, None, 1.0, None, 1.0]
     assert result["images"][1]["area"] == pytest.approx(8 * 12 / (HEIGHT * WIDTH))
-    assert result["regions"] == {"found": 12, "accepted": 3, "reasons": {"kept": 6, "too large": 6}}
+    assert result["regions"] == {
+        "found": 12,
+        "prompted": 0,
+        "accepted": 3,
+        "reasons": {"kept": 3, "too large": 6},
+    }
 
 
 def test_masks_are_pooled_over_the_pixels_of_the_category(category):
@@ -288,7 +295,8 @@ def test_masks_are_pooled_over_the_pixels_of_the_category(category):
     assert result["mask"]["recall"] == pytest.approx(48 / 96)
     assert result["mask"]["f1"] == pytest.approx(2 * 48 / (2 * 48 + 24 + 48))
     assert result["mask"]["iou"] == pytest.approx(48 / 120)
-    assert [image["iou"] for image in result["images"]] == [0.0, 0.5]
+    assert [image["iou"] for image in result["images"]] == [None, 0.5]
+    assert result["images"][0]["area"] == pytest.approx(24 / (HEIGHT * WIDTH))
 
 
 def test_masks_that_find_nothing_have_precision_zero_and_stay_in_the_means(complete):
@@ -300,7 +308,9 @@ def test_masks_of_unlabelled_images_have_an_area_and_no_metric(category):
     category.add(None).write().write_masks([np.ones((HEIGHT, WIDTH), bool)])
     result = category.evaluate_masks()
     assert set(result["mask"].values()) == {None}
-    assert result["images"] == [{"image_id": "test/all/000.png", "iou": None, "area": 1.0}]
+    (image,) = result["images"]
+    assert (image["iou"], image["dice"], image["iou_before"]) == (None, None, None)
+    assert (image["area_before"], image["area"]) == (0.0, 1.0)
 
 
 def test_the_thresholded_map_and_its_mask_file_measure_alike(complete):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zsad.errors import ConfigError
-from zsad.refinement.regional import Outline, RegionRefiner, edge_ratio, map_contrast
+from zsad.refinement.regional import Objection, Outline, RegionRefiner, edge_ratio, map_contrast
 from zsad.refinement.registry import REFINERS
 
 WEIGHT_FREE = ["guided", "grabcut"]
@@ -26,12 +26,13 @@ class Proposing(RegionRefiner):
     """Proposes for the one region the squares that it is given, in the whole image."""
 
     corners: list[tuple[int, int]]
-    failure: str = ""
+    failure: Objection = Objection()
+    details: dict | None = None
 
     def outlines(self, image, anomaly_map, threshold, regions):
         size = anomaly_map.shape[0]
         mask = np.any([square(low, high, size) for low, high in self.corners], axis=0)
-        return [Outline((0, 0, size, size), mask, self.failure)]
+        return [Outline((0, 0, size, size), mask, self.failure, self.details or {})]
 
 
 COMPONENT = square(10, 26)
@@ -39,45 +40,64 @@ MAP = cv2.GaussianBlur(COMPONENT.astype(np.float32), (0, 0), 2.0)
 
 
 @pytest.mark.parametrize(
-    ("corners", "reason"),
+    ("corners", "cause", "reason"),
     [
-        ((14, 22), ""),
-        ((20, 20), "empty"),
-        ((17, 20), "below 0.1"),
-        ((4, 39), "above 4"),
-        ((22, 34), "contrast"),
+        ((14, 22), "", ""),
+        ((20, 20), "empty", "the outline is empty"),
+        ((17, 20), "too small", "below 0.1"),
+        ((4, 39), "too large", "above 4"),
+        ((22, 34), "low contrast in the map", "below 0.75"),
     ],
 )
-def test_an_outline_is_accepted_or_turned_down_for_a_stated_reason(corners, reason):
+def test_an_outline_is_accepted_or_turned_down_for_a_stated_cause_and_reason(corners, cause, reason):
     defect = square(*corners)
     refiner = Proposing(corners=[corners])
 
     objection = refiner.objection(photograph(defect), MAP, COMPONENT, defect)
 
-    assert (reason in objection) if reason else (objection == "")
+    assert objection.cause == cause
+    assert reason in objection.reason
+    assert bool(objection) == bool(objection.reason) == bool(cause)
 
 
 def test_an_outline_off_the_edges_of_the_image_is_turned_down():
     objection = Proposing(corners=[]).objection(photograph(square(2, 38)), MAP, COMPONENT, square(12, 24))
 
-    assert "no edge" in objection
+    assert objection.cause == "no edge in the image"
+    assert "below 1.25 of that around" in objection.reason
 
 
-def test_a_failed_outline_leaves_the_component_and_its_reason():
-    refiner = Proposing(corners=[(14, 22)], failure="no luck")
+def test_a_failed_outline_leaves_the_component_and_its_cause_and_reason():
+    refiner = Proposing(corners=[(14, 22)], failure=Objection("luck", "there was none"))
 
     refinement = refiner.refine(photograph(square(14, 22)), MAP, 0.5)
 
-    assert refinement.regions[0]["reason"] == "no luck"
-    assert not refinement.regions[0]["accepted"]
+    (region,) = refinement.regions
+    assert (region["cause"], region["reason"], region["accepted"]) == ("luck", "there was none", False)
+    assert region["area"] == region["component_area"] == np.count_nonzero(MAP > 0.5)
     np.testing.assert_array_equal(refinement.mask, MAP > 0.5)
 
 
 def test_an_accepted_outline_replaces_the_component():
     refinement = Proposing(corners=[(14, 22)]).refine(photograph(square(14, 22)), MAP, 0.5)
 
-    assert refinement.regions[0]["accepted"]
+    (region,) = refinement.regions
+    assert (region["cause"], region["reason"], region["accepted"], region["area"]) == ("", "", True, 64)
     np.testing.assert_array_equal(refinement.mask, square(14, 22))
+
+
+def test_how_an_outline_came_about_is_recorded_with_its_region():
+    refiner = Proposing(corners=[(14, 22)], details={"prompt": {"box": [1, 2, 3, 4]}, "crop": None})
+
+    (region,) = refiner.refine(photograph(square(14, 22)), MAP, 0.5).regions
+
+    assert region["prompt"] == {"box": [1, 2, 3, 4]}
+    assert {"crop", "box", "score", "cause"} <= set(region)
+
+
+def test_an_outline_that_may_stay_is_no_objection():
+    assert not Objection()
+    assert Objection("too small", "the figures")
 
 
 def test_pieces_of_an_outline_apart_from_the_component_are_dropped():
@@ -125,7 +145,7 @@ def test_every_component_has_a_record_of_plain_values(name):
     assert [region["score"] for region in regions] == [2.5, 1.5]
     assert [region["component_area"] for region in regions] == [300, 400]
     for region in regions:
-        assert region["accepted"] == (region["reason"] == "")
+        assert region["accepted"] == (region["reason"] == "") == (region["cause"] == "")
         types = {key: type(value) for key, value in region.items()}
         assert types == {
             "box": list,
@@ -134,6 +154,7 @@ def test_every_component_has_a_record_of_plain_values(name):
             "component_area": int,
             "area": int,
             "accepted": bool,
+            "cause": str,
             "reason": str,
         }
 

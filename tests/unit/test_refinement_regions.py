@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from zsad.refinement.regions import (
+    box_around,
     pieces_touching,
     regions_above,
     share_of_area,
@@ -87,3 +88,10 @@ def test_shares_are_at_least_one_pixel():
     assert share_of_area(0, 256, 256) == 1
     assert share_of_short_side(1 / 16, 256, 512) == 16
     assert share_of_short_side(1 / 16, 5, 512) == 1
+
+
+def test_the_box_around_a_mask_is_the_smallest_and_that_around_nothing_is_none():
+    mask = np.zeros((7, 9), bool)
+    assert box_around(mask) is None
+    mask[2, 3] = mask[5, 7] = True
+    assert box_around(mask) == (3, 2, 8, 6)

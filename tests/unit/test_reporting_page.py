@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reporting_files import METRICS, metrics_row, write_metrics, write_results
+from reporting_files import METRICS, metrics_row, refinement_row, write_metrics, write_refinement, write_results
 from zsad.errors import DataError
 from zsad.reporting.gallery import draw_gallery
 from zsad.reporting.headlines import setting_meaning
@@ -12,7 +12,9 @@ from zsad.reporting.page import build_page
 from zsad.reporting.plots import draw_curves, draw_histograms, draw_summary
 from zsad.reporting.results import read_metrics
 from zsad.reporting.tables import score_table
+from zsad.store import ORACLE, write_json
 
+MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
 METHODS = {"self_similarity": "zero-shot-single", "mutual": "zero-shot-batch", "memory_bank": "few-shot-4"}
 NASTY = '<script>alert("x")</script> & "co"'
@@ -48,9 +50,33 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
+def refinement_rows(categories, methods, *, labelled):
+    """What the refiner "guided" changes, and the ceiling of a segmentation model; regions alone without labels."""
+    values = {"image_iou": (0.4, 0.45), "image_dice": (0.5, 0.48), "mask_f1": (0.6, 0.6), "good_area": (0.02, 0.01)}
+    changes = {f"{name}_{moment}": pair[end] for name, pair in values.items() for end, moment in enumerate(MOMENTS)}
+    measured = {**changes, "helped": 0.5, "harmed": 0.25} if labelled else {}
+    rows = []
+    for category in (*categories, "mean"):
+        for method, setting in methods.items():
+            regions = {"regions_found": 40, "regions_accepted": 10}
+            rows.append(refinement_row(category, method, setting, "guided", **measured, **regions))
+        ceiling = {name: 0.7 for name in changes if name.endswith("after")} if labelled else {}
+        rows.append(refinement_row(category, ORACLE, ORACLE, "sam-vit-b", regions_prompted=9, **ceiling))
+        rows[-1]["backbone"] = "sam-vit-b"
+    return rows
+
+
+def mask_evaluation(folder, category, method):
+    """Why regions of one category kept their outlines."""
+    regions = {"found": 20, "prompted": 0, "accepted": 5, "reasons": {"too large": 12, "empty": 3}}
+    names = {"category": category, "method": method, "refiner": "guided"}
+    write_json(folder / "masks.json", {**names, "regions": regions, "notes": []})
+    return folder / "masks.json"
+
+
 def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided")):
     labelled = labels[0] is not None
-    evaluations, galleries, curves, histograms, rows = [], [], {}, {}, []
+    evaluations, mask_evaluations, galleries, curves, histograms, rows = [], [], [], {}, {}, []
     for number, category in enumerate(categories):
         of_category = []
         for method, setting in methods.items():
@@ -59,6 +85,8 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
                 where, category=category, method=method, setting=setting, labels=labels, with_curves=labelled
             )
             of_category.append(files.evaluation)
+            if "guided" in refiners:
+                mask_evaluations.append(mask_evaluation(where, category, method))
             galleries.append(where / "panels.json")
             draw_gallery(
                 manifest=files.manifest,
@@ -80,11 +108,15 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
             shift = {metric: value + 0.05 * place for metric, value in values.items()}
             rows += [metrics_row("board", method, setting, refiner, **shift)]
             rows += [metrics_row("mean", method, setting, refiner, **shift)]
+    refined = refinement_rows(categories, methods, labelled=labelled) if "guided" in refiners else []
+    rows += [{**row, "image_auroc": ""} for row in refined if row["method"] == ORACLE]
     draw_summary(metrics_csv=write_metrics(folder / "metrics.csv", rows), options=OPTIONS, output=folder / "s.png")
     arguments = {
         "dataset": "parts",
         "metrics_csv": folder / "metrics.csv",
+        "refinement_csv": write_refinement(folder / "refinement.csv", refined),
         "evaluations": evaluations,
+        "mask_evaluations": mask_evaluations,
         "galleries": galleries,
         "summary_plot": folder / "s.png",
         "curve_plots": curves,
@@ -165,6 +197,40 @@ def test_what_is_found_best_is_said_in_words_for_each_setting(page):
     assert "zero-shot-single (one image at a time and nothing else): Image AUROC 0.750 by self_similarity" in text
 
 
+def test_refinement_is_shown_before_and_after_with_gains_and_losses_and_the_reasons(page):
+    text = " ".join(page.text.split())
+    section = text.split("What the refiners change")[1].split("test images:")[0]
+    assert "0.400 → 0.450+0.050" in section
+    assert "−0.020" in section
+    assert "50\u00a0% helped" in page.text
+    assert "25\u00a0% harmed" in page.text
+    assert "25\u00a0% of 40" in page.text
+    assert "turned down: 24 too large, 6 empty" in section
+
+
+def test_each_category_has_its_own_table_of_refinement_on_demand(page):
+    text = " ".join(page.text.split())
+    assert text.count("Refinement, before and after") == 2
+    assert text.count("turned down: 12 too large, 3 empty") == 2 * len(METHODS)
+
+
+def test_the_oracle_stands_apart_and_is_no_method(page):
+    text = " ".join(page.text.split())
+    assert "With boxes from the ground truth · a ceiling, not a method" in text
+    assert "true boxes" in text
+    assert {element["data-method"] for _, element in page.tags if "data-method" in element} == set(METHODS)
+    assert not any(element.get("value") == ORACLE for element in page.attributes("input"))
+    summary = text.split("Masks at the label-free threshold")[1].split("What the refiners change")[0]
+    assert "sam-vit-b" not in summary
+
+
+def test_without_refiners_nothing_is_said_of_refinement(tmp_path):
+    arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"}, refiners=("none",))
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert "Refinement" not in page.text
+    assert "ceiling" not in page.text
+
+
 def test_the_rules_of_honesty_are_on_the_page(page):
     assert "oracle" in page.text
     assert "hand-crafted filter bank, no foundation model" in page.text
@@ -196,6 +262,10 @@ def test_without_labels_the_page_shows_rankings_and_says_that_nothing_is_measure
     assert "No test image is labelled, so there are no metrics." in text
     assert "Highest scores" in text
     assert "Image AUROC 0" not in text
+    assert "New outlines accepted" in text
+    assert "Whether that is for the better is not known" in text
+    assert "helped" not in text.split("Scores are relative")[0]
+    assert "ceiling" not in text
 
 
 def test_a_method_without_a_gallery_is_marked_as_not_done(tmp_path):

@@ -9,6 +9,7 @@ from feature_files import maps, random_tokens, write_features
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.batch_neighbours import BatchNeighbours
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute, compute_of
 from zsad.scoring.flip_consistency import FlipConsistency
@@ -18,8 +19,9 @@ from zsad.scoring.mutual import Mutual
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.stage import score_images
+from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 from zsad.scoring.thresholds.robust_tail import RobustTail
-from zsad.store import ScoreReader
+from zsad.store import MaskWriter, ScoreReader
 
 TOKENS = random_tokens(0, (6, 7), (7, 6), (6, 6))
 
@@ -45,16 +47,17 @@ class Scripted(Scorer):
 def run(tmp_path):
     """Score with given feature files by role; return the path of the output."""
 
-    def score(scorer, *, image_scoring=None, compute=None, **features):
+    def score(scorer, *, image_scoring=None, compute=None, rule=None, foregrounds=None, **features):
         output = tmp_path / "scores" / "scores.h5"
         score_images(
             features=features,
             scorer=scorer,
             image_scoring=image_scoring or ImageScoring(),
-            threshold_rule=RobustTail(),
+            threshold_rule=rule or RobustTail(),
             compute=compute or Compute(),
             output=output,
             provenance={"stage": "score_images"},
+            **({} if foregrounds is None else {"foregrounds": foregrounds}),
         )
         return output
 
@@ -186,3 +189,63 @@ def test_two_runs_differ_in_nothing_but_seconds(run, files):
             maps_bytes = [found.anomaly_map(index).tobytes() for index in range(3)]
             seen.append((maps_bytes, found.image_scores.tobytes(), found.threshold))
     assert seen[0] == seen[1]
+
+
+# --- masks of the part --------------------------------------------------------------------------------------------
+
+
+def write_masks(path, ids, reason=""):
+    """The right half of images of 60 x 70 pixels is the part."""
+    mask = np.zeros((60, 70), bool)
+    mask[:, 40:] = True
+    with MaskWriter(path, ids, {"segmenter": {"id": "sam"}, "options": {"least_value": 0.2}}) as writer:
+        for _ in ids:
+            writer.append(mask, 0.5, [{"accepted": not reason, "reason": reason}])
+    return path
+
+
+IDS = [f"test/{index}.png" for index in range(3)]
+
+
+def test_masks_of_the_part_reach_the_scorer_and_the_provenance(run, files, tmp_path):
+    masks = write_masks(tmp_path / "masks.h5", IDS, "no object")
+    scorer = BatchNeighbours(foreground="sam")
+    with ScoreReader(run(scorer, test=files["test"], foregrounds={"test": masks})) as found:
+        assert not found.anomaly_map(0)[:, :2].any()
+        assert found.anomaly_map(0)[:, 4:].all()
+        assert found.notes == ["no object"] * 3
+        assert found.provenance["features"]["test"]["foreground"] == {
+            "segmenter": {"id": "sam"},
+            "options": {"least_value": 0.2},
+        }
+        assert found.provenance["model"] == {"id": "toy"}
+
+
+def test_references_that_are_scored_have_parts_too(run, files, tmp_path):
+    ids = [f"train/{index}.png@{angle:03d}" for index in range(2) for angle in (0, 45)]
+    references = write_features(tmp_path / "turned.h5", random_tokens(3, *[(6, 7)] * 4), ids, view="rotations")
+    masks = {
+        "test": write_masks(tmp_path / "masks.h5", IDS),
+        "references": write_masks(tmp_path / "train-masks.h5", ["train/1.png", "train/0.png"]),
+    }
+    scorer, rule = MemoryBank(shots=2, foreground="sam"), ReferenceQuantile(quantile=0.01)
+    with ScoreReader(run(scorer, rule=rule, test=files["test"], references=references, foregrounds=masks)) as found:
+        assert found.threshold == pytest.approx(0)  # for the background of the references scores 0
+    whole = MemoryBank(shots=2)
+    with ScoreReader(run(whole, rule=rule, test=files["test"], references=references)) as found:
+        assert found.threshold > 0.001
+
+
+def test_an_image_without_a_mask_is_told_before_anything_is_scored(run, files, tmp_path):
+    masks = write_masks(tmp_path / "masks.h5", IDS[:1])
+    with pytest.raises(DataError, match=r"masks\.h5 has no masks of 2 images in .*, first 'test/1\.png'"):
+        run(BatchNeighbours(foreground="sam"), test=files["test"], foregrounds={"test": masks})
+    assert not list(tmp_path.glob("scores/*"))
+
+
+@pytest.mark.parametrize(("foreground", "roles"), [("sam", []), ("sam", ["test", "references"]), ("otsu", ["test"])])
+def test_masks_that_are_missing_or_too_many_are_a_programming_error(run, files, tmp_path, foreground, roles):
+    masks = {role: write_masks(tmp_path / f"{role}-masks.h5", [*IDS, "train/7.png"]) for role in roles}
+    features = {"test": files["test"], "references": files["references"]}
+    with pytest.raises(ValueError, match="the scorer reads masks of"):
+        run(MemoryBank(foreground=foreground), foregrounds=masks, **features)

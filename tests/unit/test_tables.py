@@ -1,89 +1,11 @@
 """The tables of a run, by hand on two categories, two methods and one refiner."""
 
-import csv
-
 import pytest
 
+from evaluation_files import Run, image, mask_document, score_document
 from zsad.errors import DataError
-from zsad.evaluation.ranking import RANKING_METRICS
 from zsad.evaluation.tables import IMAGES_COLUMNS, METRICS_COLUMNS, collect_tables
 from zsad.evaluation.typeset import latex_text, markdown_text
-from zsad.store import write_json
-
-
-def score_document(category, method, value, *, setting="zero-shot-single", error=0.02, notes=(), group=""):
-    """An evaluation in which every metric is ``value``."""
-    known = value is not None
-    return {
-        "dataset": "demo",
-        "category": category,
-        "method": method,
-        "backbone": "embedded",
-        "group": group,
-        "setting": setting,
-        "image_threshold": 0.5,
-        "metrics": dict.fromkeys(RANKING_METRICS, value),
-        "confidence": dict.fromkeys(RANKING_METRICS, [value - 0.1, value + 0.1] if known else [None, None]),
-        "standard_error": dict.fromkeys(RANKING_METRICS, error if known else None),
-        "decision": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5},
-        "mask": {"precision": 0.4, "recall": 0.4, "f1": 0.4, "iou": 0.25},
-        "images": [
-            image("test/good/000.png", 0, "good", 0.25),
-            image("test/spot/001.png", 1, "spot", 0.75),
-            image("test/spot/000.png", 1, "spot", 0.75),
-        ],
-        "notes": list(notes),
-    }
-
-
-def image(image_id, label, defect_type, score):
-    return {
-        "image_id": image_id,
-        "label": label,
-        "defect_type": defect_type,
-        "score": score,
-        "decision": score > 0.5,
-        "note": "",
-        "seconds": 0.5,
-    }
-
-
-def mask_document(category, method, value, refiner="guided", notes=()):
-    return {
-        "category": category,
-        "method": method,
-        "refiner": refiner,
-        "mask": dict.fromkeys(("precision", "recall", "f1", "iou"), value),
-        "images": [],
-        "notes": list(notes),
-    }
-
-
-class Run:
-    def __init__(self, folder):
-        self.folder = folder
-        self.outputs = {
-            "metrics_csv": folder / "metrics.csv",
-            "images_csv": folder / "images.csv",
-            "markdown": folder / "tables.md",
-            "latex": folder / "tables.tex",
-        }
-
-    def collect(self, scores, masks=()):
-        paths = {"score_metrics": [], "mask_metrics": []}
-        for kind, documents in (("score_metrics", scores), ("mask_metrics", masks)):
-            for number, document in enumerate(documents):
-                paths[kind].append(self.folder / f"{kind}{number}.json")
-                write_json(paths[kind][-1], document)
-        collect_tables(**paths, **self.outputs)
-        return self
-
-    def rows(self, name="metrics_csv"):
-        with open(self.outputs[name], encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-
-    def text(self, name):
-        return self.outputs[name].read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -12,7 +12,13 @@ from harness import SMALL, Project, merged
 
 pytestmark = pytest.mark.slow
 
-TABLES = {"t/tables/metrics.csv", "t/tables/images.csv", "t/tables/metrics.md", "t/tables/metrics.tex"}
+TABLES = {
+    "t/tables/metrics.csv",
+    "t/tables/refinement.csv",
+    "t/tables/images.csv",
+    "t/tables/metrics.md",
+    "t/tables/metrics.tex",
+}
 OVERALL = TABLES | {"t/plots/summary.png", "t/report.html"}
 METHODS = ("self_similarity", "mirror_symmetry", "memory_bank")
 

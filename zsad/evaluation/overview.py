@@ -10,9 +10,11 @@ import numpy as np
 
 from zsad.evaluation.bootstrap import NORMAL_QUANTILE
 from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.refinement import MATERIAL_CHANGE
+from zsad.evaluation.refinement_table import RefinementResult
 from zsad.evaluation.results import MASK_METRICS, Result, first_places, grouped, is_known
-from zsad.evaluation.typeset import Cell, Table, latex_table, markdown_table, markdown_text
-from zsad.store import NO_REFINER
+from zsad.evaluation.typeset import Cell, Change, Table, latex_table, markdown_table, markdown_text
+from zsad.store import NO_REFINER, ORACLE
 
 TITLES = {
     "image_auroc": "image AUROC",
@@ -35,11 +37,29 @@ EXPLANATION = (
     "F1-max takes its threshold from the test labels; the table of masks and decisions takes it from the unlabelled "
     "images. Pixel metrics are taken at the resolution of the ground truth. Means weigh every category alike."
 )
+_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "pixel F1"}
+REFINEMENT_NOTE = (
+    "From the thresholded map (before) to the refiner's masks (after). Image IoU and Dice are means over the defective "
+    "images, pixel F1 is pooled over the pixels of a category. Helped and harmed: the share of defective images whose "
+    f"IoU rises, or falls, by more than {MATERIAL_CHANGE:g}. Accepted: the share of the regions found whose new "
+    "outline replaced the old one."
+)
+ORACLE_NOTE = (
+    "A ceiling, not a method: the segmentation model is given the true box of every defect region and chooses among "
+    "its own outlines by itself. It is no strict bound: points, or another choice among the outlines, may do better."
+)
 
 
-def overview_tables(results: Sequence[Result], means: Sequence[Result]) -> list[Table]:
-    """Means first, then image AUROC and AUPRO by category."""
-    return [*_mean_tables(means), *_category_tables(results, means)]
+def overview_tables(
+    results: Sequence[Result], means: Sequence[Result], refinements: Sequence[RefinementResult]
+) -> list[Table]:
+    """Means first, those of refinement and of the oracle among them, then image AUROC and AUPRO by category.
+
+    Args:
+        refinements: means over categories.
+    """
+    of_methods = [mean for mean in means if mean.method != ORACLE]
+    return [*_mean_tables(of_methods), *_refinement_tables(refinements), *_category_tables(results, of_methods)]
 
 
 def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Result]) -> list[str]:
@@ -86,6 +106,42 @@ def _mean_tables(means: Sequence[Result]) -> list[Table]:
     ]
 
 
+def _refinement_tables(means: Sequence[RefinementResult]) -> list[Table]:
+    """What refiners change, and the ceiling with true boxes; none where there are no refiners, or oracles."""
+    changes = [
+        [
+            mean.setting,
+            _named(mean, "method"),
+            mean.refiner,
+            *(Change(mean.values[f"{name}_before"], mean.values[f"{name}_after"]) for name in _CHANGES),
+            *(Cell(share) for share in (mean.values["helped"], mean.values["harmed"], mean.accepted_share)),
+        ]
+        for mean in means
+        if mean.method != ORACLE
+    ]
+    ceilings = [
+        [mean.refiner, *(Cell(mean.values[f"{name}_after"]) for name in (*_CHANGES, "mask_iou"))]
+        for mean in means
+        if mean.method == ORACLE and mean.categories
+    ]
+    names = list(_CHANGES.values())
+    tables = [
+        Table(
+            "Refinement: mean over categories",
+            ["setting", "method", "refiner", *names, "helped", "harmed", "accepted"],
+            changes,
+            REFINEMENT_NOTE,
+        ),
+        Table(
+            "With boxes from the ground truth: mean over categories",
+            ["segmentation model", *names, "pixel IoU"],
+            ceilings,
+            ORACLE_NOTE,
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
 def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], keys: Sequence[str]) -> Table:
     """A row a result, those of one setting together; the best of each setting bold."""
     rows = []
@@ -100,7 +156,7 @@ def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], 
     return Table(title, ["setting", *keys, *(TITLES[metric] for metric in metrics)], rows)
 
 
-def _named(mean: Result, key: str) -> str:
+def _named(mean: Result | RefinementResult, key: str) -> str:
     """A name of a result, with the number of seeds where there are several."""
     name = getattr(mean, key)
     return f"{name} ({mean.seeds} seeds)" if key == "method" and mean.seeds > 1 else name

@@ -2,26 +2,30 @@
 
 A mean is the macro mean: every category weighs alike. It is taken over the categories that have a value, and says how
 many these were. Methods that differ in the seed alone have a result of their own each, and one together: the mean over
-the seeds, with the standard deviation.
+the seeds, with the standard deviation. The oracle, prompts from the ground truth, stands among the results as a method
+of that name with a mean of its own; it has no scores and takes no part in the means of others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from zsad.errors import DataError
-from zsad.evaluation.bootstrap import Confidence, mean_confidence
+from zsad.evaluation.bootstrap import UNKNOWN, Confidence, mean_confidence
 from zsad.evaluation.ranking import RANKING_METRICS
 from zsad.store import MEAN, NO_REFINER, number
+
+Item = TypeVar("Item")
 
 MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou")
 DECISION_METRICS = (*MASK_METRICS, "decision_f1")
 KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
-MASK_KEYS = ("category", "method", "refiner", "mask", "notes")
+MASK_KEYS = ("category", "method", "refiner", "mask", "effects", "notes")
+ORACLE_KEYS = (*KEYS, "mask", "effects", "notes")
 SCORE_KEYS = (
     *("dataset", "category", "backbone", "method", "group", "setting", "image_threshold", "images", "notes"),
     *("metrics", "confidence", "standard_error", "decision", "mask"),
@@ -57,11 +61,15 @@ class Result:
     deviation: Mapping[str, float] = field(default_factory=dict)
 
 
-def results_of(evaluations: Sequence[Mapping[str, Any]], refinements: Sequence[Mapping[str, Any]]) -> list[Result]:
+def results_of(
+    evaluations: Sequence[Mapping[str, Any]],
+    refinements: Sequence[Mapping[str, Any]],
+    oracles: Sequence[Mapping[str, Any]] = (),
+) -> list[Result]:
     """One result a category, method and refiner, in the order in which each of these first appears.
 
     The thresholded map itself is the refiner ``none``. A refiner's result keeps the metrics of the scores and has its
-    own of the mask.
+    own of the mask. Oracles come last, with metrics of the mask and no others.
 
     Raises:
         DataError: masks come without their scores.
@@ -75,6 +83,7 @@ def results_of(evaluations: Sequence[Mapping[str, Any]], refinements: Sequence[M
             raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
         values = {**scored.values, **_mask_values(refinement)}
         results.append(replace(scored, refiner=refinement["refiner"], values=values))
+    results += [_oracle_result(oracle) for oracle in oracles]
     places = [first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")]
     return sorted(
         results,
@@ -102,13 +111,24 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
     )
 
 
+def _oracle_result(oracle: Mapping[str, Any]) -> Result:
+    masks = _mask_values(oracle)
+    return Result(
+        **{key: oracle[key] for key in KEYS},
+        values=dict.fromkeys(RANKING_METRICS, np.nan) | masks | {"decision_f1": np.nan},
+        confidence=dict.fromkeys(RANKING_METRICS, UNKNOWN),
+        categories=0,
+        pixel_categories=int(is_known(masks["mask_f1"])),
+    )
+
+
 def _mask_values(document: Mapping[str, Any]) -> dict[str, float]:
     return {f"mask_{name}": number(document["mask"][name]) for name in ("precision", "recall", "f1", "iou")}
 
 
 def mean_result(group: Sequence[Result]) -> Result:
     """The macro mean of one method and refiner over its categories."""
-    values = {metric: _mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
+    values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
     confidence = {}
     for metric in RANKING_METRICS:
         errors = [result.confidence[metric].standard_error for result in group if is_known(result.values[metric])]
@@ -147,21 +167,22 @@ def seeds_result(group: Sequence[Result]) -> Result:
         group[0],
         method=group[0].group,
         group="",
-        values={metric: _mean_of_known(result.values[metric] for result in group) for metric in metrics},
+        values={metric: mean_of_known(result.values[metric] for result in group) for metric in metrics},
         confidence={},
         seeds=len(group),
         deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
     )
 
 
-def _mean_of_known(values: Iterable[float]) -> float:
+def mean_of_known(values: Iterable[float]) -> float:
+    """The mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if is_known(value)]
     return float(np.mean(known)) if known else np.nan
 
 
-def grouped(results: Iterable[Result], key: Callable[[Result], Hashable]) -> list[list[Result]]:
+def grouped(results: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
     """Results with equal keys together, groups in order of first appearance."""
-    groups: dict[Hashable, list[Result]] = {}
+    groups: dict[Hashable, list[Item]] = {}
     for result in results:
         groups.setdefault(key(result), []).append(result)
     return list(groups.values())

@@ -1,8 +1,7 @@
-"""The evaluation stage: a category's scores or masks against the ground truth, into one JSON file."""
+"""The evaluation stage: a category's scores against the ground truth, into one JSON file."""
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,19 +19,16 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.pixels import PixelStatistics, pixel_statistics
 from zsad.evaluation.ranking import RANKING_METRICS, auroc, average_precision, f1_max, rank_scores
 from zsad.evaluation.truth import (
+    IMAGES_ALONE,
     MapsWithTruth,
     counts,
     empty_mask_note,
     has_pixel_truth,
-    pixel_truth,
     records_with_truth,
     truth_notes,
 )
-from zsad.progress import progress
 from zsad.provenance import inherited
-from zsad.store import MaskReader, ScoreReader, write_json
-
-IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."
+from zsad.store import ScoreReader, write_json
 
 
 def evaluate_scores(
@@ -89,79 +85,6 @@ def evaluate_scores(
             "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
         }
     write_json(output, result)
-
-
-def evaluate_masks(
-    *,
-    manifest: Path,
-    masks: Path,
-    method: str,
-    refiner: str,
-    category: str,
-    output: Path,
-    provenance: Mapping[str, Any],
-) -> None:
-    """Measure one refiner's masks of one method and category and write the result as JSON.
-
-    Args:
-        masks: mask file of the test images.
-        provenance: of this stage; that of the input is added.
-
-    Raises:
-        DataError: masks and manifest do not belong together, or a true mask is unusable.
-    """
-    with MaskReader(masks) as reader:
-        records = records_with_truth(manifest, reader.image_ids, masks)
-        numbered = progress(enumerate(records), total=len(records), label=f"masks of {category}")
-        localises = reader.provenance.get("localises", True)
-        comparisons = [_compare(reader, index, record, with_truth=localises) for index, record in numbered]
-        regions = [region for index in range(len(reader)) for region in reader.regions(index)]
-        made_of = {**inherited(reader.provenance), "masks": reader.provenance}
-    known = [comparison for comparison in comparisons if comparison.confusion is not None]
-    empty = [comparison.record.image_id for comparison in known if comparison.lacks_truth]
-    result = {
-        "category": category,
-        "method": method,
-        "refiner": refiner,
-        "mask": mask_metrics(functools.reduce(Confusion.plus, (one.confusion for one in known), Confusion())),
-        "regions": {
-            "found": len(regions),
-            "accepted": sum(bool(region["accepted"]) for region in regions),
-            "reasons": dict(Counter(region["reason"] for region in regions)),
-        },
-        "images": [comparison.row() for comparison in comparisons],
-        "notes": truth_notes(records) + empty_mask_note(empty) + ([] if localises else [IMAGES_ALONE]),
-        "provenance": {**made_of, **provenance},
-    }
-    write_json(output, result)
-
-
-class _Comparison(NamedTuple):
-    """An image's mask against its truth; ``confusion`` is None where the truth is unknown."""
-
-    record: ImageRecord
-    area: float
-    confusion: Confusion | None
-
-    @property
-    def lacks_truth(self) -> bool:
-        """Whether the image is defective and its true mask marks nothing."""
-        return self.record.label == 1 and self.confusion.true_positives + self.confusion.false_negatives == 0
-
-    def row(self) -> dict[str, Any]:
-        iou = None if self.confusion is None else self.confusion.iou
-        return {"image_id": self.record.image_id, "iou": iou, "area": self.area}
-
-
-def _compare(reader: MaskReader, index: int, record: ImageRecord, *, with_truth: bool) -> _Comparison:
-    mask = reader.mask(index)
-    if mask.shape != (record.height, record.width):
-        raise DataError(
-            f"the mask of {record.image_id} in {reader.path} has another size than its image; delete it and run again"
-        )
-    known = with_truth and has_pixel_truth(record)
-    confusion = Confusion.of(mask, pixel_truth(record)) if known else None
-    return _Comparison(record, float(mask.mean()), confusion)
 
 
 class _Results(NamedTuple):

@@ -1,8 +1,10 @@
-"""The tables of a run: metrics.csv, images.csv, and the same figures to read in Markdown and LaTeX.
+"""The tables of a run: metrics.csv, images.csv, refinement.csv, and their figures to read in Markdown and LaTeX.
 
 A ``mean`` row of metrics.csv is the macro mean over the categories that have a value; ``categories`` and
 ``pixel_categories`` say how many these were for image metrics and for metrics of pixels. A method with several seeds
-has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``.
+has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``. The
+rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
+scores.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from typing import Any
 
 from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables
 from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.refinement import COUNTS, VALUES
+from zsad.evaluation.refinement_table import RefinementResult, refinement_results
 from zsad.evaluation.results import (
     DECISION_METRICS,
     KEYS,
     MASK_KEYS,
+    ORACLE_KEYS,
     SCORE_KEYS,
     Result,
     first_places,
@@ -28,7 +33,7 @@ from zsad.evaluation.results import (
     results_of,
     with_seeds_together,
 )
-from zsad.store import number, read_evaluation, write_text
+from zsad.store import MEAN, number, read_evaluation, write_text
 
 METRICS_COLUMNS = (
     *KEYS,
@@ -40,6 +45,7 @@ METRICS_COLUMNS = (
     "seeds",
     *(f"{metric}_std" for metric in RANKING_METRICS),
 )
+REFINEMENT_COLUMNS = (*KEYS, "defect_type", *VALUES, *COUNTS, "reasons", "categories", "seeds")
 IMAGES_COLUMNS = (
     "category",
     "image_id",
@@ -59,8 +65,10 @@ def collect_tables(
     *,
     score_metrics: Sequence[Path],
     mask_metrics: Sequence[Path],
+    oracle_metrics: Sequence[Path] = (),
     metrics_csv: Path,
     images_csv: Path,
+    refinement_csv: Path,
     markdown: Path,
     latex: Path,
 ) -> None:
@@ -70,22 +78,26 @@ def collect_tables(
 
     Args:
         score_metrics: JSON files of `zsad.evaluation.stage.evaluate_scores`, one a category and method.
-        mask_metrics: JSON files of `zsad.evaluation.stage.evaluate_masks`, one a category, method and refiner.
+        mask_metrics: JSON files of `zsad.evaluation.mask_stage.evaluate_masks`, one a category, method and refiner.
+        oracle_metrics: JSON files of `zsad.evaluation.oracle.evaluate_oracle`, one a category and segmentation model.
 
     Raises:
         DataError: a file is missing or damaged, or masks come without their scores.
     """
     evaluations = [read_evaluation(path, SCORE_KEYS) for path in score_metrics]
     refinements = [read_evaluation(path, MASK_KEYS) for path in mask_metrics]
-    results = results_of(evaluations, refinements)
+    oracles = [read_evaluation(path, ORACLE_KEYS) for path in oracle_metrics]
+    results = results_of(evaluations, refinements, oracles)
     means = [mean_result(group) for group in grouped(results, lambda result: (result.method, result.refiner))]
-    tables, notes = (
-        overview_tables(results, with_seeds_together(means)),
-        overview_notes([*evaluations, *refinements], means),
-    )
     rows = [*with_seeds_together(results), *with_seeds_together(means)]
+    refined = refinement_results(evaluations, refinements, oracles)
+    tables = overview_tables(
+        results, with_seeds_together(means), [result for result in refined if result.category == MEAN]
+    )
+    notes = overview_notes([*evaluations, *refinements, *oracles], means)
     write_text(metrics_csv, _csv(METRICS_COLUMNS, [_metrics_row(result) for result in rows]))
     write_text(images_csv, _csv(IMAGES_COLUMNS, _image_rows(evaluations)))
+    write_text(refinement_csv, _csv(REFINEMENT_COLUMNS, [_refinement_row(result) for result in refined]))
     write_text(markdown, as_markdown(tables, notes))
     write_text(latex, as_latex(tables, notes))
 
@@ -98,6 +110,14 @@ def _metrics_row(result: Result) -> dict[str, str]:
     row |= {f"{metric}_std": _decimal(result.deviation[metric]) for metric in RANKING_METRICS if result.deviation}
     counts = ("categories", "pixel_categories", "seeds")
     return row | {count: str(getattr(result, count)) for count in counts}
+
+
+def _refinement_row(result: RefinementResult) -> dict[str, str]:
+    row = {key: getattr(result, key) for key in (*KEYS, "defect_type")}
+    row |= {name: _decimal(value) for name, value in result.values.items()}
+    row |= {name: f"{round(value, 2):.12g}" for name, value in result.counts.items()}
+    row["reasons"] = "; ".join(f"{cause}: {number}" for cause, number in result.reasons.most_common())
+    return row | {count: str(getattr(result, count)) for count in ("categories", "seeds")}
 
 
 def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from zsad.maps import at_image_size
 from zsad.store import ScoreReader
 
 NAMES_IN_A_NOTE = 5
+IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."
 
 
 def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:

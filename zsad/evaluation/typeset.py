@@ -29,6 +29,13 @@ class Cell(NamedTuple):
     best: bool = False
 
 
+class Change(NamedTuple):
+    """A percentage before and after, in 0..1; NaN prints as a dash."""
+
+    before: float
+    after: float
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of text and percentages.
@@ -36,12 +43,14 @@ class Table:
     Attributes:
         title: heading, or caption.
         header: column titles.
-        rows: text or `Cell` for each column.
+        rows: text, `Cell` or `Change` for each column.
+        note: a sentence or more on how to read it; may be empty.
     """
 
     title: str
     header: Sequence[str]
-    rows: Sequence[Sequence[str | Cell]]
+    rows: Sequence[Sequence[str | Cell | Change]]
+    note: str = ""
 
 
 def percent(value: float) -> str:
@@ -60,11 +69,12 @@ def latex_text(text: str) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """A heading of level 2 and the table; columns of percentages are aligned right."""
+    """A heading of level 2, the note and the table; columns of percentages are aligned right."""
     numeric = _numeric_columns(table)
     lines = [
         f"## {markdown_text(table.title)}",
         "",
+        *([markdown_text(table.note), ""] if table.note else []),
         _markdown_row([markdown_text(title) for title in table.header]),
         _markdown_row(["---:" if right else "---" for right in numeric]),
     ]
@@ -73,9 +83,10 @@ def markdown_table(table: Table) -> str:
 
 
 def latex_table(table: Table) -> str:
-    """A table environment with booktabs rules; columns of percentages are aligned right."""
+    """A table environment with booktabs rules, the note a comment; columns of percentages are aligned right."""
     columns = "".join("r" if right else "l" for right in _numeric_columns(table))
     lines = [
+        *([f"% {table.note}"] if table.note else []),
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex_text(table.title)}}}",
@@ -92,16 +103,18 @@ def latex_table(table: Table) -> str:
 
 
 def _numeric_columns(table: Table) -> list[bool]:
-    return [any(isinstance(row[column], Cell) for row in table.rows) for column in range(len(table.header))]
+    return [not all(isinstance(row[column], str) for row in table.rows) for column in range(len(table.header))]
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_cell(cell: str | Cell) -> str:
+def _markdown_cell(cell: str | Cell | Change) -> str:
     if isinstance(cell, str):
         return markdown_text(cell)
+    if isinstance(cell, Change):
+        return f"{percent(cell.before)} → {percent(cell.after)}"
     number = f"**{percent(cell.value)}**" if cell.best else percent(cell.value)
     return f"{number} ± {percent(cell.margin)}" if cell.margin == cell.margin else number
 
@@ -110,9 +123,15 @@ def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _latex_cell(cell: str | Cell) -> str:
+def _latex_cell(cell: str | Cell | Change) -> str:
     if isinstance(cell, str):
         return latex_text(cell)
-    number = percent(cell.value).replace("–", "--")
+    if isinstance(cell, Change):
+        return rf"{_latex_percent(cell.before)} $\to$ {_latex_percent(cell.after)}"
+    number = _latex_percent(cell.value)
     number = rf"\textbf{{{number}}}" if cell.best else number
     return rf"{number} $\pm$ {percent(cell.margin)}" if cell.margin == cell.margin else number
+
+
+def _latex_percent(value: float) -> str:
+    return percent(value).replace("–", "--")

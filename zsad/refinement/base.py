@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from zsad.refinement.prompted import PromptedImage
 from zsad.registry import Part
 
 
@@ -18,7 +19,8 @@ class Refinement(NamedTuple):
         mask: bool ``[height, width]``.
         regions: one JSON object for each connected component of the thresholded map, at least with ``box``
             (``[left, top, right, bottom]``, pixels, right and bottom exclusive), ``score`` (its greatest map value),
-            ``accepted`` (whether the refined outline replaced the component's own) and ``reason``.
+            ``accepted`` (whether the refined outline replaced the component's own), ``reason`` (why not, with figures;
+            empty if it did) and ``cause`` (the same in fixed words, to be counted).
     """
 
     mask: np.ndarray
@@ -31,17 +33,35 @@ class Refiner(Part):
     Class attributes:
         summary: one sentence for listings and the page.
         reference: where the method comes from.
+        uses_segmenter: whether it prompts a segmentation model.
     """
 
     summary: ClassVar[str]
     reference: ClassVar[str]
+    uses_segmenter: ClassVar[bool] = False
+
+    @property
+    def uses_foreground(self) -> bool:
+        """Whether it wants to know what the part is."""
+        return False
+
+    def crop_parameters(self) -> dict[str, Any] | None:
+        """What the windows depend on that it wants to see at full resolution; None if there are none."""
+        return None
 
     @abstractmethod
-    def refine(self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> Refinement:
+    def refine(
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        prompted: PromptedImage | None = None,
+    ) -> Refinement:
         """Outline the defects of one image.
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
             anomaly_map: float32 ``[height, width]``, at the image's resolution.
             threshold: label-free threshold of the category, in the unit of the map.
+            prompted: the image under a segmentation model, if the refiner uses one.
         """

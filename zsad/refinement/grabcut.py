@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zsad.refinement.regional import Outline, RegionRefiner
+from zsad.refinement.regional import Objection, Outline, RegionRefiner
 from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
 
 GAUSSIANS = 5  # in each of OpenCV's two colour models
@@ -93,13 +93,15 @@ def _is_foreground(labels: np.ndarray) -> np.ndarray:
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 
-def _unfitness(image: np.ndarray, foreground: np.ndarray) -> str:
-    """Why colour models cannot be fitted; empty if they can."""
+def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Objection:
+    """Why colour models cannot be fitted, if they cannot."""
     samples = np.count_nonzero(foreground)
     if samples < MIN_SAMPLES:
-        return f"the component has {samples} pixels, too few for a colour model ({MIN_SAMPLES})"
+        reason = f"the component has {samples} pixels, too few for a colour model ({MIN_SAMPLES})"
+        return Objection("no colour model", reason)
     if foreground.size - samples < MIN_SAMPLES:
-        return f"the component leaves fewer than {MIN_SAMPLES} pixels of background around it"
+        reason = f"the component leaves fewer than {MIN_SAMPLES} pixels of background around it"
+        return Objection("no colour model", reason)
     if (image == image[0, 0]).all():
-        return "the image has one colour there"
-    return ""
+        return Objection("no colour model", "the image has one colour there")
+    return Objection()

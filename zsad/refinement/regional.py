@@ -7,7 +7,7 @@ edges of the image; otherwise the component stays as it was, and the reason is r
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,9 +15,11 @@ import numpy as np
 from pydantic import Field
 
 from zsad.refinement.base import Refinement, Refiner
+from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regions import (
     Box,
     Region,
+    box_around,
     pieces_touching,
     regions_above,
     share_of_area,
@@ -26,18 +28,35 @@ from zsad.refinement.regions import (
 )
 
 
+class Objection(NamedTuple):
+    """Why an outline must not replace a component; both texts are empty if it may.
+
+    Attributes:
+        cause: in fixed words, to be counted.
+        reason: a clause with the figures.
+    """
+
+    cause: str = ""
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.cause)
+
+
 class Outline(NamedTuple):
     """A proposed outline of one region.
 
     Attributes:
         window: the part of the image in which it was sought; it holds the region's box.
         mask: bool ``[bottom - top, right - left]`` of the window.
-        failure: why there is no outline; empty if there is one.
+        failure: why there is no outline.
+        details: how it came about, JSON; recorded with the region.
     """
 
     window: Box
     mask: np.ndarray
-    failure: str = ""
+    failure: Objection = Objection()
+    details: Mapping[str, Any] = {}
 
 
 class RegionRefiner(Refiner):
@@ -85,25 +104,52 @@ class RegionRefiner(Refiner):
             threshold: the one that made the regions.
         """
 
-    def refine(self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> Refinement:
+    def refine(
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        prompted: PromptedImage | None = None,
+    ) -> Refinement:
         """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
-        min_pixels = share_of_area(self.min_area, *anomaly_map.shape)
+        regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
+        proposals = self.outlines(image, anomaly_map, threshold, regions) if regions else []
+        return self.united(image, anomaly_map, regions, proposals)
+
+    def united(
+        self, image: np.ndarray, anomaly_map: np.ndarray, regions: Sequence[Region], proposals: Iterable[Outline]
+    ) -> Refinement:
+        """The outlines that are accepted, with the components of the regions whose outlines are not."""
         mask = np.zeros(anomaly_map.shape, dtype=bool)
         records: list[dict[str, Any]] = []
-        regions = regions_above(anomaly_map, threshold, min_pixels)
-        proposals = self.outlines(image, anomaly_map, threshold, regions) if regions else []
         for region, outline in zip(regions, proposals, strict=True):
             window = slices(outline.window)
             component = region.within(outline.window)
-            refined = without_holes(pieces_touching(outline.mask, component, min_pixels), min_pixels)
-            reason = outline.failure or self.objection(image[window], anomaly_map[window], component, refined)
-            chosen = component if reason else refined
+            refined = self.cleaned(outline.mask, component, anomaly_map.size)
+            objection = outline.failure or self.objection(image[window], anomaly_map[window], component, refined)
+            chosen = component if objection else refined
             mask[window] |= chosen
-            records.append(_record(region, reason, chosen))
+            records.append({**outline.details, **_record(region, objection, chosen)})
         return Refinement(mask, records)
 
-    def objection(self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray) -> str:
-        """Why ``refined`` must not replace ``component``; empty if it may.
+    def cleaned(self, mask: np.ndarray, component: np.ndarray, image_area: int) -> np.ndarray:
+        """The pieces of an outline that touch the component, without crumbs and small holes.
+
+        Args:
+            mask: bool ``[height, width]`` of a window.
+            component: bool ``[height, width]``.
+            image_area: pixels of the whole image.
+        """
+        min_pixels = share_of_area(self.min_area, 1, image_area)
+        pieces = pieces_touching(mask, component, min_pixels)
+        if (box := box_around(pieces)) is not None:  # holes lie within, and the rest of a large image costs time
+            pieces[slices(box)] = without_holes(pieces[slices(box)], min_pixels)
+        return pieces
+
+    def objection(
+        self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
+    ) -> Objection:
+        """Why ``refined`` must not replace ``component``, if it must not.
 
         Args:
             image: uint8 ``[height, width, 3]`` of the window.
@@ -111,20 +157,30 @@ class RegionRefiner(Refiner):
             component: bool ``[height, width]``, not empty.
             refined: bool ``[height, width]``.
         """
-        area_ratio = np.count_nonzero(refined) / np.count_nonzero(component)
-        if area_ratio == 0:
-            return "the outline is empty"
-        if area_ratio < self.min_area_ratio:
-            return f"the outline's area is {area_ratio:.2g} of the component's, below {self.min_area_ratio:g}"
-        if area_ratio > self.max_area_ratio:
-            return f"the outline's area is {area_ratio:.2g} of the component's, above {self.max_area_ratio:g}"
+        objection = self.size_objection(np.count_nonzero(refined), np.count_nonzero(component))
+        if objection:
+            return objection
         if map_contrast(anomaly_map, refined) < self.min_contrast_ratio * map_contrast(anomaly_map, component):
-            return f"the map's contrast falls below {self.min_contrast_ratio:g} of the component's"
-        if not edge_ratio(image, refined) > self.min_edge_ratio:
-            return (
-                f"the outline follows no edge of the image (mean gradient below {self.min_edge_ratio:g} of that around)"
-            )
-        return ""
+            reason = f"the map's contrast falls below {self.min_contrast_ratio:g} of the component's"
+            return Objection("low contrast in the map", reason)
+        if self.min_edge_ratio > 0 and not edge_ratio(image, refined) > self.min_edge_ratio:
+            least = self.min_edge_ratio
+            reason = f"the outline follows no edge of the image (mean gradient below {least:g} of that around)"
+            return Objection("no edge in the image", reason)
+        return Objection()
+
+    def size_objection(self, area: int, component_area: int) -> Objection:
+        """What there is to object to the area of an outline, pixels."""
+        area_ratio = area / component_area
+        if area_ratio == 0:
+            return Objection("empty", "the outline is empty")
+        if area_ratio < self.min_area_ratio:
+            reason = f"the outline's area is {area_ratio:.2g} of the component's, below {self.min_area_ratio:g}"
+            return Objection("too small", reason)
+        if area_ratio > self.max_area_ratio:
+            reason = f"the outline's area is {area_ratio:.2g} of the component's, above {self.max_area_ratio:g}"
+            return Objection("too large", reason)
+        return Objection()
 
 
 def map_contrast(anomaly_map: np.ndarray, mask: np.ndarray) -> float:
@@ -157,13 +213,14 @@ def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     return float(magnitude[boundary].mean(dtype=np.float64)) / mean
 
 
-def _record(region: Region, reason: str, chosen: np.ndarray) -> dict[str, Any]:
+def _record(region: Region, objection: Objection, chosen: np.ndarray) -> dict[str, Any]:
     return {
         "box": list(region.box),
         "peak": list(region.peak),
         "score": region.score,
         "component_area": region.area,
         "area": int(np.count_nonzero(chosen)),
-        "accepted": not reason,
-        "reason": reason,
+        "accepted": not objection,
+        "cause": objection.cause,
+        "reason": objection.reason,
     }

@@ -73,6 +73,12 @@ def widened(box: Box, margin: int, height: int, width: int) -> Box:
     return max(0, left - margin), max(0, top - margin), min(width, right + margin), min(height, bottom + margin)
 
 
+def box_around(mask: np.ndarray) -> Box | None:
+    """The smallest box around what a mask, bool ``[height, width]``, marks; None if it marks nothing."""
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return (left, top, left + width, top + height) if width else None
+
+
 def share_of_area(fraction: float, height: int, width: int) -> int:
     """A fraction of an image's area in whole pixels, at least 1."""
     return max(1, math.ceil(fraction * height * width))

@@ -18,6 +18,7 @@ from zsad.errors import DataError
 from zsad.provenance import library_versions
 from zsad.reporting.entries import PANEL_TITLES
 from zsad.reporting.headlines import HEADLINE_METRICS, best_method, facts, leaders, mean_of, setting_meaning
+from zsad.reporting.refinement import as_percent, reasons_of, refinement_table
 from zsad.reporting.results import (
     MethodKey,
     MetricsRow,
@@ -25,6 +26,7 @@ from zsad.reporting.results import (
     evaluation_key,
     read_evaluations,
     read_metrics,
+    read_refinement,
 )
 from zsad.reporting.selection import ranks
 from zsad.reporting.tables import mask_table, score_table, shown
@@ -39,6 +41,7 @@ def build_page(
     *,
     dataset: str,
     metrics_csv: Path,
+    refinement_csv: Path,
     evaluations: Sequence[Path],
     mask_evaluations: Sequence[Path] = (),
     galleries: Sequence[Path],
@@ -53,7 +56,8 @@ def build_page(
 
     Args:
         evaluations: of scores, one a category and method; the page keeps their order of categories.
-        mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, and notes.
+        mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, why others were
+            not, and notes.
         galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
         curve_plots, histogram_plots: PNG files by category.
         configuration: shown as it is.
@@ -67,6 +71,7 @@ def build_page(
     names = display_names(map(evaluation_key, results))
     rows = [row for row in read_metrics(metrics_csv) if row.key in names or row.seeds > 1]
     in_tables = display_names([*names, *(row.key for row in rows)])
+    refined = read_refinement(refinement_csv)
     categories = list(dict.fromkeys(result["category"] for result in results))
     mask_results = [read_json(path) for path in mask_evaluations]
     shown_galleries = _by_category_and_method(read_json(path) for path in galleries)
@@ -81,6 +86,7 @@ def build_page(
             place,
             results=[result for result in results if result["category"] == category],
             rows=[row for row in rows if row.category == category],
+            refined=[row for row in refined if row.category == category],
             mask_results=[result for result in mask_results if result["category"] == category],
             galleries=shown_galleries[category],
             names=names,
@@ -102,6 +108,9 @@ def build_page(
         "mean_of": mean_of(means, len(categories)),
         "mean_scores": score_table(means, in_tables),
         "mean_masks": mask_table(means, in_tables),
+        "refinement": refinement_table(
+            [row for row in refined if row.category == MEAN], in_tables, reasons_of(mask_results)
+        ),
         "methods": [_method(key, name, results, method_summaries) for key, name in names.items()],
         "settings": {key.setting: setting_meaning(key.setting) for key in names},
         "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
@@ -126,6 +135,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = lambda value: shown(number(value))
+    environment.filters["percent"] = as_percent
     environment.filters["significant"] = lambda value: "n/a" if value is None else f"{value:.4g}"
     environment.tests["missing"] = lambda value: value is None or (isinstance(value, float) and math.isnan(value))
     return environment
@@ -137,6 +147,7 @@ def _category_section(
     *,
     results: Sequence[Evaluation],
     rows: Sequence[MetricsRow],
+    refined: Sequence[MetricsRow],
     mask_results: Sequence[Mapping[str, Any]],
     galleries: Mapping[MethodKey, dict[str, Any]],
     names: Mapping[MethodKey, str],
@@ -155,6 +166,7 @@ def _category_section(
         "notes": _notes([*results, *mask_results]),
         "scores": score_table(rows, in_tables),
         "masks": mask_table(rows, in_tables, regions),
+        "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
         "curves": curves,
         "histograms": histograms,
         "galleries": [

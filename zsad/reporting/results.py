@@ -1,17 +1,17 @@
-"""What the figures and the page read: the evaluation files and the table of metrics, in one order with one naming."""
+"""What the figures and the page read: the evaluation files and the tables, in one order with one naming."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zsad.errors import DataError
 from zsad.setting import setting_order
-from zsad.store import read_evaluation
+from zsad.store import ALL_TYPES, ORACLE, read_evaluation
 
 METRIC_TITLES = {
     "image_auroc": "Image AUROC",
@@ -22,7 +22,7 @@ METRIC_TITLES = {
     "pixel_f1max": "Pixel F1-max",
     "aupro": "AUPRO",
 }
-_TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner")
+_TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner", "defect_type", "reasons")
 EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
     *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
@@ -39,7 +39,7 @@ class MethodKey(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricsRow:
-    """One row of ``metrics.csv``.
+    """One row of ``metrics.csv`` or of ``refinement.csv``.
 
     Attributes:
         key: setting, method and backbone.
@@ -96,16 +96,31 @@ def read_evaluations(paths: Iterable[Path]) -> list[dict[str, Any]]:
 def read_metrics(path: Path) -> list[MetricsRow]:
     """Read ``metrics.csv``, in `method_order`; categories and refiners keep the order of the table.
 
+    The oracle is left out: it is no method and has no scores.
+
     Raises:
         DataError: absent, or not that table.
     """
+    return [row for row in _read_table(path, "metrics") if row.key.method != ORACLE]
+
+
+def read_refinement(path: Path) -> list[MetricsRow]:
+    """Read ``refinement.csv``, the rows over all types of defect, in the same order; the oracle is among them.
+
+    Raises:
+        DataError: absent, or not that table.
+    """
+    return _read_table(path, "refinement", lambda row: row["defect_type"] == ALL_TYPES)
+
+
+def _read_table(path: Path, what: str, wanted: Callable[[dict[str, str]], bool] = lambda row: True) -> list[MetricsRow]:
     try:
         with open(path, encoding="utf-8", newline="") as stream:
-            rows = [_metrics_row(row) for row in csv.DictReader(stream)]
+            rows = [_metrics_row(row) for row in csv.DictReader(stream) if wanted(row)]
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is no table of metrics ({error!r}); delete it and run again") from None
+        raise DataError(f"{path} is no table of {what} ({error!r}); delete it and run again") from None
     return sorted(rows, key=lambda row: method_order(row.key))
 
 

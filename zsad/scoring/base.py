@@ -13,6 +13,8 @@ from zsad.registry import Part
 from zsad.scoring.compute import Compute
 from zsad.store import FeatureReader
 
+SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
+
 
 class ImageScore(NamedTuple):
     """What a scorer says of one image.
@@ -57,6 +59,11 @@ class Scorer(Method):
     @abstractmethod
     def setting(self) -> str:
         """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K`` or ``full-shot``."""
+
+    @property
+    def wants_foreground(self) -> bool:
+        """Whether it reads masks of the part, made by a promptable segmentation model, for the images it scores."""
+        return getattr(self, "foreground", None) == SAM
 
     @abstractmethod
     def feature_sets(self) -> dict[str, FeatureSet]:

@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.foreground import Foreground, foreground_mask
+from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
 from zsad.store import FeatureReader
@@ -65,8 +65,9 @@ class BatchNeighbours(Scorer):
             for index, nearest in enumerate(self._nearest(test, layer, compute)):
                 maps[index] += nearest.mean(dim=1).reshape(maps[index].shape) / len(layers)
         for index, anomaly_map in enumerate(maps):
-            part = foreground_mask(image_tokens(test, index, layers[-1:], compute.device)[0], self.foreground)
-            yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy())
+            tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
+            part, note = find_part(test, index, tokens, self.foreground)
+            yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy(), note)
 
     def _nearest(self, test: FeatureReader, layer: int, compute: Compute) -> list[torch.Tensor]:
         """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, one tensor an image.

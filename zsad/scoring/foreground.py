@@ -1,25 +1,32 @@
-"""Which patches show the part and which the background, from the features of the image alone."""
+"""Which patches show the part and which the background, from the features of the image or a segmentation of it."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from pydantic import BeforeValidator, Field
 
+from zsad.data.subsets import base_id, is_upright
+from zsad.errors import DataError
 from zsad.lazy import torch
+from zsad.scoring.base import SAM
+from zsad.store import FeatureReader
 
 BORDER = 0.2  # of a side, on each of which AnomalyDINO looks for no part
 LEAST_CENTRAL_SHARE = 0.35  # of the middle that the part must fill
 
 OTSU = "otsu"
 
+LEAST_PATCH_SHARE = 0.5 - 1e-4  # of a patch that a mask must cover: half, less what float32 rounds
+TOO_SMALL = "the object is smaller than a patch, so that the whole image is the part"
+
 
 def _rule(value: Any) -> Any:
-    """Read a threshold, ``otsu`` or null, so that anything else gets one sentence and not one for each type."""
-    if value is None or value == OTSU:
+    """Read a threshold, a name or null, so that anything else gets one sentence and not one for each type."""
+    if value is None or value in (OTSU, SAM):
         return value
     try:
         threshold = float(value)
@@ -27,21 +34,96 @@ def _rule(value: Any) -> Any:
         threshold = math.nan
     if threshold >= 0 and math.isfinite(threshold):
         return threshold
-    raise ValueError(f"it must be a number of at least 0, '{OTSU}' or null")
+    raise ValueError(f"it must be a number of at least 0, '{OTSU}', '{SAM}' or null")
 
 
 Foreground = Annotated[
-    float | Literal["otsu"] | None,
+    float | Literal["otsu", "sam"] | None,
     BeforeValidator(_rule),
     Field(
         description="Score the part alone, the background is 0: a threshold of the first principal component of the "
-        "tokens (AnomalyDINO: 10, for the last layer of DINOv2), 'otsu' to find one, or null for the whole image."
+        "tokens (AnomalyDINO: 10, for the last layer of DINOv2), 'otsu' to find one, 'sam' for the object that a "
+        "promptable segmentation model outlines, or null for the whole image."
     ),
 ]
 
 
+class FoundPart(NamedTuple):
+    """The part in an image.
+
+    Attributes:
+        patches: bool ``[row, column]``, never empty.
+        note: why it is the whole image where a segmentation was asked for; else empty.
+    """
+
+    patches: torch.Tensor
+    note: str = ""
+
+
+def find_part(features: FeatureReader, index: int, tokens: torch.Tensor, foreground: float | str | None) -> FoundPart:
+    """The part in an image of a feature file.
+
+    Args:
+        tokens: of one layer of that image, not normalised, ``[row, column, channel]``; the result is on their device.
+        foreground: ``"sam"`` for the mask that belongs to the feature file, see `segmented_part`; otherwise see
+            `foreground_mask`.
+    """
+    if foreground != SAM:
+        return FoundPart(foreground_mask(tokens, foreground))
+    patches, note = segmented_part(features, index)
+    return FoundPart(torch.from_numpy(patches).to(tokens.device), note)
+
+
+def segmented_part(features: FeatureReader, index: int) -> tuple[np.ndarray, str]:
+    """The patches of the part as a segmentation model outlined it, and why it is the whole image, if it is.
+
+    A patch is of the part if the mask covers at least half of it. Then the part is dilated and closed by 3 x 3 patches
+    as in `foreground_mask`: what is broken off shows the background where the part should be, next to its outline.
+
+    Returns:
+        bool ``[row, column]`` on the image's patch grid, never empty, and a note, usually empty.
+
+    Raises:
+        DataError: the masks have none of the image.
+        ValueError: there are no masks, or the features do not show the image as it is.
+    """
+    image_id, masks = features.image_ids[index], features.foreground
+    if masks is None:
+        raise ValueError(f"foreground '{SAM}' needs masks of the part beside {features.path}")
+    view = features.provenance.get("view", "original")
+    if view not in ("original", "rotations") or not is_upright(image_id):
+        raise ValueError(f"masks of the part are of images as they are, not of {image_id} in the view '{view}'")
+    try:
+        place = masks.image_ids.index(base_id(image_id))
+    except ValueError:
+        raise DataError(f"{masks.path} has no mask of {base_id(image_id)}; delete it and run again") from None
+    covered = patch_shares(masks.mask(place), *features.grid_sizes[index].tolist()) >= LEAST_PATCH_SHARE
+    if not covered.any():
+        return np.ones_like(covered), TOO_SMALL
+    (region,) = masks.regions(place)
+    return _grown(covered), region["reason"]
+
+
+def patch_shares(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Share of each patch that a mask covers, float32 ``[row, column]``; the grid covers the image edge to edge.
+
+    Args:
+        mask: bool ``[height, width]``.
+    """
+    height, width = mask.shape
+    return _overlaps(rows, height) @ mask.astype(np.float32) @ _overlaps(columns, width).T
+
+
+def _overlaps(patches: int, pixels: int) -> np.ndarray:
+    """Share of each of the patches along a side that each of its pixels takes up, float32 ``[patch, pixel]``."""
+    edges = np.arange(patches + 1) * pixels / patches
+    pixel = np.arange(pixels)
+    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    return (overlap.clip(min=0) * patches / pixels).astype(np.float32)
+
+
 def foreground_mask(tokens: torch.Tensor, foreground: float | str | None) -> torch.Tensor:
-    """The patches of the part: bool ``[row, column]``.
+    """The patches of the part by the tokens of the image: bool ``[row, column]``.
 
     AnomalyDINO (Damm et al., WACV 2025, section 3.2): the first principal component of the image's tokens tells part
     from background; of its two ends the part is the one that fills the middle of the image; the mask is dilated and
@@ -59,10 +141,15 @@ def foreground_mask(tokens: torch.Tensor, foreground: float | str | None) -> tor
     component = _first_component(tokens.double().cpu().numpy())
     if np.ptp(component) == 0:
         return everything
-    mask = _part(component, foreground)
+    mask = _grown(_part(component, foreground))
+    return torch.from_numpy(mask).to(tokens.device) if mask.any() else everything
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """A mask dilated and closed by 3 x 3 patches, bool ``[row, column]``."""
     kernel = np.ones((3, 3), np.uint8)
-    mask = cv2.morphologyEx(cv2.dilate(mask, kernel), cv2.MORPH_CLOSE, kernel)
-    return torch.from_numpy(mask.astype(bool)).to(tokens.device) if mask.any() else everything
+    dilated = cv2.dilate(mask.astype(np.uint8), kernel)
+    return cv2.morphologyEx(dilated, cv2.MORPH_CLOSE, kernel).astype(bool)
 
 
 def _first_component(tokens: np.ndarray) -> np.ndarray:

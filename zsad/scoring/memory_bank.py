@@ -12,7 +12,7 @@ from zsad.lazy import torch
 from zsad.scoring.bank import AlignedBank, Bank, FreeBank
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
-from zsad.scoring.foreground import Foreground, foreground_mask
+from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
@@ -95,5 +95,5 @@ class MemoryBank(ReferenceScorer):
                 nearest[index] = smallest(found, self.k)
                 if number == model.piece_count:
                     scores = nearest.pop(index).mean(dim=(0, 3))
-                    part = foreground_mask(tokens[-1], self.foreground)
-                    yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy())
+                    part, note = find_part(features, index, tokens[-1], self.foreground)
+                    yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy(), note)

@@ -13,7 +13,7 @@ from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.foreground import Foreground, foreground_mask
+from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
@@ -73,10 +73,10 @@ class SelfSimilarity(Scorer):
         layers = layer_indices(test, self.layers)
         for index, image_id in enumerate(test.image_ids):
             tokens = image_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
-            part = foreground_mask(tokens[-1], self.foreground)
+            part, note = find_part(test, index, tokens[-1], self.foreground)
             k = self._neighbours(image_id, part)
             maps = [self_dissimilarity(unit, k, self.exclusion_radius, compute, part) for unit in normalise(tokens)]
-            yield ImageScore(index, torch.where(part, torch.stack(maps).mean(dim=0), 0).cpu().numpy())
+            yield ImageScore(index, torch.where(part, torch.stack(maps).mean(dim=0), 0).cpu().numpy(), note)
 
     def _neighbours(self, image_id: str, part: torch.Tensor) -> int:
         """Size of ``N(p)``, the same for every patch."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from zsad.data.subsets import base_id
 from zsad.errors import DataError
 from zsad.progress import progress
 from zsad.provenance import inherited
@@ -18,7 +19,9 @@ from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.thresholds.base import Evidence, ThresholdRule
-from zsad.store import FeatureReader, ScoreWriter
+from zsad.store import FeatureReader, MaskReader, ScoreWriter
+
+FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the part
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ def score_images(
     compute: Compute,
     output: Path,
     provenance: Mapping[str, Any],
+    foregrounds: Mapping[str, Path] = {},
 ) -> None:
     """Score the test images of a category by one method and write the score file.
 
@@ -42,14 +46,18 @@ def score_images(
         compute: device, memory and number format.
         output: the score file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
+        foregrounds: mask files of the part, where ``scorer.wants_foreground``: by the roles of the feature files whose
+            images are scored, ``"test"`` and, for a threshold rule that looks at references, ``"references"``.
 
     Raises:
         ConfigError: the features lack a layer that the method names.
-        DataError: too few images for the method, or feature files that do not belong together.
+        DataError: too few images for the method, or files that do not belong together.
     """
     with ExitStack() as stack:
-        readers = {role: stack.enter_context(FeatureReader(path)) for role, path in features.items()}
+        masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
+        readers = {role: stack.enter_context(FeatureReader(path, masks.get(role))) for role, path in features.items()}
         _check_together(scorer, readers)
+        _check_foregrounds(scorer, threshold_rule, readers, masks)
         test = readers["test"]
         start = time.perf_counter()
         scores = progress(scorer.score(readers, compute), total=len(test), label="scoring")
@@ -104,6 +112,27 @@ def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader]) -> Non
             raise DataError(f"{reader.path} and {test.path} do not show the same images; delete both and run again")
 
 
+def _check_foregrounds(
+    scorer: Scorer,
+    threshold_rule: ThresholdRule,
+    readers: Mapping[str, FeatureReader],
+    masks: Mapping[str, MaskReader],
+) -> None:
+    """Check that the masks are those that the scorer needs, and that no image that is scored lacks one."""
+    scored = {"test", "references"} if threshold_rule.needs_references else {"test"}
+    wanted = sorted(scored & readers.keys()) if scorer.wants_foreground else []
+    if sorted(masks) != wanted:
+        raise ValueError(f"the scorer reads masks of {wanted}, but those of {sorted(masks)} were given")
+    for role, reader in masks.items():
+        known = set(reader.image_ids)
+        missing = sorted({base_id(image_id) for image_id in readers[role].image_ids} - known)
+        if missing:
+            raise DataError(
+                f"{reader.path} has no masks of {len(missing)} images in {readers[role].path}, first '{missing[0]}'; "
+                "delete it and run again"
+            )
+
+
 def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageScore]:
     """The scores in the order of the images.
 
@@ -143,4 +172,6 @@ def _feature_provenance(scorer: Scorer, role: str, reader: FeatureReader) -> dic
     described: dict[str, Any] = {**inherited(reader.provenance), **feature_set._asdict()}
     if feature_set.subset != scorer.feature_sets()["test"].subset:
         described["image_ids"] = reader.image_ids
+    if reader.foreground is not None:
+        described["foreground"] = {key: reader.foreground.provenance.get(key) for key in FOREGROUND_KEYS}
     return described

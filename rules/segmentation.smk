@@ -1,0 +1,72 @@
+# From images to embeddings of a promptable segmentation model, once for each model and subset, and to what the part is.
+
+
+rule embed_images:
+    """Embeddings of a subset of a category's images; prompts are decoded from them later, many times."""
+    input:
+        manifest=MANIFEST,
+        weights=segmenter_files,
+    output:
+        embeddings=EMBEDDINGS,
+    log:
+        f"{LOGS}/embed_images/{{category}}.{{segmenter}}.{{subset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/embed_images/{{category}}.{{segmenter}}.{{subset}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 8
+    resources:
+        mem_mb=segmenter_memory,
+        runtime=240,
+        gpu=device_gpus(),
+        device=settings.config["device"],
+        batch=settings.extraction.resource("batch"),
+        workers=settings.extraction.resource("workers"),
+    params:
+        cfg=segmenter_config,
+        code=embedding_code,
+    message:
+        "Embedding {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"
+    script:
+        "../workflow_scripts/embed_images.py"
+
+
+rule segment_foreground:
+    """The part in each image of a subset: an object mask from prompts that know nothing of the category."""
+    input:
+        manifest=MANIFEST,
+        embeddings=EMBEDDINGS,
+        weights=segmenter_files,
+    output:
+        masks=FOREGROUNDS,
+    log:
+        f"{LOGS}/segment_foreground/{{category}}.{{segmenter}}.{{subset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/segment_foreground/{{category}}.{{segmenter}}.{{subset}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 4
+    resources:
+        mem_mb=segmenter_memory,
+        runtime=60,
+        gpu=device_gpus(),
+        device=settings.config["device"],
+    params:
+        cfg=foreground_config,
+        code=foreground_code,
+    message:
+        "Outlining the part in {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"
+    script:
+        "../workflow_scripts/segment_foreground.py"
+
+
+rule embeddings:
+    """All embeddings of whole images."""
+    input:
+        expand(
+            EMBEDDINGS,
+            dataset=settings.dataset,
+            category=settings.categories,
+            segmenter=settings.oracle_segmenters,
+            subset="test",
+        ),

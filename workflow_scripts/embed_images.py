@@ -1,0 +1,25 @@
+"""Rule embed_images: embeddings of a subset of a category's images, by a promptable segmentation model."""
+
+from pathlib import Path
+
+from zsad.features.execution import execution_of
+from zsad.job import job
+from zsad.segmentation.embedding_stage import embed_images
+from zsad.segmentation.registry import SEGMENTERS
+
+with job(snakemake) as this:
+    embed_images(
+        manifest=Path(snakemake.input.manifest),
+        category=snakemake.wildcards.category,
+        subset=snakemake.wildcards.subset,
+        segmenter=SEGMENTERS.build(this.cfg["family"], this.cfg["params"]),
+        execution=execution_of(
+            device=snakemake.resources.device,
+            threads=snakemake.threads,
+            batch=snakemake.resources.batch,
+            workers=snakemake.resources.workers,
+            compiled=0,
+        ),
+        output=Path(snakemake.output.embeddings),
+        provenance=this.provenance,
+    )

@@ -1,0 +1,16 @@
+"""Rule modulate_scores: the maps of one method, modulated by the masks of one refiner."""
+
+from pathlib import Path
+
+from zsad.job import job
+from zsad.refinement.modulation_stage import modulate_scores
+from zsad.refinement.registry import MODULATIONS
+
+with job(snakemake) as this:
+    modulate_scores(
+        scores=Path(snakemake.input.scores),
+        masks=Path(snakemake.input.masks),
+        modulation=MODULATIONS.build(this.cfg["scorer"], this.cfg["params"]),
+        output=Path(snakemake.output.scores),
+        provenance=this.provenance,
+    )

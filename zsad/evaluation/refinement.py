@@ -1,0 +1,178 @@
+"""What refinement does to masks: how well each image's mask fits its truth before and after, by type of defect.
+
+Before is the thresholded map itself; after is the refiner's mask. Means over images are over the defective images whose
+true mask marks a pixel. Figures of a mask (``mask_f1``, ``mask_iou``) are pooled over the pixels of all images with
+pixel truth, as everywhere else; those of a type of defect over its own images. The Dice coefficient of one image is
+the F1 of its pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zsad.data.manifest import ImageRecord
+from zsad.evaluation.confusion import Confusion, mask_metrics
+from zsad.evaluation.results import first_places, mean_of_known
+from zsad.store import ALL_TYPES
+
+MATERIAL_CHANGE = 0.01  # of an image's IoU: by more than this refinement has helped or harmed the image
+VALUES = (
+    *("image_iou_before", "image_iou_after", "image_dice_before", "image_dice_after"),
+    *("mask_f1_before", "mask_f1_after", "mask_iou_before", "mask_iou_after"),
+    *("helped", "harmed", "good_area_before", "good_area_after"),
+)
+COUNTS = ("images", "defective", "good", "regions_found", "regions_prompted", "regions_accepted")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+class Marked(NamedTuple):
+    """What one mask of one image marks.
+
+    Attributes:
+        area: share of the image.
+        confusion: against the truth; None where the truth is unknown.
+    """
+
+    area: float
+    confusion: Confusion | None
+
+    @classmethod
+    def of(cls, mask: np.ndarray, truth: np.ndarray | None) -> Marked:
+        """Measure a bool mask ``[height, width]`` against its truth, of the same shape or None."""
+        return cls(float(mask.mean()), None if truth is None else Confusion.of(mask, truth))
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union with the truth; NaN where this marks nothing or is unknown."""
+        return self.confusion.iou if self.has_defect else np.nan
+
+    @property
+    def dice(self) -> float:
+        """Dice coefficient; NaN where the truth marks nothing or is unknown."""
+        return self.confusion.f1 if self.has_defect else np.nan
+
+    @property
+    def has_defect(self) -> bool:
+        """Whether the truth is known and marks a pixel."""
+        return self.confusion is not None and self.confusion.true_positives + self.confusion.false_negatives > 0
+
+
+UNKNOWN_MASK = Marked(np.nan, None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One image's masks beside its truth.
+
+    Attributes:
+        after: the refiner's mask.
+        before: the thresholded map; `UNKNOWN_MASK` where there is none.
+        regions: the records of its regions, see `zsad.refinement.base.Refinement`.
+    """
+
+    record: ImageRecord
+    after: Marked
+    before: Marked = UNKNOWN_MASK
+    regions: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def lacks_truth(self) -> bool:
+        """Whether the image is defective and its true mask marks nothing."""
+        return self.record.label == 1 and self.after.confusion is not None and not self.after.has_defect
+
+    def row(self) -> dict[str, Any]:
+        """JSON: overlap and marked share of the area; NaN where the truth is unknown or marks nothing."""
+        return {
+            "image_id": self.record.image_id,
+            "defect_type": self.record.defect_type,
+            "iou_before": self.before.iou,
+            "iou": self.after.iou,
+            "dice_before": self.before.dice,
+            "dice": self.after.dice,
+            "area_before": self.before.area,
+            "area": self.after.area,
+        }
+
+
+def effects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """The effect on all images, then on those of each type of defect (and on good ones), in order of first appearance.
+
+    Returns:
+        JSON: ``defect_type``; ``values`` by the names of `VALUES`, NaN over nothing; ``counts`` by those of `COUNTS`;
+        ``reasons`` why outlines were turned down, with how many.
+    """
+    types = first_places(one.record.defect_type for one in comparisons if one.record.label is not None)
+    by_type = {
+        name: [one for one in comparisons if one.record.label is not None and one.record.defect_type == name]
+        for name in types
+    }
+    return [{"defect_type": name, **_effect(of_type)} for name, of_type in [(ALL_TYPES, comparisons), *by_type.items()]]
+
+
+def pooled(masks: Iterable[Marked]) -> dict[str, float]:
+    """Precision, recall, F1 and IoU over the pixels of all masks with known truth; see `mask_metrics`."""
+    known = (mask.confusion for mask in masks if mask.confusion is not None)
+    return mask_metrics(functools.reduce(Confusion.plus, known, Confusion()))
+
+
+def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """How many regions were found, prompted a model, and got the refined outline; and why the others did not.
+
+    A refiner without a segmentation model prompts nothing.
+    """
+    regions = list(regions)
+    causes = Counter(cause_of(region) for region in regions if not region["accepted"])
+    return {
+        "found": len(regions),
+        "prompted": sum("prompt" in region for region in regions),
+        "accepted": sum(bool(region["accepted"]) for region in regions),
+        "reasons": dict(causes),
+    }
+
+
+def cause_of(region: Mapping[str, Any]) -> str:
+    """Why a region kept its own outline, in words that can be counted: its ``cause``, or the reason without figures."""
+    return region.get("cause") or _NUMBER.sub("…", region["reason"]) or "no reason recorded"
+
+
+def _effect(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    defective = [one for one in comparisons if one.after.has_defect]
+    good = [one for one in comparisons if one.record.label == 0 and one.after.confusion is not None]
+    regions = region_counts(region for one in comparisons for region in one.regions)
+    before, after = pooled(one.before for one in comparisons), pooled(one.after for one in comparisons)
+    gains = [one.after.iou - one.before.iou for one in defective]
+    return {
+        "values": {
+            "image_iou_before": mean_of_known(one.before.iou for one in defective),
+            "image_iou_after": mean_of_known(one.after.iou for one in defective),
+            "image_dice_before": mean_of_known(one.before.dice for one in defective),
+            "image_dice_after": mean_of_known(one.after.dice for one in defective),
+            "mask_f1_before": before["f1"],
+            "mask_f1_after": after["f1"],
+            "mask_iou_before": before["iou"],
+            "mask_iou_after": after["iou"],
+            "helped": mean_of_known(_holds(gain, gain > MATERIAL_CHANGE) for gain in gains),
+            "harmed": mean_of_known(_holds(gain, gain < -MATERIAL_CHANGE) for gain in gains),
+            "good_area_before": mean_of_known(one.before.area for one in good),
+            "good_area_after": mean_of_known(one.after.area for one in good),
+        },
+        "counts": {
+            "images": len(comparisons),
+            "defective": len(defective),
+            "good": len(good),
+            **{f"regions_{name}": regions[name] for name in ("found", "prompted", "accepted")},
+        },
+        "reasons": regions["reasons"],
+    }
+
+
+def _holds(known: float, condition: bool) -> float:
+    """1 or 0; NaN where the number behind the condition is NaN."""
+    return np.nan if np.isnan(known) else float(condition)

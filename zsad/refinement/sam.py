@@ -1,0 +1,317 @@
+"""Refinement by Segment Anything: each component is a prompt, and the candidate that agrees with the map stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, ClassVar, NamedTuple
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from zsad.refinement.agreement import agreement, soft_map
+from zsad.refinement.base import Refinement
+from zsad.refinement.crops import CropOptions
+from zsad.refinement.prompted import PromptedImage
+from zsad.refinement.prompts import PromptOptions, prompt_of
+from zsad.refinement.regional import Objection, Outline, RegionRefiner
+from zsad.refinement.regions import Box, Region, box_around, regions_above, share_of_area, slices, widened
+from zsad.segmentation.base import Candidates, Prompt
+
+
+class Sam(RegionRefiner, PromptOptions):
+    """Ask a promptable model for the outline of each component, and believe it where the map agrees.
+
+    A component of the thresholded map becomes one prompt: its padded box, its highest places as points inside, low
+    places near by as points outside, and the map as a first guess of the mask. The model answers with three candidates
+    (Kirillov et al. 2023, section 3: whole, part, subpart). The best is the one that agrees best with the map, by soft
+    IoU and contrast; the model's own estimate of quality, which knows nothing of defects, is recorded only. A candidate
+    that is much larger than the component, covers most of the part, or is of low contrast in the map is turned down,
+    and so is one that avoids the edges of the image, is ragged, or is not found again from the box alone; if all are,
+    the component stays as it was.
+    """
+
+    summary: ClassVar[str] = "Segment Anything, prompted by each region; outlines that the map contradicts are refused."
+    reference: ClassVar[str] = (
+        "Segment Anything: Kirillov et al., ICCV 2023; SAM 2: Ravi et al., ICLR 2025. Prompts and acceptance are this "
+        "project's own."
+    )
+    uses_segmenter: ClassVar[bool] = True
+
+    min_area_ratio: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Least area of an accepted outline, relative to its component: a scratch of a few pixels has a "
+        "component of two patches' width.",
+    )
+    min_edge_ratio: float = Field(
+        0.85,
+        ge=0,
+        description="Least mean gradient of the image along an accepted outline, relative to the mean around it: not "
+        "every defect has an edge that stands out, so that it may be a little less than 1, which chance gives.",
+    )
+    consensus: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Least IoU of an accepted outline with a candidate of a second prompt, the box alone: what hangs "
+        "on the details of a prompt is no outline; 0 for no second prompt.",
+    )
+    min_smoothness: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="Least share of an accepted outline's area that a median of 3 x 3 pixels keeps; noise has less, "
+        "and so has a line that is one pixel wide.",
+    )
+    max_part_share: float = Field(
+        0.5, gt=0, le=1, description="Greatest area of an accepted outline, relative to the part in the image."
+    )
+    foreground: bool = Field(
+        True, description="Whether the model is asked what the part is; otherwise it is the whole image."
+    )
+    max_prompts: int = Field(
+        10, ge=1, le=1000, description="Components of an image that are prompted, highest first; the others stay."
+    )
+    crops: CropOptions | None = Field(
+        None, description="Show small components to the model at full resolution; null for none, {} for the defaults."
+    )
+
+    @property
+    def uses_foreground(self) -> bool:
+        """Whether the model is asked what the part is."""
+        return self.foreground
+
+    def crop_parameters(self) -> dict[str, Any] | None:
+        """What the windows of small components depend on."""
+        if self.crops is None:
+            return None
+        return {
+            "options": self.crops.parameters(),
+            "min_area": self.min_area,
+            "max_prompts": self.max_prompts,
+        }
+
+    def refine(
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        prompted: PromptedImage | None = None,
+    ) -> Refinement:
+        """Prompt the model for each region; see `Refiner.refine`.
+
+        Raises:
+            DataError: an embedding is missing.
+        """
+        if prompted is None:
+            raise ValueError("this refiner needs the image under a segmentation model")
+        regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
+        proposals = self._outlines(_Scene(image, anomaly_map, threshold, prompted), regions)
+        return self.united(image, anomaly_map, regions, proposals)
+
+    def outlines(
+        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+    ) -> Iterator[Outline]:
+        """Not without the image under a model; `refine` takes it."""
+        raise ValueError("this refiner needs the image under a segmentation model")
+
+    def _outlines(self, scene: _Scene, regions: Sequence[Region]) -> Iterator[Outline]:
+        prompted, whole = scene.prompted, scene.prompted.whole
+        questions = [self._question(scene, region) for region in regions[: self.max_prompts]]
+        on_whole = [prompt for question in questions if question.window == whole for prompt in question.prompts]
+        answers_on_whole = prompted.candidates(whole, on_whole)
+        for region, question in zip(regions, questions, strict=False):
+            if question.window == whole:
+                answers = list(islice(answers_on_whole, len(question.prompts)))
+            else:
+                answers = list(prompted.candidates(question.window, question.prompts))
+            yield self._best(scene, region, question, answers)
+        for region in regions[self.max_prompts :]:
+            reason = f"the image has more than {self.max_prompts} components, and this is not among the highest"
+            yield Outline(region.box, region.mask, Objection("beyond the cap of prompts", reason))
+
+    def _question(self, scene: _Scene, region: Region) -> _Question:
+        """The prompts of a component, and where they are put."""
+        crop = None if self.crops is None else self.crops.window_of(region, *scene.anomaly_map.shape)
+        window = crop or scene.prompted.whole
+        local = region._replace(
+            box=_shifted(region.box, window), peak=(region.peak[0] - window[0], region.peak[1] - window[1])
+        )
+        first = prompt_of(local, scene.anomaly_map[slices(window)], scene.threshold, self)
+        return _Question(window, [first, _sparser(first, local)] if self.consensus > 0 else [first])
+
+    def _best(self, scene: _Scene, region: Region, question: _Question, answers: Sequence[Candidates]) -> Outline:
+        """The candidate that agrees best with the map among those that may stay; else the best, with the objection."""
+        component = region.within(question.window)
+        first, *confirmation = [
+            [self.cleaned(logits > 0, component, scene.anomaly_map.size) for logits in answer.logits]
+            for answer in answers
+        ]
+        judged = self._judged(scene, region, question.window, first)
+        if confirmation:
+            judged = [
+                one if one.objection else one._replace(objection=self._dissent(mask, *confirmation))
+                for one, mask in zip(judged, first, strict=True)
+            ]
+        place = max(range(len(judged)), key=lambda i: (not judged[i].objection, judged[i].agreement))
+        best = judged[place]
+        details = {
+            "prompt": _prompt_json(question.prompts[0], question.window),
+            "crop": None if question.window == scene.prompted.whole else list(question.window),
+            "candidate": place,
+            "agreement": round(best.agreement, 6),
+            "quality": round(float(answers[0].quality[place]), 6),
+            "agreements": [round(one.agreement, 6) for one in judged],
+            "objections": [one.objection.cause for one in judged],
+        }
+        return Outline(best.window, best.mask, best.objection, details)
+
+    def _judged(self, scene: _Scene, region: Region, window: Box, masks: Sequence[np.ndarray]) -> list[_Judged]:
+        """What is to be said of each candidate by itself, all looked at in the same surroundings.
+
+        Args:
+            masks: bool ``[height, width]`` of ``window``, cleaned.
+        """
+        height, width = scene.anomaly_map.shape
+        of_place = [
+            self._oversize(np.count_nonzero(mask), region.area, scene.prompted.part_area)
+            or _cut_off(mask, window, height, width)
+            for mask in masks
+        ]
+        fitting = [mask for mask, objection in zip(masks, of_place, strict=True) if not objection]
+        around = _window_around(region, fitting, window, height, width)
+        component, view = region.within(around), slices(around)
+        image, anomaly_map = scene.image[view], scene.anomaly_map[view]
+        degrees = soft_map(anomaly_map, scene.threshold, component)
+        judged = []
+        for mask, objection in zip(masks, of_place, strict=True):
+            kept = _moved(mask, window, around)
+            objection = objection or self.objection(image, anomaly_map, component, kept)
+            judged.append(_Judged(around, kept, agreement(degrees, kept), objection))
+        return judged
+
+    def _dissent(self, mask: np.ndarray, others: Sequence[np.ndarray]) -> Objection:
+        """The objection to an outline that no candidate of the second prompt confirms."""
+        best = max(_iou(mask, other) for other in others)
+        if best >= self.consensus:
+            return Objection()
+        reason = f"a second prompt gives another outline (IoU {best:.2g}, below {self.consensus:g})"
+        return Objection("not found again", reason)
+
+    def objection(
+        self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
+    ) -> Objection:
+        """What every refiner objects to (see `RegionRefiner.objection`), and noise."""
+        objection = super().objection(image, anomaly_map, component, refined)
+        if objection:
+            return objection
+        smoothness = np.count_nonzero(refined & _median(refined)) / np.count_nonzero(refined)
+        if smoothness < self.min_smoothness:
+            reason = f"a median keeps {smoothness:.2g} of the outline's area, below {self.min_smoothness:g}"
+            return Objection("ragged", reason)
+        return Objection()
+
+    def _oversize(self, area: int, component_area: int, part_area: int) -> Objection:
+        """The objection to an outline that covers most of the part, or is too large for its component."""
+        if area > self.max_part_share * part_area:
+            reason = f"the outline covers {area / max(part_area, 1):.2g} of the part, above {self.max_part_share:g}"
+            return Objection("most of the part", reason)
+        return self.size_objection(area, component_area) if area > component_area else Objection()
+
+
+class _Scene(NamedTuple):
+    """What an outline is judged by: see `Refiner.refine`."""
+
+    image: np.ndarray
+    anomaly_map: np.ndarray
+    threshold: float
+    prompted: PromptedImage
+
+
+class _Question(NamedTuple):
+    """Prompts of one component, in pixels of a window of the image; a second one confirms the first."""
+
+    window: Box
+    prompts: list[Prompt]
+
+
+class _Judged(NamedTuple):
+    """A candidate: the window in which it was judged, its mask there, agreement with the map, and objection."""
+
+    window: Box
+    mask: np.ndarray
+    agreement: float
+    objection: Objection
+
+
+def _median(mask: np.ndarray) -> np.ndarray:
+    return cv2.medianBlur(mask.astype(np.uint8), 3) > 0
+
+
+def _window_around(region: Region, masks: Sequence[np.ndarray], window: Box, height: int, width: int) -> Box:
+    """The component's box with surroundings of its own size, and all of the outlines.
+
+    Args:
+        masks: bool ``[height, width]`` of ``window``.
+    """
+    left, top, right, bottom = region.box
+    boxes = [widened(region.box, max(right - left, bottom - top), height, width)]
+    boxes += [_shifted(box, (-window[0], -window[1], 0, 0)) for box in map(box_around, masks) if box is not None]
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objection:
+    """The objection to an outline that goes on beyond its crop."""
+    left, top, right, bottom = window
+    sides = (
+        (left > 0, mask[:, 0]),
+        (top > 0, mask[0]),
+        (right < width, mask[:, -1]),
+        (bottom < height, mask[-1]),
+    )
+    if any(is_inside and edge.any() for is_inside, edge in sides):
+        return Objection("cut off by its crop", "the outline runs over the border of its crop")
+    return Objection()
+
+
+def _shifted(box: Box, window: Box) -> Box:
+    """A box of the image in the coordinates of a window."""
+    left, top = window[:2]
+    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
+
+
+def _moved(mask: np.ndarray, window: Box, target: Box) -> np.ndarray:
+    """The part of a mask of ``window`` that lies in another window, and nothing elsewhere."""
+    moved = np.zeros((target[3] - target[1], target[2] - target[0]), dtype=bool)
+    shared = max(window[0], target[0]), max(window[1], target[1]), min(window[2], target[2]), min(window[3], target[3])
+    moved[slices(_shifted(shared, target))] = mask[slices(_shifted(shared, window))]
+    return moved
+
+
+def _iou(mask: np.ndarray, other: np.ndarray) -> float:
+    union = np.count_nonzero(mask | other)
+    return np.count_nonzero(mask & other) / union if union else 0.0
+
+
+def _sparser(prompt: Prompt, region: Region) -> Prompt:
+    """The box alone; or, where that is the prompt already, the highest place alone."""
+    if len(prompt.points) or prompt.mask is not None:
+        return Prompt(prompt.box, np.zeros((0, 2), dtype=np.float32), np.zeros(0, dtype=np.int64))
+    return Prompt(None, np.array([region.peak], dtype=np.float32), np.ones(1, dtype=np.int64))
+
+
+def _prompt_json(prompt: Prompt, window: Box) -> dict[str, Any]:
+    """A prompt in pixels of the image, for the record."""
+    left, top = window[:2]
+    x, y, right, bottom = prompt.box
+    points = (prompt.points + np.array([left, top])).tolist()
+    return {
+        "box": [x + left, y + top, right + left, bottom + top],
+        "inside": [point for point, label in zip(points, prompt.labels, strict=True) if label == 1],
+        "outside": [point for point, label in zip(points, prompt.labels, strict=True) if label == 0],
+        "mask": prompt.mask is not None,
+    }
