@@ -10,7 +10,7 @@ run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.htm
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/.installed-dev  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
 	$(BIN)/ruff check
