@@ -1,6 +1,7 @@
 # `make run` and `make test` do all the set-up on a fresh machine with Python >= 3.11 and a package index.
 PYTHON ?= python3
-CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# nproc would take OMP_NUM_THREADS for the number of cores.
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -10,7 +11,7 @@ run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.htm
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/.installed-dev  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
 	$(BIN)/ruff check

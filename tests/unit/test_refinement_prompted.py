@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import zsad.refinement.prompted as prompted_module
+import zsad.segmentation.base as segmentation_base
 from zsad.errors import DataError
 from zsad.refinement.prompted import PromptedImage
 from zsad.segmentation.base import Candidates, Prompt, Segmenter
@@ -65,7 +65,7 @@ def test_prompts_in_a_window_are_decoded_from_its_embedding_at_its_size(files):
 
 @pytest.mark.parametrize(("memory", "sizes"), [(1, [1] * 5), (2 * 12 * HEIGHT * WIDTH, [2, 2, 1]), (10**9, [5])])
 def test_as_many_prompts_are_decoded_at_a_time_as_memory_allows(files, monkeypatch, memory, sizes):
-    monkeypatch.setattr(prompted_module, "MEMORY", memory)
+    monkeypatch.setattr(segmentation_base, "CANDIDATE_MEMORY", memory)
     image = PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files)
 
     answers = list(image.candidates(image.whole, prompts(*range(5))))
@@ -75,7 +75,7 @@ def test_as_many_prompts_are_decoded_at_a_time_as_memory_allows(files, monkeypat
 
 
 def test_prompts_are_decoded_when_their_answers_are_asked_for(files, monkeypatch):
-    monkeypatch.setattr(prompted_module, "MEMORY", 1)
+    monkeypatch.setattr(segmentation_base, "CANDIDATE_MEMORY", 1)
     image = PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files)
 
     answers = image.candidates(image.whole, prompts(1, 2, 3))

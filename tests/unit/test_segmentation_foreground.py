@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-import zsad.segmentation.foreground as foreground
+import zsad.segmentation.base as segmentation_base
 from tiny_sam import write_segment_anything
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
@@ -213,7 +213,7 @@ def test_prompts_lie_in_the_image_and_are_the_same_for_all_images_of_a_size():
 def test_all_prompts_go_in_one_call_unless_the_image_is_large(monkeypatch):
     pieces, whole, split = disc().astype(np.float16), Pieces(), Pieces()
     at_once = found(pieces, whole)
-    monkeypatch.setattr(foreground, "LOGIT_BYTES", 4 * 3 * 4 * HEIGHT * WIDTH)
+    monkeypatch.setattr(segmentation_base, "CANDIDATE_MEMORY", 4 * 3 * 4 * HEIGHT * WIDTH)
     in_turns = found(pieces, split)
     assert whole.calls == [15]
     assert split.calls == [4, 4, 4, 3]

@@ -9,11 +9,8 @@ import numpy as np
 
 from zsad.errors import DataError
 from zsad.refinement.regions import Box
-from zsad.segmentation.base import Candidates, Prompt, Segmenter
+from zsad.segmentation.base import Candidates, Prompt, Segmenter, in_calls
 from zsad.store import EmbeddingReader
-
-MEMORY = 256 * 2**20  # bytes of candidates at a time
-CANDIDATE_BYTES = 3 * 4  # a pixel and prompt: three candidates in float32
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,8 @@ class PromptedImage:
         left, top, right, bottom = window
         embedding = self._file_of(window).find(self.image_id, window)
         height, width = bottom - top, right - left
-        step = max(1, MEMORY // (CANDIDATE_BYTES * height * width))
-        for start in range(0, len(prompts), step):
-            yield from self.segmenter.decode(embedding, height, width, prompts[start : start + step])
+        for some in in_calls(prompts, height, width):
+            yield from self.segmenter.decode(embedding, height, width, some)
 
     def _file_of(self, window: Box) -> EmbeddingReader:
         if window == self.whole:

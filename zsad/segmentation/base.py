@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +18,8 @@ from zsad.registry import Part
 Embedding = tuple[np.ndarray, ...]
 """What a model makes of one image, float16 arrays; fresh and read from a file they are the same, bit for bit."""
 
+CANDIDATES = 3  # that a model gives for a prompt
+CANDIDATE_MEMORY = 256 * 2**20  # bytes of candidates at the size of the image, of all prompts of one call
 MASK_PROMPT_RANGE = 10.0  # logits of a mask prompt, about what the models' own low-resolution masks have
 
 
@@ -48,6 +50,13 @@ class Candidates(NamedTuple):
 
     logits: np.ndarray
     quality: np.ndarray
+
+
+def in_calls(prompts: Sequence[Prompt], height: int, width: int) -> Iterator[Sequence[Prompt]]:
+    """Prompts on an image in groups whose candidates take little memory, at least one prompt each, in order."""
+    step = max(1, CANDIDATE_MEMORY // (CANDIDATES * np.dtype(np.float32).itemsize * height * width))
+    for start in range(0, len(prompts), step):
+        yield prompts[start : start + step]
 
 
 class Segmenter:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.registry import Part
-from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter
+from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter, in_calls
 
 MIDDLE = 0.2  # of a side, between the middle and each border: where AnomalyDINO looks for no part
 FRAME = 0.1  # of a side, on each of which lies the border; wider than what a box prompt leaves out of a texture
@@ -18,9 +18,6 @@ BOX_INSET = 0.005  # of a side
 CORNER_INSET = 0.02  # of a side
 POINTS = (0.3, 0.5, 0.7)  # of a side: the middle's thirds
 CRUMB = 0.01  # of the greatest piece; smaller pieces are dropped
-
-CANDIDATES = 3  # of a prompt
-LOGIT_BYTES = 256_000_000  # of all candidates of one call: all prompts together, unless the image is large
 
 NO_OBJECT = "no object stands out, so that the whole image is the part"
 
@@ -113,10 +110,7 @@ def _scaled(places: list[tuple[float, float]], height: int, width: int) -> np.nd
 
 def _proposals(segmenter: Segmenter, embedding: Embedding, height: int, width: int) -> Iterator[ObjectMask]:
     """Every candidate of every prompt as a part, with its value."""
-    prompts = foreground_prompts(height, width)
-    size = max(1, LOGIT_BYTES // (CANDIDATES * np.dtype(np.float32).itemsize * height * width))
-    for start in range(0, len(prompts), size):
-        some = prompts[start : start + size]
+    for some in in_calls(foreground_prompts(height, width), height, width):
         for prompt, candidates in zip(some, segmenter.decode(embedding, height, width, some), strict=True):
             yield from _parts(prompt, candidates)
 
