@@ -29,7 +29,7 @@ class Proposing(RegionRefiner):
     failure: Objection = Objection()
     details: dict | None = None
 
-    def outlines(self, image, anomaly_map, threshold, regions):
+    def outlines(self, image, anomaly_map, threshold, regions, prompted=None):
         size = anomaly_map.shape[0]
         mask = np.any([square(low, high, size) for low, high in self.corners], axis=0)
         return [Outline((0, 0, size, size), mask, self.failure, self.details or {})]

@@ -118,16 +118,11 @@ def outlined(image: PromptedImage, regions: Sequence[TrueRegion]) -> np.ndarray:
 
     Of the candidates of a box the model's own quality, not the truth, chooses one.
     """
-    prompts = [_box_prompt(region) for region in regions]
+    prompts = [Prompt.of_box(region.box) for region in regions]
     mask = np.zeros((image.height, image.width), dtype=bool)
     for candidates in image.candidates(image.whole, prompts):
         mask |= candidates.logits[int(np.argmax(candidates.quality))] > 0
     return mask
-
-
-def _box_prompt(region: TrueRegion) -> Prompt:
-    box = tuple(float(side) for side in region.box)
-    return Prompt(box=box, points=np.zeros((0, 2), dtype=np.float32), labels=np.zeros(0, dtype=np.int64))
 
 
 def _loaded(segmenter: SegmenterPart, device: str, embeddings: EmbeddingReader) -> Segmenter:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.evaluation.results import KEYS, first_places, grouped, is_known, mean_of_known
+from zsad.evaluation.results import KEYS, grouped, in_order, is_known, mean_of_known
 from zsad.store import ALL_TYPES, MEAN, number
 
 
@@ -71,7 +71,7 @@ def refinement_results(
         for refinement in refinements
         for result in _results(refinement, scored[refinement["category"], refinement["method"]])
     ]
-    results = _ordered([*of_methods, *(result for oracle in oracles for result in _results(oracle, oracle))])
+    results = in_order([*of_methods, *(result for oracle in oracles for result in _results(oracle, oracle))])
     of_categories = [result for result in results if result.defect_type == ALL_TYPES]
     means = [_mean(group) for group in grouped(of_categories, lambda result: (result.method, result.refiner))]
     return [*_with_seeds_together(results), *_with_seeds_together(means)]
@@ -92,16 +92,6 @@ def _results(refinement: Mapping[str, Any], named_by: Mapping[str, Any]) -> list
         )
         for effect in refinement["effects"]
     ]
-
-
-def _ordered(results: Sequence[RefinementResult]) -> list[RefinementResult]:
-    """By category, method and refiner, in the order in which each first appears; types of defect keep theirs."""
-    category, method, refiner = (
-        first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")
-    )
-    return sorted(
-        results, key=lambda result: (category[result.category], method[result.method], refiner[result.refiner])
-    )
 
 
 def _mean(group: Sequence[RefinementResult]) -> RefinementResult:

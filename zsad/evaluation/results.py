@@ -84,10 +84,16 @@ def results_of(
         values = {**scored.values, **_mask_values(refinement)}
         results.append(replace(scored, refiner=refinement["refiner"], values=values))
     results += [_oracle_result(oracle) for oracle in oracles]
-    places = [first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")]
+    return in_order(results)
+
+
+def in_order(results: Sequence[Item]) -> list[Item]:
+    """Results by category, method and refiner, in the order in which each first appears; otherwise as they are."""
+    category, method, refiner = (
+        first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")
+    )
     return sorted(
-        results,
-        key=lambda result: (places[0][result.category], places[1][result.method], places[2][result.refiner]),
+        results, key=lambda result: (category[result.category], method[result.method], refiner[result.refiner])
     )
 
 

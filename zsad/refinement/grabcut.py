@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Objection, Outline, RegionRefiner
 from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
 
@@ -51,7 +52,12 @@ class GrabCut(RegionRefiner):
     iterations: int = Field(5, ge=1, le=50, description="Rounds of fitting the colour models and cutting.")
 
     def outlines(
-        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        regions: Sequence[Region],
+        prompted: PromptedImage | None = None,
     ) -> Iterator[Outline]:
         """Cut each region out of its window; see `RegionRefiner.outlines`."""
         height, width = anomaly_map.shape

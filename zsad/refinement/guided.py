@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Outline, RegionRefiner
 from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
 
@@ -41,9 +42,16 @@ class Guided(RegionRefiner):
     )
 
     def outlines(
-        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        regions: Sequence[Region],
+        prompted: PromptedImage | None = None,
     ) -> Iterator[Outline]:
         """Threshold the filtered map around each region; see `RegionRefiner.outlines`."""
+        if not regions:
+            return
         height, width = anomaly_map.shape
         radius = share_of_short_side(self.radius, height, width)
         windows = [widened(region.box, radius, height, width) for region in regions]

@@ -51,12 +51,14 @@ class Outline(NamedTuple):
         mask: bool ``[bottom - top, right - left]`` of the window.
         failure: why there is no outline.
         details: how it came about, JSON; recorded with the region.
+        is_judged: whether the mask is cleaned and ``failure`` the whole verdict, so that nothing remains to be asked.
     """
 
     window: Box
     mask: np.ndarray
     failure: Objection = Objection()
     details: Mapping[str, Any] = {}
+    is_judged: bool = False
 
 
 class RegionRefiner(Refiner):
@@ -94,14 +96,20 @@ class RegionRefiner(Refiner):
 
     @abstractmethod
     def outlines(
-        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
+        self,
+        image: np.ndarray,
+        anomaly_map: np.ndarray,
+        threshold: float,
+        regions: Sequence[Region],
+        prompted: PromptedImage | None = None,
     ) -> Iterable[Outline]:
-        """Propose an outline for each of ``regions`` (one or more), in their order.
+        """Propose an outline for each of ``regions``, in their order; there may be none.
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
             anomaly_map: float32 ``[height, width]``.
             threshold: the one that made the regions.
+            prompted: the image under a segmentation model, if the refiner uses one.
         """
 
     def refine(
@@ -113,20 +121,16 @@ class RegionRefiner(Refiner):
     ) -> Refinement:
         """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
         regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
-        proposals = self.outlines(image, anomaly_map, threshold, regions) if regions else []
-        return self.united(image, anomaly_map, regions, proposals)
-
-    def united(
-        self, image: np.ndarray, anomaly_map: np.ndarray, regions: Sequence[Region], proposals: Iterable[Outline]
-    ) -> Refinement:
-        """The outlines that are accepted, with the components of the regions whose outlines are not."""
+        proposals = self.outlines(image, anomaly_map, threshold, regions, prompted)
         mask = np.zeros(anomaly_map.shape, dtype=bool)
         records: list[dict[str, Any]] = []
         for region, outline in zip(regions, proposals, strict=True):
             window = slices(outline.window)
             component = region.within(outline.window)
-            refined = self.cleaned(outline.mask, component, anomaly_map.size)
-            objection = outline.failure or self.objection(image[window], anomaly_map[window], component, refined)
+            refined, objection = outline.mask, outline.failure
+            if not outline.is_judged:
+                refined = self.cleaned(refined, component, anomaly_map.size)
+                objection = objection or self.objection(image[window], anomaly_map[window], component, refined)
             chosen = component if objection else refined
             mask[window] |= chosen
             records.append({**outline.details, **_record(region, objection, chosen)})

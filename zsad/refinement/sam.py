@@ -11,12 +11,11 @@ import numpy as np
 from pydantic import Field
 
 from zsad.refinement.agreement import agreement, soft_map
-from zsad.refinement.base import Refinement
 from zsad.refinement.crops import CropOptions
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.prompts import PromptOptions, prompt_of
 from zsad.refinement.regional import Objection, Outline, RegionRefiner
-from zsad.refinement.regions import Box, Region, box_around, regions_above, share_of_area, slices, widened
+from zsad.refinement.regions import Box, Region, box_around, slices, widened
 from zsad.segmentation.base import Candidates, Prompt
 
 
@@ -94,29 +93,22 @@ class Sam(RegionRefiner, PromptOptions):
             "max_prompts": self.max_prompts,
         }
 
-    def refine(
+    def outlines(
         self,
         image: np.ndarray,
         anomaly_map: np.ndarray,
         threshold: float,
+        regions: Sequence[Region],
         prompted: PromptedImage | None = None,
-    ) -> Refinement:
-        """Prompt the model for each region; see `Refiner.refine`.
+    ) -> Iterator[Outline]:
+        """Prompt the model for each region; see `RegionRefiner.outlines`.
 
         Raises:
             DataError: an embedding is missing.
         """
         if prompted is None:
             raise ValueError("this refiner needs the image under a segmentation model")
-        regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
-        proposals = self._outlines(_Scene(image, anomaly_map, threshold, prompted), regions)
-        return self.united(image, anomaly_map, regions, proposals)
-
-    def outlines(
-        self, image: np.ndarray, anomaly_map: np.ndarray, threshold: float, regions: Sequence[Region]
-    ) -> Iterator[Outline]:
-        """Not without the image under a model; `refine` takes it."""
-        raise ValueError("this refiner needs the image under a segmentation model")
+        return self._outlines(_Scene(image, anomaly_map, threshold, prompted), regions)
 
     def _outlines(self, scene: _Scene, regions: Sequence[Region]) -> Iterator[Outline]:
         prompted, whole = scene.prompted, scene.prompted.whole
@@ -131,7 +123,7 @@ class Sam(RegionRefiner, PromptOptions):
             yield self._best(scene, region, question, answers)
         for region in regions[self.max_prompts :]:
             reason = f"the image has more than {self.max_prompts} components, and this is not among the highest"
-            yield Outline(region.box, region.mask, Objection("beyond the cap of prompts", reason))
+            yield Outline(region.box, region.mask, Objection("beyond the cap of prompts", reason), is_judged=True)
 
     def _question(self, scene: _Scene, region: Region) -> _Question:
         """The prompts of a component, and where they are put."""
@@ -167,7 +159,7 @@ class Sam(RegionRefiner, PromptOptions):
             "agreements": [round(one.agreement, 6) for one in judged],
             "objections": [one.objection.cause for one in judged],
         }
-        return Outline(best.window, best.mask, best.objection, details)
+        return Outline(best.window, best.mask, best.objection, details, is_judged=True)
 
     def _judged(self, scene: _Scene, region: Region, window: Box, masks: Sequence[np.ndarray]) -> list[_Judged]:
         """What is to be said of each candidate by itself, all looked at in the same surroundings.
@@ -300,8 +292,8 @@ def _iou(mask: np.ndarray, other: np.ndarray) -> float:
 def _sparser(prompt: Prompt, region: Region) -> Prompt:
     """The box alone; or, where that is the prompt already, the highest place alone."""
     if len(prompt.points) or prompt.mask is not None:
-        return Prompt(prompt.box, np.zeros((0, 2), dtype=np.float32), np.zeros(0, dtype=np.int64))
-    return Prompt(None, np.array([region.peak], dtype=np.float32), np.ones(1, dtype=np.int64))
+        return Prompt.of_box(prompt.box)
+    return Prompt.of_points(np.array([region.peak], dtype=np.float32))
 
 
 def _prompt_json(prompt: Prompt, window: Box) -> dict[str, Any]:

@@ -39,6 +39,17 @@ class Prompt(NamedTuple):
     labels: np.ndarray
     mask: np.ndarray | None = None
 
+    @classmethod
+    def of_box(cls, box: Sequence[float]) -> Prompt:
+        """A box alone."""
+        left, top, right, bottom = (float(side) for side in box)
+        return cls((left, top, right, bottom), np.empty((0, 2)), np.empty(0, dtype=np.int64))
+
+    @classmethod
+    def of_points(cls, points: np.ndarray) -> Prompt:
+        """Points inside, ``[point, 2]``, alone."""
+        return cls(None, points, np.ones(len(points), dtype=np.int64))
+
 
 class Candidates(NamedTuple):
     """The masks that a model proposes for one prompt.

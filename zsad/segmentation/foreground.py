@@ -97,10 +97,7 @@ def foreground_prompts(height: int, width: int) -> list[Prompt]:
     ends = (CORNER_INSET, 1 - CORNER_INSET)
     corners = _scaled([(x, y) for y in ends for x in ends], height, width)
     groups = [*(point[None] for point in (*middle, *corners)), corners]
-    return [
-        Prompt(tuple(box.ravel().tolist()), np.empty((0, 2)), np.empty(0, dtype=np.int64)),
-        *(Prompt(None, points, np.ones(len(points), dtype=np.int64)) for points in groups),
-    ]
+    return [Prompt.of_box(box.ravel().tolist()), *map(Prompt.of_points, groups)]
 
 
 def _scaled(places: list[tuple[float, float]], height: int, width: int) -> np.ndarray:
