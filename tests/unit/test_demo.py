@@ -28,7 +28,8 @@ from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image
 from zsad.data.demo.photograph import Light, lit
 from zsad.data.demo.ring import Pose, ring
 from zsad.data.demo.surface import Surface
-from zsad.data.images import read_image, read_mask
+from zsad.data.images import read_image
+from zsad.data.masks import read_mask
 from zsad.errors import ConfigError
 
 SMALL = DemoOptions(size=64, train=2, good=1, defective=5)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+import tifffile
+from PIL import Image, ImageOps
 
-from zsad.data.images import image_size, read_image, read_mask
+from zsad.data import pixels
+from zsad.data.images import image_size, read_image
 from zsad.errors import DataError
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -80,36 +86,257 @@ def test_a_page_saved_as_png_is_named(tmp_path: Path) -> None:
         read_image(tmp_path / "none.png")
 
 
-def test_floating_point_pixels_are_refused_since_their_range_is_unknown(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(DataError, match="floating-point"):
-        read_image(tmp_path / "float.tif")
+GREY = RGB[..., 0]
+DEEP = np.array([[0, 257, 1000], [32768, 65534, 65535]], dtype=np.uint16)
+DEEP_RGB = np.dstack([DEEP, DEEP[::-1], 65535 - DEEP])
 
 
-@pytest.mark.parametrize("value", [1, 128, 255])
-def test_any_non_zero_mask_pixel_is_defective(tmp_path: Path, write_png: Callable[..., Path], value: int) -> None:
-    expected = np.eye(4, 5, dtype=bool)
-    write_png(tmp_path / "mask.png", (expected * value).astype(np.uint8))
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 4, 5), expected)
+def by_pillow(pixels: np.ndarray, mode: str | None = None, **options: object) -> Callable[[Path], None]:
+    image = Image.fromarray(pixels)
+    return lambda path: (image if mode is None else image.convert(mode)).save(path, **options)
 
 
-def test_the_alpha_channel_of_a_mask_is_no_defect(tmp_path: Path, write_png: Callable[..., Path]) -> None:
-    rgba = np.zeros((4, 5, 4), np.uint8)
-    rgba[..., 3] = 255
-    rgba[1, 2, 0] = 255
-    write_png(tmp_path / "mask.png", rgba)
-    assert np.argwhere(read_mask(tmp_path / "mask.png", 4, 5)).tolist() == [[1, 2]]
+def by_opencv(pixels: np.ndarray) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(cv2.imencode(path.suffix, pixels[..., ::-1])[1].tobytes())
 
 
-def test_a_folder_of_masks_is_their_union(tmp_path: Path, write_png: Callable[..., Path]) -> None:
-    first, second = np.zeros((2, 4, 5), np.uint8)
-    first[0, 0] = second[3, 4] = 255
-    write_png(tmp_path / "000" / "000.png", first)
-    write_png(tmp_path / "000" / "001.png", second)
-    assert np.argwhere(read_mask(tmp_path / "000", 4, 5)).tolist() == [[0, 0], [3, 4]]
+def by_tifffile(pixels: np.ndarray, **options: object) -> Callable[[Path], None]:
+    return lambda path: tifffile.imwrite(path, pixels, **options)
 
 
-def test_a_mask_of_another_size_is_an_error_with_both_sizes(tmp_path: Path, write_png: Callable[..., Path]) -> None:
-    write_png(tmp_path / "mask.png", np.zeros((4, 5), np.uint8))
-    with pytest.raises(DataError, match="5 x 4 pixels but its image is 5 x 8"):
-        read_mask(tmp_path / "mask.png", 8, 5)
+def as_cmyk(path: Path) -> None:
+    """White is no ink, and each of three squares is all of one ink."""
+    inks = np.zeros((8, 32, 4), np.uint8)
+    for square in range(3):
+        inks[:, 8 * (square + 1) : 8 * (square + 2), square] = 255
+    Image.fromarray(inks, "CMYK").save(path, quality=100, subsampling=0)
+
+
+def png_of_grey_with_alpha(path: Path) -> None:
+    """Written by hand, since no library here does."""
+    rows = b"".join(b"\0" + np.dstack([row, 65535 - row]).astype(">u2").tobytes() for row in DEEP)
+    height, width = DEEP.shape
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 4, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    framed = (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(framed))
+
+
+def with_preview(path: Path) -> None:
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(RGB, photometric="rgb")
+        writer.write(RGB[::3, ::3].copy(), photometric="rgb", subfiletype=1)
+
+
+CMYK = np.repeat(
+    np.repeat(np.array([[[255, 255, 255], [0, 255, 255], [255, 0, 255], [255, 255, 0]]]), 8, axis=1), 8, axis=0
+)
+CASES = {
+    "grey.png": (by_pillow(GREY), GREY, 0),
+    "grey with alpha.png": (by_pillow(np.dstack([GREY, GREY]), None), GREY, 0),
+    "bilevel.png": (by_pillow((GREY > 100).astype(bool)), (GREY > 100) * 255, 0),
+    "transparent palette.png": (
+        by_pillow(RGB // 128 * 255, "P", transparency=0),
+        np.asarray(Image.fromarray(RGB // 128 * 255).convert("P").convert("RGB")),
+        0,
+    ),
+    "cmyk.jpg": (as_cmyk, CMYK, 2),
+    "cmyk.tif": (as_cmyk, CMYK, 0),
+    "lossless.webp": (by_pillow(RGB, lossless=True), RGB, 0),
+    "16 bit.png": (by_pillow(DEEP), np.round(DEEP / 257), 0),
+    "16 bit.tif": (by_pillow(DEEP), np.round(DEEP / 257), 0),
+    "16 bit big-endian.tif": (by_tifffile(DEEP, byteorder=">"), np.round(DEEP / 257), 0),
+    "16 bit colour.png": (by_opencv(DEEP_RGB), np.round(DEEP_RGB / 257), 0),
+    "16 bit colour.tif": (by_tifffile(DEEP_RGB, photometric="rgb"), np.round(DEEP_RGB / 257), 0),
+    "16 bit colour, big-endian.tif": (
+        by_tifffile(DEEP_RGB, photometric="rgb", byteorder=">"),
+        np.round(DEEP_RGB / 257),
+        0,
+    ),
+    "16 bit colour, compressed.tif": (by_opencv(DEEP_RGB), np.round(DEEP_RGB / 257), 0),
+    "16 bit colour with alpha.tif": (
+        by_tifffile(np.dstack([DEEP_RGB, DEEP]), photometric="rgb"),
+        np.round(DEEP_RGB / 257),
+        0,
+    ),
+    "16 bit grey with alpha.png": (png_of_grey_with_alpha, np.round(DEEP / 257), 0),
+    "colours in planes.tif": (
+        by_tifffile(RGB.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate"),
+        RGB,
+        0,
+    ),
+    "white is 0.tif": (by_tifffile(GREY, photometric="miniswhite"), 255 - GREY, 0),
+    "big.tif": (by_tifffile(DEEP, bigtiff=True), np.round(DEEP / 257), 0),
+    "signed 16 bit.tif": (by_tifffile((DEEP // 2).astype(np.int16)), np.round(DEEP // 2 / 257), 0),
+    "photograph and its preview.tif": (with_preview, RGB, 0),
+    "32 bit.tif": (by_pillow(DEEP.astype(np.int32)), np.round(DEEP / 257), 0),
+    "float to 1.tif": (by_pillow((DEEP / 65535).astype(np.float32)), np.round(DEEP / 257), 0),
+    "float to 255.tif": (by_pillow(GREY.astype(np.float32)), GREY, 0),
+    "float to 65535.tif": (by_pillow(DEEP.astype(np.float32)), np.round(DEEP / 257), 0),
+    "double.tif": (by_tifffile(DEEP / 65535.0), np.round(DEEP / 257), 0),
+    "float colour.tif": (
+        by_tifffile((RGB / 255).astype(np.float32), photometric="rgb"),
+        RGB,
+        0,
+    ),
+    "one pixel.png": (by_pillow(RGB[:1, :1]), RGB[:1, :1], 0),
+    "a line.png": (by_pillow(np.tile(RGB, (1, 500, 1))[:1]), np.tile(RGB, (1, 500, 1))[:1], 0),
+    "UPPER {case} \u00e4.TIFF": (by_pillow(RGB), RGB, 0),
+    "in truth a PNG.jpg": (lambda path: Image.fromarray(RGB).save(path, "PNG"), RGB, 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_whatever_a_camera_saves_becomes_8_bit_rgb(tmp_path: Path, name: str) -> None:
+    save, expected, tolerance = CASES[name]
+    save(tmp_path / name)
+    pixels = read_image(tmp_path / name)
+    expected = expected if expected.ndim == 3 else np.repeat(expected[..., None], 3, axis=2)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(float) - expected).max() <= tolerance
+    assert image_size(tmp_path / name) == pixels.shape[:2]
+    (tmp_path / "link.png").symlink_to(tmp_path / name)
+    np.testing.assert_array_equal(read_image(tmp_path / "link.png"), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "late.png"])
+def test_the_pixels_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: int, name: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / name
+    Image.fromarray(RGB).save(path, exif=exif, quality=100)
+    if name == "late.png":
+        move_exif_behind_the_pixels(path)
+    with Image.open(path) as image:
+        image.load()
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(read_image(path), expected)
+    assert image_size(path) == expected.shape[:2]
+
+
+def move_exif_behind_the_pixels(path: Path) -> None:
+    content = path.read_bytes()
+    start = content.index(b"eXIf") - 4
+    stop = start + 12 + int.from_bytes(content[start : start + 4])
+    end = content.index(b"IEND") - 4
+    path.write_bytes(content[:start] + content[stop:end] + content[start:stop] + content[end:])
+
+
+def test_the_photograph_is_read_where_a_camera_appends_a_preview(tmp_path: Path) -> None:
+    photograph, preview = (Image.fromarray(np.full((16, 24, 3), value, np.uint8)) for value in (200, 10))
+    photograph.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[preview])
+    assert read_image(tmp_path / "a.jpg").min() > 190
+
+
+def odd_float(value: float) -> Callable[[Path], None]:
+    pixels = np.full((4, 5), 0.5, np.float32)
+    pixels[2, 3] = value
+    return by_pillow(pixels)
+
+
+def bomb(path: Path) -> None:
+    """A PNG of a few bytes whose header promises 50 000 x 20 000 pixels."""
+    Image.new("1", (8, 8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[16:24] = struct.pack(">II", 50_000, 20_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+
+
+def of_a_wrong_length(path: Path) -> None:
+    """A TIFF without compression whose header promises 20 000 times the rows that there are."""
+    Image.fromarray(RGB).save(path)
+    rows = struct.pack("<HHII", 257, 4, 1, 6)
+    assert rows in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(rows, struct.pack("<HHII", 257, 4, 1, 120_000)))
+
+
+def with_a_chunk_of_4_gigabytes(path: Path) -> None:
+    by_opencv(DEEP_RGB)(path)
+    content = path.read_bytes()
+    place = content.index(b"IDAT") - 4
+    path.write_bytes(content[:place] + b"\xff\xff\xff\xf0" + content[place + 4 :])
+
+
+def two_pages(path: Path) -> None:
+    Image.fromarray(RGB).save(path, save_all=True, append_images=[Image.fromarray(RGB)])
+
+
+REFUSED = {
+    "nan.tif": (odd_float(np.nan), r"has pixels that are NaN or infinite; replace them"),
+    "inf.tif": (odd_float(np.inf), r"has pixels that are NaN or infinite"),
+    "negative.tif": (odd_float(-0.5), r"has values outside 0\.\.65535 \(from -0\.5 to 0\.5\)"),
+    "large.tif": (odd_float(1e6), r"has values outside 0\.\.65535"),
+    "signed.tif": (by_tifffile(np.full((3, 4), -1, np.int16)), r"has values outside 0\.\.65535 \(from -1 to -1\)"),
+    "overshoot.tif": (odd_float(1.2), r"from 0\.5 to 1\.2, which show none of the ranges 0\.\.1, 0\.\.255 and"),
+    "10 bits.tif": (odd_float(1023), r"from 0\.5 to 1023, which show none of the ranges"),
+    "planes.tif": (
+        by_tifffile(DEEP_RGB.transpose(2, 0, 1).copy(), photometric="rgb", planarconfig="separate"),
+        r"has 16-bit colours in separate planes; save it as grey or RGB with 8 or 16 bits a channel, channels inter",
+    ),
+    "white is 0.tif": (by_tifffile(DEEP, photometric="miniswhite"), r"kind of colour \(TIFF photometric 0"),
+    "half.tif": (by_tifffile(np.zeros((3, 4), np.float16)), r"has 16-bit floating-point values; save it as"),
+    "length.tif": (of_a_wrong_length, r"cannot be read as an image \(image file is truncated, or"),
+    "chunk.png": (with_a_chunk_of_4_gigabytes, r"cannot be read as an image \(image file is truncated\)"),
+    "photo.jpg": (lambda path: path.write_bytes(b"\0\0\0\x24ftypheic" + bytes(40)), r"\(it is a HEIC or AVIF"),
+    "pointer.png": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), r"Git LFS"),
+    "double nan.tif": (by_tifffile(np.full((3, 4), np.nan)), r"NaN or infinite"),
+    "pages.tif": (two_pages, r"has 2 pages, and nothing says which one is meant; save each as a file of its own"),
+    "double pages.tif": (by_tifffile(np.zeros((2, 8, 9))), r"has 2 pages"),
+    "bomb.png": (bomb, r"has 50000 x 20000 pixels, more than the 500 million that are read; cut it into several"),
+    "pipe.png": (os.mkfifo, r"cannot be read as an image \(it is no file\)"),
+    "folder.png": (Path.mkdir, r"cannot be read as an image \(it is no file\)"),
+    "broken.png": (lambda path: path.symlink_to("gone.png"), r"is a link to gone\.png, which does not exist; mend"),
+    "loop.png": (lambda path: path.symlink_to("loop.png"), r"cannot be read as an image \(.*symbolic links"),
+    "beginning.tif": (lambda path: path.write_bytes(b"II*\0"), r"cannot be read as an image"),
+    "empty.jpg": (lambda path: path.write_bytes(b""), r"cannot be read as an image \(it is empty\)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_an_image_is_said_in_one_sentence(tmp_path: Path, name: str) -> None:
+    make, sentence = REFUSED[name]
+    make(tmp_path / name)
+    with pytest.raises(DataError, match=sentence) as raised:
+        read_image(tmp_path / name)
+    assert str(raised.value).startswith(str(tmp_path / name))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_orientation_does_not_keep_a_sound_image_from_being_read(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / "a.png", exif=b"Exif\0\0no tags at all")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RGB)
+    assert image_size(tmp_path / "a.png") == (6, 9)
+
+
+def test_an_image_is_the_same_in_however_many_strips_it_is_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixels, "STRIP_PIXELS", 20)  # two rows
+    Image.fromarray(np.dstack([RGB, GREY])).save(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "alpha.png"), RGB)
+    by_opencv(np.tile(DEEP_RGB, (3, 3, 1)))(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.png"), np.round(np.tile(DEEP_RGB, (3, 3, 1)) / 257))
+
+
+def test_large_images_are_read_up_to_a_limit_of_our_own(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 10_000), 1).save(tmp_path / "large.png")  # Pillow would refuse it
+    assert image_size(tmp_path / "large.png") == (10_000, 20_000)
+    Image.new("1", (30_000, 20_000)).save(tmp_path / "larger.png")
+    with pytest.raises(DataError, match="30000 x 20000"):
+        image_size(tmp_path / "larger.png")
+
+
+def test_the_size_of_a_png_is_known_without_decoding_it(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert image_size(path) == (64, 48)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zsad.data.images import read_mask
 from zsad.data.manifest import ImageRecord, of_split, read_manifest
+from zsad.data.masks import read_mask
 from zsad.errors import DataError
 from zsad.maps import at_image_size
 from zsad.store import ScoreReader

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from zsad.data.images import read_image, read_mask
+from zsad.data.images import read_image
 from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.data.masks import read_mask
 from zsad.errors import DataError
 from zsad.maps import at_image_size
 from zsad.reporting import overlays

@@ -1,0 +1,151 @@
+"""The pixels of an image file with the values that are stored, upright."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from zsad.data.headers import FORMATS, PNG_MAGIC, decoding, png_is_whole, read_header, unreadable
+from zsad.data.pixels import strips
+from zsad.errors import DataError
+
+# What a mode of Pillow is converted to; those with grey or RGB values stay as they are, and all others become RGB.
+AS_THEY_ARE = ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I;16L", "I", "F")
+CONVERTED = {"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}
+
+# The changes that undo each orientation of EXIF, as views of ``[row, column, ...]``.
+UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda pixels: pixels,
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
+}
+
+
+class Picture(NamedTuple):
+    """Decoded pixels, upright.
+
+    Attributes:
+        colour: ``[height, width]`` grey or ``[height, width, 3]`` RGB with the values of the file, but that a palette
+            is looked up and inks are mixed; of whatever type, perhaps a view.
+        alpha: ``[height, width]``, 0 where nothing is to be seen; None if all is opaque.
+        is_lossy: whether compression has changed the values.
+    """
+
+    colour: np.ndarray
+    alpha: np.ndarray | None
+    is_lossy: bool
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DataError: absent, no file, or not to be read.
+    """
+    with opened(path) as file:
+        return file.read()
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """A file, opened to be read; what is no file is not touched, since a pipe would be waited for without end.
+
+    Raises:
+        DataError: absent, a link that leads nowhere, no file, or not to be read.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(unreadable(path, "it is no file"))
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        if path.is_symlink():
+            target = path.readlink()
+            raise DataError(
+                f"{path} is a link to {target}, which does not exist; mend the link or take it out of the folder"
+            ) from None
+        raise DataError(f"the image {path} does not exist; put it back or take it out of the data set") from None
+    except OSError as error:
+        raise DataError(unreadable(path, error.strerror or type(error).__name__)) from None
+
+
+def decode(content: bytes, path: str | Path) -> Picture:
+    """Decode the content of an image file.
+
+    Args:
+        path: for messages.
+
+    Raises:
+        DataError: see `zsad.data.headers.read_header`; or the pixels are damaged or cut off.
+    """
+    header = read_header(io.BytesIO(content), path)
+    with decoding(path):
+        pixels = _deep_pixels(content) if header.is_deep else _pillow_pixels(content)
+    if header.is_deep or header.format != "TIFF":  # Pillow turns a TIFF by itself
+        pixels = UPRIGHT[header.orientation](pixels)
+    colour, alpha = _split(pixels, reverse=header.is_deep)
+    return Picture(colour, alpha, header.is_lossy)
+
+
+def _pillow_pixels(content: bytes) -> np.ndarray:
+    """Pixels by Pillow ``[row, column]`` or ``[row, column, channel]``."""
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image.load()
+    mode = _target_mode(image)
+    width, height = image.size
+    row = _converted(image, mode, slice(0, 1))
+    pixels = np.empty((height, *row.shape[1:]), row.dtype)
+    for rows in strips(height, width):
+        pixels[rows] = _converted(image, mode, rows)
+    return pixels
+
+
+def _converted(image: Image.Image, mode: str, rows: slice) -> np.ndarray:
+    strip = image.crop((0, rows.start, image.width, rows.stop))
+    return np.asarray(strip if strip.mode == mode else strip.convert(mode))
+
+
+def _target_mode(image: Image.Image) -> str:
+    if "transparency" in image.info and image.mode in ("1", "L", "P", "RGB"):
+        return "RGBA"
+    return image.mode if image.mode in AS_THEY_ARE else CONVERTED.get(image.mode, "RGB")
+
+
+def _deep_pixels(content: bytes) -> np.ndarray:
+    """Pixels by OpenCV, colours in the order blue, green, red, alpha; their size, type and values as stored."""
+    if content.startswith(PNG_MAGIC) and not png_is_whole(io.BytesIO(content)):
+        # OpenCV takes as much memory as a damaged length announces, and libpng writes to standard error.
+        raise ValueError("image file is truncated")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said once, below
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("its pixels are damaged, cut off or compressed in an unknown way")
+    return pixels
+
+
+def _split(pixels: np.ndarray, *, reverse: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Colour and alpha as views.
+
+    Args:
+        reverse: whether the colours are blue, green, red.
+    """
+    if pixels.ndim == 2:
+        return pixels, None
+    channels = pixels.shape[2]
+    alpha = pixels[..., -1] if channels in (2, 4) else None
+    if channels <= 2:
+        return pixels[..., 0], alpha
+    return pixels[..., 2::-1] if reverse else pixels[..., :3], alpha

@@ -1,0 +1,102 @@
+"""Pixel values of any type as 8-bit RGB, on scales that are the same for every image of a set.
+
+To stretch each image to its own range would make the scores of two images incomparable. So a scale goes with the type
+of the values; floating point alone does not tell its range, which is taken from the values only where they leave no
+doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from zsad.errors import DataError
+
+STRIP_PIXELS = 2**22  # converted at a time, so that no second copy of a large image is made
+WHITE_16 = 65535
+SIXTEEN_TO_EIGHT = 257  # 65535 / 255
+HALF_LEVEL = 0.5 / 255  # of the range; what floating-point values exceed it by less, rounding takes away
+
+
+class FloatScale(NamedTuple):
+    """A range of floating-point values that is in use.
+
+    Attributes:
+        white: its end.
+        least: what an image must reach to be of this range. A darker one may as well be of the range before, with
+            values that interpolation has carried beyond its end.
+    """
+
+    white: int
+    least: float
+
+
+FLOAT_SCALES = (FloatScale(1, 0), FloatScale(255, 32), FloatScale(WHITE_16, 8192))
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """The rows of an image, few enough at a time to be converted without much memory."""
+    rows = max(STRIP_PIXELS // width, 1)
+    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
+
+
+def eight_bit_rgb(values: np.ndarray, path: str | Path) -> np.ndarray:
+    """Convert an image to uint8 ``[height, width, 3]``, rounded to the nearest level.
+
+    Integers of 16 bits and more are divided by 257. Floating-point values are those of the range 0..1, 0..255 or
+    0..65535 that their greatest shows; where it shows none, e.g. with 1.2 or 1023, they are refused.
+
+    Args:
+        values: grey ``[height, width]`` or RGB ``[height, width, 3]``; returned as it is if there is nothing to change.
+        path: for messages.
+
+    Raises:
+        DataError: a value is not finite, negative, above 65535, or of a range that is not clear.
+    """
+    if values.dtype == np.uint8 and values.ndim == 3 and values.flags.c_contiguous:
+        return values
+    white = _white(values, path)
+    height, width = values.shape[:2]
+    rgb = np.empty((height, width, 3), np.uint8)
+    for rows in strips(height, width):
+        strip = _eight_bits(values[rows], white)
+        rgb[rows] = strip if strip.ndim == 3 else strip[..., None]
+    return rgb
+
+
+def _white(values: np.ndarray, path: str | Path) -> int:
+    """The value that becomes 255."""
+    if values.dtype == np.uint8:
+        return 255
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(f"{path} has pixels that are NaN or infinite; replace them by numbers")
+    is_float = values.dtype.kind == "f"
+    white = _float_white(float(high)) if is_float else WHITE_16
+    slack = HALF_LEVEL if is_float else 0.0
+    shown = f"from {low:g} to {high:g}" if is_float else f"from {low} to {high}"
+    if low < -slack * (white or 0) or high > WHITE_16 * (1 + slack):
+        raise DataError(f"{path} has values outside 0..65535 ({shown}); save it with 8 or 16 bits a channel")
+    if white is None:
+        raise DataError(
+            f"{path} has floating-point values {shown}, which show none of the ranges 0..1, 0..255 and 0..65535; "
+            "save all images of the set with 8 or 16 bits a channel"
+        )
+    return white
+
+
+def _float_white(high: float) -> int | None:
+    """The end of the range that the greatest value shows; what rounds to the end is within it."""
+    whites = (scale.white for scale in FLOAT_SCALES if scale.least <= high <= scale.white * (1 + HALF_LEVEL))
+    return next(whites, None)
+
+
+def _eight_bits(values: np.ndarray, white: int) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype.kind == "f":
+        return np.rint(values * (255.0 / white)).clip(0, 255).astype(np.uint8)
+    return ((values.astype(np.uint32) + SIXTEEN_TO_EIGHT // 2) // SIXTEEN_TO_EIGHT).astype(np.uint8)
