@@ -67,6 +67,7 @@ def _log_to(path: str) -> None:
         force=True,
     )
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a full disk is told of by what cannot be written to it, not by every line
 
 
 def _limit_threads(threads: int) -> None:

@@ -6,12 +6,15 @@ leaves nothing that looks finished. Every HDF5 file has the attributes ``format`
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import h5py
@@ -29,12 +32,24 @@ ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones to
 ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
 NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
 
+UNWRITABLE: Mapping[int, str] = MappingProxyType(
+    {
+        errno.ENOSPC: "free some space on its disk",
+        errno.EDQUOT: "free some of your quota of its disk",
+        errno.EFBIG: "raise the limit for the size of files (`ulimit -f`)",
+        errno.EROFS: "make its disk writable",
+    }
+)
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
 
     What an earlier, killed attempt at the same file left behind is removed first.
+
+    Raises:
+        DataError: the disk has no space for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +61,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        mend = UNWRITABLE[error.errno]
+        raise DataError(f"{path} cannot be written ({error.strerror}); {mend} and run again") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -143,6 +163,48 @@ class _Reader:
         self._file.close()
 
 
+class _Disk(io.FileIO):
+    """A file for HDF5 to write to, which tells of an error once and then lets all be.
+
+    The library itself loses in silence what it cannot write while it closes a file, and ends the process with it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.failure: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        content = rest = memoryview(data).cast("B")
+        try:
+            while rest and self.failure is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+            raise
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file, all of which is on the disk in the end; images go there at once, since each is a chunk."""
+    with _Disk(path) as disk:
+        try:
+            with h5py.File(disk, "w", libver="latest", rdcc_nbytes=0) as file:
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure
+
+
 class _Writer:
     """An HDF5 result file in the making; a context manager that keeps the file only if its block succeeds."""
 
@@ -154,13 +216,14 @@ class _Writer:
         self.provenance = dict(provenance)
 
     def __enter__(self) -> Self:
-        self._stack = ExitStack()
-        temporary = self._stack.enter_context(atomic_path(self.path))
-        self._file = self._stack.enter_context(h5py.File(temporary, "w", libver="latest"))
-        self._stack.push(lambda kind, *_: self._finish() if kind is None else None)
-        self._file.attrs["format"] = self._format
-        self._file.create_dataset("image_id", data=self.image_ids, dtype=h5py.string_dtype())
-        self._create()
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            self._file = stack.enter_context(_written(temporary))
+            stack.push(lambda kind, *_: self._finish() if kind is None else None)
+            self._file.attrs["format"] = self._format
+            self._file.create_dataset("image_id", data=self.image_ids, dtype=h5py.string_dtype())
+            self._create()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *failure: Any) -> None:
@@ -479,7 +542,13 @@ class MaskWriter(_Writer):
     def _create(self) -> None:
         count = len(self.image_ids)
         self._file.create_dataset(
-            "packed", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 16,), compression="gzip"
+            "packed",
+            shape=(0,),
+            maxshape=(None,),
+            dtype=np.uint8,
+            chunks=(1 << 16,),
+            compression="gzip",
+            rdcc_nbytes=1 << 20,  # several masks share a chunk
         )
         self._file.create_dataset("offset", data=np.zeros(count + 1, dtype=np.int64))
         self._file.create_dataset("size", data=np.zeros((count, 2), dtype=np.int32))

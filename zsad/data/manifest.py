@@ -71,6 +71,8 @@ def read_manifest(path: str | Path, *, with_truth: bool = False) -> list[ImageRe
             rows = list(csv.DictReader(stream))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no manifest ({error}); delete it and run again") from None
     try:
         records = [_record(row) for row in rows]
     except (KeyError, TypeError, ValueError) as error:

@@ -69,9 +69,10 @@ def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[I
     count, seed = int(match[1]), int(match[2])
     train = of_split(records, "train")
     if len(train) < count:
+        fewer = f"lower 'shots' to {len(train)} or less, or add images to train/good"
         raise DataError(
             f"category '{category}' has {len(train)} training images, fewer than the {count} references asked for; "
-            f"lower 'shots' to {len(train)} or less, or add images to train/good"
+            f"{fewer if train else 'add some, or leave out the methods with references'}"
         )
     order = np.random.default_rng(seed).permutation(len(train))
     return [train[index] for index in sorted(order[:count])]
