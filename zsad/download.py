@@ -1,7 +1,8 @@
 """Files from the web: whole or absent, continued where a connection broke, and checked.
 
 A file is written to ``NAME.part`` beside its place and renamed when it is whole and right. What a broken attempt leaves
-there is continued by the next one, if the server or the file's SHA-256 can tell that both are of the same file.
+there is continued by the next one, if the server or the file's SHA-256 can tell that both are of the same file; with a
+SHA-256, also from another server.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -20,9 +21,9 @@ from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock
-from tqdm import tqdm
 
 from zsad.errors import ZsadError
+from zsad.progress import Progress
 from zsad.provenance import file_sha256
 
 CHUNK = 256 * 1024  # bytes
@@ -41,6 +42,18 @@ class DownloadError(ZsadError):
     """A file cannot be downloaded, or is not what it should be."""
 
 
+class SourceError(DownloadError):
+    """The fault lies with an address, not with this machine: what another address offers may do.
+
+    Attributes:
+        fault: what is wrong there, a part of a sentence, e.g. ``"404 Not Found"``.
+    """
+
+    def __init__(self, message: str, fault: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
 class Wanted(NamedTuple):
     """A file to be downloaded; see `fetch`."""
 
@@ -50,6 +63,7 @@ class Wanted(NamedTuple):
     sha256: str | None
     size: int | None
     ahead: str | None
+    check: Callable[[Path], str] | None
 
 
 class _InterruptionError(Exception):
@@ -66,22 +80,38 @@ def fetch(
     progress: bool = False,
     ahead: str | None = None,
 ) -> None:
+    """Download a file that has one address; see `fetch_from`."""
+    fetch_from([url], path, name=name, sha256=sha256, size=size, progress=progress, ahead=ahead)
+
+
+def fetch_from(
+    urls: Sequence[str],
+    path: Path,
+    *,
+    name: str,
+    sha256: str | None = None,
+    size: int | None = None,
+    progress: bool = False,
+    ahead: str | None = None,
+    check: Callable[[Path], str] | None = None,
+) -> None:
     """Download a file, unless it is there; of several processes one does it, and the others wait.
 
     Args:
-        url: where the file lies; redirections are followed.
+        urls: where the file lies, tried in order, at least one; redirections are followed.
         path: where it goes; folders are made.
         name: what messages call it, e.g. ``"model 'sam-vit-b'"``.
         sha256: what it must have, 64 hexadecimal digits; None if unknown.
         size: what it must have, bytes; None if unknown.
         progress: show a bar if standard error is a terminal.
         ahead: the command that downloads it ahead, for messages.
+        check: says what a file that was received is, if it is not what it should be, e.g. ``"a page"``; else nothing.
 
     Raises:
-        DownloadError: absent, refused, unreachable, forbidden by ``HF_HUB_OFFLINE``, not what its size and hash say,
-            or no space on the disk.
+        SourceError: no address has it: absent, refused, unreachable, or not what its size, hash and check say.
+        DownloadError: forbidden by ``HF_HUB_OFFLINE``, no space on the disk, or a folder that cannot be written to.
     """
-    wanted = Wanted(url, path, name, sha256.lower() if sha256 else None, size, ahead)
+    wanted = Wanted(urls[0], path, name, sha256.lower() if sha256 else None, size, ahead, check)
     if path.exists():
         return
     if is_offline():
@@ -90,9 +120,9 @@ def fetch(
         )
     with _clear_failures(wanted):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
+        with alone(path, path.with_name(f"{path.name}.lock")):
             if not path.exists():
-                _fetch(wanted, progress)
+                _fetch_from(urls, wanted, progress)
 
 
 def is_offline() -> bool:
@@ -100,12 +130,23 @@ def is_offline() -> bool:
     return (os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or "").upper() in YES
 
 
-class _Part:
-    """What has been received of a file, and the server's mark of the version that it belongs to."""
+@contextmanager
+def alone(path: Path, lock: Path) -> Iterator[None]:
+    """Let one process at a time make a file or folder; ``lock`` is a file beside it."""
+    with FileLock(lock):
+        yield
+    # Whoever waits for the lock that goes here finds what was made as well, and does nothing.
+    if path.exists():
+        lock.unlink(missing_ok=True)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.with_name(f"{path.name}.part")
-        self._mark = path.with_name(f"{path.name}.part.version")
+
+class _Part:
+    """What has been received of a file, and how the server that began it marks the version that it belongs to."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.path = wanted.path.with_name(f"{wanted.path.name}.part")
+        self._mark = wanted.path.with_name(f"{wanted.path.name}.part.version")
+        self._url = wanted.url
 
     @property
     def size(self) -> int:
@@ -114,14 +155,17 @@ class _Part:
 
     @property
     def version(self) -> str:
-        """The mark of the version, for the header ``If-Range``; empty if the server gave none."""
-        return self._mark.read_text(encoding="latin-1") if self._mark.exists() else ""
+        """The mark of the version, for the header ``If-Range``; empty if this address gave none."""
+        if not self._mark.exists():
+            return ""
+        url, _, version = self._mark.read_text(encoding="utf-8", errors="replace").partition("\n")
+        return version if url == self._url else ""
 
     def begin(self, version: str) -> None:
         """Start anew with a version."""
         self.discard()
         if version:
-            self._mark.write_text(version, encoding="latin-1")
+            self._mark.write_text(f"{self._url}\n{version}", encoding="utf-8")
 
     def discard(self) -> None:
         """Remove what is there."""
@@ -136,20 +180,23 @@ class _Part:
         os.replace(self.path, path)
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time fetch a file."""
-    lock = path.with_name(f"{path.name}.lock")
-    with FileLock(lock):
-        yield
-    # Whoever waits for the lock that goes here finds the file as well, and does nothing.
-    if path.exists():
-        lock.unlink(missing_ok=True)
+def _fetch_from(urls: Sequence[str], wanted: Wanted, progress: bool) -> None:
+    """Try one address after the other."""
+    faults = []
+    for url in urls:
+        try:
+            return _fetch(wanted._replace(url=url), progress)
+        except SourceError as error:
+            if len(urls) == 1:
+                raise
+            logger.warning("%s does not come from %s: %s", wanted.name, url, error.fault)
+            faults.append(error.fault if url in error.fault else f"{url} ({error.fault})")
+    raise SourceError(_no_address(wanted, faults), "no address has it")
 
 
 def _fetch(wanted: Wanted, progress: bool) -> None:
     logger.info("downloading %s from %s to %s", wanted.name, wanted.url, wanted.path)
-    part = _Part(wanted.path)
+    part = _Part(wanted)
     was_begun = part.size > 0
     _receive(wanted, part, progress)
     problem = _problem(wanted, part)
@@ -159,33 +206,34 @@ def _fetch(wanted: Wanted, progress: bool) -> None:
         problem = _problem(wanted, part)
     if problem:
         part.discard()
-        raise DownloadError(f"{problem}; run again, or get it from elsewhere and save it as {wanted.path}")
+        message = f"{wanted.name} is not what it should be: {problem}"
+        raise SourceError(f"{message}; run again, or get it from elsewhere and save it as {wanted.path}", problem)
     part.finish(wanted.path)
 
 
 def _receive(wanted: Wanted, part: _Part, progress: bool) -> None:
     """Ask until the file is whole, or nothing more comes."""
     furthest, failures = part.size, 0
-    with tqdm(desc=wanted.name, unit="B", unit_scale=True, leave=False, disable=None if progress else True) as bar:
+    with Progress(f"downloading {wanted.name}", bar=progress) as way:
         while True:
             try:
-                return _ask(wanted, part, bar)
+                return _ask(wanted, part, way)
             except _InterruptionError as interruption:
                 reason = str(interruption)
             failures = 0 if part.size > furthest else failures + 1
             furthest = max(furthest, part.size)
             if failures == FAILURES:
-                raise DownloadError(_gave_up(wanted, part, reason))
+                raise SourceError(_gave_up(wanted, part, reason), reason)
             logger.info("%s: %s after %d bytes; trying again", wanted.name, reason, part.size)
             time.sleep(PAUSE_SECONDS * 2**failures)
 
 
-def _ask(wanted: Wanted, part: _Part, bar: tqdm) -> None:
+def _ask(wanted: Wanted, part: _Part, way: Progress) -> None:
     """Receive what is missing, or all of it if the server does not send parts.
 
     Raises:
         _InterruptionError: another try may get further.
-        DownloadError: none will.
+        SourceError: none will.
     """
     if 0 < part.size == wanted.size:
         return
@@ -201,18 +249,20 @@ def _ask(wanted: Wanted, part: _Part, bar: tqdm) -> None:
     with response:
         _check_status(wanted, response)
         if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            _check_announced_size(wanted, part, response)
             if _whole_size(response) == part.size:
                 return
             part.discard()
             raise _InterruptionError("the server has less than was received")
-        if response.status_code != HTTPStatus.PARTIAL_CONTENT:
-            part.begin(_version(response))
-        elif not _fits(response, part):
+        is_part = response.status_code == HTTPStatus.PARTIAL_CONTENT
+        if is_part and not _fits(response, part):
             part.discard()
             raise _InterruptionError("the server sent another part than was asked for")
         _check_announced_size(wanted, part, response)
+        if not is_part:
+            part.begin(_version(response))
         try:
-            _write(response, part, bar)
+            _write(response, part, way)
         except requests.RequestException:
             raise _InterruptionError("the connection broke") from None
 
@@ -239,9 +289,7 @@ def _check_status(wanted: Wanted, response: requests.Response) -> None:
     if status in BUSY:
         raise _InterruptionError(f"{urlsplit(wanted.url).netloc} answers {answer}")
     reason = f"is not at {wanted.url}" if status in GONE else f"cannot be downloaded from {wanted.url}"
-    raise DownloadError(
-        f"{wanted.name} {reason} ({answer}); get it from elsewhere, e.g. with a browser, and save it as {wanted.path}"
-    )
+    raise SourceError(f"{wanted.name} {reason} ({answer}); {_from_elsewhere(wanted)}", answer)
 
 
 def _fits(response: requests.Response, part: _Part) -> bool:
@@ -262,30 +310,28 @@ def _whole_size(response: requests.Response) -> int | None:
     if "Content-Range" in response.headers:
         size = response.headers["Content-Range"].rpartition("/")[2]
     else:
-        size = response.headers.get("Content-Length", "")
+        size = response.headers.get("Content-Length", "") if response.ok else ""
     return int(size) if size.isdecimal() else None
 
 
 def _check_announced_size(wanted: Wanted, part: _Part, response: requests.Response) -> None:
-    """Refuse a file of the wrong size, or for which there is no space, before it is received."""
+    """Refuse a file of the wrong size, or for which there is no space, before it takes the place of what is there."""
     size = _whole_size(response)
     if size is None:
         return
     if wanted.size is not None and size != wanted.size:
-        part.discard()
-        raise DownloadError(
-            f"{_wrong_size(wanted, size)}; get it from elsewhere, e.g. with a browser, and save it as {wanted.path}"
-        )
+        fault = _wrong_size(wanted, size)
+        raise SourceError(f"{wanted.name} is not what it should be: {fault}; {_from_elsewhere(wanted)}", fault)
     if size - part.size > shutil.disk_usage(part.path.parent).free:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _write(response: requests.Response, part: _Part, bar: tqdm) -> None:
-    bar.total, bar.n = _whole_size(response), part.size
+def _write(response: requests.Response, part: _Part, way: Progress) -> None:
+    way.start(_whole_size(response), part.size)
     with open(part.path, "ab") as stream:
         for chunk in response.iter_content(CHUNK):
             stream.write(chunk)
-            bar.update(len(chunk))
+            way.add(len(chunk))
 
 
 def _problem(wanted: Wanted, part: _Part) -> str:
@@ -293,21 +339,33 @@ def _problem(wanted: Wanted, part: _Part) -> str:
     if wanted.size is not None and part.size != wanted.size:
         return _wrong_size(wanted, part.size)
     if wanted.sha256 is not None and (digest := file_sha256(part.path)) != wanted.sha256:
-        return (
-            f"{wanted.name} is not what it should be: the SHA-256 of what {wanted.url} sent is {digest}, not "
-            f"{wanted.sha256}"
-        )
+        return f"the SHA-256 of what {wanted.url} sent is {digest}, not {wanted.sha256}"
+    if wanted.check is not None and (what := wanted.check(part.path)):
+        return f"{wanted.url} sent {what}"
     return ""
 
 
 def _wrong_size(wanted: Wanted, size: int) -> str:
-    return f"{wanted.name} is not what it should be: {wanted.url} sent {size} bytes, not {wanted.size}"
+    return f"{wanted.url} sent {size} bytes, not {wanted.size}"
 
 
 def _gave_up(wanted: Wanted, part: _Part, reason: str) -> str:
     if part.size > 0 and _can_be_continued(wanted, part):
         return f"the download of {wanted.name} broke off after {part.size} bytes ({reason}); run again to continue it"
     return f"{wanted.name} cannot be downloaded because {reason}; run again later, or {_by_other_means(wanted)}"
+
+
+def _no_address(wanted: Wanted, faults: Sequence[str]) -> str:
+    part = _Part(wanted)
+    further = f"to continue after {part.size} bytes" if part.size > 0 and wanted.sha256 is not None else "later"
+    return (
+        f"{wanted.name} cannot be downloaded from any of its {len(faults)} addresses: {', '.join(faults)}; run again "
+        f"{further}, or {_from_elsewhere(wanted)}"
+    )
+
+
+def _from_elsewhere(wanted: Wanted) -> str:
+    return f"get it from elsewhere, e.g. with a browser, and save it as {wanted.path}"
 
 
 def _by_other_means(wanted: Wanted) -> str:

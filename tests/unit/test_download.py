@@ -18,7 +18,7 @@ import pytest
 
 from file_server import FileServer, ServedFile, running_file_server
 from zsad import download
-from zsad.download import DownloadError, fetch
+from zsad.download import DownloadError, SourceError, fetch, fetch_from
 
 CONTENT = np.random.default_rng(0).bytes(5000)
 OTHER = np.random.default_rng(1).bytes(5000)
@@ -235,7 +235,7 @@ def test_who_waited_for_a_download_that_failed_makes_it(
     server.files["/file"] = ServedFile(CONTENT, stalls=[0.2], cuts=[500, 0, 0, 0, 0])
     with ThreadPoolExecutor(2) as pool:
         attempts = [pool.submit(get, sha256=SHA256) for _ in range(2)]
-    assert sorted(type(attempt.exception()).__name__ for attempt in attempts) == ["DownloadError", "NoneType"]
+    assert sorted(type(attempt.exception()).__name__ for attempt in attempts) == ["NoneType", "SourceError"]
     assert (tmp_path / "folder" / "file.bin").read_bytes() == CONTENT
 
 
@@ -349,7 +349,7 @@ def test_a_full_disk_is_noticed_before_and_while_writing_and_what_came_is_kept(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4999))
         assert sentence(get) == full
-        assert left_in(tmp_path) == ["file.bin.lock", "file.bin.part.version"]
+        assert left_in(tmp_path) == ["file.bin.lock"]
 
     def write_some(response: object, part: object, bar: object) -> None:
         part.path.write_bytes(CONTENT[:1200])
@@ -368,6 +368,130 @@ def test_a_folder_that_cannot_be_written_to_is_named(get: Callable[..., Path], t
     assert sentence(get) == (
         f"the file cannot be written to {tmp_path}/folder (File exists); make this folder writable"
     )
+
+
+@pytest.fixture
+def mirrors(server: FileServer, tmp_path: Path) -> Callable[..., Path]:
+    """Fetch the file from the first of two mirrors that has it."""
+    server.files = {"/a": ServedFile(CONTENT, version='"a"'), "/b": ServedFile(CONTENT, version='"b"')}
+
+    def get_file(**options: object) -> Path:
+        path = tmp_path / "folder" / "file.bin"
+        fetch_from([f"{server.endpoint}/a", f"{server.endpoint}/b"], path, name="the file", **options)
+        return path
+
+    return get_file
+
+
+def test_the_first_mirror_is_asked_first_and_the_second_only_after_it(
+    server: FileServer, mirrors: Callable[..., Path]
+) -> None:
+    mirrors().unlink()
+    assert [request.path for request in server.requests] == ["/a"]
+    server.files["/a"].statuses = [503, 404]  # busy is asked again, gone is not
+    assert mirrors().read_bytes() == CONTENT
+    assert [request.path for request in server.requests] == ["/a", "/a", "/a", "/b"]
+
+
+def test_a_mirror_that_cannot_be_reached_is_passed_over(server: FileServer, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file.bin"
+    fetch_from([NOTHING_LISTENS, f"{server.endpoint}/file"], path, name="the file", sha256=SHA256)
+    assert path.read_bytes() == CONTENT
+
+
+def test_what_one_mirror_began_the_next_one_continues_only_if_the_hash_can_tell(
+    server: FileServer, mirrors: Callable[..., Path]
+) -> None:
+    def interrupt() -> None:
+        server.requests.clear()
+        server.files["/a"] = ServedFile(CONTENT, version='"a"', cuts=[1500], always_cut=0)
+
+    interrupt()
+    path = mirrors(sha256=SHA256)
+    assert path.read_bytes() == CONTENT
+    assert server.requests[-1] == ("/b", "bytes=1500-", "")  # the mark of one mirror says nothing to another
+    path.unlink()
+    interrupt()
+    assert mirrors().read_bytes() == CONTENT
+    assert server.requests[-1] == ("/b", "", "")
+
+
+def test_what_one_mirror_began_of_another_file_is_found_and_fetched_anew(
+    server: FileServer, mirrors: Callable[..., Path]
+) -> None:
+    server.files["/a"] = ServedFile(OTHER, cuts=[1500], always_cut=0)
+    assert mirrors(sha256=SHA256, size=len(CONTENT)).read_bytes() == CONTENT
+    assert server.parts()[-2:] == ["bytes=1500-", ""]
+
+
+def test_a_mirror_with_a_wrong_file_does_not_cost_what_another_one_began(
+    server: FileServer, mirrors: Callable[..., Path]
+) -> None:
+    server.files["/a"] = ServedFile(b"<html>", version=None)
+    server.files["/b"] = ServedFile(CONTENT, cuts=[1500], always_cut=0)
+    assert "; run again to continue after 1500 bytes, or get it from elsewhere" in sentence(
+        mirrors, sha256=SHA256, size=len(CONTENT)
+    )
+    server.files["/b"] = ServedFile(CONTENT)
+    assert mirrors(sha256=SHA256, size=len(CONTENT)).read_bytes() == CONTENT
+    assert server.parts()[-1] == "bytes=1500-"
+
+
+@pytest.mark.parametrize("bad", [OTHER, CONTENT[:-1], b""])
+def test_a_wrong_file_on_one_mirror_is_passed_over_and_on_all_it_is_an_error_that_names_them(
+    server: FileServer, mirrors: Callable[..., Path], tmp_path: Path, bad: bytes
+) -> None:
+    server.files["/a"] = ServedFile(bad)
+    path = mirrors(sha256=SHA256)
+    assert path.read_bytes() == CONTENT
+    path.unlink()
+    server.files["/b"] = ServedFile(bad)
+    digest = hashlib.sha256(bad).hexdigest()
+    assert sentence(mirrors, sha256=SHA256) == (
+        "the file cannot be downloaded from any of its 2 addresses: "
+        f"the SHA-256 of what {server.endpoint}/a sent is {digest}, not {SHA256}, "
+        f"the SHA-256 of what {server.endpoint}/b sent is {digest}, not {SHA256}; run again later, or get it from "
+        f"elsewhere, e.g. with a browser, and save it as {path}"
+    )
+    assert left_in(tmp_path) == ["file.bin.lock"]
+
+
+def test_what_a_check_does_not_like_is_passed_over(server: FileServer, mirrors: Callable[..., Path]) -> None:
+    def check(path: Path) -> str:
+        return "a page" if path.read_bytes().startswith(b"<html>") else ""
+
+    server.files["/a"] = ServedFile(b"<html>")
+    assert mirrors(check=check).read_bytes() == CONTENT
+    mirrors().unlink()
+    server.files["/b"] = ServedFile(b"<html>")
+    assert f"{server.endpoint}/a sent a page, {server.endpoint}/b sent a page; run again" in sentence(
+        mirrors, check=check
+    )
+
+
+def test_a_fault_of_this_machine_is_not_blamed_on_a_mirror(
+    server: FileServer, mirrors: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+        assert "has no space for the file; free some" in sentence(mirrors)
+    assert [request.path for request in server.requests] == ["/a"]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE forbids" in sentence(mirrors)
+    with pytest.raises(DownloadError) as caught:
+        mirrors()
+    assert not isinstance(caught.value, SourceError)
+
+
+def test_every_tenth_is_logged_once_although_the_connection_breaks(
+    server: FileServer, get: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.files["/file"].cuts = [1234, 700, 2000]
+    with caplog.at_level("INFO"):
+        get(sha256=SHA256)
+    lines = [message for message in caplog.messages if " % of " in message]
+    assert lines == [f"downloading the file: {percent} % of 5000 bytes" for percent in range(10, 101, 10)]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
