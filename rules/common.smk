@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
+from zsad.data.catalogue import datasets
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
@@ -26,6 +27,8 @@ import_package_from(Path(workflow.basedir))
 
 try:
     settings = Settings(config)
+    if workflow.is_main_process:
+        settings.data.list_files()
 except ZsadError as error:
     raise WorkflowError(str(error)) from None
 
@@ -35,7 +38,9 @@ PLOTS = "results/{dataset}/plots"
 LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
+DOWNLOAD = f"{settings.data.download_to.as_posix()}/{{published}}.json"
 MANIFEST = f"{CATEGORY}/manifest.csv"
+CHECK = f"{CATEGORY}/check.json"
 FEATURES = f"{CATEGORY}/features/{{backbone}}/{{subset}}.{{view}}.h5"
 EMBEDDINGS = f"{CATEGORY}/embeddings/{{segmenter}}/{{subset}}.h5"
 FOREGROUNDS = f"{CATEGORY}/foregrounds/{{segmenter}}/{{subset}}.h5"
@@ -50,6 +55,7 @@ GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
 
 
 wildcard_constraints:
+    published="|".join(datasets()),
     dataset=r"[A-Za-z0-9_-]+",
     category=r"[^/]+",
     backbone=r"[A-Za-z0-9_-]+",
@@ -60,16 +66,26 @@ wildcard_constraints:
     refiner=r"[A-Za-z0-9_-]+",
 
 
-def targets(pattern, **wildcards):
-    """All files of a pattern that the configuration asks for."""
-    names = {
-        "dataset": settings.dataset,
-        "category": settings.categories,
-        "method": settings.methods,
-        "refiner": settings.refiners,
-        **wildcards,
-    }
-    return expand(pattern, **names)
+def available():
+    """The data set, when its images are on this machine: an input function that asks earlier is asked again."""
+    if settings.data.is_downloaded:
+        checkpoints.download_dataset.get(published=settings.data.layout_name)
+    return settings.data
+
+
+def targets(pattern, **names):
+    """An input function: all files of a pattern that the configuration asks for."""
+
+    def files(wildcards):
+        every = {
+            "dataset": wildcards.get("dataset", settings.dataset),
+            "category": available().categories,
+            "method": settings.methods,
+            "refiner": settings.refiners,
+        }
+        return expand(pattern, **{**every, **names})
+
+    return files
 
 
 def frozen(value):
@@ -86,11 +102,32 @@ def code(script, *entries):
     return frozen(code_hashes(Path(workflow.basedir), f"workflow_scripts/{script}", entries))
 
 
+def download_config(wildcards):
+    """All that a downloaded data set depends on; where its archives lie matters as little as how fast they come."""
+    archives = datasets()[wildcards.published].archives
+    return frozen(
+        {
+            "dataset": wildcards.published,
+            "download_to": settings.data.download_to.as_posix(),
+            "archives": [
+                archive.model_dump(include={"file", "sha256", "size", "into"}) for archive in archives
+            ],
+        }
+    )
+
+
 def image_files(wildcards):
     """What a manifest is made from: the images and masks, or the checksums of the generated ones."""
-    if settings.is_demo:
+    if settings.data.is_demo:
         return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
-    return [path.as_posix() for path in settings.layout.files(settings.root, wildcards.category)]
+    return [path.as_posix() for path in available().files(wildcards.category)]
+
+
+def check_config(wildcards):
+    """All that the check of a category depends on besides its images: the layout, and what has been published."""
+    facts = settings.data.facts
+    published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
+    return frozen({**settings.data.stage_config(), "published": published})
 
 
 def weight_files(wildcards):
@@ -120,12 +157,12 @@ def scoring_files(wildcards):
     return features_of(wildcards.method, **place) | foregrounds
 
 
-def all_feature_files():
+def all_feature_files(wildcards):
     """The feature files of all methods and categories, each once."""
     return sorted(
         {
             path
-            for category in settings.categories
+            for category in available().categories
             for method in settings.methods
             for path in features_of(method, dataset=settings.dataset, category=category).values()
         }
@@ -376,8 +413,8 @@ def page_config(wildcards):
     """All that the page depends on besides the results: the configuration that it shows."""
     return frozen(
         {
+            "categories": available().categories,
             "configuration": settings.resolved(),
-            "categories": settings.categories,
             "methods": {name: entry.description for name, entry in settings.methods.items()},
         }
     )

@@ -1,4 +1,29 @@
-# From a folder of images to the manifest of each category.
+# From the web, or a folder of images, to the manifest of each category.
+
+
+checkpoint download_dataset:
+    """Download and unpack a published data set; which categories it has is known only then."""
+    output:
+        record=DOWNLOAD,
+    log:
+        f"results/{settings.dataset}/logs/download_dataset/{{published}}.log",
+    benchmark:
+        f"results/{settings.dataset}/benchmarks/download_dataset/{{published}}.tsv"
+    localrule: True
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=720,
+        gpu=0,
+    params:
+        cfg=download_config,
+        code=code("download_dataset.py"),
+    message:
+        "Downloading {wildcards.published}"
+    script:
+        "../workflow_scripts/download_dataset.py"
 
 
 rule make_demo:
@@ -17,7 +42,7 @@ rule make_demo:
         runtime=10,
         gpu=0,
     params:
-        cfg=frozen(settings.demo_options.parameters()),
+        cfg=frozen(settings.data.demo_options.parameters()),
         code=code("make_demo.py"),
     message:
         "Drawing the demo images of {wildcards.category}"
@@ -43,9 +68,36 @@ rule build_manifest:
         runtime=20,
         gpu=0,
     params:
-        cfg=frozen({"layout": settings.layout_name, "root": settings.root.as_posix()}),
-        code=code("build_manifest.py", LAYOUTS.entry(settings.layout_name)),
+        cfg=frozen(settings.data.stage_config()),
+        code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
         "Listing the images of {wildcards.category}"
     script:
         "../workflow_scripts/build_manifest.py"
+
+
+rule check_images:
+    """What is wrong or odd about a category's images, before anything expensive is computed from them."""
+    input:
+        manifest=MANIFEST,
+        files=image_files,
+    output:
+        check=CHECK,
+    log:
+        f"{LOGS}/check_images/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/check_images/{{category}}.tsv"
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+        gpu=0,
+    params:
+        cfg=check_config,
+        code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
+    message:
+        "Checking the images of {wildcards.category}"
+    script:
+        "../workflow_scripts/check_images.py"

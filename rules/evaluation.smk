@@ -88,9 +88,9 @@ rule evaluate_oracle:
 rule collect_tables:
     """One table of all metrics, one of all images, one of refinement, and the tables for a paper."""
     input:
-        score_metrics=targets(SCORE_METRICS, dataset="{dataset}"),
-        mask_metrics=targets(MASK_METRICS, dataset="{dataset}"),
-        oracle_metrics=targets(ORACLE_METRICS, dataset="{dataset}", segmenter=settings.oracle_segmenters),
+        score_metrics=targets(SCORE_METRICS),
+        mask_metrics=targets(MASK_METRICS),
+        oracle_metrics=targets(ORACLE_METRICS, segmenter=settings.oracle_segmenters),
     output:
         metrics_csv=report(
             f"{TABLES}/metrics.csv",

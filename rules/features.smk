@@ -5,6 +5,7 @@ rule extract_features:
     """Patch and class tokens of a subset of a category's images."""
     input:
         manifest=MANIFEST,
+        check=ancient(CHECK),
         weights=weight_files,
     output:
         features=FEATURES,
@@ -35,4 +36,4 @@ rule extract_features:
 rule features:
     """All features that the configured methods need."""
     input:
-        all_feature_files(),
+        all_feature_files,

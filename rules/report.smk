@@ -113,13 +113,12 @@ rule build_page:
         metrics_csv=f"{TABLES}/metrics.csv",
         refinement_csv=f"{TABLES}/refinement.csv",
         summary=f"{PLOTS}/summary.png",
-        evaluations=targets(SCORE_METRICS, dataset="{dataset}"),
-        mask_evaluations=targets(MASK_METRICS, dataset="{dataset}"),
-        galleries=targets(GALLERY_PANELS, dataset="{dataset}"),
-        curves=expand(rules.draw_plots.output.curves, category=settings.categories, allow_missing=True),
-        histograms=expand(
-            rules.draw_plots.output.histograms, category=settings.categories, allow_missing=True
-        ),
+        evaluations=targets(SCORE_METRICS),
+        mask_evaluations=targets(MASK_METRICS),
+        galleries=targets(GALLERY_PANELS),
+        curves=targets(rules.draw_plots.output.curves),
+        histograms=targets(rules.draw_plots.output.histograms),
+        checks=targets(CHECK),
     output:
         page="results/{dataset}/report.html",
     log:

@@ -5,6 +5,7 @@ rule embed_images:
     """Embeddings of a subset of a category's images; prompts are decoded from them later, many times."""
     input:
         manifest=MANIFEST,
+        check=ancient(CHECK),
         weights=segmenter_files,
     output:
         embeddings=EMBEDDINGS,
@@ -63,10 +64,4 @@ rule segment_foreground:
 rule embeddings:
     """All embeddings of whole images."""
     input:
-        expand(
-            EMBEDDINGS,
-            dataset=settings.dataset,
-            category=settings.categories,
-            segmenter=settings.oracle_segmenters,
-            subset="test",
-        ),
+        targets(EMBEDDINGS, segmenter=settings.oracle_segmenters, subset="test"),

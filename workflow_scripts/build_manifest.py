@@ -8,7 +8,7 @@ from zsad.job import job
 
 with job(snakemake) as this:
     build_manifest(
-        LAYOUTS.build(this.cfg["layout"]),
+        LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
         root=Path(this.cfg["root"]),
         category=snakemake.wildcards.category,
         output=Path(snakemake.output.manifest),

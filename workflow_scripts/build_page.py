@@ -16,6 +16,7 @@ with job(snakemake) as this:
         summary_plot=Path(snakemake.input.summary),
         curve_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.curves), strict=True)),
         histogram_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.histograms), strict=True)),
+        checks=dict(zip(this.cfg["categories"], map(Path, snakemake.input.checks), strict=True)),
         configuration=this.cfg["configuration"],
         method_summaries=this.cfg["methods"],
         output=Path(snakemake.output.page),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
-from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
-from zsad.data.demo import DemoOptions
-from zsad.data.layouts.base import Layout
-from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.dataset import Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
@@ -37,14 +35,12 @@ from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.weights import local_files, weights_megabytes
-from zsad.store import MEAN, NO_REFINER, ORACLE
+from zsad.store import NO_REFINER, ORACLE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
 DEFAULT_PATH = REPOSITORY / "config.yaml"
-DEMO_ROOT = Path("results/data")
 TORCH_SUFFIXES = (".pth", ".pt")
-RESERVED_CATEGORIES = ("benchmarks", "logs", MEAN, "plots", "tables")
 
 
 @dataclass(frozen=True)
@@ -162,9 +158,7 @@ class Settings:
 
     Attributes:
         config: the same with every value of the type that the schema asks for.
-        dataset: name of the data set, first folder under ``results/``.
-        root: folder of the categories.
-        categories: names, in order.
+        data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
 
     Raises:
@@ -174,17 +168,8 @@ class Settings:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = checked(config)
-        self.dataset: str = self.config["dataset"]["name"]
-        if self.dataset == DEMO_ROOT.name:
-            raise ConfigError(
-                f"dataset.name cannot be '{self.dataset}': {DEMO_ROOT} holds the demo images; choose another"
-            )
-        self.layout_name: str = self.config["dataset"]["layout"]
-        self.layout: Layout = LAYOUTS.build(self.layout_name, where="dataset.layout")
-        self.is_demo: bool = self.layout_name == "demo"
-        self.demo_options = DemoOptions.build(self.config["dataset"]["demo"], where="dataset.demo")
-        self.root = self._root()
-        self.categories = self._categories()
+        self.data = Dataset(self.config["dataset"])
+        self.data.check()
         self.backbones: dict[str, BackboneEntry] = {}
         self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
         self.segmenters: dict[str, SegmenterEntry] = {}
@@ -203,6 +188,16 @@ class Settings:
         self.report = ReportOptions.build(report, where="report")
 
     @property
+    def dataset(self) -> str:
+        """Name of the data set, first folder under ``results/``."""
+        return self.data.name
+
+    @property
+    def categories(self) -> list[str]:
+        """Names of the categories, in order; see `Dataset.categories`."""
+        return self.data.categories
+
+    @property
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
@@ -210,13 +205,7 @@ class Settings:
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""
         return {
-            "dataset": {
-                "name": self.dataset,
-                "layout": self.layout_name,
-                "root": self.root.as_posix(),
-                "categories": self.categories,
-                **({"demo": self.demo_options.parameters()} if self.is_demo else {}),
-            },
+            "dataset": self.data.resolved(),
             "backbones": {name: entry.stage_config() for name, entry in self.backbones.items()},
             "methods": {
                 name: {"backbone": entry.backbone, **_segmenter_of(entry), **entry.stage_config()}
@@ -228,35 +217,6 @@ class Settings:
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
         }
-
-    def _root(self) -> Path:
-        root = self.config["dataset"]["root"]
-        if self.is_demo:
-            if root is not None:
-                raise ConfigError(
-                    "dataset.root is set but dataset.layout is 'demo', which makes its own images; "
-                    "set dataset.layout to 'mvtec' to use the folder, or dataset.root to null"
-                )
-            return DEMO_ROOT / self.dataset
-        if root is None:
-            raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the categories")
-        return Path(root)
-
-    def _categories(self) -> list[str]:
-        available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
-        wanted = self.config["dataset"]["categories"]
-        if wanted == "all":
-            wanted = available
-        for category in wanted:
-            if category not in available:
-                hint = nearest_hint(category, available)
-                there = ", ".join(available)
-                raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
-            if category in RESERVED_CATEGORIES or set("{}") & set(category):
-                raise ConfigError(
-                    f"a category cannot be called '{category}': the name is taken, or has braces; rename its folder"
-                )
-        return list(wanted)
 
     def _methods(self) -> dict[str, MethodEntry]:
         """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order."""
@@ -443,17 +403,24 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: names the first wrong key, and the nearest valid one.
     """
-    schema = yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
-    validator = Draft202012Validator(schema)
-    typed = _typed(config, schema, validator)
+    validator = _validator()
+    typed = _typed(config, validator.schema, validator)
     errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
     if errors:
         raise ConfigError(_sentence(errors[0]))
     return typed
 
 
-def load(*overrides: Path) -> Settings:
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8")))
+
+
+def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings:
     """Read ``config.yaml`` and merge the given files into it, as Snakemake's ``--configfile`` does.
+
+    Args:
+        dataset: keys of the section ``dataset``, to be merged last.
 
     Raises:
         ConfigError: a file is absent or no YAML mapping, or its content is not valid.
@@ -469,6 +436,7 @@ def load(*overrides: Path) -> Settings:
         if not isinstance(content, Mapping):
             raise ConfigError(f"{path} is no configuration: it must hold keys and values")
         update_config(merged, content)
+    update_config(merged, {"dataset": dict(dataset or {})})
     return Settings(merged)
 
 

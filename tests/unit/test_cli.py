@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import huggingface_hub
 import pytest
+from PIL import Image
 
 from file_server import ServedFile, running_file_server
 from hub_server import Hub, Repository, running_hub, use_hub
 from paths import REPOSITORY
-from zsad import cli
-from zsad.cli import main
+from zsad.cli import downloads, listings, main
+from zsad.data import acquire
+from zsad.data.catalogue import Archive, DatasetFacts, datasets
 from zsad.data.demo import CATEGORIES
+from zsad.data.layouts.registry import LAYOUTS
 from zsad.features.catalogue import MODELS
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
@@ -54,7 +58,7 @@ def sam_vit_b(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedFile]:
         )
         models = {**SEGMENTATION_MODELS, "sam-vit-b": facts}
         monkeypatch.setattr(weights, "MODELS", models)
-        monkeypatch.setattr(cli, "SEGMENTATION_MODELS", models)
+        monkeypatch.setattr(listings, "SEGMENTATION_MODELS", models)
         yield server.files["/sam_vit_b_01ec64.pth"]
 
 
@@ -69,7 +73,16 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert all(
         command in shown
-        for command in ("methods", "backbones", "segmenters", "download", "check", "demo", "snakemake --cores 8")
+        for command in (
+            "methods",
+            "backbones",
+            "segmenters",
+            "datasets",
+            "download",
+            "check",
+            "demo",
+            "snakemake --cores 8",
+        )
     )
 
 
@@ -234,6 +247,74 @@ def test_a_configuration_is_checked(capsys: pytest.CaptureFixture[str], tmp_path
     said = capsys.readouterr().err
     assert said.startswith("zsad: configuration: unknown key 'methds'; did you mean 'methods'?")
     assert said.count("\n") == 1
+
+
+def test_every_published_data_set_is_listed_with_its_terms_and_the_layouts_with_their_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["datasets"]) == 0
+    shown = capsys.readouterr().out
+    assert row_of("mvtec_ad", shown) == [
+        *["mvtec_ad", "MVTec", "AD", "15", "3629", "1725", "5.3", "CC", "BY-NC-SA", "4.0"]
+    ]
+    assert "by hand" in " ".join(row_of("real_iad", shown))
+    for name, facts in datasets().items():
+        assert f"  {name}: {facts.citation}" in shown
+        assert facts.homepage in shown
+    for name in LAYOUTS.names():
+        for parameter in LAYOUTS.load(name).model_fields:
+            assert f"    {parameter} (" in shown
+    assert main(["datasets", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in listed["datasets"]] == list(datasets())
+    assert [entry["name"] for entry in listed["layouts"]] == LAYOUTS.names()
+
+
+def test_a_data_set_is_downloaded_ahead(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    (tmp_path / "tubes" / "test" / "good").mkdir(parents=True)
+    Image.new("L", (8, 8)).save(tmp_path / "tubes" / "test" / "good" / "0.png")
+    content = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "tubes")).read_bytes()
+    with running_file_server() as server:
+        server.files["/MPDD.zip"] = ServedFile(content)
+        archive = Archive(file="MPDD.zip", urls=(f"{server.endpoint}/MPDD.zip",), verified="unverified: a test")
+        facts = DatasetFacts(title="M", citation="C", licence="L", homepage="H", categories={}, archives=(archive,))
+        for module in (downloads, acquire):
+            monkeypatch.setattr(module, "datasets", lambda: {"mpdd": facts})
+        assert main(["download", "mpdd", "--to", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr() == (f"mpdd: {tmp_path / 'data' / 'mpdd'}\n", "")
+    assert (tmp_path / "data" / "mpdd" / "tubes" / "test" / "good" / "0.png").is_file()
+    assert json.loads((tmp_path / "data" / "mpdd.json").read_text())["archives"][0]["size"] == len(content)
+
+
+def test_a_data_set_that_is_not_here_yet_cannot_be_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "visa.yaml").write_text(f"dataset: {{layout: visa, download_to: {tmp_path}}}")
+    assert main(["check", "--configfile", str(tmp_path / "visa.yaml")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"zsad: visa is not in {tmp_path / 'visa'}")
+    assert "`zsad download visa`" in said
+
+
+def test_a_folder_is_checked_without_a_configuration(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    for index in range(3):
+        write_png(tmp_path / "lid" / "train" / "good" / f"{index}.png", seed=index)
+    path = write_png(tmp_path / "lid" / "test" / "scratch" / "0.png", size=(64, 64), seed=9)
+    for folder in (tmp_path, tmp_path / "lid"):
+        assert main(["check", str(folder)]) == 0
+        shown = capsys.readouterr().out
+        assert "lid: 4 images" in shown
+        assert "1 defective image without a mask" in shown
+        assert "features by" in shown
+    path.write_bytes(path.read_bytes()[:-3000])
+    assert main(["check", str(tmp_path)]) == 0
+    assert main(["check", str(tmp_path), "--full"]) == 1
+    assert "cannot be read as an image" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "nowhere")]) == 1
+    assert "is neither a folder nor a CSV file" in capsys.readouterr().err
 
 
 def test_the_demo_set_is_written_in_the_layout_of_mvtec_ad(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def test_a_new_method_runs_alone(project: Project) -> None:
 def test_a_new_category_runs_alone(project: Project) -> None:
     run = project.run(merged(SMALL, dataset__categories=["ring", "brick"]))
     assert run.status == 0, run.output
-    new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | {"t/brick/manifest.csv"}
+    described = {"t/brick/manifest.csv", "t/brick/check.json"}
+    new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert {path for path in run.made if not path.startswith("data/")} == new | OVERALL
     assert all(path.startswith("data/t/brick") for path in run.made if path.startswith("data/"))
 
@@ -134,6 +135,7 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
         ("zsad/features/extract.py", features() | all_scored()),
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
         ("zsad/reporting/page.html.jinja", {"t/report.html"}),
+        ("zsad/data/inspection.py", {"t/ring/check.json", "t/report.html"}),
         ("workflow_scripts/draw_summary.py", {"t/plots/summary.png", "t/report.html"}),
     ],
 )

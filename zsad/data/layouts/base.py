@@ -1,19 +1,54 @@
-"""What every layout knows: the categories under a root, and the images of a category."""
+"""What every layout knows: the categories under a root, and the images of a category.
+
+A layout says where everything lies without opening an image (`Layout.items`), so that even what cannot be opened is
+known by name; the manifest's records are made from that by reading headers and bytes (`Layout.records`).
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from zsad.data.images import image_size
+from zsad.data.images import image_size, is_image
 from zsad.data.manifest import ImageRecord
+from zsad.data.masks import read_mask
+from zsad.errors import DataError
 from zsad.provenance import file_sha256
 from zsad.registry import Part
+from zsad.store import MEAN
+
+GOOD = "good"
+TAKEN = ("benchmarks", "logs", MEAN, "plots", "report.html", "tables")  # beside the categories in a folder of results
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """Where one image of a category lies and what its place says of it.
+
+    Attributes:
+        path: the image.
+        image_id: path inside the category's folder, with forward slashes; unique.
+        split: ``"train"`` (good by definition) or ``"test"``.
+        label: 1 defective, 0 good, None unknown, ``"mask"`` if the mask alone tells: defective where it marks a pixel.
+        defect_type: e.g. ``"scratch"``; ``"good"``; empty if unknown. With the label ``"mask"``, what it is if it is
+            defective.
+        mask: a mask, or a folder whose masks are united; None if there is none.
+    """
+
+    path: Path
+    image_id: str
+    split: Split
+    label: int | Literal["mask"] | None
+    defect_type: str
+    mask: Path | None = None
 
 
 class Layout(Part):
-    """An arrangement of a data set's folders.
+    """An arrangement of a data set's folders; its parameters choose between what a data set offers.
 
     Class attributes:
         summary: one sentence for listings.
@@ -23,44 +58,108 @@ class Layout(Part):
 
     @abstractmethod
     def categories(self, root: Path) -> list[str]:
-        """Names of the categories under ``root``, sorted.
+        """Names of the categories under ``root``, sorted: what is on the disk, whatever has been published.
 
         Raises:
             DataError: ``root`` does not exist or has no category.
         """
 
     @abstractmethod
-    def files(self, root: Path, category: str) -> list[Path]:
-        """Every file that `records` reads, sorted: images and masks."""
-
-    @abstractmethod
-    def records(self, root: Path, category: str) -> list[ImageRecord]:
-        """One record an image.
+    def items(self, root: Path, category: str) -> list[Item]:
+        """The images of a category, sorted by ``image_id``; no image or mask is opened.
 
         Raises:
-            DataError: the category is empty, or a file is no image.
+            DataError: a table of the data set is absent or wrong, or names a file that does not exist.
         """
 
+    def tables(self, root: Path, category: str) -> list[Path]:
+        """The files besides images and masks that `items` reads, e.g. a table of splits; usually none."""
+        return []
 
-def image_record(
-    path: Path,
-    folder: Path,
-    *,
-    split: Literal["train", "test"],
-    label: int | None,
-    defect_type: str,
-    mask_path: Path | None = None,
-) -> ImageRecord:
-    """Describe the image at ``path``, of the category in ``folder``, from its header and bytes."""
-    height, width = image_size(path)
+    def remarks(self, root: Path, category: str) -> list[str]:
+        """What of the category is left out and why, a sentence each; usually nothing."""
+        return []
+
+    def files(self, root: Path, category: str) -> list[Path]:
+        """Every file that `records` depends on, sorted: images, masks and tables."""
+        items = self.items(root, category)
+        masks = [file for item in items if item.mask for file in mask_files(item.mask)]
+        return sorted({*(item.path for item in items), *masks, *self.tables(root, category)})
+
+    def records(self, root: Path, category: str) -> list[ImageRecord]:
+        """One record an image; a training image whose mask marks a defect is left out.
+
+        Raises:
+            DataError: there is no test image, or a file is no image.
+        """
+        records = list(self._records(root, category))
+        if not any(record.split == "test" for record in records):
+            raise DataError(f"category '{category}' has no test images in {root}; add some or leave it out")
+        return records
+
+    def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
+        for item in self.items(root, category):
+            record = image_record(item)
+            if record.split == "test" or record.label != 1:
+                yield record
+
+
+def image_record(item: Item) -> ImageRecord:
+    """Describe an image from its header and bytes, and from its mask where the mask alone tells the label."""
+    height, width = image_size(item.path)
+    label, defect_type = item.label, item.defect_type
+    if label == "mask":
+        label = int(item.mask is not None and read_mask(item.mask, height, width).any())
+        defect_type = defect_type if label else GOOD
     return ImageRecord(
-        image_id=path.relative_to(folder).as_posix(),
-        path=path.as_posix(),
-        split=split,
+        image_id=item.image_id,
+        path=item.path.as_posix(),
+        split=item.split,
         label=label,
         defect_type=defect_type,
-        mask_path=mask_path.as_posix() if mask_path else "",
+        mask_path=item.mask.as_posix() if item.mask and label != 0 else "",
         height=height,
         width=width,
-        sha256=file_sha256(path),
+        sha256=file_sha256(item.path),
     )
+
+
+def mask_files(mask: Path) -> list[Path]:
+    """The files of a mask: itself, or the masks in its folder, sorted."""
+    if mask.is_dir():
+        return sorted(path for path in mask.iterdir() if path.is_file() and is_image(path))
+    return [mask]
+
+
+def folders(parent: Path) -> list[Path]:
+    """The folders in a folder, sorted, hidden ones left out; none if it does not exist."""
+    if not parent.is_dir():
+        return []
+    return sorted(named(path) for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def images(folder: Path) -> list[Path]:
+    """The images directly in a folder, sorted; none if it does not exist.
+
+    A link that leads nowhere counts: whoever opens it says so, instead of an image that is missed by nobody.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(named(path) for path in folder.iterdir() if is_image(path) and not path.is_dir())
+
+
+def named(path: Path) -> Path:
+    """The path itself, if its name can be written down.
+
+    Raises:
+        DataError: the name is not text in UTF-8, as names from old archives and cameras are sometimes not, or has a
+            line break in it.
+    """
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        shown = path.name.encode(errors="surrogateescape")
+        raise DataError(f"the name of {shown} in {path.parent} is not text in UTF-8; rename it") from None
+    if path.name.splitlines() != [path.name]:
+        raise DataError(f"the name of {path.name!r} in {path.parent} has a line break in it; rename it")
+    return path

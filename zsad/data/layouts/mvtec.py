@@ -11,89 +11,83 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 from zsad.data.images import is_image
-from zsad.data.layouts.base import Layout, image_record
-from zsad.data.manifest import ImageRecord
-from zsad.errors import DataError
-
-GOOD = "good"
+from zsad.data.layouts.base import GOOD, Item, Layout, folders, images
+from zsad.data.layouts.roots import categories_or_error
 
 
 class MvtecLayout(Layout):
-    """Categories as folders with ``train/good``, ``test/<defect>`` and ``ground_truth/<defect>``."""
+    """Categories as folders with ``train/good``, ``test/<defect>`` and ``ground_truth/<defect>``.
+
+    Class attributes:
+        title: of the data set, for messages.
+        good: what the folder of good images is called.
+        truth_folder: folder of the masks, in that of a category.
+    """
 
     summary: ClassVar[str] = "MVTec AD's folders: train/good, test/<defect or good>, ground_truth/<defect>"
+    title: ClassVar[str] = "the MVTec AD layout"
+    good: ClassVar[str] = GOOD
+    truth_folder: ClassVar[str] = "ground_truth"
+
+    @property
+    def test_folder(self) -> str:
+        """Folder of the test images, in that of a category."""
+        return "test"
 
     def categories(self, root: Path) -> list[str]:
-        """Folders under ``root`` that have a ``test`` folder."""
-        if not root.is_dir():
-            raise DataError(
-                f"the data set folder {root} does not exist; set dataset.root to the folder of the categories"
-            )
-        found = sorted(folder.name for folder in _folders(root) if (folder / "test").is_dir())
-        if not found:
-            hint = "; it looks like a single category: give its parent folder" if (root / "test").is_dir() else ""
-            raise DataError(
-                f"no folder under {root} has a 'test' folder, as a category of the MVTec AD layout must{hint}"
-            )
-        return found
+        """Folders under ``root`` that have a folder of test images."""
+        what = f"folder with a '{self.test_folder}' folder in it, as a category of {self.title} must have"
+        return categories_or_error(root, self._categories(root), what, find=self._categories)
 
-    def files(self, root: Path, category: str) -> list[Path]:
-        """Images under ``train/good`` and ``test``, and everything that is an image under ``ground_truth``."""
-        folder = root / category
-        found = [path for _, path in _images(folder / "train", only=GOOD)]
-        found += [path for _, path in _images(folder / "test")]
-        found += [path for path in (folder / "ground_truth").rglob("*") if path.is_file() and is_image(path)]
-        return sorted(found)
+    def _categories(self, root: Path) -> list[str]:
+        return [folder.name for folder in folders(root) if (folder / self.test_folder).is_dir()]
 
-    def records(self, root: Path, category: str) -> list[ImageRecord]:
+    def items(self, root: Path, category: str) -> list[Item]:
         """Training images are good by definition; a test image's label is the name of its folder."""
         folder = root / category
-        records = [
-            image_record(path, folder, split="train", label=0, defect_type=GOOD)
-            for _, path in _images(folder / "train", only=GOOD)
-        ]
-        for defect, path in _images(folder / "test"):
-            records.append(
-                image_record(
+        return sorted([*self._training_items(folder), *self._test_items(folder)], key=lambda item: item.image_id)
+
+    def _training_items(self, folder: Path) -> Iterator[Item]:
+        for path in images(folder / "train" / self.good):
+            yield Item(path, path.relative_to(folder).as_posix(), split="train", label=0, defect_type=GOOD)
+
+    def _test_items(self, folder: Path) -> Iterator[Item]:
+        truth = folder / self.truth_folder
+        for kind in folders(folder / self.test_folder):
+            if kind == truth:
+                continue
+            is_good = kind.name == self.good
+            for path in images(kind):
+                yield Item(
                     path,
-                    folder,
+                    path.relative_to(folder).as_posix(),
                     split="test",
-                    label=int(defect != GOOD),
-                    defect_type=defect,
-                    mask_path=None if defect == GOOD else _mask_of(folder / "ground_truth" / defect, path.stem),
+                    label=int(not is_good),
+                    defect_type=GOOD if is_good else kind.name,
+                    mask=None if is_good else mask_of(truth / kind.name, path.stem),
                 )
-            )
-        if not any(record.split == "test" for record in records):
-            raise DataError(f"category '{category}' has no test images in {folder / 'test'}; add some or leave it out")
-        return records
 
 
-def _folders(parent: Path) -> list[Path]:
-    if not parent.is_dir():
-        return []
-    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(split: Path, only: str | None = None) -> list[tuple[str, Path]]:
-    return [
-        (folder.name, path)
-        for folder in _folders(split)
-        if only in (None, folder.name)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and is_image(path)
-    ]
-
-
-def _mask_of(folder: Path, stem: str) -> Path | None:
+def mask_of(folder: Path, stem: str) -> Path | None:
+    """The mask of an image by the stem of its name: ``<stem>_mask.*``, ``<stem>.*``, or a folder ``<stem>``."""
     if not folder.is_dir():
         return None
     for name in (f"{stem}_mask", stem):
         for path in sorted(folder.glob(f"{glob.escape(name)}.*")):
-            if path.is_file() and path.stem == name and is_image(path):
+            if path.stem == name and is_image(path) and not path.is_dir():
                 return path
     united = folder / stem
     return united if united.is_dir() else None
+
+
+def validation_remarks(folder: Path) -> list[str]:
+    """What to say of a category's ``validation/good``, which newer data sets have beside ``train`` and ``test``."""
+    count = len(images(folder / "validation" / GOOD))
+    if not count:
+        return []
+    return [f"the validation images of {folder.name} ({count}) are left out, since no method here is tuned on them"]

@@ -1,0 +1,18 @@
+"""Rule check_images: what is wrong or odd about a category's images."""
+
+from pathlib import Path
+
+from zsad.data.catalogue import facts_of
+from zsad.data.inspection_stage import check_category
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.job import job
+
+with job(snakemake) as this:
+    check_category(
+        LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
+        root=Path(this.cfg["root"]),
+        category=snakemake.wildcards.category,
+        output=Path(snakemake.output.check),
+        provenance=this.provenance,
+        facts=facts_of(this.cfg["layout"]),
+    )

@@ -1,0 +1,59 @@
+"""The check of a configuration and its images."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zsad.config import Settings, load
+from zsad.errors import DataError
+
+
+def check(options: argparse.Namespace) -> int:
+    """Print what the configuration asks for and what its images are like; 1 if a run would stop at them."""
+    settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
+    _print_configuration(settings)
+    data = settings.data
+    if data.is_demo and not data.root.exists():
+        print("\nThe run draws the images of the demo set; until then there is none to check.")
+        return 0
+    if not data.is_here:
+        raise DataError(
+            f"{data.layout_name} is not in {data.root} yet; fetch it (`zsad download {data.layout_name}`, or the run "
+            "does), or set dataset.root to where it is"
+        )
+    from zsad.data.inspection import inspect_category, missing_categories
+    from zsad.data.inspection_table import inspection_text
+    from zsad.features.estimate import expected_cost
+
+    inspections = [
+        inspect_category(data.layout, data.root, category, full=options.full, facts=data.facts)
+        for category in data.categories
+    ]
+    print()
+    if missing := missing_categories(data.facts, data.layout.categories(data.root)):
+        print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
+    print(inspection_text(inspections, expected_cost(settings, inspections)))
+    return int(any(inspection.problems for inspection in inspections))
+
+
+def _guessed(folder: Path) -> Mapping[str, Any]:
+    """The section ``dataset`` for a folder of which nothing else is known."""
+    from zsad.data.guessing import guess_layout
+
+    layout, root, categories = guess_layout(folder)
+    return {"layout": layout, "root": root.as_posix(), "categories": categories or "all", "params": {}}
+
+
+def _print_configuration(settings: Settings) -> None:
+    where = f"{settings.data.layout_name} layout in {settings.data.root}"
+    print(f"data set   {settings.dataset} ({where})")
+    if settings.data.is_here:
+        print(f"categories {', '.join(settings.categories)}")
+    print(f"backbones  {', '.join(settings.backbones)}")
+    print(f"methods    {', '.join(settings.methods)}")
+    print(f"refiners   {', '.join(settings.refiners) or 'none'}")
+    if settings.segmenters:
+        print(f"segmenters {', '.join(settings.segmenters)}")

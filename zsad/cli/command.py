@@ -1,0 +1,93 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from zsad.cli.checking import check
+from zsad.cli.downloads import download
+from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_segmenters
+from zsad.data.demo import CATEGORIES, DemoOptions, make_category
+from zsad.errors import ZsadError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except ZsadError as error:
+        print(f"zsad: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `zsad methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zsad",
+        description="Zero-shot anomaly detection with vision foundation models. "
+        "Run the pipeline with `snakemake --cores 8`; these commands show what it can be made of.",
+    )
+    parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add(commands, "methods", "list the scorers, thresholds and refiners with their parameters", show_methods)
+    backbones = _add(
+        commands,
+        "backbones",
+        "list the published models, and the families of backbones with their parameters",
+        show_backbones,
+    )
+    segmenters = _add(
+        commands,
+        "segmenters",
+        "list the published promptable segmentation models, and their families with their parameters",
+        show_segmenters,
+    )
+    published = _add(
+        commands, "datasets", "list the published data sets, and what their layouts leave open", show_datasets
+    )
+    for listing in (published, backbones, segmenters):
+        listing.add_argument("--json", action="store_true", help="for programs")
+    fetched = _add(commands, "download", "fetch models and data sets ahead, for a machine without a network", download)
+    fetched.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="as `zsad datasets`, `zsad backbones` or `zsad segmenters` lists it, or a model's id of the hub",
+    )
+    fetched.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
+    fetched.add_argument("--to", type=Path, default=Path("data"), help="folder for data sets (default: data)")
+    checked = _add(commands, "check", "check a configuration and its images, and say what they ask for", check)
+    checked.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="images to check in place of the configured ones"
+    )
+    checked.add_argument(
+        "--configfile", nargs="*", type=Path, default=[], help="merged into config.yaml, in this order"
+    )
+    checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
+    demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
+    demo.add_argument("folder", type=Path, help="gets one folder a category")
+    demo.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: 0)")
+    demo.add_argument("--size", type=int, default=256, help="side of an image in px (default: 256)")
+    return parser
+
+
+def _add(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def _write_demo(options: argparse.Namespace) -> None:
+    demo = DemoOptions.build({"seed": options.seed, "size": options.size}, where="zsad demo")
+    for category in CATEGORIES:
+        make_category(category, demo, options.folder / category)
+        print(options.folder / category)

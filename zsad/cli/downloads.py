@@ -1,0 +1,49 @@
+"""Downloads ahead of a run: models and published data sets."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from zsad.data.catalogue import datasets
+from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
+
+
+def download(options: argparse.Namespace) -> None:
+    """Fetch what is named, and print where it is."""
+    for name in options.names:
+        if name in datasets():
+            print(f"{name}: {_downloaded_dataset(name, options.to)}")
+            continue
+        is_segmenter = segmenter_facts_of(name) is not None
+        path, version = (_downloaded_segmenter if is_segmenter else _downloaded_backbone)(name, options.revision)
+        print(f"{name}: {path}, {version}")
+
+
+def _downloaded_dataset(name: str, folder: Path) -> Path:
+    """Where a data set is now, unpacked."""
+    from zsad.data.acquire import acquire_dataset
+
+    acquire_dataset(name, folder, record=folder / f"{name}.json", progress=True)
+    return folder / name / datasets()[name].root
+
+
+def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
+    """Where a model is now, and what version it is."""
+    from zsad.segmentation.weights import download as download_weights
+
+    weights = download_weights(name, revision, progress=True)
+    if weights.commit is None:
+        return weights.path, f"SHA-256 {weights.sha256[weights.path.name]}"
+    return weights.path, f"commit {weights.commit}"
+
+
+def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path, str]:
+    """Where a model is now, and what version it is; it may also be one of the hub that no catalogue names."""
+    from zsad.features.hub import BACKBONE_MODELS, check_weights, weight_files
+    from zsad.features.hub import download as download_model
+    from zsad.segmentation.weights import published_models
+
+    located = download_model(name, revision, BACKBONE_MODELS.joined(published_models()), progress=True)
+    check_weights(weight_files(located.path), None, name)
+    return located.path, f"commit {located.commit}"

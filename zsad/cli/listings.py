@@ -1,0 +1,177 @@
+"""The listings: what there is to choose from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from zsad.columns import aligned
+from zsad.data.catalogue import DatasetFacts, datasets
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.features.catalogue import MODELS, ModelFacts
+from zsad.features.registry import BACKBONES
+from zsad.refinement.registry import REFINERS
+from zsad.registry import Part, Registry
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
+from zsad.segmentation.catalogue import SegmenterFacts
+from zsad.segmentation.registry import SEGMENTERS
+
+BACKBONE_COLUMNS = ("name", "hub id", "size", "GB", "licence", "gated", "patch", "px", "cached")
+SEGMENTER_COLUMNS = ("name", "hub id or file", "family", "size", "GB", "licence", "gated", "px", "cached")
+DATASET_COLUMNS = ("name", "title", "categories", "train", "test", "GB", "licence")
+NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
+
+
+def show_methods(_: argparse.Namespace) -> None:
+    """Print the scorers, thresholds and refiners with their parameters."""
+    for title, registry in (("Scorers", SCORERS), ("Thresholds", THRESHOLDS), ("Refiners", REFINERS)):
+        print(f"{title}\n")
+        _show(registry)
+
+
+def show_backbones(options: argparse.Namespace) -> None:
+    """Print the published models and the families of backbones."""
+    # It imports the hub's client, which the other commands do without.
+    from zsad.features.hub import is_cached
+
+    cached = {facts.name: is_cached(facts.hub_id, revision=None) for facts in MODELS.values()}
+    if options.json:
+        return _print_json(MODELS.values(), cached, BACKBONES)
+    _show_models(
+        [BACKBONE_COLUMNS, *(_backbone_row(facts, cached[facts.name]) for facts in MODELS.values())],
+        "px is the default short side of the image",
+        BACKBONES,
+    )
+
+
+def show_segmenters(options: argparse.Namespace) -> None:
+    """Print the published segmentation models and their families."""
+    from zsad.segmentation.weights import is_cached
+
+    models = SEGMENTATION_MODELS.values()
+    cached = {facts.name: is_cached(facts) for facts in models}
+    if options.json:
+        return _print_json(models, cached, SEGMENTERS)
+    _show_models(
+        [SEGMENTER_COLUMNS, *(_segmenter_row(facts, cached[facts.name]) for facts in models)],
+        "px is the side of the square that an image is resized to",
+        SEGMENTERS,
+    )
+
+
+def show_datasets(options: argparse.Namespace) -> None:
+    """Print the published data sets, and the layouts with their parameters."""
+    if options.json:
+        listed = [{"name": name, **facts.model_dump()} for name, facts in datasets().items()]
+        print(json.dumps({"datasets": listed, "layouts": _described(LAYOUTS)}, indent=1, ensure_ascii=False))
+        return
+    print("Published data sets\n")
+    for line in aligned([DATASET_COLUMNS, *map(_dataset_row, datasets(), datasets().values())], NUMBER_COLUMNS):
+        print(f"  {line}")
+    print("\nGB is the size of the download. `dataset: {layout: NAME}` has one downloaded and unpacked by the run, and")
+    print("`zsad download NAME` does it ahead; what must be fetched by hand says where and where to put it.\n")
+    for name, facts in datasets().items():
+        print(f"  {name}: {facts.citation}")
+        for line in (facts.homepage, f"licence: {facts.licence}", *facts.notes):
+            print(f"    {line}")
+    print("\nLayouts\n")
+    _show(LAYOUTS)
+
+
+def _dataset_row(name: str, facts: DatasetFacts) -> tuple[str, ...]:
+    counts = [counts for counts in facts.categories.values() if counts]
+    sizes = [archive.size for archive in facts.archives]
+    is_by_hand = any(not archive.urls for archive in facts.archives)
+    return (
+        name,
+        facts.title,
+        str(len(facts.categories)),
+        _total([count.train for count in counts]),
+        _total([count.test for count in counts]),
+        "by hand" if is_by_hand else _total(sizes, lambda size: f"{size / 1e9:.1f}"),
+        facts.licence.partition(" (")[0].partition(":")[0].partition(";")[0],
+    )
+
+
+def _total(numbers: Sequence[int | None], text: Callable[[int], str] = str) -> str:
+    """The sum of some numbers; ``?`` if one of them is not known."""
+    known = [number for number in numbers if number is not None]
+    return text(sum(known)) if known and len(known) == len(numbers) else "?"
+
+
+def _print_json(models: Iterable[NamedTuple], cached: Mapping[str, bool], registry: Registry[Any]) -> None:
+    listed = [{**facts._asdict(), "cached": cached[facts.name]} for facts in models]
+    print(json.dumps({"models": listed, "families": _described(registry)}, indent=1, ensure_ascii=False))
+
+
+def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Any]) -> None:
+    print("Models\n")
+    for line in aligned(rows, NUMBER_COLUMNS):
+        print(f"  {line}")
+    print(f"\nGB is the size of the weights in float32; {pixels}.")
+    print("A gated model needs an account of the hub that has accepted its licence; `zsad download NAME` fetches one.")
+    print("\nFamilies\n")
+    _show(registry)
+
+
+def _backbone_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
+    return (
+        facts.name,
+        facts.hub_id,
+        f"{facts.parameters / 1e6:.1f} M",
+        f"{facts.gigabytes:.2f}",
+        facts.licence,
+        "yes" if facts.gated else "-",
+        str(facts.patch),
+        str(facts.resolution),
+        "yes" if cached else "-",
+    )
+
+
+def _segmenter_row(facts: SegmenterFacts, cached: bool) -> tuple[str, ...]:
+    return (
+        facts.name,
+        facts.place,
+        facts.family,
+        f"{facts.parameters / 1e6:.1f} M",
+        f"{facts.gigabytes:.2f}",
+        facts.licence,
+        "yes" if facts.gated else "-",
+        str(facts.side),
+        "yes" if cached else "-",
+    )
+
+
+def _described(registry: Registry[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "summary": part.summary,
+            "parameters": [
+                {
+                    "name": parameter,
+                    "required": field.is_required(),
+                    "default": None if field.is_required() else field.default,
+                    "description": field.description,
+                }
+                for parameter, field in part.model_fields.items()
+            ],
+        }
+        for name, part in ((name, registry.load(name)) for name in registry.names())
+    ]
+
+
+def _show(registry: Registry[Any]) -> None:
+    for name in registry.names():
+        part: type[Part] = registry.load(name)
+        print(f"  {name}: {part.summary}")
+        if reference := getattr(part, "reference", ""):
+            print(f"    source: {reference}")
+        for parameter, field in part.model_fields.items():
+            default = "required" if field.is_required() else f"default {field.default!r}"
+            print(f"    {parameter} ({default}): {field.description}")
+        print()

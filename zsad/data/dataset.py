@@ -1,0 +1,131 @@
+"""The data set that a configuration names: how it lies on disk, where, and which of its categories are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from zsad.data.catalogue import DatasetFacts, facts_of
+from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
+from zsad.data.demo import DemoOptions
+from zsad.data.layouts.base import TAKEN, Layout
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.errors import ConfigError, nearest_hint
+
+DEMO = "demo"
+DEMO_ROOT = Path("results/data")
+
+
+class Dataset:
+    """A data set as configured.
+
+    Args:
+        config: the section ``dataset`` of a checked configuration.
+
+    Attributes:
+        name: first folder under ``results/``.
+        layout_name, layout: how it lies on disk.
+        facts: of the published data set that the layout is for; None for anybody's images.
+        is_demo: whether its images are generated.
+        is_downloaded: whether its images are downloaded into `download_to`, being a published data set without a root.
+        download_to: folder of all downloads, shared by all configurations.
+        root: folder of the categories; nothing is ever written into one that is configured.
+
+    Raises:
+        ConfigError: a name that does not exist, or a root that is missing or superfluous.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.layout_name: str = config["layout"]
+        self.layout: Layout = LAYOUTS.build(self.layout_name, config["params"], where="dataset.params")
+        self.name: str = config["name"] or self.layout_name
+        if self.name == DEMO_ROOT.name:
+            raise ConfigError(
+                f"dataset.name cannot be '{self.name}': {DEMO_ROOT} holds the demo images; choose another"
+            )
+        self.facts: DatasetFacts | None = facts_of(self.layout_name)
+        self.is_demo = self.layout_name == DEMO
+        self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
+        self.is_downloaded = self.facts is not None and config["root"] is None
+        self.download_to = Path(config["download_to"])
+        self.root = self._root(config["root"])
+        self._wanted: list[str] | str = config["categories"]
+        self._files: dict[str, list[Path]] = {}
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the images can be listed: not before they are downloaded."""
+        return not self.is_downloaded or self.root.exists()
+
+    def check(self) -> None:
+        """Raise what `categories` raises, if the images are here.
+
+        Raises:
+            ConfigError: they cannot be downloaded into a file.
+        """
+        if self.is_downloaded and self.download_to.exists() and not self.download_to.is_dir():
+            raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
+        if self.is_here:
+            _ = self.categories
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """The wanted categories: what is on the disk decides which there are.
+
+        Raises:
+            ConfigError: one that is wanted does not exist, or cannot be the name of a folder of results.
+            DataError: the data set's folder is absent or has no category.
+        """
+        available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
+        wanted = available if self._wanted == "all" else list(self._wanted)
+        for category in wanted:
+            if category not in available:
+                hint = nearest_hint(category, available)
+                there = ", ".join(available)
+                raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
+            if category in TAKEN or set("{}") & set(category):
+                raise ConfigError(
+                    f"a category cannot be called '{category}': the name is taken, or has braces; rename its folder"
+                )
+        return wanted
+
+    def files(self, category: str) -> list[Path]:
+        """Every file that the manifest of a category is made from.
+
+        Raises:
+            DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
+        """
+        if category not in self._files:
+            self._files[category] = self.layout.files(self.root, category)
+        return self._files[category]
+
+    def list_files(self) -> None:
+        """Raise what `files` raises for any category, if the images are here; they are listed once."""
+        if self.is_here and not self.is_demo:
+            for category in self.categories:
+                self.files(category)
+
+    def stage_config(self) -> dict[str, Any]:
+        """What a manifest depends on besides the images."""
+        return {"layout": self.layout_name, "params": self.layout.parameters(), "root": self.root.as_posix()}
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that the results depend on, with every default filled in; for the page."""
+        demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
+        return {"name": self.name, **self.stage_config(), "categories": self.categories, **demo}
+
+    def _root(self, root: str | None) -> Path:
+        if self.is_demo:
+            if root is not None:
+                raise ConfigError(
+                    "dataset.root is set but dataset.layout is 'demo', which makes its own images; "
+                    "set dataset.layout to 'mvtec' to use the folder, or dataset.root to null"
+                )
+            return DEMO_ROOT / self.name
+        if root is not None:
+            return Path(root)
+        if self.facts is not None:
+            return self.download_to / self.layout_name / self.facts.root
+        raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the images")

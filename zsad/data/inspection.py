@@ -1,0 +1,352 @@
+"""What a category's images are like, and what is wrong or odd about them, before anything is computed from them.
+
+Every header is read, and on request every pixel. Masks are decoded either way: few images have one, and an empty mask
+spoils the pixel metrics without any error. Only files of equal length are hashed, since no others can be copies.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from zsad.data.catalogue import DatasetFacts
+from zsad.data.images import image_size, is_image, read_image
+from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
+from zsad.data.masks import read_mask
+from zsad.errors import DataError, nearest_hint
+from zsad.provenance import file_sha256
+
+EXAMPLES = 3
+READERS = 8  # threads, which wait for the disk most of the time
+SYSTEM_FILES = ("thumbs.db", "desktop.ini")  # which Windows leaves in folders of images
+UNLABELLED = "unlabelled"
+HALF = 0.5  # of an image, which hardly any defect covers
+UNKNOWN = "?"
+ALIASES = {"MPO": "JPEG"}  # several photographs in one file, which cameras name as one
+
+
+@dataclass(frozen=True)
+class SizeCount:
+    """How many images of a split have a size.
+
+    Attributes:
+        height, width: pixels, upright.
+    """
+
+    split: str
+    height: int
+    width: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a category; ``dataclasses.asdict`` makes JSON of it.
+
+    Attributes:
+        counts: images by split and defect type (``"unlabelled"`` if unknown), whether they can be read or not.
+        sizes: of the readable images that the manifest will list.
+        modes: images by Pillow's name of how the file stores a pixel: ``"RGB"``, ``"L"``, ``"I;16"``, ...
+        leaked: test images whose bytes are those of a training image.
+        repeated: images whose bytes are those of an earlier image of the same split.
+        problems: what would stop a run, a sentence each.
+        warnings: what would not, a sentence each.
+    """
+
+    category: str
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    sizes: tuple[SizeCount, ...] = ()
+    modes: dict[str, int] = field(default_factory=dict)
+    leaked: int = 0
+    repeated: int = 0
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return sum(sum(types.values()) for types in self.counts.values())
+
+
+class Oddity(NamedTuple):
+    """Something that some images have in common and that does not stop a run.
+
+    Attributes:
+        noun: what they are, in the singular.
+        what: the rest of the phrase.
+        names: of them; none if there is nothing to say.
+    """
+
+    noun: str
+    what: str
+    names: Sequence[str]
+
+    def __str__(self) -> str:
+        plural = "" if len(self.names) == 1 else "s"
+        return f"{len(self.names)} {self.noun}{plural} {self.what}: {shortened(self.names)}"
+
+
+class Look(NamedTuple):
+    """What one image and its mask turned out to be.
+
+    Attributes:
+        size: height and width in pixels, upright; None if the image cannot be read.
+        mode: how a pixel is stored.
+        format: of the file by its content, e.g. ``"PNG"``.
+        failure: why the image cannot be read; empty if it can.
+        mask_failure: why the mask cannot be used; empty if it can, or if there is none.
+        marked: share of the pixels that the mask marks, in [0, 1]; None without a usable mask.
+    """
+
+    item: Item
+    size: tuple[int, int] | None = None
+    mode: str = UNKNOWN
+    format: str = UNKNOWN
+    failure: str = ""
+    mask_failure: str = ""
+    marked: float | None = None
+
+    @property
+    def label(self) -> int | None:
+        """1 defective, 0 good, None unknown; from the mask where that alone tells."""
+        if self.item.label == "mask":
+            return int(bool(self.marked))
+        return self.item.label
+
+    @property
+    def defect_type(self) -> str:
+        """The defect type of a defective image, ``"good"`` or ``"unlabelled"``."""
+        if self.item.label == "mask" and not self.label:
+            return GOOD
+        return self.item.defect_type or UNLABELLED
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it is a training image with a defect, which `Layout.records` leaves out."""
+        return self.item.split == "train" and self.label == 1
+
+
+def inspect_category(
+    layout: Layout, root: Path, category: str, *, full: bool = False, facts: DatasetFacts | None = None
+) -> Inspection:
+    """Look at every image of a category; whatever is wrong stands in the result.
+
+    Args:
+        root: folder of the categories.
+        full: decode every image, not its header alone.
+        facts: of the published data set, to compare with.
+    """
+    try:
+        items = layout.items(root, category)
+        looks = _looks(items, full=full)
+        ignored = _ignored(layout, root, category, items)
+        remarks = layout.remarks(root, category)
+    except DataError as error:
+        return Inspection(category, problems=(str(error),))
+    leaked, repeated = _copies(looks)
+    oddities = (leaked, repeated, *_oddities(looks), *ignored)
+    return Inspection(
+        category=category,
+        counts=_counts(looks),
+        sizes=_sizes(looks),
+        modes=dict(Counter(look.mode for look in looks if look.size).most_common()),
+        leaked=len(leaked.names),
+        repeated=len(repeated.names),
+        problems=tuple(_problems(looks, root, category)),
+        warnings=(
+            *_published_differences(facts, category, items),
+            *(str(oddity) for oddity in oddities if oddity.names),
+            *remarks,
+        ),
+    )
+
+
+def missing_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list[str]:
+    """The published categories that are not among those found, in the published order."""
+    found = set(found)
+    return [category for category in (facts.categories if facts else ()) if category not in found]
+
+
+def unexpected_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list[str]:
+    """The found categories that nobody has published, in the order given."""
+    return [category for category in found if facts and category not in facts.categories]
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - EXAMPLES
+    return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _looks(items: Sequence[Item], *, full: bool) -> list[Look]:
+    readers = min(READERS, os.cpu_count() or 1) if full else READERS
+    with ThreadPoolExecutor(readers) as pool:
+        return list(pool.map(partial(_look, full=full), items))
+
+
+def _look(item: Item, *, full: bool) -> Look:
+    try:
+        size = read_image(item.path).shape[:2] if full else image_size(item.path)
+    except DataError as error:
+        return Look(item, failure=str(error))
+    mode, file_format = _stored_as(item.path)
+    look = Look(item, size=size, mode=mode, format=file_format)
+    if item.mask is None or item.label == 0:
+        return look
+    try:
+        return look._replace(marked=float(read_mask(item.mask, *size).mean()))
+    except DataError as error:
+        return look._replace(mask_failure=str(error))
+
+
+def _stored_as(path: Path) -> tuple[str, str]:
+    """Mode and format of an image by Pillow; not known of the few that only other libraries read."""
+    try:
+        with Image.open(path) as image:
+            return image.mode, ALIASES.get(image.format or UNKNOWN, image.format or UNKNOWN)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return UNKNOWN, UNKNOWN
+
+
+def _counts(looks: Sequence[Look]) -> dict[str, dict[str, int]]:
+    return {
+        split: dict(sorted(Counter(look.defect_type for look in looks if look.item.split == split).items()))
+        for split in ("train", "test")
+        if any(look.item.split == split for look in looks)
+    }
+
+
+def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
+    counts = Counter((look.item.split, *look.size) for look in looks if look.size and not look.is_left_out)
+    return tuple(SizeCount(*place, images) for place, images in sorted(counts.items()))
+
+
+def _problems(looks: Sequence[Look], root: Path, category: str) -> Iterator[str]:
+    """What would stop a run."""
+    if not any(look.item.split == "test" for look in looks):
+        yield f"category '{category}' has no test images in {root}; add some or leave it out"
+    yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
+    yield from _failures([(look.item.image_id, look.mask_failure) for look in looks if look.mask_failure])
+
+
+def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The first failure in full; of the others, the images."""
+    if failures:
+        others = [image_id for image_id, _ in failures[1:]]
+        yield failures[0][1] + (f"; and {len(others)} more like it: {shortened(others)}" if others else "")
+
+
+def _published_differences(facts: DatasetFacts | None, category: str, items: Sequence[Item]) -> Iterator[str]:
+    if facts is None:
+        return
+    if category not in facts.categories:
+        hint = nearest_hint(category, facts.categories, or_all=False)
+        yield f"'{category}' is no category that {facts.title} has been published with{hint}"
+    elif published := facts.categories[category]:
+        for split, expected in (("train", published.train), ("test", published.test)):
+            found = sum(item.split == split for item in items)
+            if expected is not None and found != expected:
+                yield f"{facts.title} was published with {expected} {split} images of {category}, but {found} are here"
+
+
+def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
+    """Test images that are training images too, and images that are in their split before; of equal bytes."""
+    readable = [look.item for look in looks if look.size]
+    lengths = [item.path.stat().st_size for item in readable]
+    often = Counter(lengths)
+    candidates = [item for item, length in zip(readable, lengths, strict=True) if often[length] > 1]
+    with ThreadPoolExecutor(READERS) as pool:
+        digests = list(pool.map(file_sha256, [item.path for item in candidates]))
+    trained = {digest for item, digest in zip(candidates, digests, strict=True) if item.split == "train"}
+    leaked, repeated = [], []
+    seen: set[tuple[str, str]] = set()
+    for item, digest in sorted(zip(candidates, digests, strict=True), key=lambda pair: pair[0].image_id):
+        if item.split == "test" and digest in trained:
+            leaked.append(item.image_id)
+        if (item.split, digest) in seen:
+            repeated.append(item.image_id)
+        seen.add((item.split, digest))
+    return (
+        Oddity(
+            "test image",
+            "among the training images too, byte for byte, which makes results with references too good",
+            leaked,
+        ),
+        Oddity("image", "for the second time in its split, byte for byte", repeated),
+    )
+
+
+def _oddities(looks: Sequence[Look]) -> Iterator[Oddity]:
+    """What is odd about images and masks."""
+    tests = [look for look in looks if look.item.split == "test"]
+    yield Oddity(
+        "defective image",
+        "without a mask, and so without a part in the pixel metrics",
+        [look.item.image_id for look in tests if look.label == 1 and look.item.mask is None],
+    )
+    yield Oddity(
+        "defective image",
+        "with a mask that marks no pixel",
+        [look.item.image_id for look in tests if look.label == 1 and look.marked == 0],
+    )
+    yield Oddity(
+        "image",
+        "with a mask that marks more than half of it, as an inverted one does",
+        [look.item.image_id for look in looks if (look.marked or 0) > HALF],
+    )
+    yield Oddity(
+        "training image",
+        "left out for being defective",
+        [look.item.image_id for look in looks if look.is_left_out],
+    )
+    endings = Image.registered_extensions()
+    yield Oddity(
+        "image",
+        "in another format than the name says, and read all the same",
+        [
+            f"{look.item.image_id} ({look.format})"
+            for look in looks
+            if look.format != UNKNOWN and endings.get(look.item.path.suffix.lower()) != look.format
+        ],
+    )
+
+
+def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, Oddity]:
+    """The files of a category that nobody reads: what is no image by its ending, and images.
+
+    A category without a folder of its own may share its folders with others, so that there no image is missed.
+    """
+    masks = [file for item in items if item.mask for file in mask_files(item.mask)]
+    read = {*(item.path for item in items), *masks, *layout.tables(root, category)}
+    home = root / category
+    has_home = home.is_dir()
+    places = {home} if has_home else {path.parent for path in read}
+    base = home if has_home else root
+    others = [path for place in sorted(places) for path in _visible_files(place, deep=has_home) if path not in read]
+    images = [_relative(path, base) for path in others if has_home and is_image(path)]
+    strays = [_relative(path, base) for path in others if not is_image(path)]
+    return (
+        Oddity("file", "ignored for not having the ending of an image", strays),
+        Oddity("image", "ignored for being neither an image nor a mask by the layout", images),
+    )
+
+
+def _visible_files(folder: Path, *, deep: bool) -> Iterator[Path]:
+    """Files in a folder, sorted, but for hidden ones and those that Windows leaves behind."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if deep and not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and name.lower() not in SYSTEM_FILES:
+                yield Path(place, name)
+
+
+def _relative(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()

@@ -1,0 +1,48 @@
+"""The stage that checks a category's images before anything expensive is computed from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from zsad.data.catalogue import DatasetFacts
+from zsad.data.inspection import inspect_category
+from zsad.data.inspection_table import category_text
+from zsad.data.layouts.base import Layout
+from zsad.errors import DataError
+from zsad.store import write_json
+
+logger = logging.getLogger(__name__)
+
+
+def check_category(
+    layout: Layout,
+    root: Path,
+    category: str,
+    output: Path,
+    provenance: Mapping[str, Any],
+    facts: DatasetFacts | None = None,
+) -> None:
+    """Write what headers and masks of a category tell; log it as a table.
+
+    Args:
+        root: folder of the categories.
+        output: JSON of an `Inspection`.
+        provenance: to be stored with it.
+        facts: of the published data set, to compare with.
+
+    Raises:
+        DataError: something would stop the run; there is no output then.
+    """
+    inspection = inspect_category(layout, root, category, facts=facts)
+    for line in category_text(inspection).splitlines():
+        logger.info("%s", line)
+    if inspection.problems:
+        first, *others = inspection.problems
+        noun = "problem" if len(others) == 1 else "problems"
+        more = f"; and {len(others)} more {noun}: run `zsad check`" if others else ""
+        raise DataError(first + more)
+    write_json(output, {**asdict(inspection), "provenance": dict(provenance)})

@@ -1,0 +1,166 @@
+"""The check of a data set as text: a block a category, and what all of them come to."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zsad.columns import aligned
+from zsad.data.inspection import Inspection
+
+WIDTH = 100  # characters a line
+INDENT = 13  # of what follows a keyword, with the blanks before it
+SIZES_SHOWN = 3
+BYTE_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+TIME_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+COST_COLUMNS = ("features by", "of", "view", "images", "disk", "time")
+COST_NUMBERS = ("images", "disk", "time")
+
+
+@dataclass(frozen=True)
+class FeatureCost:
+    """What one file of features, or of embeddings, takes.
+
+    Attributes:
+        source: the backbone, or the segmentation model, by its name in the configuration.
+        subset, view: see `zsad.data.subsets`; the view of embeddings is empty.
+        images: that are computed, several for an image whose view shows it at several angles.
+        bytes: on disk; None if it is not known.
+        seconds: on this machine, about; None if it is not known.
+    """
+
+    category: str
+    source: str
+    subset: str
+    view: str
+    images: int
+    bytes: int | None
+    seconds: float | None
+
+
+def inspection_text(inspections: Sequence[Inspection], costs: Sequence[FeatureCost]) -> str:
+    """The whole check, for a terminal of 100 columns."""
+    blocks = [*map(category_text, inspections), _totals(inspections)]
+    if costs:
+        blocks.append(_costs(costs))
+    return "\n\n".join(blocks)
+
+
+def category_text(inspection: Inspection) -> str:
+    """What a category's images are like, and what is wrong or odd about them."""
+    lines = [f"{inspection.category}: {_counted(inspection.images, 'image')}"]
+    rows = [
+        (split, defect_type, str(images))
+        for split, types in inspection.counts.items()
+        for defect_type, images in types.items()
+    ]
+    if rows:
+        table = aligned([("split", "type", "images"), *rows], ("images",))
+        lines += [f"  {line}" for line in table]
+        lines += _entry("size", _sizes(inspection))
+        lines += _entry("stored as", ", ".join(f"{mode} ({images})" for mode, images in inspection.modes.items()))
+    lines += _sentences(inspection)
+    return "\n".join(lines)
+
+
+def bytes_text(count: float | None) -> str:
+    """A number of bytes in a unit of powers of 1000; ``?`` for None."""
+    return _in_unit(count, BYTE_UNITS, "B")
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A time in a readable unit; ``?`` for None."""
+    if seconds is not None and seconds < 1:
+        return "< 1 s"
+    return _in_unit(seconds, TIME_UNITS, "s")
+
+
+def _in_unit(value: float | None, units: Iterable[tuple[float, str]], smallest: str) -> str:
+    if value is None:
+        return "?"
+    size, unit = next(((size, unit) for size, unit in units if value >= size), (1, smallest))
+    amount = value / size
+    return f"{amount:.1f} {unit}" if size > 1 and amount < 10 else f"{amount:.0f} {unit}"
+
+
+def _sizes(inspection: Inspection) -> str:
+    """Sizes in pixels, width first, with how many images have them; of many sizes the range."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for size in inspection.sizes:
+        counts[size.width, size.height] += size.images
+    common = [f"{width} x {height} ({images})" for (width, height), images in counts.most_common(SIZES_SHOWN)]
+    if len(counts) <= SIZES_SHOWN:
+        return ", ".join(common)
+    widths, heights = zip(*counts, strict=True)
+    return (
+        f"{len(counts)} sizes, most often {common[0]}; "
+        f"width {min(widths)} to {max(widths)}, height {min(heights)} to {max(heights)}"
+    )
+
+
+def _sentences(inspection: Inspection) -> Iterator[str]:
+    for keyword, sentences in (("problem", inspection.problems), ("warning", inspection.warnings)):
+        for sentence in sentences:
+            yield from _entry(keyword, sentence)
+
+
+def _entry(keyword: str, text: str) -> list[str]:
+    """Lines of a text behind a keyword; paths are not broken, since they are to be copied."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=f"  {keyword:<{INDENT - 2}}",
+        subsequent_indent=" " * INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _totals(inspections: Sequence[Inspection]) -> str:
+    splits: Counter[str] = Counter()
+    for inspection in inspections:
+        splits.update({split: sum(types.values()) for split, types in inspection.counts.items()})
+    images = _counted(splits.total(), "image")
+    by_split = ", ".join(f"{images} {split}" for split, images in splits.items())
+    categories = _counted(len(inspections), "category", "categories")
+    leaked, repeated = (sum(getattr(one, name) for one in inspections) for name in ("leaked", "repeated"))
+    problems, warnings = (sum(len(getattr(one, name)) for one in inspections) for name in ("problems", "warnings"))
+    return "\n".join(
+        [
+            "all together",
+            *_entry("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
+            *_entry("copies", f"{leaked} of a training image among the test images, {repeated} within a split"),
+            *_entry("found", f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}"),
+        ]
+    )
+
+
+def _costs(costs: Sequence[FeatureCost]) -> str:
+    kinds: dict[tuple[str, str, str], list[FeatureCost]] = {}
+    for cost in costs:
+        kinds.setdefault((cost.source, cost.subset, cost.view), []).append(cost)
+    rows = [(source, subset, view or "embeddings", *_summed(those)) for (source, subset, view), those in kinds.items()]
+    lines = aligned([COST_COLUMNS, *rows, ("all together", "", "", *_summed(costs))], COST_NUMBERS)
+    note = (
+        "Time is about what the computation alone takes on this machine at best, without loading a model or reading "
+        "images; ? is what cannot be told before the model is here, and is missing from the sum."
+    )
+    return "\n".join([*lines, *textwrap.wrap(note, WIDTH)])
+
+
+def _summed(costs: Sequence[FeatureCost]) -> tuple[str, str, str]:
+    """Images, disk and time of several costs as text; what is not known of all is at least that of the others."""
+    sizes = [cost.bytes for cost in costs]
+    times = [cost.seconds for cost in costs]
+    return str(sum(cost.images for cost in costs)), bytes_text(_known_sum(sizes)), seconds_text(_known_sum(times))
+
+
+def _known_sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _counted(count: int, noun: str, plural: str = "") -> str:
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"

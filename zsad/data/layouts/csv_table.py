@@ -1,0 +1,275 @@
+"""Anybody's images as a table lists them: a CSV file with a line an image.
+
+::
+
+    path,category,split,label,defect_type,mask_path
+    photos/0001.jpg,lid,train,good,,
+    photos/0002.jpg,lid,test,defective,scratch,masks/0002.png
+    photos/0003.jpg,lid,,,,
+
+Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. The columns are
+separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel puts first.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple, TypeVar
+
+from pydantic import Field
+
+from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, Split, named
+from zsad.data.layouts.folder import category_named, own_name
+from zsad.data.manifest import ImageRecord
+from zsad.data.masks import read_mask
+from zsad.errors import DataError, nearest_hint
+
+TABLE = "manifest.csv"
+COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path")
+DELIMITERS = (",", ";", "\t")
+SPLITS: Mapping[str, Split] = MappingProxyType({"": "test", "test": "test", "train": "train"})
+LABELS: Mapping[str, int | None] = MappingProxyType(
+    {
+        **{"": None, "unknown": None},
+        **{"good": 0, "0": 0, "0.0": 0, "normal": 0, "ok": 0},  # 0.0 is what pandas writes if a label is missing
+        **{"defective": 1, "1": 1, "1.0": 1, "anomaly": 1, "anomalous": 1, "ko": 1},
+    }
+)
+DEFECT = "defective"
+
+Choice = TypeVar("Choice")
+
+
+class Row(NamedTuple):
+    """A line of a table, checked; nothing has been looked for on the disk.
+
+    Attributes:
+        where: table and line, for messages.
+        label: 1, 0, None, or ``"mask"``, as `zsad.data.layouts.base.Item` has it.
+        mask_path: may be empty.
+    """
+
+    where: str
+    path: str
+    category: str
+    split: Split
+    label: int | Literal["mask"] | None
+    defect_type: str
+    mask_path: str
+
+    @property
+    def image_id(self) -> str:
+        """The path as the table has it, without detours."""
+        return PurePosixPath(os.path.normpath(self.path)).as_posix()
+
+
+class CsvLayout(Layout):
+    """Images, labels and masks as a table lists them."""
+
+    summary: ClassVar[str] = f"your own images by a CSV table: {','.join(COLUMNS)}, only path is needed"
+
+    table: str = Field(TABLE, min_length=1, description="the table, if dataset.root is the folder that holds it")
+
+    def categories(self, root: Path) -> list[str]:
+        """The categories of the table; images without one are in a category named after ``root``."""
+        return sorted({row.category for row in self._rows(root)})
+
+    def items(self, root: Path, category: str) -> list[Item]:
+        """The images that the table lists for a category."""
+        folder = self._table(root).parent
+        items = [_item(folder, row) for row in self._rows(root) if row.category == category]
+        return sorted(items, key=lambda item: item.image_id)
+
+    def tables(self, root: Path, category: str) -> list[Path]:
+        """The table."""
+        return [self._table(root)]
+
+    def remarks(self, root: Path, category: str) -> list[str]:
+        """The defective images for training."""
+        count = sum(row.category == category and row.split == "train" and row.label == 1 for row in self._rows(root))
+        if not count:
+            return []
+        return [
+            f"the defective training images of {category} ({count}) are left out, since all methods here are trained "
+            "on good images alone"
+        ]
+
+    def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
+        masks = {item.image_id: item.mask for item in self.items(root, category) if item.label == 0 and item.mask}
+        for record in super()._records(root, category):
+            mask = masks.get(record.image_id)
+            if mask and read_mask(mask, record.height, record.width).any():
+                raise DataError(
+                    f"{self._table(root)} calls {record.image_id} good, but its mask {mask} marks a defect; "
+                    "correct the label or take the mask out"
+                )
+            yield record
+
+    def _table(self, root: Path) -> Path:
+        return root / self.table if root.is_dir() else root
+
+    def _rows(self, root: Path) -> list[Row]:
+        """The rows of the table.
+
+        Raises:
+            DataError: it is absent, cannot be understood, lists nothing, or lists an image twice.
+        """
+        table = self._table(root)
+        if not table.is_file():
+            raise DataError(
+                f"the table {table} does not exist; set dataset.root to it, or to its folder and dataset.params.table "
+                "to its name"
+            )
+        default = category_named(own_name(root) if root.is_dir() else root.stem)
+        rows: dict[str, Row] = {}
+        for line, cells in _lines(table):
+            row = _row(cells, f"{table}, line {line}", default)
+            if row.image_id in rows:
+                earlier = rows[row.image_id].where.rpartition(", ")[2]
+                raise DataError(f"{row.where}: {row.path} stands in {earlier} already; take one of the two out")
+            rows[row.image_id] = row
+        if not rows:
+            raise DataError(f"the table {table} lists no image; give it a line an image, with its path")
+        return list(rows.values())
+
+
+def _lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells of each line that is not empty, by column; a column that is absent is empty."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=max(DELIMITERS, key=first.count), strict=True)
+            columns = _columns(table, next(reader, []))
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield reader.line_num, _by_column(cells, columns, f"{table}, line {reader.line_num}")
+    except UnicodeDecodeError:
+        raise DataError(f"the table {table} is not text in UTF-8; save it as 'CSV UTF-8'") from None
+    except csv.Error as error:
+        raise DataError(f"the table {table} is no CSV (line {reader.line_num}: {error}); correct that line") from None
+    except OSError as error:
+        raise DataError(f"the table {table} cannot be read ({error.strerror}); make it readable") from None
+
+
+def _columns(table: Path, header: Sequence[str]) -> list[str]:
+    """The names of the columns; spreadsheets leave some without a name, which must be empty throughout."""
+    columns = [title.strip().lower() for title in header]
+    for column in filter(None, columns):
+        if column not in COLUMNS:
+            hint = nearest_hint(column, COLUMNS)
+            raise DataError(f"the table {table} has a column '{column}' that means nothing here{hint}")
+        if columns.count(column) > 1:
+            raise DataError(f"the table {table} has two columns '{column}'; take one of them out")
+    if "path" not in columns:
+        raise DataError(f"the table {table} has no column 'path'; its first line must name it, and may name the others")
+    return columns
+
+
+def _by_column(cells: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
+    found = dict.fromkeys(COLUMNS, "")
+    for column, cell in zip_longest(columns, map(str.strip, cells), fillvalue=""):
+        if cell and not column:
+            raise DataError(f"{where}: the cell '{cell}' stands in no column; put what has a separator in it in quotes")
+        if len(cell.splitlines()) > 1:
+            raise DataError(f"{where}: the cell {cell!r} has a line break in it; take it out")
+        if column:
+            found[column] = cell
+    return found
+
+
+def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
+    if not cells["path"]:
+        raise DataError(f"{where}: the path is empty; give it or take the line out")
+    split = _choice(cells, "split", SPLITS, where)
+    label, defect_type = _truth(cells, split, where)
+    return Row(
+        where=where,
+        path=cells["path"],
+        category=_category(cells["category"] or default_category, where),
+        split=split,
+        label=label,
+        defect_type=defect_type,
+        mask_path=cells["mask_path"],
+    )
+
+
+def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice], where: str) -> Choice:
+    word = cells[column].lower()
+    if word not in choices:
+        known = ", ".join(filter(None, choices))
+        raise DataError(f"{where}: the {column} is '{cells[column]}'; it must be one of {known}, or empty")
+    return choices[word]
+
+
+def _category(name: str, where: str) -> str:
+    if category_named(name) != name:
+        raise DataError(
+            f"{where}: a category cannot be called '{name}'; use another name, without '/' and braces, "
+            f"and none of {', '.join(TAKEN)}"
+        )
+    return name
+
+
+def _truth(cells: Mapping[str, str], split: Split, where: str) -> tuple[int | Literal["mask"] | None, str]:
+    """Label and defect type; where the label is empty, the defect type tells it, or the mask, or the split."""
+    label: int | Literal["mask"] | None = _choice(cells, "label", LABELS, where)
+    defect_type = cells["defect_type"]
+    is_good = defect_type.lower() == GOOD
+    if defect_type and label is not None and (label == 0) != is_good:
+        raise DataError(
+            f"{where}: the label is '{cells['label']}' but the defect type '{defect_type}'; correct one of the two"
+        )
+    if label is None and is_good:
+        label = 0
+    elif label is None and cells["mask_path"]:
+        label = "mask"
+    elif label is None and defect_type:
+        label = 1
+    elif label is None and split == "train":
+        label = 0
+    return label, _defect_type(label, defect_type)
+
+
+def _defect_type(label: int | Literal["mask"] | None, given: str) -> str:
+    if label is None:
+        return ""
+    return GOOD if label == 0 else given or DEFECT
+
+
+def _item(folder: Path, row: Row) -> Item:
+    """The item of a row.
+
+    Raises:
+        DataError: the image or the mask does not exist.
+    """
+    path = folder / row.path
+    mask = folder / row.mask_path if row.mask_path else None
+    try:
+        if not path.is_file():
+            raise DataError(f"{row.where}: the image {path} {_why_not(path)}")
+        if mask and not mask.exists():
+            raise DataError(f"{row.where}: the mask {mask} {_why_not(mask)}")
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise DataError(f"{row.where}: {error.filename} cannot be reached ({error.strerror}); correct it") from None
+    return Item(
+        named(path),
+        row.image_id,
+        split=row.split,
+        label=row.label,
+        defect_type=row.defect_type,
+        mask=named(mask) if mask else None,
+    )
+
+
+def _why_not(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder; give the path of a file"
+    if "\\" in path.name:
+        return "does not exist; separate folders by '/'"
+    return "does not exist; correct the path, which starts at the folder of the table"

@@ -1,0 +1,57 @@
+"""The MVTec AD 2 layout (Heckler-Kram et al., arXiv:2503.21622).
+
+::
+
+    <category>/train/good/000_regular.png
+    <category>/validation/good/*.png                        left out
+    <category>/test_public/good/*.png
+    <category>/test_public/bad/000_regular.png              and _overexposed, _underexposed, _shift_1 ...
+    <category>/test_public/ground_truth/bad/000_regular_mask.png
+    <category>/test_private/000_regular.png                 no labels: those are kept by the authors' server,
+    <category>/test_private_mixed/000_mixed.png             https://benchmark.mvtec.com
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from zsad.data.layouts.base import Item, folders, images
+from zsad.data.layouts.mvtec import MvtecLayout, validation_remarks
+
+
+class MvtecAd2Layout(MvtecLayout):
+    """MVTec AD's folders with three test sets, of which only the public one comes with its ground truth."""
+
+    summary: ClassVar[str] = "MVTec AD 2: test_public with labels, test_private and test_private_mixed without"
+    title: ClassVar[str] = "MVTec AD 2"
+    truth_folder: ClassVar[str] = "test_public/ground_truth"
+
+    test: Literal["public", "private", "private_mixed"] = Field(
+        "public",
+        description="test set: public (with labels), private (without), private_mixed (without, in changing light)",
+    )
+
+    @property
+    def test_folder(self) -> str:
+        """Folder of the chosen test set, in that of a category."""
+        return f"test_{self.test}"
+
+    def remarks(self, root: Path, category: str) -> list[str]:
+        """The validation images and the other test sets."""
+        folder = root / category
+        others = [
+            other.name for other in folders(folder) if other.name.startswith("test_") and other.name != self.test_folder
+        ]
+        left_out = f"the images in {' and '.join(others)} of {category} are left out; dataset.params.test chooses"
+        return [*validation_remarks(folder), *([left_out] if others else [])]
+
+    def _test_items(self, folder: Path) -> Iterator[Item]:
+        return super()._test_items(folder) if self.test == "public" else self._unlabelled_items(folder)
+
+    def _unlabelled_items(self, folder: Path) -> Iterator[Item]:
+        for path in images(folder / self.test_folder):
+            yield Item(path, path.relative_to(folder).as_posix(), split="test", label=None, defect_type="")

@@ -1,0 +1,46 @@
+"""The MVTec LOCO AD layout (Bergmann et al., IJCV 130, 2022).
+
+::
+
+    <category>/train/good/*.png
+    <category>/validation/good/*.png                              left out
+    <category>/test/good/*.png
+    <category>/test/logical_anomalies/000.png
+    <category>/test/structural_anomalies/000.png
+    <category>/ground_truth/logical_anomalies/000/000.png ...     one file a defect; see `zsad.data.saturation`
+    <category>/defects_config.json                                what the masks' pixel values mean
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from zsad.data.layouts.base import Item
+from zsad.data.layouts.mvtec import MvtecLayout, validation_remarks
+from zsad.data.saturation import CONFIG_NAME, read_defect_kinds
+
+
+class MvtecLocoLayout(MvtecLayout):
+    """MVTec AD's folders with logical and structural anomalies, whose masks are folders of one file a defect."""
+
+    summary: ClassVar[str] = "MVTec LOCO AD: logical and structural anomalies, one mask file a defect"
+    title: ClassVar[str] = "MVTec LOCO AD"
+
+    def items(self, root: Path, category: str) -> list[Item]:
+        """As `MvtecLayout.items`, the defect type being ``logical_anomalies`` or ``structural_anomalies``.
+
+        Raises:
+            DataError: the table of defects is absent or wrong.
+        """
+        for table in self.tables(root, category):
+            read_defect_kinds(table)
+        return super().items(root, category)
+
+    def tables(self, root: Path, category: str) -> list[Path]:
+        """The table of defects, without which the masks cannot be evaluated."""
+        return [root / category / CONFIG_NAME]
+
+    def remarks(self, root: Path, category: str) -> list[str]:
+        """The validation images."""
+        return validation_remarks(root / category)

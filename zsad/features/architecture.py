@@ -1,0 +1,250 @@
+"""The sizes of a network, known without its weights: what its tokens take on disk, and what computing them takes.
+
+They come from the model's ``config.json`` where the model is on this machine, and for the published models from a
+table here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from zsad.features.catalogue import MODELS, ModelFacts, facts_of
+from zsad.features.families.dinov3_convnext import stage_stride
+from zsad.features.huggingface import HuggingFace
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
+GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
+
+
+class Architecture(ABC):
+    """A network as far as its cost goes, with the layers after the last one that is kept already taken off.
+
+    Attributes:
+        patch: what the sides of an input must be multiples of, pixels.
+        stride: pixels of the input per token along each side.
+        layers: how many are kept.
+        channels: width of a token.
+    """
+
+    patch: int
+    stride: int
+    layers: int
+    channels: int
+
+    @abstractmethod
+    def operations(self, height: int, width: int) -> float:
+        """Multiplications and additions of the matrix products for an input of ``height x width`` pixels."""
+
+
+@dataclass(frozen=True)
+class Transformer(Architecture):
+    """A vision transformer.
+
+    Attributes:
+        prefix_tokens: class and register tokens.
+        width: of a token inside the network.
+        blocks: up to the last layer that is kept.
+        block_weights: in the matrices of one block.
+    """
+
+    patch: int
+    layers: int
+    channels: int
+    prefix_tokens: int
+    width: int
+    blocks: int
+    block_weights: int
+
+    @property
+    def stride(self) -> int:
+        """One token a patch."""
+        return self.patch
+
+    def operations(self, height: int, width: int) -> float:
+        """Two for each weight and token, and four for each channel and pair of tokens in attention."""
+        tokens = (height // self.patch) * (width // self.patch) + self.prefix_tokens
+        return self.blocks * (2.0 * self.block_weights * tokens + 4.0 * self.width * tokens**2)
+
+
+@dataclass(frozen=True)
+class ConvNeXt(Architecture):
+    """A ConvNeXt with four-fold wide perceptrons.
+
+    Attributes:
+        depths, widths: of its stages, up to the last that is kept.
+    """
+
+    patch: int
+    stride: int
+    layers: int
+    channels: int
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    def operations(self, height: int, width: int) -> float:
+        """Two for each weight of a block and position on the grid of its stage."""
+        return sum(
+            2.0 * depth * (8 * channels**2 + KERNEL**2 * channels) * height * width / stage_stride(stage) ** 2
+            for stage, (depth, channels) in enumerate(zip(self.depths, self.widths, strict=True))
+        )
+
+
+class ViT(NamedTuple):
+    """A published size of vision transformers.
+
+    Attributes:
+        width: of a token.
+        blocks: how many.
+        weights: in the matrices of one block, in units of ``width ** 2``: 4 in attention and the rest in the
+            perceptron, which is 12 for the usual one.
+        projected: width of a token after CLIP's projection; 0 if there is none.
+    """
+
+    width: int
+    blocks: int
+    weights: int = 12
+    projected: int = 0
+
+
+SMALL, BASE, LARGE = ViT(384, 12), ViT(768, 12), ViT(1024, 24)
+VITS: Mapping[str, ViT] = MappingProxyType(
+    {
+        "dinov3-vits16": SMALL,
+        "dinov3-vits16plus": ViT(384, 12, weights=16),
+        "dinov3-vitb16": BASE,
+        "dinov3-vitl16": LARGE,
+        "dinov3-vith16plus": ViT(1280, 32, weights=16),
+        "dinov3-vit7b16": ViT(4096, 40, weights=10),
+        **{
+            f"{family}-{size}": vit
+            for family in ("dinov2", "dinov2-reg")
+            for size, vit in (("small", SMALL), ("base", BASE), ("large", LARGE), ("giant", ViT(1536, 40)))
+        },
+        "dino-vits8": SMALL,
+        "dino-vits16": SMALL,
+        "dino-vitb8": BASE,
+        "dino-vitb16": BASE,
+        "clip-vitb16": ViT(768, 12, projected=512),
+        "clip-vitl14": ViT(1024, 24, projected=768),
+        "clip-vitl14-336": ViT(1024, 24, projected=768),
+    }
+)
+# Depths and widths of the stages.
+CONVNEXTS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
+    {
+        "dinov3-convnext-tiny": ((3, 3, 9, 3), (96, 192, 384, 768)),
+        "dinov3-convnext-small": ((3, 3, 27, 3), (96, 192, 384, 768)),
+        "dinov3-convnext-base": ((3, 3, 27, 3), (128, 256, 512, 1024)),
+        "dinov3-convnext-large": ((3, 3, 27, 3), (192, 384, 768, 1536)),
+    }
+)
+
+
+def architecture_of(backbone: HuggingFace) -> Architecture | None:
+    """The sizes of a backbone's network; no weights are read, and no network is asked.
+
+    Returns:
+        None for a model that is neither published nor in a local folder or the local cache, and for a ``.pth`` file,
+        which says nothing of its sizes but by its weights.
+
+    Raises:
+        ConfigError: a layer does not exist.
+        ModelError: it is named as no model can be, or its ``config.json`` is absent, damaged or of an unknown family.
+    """
+    if facts := facts_of(backbone.model):
+        return published(facts, backbone)
+    folder = _folder(backbone)
+    if folder is None:
+        return None
+    # These import torch and transformers, which the published models do without.
+    from zsad.features.checkpoint import config_content, parsed_config
+    from zsad.features.families import family_of
+
+    content = config_content(backbone.model, folder)
+    if "architecture" in content and "model_type" not in content:
+        facts = _facts_of_timm(content["architecture"])
+        return published(facts, backbone) if facts else None
+    family = family_of(content.get("model_type"), backbone.model)
+    config = family.config_for(parsed_config(backbone.model, folder))
+    chosen = family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
+    patch = family.patch(config)
+    if not family.has_attention:
+        return _convnext(patch, chosen, config.depths, config.hidden_sizes)
+    width = config.hidden_size
+    return Transformer(
+        patch=patch,
+        layers=len(chosen),
+        channels=family.channels(config, projected=backbone.projected),
+        prefix_tokens=family.prefix_tokens(config),
+        width=width,
+        blocks=max(chosen) + 1,
+        block_weights=4 * width**2 + _perceptron_weights(config),
+    )
+
+
+def published(facts: ModelFacts, backbone: HuggingFace) -> Architecture:
+    """The sizes of a published model."""
+    name = facts.name.removesuffix("-timm")
+    if name in CONVNEXTS:
+        depths, widths = CONVNEXTS[name]
+        return _convnext(facts.patch, [layer % len(depths) for layer in backbone.layers], depths, widths)
+    vit = VITS[name]
+    return Transformer(
+        patch=facts.patch,
+        layers=len(backbone.layers),
+        channels=vit.projected if backbone.projected else vit.width,
+        prefix_tokens=facts.prefix_tokens,
+        width=vit.width,
+        blocks=max(layer % vit.blocks for layer in backbone.layers) + 1,
+        block_weights=vit.weights * vit.width**2,
+    )
+
+
+def _convnext(patch: int, chosen: Sequence[int], depths: Sequence[int], widths: Sequence[int]) -> ConvNeXt:
+    stages = max(chosen) + 1
+    return ConvNeXt(
+        patch=patch,
+        stride=stage_stride(min(chosen)),
+        layers=len(chosen),
+        channels=max(widths[stage] for stage in chosen),
+        depths=tuple(depths[:stages]),
+        widths=tuple(widths[:stages]),
+    )
+
+
+def _perceptron_weights(config: PretrainedConfig) -> int:
+    """Weights of one block's perceptron; DINOv2's gated one has narrower but more matrices, and as many weights."""
+    inner = getattr(config, "intermediate_size", None) or int(config.hidden_size * config.mlp_ratio)
+    matrices = GATED_MATRICES if getattr(config, "use_gated_mlp", False) else PLAIN_MATRICES
+    return matrices * config.hidden_size * inner
+
+
+def _folder(backbone: HuggingFace) -> Path | None:
+    """The folder of a model that is on this machine."""
+    local = Path(backbone.model).expanduser()
+    if local.exists():
+        return local if local.is_dir() else None
+    from huggingface_hub.errors import HFValidationError
+
+    from zsad.features.hub import is_cached, locate
+
+    try:
+        if "/" in backbone.model and not is_cached(backbone.model, backbone.revision):
+            return None
+    except HFValidationError:
+        pass
+    # No hub id comes here but one that is in the cache, so that no network is asked; the rest is refused.
+    return locate(backbone.model, backbone.revision).path
+
+
+def _facts_of_timm(architecture: str) -> ModelFacts | None:
+    """The published model of an architecture's name in ``timm``, whatever its weights were trained on."""
+    return next((facts for facts in MODELS.values() if facts.hub_id.split("/")[1].split(".")[0] == architecture), None)
