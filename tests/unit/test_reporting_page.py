@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -12,7 +13,7 @@ from zsad.reporting.page import build_page
 from zsad.reporting.plots import draw_curves, draw_histograms, draw_summary
 from zsad.reporting.results import read_metrics
 from zsad.reporting.tables import score_table
-from zsad.store import ORACLE, write_json
+from zsad.store import ORACLE, read_json, write_json
 
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
@@ -258,7 +259,7 @@ def test_without_labels_the_page_shows_rankings_and_says_that_nothing_is_measure
     output = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"}, labels=(None, None, None))["output"]
     page = Page(output.read_text(encoding="utf-8"))
     text = " ".join(page.text.split())
-    assert "nothing is measured" in text
+    assert text.count("Not evaluated: no image has a label.") == 3  # at the top, in the summary, in the category
     assert "No test image is labelled, so there are no metrics." in text
     assert "Highest scores" in text
     assert "Image AUROC 0" not in text
@@ -266,6 +267,64 @@ def test_without_labels_the_page_shows_rankings_and_says_that_nothing_is_measure
     assert "Whether that is for the better is not known" in text
     assert "helped" not in text.split("Scores are relative")[0]
     assert "ceiling" not in text
+
+
+UNLABELLED = {"self_similarity": "zero-shot-single", "mutual": "zero-shot-batch"}
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory):
+    arguments = build(tmp_path_factory.mktemp("unlabelled"), ["board"], UNLABELLED, labels=(None,) * 7)
+    return Page(arguments["output"].read_text(encoding="utf-8"))
+
+
+def test_without_labels_the_page_claims_no_metric_and_has_no_empty_table(unlabelled):
+    assert unlabelled.misnested == unlabelled.open == []
+    words = unlabelled.text.split("What made these results")[0]
+    assert not re.search(r"\b(nan|n/a|AUROC|AUPRO|IoU|F1|truth|metrics of)\b", words, re.IGNORECASE)
+    assert all(picture["alt"] for picture in unlabelled.attributes("img"))
+    assert not any("truth" in picture["alt"] for picture in unlabelled.attributes("img"))
+
+
+def test_without_labels_a_ranked_list_leads_to_the_pictures(unlabelled):
+    text = " ".join(unlabelled.text.split())
+    ranking = text.split("Most anomalous images")[1].split("Score distributions")[0]
+    assert "At its label-free threshold of 0.5, mutual calls 4 of 7 images defective. mutual leads the list" in ranking
+    assert (
+        "Rank byself_similarity 1 test/006.png 1called defective 1 2 test/005.png 0.8571called defective 2" in ranking
+    )
+    assert ranking.count("called good") == 3
+    links = [anchor["href"] for anchor in unlabelled.attributes("a") if "gallery" in anchor["href"]]
+    cards = [figure["id"] for figure in unlabelled.attributes("figure") if "id" in figure]
+    assert len(links) == 6  # of gallery: 2, four highest and two lowest; the image between has no picture
+    assert {link[1:] for link in links} < set(cards)
+    folds = {fold["data-method"]: "open" in fold for fold in unlabelled.attributes("details") if "id" in fold}
+    assert folds == {"mutual": True, "self_similarity": False}
+
+
+def test_a_method_that_scores_all_images_alike_ranks_none_of_them(tmp_path):
+    arguments = build(tmp_path, ["board"], UNLABELLED, labels=(None,) * 3)
+    alike = read_json(arguments["evaluations"][0])
+    assert alike["method"] == "self_similarity"
+    write_json(arguments["evaluations"][0], alike | {"images": [{**image, "score": 0.0} for image in alike["images"]]})
+    build_page(**arguments)
+    assert "Rank by" not in arguments["output"].read_text(encoding="utf-8")
+
+
+def test_a_category_without_labels_says_so_beside_measured_ones(tmp_path):
+    measured = build(tmp_path / "a", ["board"], UNLABELLED, labels=(0, 1, 0, 1))
+    other = build(tmp_path / "b", ["ring"], UNLABELLED, labels=(None,) * 4)
+    lists = {name: [*measured[name], *other[name]] for name in ("evaluations", "mask_evaluations", "galleries")}
+    plots = {name: {**measured[name], **other[name]} for name in ("curve_plots", "histogram_plots")}
+    build_page(**{**measured, **lists, **plots})
+    page = Page(measured["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    board, ring = (" ".join(page.text.split()).split("4 test images: ")[1]).split(
+        "Not evaluated: no image has a label."
+    )
+    assert "Image AUROC" in board
+    assert "Image AUROC" not in ring.split("How to read it")[0]
+    assert "4 images are ranked instead" in ring
 
 
 def test_a_method_without_a_gallery_is_marked_as_not_done(tmp_path):
@@ -308,3 +367,15 @@ def test_the_best_is_marked_within_its_setting_and_over_all(tmp_path):
 )
 def test_settings_are_explained(setting, meaning):
     assert setting_meaning(setting) == meaning
+
+
+def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
+    arguments = build(tmp_path, ["board", "ring"], labels=(0, 1, 0, 1))
+    checks = {category: tmp_path / f"{category}.json" for category in ("board", "ring")}
+    checks["board"].write_text(json.dumps({"warnings": ["2 images are <odd>"]}))
+    checks["ring"].write_text(json.dumps({"warnings": []}))
+    build_page(**{**arguments, "checks": checks})
+    shown = arguments["output"].read_text(encoding="utf-8")
+    board, ring = shown.index('id="category-1"'), shown.index('id="category-2"')
+    assert shown.count("The check of the images remarks:") == 1
+    assert board < shown.index("<li>2 images are &lt;odd&gt;</li>") < ring

@@ -18,8 +18,10 @@ def test_each_group_begins_with_its_most_extreme_image():
     assert chosen == {"highest": [0, 2], "lowest": [1, 5], "false_alarms": [4, 6], "misses": [3, 7]}
 
 
-def test_without_labels_only_the_ends_are_shown():
-    assert choose_images(SCORES, [None] * 8, 2) == {"highest": [0, 2], "lowest": [1, 5]}
+def test_without_any_label_only_the_ends_are_shown_and_three_times_as_many_of_the_highest():
+    assert choose_images(SCORES, [None] * 8, 1) == {"highest": [0, 2, 4], "lowest": [1]}
+    assert choose_images(SCORES, [None] * 8, 2) == {"highest": [0, 2, 4, 6], "lowest": [1, 5]}
+    assert choose_images(SCORES, [0] + [None] * 7, 1) == {"highest": [0], "lowest": [1]}
 
 
 def test_of_few_images_the_upper_half_is_among_the_highest():
@@ -28,7 +30,7 @@ def test_of_few_images_the_upper_half_is_among_the_highest():
 
 
 def test_of_equal_scores_the_earlier_image_ranks_higher():
-    assert choose_images([0.5, 0.5, 0.5, 0.5], [None] * 4, 1) == {"highest": [0], "lowest": [3]}
+    assert choose_images([0.5, 0.5, 0.5, 0.5], [None] * 4, 1) == {"highest": [0, 1], "lowest": [3]}
 
 
 @pytest.mark.parametrize("count", [1, 3, 4, 24])
@@ -39,7 +41,7 @@ def test_no_image_is_shown_twice(count):
         groups = choose_images(rng.integers(0, 5, size), labels, count)
         shown = [index for indices in groups.values() for index in indices]
         assert len(shown) == len(set(shown))
-        assert all(len(indices) <= count for indices in groups.values())
+        assert all(len(indices) <= count for indices in groups.values()) or set(labels) == {None}
 
 
 def test_equal_scores_share_the_better_rank():

@@ -87,6 +87,7 @@ def test_images_is_a_ranked_list_a_category_and_method(full_run):
     ]
     assert [row["image_id"] for row in rows[:3]] == ["test/spot/000.png", "test/spot/001.png", "test/good/000.png"]
     assert [row["decision"] for row in rows[:3]] == ["1", "1", "0"]
+    assert [row["rank"] for row in rows[:4]] == ["1", "1", "3", "1"]
     assert (rows[0]["image_score"], rows[0]["threshold"], rows[0]["seconds"]) == ("0.75", "0.5", "0.5000")
 
 
@@ -95,6 +96,23 @@ def test_unlabelled_images_have_an_empty_label(run):
     document["images"] = [image("a.png", None, "", 0.1) | {"seconds": None}]
     row = run.collect([document]).rows("images_csv")[0]
     assert (row["label"], row["defect_type"], row["seconds"]) == ("", "", "")
+
+
+def test_equal_scores_share_the_better_rank_and_stand_by_name(run):
+    document = score_document("tile", "mutual", None)
+    scores = {"d.png": 0.25, "c.png": 0.5, "b.png": 0.5, "a.png": 0.125, "e.png": 0.75}
+    document["images"] = [image(name, None, "", score) for name, score in scores.items()]
+    found = [(row["rank"], row["image_id"]) for row in run.collect([document]).rows("images_csv")]
+    assert found == [("1", "e.png"), ("2", "b.png"), ("2", "c.png"), ("4", "d.png"), ("5", "a.png")]
+
+
+@pytest.mark.parametrize("value", [None, 0.9])
+def test_a_table_to_read_without_a_single_figure_is_left_out(run, value):
+    document = score_document("tile", "mutual", value)
+    document["decision"] = document["mask"] = dict.fromkeys({**document["decision"], **document["mask"]}, value)
+    run.collect([document])
+    assert ("## By category: image AUROC" in run.text("markdown")) == (value is not None)
+    assert (r"\begin{tabular}" in run.text("latex")) == (value is not None)
 
 
 def test_the_same_input_gives_the_same_bytes(full_run):

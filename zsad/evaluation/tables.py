@@ -5,6 +5,9 @@ A ``mean`` row of metrics.csv is the macro mean over the categories that have a 
 has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``. The
 rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
 scores.
+
+images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share
+the better rank, and labels play no part in it. The tables to read leave out what nothing is known of.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import rankdata
 
 from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables
 from zsad.evaluation.ranking import RANKING_METRICS
@@ -33,6 +38,7 @@ from zsad.evaluation.results import (
     results_of,
     with_seeds_together,
 )
+from zsad.evaluation.typeset import Cell, Change, Table
 from zsad.store import MEAN, number, read_evaluation, write_text
 
 METRICS_COLUMNS = (
@@ -51,6 +57,7 @@ IMAGES_COLUMNS = (
     "image_id",
     "method",
     "setting",
+    "rank",
     "image_score",
     "threshold",
     "decision",
@@ -98,8 +105,19 @@ def collect_tables(
     write_text(metrics_csv, _csv(METRICS_COLUMNS, [_metrics_row(result) for result in rows]))
     write_text(images_csv, _csv(IMAGES_COLUMNS, _image_rows(evaluations)))
     write_text(refinement_csv, _csv(REFINEMENT_COLUMNS, [_refinement_row(result) for result in refined]))
-    write_text(markdown, as_markdown(tables, notes))
-    write_text(latex, as_latex(tables, notes))
+    known = [table for table in tables if _has_figures(table)]
+    write_text(markdown, as_markdown(known, notes))
+    write_text(latex, as_latex(known, notes))
+
+
+def _has_figures(table: Table) -> bool:
+    """Whether any cell has a value; in a table of images without labels none has."""
+    cells = [cell for row in table.rows for cell in row if not isinstance(cell, str)]
+    return any(is_known(value) for cell in cells for value in _values(cell))
+
+
+def _values(cell: Cell | Change) -> tuple[float, ...]:
+    return (cell.value,) if isinstance(cell, Cell) else tuple(cell)
 
 
 def _metrics_row(result: Result) -> dict[str, str]:
@@ -121,7 +139,7 @@ def _refinement_row(result: RefinementResult) -> dict[str, str]:
 
 
 def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Ranked lists: within a category and method the most anomalous image comes first."""
+    """Ranked lists: within a category and method the most anomalous image comes first, and of equal ones the names."""
     category = first_places(evaluation["category"] for evaluation in evaluations)
     method = first_places(evaluation["method"] for evaluation in evaluations)
     ordered = sorted(
@@ -133,6 +151,7 @@ def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
             "image_id": image["image_id"],
             "method": evaluation["method"],
             "setting": evaluation["setting"],
+            "rank": str(rank),
             "image_score": f"{image['score']:.7g}",
             "threshold": f"{number(evaluation['image_threshold']):.7g}",
             "decision": str(int(image["decision"])),
@@ -142,8 +161,14 @@ def _image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
             "seconds": "" if image["seconds"] is None else f"{image['seconds']:.4f}",
         }
         for evaluation in ordered
-        for image in sorted(evaluation["images"], key=lambda image: (-image["score"], image["image_id"]))
+        for rank, image in _ranked(evaluation["images"])
     ]
+
+
+def _ranked(images: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+    ordered = sorted(images, key=lambda image: (-image["score"], image["image_id"]))
+    ranks = rankdata([-image["score"] for image in ordered], method="min").astype(int).tolist()
+    return list(zip(ranks, ordered, strict=True))
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key
+from zsad.setting import setting_order
 
 HEADLINE_METRICS = ("image_auroc", "aupro")
 _FEW_SHOT_MEANING = "{} good reference images and nothing else"
@@ -54,9 +55,14 @@ def leaders(means: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> list
 
 
 def best_method(means: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> MethodKey:
-    """The method with the best mean image AUROC, whose galleries stand open; the first where nothing is measured."""
+    """The method with the best mean image AUROC, whose galleries stand open.
+
+    Where nothing is measured it is the one that may see the most, which is a guess that needs no label.
+    """
     known = [row for row in means if not math.isnan(row.value("image_auroc"))]
-    return max(known, key=lambda row: row.value("image_auroc")).key if known else next(iter(names))
+    if not known:
+        return max(names, key=lambda key: setting_order(key.setting))
+    return max(known, key=lambda row: row.value("image_auroc")).key
 
 
 def mean_of(means: Sequence[MetricsRow], categories: int) -> str:

@@ -13,7 +13,12 @@ DEFAULT_COLORMAP = "inferno"
 class ReportOptions(Part):
     """What a reader sees; changing one of these re-draws and computes nothing anew."""
 
-    gallery: int = Field(4, ge=1, le=24, description="images in each group of a gallery (highest, lowest, most wrong)")
+    gallery: int = Field(
+        4,
+        ge=1,
+        le=24,
+        description="images in each group of a gallery (highest, lowest, most wrong); thrice the highest if unlabelled",
+    )
     panel: int = Field(176, ge=64, le=512, description="longer side of a gallery's pictures, in pixels")
     dpi: int = Field(110, ge=50, le=400, description="resolution of the plots, in dots an inch")
     colormap: str = Field(DEFAULT_COLORMAP, description="matplotlib colour map of the anomaly maps")

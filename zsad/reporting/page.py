@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from zsad.store import MEAN, number, read_json, write_text
 Evaluation = dict[str, Any]
 
 TEMPLATE = "page.html.jinja"
+MOST_RANKED = 12
 
 
 def build_page(
@@ -51,6 +53,7 @@ def build_page(
     configuration: Mapping[str, Any],
     method_summaries: Mapping[str, Mapping[str, str]],
     output: Path,
+    checks: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     """Write the page of a data set.
 
@@ -63,6 +66,7 @@ def build_page(
         configuration: shown as it is.
         method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``.
         output: HTML.
+        checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
 
     Raises:
         DataError: an input is absent or damaged, or a category has no plots.
@@ -94,6 +98,7 @@ def build_page(
             best=best,
             curves=_plot(curve_plots[category]),
             histograms=_plot(histogram_plots[category]),
+            oddities=read_json(checks[category])["warnings"] if category in checks else [],
         )
         for place, category in enumerate(categories)
     ]
@@ -155,36 +160,84 @@ def _category_section(
     best: MethodKey,
     curves: dict[str, Any],
     histograms: dict[str, Any],
+    oddities: Sequence[str],
 ) -> dict[str, Any]:
     regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
+    measured = any(image["label"] is not None for image in results[0]["images"])
+    of_methods = [
+        _gallery(result, f"gallery-{place + 1}-{number_of_method + 1}", galleries, names, best)
+        for number_of_method, result in enumerate(results)
+    ]
     return {
         "name": category,
         "anchor": f"category-{place + 1}",
         "counts": results[0]["counts"],
-        "measured": any(image["label"] is not None for image in results[0]["images"]),
+        "measured": measured,
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
+        "oddities": oddities,
         "scores": score_table(rows, in_tables),
         "masks": mask_table(rows, in_tables, regions),
         "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
         "curves": curves,
         "histograms": histograms,
-        "galleries": [
+        "galleries": of_methods,
+        "ranking": None if measured else _ranking(of_methods),
+    }
+
+
+def _gallery(
+    result: Evaluation,
+    anchor: str,
+    galleries: Mapping[MethodKey, dict[str, Any]],
+    names: Mapping[MethodKey, str],
+    best: MethodKey,
+) -> dict[str, Any]:
+    key = evaluation_key(result)
+    images = _ranked(result["images"])
+    return {
+        "method": names[key],
+        "anchor": anchor,
+        "open": key == best,
+        "content": galleries.get(key),
+        "images": images,
+        "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
+        "threshold": result["image_threshold"],
+        "scores": {metric: result["metrics"].get(metric) for metric in HEADLINE_METRICS},
+    }
+
+
+def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What stands in place of metrics: the first images of the leading method, with their ranks by the others.
+
+    A method that scores all images alike ranks none of them and is left out.
+    """
+    leading = next((gallery for gallery in galleries if gallery["open"]), galleries[0])
+    others = [
+        gallery
+        for gallery in galleries
+        if gallery is not leading and len({image["score"] for image in gallery["images"]}) > 1
+    ]
+    ranks_of_others = [{image["image_id"]: image["rank"] for image in gallery["images"]} for gallery in others]
+    groups = leading["content"]["groups"] if leading["content"] else []
+    entries = {entry["image_id"]: entry for group in groups for entry in group["entries"]}
+    return {
+        "leading": leading,
+        "others": [gallery["method"] for gallery in others],
+        "called": sum(bool(image["decision"]) for image in leading["images"]),
+        "rows": [
             {
-                "method": names[evaluation_key(result)],
-                "anchor": f"gallery-{place + 1}-{number_of_method + 1}",
-                "open": evaluation_key(result) == best,
-                "content": galleries.get(evaluation_key(result)),
-                "images": _ranked(result["images"]),
-                "scores": {metric: result["metrics"].get(metric) for metric in HEADLINE_METRICS},
+                **image,
+                "entry": entries.get(image["image_id"]),
+                "elsewhere": [rank_of[image["image_id"]] for rank_of in ranks_of_others],
             }
-            for number_of_method, result in enumerate(results)
+            for image in leading["images"][:MOST_RANKED]
         ],
     }
 
 
 def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each note once, with the methods it is about; a note about all methods names none."""
+    """Each note once, with the methods it is about; none for a note that is about all or names its method itself."""
     results = list(results)
     methods_of: dict[str, list[str]] = defaultdict(list)
     for result in results:
@@ -193,7 +246,8 @@ def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 methods_of[note].append(result["method"])
     everyone = {result["method"] for result in results}
     return [
-        {"text": note, "methods": [] if set(methods) == everyone else methods} for note, methods in methods_of.items()
+        {"text": note, "methods": [] if set(methods) == everyone or note.startswith(f"{methods[0]} ") else methods}
+        for note, methods in methods_of.items()
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+HIGHEST_IF_UNLABELLED = 3  # times as many: there are no wrong images to show beside them
 GROUP_TITLES = {
     "highest": "Highest scores",
     "lowest": "Lowest scores",
@@ -18,16 +19,17 @@ def choose_images(scores: Sequence[float], labels: Sequence[int | None], count: 
     """Positions of the images to show, by group (the keys of `GROUP_TITLES`); no image stands in two groups.
 
     ``highest`` and ``lowest`` come first and need no labels; ``false_alarms`` and ``misses`` are drawn from the
-    images that remain, most wrong first. Of equal scores the earlier image ranks higher. Of fewer than ``2 count``
-    images the upper half is among the highest. Groups without images are left out.
+    images that remain, most wrong first. Of equal scores the earlier image ranks higher. Of few images the upper half
+    is among the highest. Groups without images are left out.
 
     Args:
         scores: greater is more anomalous.
         labels: 1 defective, 0 good, None unknown.
-        count: greatest number of images in a group.
+        count: greatest number of images in a group; three times as many of the highest if no image is labelled.
     """
     ranking = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable").tolist()
-    top = min(count, -(-len(ranking) // 2))
+    most = count if any(label is not None for label in labels) else HIGHEST_IF_UNLABELLED * count
+    top = min(most, -(-len(ranking) // 2))
     bottom = min(count, len(ranking) - top)
     between = ranking[top : len(ranking) - bottom]
     groups = {

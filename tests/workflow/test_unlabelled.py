@@ -1,0 +1,90 @@
+"""A folder of photographs without a label, all the way to the ranked list and the page."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from harness import SMALL, Project
+from paths import REAL_DATA
+from zsad.data.manifest import read_manifest
+
+pytestmark = pytest.mark.slow
+
+METHODS = ("self_similarity", "mirror_symmetry", "flip_consistency", "mutual")
+FEW = {"backbones": SMALL["backbones"], "refiners": {"grabcut": None}, "report": SMALL["report"]}
+NAMES = ("Ä 1.JPG", "a/b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg")
+
+
+def photographs(folder: Path) -> None:
+    """Four good tiles and three cracked ones, or drawings of such, in one folder that says nothing of them."""
+    tiles = REAL_DATA / "magnetic_tile" / "test"
+    real = [*sorted(tiles.glob("good/*"))[:4], *sorted(tiles.glob("crack/*"))[:3]]
+    for index, name in enumerate(NAMES):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        if real:
+            shutil.copy(real[index], folder / name)
+            continue
+        pixels = np.random.default_rng(index).integers(110, 140, (64, 80, 3), dtype=np.uint8)
+        pixels[30:34, 20:60] = 0 if index >= 4 else 125
+        Image.fromarray(pixels).save(folder / name)
+    (folder / "Thumbs.db").write_bytes(b"no image")
+
+
+@pytest.fixture(scope="module")
+def inspected(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run of the preset `folder`, by the command line that it gives."""
+    project = Project.copy_of_repository(tmp_path_factory.mktemp("unlabelled") / "project")
+    photographs(project.folder / "my photographs")
+    (project.folder / "few.yaml").write_text(yaml.safe_dump(FEW))
+    presets = ("--configfile", "config/folder.yaml", "few.yaml")
+    run = project.run(None, *presets, "--config", 'dataset={"root": "my photographs"}')
+    assert run.status == 0, run.output
+    return project
+
+
+def test_every_image_is_listed_and_none_has_a_label(inspected: Project) -> None:
+    records = read_manifest(inspected.result("folder/my photographs/manifest.csv"), with_truth=True)
+    assert [record.image_id for record in records] == sorted(NAMES)
+    assert {(record.split, record.label, record.defect_type) for record in records} == {("test", None, "")}
+
+
+def test_the_list_of_images_is_ranked_for_each_method(inspected: Project) -> None:
+    with inspected.result("folder/tables/images.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    lists = {method: list(of_method) for method, of_method in groupby(rows, lambda row: row["method"])}
+    assert set(lists) == set(METHODS)
+    for ranked in lists.values():
+        assert {row["image_id"] for row in ranked} == set(NAMES)
+        scores = [float(row["image_score"]) for row in ranked]
+        assert scores == sorted(scores, reverse=True)
+        assert [int(row["rank"]) for row in ranked] == [1 + sum(other > score for other in scores) for score in scores]
+        for row in ranked:
+            assert row["label"] == row["defect_type"] == ""
+            assert row["decision"] == str(int(float(row["image_score"]) > float(row["threshold"])))
+
+
+def test_nothing_claims_to_be_measured(inspected: Project) -> None:
+    with inspected.result("folder/tables/metrics.csv").open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            assert row["image_auroc"] == row["aupro"] == row["decision_f1"] == row["mask_iou"] == "NaN"
+    (tables,) = inspected.result("folder/tables").glob("*.md")
+    assert "No test image is labelled, so there are no metrics." in tables.read_text(encoding="utf-8")
+    assert "AUROC |" not in tables.read_text(encoding="utf-8")
+
+
+def test_the_page_says_that_nothing_is_evaluated_and_shows_the_ranking(inspected: Project) -> None:
+    page = inspected.result("folder/report.html").read_text(encoding="utf-8")
+    words = " ".join(re.sub(r"<(script|style)>.*?</\1>|<[^>]*>", " ", page, flags=re.S).split())
+    assert "Not evaluated: no image has a label." in words
+    assert "Most anomalous images" in words
+    assert all(name in words for name in (*NAMES, *METHODS))
+    assert not re.search(r"\b(nan|n/a|AUROC|AUPRO|IoU|F1)\b", words.split("Provenance What made")[0], re.I)
