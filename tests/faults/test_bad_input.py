@@ -1,4 +1,7 @@
-"""Whatever is wrong with images or models, a run ends with one sentence, a non-zero status and no half results."""
+"""What Snakemake does about bad input: one sentence, a status other than zero, no half results, and the least anew.
+
+The table in test_faults.py has every other kind of bad input, without Snakemake.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from cases.sound import archive, archived_files, described, draw_tile
+from damages import draw
+from file_server import ServedFile, running_file_server
 from harness import Project, merged
 
 pytestmark = pytest.mark.slow
@@ -24,6 +31,7 @@ CONFIG: dict[str, Any] = {
     "report": {"gallery": 1, "panel": 64, "dpi": 50},
 }
 CONFIG["methods"]["memory_bank"] = {"params": {"shots": 2}}
+MUTUAL = {"methods__mutual": {"scorer": "mutual"}}
 
 
 @pytest.fixture(scope="module")
@@ -32,107 +40,48 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def project(template: Project, tmp_path: Path, write_png: Callable[..., Path]) -> Project:
-    """A project with one small category of its own: three good training images, two good and two cracked ones."""
+def project(template: Project, tmp_path: Path) -> Project:
+    """A project with one small category of its own."""
     project = template.copy(tmp_path / "project")
-    folder = project.folder / "images" / "tile"
-    for index in range(3):
-        write_png(folder / f"train/good/{index}.png", size=(32, 40), seed=index)
-    for index in range(2):
-        write_png(folder / f"test/good/{index}.png", size=(32, 40), seed=10 + index)
-        write_png(folder / f"test/crack/{index}.png", size=(32, 40), seed=20 + index)
-        mask = np.zeros((32, 40), np.uint8)
-        mask[8:16, 8:16] = 255
-        write_png(folder / f"ground_truth/crack/{index}_mask.png", mask)
+    draw_tile(project.folder / "images/tile")
     return project
 
 
-def truncate(project: Project) -> None:
-    path = project.folder / "images/tile/test/crack/1.png"
-    path.write_bytes(path.read_bytes()[:-200])
+def nothing(image: Path) -> None:
+    """Leave the image as it is."""
 
 
-def save_page_as_image(project: Project) -> None:
-    (project.folder / "images/tile/test/good/1.png").write_text("<html>not found</html>")
-
-
-def shrink_mask(project: Project) -> None:
-    from PIL import Image
-
-    Image.new("L", (20, 16), 255).save(project.folder / "images/tile/ground_truth/crack/0_mask.png")
-
-
-def empty_category(project: Project) -> None:
-    shutil.rmtree(project.folder / "images/tile/test")
-    (project.folder / "images/tile/test").mkdir()
-
-
-def remove_training_images(project: Project) -> None:
-    shutil.rmtree(project.folder / "images/tile/train")
-
-
-def keep_one_test_image(project: Project) -> None:
-    shutil.rmtree(project.folder / "images/tile/test/crack")
-    (project.folder / "images/tile/test/good/1.png").unlink()
-
-
-def nothing(project: Project) -> None:
-    """Leave the images as they are."""
-
-
-MUTUAL = {"methods__mutual": {"scorer": "mutual"}}
+def cut_off(image: Path) -> None:
+    image.write_bytes(image.read_bytes()[:-200])
 
 
 @pytest.mark.parametrize(
     ("damage", "changes", "sentence", "absent"),
     [
-        (truncate, {}, r"images/tile/test/crack/1\.png cannot be read as an image", "features"),
-        (save_page_as_image, {}, r"images/tile/test/good/1\.png cannot be read as an image", "manifest.csv"),
-        (shrink_mask, {}, r"0_mask\.png is 20 x 16 pixels but its image is 40 x 32", "metrics"),
-        (empty_category, {}, r"category 'tile' has no test images", "manifest.csv"),
-        (remove_training_images, {}, r"category 'tile' has 0 training images, fewer than the 2 references", "scores"),
-        (
-            nothing,
-            {"methods__memory_bank__params": {"shots": 4}},
-            r"has 3 training images, fewer than the 4 references",
-            "scores",
-        ),
-        (keep_one_test_image, MUTUAL, r"mutual .*at least (2|two)", "scores/mutual.h5"),
-        (
-            nothing,
-            {"dataset__categories": ["tiles"]},
-            r"category 'tiles' does not exist .*did you mean 'tile'\?",
-            "manifest.csv",
-        ),
+        (cut_off, {}, r"images/tile/test/crack/1\.png cannot be read as an image", "features/embedded/test."),
+        (nothing, {"dataset__categories": ["tiles"]}, r"category 'tiles' does not exist .*'tile'\?", "manifest.csv"),
         (nothing, {"dataset__rot": 1}, r"unknown key 'rot' in 'dataset'; did you mean 'root'\?", "manifest.csv"),
-        (nothing, {"backbone": "facebook/no-such-model"}, r"facebook/no-such-model", "features"),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
+    ids=["a job that fails", "a category that does not exist", "a key that does not exist"],
 )
 def test_bad_input_ends_with_one_sentence_and_no_half_results(
-    project: Project, damage: Callable[[Project], None], changes: dict[str, Any], sentence: str, absent: str
+    project: Project, damage: Callable[[Path], None], changes: dict[str, Any], sentence: str, absent: str
 ) -> None:
-    damage(project)
+    image = project.folder / "images/tile/test/crack/1.png"
+    intact = image.read_bytes()
+    damage(image)
     run = project.run(merged(CONFIG, **changes))
     assert run.status != 0
-    said = [line for line in run.output.splitlines() if re.search(sentence, line)]
-    assert said, run.output
+    assert re.search(sentence, run.output), run.output
     assert "Traceback" not in run.output
-    assert (
-        not [path for path in run.made if f"t/tile/{absent}" in path and "test.original" not in path]
-        or absent == "scores"
-    )
+    assert not run.made_by(f"t/tile/{absent}")
     assert not list(project.folder.glob("results/**/*.tmp"))
     assert not project.result("t/tables/metrics.csv").exists()
 
-
-def test_a_mended_input_finishes_the_run(project: Project) -> None:
-    intact = (project.folder / "images/tile/test/crack/1.png").read_bytes()
-    truncate(project)
-    assert project.run(CONFIG).status != 0
-    (project.folder / "images/tile/test/crack/1.png").write_bytes(intact)
-    assert project.run(CONFIG).status == 0
-    assert project.result("t/report.html").exists()
+    if damage is cut_off:
+        image.write_bytes(intact)
+        assert project.run(CONFIG).status == 0
+        assert project.result("t/report.html").exists()
 
 
 def test_a_test_set_of_one_class_is_measured_as_far_as_it_goes(project: Project) -> None:
@@ -146,16 +95,7 @@ def test_a_test_set_of_one_class_is_measured_as_far_as_it_goes(project: Project)
     assert "image metrics" in project.result("t/report.html").read_text()
 
 
-def test_two_images_are_enough_for_mutual(project: Project) -> None:
-    for name in ("good/1.png", "crack/1.png"):
-        (project.folder / "images/tile/test" / name).unlink()
-    run = project.run(merged(CONFIG, **MUTUAL))
-    assert run.status == 0, run.output
-
-
 def test_images_of_every_kind_and_shape_go_all_the_way(project: Project) -> None:
-    from PIL import Image
-
     rng = np.random.default_rng(0)
     folder = project.folder / "images" / "tile" / "test" / "good"
     grey = rng.integers(0, 256, (48, 33), dtype=np.uint8)
@@ -169,18 +109,45 @@ def test_images_of_every_kind_and_shape_go_all_the_way(project: Project) -> None
     assert project.result("t/tables/images.csv").read_text().count("good/") == 2 * 7
 
 
-def test_an_image_that_changes_is_seen_and_its_category_alone_runs_again(
-    project: Project, write_png: Callable[..., Path]
-) -> None:
+def test_an_image_that_changes_is_seen_and_its_category_alone_runs_again(project: Project) -> None:
     shutil.copytree(project.folder / "images/tile", project.folder / "images/other")
     assert project.run(CONFIG).status == 0
-    write_png(project.folder / "images/tile/test/good/0.png", size=(32, 40), seed=99)
+    draw(project.folder / "images/tile/test/good/0.png", seed=99)
     run = project.run(CONFIG)
     assert run.status == 0, run.output
     assert run.made_by("/tile/manifest.csv", "/tile/features/", "/tile/scores/", "/tile/metrics/")
     assert not run.made_by("/other/")
 
-    write_png(project.folder / "images/other/test/good/new.png", size=(32, 40), seed=100)
+    draw(project.folder / "images/other/test/good/new.png", seed=100)
     run = project.run(CONFIG)
     assert run.made_by("/other/manifest.csv", "/other/scores/")
     assert not run.made_by("/tile/")
+
+
+def test_a_data_set_is_downloaded_once_and_used_from_then_on(template: Project, tmp_path: Path) -> None:
+    project = template.copy(tmp_path / "project")
+    config = merged(CONFIG, dataset={"name": "t", "layout": "mpdd"})
+    with running_file_server() as server:
+        (project.folder / "zsad/data/catalogue.yaml").write_text(described(server))
+        server.files["/MPDD.zip"] = ServedFile(archive())
+        run = project.run(config, offline=False)
+        assert run.status == 0, run.output
+        assert project.result("t/report.html").exists()
+        assert server.parts() == [""]
+        assert len(project.result("t/tile/manifest.csv").read_text().splitlines()) == 1 + 7
+        folder = project.folder / "data/mpdd"
+        assert {name: (folder / name).read_bytes() for name in archived_files()} == archived_files()
+        assert project.run(config, offline=False).made == set()
+
+        (project.folder / "data/mpdd.json").unlink()
+        shutil.rmtree(project.folder / "data/archives")
+        run = project.run(config, offline=False)
+        assert run.status == 0, run.output
+        assert (project.folder / "data/mpdd.json").exists()
+        assert run.made <= {"t/plots/summary.png", "t/report.html"}
+        assert server.parts() == [""]
+
+    run = project.run(merged(config, evaluation__bootstrap=60))
+    assert run.status == 0, run.output
+    assert run.made_by("/metrics/")
+    assert not run.made_by("/features/", "/scores/")

@@ -82,13 +82,13 @@ class Project:
             command += ["--configfile", "override.yaml"]
         return command
 
-    def run(self, config: dict[str, Any] | None = SMALL, *arguments: str) -> Run:
-        """Run Snakemake to its end."""
+    def run(self, config: dict[str, Any] | None = SMALL, *arguments: str, offline: bool = True) -> Run:
+        """Run Snakemake to its end; nothing may be downloaded unless ``offline`` is False."""
         before = self._times()
         done = subprocess.run(
             self.command(config, *arguments),
             cwd=self.folder,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "HF_HUB_OFFLINE": str(int(offline))},
             capture_output=True,
             text=True,
             timeout=500,

@@ -1,0 +1,14 @@
+"""The table of all faults, one module for each kind of thing that can be wrong."""
+
+from cases import archives, downloads, folders, images, masks, results, tables
+from fault import Fault
+
+FAULTS: tuple[Fault, ...] = (
+    *images.FAULTS,
+    *masks.FAULTS,
+    *folders.FAULTS,
+    *tables.FAULTS,
+    *results.FAULTS,
+    *downloads.FAULTS,
+    *archives.FAULTS,
+)

@@ -1,0 +1,273 @@
+"""The scripts of the workflow one after the other in this process, in place of a whole Snakemake for every fault.
+
+Each script runs as Snakemake runs it, in the frame of a job, with the inputs, outputs and parameters of its rule. Like
+Snakemake, the chain leaves out what is newer than what it is made from and was made from just that, removes an old
+result before it is made anew, and stops at the first failure. What rules themselves do is shown by the tests that run
+the real workflow.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from io import StringIO
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import h5py
+
+from paths import REPOSITORY
+from zsad.config import Settings
+from zsad.data.catalogue import datasets
+from zsad.errors import ZsadError
+
+RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100}
+TIMED = "seconds"  # the column of the list of images, and the content of a score file, that differ between equal runs
+NOTHING: Mapping[str, Callable[[], None]] = MappingProxyType({})
+
+
+class Outcome(NamedTuple):
+    """How a run of the chain ended.
+
+    Attributes:
+        said: what it said, a line each.
+        failed: the outputs of the step that failed; none if no step did.
+    """
+
+    status: int
+    said: list[str]
+    failed: list[Path]
+
+
+class Step(NamedTuple):
+    """A job: the script, what it reads and writes by name, its parameters and wildcards."""
+
+    script: str
+    inputs: dict[str, Any]
+    outputs: dict[str, Path]
+    cfg: dict[str, Any]
+    wildcards: dict[str, str]
+
+    @property
+    def files(self) -> list[Path]:
+        """What it reads."""
+        return [path for value in self.inputs.values() for path in (value if isinstance(value, list) else [value])]
+
+
+class Chain:
+    """From images or a download to masks, metrics and tables, in the working directory.
+
+    Args:
+        made: what earlier runs made each output from, as Snakemake remembers it.
+    """
+
+    def __init__(self, made: Mapping[Path, str] = MappingProxyType({})) -> None:
+        self.made = dict(made)
+
+    def run(self, config: Mapping[str, Any], before: Mapping[str, Callable[[], None]] = NOTHING) -> Outcome:
+        """Run what is missing or out of date.
+
+        Args:
+            config: a complete configuration.
+            before: what happens just before the first step of a script, by its name.
+        """
+        said, status, step = StringIO(), 0, None
+        pending = dict(before)
+        datasets.cache_clear()  # every run of Snakemake reads it anew
+        with redirect_stderr(said), redirect_stdout(said), _logging_restored():
+            try:
+                for step in _steps(config):
+                    pending.pop(step.script, lambda: None)()
+                    self._run(step)
+                step = None
+            except ZsadError as error:  # as rules/common.smk shows it
+                step = None
+                status = 1
+                print(error, file=said)
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return Outcome(status, said.getvalue().splitlines(), list(step.outputs.values()) if step else [])
+
+    def _run(self, step: Step) -> None:
+        source = repr((sorted(map(str, step.files)), step.cfg))
+        if all(self._is_current(path, step, source) for path in step.outputs.values()):
+            return
+        for path in step.outputs.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+        _execute(step)
+        self.made |= dict.fromkeys(step.outputs.values(), source)
+
+    def _is_current(self, output: Path, step: Step, source: str) -> bool:
+        if not output.exists() or self.made.get(output) != source:
+            return False
+        age = output.stat().st_mtime_ns
+        return all(path.exists() and path.stat().st_mtime_ns <= age for path in step.files)
+
+
+def results() -> dict[str, str]:
+    """What two runs must agree on: manifests, checks and tables as text, a digest of scores and masks, by path."""
+    base = Path("results")
+    texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
+    texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
+    texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
+    texts |= {path: _digest(path) for kind in ("scores", "masks") for path in base.glob(f"*/*/{kind}/*.h5")}
+    return {path.as_posix(): text for path, text in sorted(texts.items())}
+
+
+def scored_images() -> set[str]:
+    """The images that have a score by every method."""
+    with Path("results/t/tables/images.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    by_method = {
+        method: {row["image_id"] for row in rows if row["method"] == method and row["image_score"] != "NaN"}
+        for method in {row["method"] for row in rows}
+    }
+    return set.intersection(*by_method.values())
+
+
+def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
+    settings = Settings(config)
+    settings.data.list_files()
+    data = settings.data
+    base = Path("results") / data.name
+    if data.is_downloaded:
+        yield _download(settings)
+    for category in data.categories:
+        yield from _category_steps(settings, category, base)
+    metrics = sorted(base.glob("*/metrics/*.json"))
+    tables = {"metrics_csv": "metrics.csv", "images_csv": "images.csv", "refinement_csv": "refinement.csv"}
+    yield Step(
+        "collect_tables",
+        {
+            "score_metrics": [path for path in metrics if path.stem.count(".") == 0],
+            "mask_metrics": [path for path in metrics if path.stem.count(".") == 1],
+            "oracle_metrics": [],
+        },
+        {
+            name: base / "tables" / file
+            for name, file in {**tables, "markdown": "metrics.md", "latex": "metrics.tex"}.items()
+        },
+        {},
+        {"dataset": data.name},
+    )
+
+
+def _download(settings: Settings) -> Step:
+    """The data set, as far as `download_config` in rules/common.smk says what it depends on."""
+    name, folder = settings.data.layout_name, settings.data.download_to
+    kept = {"file", "sha256", "size", "into"}
+    archives = [archive.model_dump(include=kept) for archive in datasets()[name].archives]
+    cfg = {"dataset": name, "download_to": folder.as_posix(), "archives": archives}
+    return Step("download_dataset", {}, {"record": folder / f"{name}.json"}, cfg, {"published": name})
+
+
+def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[Step]:
+    folder = base / category
+    data = settings.data
+    place = {"dataset": data.name, "category": category}
+    manifest, check = folder / "manifest.csv", folder / "check.json"
+    files = data.files(category)
+    yield Step("build_manifest", {"files": files}, {"manifest": manifest}, data.stage_config(), place)
+    yield Step("check_images", {"manifest": manifest, "files": files}, {"check": check}, data.stage_config(), place)
+    for name, method in settings.methods.items():
+        features = {}
+        for role, wanted in method.feature_sets.items():
+            features[role] = folder / "features" / method.backbone / f"{wanted.subset}.{wanted.view}.h5"
+            yield Step(
+                "extract_features",
+                {"manifest": manifest},
+                {"features": features[role]},
+                settings.backbones[method.backbone].stage_config(),
+                {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
+            )
+        scores = folder / "scores" / f"{name}.h5"
+        here = {**place, "method": name}
+        yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
+        read = {"manifest": manifest, "scores": scores}
+        options = {"backbone": method.backbone, "group": "", "options": settings.evaluation.parameters()}
+        yield Step("evaluate_scores", read, {"metrics": folder / "metrics" / f"{name}.json"}, options, here)
+        for refiner, entry in settings.refiners.items():
+            masks = folder / "masks" / f"{name}.{refiner}.h5"
+            there = {**here, "refiner": refiner}
+            yield Step("refine_masks", read, {"masks": masks}, entry.stage_config(), there)
+            metrics = {"metrics": folder / "metrics" / f"{name}.{refiner}.json"}
+            yield Step("evaluate_masks", {**read, "masks": masks}, metrics, {}, there)
+
+
+class _Named(dict):
+    """What Snakemake's named lists offer to the scripts: attributes, and items."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
+def _execute(step: Step) -> None:
+    snakemake = SimpleNamespace(
+        rule=step.script,
+        input=_Named({name: _text(value) for name, value in step.inputs.items()}),
+        output=_Named({name: str(path) for name, path in step.outputs.items()}),
+        params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}"),
+        wildcards=SimpleNamespace(**step.wildcards),
+        resources=SimpleNamespace(**RESOURCES),
+        threads=1,
+        log=["results/log/job.log"],
+    )
+    runpy.run_path(str(REPOSITORY / "workflow_scripts" / f"{step.script}.py"), {"snakemake": snakemake})
+
+
+def _text(value: Any) -> Any:
+    return [str(path) for path in value] if isinstance(value, list) else str(value)
+
+
+def _without_times(table: Path) -> str:
+    if table.name != "images.csv":
+        return table.read_text(encoding="utf-8")
+    with table.open(encoding="utf-8", newline="") as stream:
+        rows = [{column: cell for column, cell in row.items() if column != TIMED} for row in csv.DictReader(stream)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else [])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _without_provenance(path: Path) -> str:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return json.dumps({key: value for key, value in document.items() if key != "provenance"}, sort_keys=True)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of everything in a result file but times."""
+    digest = hashlib.sha256()
+    with h5py.File(path) as file:
+        for name in sorted(set(file) - {TIMED}):
+            content = file[name].asstr()[:].tolist() if h5py.check_string_dtype(file[name].dtype) else file[name][:]
+            digest.update(f"{name}: {content if isinstance(content, list) else content.tobytes().hex()}".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _logging_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
+    try:
+        yield
+    finally:
+        for handler in root.handlers[:]:
+            root.removeHandler(handler)
+            if handler not in handlers:
+                with suppress(OSError):  # as at the end of a process
+                    handler.close()
+        for handler in handlers:
+            root.addHandler(handler)
+        root.setLevel(level)
+        logging.raiseExceptions = raises
+        logging.captureWarnings(False)
