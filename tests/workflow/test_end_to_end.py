@@ -193,7 +193,7 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(tmp_path: 
 
 def test_two_runs_from_scratch_give_the_same_metrics_bytes(finished: Project, tmp_path: Path) -> None:
     again = Project.copy_of_repository(tmp_path / "again")
-    assert again.run().status == 0
+    assert again.run(SMALL, "tables").status == 0
     first, second = (project.result("t/tables/metrics.csv").read_bytes() for project in (finished, again))
     assert first == second
 
@@ -264,15 +264,13 @@ def test_the_default_run_with_a_checkpoint_by_its_path_goes_all_the_way_and_its_
 ) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
     small = {name: SMALL[name] for name in ("dataset", "evaluation", "report")}
-    one_mirror = {"mirror_symmetry": {"params": {"symmetries": ["horizontal"]}}}
-    config = merged(
-        small, backbone=str(checkpoint), dataset__demo__train=8, refiners={"grabcut": None}, methods=one_mirror
-    )
+    two = dict.fromkeys(("self_similarity", "mirror_symmetry", "mutual"))  # flip_consistency and memory_bank remain
+    config = merged(small, backbone=str(checkpoint), dataset__demo__train=8, refiners={"grabcut": None}, methods=two)
     run = project.run(config)
     assert run.status == 0, run.output
     table = rows(project.result("t/tables/metrics.csv"))
     assert {row["backbone"] for row in table} == {"tiny-dinov3"}
-    assert len({row["method"] for row in table}) == 5
+    assert {row["method"] for row in table} == {"flip_consistency", "memory_bank"}
     assert project.result("t/report.html").is_file()
     with FeatureReader(project.result("t/ring/features/tiny-dinov3/test.original.h5")) as features:
         assert features.layers == ["1"]

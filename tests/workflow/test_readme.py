@@ -35,7 +35,7 @@ def test_the_method_of_the_readme_is_added_by_one_file_and_one_line_and_runs_alo
 def test_the_configuration_of_the_readme_is_valid() -> None:
     default, mine = (yaml.safe_load(text) for text in (DEFAULT_PATH.read_text(), block("yaml")))
     default["dataset"] |= mine.pop("dataset")
-    assert checked(default | mine)["dataset"]["layout"] == "mvtec"
+    assert checked(default | mine)["dataset"]["layout"] == "folder"
 
 
 def test_the_commands_of_the_readme_are_those_of_the_makefile_and_the_command_line() -> None:
