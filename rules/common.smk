@@ -135,38 +135,28 @@ def weight_files(wildcards):
     return settings.backbones[wildcards.backbone].local_files()
 
 
-def features_of(method, **wildcards):
-    """The feature files of a method, by role."""
-    entry = settings.methods[method]
-    return {
-        role: FEATURES.format(
-            backbone=entry.backbone, subset=features.subset, view=features.view, **wildcards
-        )
-        for role, features in entry.feature_sets.items()
-    }
-
-
 def scoring_files(wildcards):
     """What a method scores in one category: its feature files by role, and the outlines of the parts if it asks."""
     entry = settings.methods[wildcards.method]
     place = {"dataset": wildcards.dataset, "category": wildcards.category}
+    features = {
+        role: FEATURES.format(backbone=entry.backbone, **wanted._asdict(), **place)
+        for role, wanted in entry.feature_sets.items()
+    }
     foregrounds = {
         f"foreground_{role}": FOREGROUNDS.format(segmenter=entry.segmenter, subset=subset, **place)
         for role, subset in entry.foregrounds.items()
     }
-    return features_of(wildcards.method, **place) | foregrounds
+    return features | foregrounds
 
 
 def all_feature_files(wildcards):
     """The feature files of all methods and categories, each once."""
-    return sorted(
-        {
-            path
-            for category in available().categories
-            for method in settings.methods
-            for path in features_of(method, dataset=settings.dataset, category=category).values()
-        }
-    )
+    return [
+        FEATURES.format(dataset=settings.dataset, category=category, backbone=backbone, **wanted._asdict())
+        for category in available().categories
+        for backbone, wanted in settings.feature_sets
+    ]
 
 
 def shown_masks(wildcards):

@@ -11,6 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import NamedTuple
 
+import pytest
+
+from zsad import download
+
 
 @dataclass
 class ServedFile:
@@ -68,6 +72,15 @@ class FileServer:
     def parts(self) -> list[str]:
         """The parts that were asked for, in order; empty for the whole."""
         return [request.part for request in self.requests]
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Have the client of downloads use the network, receive ``chunk`` bytes at a time, and not pause."""
+    monkeypatch.setattr(download, "CHUNK", chunk)
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @contextmanager

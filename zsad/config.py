@@ -198,6 +198,17 @@ class Settings:
         return self.data.categories
 
     @property
+    def feature_sets(self) -> list[tuple[str, FeatureSet]]:
+        """Backbone and images of all features that the methods read, each once, sorted."""
+        return sorted(
+            {
+                (method.backbone, features)
+                for method in self.methods.values()
+                for features in method.feature_sets.values()
+            }
+        )
+
+    @property
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))

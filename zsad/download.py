@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import requests
 from filelock import FileLock
 
-from zsad.errors import ZsadError
+from zsad.errors import DISK_FULL, ZsadError
 from zsad.progress import Progress
 from zsad.provenance import file_sha256
 
@@ -32,7 +32,6 @@ FAILURES = 4  # in a row, none of which got further than the ones before
 PAUSE_SECONDS = 0.5  # before another try; doubled with each failure in a row
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be others a moment later
 GONE = (404, 410)
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 YES = ("1", "ON", "YES", "TRUE")
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from file_server import FileServer, ServedFile, running_file_server
+from file_server import FileServer, ServedFile, hurry, running_file_server
 from zsad import download
 from zsad.data import acquire as module
 from zsad.data.acquire import acquire, acquire_dataset
@@ -68,11 +68,7 @@ def server(running: FileServer, monkeypatch: pytest.MonkeyPatch) -> FileServer:
         "/tables.tar.gz": ServedFile(TABLES_ARCHIVE),
     }
     running.requests.clear()
-    monkeypatch.setattr(download, "CHUNK", CHUNK)
-    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(variable, raising=False)
+    hurry(monkeypatch, CHUNK)
     return running
 
 

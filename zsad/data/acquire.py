@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
-from zsad.data.unpack import DISK_FULL, not_an_archive, unpack
+from zsad.data.unpack import not_an_archive, unpack
 from zsad.download import DownloadError, SourceError, alone, fetch_from
-from zsad.errors import ConfigError, DataError, nearest_hint
+from zsad.errors import DISK_FULL, ConfigError, DataError, nearest_hint
 from zsad.provenance import file_sha256
 from zsad.store import read_json, write_json
 
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     into: str
 
 
-def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: bool = False) -> None:
+def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: bool = False) -> Path:
     """Have a published data set on this machine, and write down what it was made from.
 
     Args:
@@ -56,6 +56,9 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
         download_to: folder of all downloads.
         record: where to write JSON with the keys ``dataset, title, licence, root, archives``.
         progress: show bars if standard error is a terminal.
+
+    Returns:
+        The folder of the categories.
 
     Raises:
         ConfigError: there is no such data set.
@@ -65,15 +68,17 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
     if facts is None:
         raise ConfigError(f"there is no published data set '{name}'{nearest_hint(name, datasets())}")
     folder = acquire(name, facts, download_to, progress=progress)
+    root = folder / facts.root
     contents = {
         "dataset": name,
         "title": facts.title,
         "licence": facts.licence,
-        "root": (folder / facts.root).as_posix(),
+        "root": root.as_posix(),
         "archives": [found._asdict() for found in _marked(folder)],
     }
     with _clear_failures(facts, download_to):
         write_json(record, contents)
+    return root
 
 
 def acquire(name: str, facts: DatasetFacts, download_to: Path, *, progress: bool = False) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zsad.data.images import is_image
+from zsad.data.layouts.csv_table import TABLE
 from zsad.errors import DataError
 
 CSV_SUFFIX = ".csv"
-MANIFEST = "manifest.csv"
 # What gives a data set away, as a pattern below its root, or below the folder of any of its categories. Those that
 # come first are the more particular; MVTec AD's arrangement is part of many others.
 SIGNS_OF_ROOT: Mapping[str, str] = MappingProxyType(
@@ -65,7 +65,7 @@ def guess_layout(folder: Path) -> tuple[str, Path, list[str]]:
 
 def _table(folder: Path) -> Path | None:
     """The folder itself if it has a manifest, else its only CSV file."""
-    if (folder / MANIFEST).is_file():
+    if (folder / TABLE).is_file():
         return folder
     tables = [path for path in folder.glob(f"*{CSV_SUFFIX}") if path.is_file() and not path.name.startswith(".")]
     return tables[0] if len(tables) == 1 else None

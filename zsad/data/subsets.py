@@ -52,6 +52,12 @@ def references(count: int, seed: int) -> str:
     return f"references-k{count}-seed{seed}"
 
 
+def references_count(subset: str) -> int | None:
+    """How many training images a subset draws; None if it is no draw."""
+    match = _REFERENCES.fullmatch(subset)
+    return int(match[1]) if match else None
+
+
 def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[ImageRecord]:
     """The images of a subset, in the manifest's order.
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from zsad.errors import DataError, first_line
+from zsad.errors import DISK_FULL, DataError, first_line
 from zsad.progress import Progress
 
 CHUNK = 1024 * 1024  # bytes
@@ -34,7 +34,6 @@ MAX_AFTER = 64 * CHUNK  # bytes after the end mark of a tar, which is filled up 
 SHOWN = 24  # first bytes of what is no archive, for the message
 
 FILE, FOLDER = "file", "folder"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 IN_THE_WAY = (FileExistsError, NotADirectoryError, IsADirectoryError)
 DAMAGE = (
     tarfile.TarError,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -12,6 +11,7 @@ import numpy as np
 
 from zsad.data.inspection import Inspection, SizeCount
 from zsad.data.inspection_table import FeatureCost
+from zsad.data.subsets import FeatureSet, references_count
 from zsad.device import number_format, resolve_device
 from zsad.errors import ConfigError
 from zsad.features.architecture import Architecture, architecture_of
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 PATCH_TOKEN_BYTES, CLS_TOKEN_BYTES = 2, 4  # a channel, as `zsad.store.FeatureWriter` stores them
 MEASURED_SECONDS = 0.2
 PRODUCT_SIDE = {"cpu": 768, "mps": 2048, "cuda": 8192}  # of the matrices whose product is timed
-REFERENCES = re.compile(r"references-k(\d+)-seed\d+")
 
 
 class Model(NamedTuple):
@@ -69,13 +68,12 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
     Raises:
         ConfigError, ModelError: see `zsad.features.architecture.architecture_of`.
     """
-    backbones = sorted({backbone for backbone, _, _ in _feature_files(settings)})
-    models = {name: _model(settings, name) for name in backbones}
+    models = {name: _model(settings, name) for name in dict(settings.feature_sets)}
     costs = [
         cost
         for inspection in inspections
         for cost in (
-            *(_feature_cost(inspection, file, models[file[0]]) for file in _feature_files(settings)),
+            *(_feature_cost(inspection, name, features, models[name]) for name, features in settings.feature_sets),
             *(_embedding_cost(inspection, file) for file in _embedding_files(settings)),
         )
     ]
@@ -130,17 +128,6 @@ def product_rate(device: str, dtype: str) -> float:
     return 2 * side**3 * count / seconds
 
 
-def _feature_files(settings: Settings) -> list[tuple[str, str, str]]:
-    """Backbone, subset and view of all that the methods read, each once."""
-    return sorted(
-        {
-            (method.backbone, features.subset, features.view)
-            for method in settings.methods.values()
-            for features in method.feature_sets.values()
-        }
-    )
-
-
 def _embedding_files(settings: Settings) -> list[tuple[str, str]]:
     """Segmentation model and subset of all embeddings of whole images, each once."""
     refined = {(refiner.segmenter, "test") for refiner in settings.refiners.values() if refiner.segmenter}
@@ -150,8 +137,8 @@ def _embedding_files(settings: Settings) -> list[tuple[str, str]]:
     return sorted(refined | outlined)
 
 
-def _feature_cost(inspection: Inspection, file: tuple[str, str, str], model: Model | None) -> FeatureCost:
-    backbone, subset, view = file
+def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, model: Model | None) -> FeatureCost:
+    subset, view = features
     sizes, share = _sizes_of(inspection, subset)
     shown = len(variants(view))
     images = round(share * sum(size.images for size in sizes)) * shown
@@ -184,10 +171,10 @@ def _sizes_of(inspection: Inspection, subset: str) -> tuple[list[SizeCount], flo
     split = "test" if subset == "test" else "train"
     sizes = [size for size in inspection.sizes if size.split == split]
     available = sum(size.images for size in sizes)
-    match = REFERENCES.fullmatch(subset)
-    if match is None or not available:
+    drawn = references_count(subset)
+    if drawn is None or not available:
         return sizes, 1.0
-    return sizes, min(int(match[1]), available) / available
+    return sizes, min(drawn, available) / available
 
 
 def _model(settings: Settings, name: str) -> Model | None:

@@ -25,7 +25,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from zsad.data.layouts.base import GOOD, Item, Layout, Split, folders, named
+from zsad.data.layouts.base import GOOD, Item, Layout, Split, folders
+from zsad.data.layouts.listed import listed_file
 from zsad.data.layouts.roots import categories_or_error
 from zsad.errors import DataError
 
@@ -193,11 +194,6 @@ def _complaint(error: ValidationError) -> str:
 
 
 def _file(home: Path, category: str, prefix: str, text: str, what: str) -> Path:
-    """A file that the JSON file names, which must lie in the category's folder."""
-    relative = PurePosixPath(prefix, text)
-    if relative.parts[:1] != (category,) or ".." in relative.parts:
-        raise DataError(f"{what} is '{relative}', which is not a path that starts with '{category}/'; correct it")
-    path = named(home / relative)
-    if not path.is_file():
-        raise DataError(f"{what} {path} does not exist; unpack {category}.zip again or take the entry out")
-    return path
+    """A file that the JSON file names, whose paths have a part in common."""
+    mend = f"unpack {category}.zip again or take the entry out"
+    return listed_file(home, category, PurePosixPath(prefix, text).as_posix(), what, mend)

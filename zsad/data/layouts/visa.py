@@ -17,19 +17,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from zsad.data.layouts.base import GOOD, Item, Layout, folders, named
+from zsad.data.layouts.base import GOOD, Item, Layout, folders
+from zsad.data.layouts.listed import listed_file
 from zsad.data.layouts.roots import categories_or_error
 from zsad.errors import DataError
 
 COLUMNS = ("object", "split", "label", "image", "mask")
 SPLITS = ("train", "test")
 LABELS: Mapping[str, int] = MappingProxyType({"normal": 0, "anomaly": 1})
+MEND = "unpack the whole archive or take the line out"
 SOURCE = "https://github.com/amazon-science/spot-diff"
 
 
@@ -105,23 +107,12 @@ def _item(root: Path, category: str, row: Mapping[str, str], where: str) -> Item
     if row["label"] not in LABELS:
         raise DataError(f"{where}: the label is '{row['label']}'; it must be one of {', '.join(LABELS)}")
     label = LABELS[row["label"]]
-    path = _file(root, category, row["image"], f"{where}: the image")
+    path = listed_file(root, category, row["image"], f"{where}: the image", MEND)
     return Item(
         path,
         path.relative_to(root / category).as_posix(),
         split="train" if row["split"] == "train" else "test",
         label=label,
         defect_type=row["label"] if label else GOOD,
-        mask=_file(root, category, row["mask"], f"{where}: the mask") if label and row["mask"] else None,
+        mask=listed_file(root, category, row["mask"], f"{where}: the mask", MEND) if label and row["mask"] else None,
     )
-
-
-def _file(root: Path, category: str, text: str, what: str) -> Path:
-    """A file that the table names, which must lie in the category's folder."""
-    relative = PurePosixPath(text)
-    if relative.parts[:1] != (category,) or ".." in relative.parts:
-        raise DataError(f"{what} is '{text}', which is not a path that starts with '{category}/'; correct it")
-    path = named(root / relative)
-    if not path.is_file():
-        raise DataError(f"{what} {path} does not exist; unpack the whole archive or take the line out")
-    return path
