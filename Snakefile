@@ -14,6 +14,8 @@ include: "rules/segmentation.smk"
 include: "rules/scoring.smk"
 include: "rules/refinement.smk"
 include: "rules/evaluation.smk"
+include: "rules/steps.smk"
+include: "rules/cost.smk"
 include: "rules/report.smk"
 
 

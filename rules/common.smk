@@ -50,6 +50,9 @@ MASKS = f"{CATEGORY}/masks/{{method}}.{{refiner}}.h5"
 SCORE_METRICS = f"{CATEGORY}/metrics/{{method}}.json"
 MASK_METRICS = f"{CATEGORY}/metrics/{{method}}.{{refiner}}.json"
 ORACLE_METRICS = f"{CATEGORY}/metrics/oracle/{{segmenter}}.json"
+SCORE_DRAWS = f"{CATEGORY}/draws/{{method}}.h5"
+MASK_DRAWS = f"{CATEGORY}/draws/{{method}}.{{refiner}}.h5"
+ORACLE_DRAWS = f"{CATEGORY}/draws/oracle/{{segmenter}}.h5"
 GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
 GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
 
@@ -242,7 +245,8 @@ def foreground_code(wildcards):
 
 def oracle_config(wildcards):
     """All that the ceiling of a segmentation model depends on besides embeddings and truth."""
-    return segmenter_config(wildcards)
+    segmenter = settings.segmenters[wildcards.segmenter].stage_config()
+    return frozen({"segmenter": segmenter, "options": settings.evaluation.parameters()})
 
 
 def oracle_code(wildcards):
@@ -397,6 +401,22 @@ def evaluation_config(wildcards):
             "options": settings.evaluation.parameters(),
         }
     )
+
+
+def saturation_table(wildcards):
+    """The table of saturation areas, of a data set that has one."""
+    table = available().saturation(wildcards.category)
+    return [] if table is None else [table.as_posix()]
+
+
+def evaluation_memory(wildcards):
+    """Memory of an evaluation in MB: the libraries, one image, and the budget."""
+    return 1000 + settings.evaluation.memory_mb
+
+
+def tables_config(wildcards):
+    """All that the tables depend on besides the results: which categories are textures, and what others published."""
+    return frozen({"textures": available().textures, "published": settings.data.published})
 
 
 def page_config(wildcards):

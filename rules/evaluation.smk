@@ -6,8 +6,10 @@ rule evaluate_scores:
     input:
         manifest=MANIFEST,
         scores=SCORES,
+        saturation=saturation_table,
     output:
         metrics=SCORE_METRICS,
+        draws=SCORE_DRAWS,
     log:
         f"{LOGS}/evaluate_scores/{{category}}.{{method}}.log",
     benchmark:
@@ -16,7 +18,7 @@ rule evaluate_scores:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=evaluation_memory,
         runtime=30,
         gpu=0,
     params:
@@ -36,6 +38,7 @@ rule evaluate_masks:
         masks=MASKS,
     output:
         metrics=MASK_METRICS,
+        draws=MASK_DRAWS,
     log:
         f"{LOGS}/evaluate_masks/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
@@ -48,7 +51,7 @@ rule evaluate_masks:
         runtime=30,
         gpu=0,
     params:
-        cfg=frozen({}),
+        cfg=frozen({"options": settings.evaluation.parameters()}),
         code=code("evaluate_masks.py"),
     message:
         "Measuring the masks of {wildcards.method} by {wildcards.refiner} on {wildcards.category}"
@@ -64,6 +67,7 @@ rule evaluate_oracle:
         weights=segmenter_files,
     output:
         metrics=ORACLE_METRICS,
+        draws=ORACLE_DRAWS,
     log:
         f"{LOGS}/evaluate_oracle/{{category}}.{{segmenter}}.log",
     benchmark:
@@ -86,17 +90,26 @@ rule evaluate_oracle:
 
 
 rule collect_tables:
-    """One table of all metrics, one of all images, one of refinement, and the tables for a paper."""
+    """Tables of all metrics, types of defect, images, comparisons and refinement, and the tables for a paper."""
     input:
         score_metrics=targets(SCORE_METRICS),
+        score_draws=targets(SCORE_DRAWS),
         mask_metrics=targets(MASK_METRICS),
+        mask_draws=targets(MASK_DRAWS),
         oracle_metrics=targets(ORACLE_METRICS, segmenter=settings.oracle_segmenters),
+        oracle_draws=targets(ORACLE_DRAWS, segmenter=settings.oracle_segmenters),
     output:
         metrics_csv=report(
             f"{TABLES}/metrics.csv",
             caption="report/metrics.rst",
             category="Tables",
             labels={"table": "all metrics"},
+        ),
+        defect_types_csv=report(
+            f"{TABLES}/defect_types.csv",
+            caption="report/defect_types.rst",
+            category="Tables",
+            labels={"table": "types of defect"},
         ),
         images_csv=report(
             f"{TABLES}/images.csv",
@@ -109,6 +122,12 @@ rule collect_tables:
             caption="report/refinement.rst",
             category="Tables",
             labels={"table": "refinement"},
+        ),
+        comparisons_csv=report(
+            f"{TABLES}/comparisons.csv",
+            caption="report/comparisons.rst",
+            category="Tables",
+            labels={"table": "comparisons"},
         ),
         markdown=f"{TABLES}/metrics.md",
         latex=f"{TABLES}/metrics.tex",
@@ -125,7 +144,7 @@ rule collect_tables:
         runtime=10,
         gpu=0,
     params:
-        cfg=frozen({}),
+        cfg=tables_config,
         code=code("collect_tables.py"),
     message:
         "Collecting the tables"
@@ -137,3 +156,4 @@ rule tables:
     """The tables."""
     input:
         expand(rules.collect_tables.output, dataset=settings.dataset),
+        expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex"], dataset=settings.dataset),

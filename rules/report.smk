@@ -47,7 +47,7 @@ rule draw_plots:
             caption="report/curves.rst",
             category="Plots",
             subcategory="{category}",
-            labels={"plot": "ROC and PR curves"},
+            labels={"plot": "ROC, PR and PRO curves"},
         ),
         histograms=report(
             f"{PLOTS}/{{category}}/histograms.png",
@@ -80,12 +80,25 @@ rule draw_summary:
     """All methods side by side over the categories."""
     input:
         metrics_csv=f"{TABLES}/metrics.csv",
+        cost_csv=f"{TABLES}/cost.csv",
     output:
         summary=report(
             f"{PLOTS}/summary.png",
             caption="report/summary.rst",
             category="Plots",
             labels={"plot": "summary"},
+        ),
+        bars=report(
+            f"{PLOTS}/bars.png",
+            caption="report/bars.rst",
+            category="Plots",
+            labels={"plot": "each category"},
+        ),
+        quality_cost=report(
+            f"{PLOTS}/quality_cost.png",
+            caption="report/quality_cost.rst",
+            category="Plots",
+            labels={"plot": "quality against cost"},
         ),
     log:
         f"{LOGS}/draw_summary.log",
@@ -102,7 +115,7 @@ rule draw_summary:
         cfg=frozen(settings.report.parameters()),
         code=code("draw_summary.py"),
     message:
-        "Plotting the summary"
+        "Plotting the summary, the bars of each category, and quality against cost"
     script:
         "../workflow_scripts/draw_summary.py"
 
@@ -112,7 +125,11 @@ rule build_page:
     input:
         metrics_csv=f"{TABLES}/metrics.csv",
         refinement_csv=f"{TABLES}/refinement.csv",
+        comparisons_csv=f"{TABLES}/comparisons.csv",
+        cost_csv=f"{TABLES}/cost.csv",
         summary=f"{PLOTS}/summary.png",
+        bars=f"{PLOTS}/bars.png",
+        quality_cost=f"{PLOTS}/quality_cost.png",
         evaluations=targets(SCORE_METRICS),
         mask_evaluations=targets(MASK_METRICS),
         galleries=targets(GALLERY_PANELS),

@@ -7,12 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.evaluation.tables import collect_tables
-from zsad.store import write_json
+import numpy as np
 
+from zsad.evaluation.tables import collect_tables
+from zsad.metric_names import ALL_METRICS, MASK_METRICS
+from zsad.store import write_draws, write_json
+
+DRAWS = 200
 OUTPUTS = {
     "metrics_csv": "metrics.csv",
+    "defect_types_csv": "defect_types.csv",
+    "comparisons_csv": "comparisons.csv",
     "images_csv": "images.csv",
     "refinement_csv": "refinement.csv",
     "markdown": "tables.md",
@@ -29,9 +34,16 @@ def score_document(
     error: float | None = 0.02,
     notes: Sequence[str] = (),
     group: str = "",
+    protocol: str = "native",
 ) -> dict[str, Any]:
-    """An evaluation in which every metric is ``value``."""
-    known = value is not None
+    """An evaluation in which every metric is ``value``, or for masks 0.4.
+
+    Its ``draws`` are ``error`` times those of the category, which all methods share, about the value.
+    """
+    values = dict.fromkeys(ALL_METRICS, value)
+    if value is not None:
+        values |= dict.fromkeys(MASK_METRICS, 0.4) | {"mask_iou": 0.25, "decision_f1": 0.5}
+    measured = measured_document(values, category, error)
     return {
         "dataset": "demo",
         "category": category,
@@ -39,12 +51,10 @@ def score_document(
         "backbone": "embedded",
         "group": group,
         "setting": setting,
+        "protocol": protocol,
         "image_threshold": 0.5,
-        "metrics": dict.fromkeys(RANKING_METRICS, value),
-        "confidence": dict.fromkeys(RANKING_METRICS, [value - 0.1, value + 0.1] if known else [None, None]),
-        "standard_error": dict.fromkeys(RANKING_METRICS, error if known else None),
-        "decision": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5},
-        "mask": {"precision": 0.4, "recall": 0.4, "f1": 0.4, "iou": 0.25},
+        **measured,
+        "by_type": [{"defect_type": "spot", "images": 2, **measured_document(values, category, error)}],
         "images": [
             image("test/good/000.png", 0, "good", 0.25),
             image("test/spot/001.png", 1, "spot", 0.75),
@@ -52,6 +62,24 @@ def score_document(
         ],
         "notes": list(notes),
     }
+
+
+def measured_document(values: Mapping[str, float | None], category: str, error: float | None) -> dict[str, Any]:
+    """Metrics with limits, and the draws behind these where there is an ``error``."""
+    known = {name: value for name, value in values.items() if value is not None and error is not None}
+    draws = {name: value + error * draws_of(category) for name, value in known.items()}
+    limits = {name: np.percentile(drawn, [2.5, 97.5]).tolist() for name, drawn in draws.items()}
+    return {
+        "metrics": dict(values),
+        "confidence": {name: limits.get(name, [None, None]) for name in values},
+        "draws": draws,
+    }
+
+
+def draws_of(category: str) -> np.ndarray:
+    """The same for every method of a category, and with mean 0."""
+    drawn = np.random.default_rng(list(category.encode())).normal(size=DRAWS)
+    return drawn - drawn.mean()
 
 
 def image(image_id: str, label: int | None, defect_type: str, score: float) -> dict[str, Any]:
@@ -75,7 +103,8 @@ def mask_document(
         "category": category,
         "method": method,
         "refiner": refiner,
-        "mask": dict.fromkeys(("precision", "recall", "f1", "iou"), value),
+        "protocol": "native",
+        **measured_document(dict.fromkeys(MASK_METRICS, value), category, 0.02),
         "effects": [],
         "images": [],
         "notes": list(notes),
@@ -90,15 +119,23 @@ class Run:
         self.outputs = {name: folder / file for name, file in OUTPUTS.items()}
 
     def collect(
-        self, scores: Sequence[Mapping], masks: Sequence[Mapping] = (), oracles: Sequence[Mapping] = ()
+        self,
+        scores: Sequence[Mapping],
+        masks: Sequence[Mapping] = (),
+        oracles: Sequence[Mapping] = (),
+        textures: Sequence[str] = (),
+        published: str = "",
     ) -> Self:
         """Write the documents and collect them."""
-        paths: dict[str, list[Path]] = {}
-        for kind, documents in (("score_metrics", scores), ("mask_metrics", masks), ("oracle_metrics", oracles)):
-            paths[kind] = [self.folder / f"{kind}{number}.json" for number in range(len(documents))]
-            for path, document in zip(paths[kind], documents, strict=True):
-                write_json(path, document)
-        collect_tables(**paths, **self.outputs)
+        self.arguments: dict[str, Any] = {**self.outputs, "textures": textures, "published": published}
+        for kind, documents in (("score", scores), ("mask", masks), ("oracle", oracles)):
+            metrics = [self.folder / f"{kind}_metrics{number}.json" for number in range(len(documents))]
+            draws = [path.with_suffix(".h5") for path in metrics]
+            for path, of_draws, document in zip(metrics, draws, documents, strict=True):
+                write_json(path, {key: value for key, value in document.items() if key != "draws"})
+                write_draws(of_draws, document.get("draws", {}), {})
+            self.arguments |= {f"{kind}_metrics": metrics, f"{kind}_draws": draws}
+        collect_tables(**self.arguments)
         return self
 
     def rows(self, name: str = "metrics_csv") -> list[dict[str, str]]:

@@ -15,7 +15,13 @@ from zsad.evaluation.tables import REFINEMENT_COLUMNS
 from zsad.provenance import file_sha256
 from zsad.store import ALL_TYPES, MaskWriter, ScoreWriter, write_json
 
-METRICS = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+METRICS = (
+    *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
+    *("aupro", "aupro_005", "aupimo", "auspro_005"),
+    *("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision", "decision_f1"),
+)
+CURVES = ("image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro")
+PROTOCOL = "native"
 THRESHOLD = 0.5
 GRID = (6, 8)
 
@@ -77,6 +83,9 @@ def evaluation_of(
 ) -> dict[str, Any]:
     """An evaluation with made-up figures, in the shape that the evaluation stage writes."""
     curve = {"x": [0.0, 0.1, 0.3], "y": [0.0, 0.6, 0.9]} if curves else None
+    band = {"x": [0.0, 0.15, 0.3], "low": [0.0, 0.5, 0.8], "high": [0.1, 0.8, 0.95]}
+    metrics = dict.fromkeys(METRICS, 0.75) | {"auspro_005": None}
+    confidence = {metric: [0.7, 0.8] for metric in METRICS} | {"auspro_005": [None, None]}
     return {
         "dataset": "parts",
         "category": category,
@@ -86,12 +95,24 @@ def evaluation_of(
         "setting": setting,
         "threshold": THRESHOLD,
         "image_threshold": THRESHOLD,
-        "metrics": dict.fromkeys(METRICS, 0.75 if curves else None),
-        "confidence": {metric: [0.7, 0.8] if curves else [None, None] for metric in METRICS},
+        "protocol": PROTOCOL,
+        "metrics": metrics if curves else dict.fromkeys(METRICS),
+        "confidence": confidence if curves else {metric: [None, None] for metric in METRICS},
         "standard_error": dict.fromkeys(METRICS, 0.02 if curves else None),
         "decision": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5},
         "mask": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "iou": 0.4},
-        "curves": dict.fromkeys(("image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro"), curve),
+        "curves": dict.fromkeys(CURVES, curve),
+        "bands": dict.fromkeys(CURVES, band) if curves else {},
+        "by_type": [
+            {
+                "defect_type": defect_type,
+                "images": sum(record.defect_type == defect_type for record in records),
+                "metrics": metrics,
+                "confidence": confidence,
+            }
+            for defect_type in dict.fromkeys(record.defect_type for record in records if record.label == 1)
+            if curves
+        ],
         "images": [
             {
                 "image_id": record.image_id,
@@ -117,10 +138,22 @@ def evaluation_of(
 
 def write_metrics(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     """A ``metrics.csv`` of the given rows; a missing key is an empty cell."""
-    columns = ["dataset", "category", "backbone", "method", "setting", "refiner", *METRICS]
+    columns = ["dataset", "category", "backbone", "method", "setting", "refiner", "protocol", *METRICS]
     columns += [f"{metric}_{side}" for metric in METRICS for side in ("low", "high")]
-    columns += ["mask_precision", "mask_recall", "mask_f1", "mask_iou", "decision_f1", "categories", "pixel_categories"]
+    columns += ["categories", "pixel_categories", "seeds", *(f"{metric}_std" for metric in METRICS)]
     return _write_csv(path, columns, rows)
+
+
+def write_comparisons(path: Path, rows: Sequence[tuple[str, str, str, str, float, float, float, str]]) -> Path:
+    """A ``comparisons.csv``: metric, category, method, other, difference, its limits, verdict for the method."""
+    columns = ("metric", "category", "method", "other", "difference", "low", "high", "verdict")
+    return _write_csv(path, columns, [dict(zip(columns, row, strict=True)) for row in rows])
+
+
+def write_costs(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    """A ``cost.csv`` of the given rows; a missing key is an empty cell."""
+    columns = ("method", "setting", "backbone", "stage", "detail", "images", "seconds", "seconds_per_image", "peak_mb")
+    return _write_csv(path, (*columns, "shared"), rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
@@ -144,7 +177,7 @@ def refinement_row(
 
 def metrics_row(category: str, method: str, setting: str, refiner: str = "none", **values: float) -> dict[str, Any]:
     """A row for `write_metrics`."""
-    keys = {"dataset": "parts", "backbone": "embedded", "categories": 1, "pixel_categories": 1}
+    keys = {"dataset": "parts", "backbone": "embedded", "protocol": PROTOCOL, "categories": 1, "pixel_categories": 1}
     return {**keys, "category": category, "method": method, "setting": setting, "refiner": refiner, **values}
 
 

@@ -19,5 +19,9 @@ with job(snakemake) as this:
         checks=dict(zip(this.cfg["categories"], map(Path, snakemake.input.checks), strict=True)),
         configuration=this.cfg["configuration"],
         method_summaries=this.cfg["methods"],
+        comparisons_csv=Path(snakemake.input.comparisons_csv),
+        cost_csv=Path(snakemake.input.cost_csv),
+        bars_plot=Path(snakemake.input.bars),
+        quality_plot=Path(snakemake.input.quality_cost),
         output=Path(snakemake.output.page),
     )

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from zsad.job import job
+from zsad.reporting.curves import draw_curves
+from zsad.reporting.distributions import draw_histograms
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.plots import draw_curves, draw_histograms
 
 with job(snakemake) as this:
     evaluations = [Path(path) for path in snakemake.input.evaluations]

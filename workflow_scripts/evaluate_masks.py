@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from zsad.evaluation.mask_stage import evaluate_masks
+from zsad.evaluation.options import EvaluationOptions
 from zsad.job import job
 
 with job(snakemake) as this:
@@ -13,6 +14,8 @@ with job(snakemake) as this:
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,
         refiner=snakemake.wildcards.refiner,
+        options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
+        draws=Path(snakemake.output.draws),
         provenance=this.provenance,
     )

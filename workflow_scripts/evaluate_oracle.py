@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.oracle import evaluate_oracle
 from zsad.job import job
 from zsad.segmentation.registry import SEGMENTERS
@@ -10,11 +11,13 @@ with job(snakemake) as this:
     evaluate_oracle(
         manifest=Path(snakemake.input.manifest),
         embeddings=Path(snakemake.input.embeddings),
-        segmenter=SEGMENTERS.build(this.cfg["family"], this.cfg["params"]),
+        segmenter=SEGMENTERS.build(this.cfg["segmenter"]["family"], this.cfg["segmenter"]["params"]),
         name=snakemake.wildcards.segmenter,
         device=snakemake.resources.device,
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,
+        options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
+        draws=Path(snakemake.output.draws),
         provenance=this.provenance,
     )

@@ -10,6 +10,7 @@ with job(snakemake) as this:
     evaluate_scores(
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
+        saturation=next(map(Path, snakemake.input.saturation), None),
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,
@@ -17,5 +18,6 @@ with job(snakemake) as this:
         group=this.cfg["group"],
         options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
+        draws=Path(snakemake.output.draws),
         provenance=this.provenance,
     )

@@ -26,11 +26,16 @@ FEATURES_FORMAT = "zsad-features-1"
 EMBEDDINGS_FORMAT = "zsad-embeddings-1"
 SCORES_FORMAT = "zsad-scores-2"
 MASKS_FORMAT = "zsad-masks-1"
+DRAWS_FORMAT = "zsad-draws-1"
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
+MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
+MEANS = (MEAN, MEAN_TEXTURES, MEAN_OBJECTS)
 ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones too
 ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
 NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
+PER_IMAGE = "total per image"  # stands in the costs for a stage: all that one more test image takes
+REFERENCES = "references"  # likewise: what is done once, with other images
 
 UNWRITABLE: Mapping[int, str] = MappingProxyType(
     {
@@ -606,3 +611,44 @@ class MaskReader(_Reader):
     def regions(self, index: int) -> list[dict[str, Any]]:
         """The regions of one image: prompt, score, accepted or not."""
         return json.loads(self._file["regions"].asstr()[index])
+
+
+def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+    """Write the metrics of bootstrap draws, float64 ``[draw]`` by name, as HDF5."""
+    with atomic_path(path) as temporary:
+        _write_draws(temporary, draws, provenance)
+
+
+def write_evaluation(
+    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path, draws: Mapping[str, np.ndarray]
+) -> None:
+    """Write an evaluation as JSON, and its draws as `write_draws` does: both or neither."""
+    with atomic_path(draws_path) as temporary:
+        _write_draws(temporary, draws, evaluation["provenance"])
+        write_json(path, evaluation)
+
+
+def _write_draws(path: Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+    with _written(path) as file:
+        file.attrs["format"] = DRAWS_FORMAT
+        file.attrs["provenance"] = json.dumps(_without_nan(dict(provenance)), sort_keys=True)
+        group = file.create_group("draws")
+        for name, values in draws.items():
+            group.create_dataset(name, data=np.asarray(values, np.float64))
+
+
+def read_draws(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the metrics of bootstrap draws, float64 ``[draw]`` by name.
+
+    Raises:
+        DataError: absent, damaged, or another kind of file.
+    """
+    if not Path(path).exists():
+        raise DataError(f"{path} does not exist; run the step that makes it")
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            if file.attrs.get("format") != DRAWS_FORMAT:
+                raise DataError(f"{path} is no file of draws; delete it and run again")
+            return {name: values[:] for name, values in file["draws"].items()}
+    except (OSError, KeyError) as error:
+        raise DataError(f"{path} is not a readable HDF5 file ({error}); delete it and run again") from None

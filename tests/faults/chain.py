@@ -143,19 +143,22 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     for category in data.categories:
         yield from _category_steps(settings, category, base)
     metrics = sorted(base.glob("*/metrics/*.json"))
-    tables = {"metrics_csv": "metrics.csv", "images_csv": "images.csv", "refinement_csv": "refinement.csv"}
+    draws = {path: path.parents[1] / "draws" / f"{path.stem}.h5" for path in metrics}
+    of_scores, of_masks = ([path for path in metrics if path.stem.count(".") == dots] for dots in (0, 1))
+    tables = ("metrics.csv", "defect_types.csv", "images.csv", "refinement.csv", "comparisons.csv")
+    outputs = {table.replace(".", "_"): base / "tables" / table for table in tables}
     yield Step(
         "collect_tables",
         {
-            "score_metrics": [path for path in metrics if path.stem.count(".") == 0],
-            "mask_metrics": [path for path in metrics if path.stem.count(".") == 1],
+            "score_metrics": of_scores,
+            "score_draws": [draws[path] for path in of_scores],
+            "mask_metrics": of_masks,
+            "mask_draws": [draws[path] for path in of_masks],
             "oracle_metrics": [],
+            "oracle_draws": [],
         },
-        {
-            name: base / "tables" / file
-            for name, file in {**tables, "markdown": "metrics.md", "latex": "metrics.tex"}.items()
-        },
-        {},
+        {**outputs, "markdown": base / "tables/metrics.md", "latex": base / "tables/metrics.tex"},
+        {"textures": data.textures, "published": data.published},
         {"dataset": data.name},
     )
 
@@ -192,14 +195,19 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
         here = {**place, "method": name}
         yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
         read = {"manifest": manifest, "scores": scores}
-        options = {"backbone": method.backbone, "group": "", "options": settings.evaluation.parameters()}
-        yield Step("evaluate_scores", read, {"metrics": folder / "metrics" / f"{name}.json"}, options, here)
+        options = {"options": settings.evaluation.parameters()}
+        named = {"backbone": method.backbone, "group": "", **options}
+        yield Step("evaluate_scores", {**read, "saturation": []}, _measured(folder, name), named, here)
         for refiner, entry in settings.refiners.items():
             masks = folder / "masks" / f"{name}.{refiner}.h5"
             there = {**here, "refiner": refiner}
             yield Step("refine_masks", read, {"masks": masks}, entry.stage_config(), there)
-            metrics = {"metrics": folder / "metrics" / f"{name}.{refiner}.json"}
-            yield Step("evaluate_masks", {**read, "masks": masks}, metrics, {}, there)
+            measured = _measured(folder, f"{name}.{refiner}")
+            yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
+
+
+def _measured(folder: Path, name: str) -> dict[str, Path]:
+    return {"metrics": folder / "metrics" / f"{name}.json", "draws": folder / "draws" / f"{name}.h5"}
 
 
 class _Named(dict):

@@ -144,7 +144,10 @@ def test_a_data_set_is_downloaded_once_and_used_from_then_on(template: Project, 
         run = project.run(config, offline=False)
         assert run.status == 0, run.output
         assert (project.folder / "data/mpdd.json").exists()
-        assert run.made <= {"t/plots/summary.png", "t/report.html"}
+        assert run.made <= {
+            *(f"t/plots/{name}.png" for name in ("summary", "bars", "quality_cost")),
+            "t/report.html",
+        }
         assert server.parts() == [""]
 
     run = project.run(merged(config, evaluation__bootstrap=60))

@@ -12,11 +12,18 @@ import pytest
 
 from harness import SMALL, Project
 from zsad.errors import DataError
-from zsad.store import FeatureReader, MaskReader, ScoreReader, read_json
+from zsad.store import FeatureReader, MaskReader, ScoreReader, read_draws, read_json
 
 pytestmark = pytest.mark.slow
 
 READERS = {"features": FeatureReader, "scores": ScoreReader, "masks": MaskReader}
+
+
+def read_whole(path: Path, kind: str) -> None:
+    if kind == "draws":
+        read_draws(path)
+    else:
+        READERS[kind](path).close()
 
 
 def wait_for(pattern: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
@@ -32,7 +39,7 @@ def broken_results(folder: Path) -> list[str]:
     for path in folder.glob("results/t/*/*/**/*"):
         try:
             if path.suffix == ".h5":
-                READERS[path.relative_to(folder / "results/t").parts[1]](path).close()
+                read_whole(path, path.relative_to(folder / "results/t").parts[1])
             elif path.suffix == ".json":
                 read_json(path)
         except DataError as error:

@@ -6,12 +6,25 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from zsad.evaluation.aupro import aupro
-from zsad.evaluation.bootstrap import histogram_metrics, image_confidence, mean_confidence, pixel_confidence
+from zsad.evaluation.bands import image_bands, pixel_bands
+from zsad.evaluation.bootstrap import (
+    Sampler,
+    count_draws,
+    histogram_metrics,
+    image_draws,
+    interval,
+    mask_draws,
+    mean_draws,
+    pixel_draws,
+)
+from zsad.evaluation.curves import precision_recall_curve, pro_curve, roc_curve
+from zsad.evaluation.decisions import decision_counts, decision_metrics
+from zsad.evaluation.mask_counts import mask_counts
 from zsad.evaluation.pixels import pixel_statistics
-from zsad.evaluation.ranking import IMAGE_METRICS, PIXEL_METRICS, auroc, average_precision, f1_max, rank_scores
+from zsad.evaluation.ranking import auroc, average_precision, f1_max, rank_scores
+from zsad.metric_names import IMAGE_METRICS
 
-LIMIT = 0.3
+DRAWN = ("pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax", "aupro", "aupro_005")
 
 
 def scored_images(seed=0, count=40, effect=1.2):
@@ -30,7 +43,7 @@ def images_with_truth(seed=0, count=16, side=96):
             row, column = rng.integers(0, side - 40, 2)
             mask[row : row + 40, column : column + 30] = True
         field = ndimage.gaussian_filter(rng.normal(size=mask.shape), 3) + rng.uniform(0, 0.25) * mask
-        images.append((field.astype(np.float32), mask))
+        images.append((field.astype(np.float32), mask if index % 2 else None))
     return images
 
 
@@ -45,89 +58,145 @@ def image_metrics(scores, labels):
     return [float(auroc(ranking)), float(average_precision(ranking)), float(f1_max(ranking))]
 
 
-def pixel_metrics(images):
-    found = pixel_statistics(images, 0.0, with_histograms=False)
-    return [
-        float(auroc(found.ranking)),
-        float(average_precision(found.ranking)),
-        float(f1_max(found.ranking)),
-        float(aupro(found.ranking, found.overlap, LIMIT)),
-    ]
+def assert_limits_agree(drawn, slow, tolerance):
+    """Of the same distribution, drawn in two ways."""
+    (low, high), (slow_low, slow_high) = interval(drawn), interval(slow)
+    assert drawn.std(ddof=1) == pytest.approx(slow.std(ddof=1), rel=0.08)
+    assert low == pytest.approx(slow_low, abs=tolerance)
+    assert high == pytest.approx(slow_high, abs=tolerance)
 
 
 def test_image_limits_are_those_of_drawing_one_by_one():
     scores, labels = scored_images()
     strata = [np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)]
     slow = np.array([image_metrics(scores[drawn], labels[drawn]) for drawn in draws_one_by_one(strata, 3000, seed=7)])
-    found = image_confidence(scores, labels, 4000, seed=0)
+    found = image_draws(scores, labels, Sampler(4000, 0))
     for metric, values in zip(IMAGE_METRICS, slow.T, strict=True):
-        assert found[metric].standard_error == pytest.approx(values.std(ddof=1), rel=0.08)
-        assert found[metric].low == pytest.approx(np.percentile(values, 2.5), abs=0.02)
-        assert found[metric].high == pytest.approx(np.percentile(values, 97.5), abs=0.02)
+        assert_limits_agree(found[metric], values, 0.02)
 
 
 def test_a_draw_measured_by_histograms_is_nearly_the_drawn_images_measured_anew():
     images = images_with_truth()
     strata = [np.arange(1, len(images), 2), np.arange(0, len(images), 2)]
-    histograms = pixel_statistics(images, 0.0, with_histograms=True).histograms
+    histograms = pixel_statistics(images, with_histograms=True).histograms
     for drawn in draws_one_by_one(strata, 20, seed=7):
         weights = np.bincount(drawn, minlength=len(images))[None].astype(float)
-        binned = histogram_metrics(histograms, weights, LIMIT)
-        anew = pixel_metrics([images[index] for index in drawn])
-        for metric, value in zip(PIXEL_METRICS, anew, strict=True):
+        binned = histogram_metrics(histograms, weights)
+        anew = pixel_statistics([images[index] for index in drawn], with_histograms=False).metrics()
+        for metric in DRAWN:
             # Average precision takes a bin's last precision for all of it: at most 1/500 too low.
             tolerance = 1e-4 if metric in ("pixel_auroc", "aupro") else 2e-3
-            assert binned[metric][0] == pytest.approx(value, abs=tolerance), metric
+            assert binned[metric][0] == pytest.approx(anew[metric], abs=tolerance), metric
 
 
 def test_pixel_limits_are_the_percentiles_of_draws_within_each_kind_of_image():
     images = images_with_truth()
     strata = [np.arange(1, len(images), 2), np.arange(0, len(images), 2)]
-    histograms = pixel_statistics(images, 0.0, with_histograms=True).histograms
+    histograms = pixel_statistics(images, with_histograms=True).histograms
     drawn = [np.bincount(images, minlength=16) for images in draws_one_by_one(strata, 2000, seed=7)]
-    slow = histogram_metrics(histograms, np.array(drawn, dtype=float), LIMIT)
-    found = pixel_confidence(histograms, LIMIT, 2000, seed=0)
-    for metric, limits in found.items():
-        assert limits.standard_error == pytest.approx(slow[metric].std(ddof=1), rel=0.08), metric
-        assert limits.low == pytest.approx(np.percentile(slow[metric], 2.5), abs=0.03), metric
-        assert limits.high == pytest.approx(np.percentile(slow[metric], 97.5), abs=0.03), metric
+    slow = histogram_metrics(histograms, np.array(drawn, dtype=float))
+    found = pixel_draws(histograms, Sampler(2000, 0))
+    for metric in DRAWN:
+        assert_limits_agree(found[metric], slow[metric], 0.03)
 
 
-def test_limits_are_the_same_for_the_same_seed_and_differ_for_another():
+def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_anew():
+    rng = np.random.default_rng(0)
+    images = images_with_truth()
+    masks = [anomaly_map > 0.1 for anomaly_map, _ in images]
+    truths = [np.zeros(scores.shape, bool) if truth is None else truth for scores, truth in images]
+    counts = np.array([mask_counts(mask, truth) for mask, truth in zip(masks, truths, strict=True)])
+    found = mask_draws(counts, Sampler(3000, 0))
+    strata = [np.arange(1, len(images), 2), np.arange(0, len(images), 2)]
+    slow = []
+    for drawn in draws_one_by_one(strata, 3000, seed=7):
+        both = sum(np.sum(masks[index] & truths[index]) for index in drawn)
+        slow.append(2 * both / sum(np.sum(masks[index]) + np.sum(truths[index]) for index in drawn))
+    assert_limits_agree(found["mask_f1"], np.array(slow), 0.02)
+    decided, defective = rng.random(40) < 0.5, np.arange(40) % 2 == 1
+    decisions = decision_counts(decided, defective)
+    drawn = count_draws(decision_metrics, decisions, defective, Sampler(3000, 0))["decision_f1"]
+    assert drawn.mean() == pytest.approx(float(decision_metrics(decisions.sum(axis=0))["decision_f1"]), abs=0.02)
+
+
+def test_draws_are_the_same_for_the_same_seed_and_category_and_differ_for_others():
     scores, labels = scored_images()
-    assert image_confidence(scores, labels, 200, seed=1) == image_confidence(scores, labels, 200, seed=1)
-    assert image_confidence(scores, labels, 200, seed=1) != image_confidence(scores, labels, 200, seed=2)
+    drawn = [image_draws(scores, labels, Sampler(200, seed, name))["image_auroc"] for seed, name in SEEDS]
+    assert (drawn[0] == drawn[1]).all()
+    assert all((drawn[0] != other).any() for other in drawn[2:])
+
+
+SEEDS = [(1, "tile"), (1, "tile"), (2, "tile"), (1, "wood")]
+
+
+def test_draws_of_two_categories_are_independent_and_those_of_two_methods_are_not():
+    scores, labels = scored_images()
+    tile, wood = (image_draws(scores, labels, Sampler(2000, 0, name))["image_auroc"] for name in ("tile", "wood"))
+    other = image_draws(scores + 0.1 * np.sin(np.arange(40)), labels, Sampler(2000, 0, "tile"))["image_auroc"]
+    assert abs(np.corrcoef(tile, wood)[0, 1]) < 0.08
+    assert np.corrcoef(tile, other)[0, 1] > 0.9
 
 
 def test_limits_hold_the_true_auroc_about_95_times_in_100():
     """Scores N(0, 1) and N(1.2, 1): the true AUROC is Phi(1.2 / sqrt 2)."""
     truth = 0.5 * (1 + math.erf(1.2 / 2))
-    limits = [image_confidence(*scored_images(seed, count=80), 300, seed=0)["image_auroc"] for seed in range(200)]
+    drawn = [image_draws(*scored_images(seed, count=80), Sampler(300, 0))["image_auroc"] for seed in range(200)]
+    limits = [interval(values) for values in drawn]
     assert 0.90 <= np.mean([limit.low <= truth <= limit.high for limit in limits]) <= 0.99
 
 
 def test_perfect_scores_have_limits_of_one():
     labels = np.repeat([0, 1], 10)
-    for limits in image_confidence(labels.astype(float), labels, 100, seed=0).values():
-        assert limits == (1.0, 1.0, 0.0)
+    for values in image_draws(labels.astype(float), labels, Sampler(100, 0)).values():
+        assert interval(values) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_no_limits(label):
-    found = image_confidence(np.arange(5.0), np.full(5, label), 100, seed=0)
+    found = image_draws(np.arange(5.0), np.full(5, label), Sampler(100, 0))
     assert set(found) == set(IMAGE_METRICS)
-    assert np.isnan([*found.values()]).all()
+    assert np.isnan([interval(values) for values in found.values()]).all()
 
 
 def test_tied_images_are_drawn_and_ranked_as_ties():
     labels = np.repeat([0, 1], 10)
-    assert image_confidence(np.zeros(20), labels, 100, seed=0)["image_auroc"] == (0.5, 0.5, 0.0)
+    assert interval(image_draws(np.zeros(20), labels, Sampler(100, 0))["image_auroc"]) == (0.5, 0.5)
 
 
-def test_limits_of_a_mean_combine_as_independent_errors():
-    found = mean_confidence(0.9, [0.03, 0.04])
-    assert found.standard_error == pytest.approx(0.025)
-    assert found.low == pytest.approx(0.9 - 1.96 * 0.025)
-    assert found.high == pytest.approx(0.9 + 1.96 * 0.025)
-    assert mean_confidence(0.99, [0.1]).high == 1.0
-    assert np.isnan(mean_confidence(np.nan, [])).all()
+def test_the_draws_of_a_mean_are_the_means_of_the_draws():
+    draws = [{"aupro": np.array([0.2, 0.4])}, {"aupro": np.array([0.6, 0.6])}]
+    assert mean_draws(draws, "aupro").tolist() == pytest.approx([0.4, 0.5])
+    assert mean_draws([*draws, {}], "aupro").size == 0
+    assert mean_draws(draws, "pixel_ap").size == 0
+    assert mean_draws([], "aupro").size == 0
+
+
+def test_bands_hold_the_curves_and_are_those_of_the_drawn_images():
+    scores, labels = scored_images(count=80)
+    bands = image_bands(scores, labels, Sampler(400, 0))
+    ranking = rank_scores(scores[labels == 1], scores[labels == 0])
+    assert_band_holds(bands["image_roc"], roc_curve(ranking))
+    assert_band_holds(bands["image_pr"], precision_recall_curve(ranking))
+    images = images_with_truth()
+    found = pixel_statistics(images, with_histograms=True)
+    bands = pixel_bands(found.histograms, Sampler(400, 0))
+    assert set(bands) == {"pixel_roc", "pixel_pr", "pro"}
+    assert_band_holds(bands["pro"], pro_curve(found.ranking, found.overlap, 0.3))
+    assert_band_holds(bands["pixel_roc"], roc_curve(found.ranking))
+    place = 20
+    strata = [np.arange(1, len(images), 2), np.arange(0, len(images), 2)]
+    heights = []
+    for drawn in draws_one_by_one(strata, 60, seed=7):
+        anew = pixel_statistics([images[index] for index in drawn], with_histograms=False)
+        heights.append(np.interp(bands["pro"]["x"][place], *pro_curve(anew.ranking, anew.overlap, 0.3)))
+    low, high = np.percentile(heights, [2.5, 97.5])
+    assert bands["pro"]["low"][place] == pytest.approx(low, abs=0.06)
+    assert bands["pro"]["high"][place] == pytest.approx(high, abs=0.06)
+
+
+def assert_band_holds(band, curve):
+    """Nearly everywhere: where a curve jumps, a band may jump a little earlier or later."""
+    inside = np.interp(band["x"], *curve)
+    held = (band["low"] - 1e-9 <= inside) & (inside <= band["high"] + 1e-9)
+    assert held.mean() > 0.9
+    assert (band["low"] <= band["high"]).all()

@@ -7,15 +7,19 @@ import pytest
 from scipy import ndimage
 from sklearn import metrics as reference
 
+from zsad.data.saturation import Region
 from zsad.errors import DataError
-from zsad.evaluation.aupro import aupro, region_areas
+from zsad.evaluation.aupro import aupro
 from zsad.evaluation.bootstrap import histogram_metrics
-from zsad.evaluation.confusion import Confusion
+from zsad.evaluation.buckets import Buckets
 from zsad.evaluation.curves import pro_curve
+from zsad.evaluation.defects import BYTES_A_DEFECT, region_areas
 from zsad.evaluation.pixels import pixel_statistics
-from zsad.evaluation.ranking import auroc, average_precision, f1_max
+from zsad.evaluation.ranking import auroc, average_precision, f1_max, iou_max
+from zsad.metric_names import PIXEL_METRICS
 
 LIMIT = 0.3
+BINNED = [metric for metric in PIXEL_METRICS if metric != "auspro_005"]
 
 
 def smooth(rng, shape):
@@ -78,16 +82,9 @@ def aupro_by_definition(images, limit):
 
 
 def statistics(images, **options):
-    return pixel_statistics(images, 0.5, **{"with_histograms": False, **options})
-
-
-def exact_metrics(found):
-    return {
-        "pixel_auroc": auroc(found.ranking),
-        "pixel_ap": average_precision(found.ranking),
-        "pixel_f1max": f1_max(found.ranking),
-        "aupro": aupro(found.ranking, found.overlap, LIMIT),
-    }
+    """Of images without a defective pixel the truth is left out, as for good images."""
+    images = [(scores, mask if mask.any() else None) for scores, mask in images]
+    return pixel_statistics(images, **{"with_histograms": False, **options})
 
 
 @pytest.fixture(
@@ -112,6 +109,12 @@ def test_f1_max_is_the_greatest_f1_over_every_score(images):
         for threshold in np.unique(scores)
     )
     assert f1_max(statistics(images).ranking) == pytest.approx(expected, abs=1e-9)
+
+
+def test_iou_max_is_the_greatest_iou_over_every_score(images):
+    scores, labels = pooled(images)
+    expected = max(reference.jaccard_score(labels, scores >= threshold) for threshold in np.unique(scores))
+    assert iou_max(statistics(images).ranking) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("limit", [0.05, LIMIT, 1.0])
@@ -139,9 +142,9 @@ def test_the_size_of_the_blocks_changes_nothing(block_pixels):
 
 def test_a_perfect_map_has_every_metric_one():
     found = statistics([(mask.astype(np.float32), mask) for _, mask in category(smooth, 0)])
-    values = [auroc(found.ranking), average_precision(found.ranking), f1_max(found.ranking)]
-    assert values == [1.0, 1.0, 1.0]
-    assert aupro(found.ranking, found.overlap, LIMIT) == pytest.approx(1.0, abs=1e-12)
+    assert found.metrics() == pytest.approx(
+        dict.fromkeys(PIXEL_METRICS, 1.0) | {"auspro_005": np.nan}, nan_ok=True, abs=1e-12
+    )
 
 
 def test_regions_that_touch_at_a_corner_are_one_region():
@@ -172,34 +175,22 @@ def test_one_image_is_enough():
 @pytest.mark.parametrize("fill", [True, False], ids=["no normal pixel", "no defective pixel"])
 def test_one_kind_of_pixels_has_no_metric(fill):
     found = statistics([(np.ones((4, 4), np.float32), np.full((4, 4), fill))], with_histograms=True)
-    values = [auroc(found.ranking), average_precision(found.ranking), f1_max(found.ranking)]
-    assert np.isnan([*values, aupro(found.ranking, found.overlap, LIMIT)]).all()
+    assert np.isnan(list(found.metrics().values())).all()
     assert pro_curve(found.ranking, found.overlap, LIMIT) is None
 
 
 def test_no_image_has_no_metric():
-    found = statistics([], with_histograms=True)
-    assert np.isnan([auroc(found.ranking), aupro(found.ranking, found.overlap, LIMIT)]).all()
+    assert np.isnan(list(statistics([], with_histograms=True).metrics().values())).all()
 
 
-@pytest.mark.parametrize("place", [(4, 5), (0, 0)], ids=["defective pixel", "normal pixel"])
-def test_a_nan_in_a_map_is_an_error(place):
+@pytest.mark.parametrize("place", [(2, (4, 5)), (2, (0, 0)), (0, (3, 3))], ids=["defective", "normal", "good image"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_value_without_a_rank_is_an_error(place, value):
     images = category(smooth, 0)
-    images[2][0][place] = np.nan
-    with pytest.raises(DataError, match="NaN"):
+    index, pixel = place
+    images[index][0][pixel] = value
+    with pytest.raises(DataError, match="NaN or an infinite value"):
         statistics(images)
-
-
-def test_the_thresholded_map_is_counted_against_the_truth():
-    images = category(smooth, 0)
-    scores, labels = pooled(images)
-    confusion = statistics(images).confusion
-    (true_negatives, false_positives), (false_negatives, true_positives) = reference.confusion_matrix(
-        labels, scores > 0.5
-    )
-    assert confusion == Confusion(true_positives, false_positives, false_negatives, true_negatives)
-    assert confusion.f1 == pytest.approx(reference.f1_score(labels, scores > 0.5))
-    assert confusion.iou == pytest.approx(reference.jaccard_score(labels, scores > 0.5))
 
 
 def test_histograms_of_all_images_give_nearly_the_exact_metrics():
@@ -213,18 +204,17 @@ def test_histograms_of_all_images_give_nearly_the_exact_metrics():
         field = ndimage.gaussian_filter(rng.normal(size=mask.shape), 3) + 0.1 * mask
         images.append((field.astype(np.float32), mask))
     found = statistics(images, with_histograms=True)
-    binned = histogram_metrics(found.histograms, np.ones((1, len(images))), LIMIT)
-    exact = exact_metrics(found)
-    for metric, value in exact.items():
-        assert binned[metric][0] == pytest.approx(value, abs=1e-3), metric
+    binned = histogram_metrics(found.histograms, np.ones((1, len(images))))
+    for metric in BINNED:
+        assert binned[metric][0] == pytest.approx(found.metrics()[metric], abs=1e-3), metric
 
 
 def test_histograms_are_exact_where_defective_pixels_are_few(images):
     """Fewer distinct scores than quantiles: every defective score has a bin of its own."""
     found = statistics(images, with_histograms=True)
-    binned = histogram_metrics(found.histograms, np.ones((1, len(images))), LIMIT)
-    for metric, value in exact_metrics(found).items():
-        assert binned[metric][0] == pytest.approx(value, abs=1e-9), metric
+    binned = histogram_metrics(found.histograms, np.ones((1, len(images))))
+    for metric in BINNED:
+        assert binned[metric][0] == pytest.approx(found.metrics()[metric], abs=1e-9), metric
 
 
 def test_histograms_count_every_pixel_and_region_once():
@@ -234,3 +224,193 @@ def test_histograms_count_every_pixel_and_region_once():
     np.testing.assert_array_equal(histograms.negatives.sum(axis=1), [(~mask).sum() for _, mask in images])
     np.testing.assert_allclose(histograms.overlap.sum(axis=1), histograms.regions)
     np.testing.assert_array_equal(histograms.regions, [0, 0, 1, 2, 1, 2])
+
+
+def by_type(images):
+    """The defective images are of two types in turn."""
+    count = itertools.count()
+    return [f"type {next(count) % 2}" if mask.any() else None for _, mask in images]
+
+
+def test_a_type_of_defect_is_measured_as_its_images_and_the_good_ones_alone(images):
+    types = by_type(images)
+    found = statistics(images, types=types)
+    assert list(found.by_type) == ["type 0", "type 1"]
+    for name, of_type in found.by_type.items():
+        alone = statistics([image for image, other in zip(images, types, strict=True) if other in (None, name)])
+        assert of_type.metrics() == pytest.approx(alone.metrics(), abs=1e-12, nan_ok=True)
+
+
+def test_the_types_together_are_the_whole(images):
+    together = statistics(images, types=by_type(images))
+    assert together.metrics() == pytest.approx(statistics(images).metrics(), abs=1e-12, nan_ok=True)
+
+
+def test_an_image_of_a_type_whose_mask_is_empty_has_normal_pixels_only():
+    images = category(smooth, 0)
+    images[0] = (images[0][0], np.zeros_like(images[0][1]))
+    found = pixel_statistics(images, with_histograms=False, types=["odd", None, *["spot"] * 4])
+    scores, labels = pooled(images)
+    assert found.metrics()["pixel_auroc"] == pytest.approx(reference.roc_auc_score(labels, scores), abs=1e-9)
+    assert np.isnan(found.by_type["odd"].metrics()["pixel_auroc"])
+    assert np.isnan(found.image_aupimo[0])
+
+
+def many_defects(make_map, seed=0):
+    """Half of all pixels are defective, with about as many distinct scores as ``make_map`` gives."""
+    rng = np.random.default_rng(seed)
+    images = [(make_map(rng, (64, 64)), np.zeros((64, 64), bool))]
+    for _ in range(4):
+        mask = np.zeros((64, 64), bool)
+        mask[: rng.integers(20, 60), : rng.integers(20, 60)] = True
+        images.append((make_map(rng, (64, 64)) + np.float32(0.7) * mask, mask))
+    return images
+
+
+@pytest.mark.parametrize("make_map", [smooth, tied, heavy_tailed])
+@pytest.mark.parametrize("most", [3, 50, 1000])
+def test_with_little_memory_scores_are_rounded_within_the_stated_error(make_map, most):
+    images = many_defects(make_map)
+    types = by_type(images)
+    exact = statistics(images, types=types)
+    rounded = statistics(images, types=types, memory_bytes=most * BYTES_A_DEFECT, block_pixels=500)
+    errors = rounded.errors()
+    assert exact.exact
+    assert exact.errors() == {}
+    assert not rounded.exact
+    assert rounded.ranking.true_positives.size <= most
+    assert set(errors) == set(BINNED) - {"aupimo"}
+    for metric, error in errors.items():
+        assert abs(rounded.metrics()[metric] - exact.metrics()[metric]) <= error + 1e-12, metric
+        assert 0 <= error <= 1
+    assert rounded.metrics()["aupimo"] == pytest.approx(exact.metrics()["aupimo"], abs=1e-12)
+    if most == 1000 and make_map is smooth:
+        assert max(errors.values()) < 0.02
+
+
+def test_a_bucket_never_falls_as_the_score_rises():
+    rng = np.random.default_rng(0)
+    for thresholds in (rng.normal(size=500), rng.standard_cauchy(500) * 1e30, np.full(3, 0.5), [-3e38, 3e38]):
+        buckets = Buckets(np.unique(np.asarray(thresholds, np.float32)))
+        scores = np.sort(np.concatenate([thresholds, rng.normal(size=500), [-3e38, 3e38]]).astype(np.float32))
+        found = buckets.of(scores)
+        assert (np.diff(found) >= 0).all()
+        assert 0 <= found[0] <= found[-1] < buckets.count
+
+
+# --- AUPIMO ---------------------------------------------------------------------------------------------------------
+
+
+def aupimo_by_definition(images, least=1e-5, greatest=1e-4):
+    """For each anomalous image the recall at the lowest threshold of every admissible rate, over its logarithm."""
+    good = [scores for scores, mask in images if not mask.any()]
+    thresholds = np.unique(np.concatenate(good, axis=None))[::-1][:60]
+    rates = [np.mean([np.mean(scores >= threshold) for scores in good]) for threshold in thresholds]
+    assert rates[-1] > greatest
+    edges = np.clip([0.0, *rates], least, greatest)
+    areas = []
+    for scores, mask in images:
+        if mask.any():
+            recalls = [np.mean(scores[mask] > threshold) for threshold in thresholds]
+            widths = np.diff(np.log(edges))
+            areas.append((widths * recalls).sum() / np.log(greatest / least))
+    return np.array(areas)
+
+
+def pimo_images(make_map, seed, good=5, side=150):
+    """Good images of several sizes, so large that the range of rates holds several of their pixels."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for index in range(good):
+        shape = (side, side + 10 * index)
+        images.append((make_map(rng, shape), np.zeros(shape, bool)))
+    for _ in range(3):
+        mask = np.zeros((60, 60), bool)
+        mask[20:40, 20:40] = True
+        spread = 3 * make_map(rng, (60, 60))
+        images.append((make_map(rng, (60, 60)) + mask * np.abs(spread), mask))
+    return [images[index] for index in rng.permutation(len(images))]
+
+
+@pytest.mark.parametrize("make_map", [smooth, tied, constant, heavy_tailed])
+@pytest.mark.parametrize("good", [1, 5])
+def test_aupimo_is_that_of_the_definition(make_map, good):
+    images = pimo_images(make_map, 1, good)
+    found = statistics(images, with_histograms=True)
+    expected = aupimo_by_definition(images)
+    of_images = found.image_aupimo[[mask.any() for _, mask in images]]
+    np.testing.assert_allclose(of_images, expected, atol=1e-9)
+    assert found.metrics()["aupimo"] == pytest.approx(expected.mean(), abs=1e-9)
+    binned = histogram_metrics(found.histograms, np.ones((1, len(images))))["aupimo"][0]
+    assert binned == pytest.approx(expected.mean(), abs=0.01)
+
+
+def test_a_draw_of_aupimo_is_the_drawn_images_measured_anew():
+    images = pimo_images(smooth, 3)
+    histograms = statistics(images, with_histograms=True).histograms
+    rng = np.random.default_rng(0)
+    is_good = np.array([not mask.any() for _, mask in images])
+    for _ in range(10):
+        drawn = np.concatenate([rng.choice(np.flatnonzero(kind), kind.sum()) for kind in (is_good, ~is_good)])
+        weights = np.bincount(drawn, minlength=len(images))[None].astype(float)
+        anew = statistics([images[index] for index in drawn]).metrics()["aupimo"]
+        assert histogram_metrics(histograms, weights)["aupimo"][0] == pytest.approx(anew, abs=0.01)
+
+
+def test_without_good_images_there_is_no_aupimo():
+    images = [image for image in category(smooth, 0) if image[1].any()]
+    assert np.isnan(statistics(images, with_histograms=True).metrics()["aupimo"])
+
+
+# --- saturated overlap ----------------------------------------------------------------------------------------------
+
+
+def saturated_category(make_map, seed):
+    """Defects that overlap, with saturation areas of one pixel, of some, and of all."""
+    rng = np.random.default_rng(seed)
+    images = [(make_map(rng, (20, 20)), None, ())]
+    for areas in ((1, 12), (25,), (30, 7)):
+        defects = []
+        for number, area in enumerate(areas):
+            pixels = np.zeros((20, 20), bool)
+            pixels[3 + 2 * number : 9 + 2 * number, 4:9] = True
+            defects.append(Region("dent", pixels, area))
+        truth = np.any([defect.pixels for defect in defects], axis=0)
+        images.append((make_map(rng, (20, 20)) + np.float32(0.8) * truth, truth, defects))
+    return images
+
+
+def auspro_by_definition(images, limit):
+    scores = np.concatenate([anomaly_map.ravel() for anomaly_map, *_ in images])
+    labels = np.concatenate([np.zeros(400, bool) if truth is None else truth.ravel() for _, truth, _ in images])
+    points = [(0.0, 0.0)]
+    for threshold in np.unique(scores)[::-1]:
+        overlaps = [
+            min(1.0, np.sum(anomaly_map[defect.pixels] >= threshold) / defect.saturation_area)
+            for anomaly_map, _, defects in images
+            for defect in defects
+        ]
+        points.append((np.mean(scores[~labels] >= threshold), np.mean(overlaps)))
+    x, y = np.array(points).T
+    inside = np.linspace(0, limit, 200_001)
+    return np.trapezoid(np.interp(inside, x, y), inside) / limit
+
+
+@pytest.mark.parametrize("make_map", [smooth, tied, heavy_tailed])
+def test_auspro_is_that_of_the_definition(make_map):
+    images = saturated_category(make_map, 0)
+    found = pixel_statistics(images, with_histograms=True)
+    assert found.metrics()["auspro_005"] == pytest.approx(auspro_by_definition(images, 0.05), abs=1e-4)
+    binned = histogram_metrics(found.histograms, np.ones((1, len(images))))
+    assert binned["auspro_005"][0] == pytest.approx(found.metrics()["auspro_005"], abs=1e-9)
+
+
+def test_defects_that_are_saturated_by_all_of_their_pixels_have_the_plain_overlap():
+    images = category(smooth, 0)
+    with_areas = []
+    for scores, mask in images:
+        regions, count = ndimage.label(mask, structure=np.ones((3, 3)))
+        defects = [Region("any", regions == number, int((regions == number).sum())) for number in range(1, count + 1)]
+        with_areas.append((scores, mask if count else None, defects))
+    metrics = pixel_statistics(with_areas, with_histograms=False).metrics()
+    assert metrics["auspro_005"] == pytest.approx(metrics["aupro_005"], abs=1e-9)

@@ -9,6 +9,7 @@ from PIL import Image
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
 from zsad.evaluation.mask_stage import evaluate_masks
+from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES, cause_of
 from zsad.maps import at_image_size
 from zsad.store import ALL_TYPES, MaskWriter, ScoreWriter, read_json
@@ -76,7 +77,9 @@ def evaluated(folder, images, *, localises=True, order=None):
         method="mutual",
         refiner="guided",
         category="part",
+        options=EvaluationOptions(bootstrap=0),
         output=folder / "metrics.json",
+        draws=folder / "draws.h5",
         provenance={},
     )
     return read_json(folder / "metrics.json")

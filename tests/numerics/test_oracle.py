@@ -7,8 +7,10 @@ from scipy import ndimage
 
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
+from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.oracle import MIN_REGION_PIXELS, evaluate_oracle, true_regions
 from zsad.evaluation.refinement import VALUES
+from zsad.metric_names import MASK_METRICS
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
 from zsad.store import ALL_TYPES, EmbeddingWriter, read_json
 
@@ -97,7 +99,9 @@ class Category:
             device="cpu",
             dataset="parts",
             category="nut",
+            options=EvaluationOptions(bootstrap=100),
             output=self.folder / "oracle.json",
+            draws=self.folder / "oracle.h5",
             provenance={"stage": "evaluate_oracle"},
         )
         return read_json(self.folder / "oracle.json")
@@ -223,7 +227,7 @@ def test_it_says_of_itself_that_it_is_the_oracle_and_what_made_it(mixed):
     result = mixed.evaluate(box_content)
     assert (result["method"], result["setting"]) == ("oracle", "oracle")
     assert result["refiner"] == result["backbone"] == "sam-vit-b"
-    assert "metrics" not in result
+    assert set(result["metrics"]) == set(result["confidence"]) == set(MASK_METRICS)
     provenance = result["provenance"]
     assert (provenance["segmenter"], provenance["device"]) == (MODEL, "cpu")
     assert provenance["manifest_sha256"] == "f"
@@ -286,7 +290,9 @@ def test_a_real_decoder_is_prompted_from_the_stored_embedding(tmp_path):
         device="cpu",
         dataset="parts",
         category="nut",
+        options=EvaluationOptions(bootstrap=0),
         output=tmp_path / "oracle.json",
+        draws=tmp_path / "oracle.h5",
         provenance={},
     )
     expected = np.zeros_like(truth)

@@ -12,7 +12,7 @@ import pytest
 
 from zsad.data.demo import CATEGORIES, DEFECT_KINDS
 from zsad.data.demo.generate import defective_image, good_image
-from zsad.evaluation.confusion import Confusion
+from zsad.evaluation.mask_counts import mask_counts, mask_metrics
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded
 from zsad.maps import at_image_size
@@ -145,10 +145,7 @@ def refined(refiner: Sam, answer: Answer, case: Case) -> np.ndarray:
 
 
 def iou(pairs: Iterator[tuple[np.ndarray, np.ndarray]]) -> float:
-    total = Confusion()
-    for mask, truth in pairs:
-        total = total.plus(Confusion.of(mask, truth))
-    return total.iou
+    return float(mask_metrics(sum(mask_counts(mask, truth) for mask, truth in pairs))["mask_iou"])
 
 
 def before(of_category: tuple[Case, ...]) -> float:

@@ -232,12 +232,13 @@ def test_a_fusion_reads_the_scores_of_its_methods_and_sees_what_they_see() -> No
 
 def test_nested_text_is_read_as_the_type_of_its_place() -> None:
     typed = settings(
-        evaluation={"aupro_limit": "0.05", "bootstrap": "100", "seed": "1"},
+        evaluation={"protocol": "resize256", "bootstrap": "100", "seed": "1", "memory_mb": "300"},
         dataset__categories="[ring]",
         methods__memory_bank__params={"shots": "3"},
         dataset__root="null",
     )
-    assert typed.evaluation.aupro_limit == 0.05
+    assert typed.evaluation.measured_at.side == 256
+    assert typed.evaluation.memory_mb == 300
     assert typed.methods["memory_bank"].params["shots"] == 3
     assert typed.categories == ["ring"]
 

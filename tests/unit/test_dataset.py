@@ -43,6 +43,22 @@ def test_one_line_names_a_published_data_set_that_is_downloaded(tmp_path: Path) 
     visa.list_files()
 
 
+def test_the_textures_among_the_wanted_categories_are_known(tmp_path: Path, write_png: Callable[..., Path]) -> None:
+    assert dataset().textures == ["brick", "grass"]
+    assert dataset(categories=["ring", "grass"]).textures == ["grass"]
+    for category in ("screw", "tile", "wood"):
+        write_png(tmp_path / category / "test/good/000.png")
+    published = dataset(layout="mvtec_ad", root=str(tmp_path))
+    assert (published.textures, published.published) == (["tile", "wood"], "mvtec_ad")
+    own = dataset(layout="mvtec", root=str(tmp_path))
+    assert (own.textures, own.published, own.saturation("screw")) == ([], "", None)
+
+
+def test_one_data_set_has_a_table_of_saturation_areas(tmp_path: Path) -> None:
+    table = dataset(layout="mvtec_loco", root=str(tmp_path)).saturation("pushpins")
+    assert table == tmp_path / "pushpins/defects_config.json"
+
+
 def test_a_root_takes_the_place_of_a_download(tmp_path: Path, write_png: Callable[..., Path]) -> None:
     write_png(tmp_path / "part" / "test" / "good" / "0.png")
     mine = dataset(layout="mpdd", name="mine", root=str(tmp_path))

@@ -1,5 +1,9 @@
 """The evaluation stage: the shape of its JSON, and what it says when the truth is incomplete."""
 
+import json
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,10 +12,10 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
 from zsad.evaluation.mask_stage import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.ranking import RANKING_METRICS
 from zsad.evaluation.stage import evaluate_scores
 from zsad.maps import at_image_size
-from zsad.store import MaskWriter, ScoreWriter, read_json
+from zsad.metric_names import ALL_METRICS, MASK_METRICS
+from zsad.store import MaskWriter, ScoreWriter, read_draws, read_json
 
 HEIGHT, WIDTH, GRID = 24, 32, (6, 8)
 THRESHOLD = 0.5
@@ -70,7 +74,7 @@ class Category:
                 writer.append(mask, 1.0, [region, region | {"accepted": False, "reason": "too large"}])
         return self
 
-    def evaluate(self, **options):
+    def evaluate(self, *, saturation=None, **options):
         output = self.folder / "metrics.json"
         evaluate_scores(
             manifest=self.manifest,
@@ -82,11 +86,13 @@ class Category:
             group="",
             options=EvaluationOptions(**{"bootstrap": 100, **options}),
             output=output,
+            draws=output.with_suffix(".h5"),
             provenance={"stage": "evaluation"},
+            saturation=saturation,
         )
         return read_json(output)
 
-    def evaluate_masks(self):
+    def evaluate_masks(self, **options):
         output = self.folder / "mask_metrics.json"
         evaluate_masks(
             manifest=self.manifest,
@@ -95,7 +101,9 @@ class Category:
             method="mirror",
             refiner="guided",
             category="bottle",
+            options=EvaluationOptions(**{"bootstrap": 100, **options}),
             output=output,
+            draws=output.with_suffix(".h5"),
             provenance={"stage": "evaluation"},
         )
         return read_json(output)
@@ -116,16 +124,20 @@ def complete(category):
 def test_the_result_has_exactly_the_announced_keys(complete):
     result = complete.evaluate()
     assert set(result) == {
-        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "threshold"),
-        *("image_threshold", "metrics", "confidence"),
-        *("standard_error", "decision", "mask", "curves", "images", "counts", "notes", "provenance"),
+        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "protocol", "threshold"),
+        *("image_threshold", "metrics", "confidence", "decision", "mask", "by_type", "curves", "bands"),
+        *("images", "counts", "notes", "provenance"),
     }
-    assert set(result["metrics"]) == set(result["confidence"]) == set(result["standard_error"]) == set(RANKING_METRICS)
+    assert set(result["metrics"]) == set(result["confidence"]) == set(ALL_METRICS)
     assert set(result["decision"]) == {"precision", "recall", "f1", "accuracy"}
     assert set(result["mask"]) == {"precision", "recall", "f1", "iou"}
     assert set(result["curves"]) == {"image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro"}
     assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
-    assert set(result["images"][0]) == {"image_id", "label", "defect_type", "score", "decision", "note", "seconds"}
+    assert set(result["images"][0]) == {
+        *("image_id", "label", "defect_type", "score", "decision", "aupimo", "note", "seconds"),
+    }
+    assert set(result["bands"]) == set(result["curves"])
+    assert [(of_type["defect_type"], of_type["images"]) for of_type in result["by_type"]] == [("spot", 3)]
     assert result["counts"] == {"good": 3, "defective": 3, "unlabelled": 0, "with_mask": 3}
     assert result["notes"] == ["mirror on 1 of 6 images: remark."]
     assert (result["setting"], result["threshold"]) == ("zero-shot-single", THRESHOLD)
@@ -134,17 +146,17 @@ def test_the_result_has_exactly_the_announced_keys(complete):
 
 def test_limits_hold_the_metric_and_lie_in_range(complete):
     result = complete.evaluate()
+    assert result["metrics"].pop("auspro_005") is None  # there are no saturation areas
     for metric, value in result["metrics"].items():
         low, high = result["confidence"][metric]
         assert 0 <= low <= value + 1e-3, metric
         assert value - 1e-3 <= high <= 1 + 1e-12, metric
-        assert result["standard_error"][metric] >= 0, metric
 
 
 def test_the_curves_have_at_most_400_points_and_pro_ends_at_the_limit(complete):
-    curves = complete.evaluate(aupro_limit=0.05)["curves"]
+    curves = complete.evaluate()["curves"]
     assert all(len(curve["x"]) <= 400 for curve in curves.values())
-    assert curves["pro"]["x"][-1] == 0.05
+    assert curves["pro"]["x"][-1] == 0.3
 
 
 def test_images_carry_score_decision_truth_note_and_seconds(complete):
@@ -172,9 +184,10 @@ def test_the_same_input_gives_the_same_bytes(complete):
 
 def test_without_bootstrap_there_are_metrics_but_no_limits(complete):
     result = complete.evaluate(bootstrap=0)
-    assert all(value is not None for value in result["metrics"].values())
+    assert all(value is not None for name, value in result["metrics"].items() if name != "auspro_005")
     assert all(limits == [None, None] for limits in result["confidence"].values())
-    assert all(error is None for error in result["standard_error"].values())
+    assert result["bands"] == {}
+    assert read_draws(complete.folder / "metrics.h5") == {}
 
 
 def test_unlabelled_images_give_scores_and_no_metric(category):
@@ -271,8 +284,11 @@ def test_too_few_draws_are_refused():
 def test_perfect_masks_are_measured_as_perfect(complete):
     result = complete.write_masks(complete.truths).evaluate_masks()
     assert set(result) == {
-        *("category", "method", "refiner", "mask", "effects", "regions", "images", "notes", "provenance"),
+        *("category", "method", "refiner", "protocol", "metrics", "confidence", "mask", "effects", "regions"),
+        *("images", "notes", "provenance"),
     }
+    assert result["metrics"] == dict.fromkeys(MASK_METRICS, 1.0)
+    assert result["confidence"] == {name: [1.0, 1.0] for name in MASK_METRICS}
     assert result["mask"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "iou": 1.0}
     assert [image["iou"] for image in result["images"]] == [None, 1.0, None, 1.0, None, 1.0]
     assert result["images"][1]["area"] == pytest.approx(8 * 12 / (HEIGHT * WIDTH))
@@ -318,3 +334,88 @@ def test_the_thresholded_map_and_its_mask_file_measure_alike(complete):
     of_masks = complete.write_masks(masks).evaluate_masks()["mask"]
     assert of_masks == complete.evaluate()["mask"]
     assert None not in of_masks.values()
+
+
+def test_a_protocol_changes_what_pixels_are_compared_and_nothing_of_the_images(complete):
+    native, resized = complete.evaluate(), complete.evaluate(protocol="resize256")
+    assert (native["protocol"], resized["protocol"]) == ("native", "resize256")
+    assert resized["metrics"]["pixel_ap"] != native["metrics"]["pixel_ap"]
+    assert resized["metrics"]["pixel_ap"] == pytest.approx(native["metrics"]["pixel_ap"], abs=0.1)
+    assert resized["metrics"]["image_auroc"] == native["metrics"]["image_auroc"]
+    complete.write_masks(complete.truths)
+    assert complete.evaluate_masks(protocol="resize256")["protocol"] == "resize256"
+    assert complete.evaluate_masks(protocol="resize256")["metrics"]["mask_iou"] == 1.0
+
+
+def test_one_type_of_defect_is_measured_like_a_category_of_its_images_and_the_good_ones(category):
+    category.add(0).add(1).add(1, strength=0.2).add(0).add(1, strength=0.4)
+    for index, kind in ((1, "spot"), (2, "scratch"), (4, "scratch")):
+        category.records[index] = replace(category.records[index], defect_type=kind)
+    by_type = {of_type["defect_type"]: of_type for of_type in category.write().evaluate()["by_type"]}
+    assert list(by_type) == ["spot", "scratch"]
+    kept = [0, 2, 3, 4]
+    category.records = [category.records[index] for index in kept]
+    category.maps = [category.maps[index] for index in kept]
+    alone = category.write().evaluate()
+    assert by_type["scratch"]["images"] == 2
+    assert by_type["scratch"]["metrics"] == pytest.approx(alone["metrics"], nan_ok=True)
+
+
+def test_with_too_many_defective_pixels_a_note_says_by_how_much_the_metrics_may_be_off(category):
+    side = 800  # 640 000 pixels at 100 bytes are more than 50 MB
+    truth = np.ones((side, side), bool)
+    truth[: side // 8] = False
+    Image.fromarray(truth.astype(np.uint8) * 255).save(category.folder / "large_mask.png")
+    category.add(0).add(1)
+    large = replace(category.records[1], mask_path=str(category.folder / "large_mask.png"), height=side, width=side)
+    category.records[1] = large
+    result = category.write().evaluate(memory_mb=50, bootstrap=0)
+    (note,) = [note for note in result["notes"] if "evaluation.memory_mb" in note]
+    assert re.search(r"changes a pixel metric by at most [0-9.e-]+, and AUPIMO by nothing", note)
+    exact = category.evaluate(memory_mb=500, bootstrap=0)
+    assert not any("evaluation.memory_mb" in note for note in exact["notes"])
+    assert result["metrics"]["pixel_ap"] == pytest.approx(exact["metrics"]["pixel_ap"], abs=1e-4)
+
+
+def test_the_draws_are_those_behind_the_limits(complete):
+    result = complete.evaluate()
+    draws = read_draws(complete.folder / "metrics.h5")
+    assert set(draws) == {metric for metric, value in result["metrics"].items() if value is not None}
+    for metric, values in draws.items():
+        assert values.shape == (100,)
+        assert np.percentile(values, [2.5, 97.5]).tolist() == pytest.approx(result["confidence"][metric])
+
+
+def test_the_mean_aupimo_is_that_of_the_images(complete):
+    result = complete.evaluate()
+    of_images = [image["aupimo"] for image in result["images"] if image["label"] == 1]
+    assert result["metrics"]["aupimo"] == pytest.approx(np.mean(of_images))
+    assert {image["aupimo"] for image in result["images"] if image["label"] == 0} == {None}
+
+
+def test_defects_with_saturation_areas_have_a_saturated_overlap(category):
+    """Two masks of one image, half of the first of which is enough."""
+    category.add(0).add(1, strength=0.6)
+    folder = category.folder / "000"
+    folder.mkdir()
+    for name, value, columns in (("000", 255, slice(8, 14)), ("001", 254, slice(14, 20))):
+        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+        mask[8:16, columns] = value
+        Image.fromarray(mask).save(folder / f"{name}.png")
+    category.records[1] = replace(category.records[1], mask_path=str(folder))
+    table = category.folder / "defects_config.json"
+    kinds = [("dent", 255, 24), ("stain", 254, 48)]
+    table.write_text(
+        json.dumps(
+            [
+                {"defect_name": name, "pixel_value": value, "saturation_threshold": area, "relative_saturation": False}
+                for name, value, area in kinds
+            ]
+        )
+    )
+    assert category.write().evaluate()["metrics"]["auspro_005"] is None
+    result = category.evaluate(saturation=table)
+    assert result["metrics"]["auspro_005"] > result["metrics"]["aupro_005"]
+    low, high = result["confidence"]["auspro_005"]
+    assert low <= result["metrics"]["auspro_005"] + 1e-9
+    assert result["metrics"]["auspro_005"] <= high + 1e-9

@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from evaluation_files import Run, mask_document, score_document
+from evaluation_files import Run, mask_document, measured_document, score_document
 from reporting_files import metrics_row, refinement_row, write_metrics, write_refinement
 from zsad.errors import DataError
-from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.csv_tables import REFINEMENT_COLUMNS
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.evaluation.tables import REFINEMENT_COLUMNS
+from zsad.metric_names import MASK_METRICS, RANKING_METRICS
 from zsad.reporting.refinement import Change, as_percent, reasons_of, refinement_table
 from zsad.reporting.results import display_names, read_metrics, read_refinement
-from zsad.store import ALL_TYPES, ORACLE, read_json
+from zsad.store import ALL_TYPES, ORACLE, read_draws, read_json
 
 KEYS = ("category", "method", "refiner", "defect_type")
 
@@ -46,7 +46,8 @@ def oracle(category, value, segmenter="sam-vit-b"):
         "method": ORACLE,
         "setting": ORACLE,
         "refiner": segmenter,
-        "mask": dict.fromkeys(("precision", "recall", "f1", "iou"), value),
+        "protocol": "native",
+        **measured_document(dict.fromkeys(MASK_METRICS, value), category, 0.02),
         "effects": [effect(ALL_TYPES, None, value, regions=(9, 9, 9), reasons={}, **unknown)],
         "notes": [],
     }
@@ -69,8 +70,8 @@ class RefinementRun(Run):
 
     def documents(self, kind):
         """What was collected, in order."""
-        paths = sorted(self.folder.glob(f"{kind}*.json"), key=lambda path: (len(path.name), path.name))
-        return [read_json(path) for path in paths]
+        columns = zip(self.arguments[f"{kind}_metrics"], self.arguments[f"{kind}_draws"], strict=True)
+        return [read_json(path) | {"draws": read_draws(draws)} for path, draws in columns]
 
 
 @pytest.fixture
@@ -147,7 +148,8 @@ def test_the_oracle_has_masks_and_no_scores_and_its_own_mean(full_run):
     ]
     for row in rows:
         assert (row["setting"], row["backbone"], row["refiner"]) == (ORACLE, "sam-vit-b", "sam-vit-b")
-        assert {row[metric] for metric in (*RANKING_METRICS, "decision_f1", "aupro_low")} == {"NaN"}
+        assert {row[metric] for metric in (*RANKING_METRICS, "decision_f1")} == {"NaN"}
+        assert (row["aupro_low"], float(row["mask_iou_low"]) < float(row["mask_iou"])) in (("", True), ("NaN", True))
     assert (rows[-1]["categories"], rows[-1]["pixel_categories"]) == ("0", "2")
 
 
@@ -156,7 +158,7 @@ def test_the_oracle_changes_no_row_of_a_method(full_run):
         return [row for row in rows if row["method"] != ORACLE]
 
     with_oracle = {name: of_methods(full_run.rows(name)) for name in ("metrics_csv", "refinement_csv")}
-    full_run.collect(*map(full_run.documents, ("score_metrics", "mask_metrics")))
+    full_run.collect(*map(full_run.documents, ("score", "mask")))
     for name, rows in with_oracle.items():
         assert full_run.rows(name) == rows
 
@@ -171,7 +173,7 @@ def test_the_tables_to_read_show_before_and_after_and_the_ceiling_apart(full_run
     ceiling = full_run.section("With boxes from the ground truth")
     assert "A ceiling, not a method" in ceiling
     assert "| sam-vit-b | 60.0 | 60.0 | 60.0 | 60.0 |" in ceiling
-    for title in ("Anomaly scores", "Masks and decisions", "By category: image AUROC"):
+    for title in ("Images", "Pixels", "Masks and decisions", "By category: image AUROC"):
         assert ORACLE not in full_run.section(title)
         assert "sam-vit-b" not in full_run.section(title)
     latex = full_run.text("latex")
@@ -193,7 +195,7 @@ def test_a_method_with_several_seeds_has_the_mean_over_them_too(run):
 
 def test_the_same_input_gives_the_same_bytes(full_run):
     first = {name: path.read_bytes() for name, path in full_run.outputs.items()}
-    full_run.collect(*map(full_run.documents, ("score_metrics", "mask_metrics", "oracle_metrics")))
+    full_run.collect(*map(full_run.documents, ("score", "mask", "oracle")))
     assert {name: path.read_bytes() for name, path in full_run.outputs.items()} == first
 
 

@@ -3,17 +3,28 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
-from reporting_files import METRICS, metrics_row, refinement_row, write_metrics, write_refinement, write_results
+from reporting_files import (
+    METRICS,
+    metrics_row,
+    refinement_row,
+    write_comparisons,
+    write_costs,
+    write_metrics,
+    write_refinement,
+    write_results,
+)
 from zsad.errors import DataError
+from zsad.reporting.comparisons import Balance, read_comparisons, win_matrices
+from zsad.reporting.costs import read_costs
 from zsad.reporting.gallery import draw_gallery
 from zsad.reporting.headlines import setting_meaning
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.page import build_page
-from zsad.reporting.plots import draw_curves, draw_histograms, draw_summary
-from zsad.reporting.results import read_metrics
-from zsad.reporting.tables import score_table
-from zsad.store import ORACLE, read_json, write_json
+from zsad.reporting.results import METRIC_TITLES, MethodKey, read_metrics
+from zsad.reporting.tables import image_table, pixel_table, type_table
+from zsad.store import MEANS, ORACLE, read_json, write_json
 
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
@@ -75,6 +86,33 @@ def mask_evaluation(folder, category, method):
     return folder / "masks.json"
 
 
+def compared(categories, methods, labelled):
+    """Each method beats those before it in the first category, and ties in the others; by nothing without labels."""
+    rows = []
+    for category in (*categories, "mean"):
+        for better, method in enumerate(methods):
+            for other in list(methods)[:better]:
+                verdict = "win" if category in (categories[0], "mean") else "tie"
+                figures = (0.05, 0.01, 0.09, verdict) if labelled else ("", "", "", "")
+                rows.append(("image_auroc", category, method, other, *figures))
+    return rows
+
+
+def costs(methods):
+    """What each method costs; the last one has references."""
+    rows = []
+    for place, (method, setting) in enumerate(methods.items(), start=1):
+        who = {"method": method, "setting": setting, "backbone": "embedded", "images": 8}
+        rows.append({**who, "stage": "score_images", "seconds": 4.0, "seconds_per_image": 0.5, "shared": 0})
+        rows.append({**who, "stage": "total per image", "seconds_per_image": 0.25 * place, "peak_mb": 321.4})
+    return [*rows, {**who, "stage": "references", "seconds": 77.5}]
+
+
+def draw_plot(path):
+    """A picture in place of a plot, which the page embeds as it is."""
+    Image.new("RGB", (30, 20), "white").save(path)
+
+
 def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided")):
     labelled = labels[0] is not None
     evaluations, mask_evaluations, galleries, curves, histograms, rows = [], [], [], {}, {}, []
@@ -101,25 +139,26 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
             )
         evaluations += of_category
         curves[category], histograms[category] = folder / f"c{number}.png", folder / f"h{number}.png"
-        draw_curves(evaluations=of_category, options=OPTIONS, output=curves[category])
-        draw_histograms(evaluations=of_category, options=OPTIONS, output=histograms[category])
-    values = dict.fromkeys((*METRICS, "mask_iou"), 0.75) if labelled else {}
+        draw_plot(curves[category])
+        draw_plot(histograms[category])
+    known = [metric for metric in METRICS if labelled and metric != "auspro_005"]
+    limits = {f"{metric}_low": 0.61 for metric in known} | {f"{metric}_high": 0.92 for metric in known}
     for place, (method, setting) in enumerate(methods.items()):
         for refiner in refiners:
-            shift = {metric: value + 0.05 * place for metric, value in values.items()}
-            rows += [metrics_row("board", method, setting, refiner, **shift)]
-            rows += [metrics_row("mean", method, setting, refiner, **shift)]
+            values = dict.fromkeys(known, 0.75 + 0.05 * place) | limits
+            rows += [metrics_row("board", method, setting, refiner, **values)]
+            rows += [metrics_row("mean", method, setting, refiner, **values)]
     refined = refinement_rows(categories, methods, labelled=labelled) if "guided" in refiners else []
     rows += [{**row, "image_auroc": ""} for row in refined if row["method"] == ORACLE]
-    draw_summary(metrics_csv=write_metrics(folder / "metrics.csv", rows), options=OPTIONS, output=folder / "s.png")
+    draw_plot(folder / "plot.png")
     arguments = {
         "dataset": "parts",
-        "metrics_csv": folder / "metrics.csv",
+        "metrics_csv": write_metrics(folder / "metrics.csv", rows),
         "refinement_csv": write_refinement(folder / "refinement.csv", refined),
         "evaluations": evaluations,
         "mask_evaluations": mask_evaluations,
         "galleries": galleries,
-        "summary_plot": folder / "s.png",
+        "summary_plot": folder / "plot.png",
         "curve_plots": curves,
         "histogram_plots": histograms,
         "configuration": {"backbones": {"embedded": {"family": "embedded"}}, "note": NASTY},
@@ -127,6 +166,10 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
             method: {"scorer": method, "summary": f"How {method} works.", "reference": "A paper", "setting": setting}
             for method, setting in methods.items()
         },
+        "comparisons_csv": write_comparisons(folder / "comparisons.csv", compared(categories, methods, labelled)),
+        "cost_csv": write_costs(folder / "cost.csv", costs(methods)),
+        "bars_plot": folder / "plot.png",
+        "quality_plot": folder / "plot.png",
         "output": folder / "report.html",
     }
     build_page(**arguments)
@@ -194,8 +237,11 @@ def test_captions_stand_in_the_text(page):
 
 def test_what_is_found_best_is_said_in_words_for_each_setting(page):
     text = " ".join(page.text.split())
-    assert "few-shot-4 (4 good reference images and nothing else): Image AUROC 0.850 by memory_bank" in text
-    assert "zero-shot-single (one image at a time and nothing else): Image AUROC 0.750 by self_similarity" in text
+    assert "few-shot-4 (4 good reference images and nothing else): Image AUROC 0.850 (0.61–0.92) by memory_bank" in text
+    assert (
+        "zero-shot-single (one image at a time and nothing else): Image AUROC 0.750 (0.61–0.92) by self_similarity"
+        in text
+    )
 
 
 def test_refinement_is_shown_before_and_after_with_gains_and_losses_and_the_reasons(page):
@@ -327,6 +373,120 @@ def test_a_category_without_labels_says_so_beside_measured_ones(tmp_path):
     assert "4 images are ranked instead" in ring
 
 
+def test_every_table_of_metrics_states_the_protocol_and_is_narrow(page, source):
+    captions = re.findall(r"<caption>(.*?)</caption>", source)
+    assert len(captions) > 10
+    assert all(caption.endswith(" · native resolution") for caption in captions)
+    heads = re.findall(r"<caption>(?:Images|Pixels|Masks|Types).*?</thead>", source, re.DOTALL)
+    assert max(head.count("<th ") for head in heads) <= 9
+
+
+def test_every_metric_stands_in_a_table_with_its_limits_but_one_that_the_data_set_has_not(page):
+    text = " ".join(page.text.split())
+    summary = text.split("Means over")[1].split("Who wins")[0]
+    words = [title for metric, title in METRIC_TITLES.items() if metric != "auspro_005"]
+    assert [word for word in words if word not in summary] == []
+    assert "AU-sPRO" not in text
+    assert summary.count("0.61–0.92") == 3 * (4 + 7) + 6 * 6
+
+
+def test_each_type_of_defect_has_its_rows_folded_away(page):
+    text = " ".join(page.text.split())
+    assert "scratch · 2 images self_similarity0.7500.70–0.80" in text
+    assert not any("open" in fold for fold in page.attributes("details") if "gallery" not in (fold.get("class") or ""))
+
+
+def test_who_wins_is_counted_over_the_categories(page):
+    section = " ".join(page.text.split()).split("Wins – ties – losses by")[1].split("Wall-clock")[0]
+    assert "Image AUROC" in section
+    assert "memory_bank2 – 2 – 0" in section
+    assert "1 – 1 – 0+0.050+0.01 to +0.09" in section
+    assert "0 – 1 – 1−0.050−0.09 to −0.01" in section
+
+
+def test_the_cost_of_an_image_stands_beside_that_of_the_references_and_of_every_stage(page):
+    section = " ".join(page.text.split()).split("References, seconds once")[1].split("What the refiners")[0]
+    assert "self_similarity0.25321–" in section
+    assert "memory_bank0.7532177.5" in section
+    assert section.count("score_images") == 3
+
+
+def test_what_is_not_given_is_left_out(tmp_path):
+    arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
+    new = ("comparisons_csv", "cost_csv", "bars_plot", "quality_plot")
+    build_page(**{name: value for name, value in arguments.items() if name not in new})
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert not re.search("Who wins|Wall-clock|side by side", page.text)
+    assert page.misnested == page.open == []
+
+
+def test_means_of_textures_and_objects_stand_apart(tmp_path):
+    arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
+    rows = [metrics_row(name, "mutual", "zero-shot-batch", aupro=0.5) for name in ("board", *MEANS)]
+    build_page(**arguments | {"metrics_csv": write_metrics(tmp_path / "kinds.csv", rows)})
+    text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
+    assert text.index("Mean textures") < text.index("Mean objects") < text.index("Masks at the label-free threshold")
+
+
+def test_a_mean_over_seeds_has_limits_and_a_deviation(tmp_path):
+    values = {"image_auroc": 0.9, "image_auroc_low": 0.85, "image_auroc_high": 0.95, "image_auroc_std": 0.012}
+    rows = read_metrics(write_metrics(tmp_path / "m.csv", [metrics_row("ring", "a", "few-shot-1", seeds=3, **values)]))
+    cell = image_table(rows, {rows[0].key: "a"}).groups[0].rows[0].cells[0]
+    assert (cell.text, cell.interval, cell.deviation) == ("0.900", "0.85–0.95", "± 0.012, 3 seeds")
+
+
+def test_the_best_of_each_type_is_marked_and_no_best_over_types():
+    def evaluation(method, **of_type):
+        parts = [
+            {"defect_type": name, "images": 2, "metrics": {"aupro": value}, "confidence": {}}
+            for name, value in of_type.items()
+        ]
+        return {"setting": "s", "method": method, "backbone": "b", "by_type": parts}
+
+    results = [evaluation("one", hole=0.9, crack=0.2), evaluation("two", hole=0.8, crack=0.3, dent=None)]
+    table = type_table(results, {MethodKey("s", name, "b"): name for name in ("one", "two")})
+    best = {
+        (group.title, row.method): (cell.best_in_group, cell.best)
+        for group in table.groups
+        for row in group.rows
+        for cell in row.cells
+    }
+    yes, no = (True, False), (False, False)
+    assert table.columns == ["AUPRO"]
+    assert best == {
+        ("hole", "one"): yes,
+        ("hole", "two"): no,
+        ("crack", "one"): no,
+        ("crack", "two"): yes,
+        ("dent", "two"): no,
+    }
+
+
+def test_a_pair_counts_for_both_methods_whichever_order_the_table_has(tmp_path):
+    rows = [
+        ("aupro", category, "a", "b", 0.1, 0.05, 0.15, verdict)
+        for category, verdict in zip(
+            ("w", "x", "y", "z", *MEANS), ("win", "win", "tie", "loss", *3 * ["win"]), strict=True
+        )
+    ]
+    keys = {MethodKey("s", name, "e"): name.upper() for name in ("a", "b", "c")}
+    [matrix] = win_matrices(read_comparisons(write_comparisons(tmp_path / "c.csv", rows)), keys)
+    first, second = matrix.balances[0][1], matrix.balances[1][0]
+    assert matrix.methods == ["A", "B"]
+    assert matrix.balances[0][0] is matrix.balances[1][1] is None
+    assert (first.wins, first.ties, first.losses, first.verdict) == (2, 1, 1, "win")
+    assert (second.wins, second.ties, second.losses, second.verdict) == (1, 1, 2, "loss")
+    assert (second.difference, second.interval) == ("−0.100", "−0.15 to −0.05")
+    assert matrix.totals == [Balance(2, 1, 1), Balance(1, 1, 2)]
+
+
+def test_a_table_that_is_no_table_of_comparisons_or_costs_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    for read, what in ((read_comparisons, "comparisons"), (read_costs, "costs")):
+        with pytest.raises(DataError, match=f"no table of {what}"):
+            read(tmp_path / "t.csv")
+
+
 def test_a_method_without_a_gallery_is_marked_as_not_done(tmp_path):
     arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
     build_page(**{**arguments, "galleries": []})
@@ -350,10 +510,10 @@ def test_the_best_is_marked_within_its_setting_and_over_all(tmp_path):
         metrics_row("ring", "e", "few-shot-4"),
     ]
     rows = read_metrics(write_metrics(tmp_path / "metrics.csv", rows))
-    table = score_table(rows, {row.key: row.key.method for row in rows})
+    table = pixel_table(rows, {row.key: row.key.method for row in rows})
     column = table.columns.index("AUPRO")
     marks = {
-        row.method: (row.cells[column].best_in_setting, row.cells[column].best)
+        row.method: (row.cells[column].best_in_group, row.cells[column].best)
         for group in table.groups
         for row in group.rows
     }

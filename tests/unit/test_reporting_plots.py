@@ -1,14 +1,20 @@
 import math
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from reporting_files import metrics_row, write_metrics, write_results
 from zsad.errors import DataError
-from zsad.reporting.figures import method_lines
+from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
+from zsad.reporting.curves import draw_curves, with_bands
+from zsad.reporting.distributions import draw_histograms
+from zsad.reporting.figures import method_lines, write_title
+from zsad.reporting.numbers import signed, with_limits
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.plots import draw_curves, draw_histograms, draw_summary
-from zsad.reporting.results import MethodKey, display_names, read_metrics, setting_order
+from zsad.reporting.results import MethodKey, display_names, protocol_in_words, read_metrics, setting_order
+from zsad.reporting.summary import draw_summary
+from zsad.store import read_json, write_json
 
 OPTIONS = ReportOptions(dpi=50)
 
@@ -39,7 +45,8 @@ def test_plots_are_the_same_bytes_each_time_and_carry_no_date(tmp_path, evaluati
         draw_curves(evaluations=evaluations, options=OPTIONS, output=folder / "curves.png")
         draw_histograms(evaluations=evaluations, options=OPTIONS, output=folder / "histograms.png")
         draw_summary(metrics_csv=metrics, options=OPTIONS, output=folder / "summary.png")
-    for plot in ("curves", "histograms", "summary"):
+        draw_bars(metrics_csv=metrics, options=OPTIONS, output=folder / "bars.png")
+    for plot in ("curves", "histograms", "summary", "bars"):
         first, second = (tmp_path / name / f"{plot}.png" for name in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         assert set(Image.open(first).info) == {"dpi"}
@@ -68,13 +75,90 @@ def test_without_labels_the_figures_say_so_instead_of_failing(tmp_path):
     draw_histograms(evaluations=[unlabelled], options=OPTIONS, output=tmp_path / "histograms.png")
     empty = write_metrics(tmp_path / "metrics.csv", [metrics_row(name, "m", "few-shot-1") for name in ("a", "mean")])
     draw_summary(metrics_csv=empty, options=OPTIONS, output=tmp_path / "summary.png")
-    assert all(Image.open(tmp_path / f"{plot}.png").width > 100 for plot in ("curves", "histograms", "summary"))
+    draw_bars(metrics_csv=empty, options=OPTIONS, output=tmp_path / "bars.png")
+    assert all(Image.open(tmp_path / f"{plot}.png").width > 100 for plot in ("curves", "histograms", "summary", "bars"))
 
 
 def test_a_method_without_curves_stands_beside_those_with(tmp_path, evaluations):
     without = write_results(tmp_path / "other", method="mutual", with_curves=False).evaluation
     draw_curves(evaluations=[*evaluations, without], options=OPTIONS, output=tmp_path / "curves.png")
     assert (tmp_path / "curves.png").exists()
+
+
+def test_a_band_changes_the_plot_and_its_lack_does_not_stop_it(tmp_path, evaluations):
+    draw_curves(evaluations=evaluations, options=OPTIONS, output=tmp_path / "banded.png")
+    for path in evaluations:
+        write_json(path, read_json(path) | {"bands": {}})
+    draw_curves(evaluations=evaluations, options=OPTIONS, output=tmp_path / "bare.png")
+    assert (tmp_path / "banded.png").read_bytes() != (tmp_path / "bare.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("aurocs", "banded"),
+    [
+        ({"a": 0.5, "b": 0.6, "c": 0.9, "d": 0.8}, ["a", "b", "c", "d"]),
+        ({"a": 0.5, "b": 0.6, "c": 0.9, "d": 0.8, "e": 0.7}, ["c", "d"]),
+        ({"a": None, "b": 0.1, "c": 0.7, "d": None, "e": 0.6}, ["b", "c"]),
+    ],
+)
+def test_of_many_methods_the_best_of_each_setting_alone_has_a_band(aurocs, banded):
+    results = [
+        {
+            "method": method,
+            "setting": "zero-shot-batch" if method in "ace" else "few-shot-4",
+            "metrics": {"image_auroc": auroc},
+            "confidence": {},
+            "bands": {"image_roc": {"x": [], "low": [], "high": []}},
+        }
+        for method, auroc in aurocs.items()
+    ]
+    assert [result["method"] for result in with_bands(results, "image_auroc", "image_roc")] == banded
+
+
+@pytest.mark.parametrize("categories", [1, 2, 9, 15, 30])
+@pytest.mark.parametrize("methods", [1, 3, 7, 13])
+def test_bars_wrap_so_that_each_is_wide_enough_to_see_and_none_is_lost(categories, methods):
+    groups = [f"part {number}" for number in range(categories)]
+    wrapped = rows_of_groups(groups, methods)
+    assert [group for row in wrapped for group in row] == groups
+    assert len(wrapped[0]) * methods <= 150
+    assert len({len(row) for row in wrapped[:-1]} | {len(wrapped[0])}) == 1
+    assert len(wrapped[-1]) <= len(wrapped[0])
+
+
+def test_means_come_last_and_over_one_category_there_is_none(tmp_path):
+    def groups(*names):
+        rows = [metrics_row(name, "mutual", "zero-shot-batch", "none", aupro=0.5) for name in names]
+        return groups_of(read_metrics(write_metrics(tmp_path / "m.csv", rows)))
+
+    assert groups("mean", "ring") == ["ring"]
+    assert groups("mean", "ring", "mean objects", "cloth", "mean textures") == [
+        *("ring", "cloth", "mean textures", "mean objects", "mean"),
+    ]
+
+
+def test_the_protocol_stands_in_the_title_of_a_figure():
+    figure = Figure()
+    write_title(figure, "ring", protocol_in_words(["resize256", "resize256"]))
+    assert [text.get_text() for text in figure.texts] == ["ring", "protocol: 256 × 256"]
+    assert protocol_in_words(["", "native"]) == "native resolution"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.9434, 0.9, 0.97), "0.943 (0.90–0.97)"),
+        ((0.5, math.nan, math.nan), "0.500"),
+        ((math.nan, 0.1, 0.2), "n/a"),
+    ],
+)
+def test_a_metric_is_written_with_its_limits(numbers, words):
+    assert with_limits(*numbers) == words
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.02, "+0.020"), (-0.02, "−0.020"), (-0.0001, "+0.000"), (math.nan, "")])
+def test_a_difference_has_a_sign_unless_it_is_nothing(value, words):
+    assert signed(value) == words
 
 
 def test_a_figure_of_two_categories_is_refused(tmp_path, evaluations):

@@ -20,7 +20,9 @@ from zsad.store import (
     ScoreReader,
     ScoreWriter,
     atomic_path,
+    read_draws,
     read_json,
+    write_draws,
     write_json,
     write_text,
 )
@@ -229,6 +231,22 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         EmbeddingReader(tmp_path / "f.h5")
     with pytest.raises(DataError, match="does not exist"):
         MaskReader(tmp_path / "absent.h5")
+
+
+def test_draws_come_back_bit_for_bit_and_other_files_are_refused(tmp_path: Path) -> None:
+    draws = {"aupro": np.random.default_rng(0).normal(size=7), "mask_f1": np.array([np.nan, 1.0])}
+    write_draws(tmp_path / "a.h5", draws, {"stage": "test", "seed": np.nan})
+    found = read_draws(tmp_path / "a.h5")
+    assert set(found) == set(draws)
+    for name, values in draws.items():
+        np.testing.assert_array_equal(found[name], values)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert json.loads(file.attrs["provenance"]) == {"stage": "test", "seed": None}
+    _features(tmp_path / "features.h5", [(2, 2)])
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:500])
+    for name, words in (("features", "is no file of draws"), ("cut", "not a readable"), ("none", "does not exist")):
+        with pytest.raises(DataError, match=words):
+            read_draws(tmp_path / f"{name}.h5")
 
 
 def test_json_is_strict_nan_is_null_and_keys_are_sorted(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The tables of a run, by hand on two categories, two methods and one refiner."""
 
+import numpy as np
 import pytest
 
-from evaluation_files import Run, image, mask_document, score_document
+from evaluation_files import Run, draws_of, image, mask_document, score_document
 from zsad.errors import DataError
-from zsad.evaluation.tables import IMAGES_COLUMNS, METRICS_COLUMNS, collect_tables
+from zsad.evaluation.csv_tables import IMAGES_COLUMNS, METRICS_COLUMNS
+from zsad.evaluation.tables import collect_tables
 from zsad.evaluation.typeset import latex_text, markdown_text
 
 
@@ -43,17 +45,19 @@ def test_metrics_has_a_row_a_category_method_and_refiner_in_the_given_order_and_
 
 def test_metrics_has_the_announced_columns(full_run):
     assert tuple(full_run.rows()[0]) == METRICS_COLUMNS
-    assert METRICS_COLUMNS[:13] == (
-        *("dataset", "category", "backbone", "method", "setting", "refiner"),
-        *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"),
+    assert METRICS_COLUMNS[:15] == (
+        *("dataset", "category", "backbone", "method", "setting", "refiner", "protocol"),
+        *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
+        "aupro",
     )
 
 
-def test_a_mean_row_is_the_macro_mean_with_independent_errors(full_run):
+def test_a_mean_row_is_the_macro_mean_with_the_limits_of_its_draws(full_run):
     mean = next(row for row in full_run.rows() if (row["category"], row["method"]) == ("mean", "self_similarity"))
     assert mean["image_auroc"] == "0.700000"
-    # Two standard errors of 0.02: sqrt(2) * 0.02 / 2 = 0.0141421; times 1.96 = 0.0277186.
-    assert (mean["image_auroc_low"], mean["image_auroc_high"]) == ("0.672281", "0.727719")
+    low, high = np.percentile(0.7 + 0.02 * (draws_of("tile") + draws_of("brick")) / 2, [2.5, 97.5])
+    assert float(mean["image_auroc_low"]) == pytest.approx(low, abs=1e-6)
+    assert float(mean["image_auroc_high"]) == pytest.approx(high, abs=1e-6)
     assert (mean["categories"], mean["pixel_categories"]) == ("2", "2")
 
 
@@ -108,18 +112,14 @@ def test_equal_scores_share_the_better_rank_and_stand_by_name(run):
 
 @pytest.mark.parametrize("value", [None, 0.9])
 def test_a_table_to_read_without_a_single_figure_is_left_out(run, value):
-    document = score_document("tile", "mutual", value)
-    document["decision"] = document["mask"] = dict.fromkeys({**document["decision"], **document["mask"]}, value)
-    run.collect([document])
+    run.collect([score_document("tile", "mutual", value)])
     assert ("## By category: image AUROC" in run.text("markdown")) == (value is not None)
     assert (r"\begin{tabular}" in run.text("latex")) == (value is not None)
 
 
 def test_the_same_input_gives_the_same_bytes(full_run):
     first = [path.read_bytes() for path in full_run.outputs.values()]
-    scores = sorted(full_run.folder.glob("score_metrics*.json"))
-    masks = sorted(full_run.folder.glob("mask_metrics*.json"))
-    collect_tables(score_metrics=scores, mask_metrics=masks, **full_run.outputs)
+    collect_tables(**full_run.arguments)
     assert [path.read_bytes() for path in full_run.outputs.values()] == first
 
 
@@ -132,10 +132,11 @@ def test_the_best_is_bold_within_its_setting_only(run):
         ]
     )
     means = run.text("markdown").split("## ")[1]
-    assert "| zero-shot-single | one | embedded | **80.0** ± 3.9 |" in means
-    assert "| zero-shot-single | two | embedded | 70.0 ± 3.9 |" in means
-    assert "| zero-shot-batch | batch | embedded | 90.0 ± 3.9 |" in means
-    assert r"zero-shot-single & one & embedded & \textbf{80.0} $\pm$ 3.9 &" in run.text("latex")
+    margin = f"{100 * 0.02 * np.ptp(np.percentile(draws_of('tile'), [2.5, 97.5])) / 2:.1f}"
+    assert f"| zero-shot-single | one | embedded | **80.0** ± {margin} |" in means
+    assert f"| zero-shot-single | two | embedded | 70.0 ± {margin} |" in means
+    assert f"| zero-shot-batch | batch | embedded | 90.0 ± {margin} |" in means
+    assert rf"zero-shot-single & one & embedded & \textbf{{80.0}} $\pm$ {margin} &" in run.text("latex")
 
 
 def test_figures_that_print_alike_are_bold_alike(run):
@@ -149,10 +150,12 @@ def test_figures_that_print_alike_are_bold_alike(run):
     means = run.text("markdown").split("## ")[1]
     assert "| one | embedded | **80.0** |" in means
     assert "| two | embedded | **80.0** |" in means
+    assert "| three | embedded | <u>50.0</u> |" in means
+    assert r"three & embedded & \underline{50.0} &" in run.text("latex")
 
 
 def test_the_table_by_category_shows_every_method_under_its_setting(full_run):
-    by_category = full_run.text("markdown").split("## By category: image AUROC")[1].split("##")[0]
+    by_category = full_run.text("markdown").split("## By category: image AUROC (native)")[1].split("##")[0]
     assert by_category.strip().splitlines() == [
         "| category | self_similarity | mutual |",
         "| --- | ---: | ---: |",
@@ -208,7 +211,9 @@ def test_a_method_with_several_seeds_has_a_row_for_each_and_one_with_their_mean_
     assert len(rows) == len(seeded_run.rows()) == 3 * 5 * 2
     together = rows["tile", "memory_bank", "guided"]
     assert (together["image_auroc"], together["image_auroc_std"], together["seeds"]) == ("0.800000", "0.100000", "3")
-    assert (together["mask_f1"], together["image_auroc_low"]) == ("0.800000", "")
+    assert together["mask_f1"] == "0.800000"
+    drawn = 0.8 + 0.02 * draws_of("tile")
+    assert float(together["image_auroc_low"]) == pytest.approx(np.percentile(drawn, 2.5), abs=1e-6)
     single = rows["tile", "memory_bank-seed1", "none"]
     assert (single["image_auroc"], single["image_auroc_std"], single["seeds"]) == ("0.900000", "", "1")
 
@@ -226,12 +231,64 @@ def test_the_deviation_of_a_mean_is_that_of_the_means_of_the_seeds(seeded_run):
 
 def test_the_tables_to_read_show_the_mean_over_seeds_with_its_deviation_and_say_so(seeded_run):
     text = seeded_run.text("markdown")
-    (row,) = [
-        line for line in text.splitlines() if "memory_bank (3 seeds)" in markdown_free(line) and "embedded" in line
-    ]
-    assert "65.0 ± 8.7" in row
+    images = text.split("## ")[1]
+    (row,) = [line for line in images.splitlines() if "memory_bank (3 seeds)" in markdown_free(line)]
+    assert "<u>65.0</u> ± 8.7" in row
     assert "standard deviation over the seeds" in text
 
 
 def markdown_free(line):
     return line.replace("\\", "")
+
+
+def test_textures_and_objects_have_means_of_their_own_where_there_are_both(run):
+    values = {"tile": 0.8, "wood": 0.6, "screw": 0.5}
+    documents = [score_document(category, "mutual", value) for category, value in values.items()]
+    run.collect(documents, textures=["tile", "wood"])
+    means = {row["category"]: (row["aupro"], row["categories"]) for row in run.rows()[3:]}
+    assert means == {
+        "mean": ("0.633333", "3"),
+        "mean textures": ("0.700000", "2"),
+        "mean objects": ("0.500000", "1"),
+    }
+    assert "## Mean textures (native)" in run.text("markdown")
+    run.collect(documents[:2], textures=["tile", "wood"])
+    assert [row["category"] for row in run.rows()] == ["tile", "wood", "mean"]
+
+
+def test_every_table_names_its_protocol(run):
+    run.collect([score_document("tile", "one", 0.8, protocol="resize256"), score_document("tile", "two", 0.7)])
+    titles = [line for line in run.text("markdown").splitlines() if line.startswith("## ")]
+    assert len(titles) > 5
+    assert all(title.endswith(" (native, resize256)") for title in titles)
+    assert "at 256 x 256 pixels" in run.text("markdown")
+    assert [row["protocol"] for row in run.rows()[:2]] == ["resize256", "native"]
+
+
+def test_the_types_of_defect_have_rows_with_limits(full_run):
+    rows = full_run.rows("defect_types_csv")
+    assert [(row["category"], row["method"], row["defect_type"], row["images"]) for row in rows] == [
+        (category, method, "spot", "2") for category in ("tile", "brick") for method in ("self_similarity", "mutual")
+    ]
+    assert rows[0]["aupro"] == "0.800000"
+    assert float(rows[0]["aupro_low"]) < 0.8 < float(rows[0]["aupro_high"])
+
+
+def test_metrics_that_nobody_has_are_left_out_of_the_tables_to_read(run):
+    document = score_document("tile", "one", 0.8)
+    document["metrics"]["auspro_005"] = None
+    run.collect([document])
+    assert "AU-sPRO" not in run.text("markdown")
+    assert "AUPIMO" in run.text("markdown")
+
+
+def test_published_figures_stand_beside_ours_with_source_setting_and_protocol(run):
+    run.collect([score_document("carpet", "mutual", 0.8, setting="zero-shot-batch")], published="mvtec_ad")
+    table = run.text("markdown").split("## Beside published figures")[1]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| zero-shot-batch")]
+    ours = [row for row in rows if row[1] == "mutual"]
+    theirs = [row for row in rows if row[1] == "MuSc"]
+    assert len(ours) == 1
+    assert ours[0][3:5] == ["native", "80.0"]
+    assert len(theirs) >= 2
+    assert all("arXiv" in row[-1] and " px; " in row[3] for row in theirs)

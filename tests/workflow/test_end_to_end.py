@@ -45,10 +45,11 @@ def test_the_metrics_table_has_a_row_for_each_category_method_and_refiner_and_th
     assert len(keys) == len(set(keys))
     assert set(keys) == {
         (category, method, refiner)
-        for category in ("brick", "ring", "mean")
+        for category in ("brick", "ring", "mean", "mean textures", "mean objects")
         for method in METHODS
         for refiner in ("none", "guided", "grabcut")
     }
+    assert {row["protocol"] for row in table} == {"native"}
     for row in table:
         assert row["dataset"] == "smoke"
         assert row["backbone"] == "embedded"
@@ -142,7 +143,7 @@ def test_the_page_is_one_file_that_asks_nothing_of_the_network(smoke: Project) -
 
 def test_pictures_open(smoke: Project) -> None:
     pictures = list(smoke.result("smoke/plots").rglob("*.png"))
-    assert len(pictures) == 1 + 2 * (2 + len(METHODS))
+    assert len(pictures) == len(("summary", "bars", "quality_cost")) + 2 * (2 + len(METHODS))
     for picture in pictures:
         with Image.open(picture) as image:
             assert min(image.size) > 50

@@ -14,12 +14,16 @@ pytestmark = pytest.mark.slow
 
 TABLES = {
     "t/tables/metrics.csv",
+    "t/tables/defect_types.csv",
+    "t/tables/comparisons.csv",
     "t/tables/refinement.csv",
     "t/tables/images.csv",
     "t/tables/metrics.md",
     "t/tables/metrics.tex",
 }
-OVERALL = TABLES | {"t/plots/summary.png", "t/report.html"}
+COSTS = {f"t/tables/cost.{kind}" for kind in ("csv", "md", "tex")}
+OVERALL_PLOTS = {"t/plots/summary.png", "t/plots/bars.png", "t/plots/quality_cost.png"}
+OVERALL = TABLES | COSTS | OVERALL_PLOTS | {"t/report.html"}
 METHODS = ("self_similarity", "mirror_symmetry", "memory_bank")
 
 
@@ -32,7 +36,8 @@ def gallery(method: str, category: str = "ring") -> set[str]:
 
 
 def measured(method: str, category: str = "ring") -> set[str]:
-    return {f"t/{category}/metrics/{method}.json", f"t/{category}/metrics/{method}.guided.json"}
+    names = (method, f"{method}.guided")
+    return {f"t/{category}/{file}" for name in names for file in (f"metrics/{name}.json", f"draws/{name}.h5")}
 
 
 def scored(method: str, category: str = "ring") -> set[str]:
@@ -114,7 +119,7 @@ def test_a_new_refiner_leaves_scores_and_their_metrics_alone(project: Project) -
     run = project.run(merged(SMALL, refiners__grabcut={"refiner": "grabcut"}))
     new = {
         f"t/ring/{stage}/{method}.grabcut.{end}"
-        for stage, end in (("masks", "h5"), ("metrics", "json"))
+        for stage, end in (("masks", "h5"), ("metrics", "json"), ("draws", "h5"))
         for method in METHODS
     }
     assert run.made == new | OVERALL
@@ -124,7 +129,7 @@ def test_a_new_refiner_leaves_scores_and_their_metrics_alone(project: Project) -
 def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -> None:
     run = project.run(merged(SMALL, report={**SMALL["report"], **option}))
     drawn = set.union(plots(), *(gallery(method) for method in METHODS))
-    assert run.made == drawn | {"t/plots/summary.png", "t/report.html"}
+    assert run.made == drawn | OVERALL_PLOTS | {"t/report.html"}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,8 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
         ("zsad/reporting/page.html.jinja", {"t/report.html"}),
         ("zsad/data/inspection.py", {"t/ring/check.json", "t/report.html"}),
-        ("workflow_scripts/draw_summary.py", {"t/plots/summary.png", "t/report.html"}),
+        ("workflow_scripts/draw_summary.py", OVERALL_PLOTS | {"t/report.html"}),
+        ("zsad/evaluation/costs.py", COSTS | OVERALL_PLOTS | {"t/report.html"}),
     ],
 )
 def test_an_edited_module_runs_its_stage_and_what_follows(
@@ -149,10 +155,10 @@ def test_an_edited_module_runs_its_stage_and_what_follows(
 
 
 def test_an_edit_with_an_old_modification_time_is_seen(project: Project, edit: Callable[[Path], None]) -> None:
-    module = project.folder / "zsad/reporting/plots.py"
+    module = project.folder / "zsad/reporting/figures.py"
     edit(module)
     os.utime(module, (1, 1))
-    assert project.run().made == plots() | {"t/plots/summary.png", "t/report.html"}
+    assert project.run().made == plots() | OVERALL_PLOTS | {"t/report.html"}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +190,7 @@ def test_a_missing_result_is_made_again_with_what_follows(project: Project) -> N
     assert project.run().made == {
         "t/ring/masks/memory_bank.guided.h5",
         "t/ring/metrics/memory_bank.guided.json",
+        "t/ring/draws/memory_bank.guided.h5",
         *gallery("memory_bank"),
         *OVERALL,
     }

@@ -67,6 +67,8 @@ class DatasetFacts(Facts):
         licence: its name, and in short what it forbids.
         homepage: where its authors offer it.
         categories: the published ones, for comparison with the disk, which decides what is read.
+        textures: those of the categories that its authors call textures, the others being objects; none if they make
+            no such difference.
         root: folder, inside the unpacked archives, that holds the categories; ``"."`` for the top.
         unpacked_bytes: size on disk, about; None if unknown.
         archives: what is downloaded; none for a data set that must be fetched as its authors say.
@@ -78,6 +80,7 @@ class DatasetFacts(Facts):
     licence: str
     homepage: str
     categories: dict[str, ImageCounts | None]
+    textures: tuple[str, ...] = ()
     root: str = "."
     unpacked_bytes: int | None = None
     archives: tuple[Archive, ...] = ()

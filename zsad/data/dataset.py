@@ -9,6 +9,7 @@ from typing import Any
 
 from zsad.data.catalogue import DatasetFacts, facts_of
 from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
+from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Layout
 from zsad.data.layouts.registry import LAYOUTS
@@ -100,6 +101,21 @@ class Dataset:
         if category not in self._files:
             self._files[category] = self.layout.files(self.root, category)
         return self._files[category]
+
+    def saturation(self, category: str) -> Path | None:
+        """The table of saturation areas of a category's defects; None for most data sets."""
+        return self.layout.saturation(self.root, category)
+
+    @property
+    def textures(self) -> list[str]:
+        """The wanted categories that are known to be textures; the others are objects, or nobody said."""
+        known = DEMO_TEXTURES if self.is_demo else self.facts.textures if self.facts else ()
+        return [category for category in self.categories if category in known]
+
+    @property
+    def published(self) -> str:
+        """The published data set that this one is, by the name of its layout; empty for anybody's images."""
+        return self.layout_name if self.facts else ""
 
     def list_files(self) -> None:
         """Raise what `files` raises for any category, if the images are here; they are listed once."""

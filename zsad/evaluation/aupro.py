@@ -5,28 +5,16 @@ the share of a ground-truth region that lies at or above the threshold, averaged
 drawn over the false-positive rate among all normal pixels of all images, good ones included, and the area up to the
 limit is divided by the limit. As in the authors' own script, the curve has a point at every distinct score, regions are
 8-connected, and the curve is interpolated at the limit.
+
+The saturated variant (AU-sPRO; Bergmann et al., IJCV 130, 2022, section 4) is the same area under the mean of saturated
+overlaps, see `zsad.data.saturation`.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from zsad.evaluation.ranking import Ranking
-
-
-def region_areas(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 8-connected regions of a mask.
-
-    Args:
-        mask: bool ``[height, width]``.
-
-    Returns:
-        For each set pixel, in row-major order, the index of its region (int ``[set pixel]``), and each region's area in
-        pixels (int ``[region]``).
-    """
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    return labels[mask] - 1, statistics[1:, cv2.CC_STAT_AREA]
 
 
 def aupro(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.ndarray:

@@ -1,38 +1,50 @@
-"""Confidence limits of the ranking metrics by a stratified bootstrap over images.
+"""Confidence limits of every metric by a stratified bootstrap over images.
 
 Images are drawn with replacement, good and defective ones apart, so that every draw has as many of each as the data
 (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 6: standard error, 13: percentile interval).
 An image is drawn whole, since its pixels are anything but independent.
 
 A draw is a vector of weights over images, so that a metric of a draw needs only each image's counts: exact for image
-metrics; for pixel metrics histograms over common bins, which makes the limits, and only these, approximate. Pixels are
-never read again.
+metrics and for masks; for the ranking of pixels histograms over common bins, which makes the limits, and only these,
+approximate. Pixels are never read again.
+
+Draws depend on the seed, the name of the category and the labels of its images alone. So two methods are measured on
+the same draws, which makes their difference a paired one, and draws of two categories are independent of each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from zsad.evaluation.aupimo import PimoBins, binned_aupimo
 from zsad.evaluation.aupro import aupro
-from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max
+from zsad.evaluation.mask_counts import mask_metrics
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
 
-BLOCK_ELEMENTS = 1 << 18
+DRAWS_AT_ONCE = 100
 LOW_PERCENTILE, HIGH_PERCENTILE = 2.5, 97.5
-NORMAL_QUANTILE = 1.96
+
+Draws = dict[str, np.ndarray]
 
 
-class Confidence(NamedTuple):
-    """95 % confidence limits and the standard error of one metric; NaN where the metric is."""
+class Interval(NamedTuple):
+    """95 % confidence limits of one metric; NaN where it is not known."""
 
     low: float
     high: float
-    standard_error: float
+
+    @property
+    def margin(self) -> float:
+        """Half the width."""
+        return (self.high - self.low) / 2
 
 
-UNKNOWN = Confidence(np.nan, np.nan, np.nan)
+UNKNOWN = Interval(np.nan, np.nan)
 
 
 class ImageHistograms(NamedTuple):
@@ -42,93 +54,166 @@ class ImageHistograms(NamedTuple):
         positives: ``[image, bin]``, defective pixels.
         negatives: ``[image, bin]``, normal pixels.
         overlap: ``[image, bin]``, sum over the image's regions of the share of the region in the bin.
+        saturated: ``[image, bin]``, likewise of the saturated overlaps; None without saturation areas.
         regions: ``[image]``, number of defective regions.
+        defects: ``[image]``, number of defects with a saturation area.
+        is_good: bool ``[image]``.
+        pimo: of the good images and those with ``has_pimo``, in order; None if there is not one of each.
+        has_pimo: bool ``[image]``.
     """
 
     positives: np.ndarray
     negatives: np.ndarray
     overlap: np.ndarray
+    saturated: np.ndarray | None
     regions: np.ndarray
+    defects: np.ndarray
+    is_good: np.ndarray
+    pimo: PimoBins | None
+    has_pimo: np.ndarray
+
+    def of_images(self, chosen: np.ndarray) -> ImageHistograms:
+        """Those of the images chosen by a bool ``[image]``."""
+        pimo = self.pimo
+        if pimo is not None:
+            pimo = PimoBins(pimo.rates[chosen[self.is_good]], pimo.recalls[chosen[self.has_pimo]])
+        return ImageHistograms(
+            positives=self.positives[chosen],
+            negatives=self.negatives[chosen],
+            overlap=self.overlap[chosen],
+            saturated=None if self.saturated is None else self.saturated[chosen],
+            regions=self.regions[chosen],
+            defects=self.defects[chosen],
+            is_good=self.is_good[chosen],
+            pimo=pimo,
+            has_pimo=self.has_pimo[chosen],
+        )
 
 
-def image_confidence(scores: np.ndarray, labels: np.ndarray, resamples: int, seed: int) -> dict[str, Confidence]:
-    """Confidence of the image metrics.
+class Sampler(NamedTuple):
+    """How images are drawn.
+
+    Attributes:
+        draws: how many times, 2 or more.
+        seed: of the draws.
+        name: of the category, whose draws are independent of those of another.
+    """
+
+    draws: int
+    seed: int
+    name: str = ""
+
+    def weights(self, defective: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield how often each image was drawn, float64 ``[draw, image]``, some draws at a time.
+
+        Args:
+            defective: bool ``[image]``; these images are drawn apart from the others.
+        """
+        rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
+        for start in range(0, self.draws, DRAWS_AT_ONCE):
+            weights = np.zeros((min(DRAWS_AT_ONCE, self.draws - start), len(defective)))
+            for stratum in (defective, ~defective):
+                size = np.count_nonzero(stratum)
+                if size:
+                    weights[:, stratum] = rng.multinomial(size, np.full(size, 1.0 / size), size=len(weights))
+            yield weights
+
+
+def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Draws:
+    """The image metrics ``[draw]`` of every draw.
 
     Args:
         scores: ``[image]``, one or more.
         labels: ``[image]``, 1 defective, 0 good.
-        resamples: number of draws, 2 or more.
-        seed: of the draws.
     """
-    order = np.argsort(-scores, kind="stable")
-    scores, defective = scores[order], np.asarray(labels)[order] == 1
-    first_of_tie = np.flatnonzero(np.concatenate([[True], np.diff(scores) != 0]))
+    ranking_of = image_rankings(scores, labels)
 
-    def metrics(weights: np.ndarray) -> dict[str, np.ndarray]:
-        positives = np.add.reduceat(np.where(defective, weights, 0.0), first_of_tie, axis=1)
-        negatives = np.add.reduceat(np.where(defective, 0.0, weights), first_of_tie, axis=1)
-        ranking = _binned_ranking(positives, negatives)
+    def metrics(weights: np.ndarray) -> Draws:
+        ranking = ranking_of(weights)
         return {
             "image_auroc": auroc(ranking),
             "image_ap": average_precision(ranking),
             "image_f1max": f1_max(ranking),
         }
 
-    return _confidence(metrics, [defective, ~defective], len(first_of_tie), resamples, seed)
+    return drawn(metrics, sampler.weights(np.asarray(labels) == 1))
 
 
-def pixel_confidence(histograms: ImageHistograms, limit: float, resamples: int, seed: int) -> dict[str, Confidence]:
-    """Confidence of the pixel metrics.
+def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], Ranking]:
+    """What makes the rankings of draws from their weights ``[draw, image]``; arguments as of `image_draws`."""
+    order = np.argsort(-scores, kind="stable")
+    first_of_tie = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) != 0]))
+    defective = np.asarray(labels)[order] == 1
+
+    def rankings(weights: np.ndarray) -> Ranking:
+        ordered = weights[:, order]
+        positives = np.add.reduceat(np.where(defective, ordered, 0.0), first_of_tie, axis=1)
+        negatives = np.add.reduceat(np.where(defective, 0.0, ordered), first_of_tie, axis=1)
+        return binned_ranking(positives, negatives)
+
+    return rankings
+
+
+def pixel_draws(histograms: ImageHistograms, sampler: Sampler) -> Draws:
+    """The pixel metrics ``[draw]`` of every draw.
 
     Args:
         histograms: of the images with pixel truth; those with regions are drawn apart from those without.
-        limit: greatest false-positive rate of AUPRO.
-        resamples: number of draws, 2 or more.
-        seed: of the draws.
     """
-    defective = histograms.regions > 0
-    return _confidence(
-        lambda weights: histogram_metrics(histograms, weights, limit),
-        [defective, ~defective],
-        histograms.positives.shape[1],
-        resamples,
-        seed,
-    )
+    weights = sampler.weights(histograms.regions > 0)
+    return drawn(lambda weights: histogram_metrics(histograms, weights), weights)
 
 
-def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray, limit: float) -> dict[str, np.ndarray]:
+def count_draws(
+    metrics: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    counts: np.ndarray,
+    defective: np.ndarray,
+    sampler: Sampler,
+) -> Draws:
+    """Metrics ``[draw]`` of images' counts, which are added up in every draw.
+
+    Args:
+        metrics: of counts ``[draw, count]``.
+        counts: ``[image, count]``.
+        defective: bool ``[image]``; these images are drawn apart from the others.
+    """
+    return drawn(lambda weights: dict(metrics(weights @ counts)), sampler.weights(defective))
+
+
+def mask_draws(counts: np.ndarray, sampler: Sampler) -> Draws:
+    """The metrics of masks ``[draw]`` of every draw.
+
+    Args:
+        counts: ``[image, 7]``, see `zsad.evaluation.mask_counts.mask_counts`, of the images with pixel truth.
+    """
+    return count_draws(mask_metrics, counts, counts[:, 0] + counts[:, 2] > 0, sampler)
+
+
+def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws:
     """Pixel metrics ``[draw]`` of weighted images; all pixels of a bin count as tied.
 
     Args:
         weights: ``[draw, image]``, how often each image was drawn.
-        limit: greatest false-positive rate of AUPRO.
     """
-    ranking = _binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
-    regions = weights @ histograms.regions
-    with np.errstate(invalid="ignore"):
-        overlap = np.cumsum(weights @ histograms.overlap, axis=-1) / regions[:, None]
-    return {
+    ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
+    overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
+    metrics = {
         "pixel_auroc": auroc(ranking),
         "pixel_ap": average_precision(ranking),
         "pixel_f1max": f1_max(ranking),
-        "aupro": aupro(ranking, overlap, limit),
+        "pixel_ioumax": iou_max(ranking),
+        **{name: aupro(ranking, overlap, limit) for name, limit in AUPRO_LIMITS.items()},
     }
+    if histograms.pimo is not None and histograms.pimo.recalls.size:
+        good, anomalous = weights[:, histograms.is_good], weights[:, histograms.has_pimo]
+        metrics["aupimo"] = binned_aupimo(histograms.pimo, good, anomalous)
+    if histograms.saturated is not None:
+        saturated = binned_overlap(histograms.saturated, histograms.defects, weights)
+        metrics["auspro_005"] = aupro(ranking, saturated, AUSPRO_LIMIT)
+    return metrics
 
 
-def mean_confidence(mean: float, standard_errors: Sequence[float]) -> Confidence:
-    """Confidence of a mean over categories, taken as independent of each other.
-
-    The standard error is the root of the sum of squares over the number of categories; the limits are the mean
-    +- 1.96 standard errors, kept within 0..1.
-    """
-    if not standard_errors:
-        return UNKNOWN
-    error = float(np.sqrt(np.sum(np.square(standard_errors))) / len(standard_errors))
-    low, high = np.clip([mean - NORMAL_QUANTILE * error, mean + NORMAL_QUANTILE * error], 0.0, 1.0)
-    return Confidence(float(low), float(high), error)
-
-
-def _binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
+def binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
     """Ranking from counts ``[draw, bin]`` in descending bins."""
     true_positives, false_positives = np.cumsum(positives, axis=-1), np.cumsum(negatives, axis=-1)
     return Ranking(
@@ -140,35 +225,28 @@ def _binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
     )
 
 
-def _confidence(
-    metrics: Callable[[np.ndarray], dict[str, np.ndarray]],
-    strata: Sequence[np.ndarray],
-    bins: int,
-    resamples: int,
-    seed: int,
-) -> dict[str, Confidence]:
-    blocks = [metrics(weights) for weights in _draws(strata, max(1, BLOCK_ELEMENTS // bins), resamples, seed)]
-    return {name: _summary(np.concatenate([block[name] for block in blocks])) for name in blocks[0]}
+def binned_overlap(overlap: np.ndarray, regions: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean overlap ``[draw, bin]`` over the regions, at or above each of descending bins."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.cumsum(weights @ overlap, axis=-1) / (weights @ regions)[:, None]
 
 
-def _draws(strata: Sequence[np.ndarray], block: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield weights float64 ``[draw, image]``, at most ``block`` draws at a time.
-
-    Args:
-        strata: bool ``[image]`` each; together they hold every image once.
-    """
-    rng = np.random.default_rng(seed)
-    for start in range(0, resamples, block):
-        weights = np.zeros((min(block, resamples - start), len(strata[0])))
-        for stratum in strata:
-            size = np.count_nonzero(stratum)
-            if size:
-                weights[:, stratum] = rng.multinomial(size, np.full(size, 1.0 / size), size=len(weights))
-        yield weights
+def drawn(metrics: Callable[[np.ndarray], Draws], weights: Iterator[np.ndarray]) -> Draws:
+    """The metrics of all blocks of draws, one after the other."""
+    blocks = [metrics(block) for block in weights]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def _summary(values: np.ndarray) -> Confidence:
-    if np.isnan(values).any():
+def interval(values: np.ndarray) -> Interval:
+    """The 95 % limits of values ``[draw]``; unknown where one is NaN or there are none."""
+    if values.size == 0 or np.isnan(values).any():
         return UNKNOWN
     low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE])
-    return Confidence(float(low), float(high), float(np.std(values, ddof=1)))
+    return Interval(float(low), float(high))
+
+
+def mean_draws(draws: Sequence[Draws], metric: str) -> np.ndarray:
+    """The mean ``[draw]`` of a metric over categories, or seeds; empty unless all of them have as many draws of it."""
+    values = [one.get(metric, np.zeros(0)) for one in draws]
+    sizes = {one.size for one in values}
+    return np.mean(values, axis=0) if len(sizes) == 1 and sizes != {0} else np.zeros(0)

@@ -1,4 +1,4 @@
-"""The stage that measures refinement: a category's masks, and the thresholded maps before them, into one JSON file."""
+"""The stage that measures refinement: a category's masks and the thresholded maps before them, into JSON and draws."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
-from zsad.evaluation.refinement import Comparison, Marked, effects, pooled, region_counts
+from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.protocols import Protocol
+from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
 from zsad.evaluation.truth import (
     IMAGES_ALONE,
     empty_mask_note,
@@ -19,10 +22,10 @@ from zsad.evaluation.truth import (
     records_with_truth,
     truth_notes,
 )
-from zsad.maps import at_image_size
+from zsad.metric_names import MASK_METRICS
 from zsad.progress import progress
 from zsad.provenance import inherited
-from zsad.store import MaskReader, ScoreReader, write_json
+from zsad.store import MaskReader, ScoreReader, write_evaluation
 
 
 def evaluate_masks(
@@ -33,7 +36,9 @@ def evaluate_masks(
     method: str,
     refiner: str,
     category: str,
+    options: EvaluationOptions,
     output: Path,
+    draws: Path,
     provenance: Mapping[str, Any],
 ) -> None:
     """Measure one refiner's masks of one method and category, beside the thresholded maps that they come from.
@@ -41,6 +46,7 @@ def evaluate_masks(
     Args:
         scores: score file of the test images.
         masks: the mask file that was made from it.
+        output, draws: JSON and HDF5.
         provenance: of this stage; that of the masks is added.
 
     Raises:
@@ -49,34 +55,39 @@ def evaluate_masks(
     with ScoreReader(scores) as maps, MaskReader(masks) as reader:
         records = records_with_truth(manifest, reader.image_ids, masks)
         records_with_truth(manifest, maps.image_ids, scores)
-        compared = progress(_comparisons(maps, reader, records), total=len(records), label=f"masks of {category}")
-        comparisons = list(compared)
+        compared = _comparisons(maps, reader, records, options.measured_at)
+        comparisons = list(progress(compared, total=len(records), label=f"masks of {category}"))
         localises = maps.localises
         made_of = {**inherited(reader.provenance), "masks": reader.provenance}
     empty = [one.record.image_id for one in comparisons if one.lacks_truth]
+    measured = measured_masks((one.after for one in comparisons), Sampler(options.bootstrap, options.seed, category))
     result = {
         "category": category,
         "method": method,
         "refiner": refiner,
-        "mask": pooled(one.after for one in comparisons),
+        "protocol": options.protocol,
+        **measured.document(MASK_METRICS),
+        "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
         "effects": effects(comparisons),
         "regions": region_counts(region for one in comparisons for region in one.regions),
         "images": [one.row() for one in comparisons],
         "notes": truth_notes(records) + empty_mask_note(empty) + ([] if localises else [IMAGES_ALONE]),
         "provenance": {**made_of, **provenance},
     }
-    write_json(output, result)
+    write_evaluation(output, result, draws, measured.known_draws(MASK_METRICS))
 
 
-def _comparisons(maps: ScoreReader, masks: MaskReader, records: Sequence[ImageRecord]) -> Iterator[Comparison]:
+def _comparisons(
+    maps: ScoreReader, masks: MaskReader, records: Sequence[ImageRecord], protocol: Protocol
+) -> Iterator[Comparison]:
     places = {image_id: place for place, image_id in enumerate(maps.image_ids)}
     for index, record in enumerate(records):
-        truth = pixel_truth(record) if maps.localises and has_pixel_truth(record) else None
-        anomaly_map = at_image_size(maps.anomaly_map(places[record.image_id]), record.height, record.width)
+        truth = protocol.mask(pixel_truth(record)) if maps.localises and has_pixel_truth(record) else None
+        anomaly_map = protocol.anomaly_map(maps.anomaly_map(places[record.image_id]), record.height, record.width)
         yield Comparison(
             record,
             before=Marked.of(anomaly_map > maps.threshold, truth),
-            after=Marked.of(_mask(masks, index, record), truth),
+            after=Marked.of(protocol.mask(_mask(masks, index, record)), truth),
             regions=masks.regions(index),
         )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
+from zsad.evaluation.protocols import NATIVE, PROTOCOLS, Protocol
 from zsad.registry import Part
 
 # With 40 draws, 2.5 % is one of them.
@@ -13,13 +16,21 @@ MIN_DRAWS = 40
 class EvaluationOptions(Part):
     """What the metrics and their confidence limits depend on besides the scores."""
 
-    aupro_limit: float = Field(
-        0.3, gt=0, le=1, description="greatest false-positive rate of AUPRO, by which the area is divided"
+    protocol: Literal["native", "resize256"] = Field(
+        NATIVE, description="resolution at which pixels are compared: that of the images, or 256 x 256"
     )
     bootstrap: int = Field(
         1000, ge=0, le=1_000_000, description="draws of images behind the confidence limits; 0 for no limits"
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
+    memory_mb: int = Field(
+        1000, ge=50, description="for the pixels of a category; with too many defective ones scores are rounded"
+    )
+
+    @property
+    def measured_at(self) -> Protocol:
+        """The protocol itself."""
+        return PROTOCOLS[self.protocol]
 
     @field_validator("bootstrap")
     @classmethod

@@ -18,13 +18,17 @@ import cv2
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.evaluation.refinement import Comparison, Marked, effects, pooled, region_counts
+from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.protocols import Protocol
+from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
 from zsad.evaluation.truth import empty_mask_note, pixel_truth, records_with_truth, truth_notes
+from zsad.metric_names import MASK_METRICS
 from zsad.progress import progress
 from zsad.provenance import inherited
 from zsad.refinement.prompted import PromptedImage
 from zsad.segmentation.base import Prompt, Segmenter, SegmenterPart
-from zsad.store import ORACLE, EmbeddingReader, write_json
+from zsad.store import ORACLE, EmbeddingReader, write_evaluation
 
 MIN_REGION_PIXELS = 9  # a smaller region of the truth is a slip of the brush or a resampling crumb, and gets no box
 TOO_SMALL = f"smaller than {MIN_REGION_PIXELS} pixels"
@@ -56,7 +60,9 @@ def evaluate_oracle(
     device: str,
     dataset: str,
     category: str,
+    options: EvaluationOptions,
     output: Path,
+    draws: Path,
     provenance: Mapping[str, Any],
 ) -> None:
     """Prompt a model with the true boxes of every test image that has a mask, and measure the masks that come of it.
@@ -68,6 +74,7 @@ def evaluate_oracle(
         embeddings: of the whole test images, by this model.
         name: what the model is called in the tables, as backbone and as refiner.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        output, draws: JSON and HDF5.
         provenance: of this stage; that of the input, and the model, are added.
 
     Raises:
@@ -80,13 +87,14 @@ def evaluate_oracle(
         with_mask = [record for record in records if record.label == 1 and record.mask_path]
         model = _loaded(segmenter, device, reader) if with_mask else None
         comparisons = [
-            _comparison(model, reader, record)
+            _comparison(model, reader, record, options.measured_at)
             for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}")
         ]
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
     run_by = {} if model is None else {"segmenter": model.model, "device": model.device}
     regions = region_counts(region for one in comparisons for region in one.regions)
     empty = [one.record.image_id for one in comparisons if one.lacks_truth]
+    measured = measured_masks((one.after for one in comparisons), Sampler(options.bootstrap, options.seed, category))
     result = {
         "dataset": dataset,
         "category": category,
@@ -94,14 +102,16 @@ def evaluate_oracle(
         "method": ORACLE,
         "setting": ORACLE,
         "refiner": name,
-        "mask": pooled(one.after for one in comparisons),
+        "protocol": options.protocol,
+        **measured.document(MASK_METRICS),
+        "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
         "effects": effects(comparisons),
         "regions": regions,
         "images": [one.row() for one in comparisons],
         "notes": truth_notes(records) + empty_mask_note(empty) + _crumbs_note(regions, name),
         "provenance": {**made_of, **provenance, **run_by, "seconds": time.perf_counter() - start},
     }
-    write_json(output, result)
+    write_evaluation(output, result, draws, measured.known_draws(MASK_METRICS))
 
 
 def true_regions(truth: np.ndarray) -> list[TrueRegion]:
@@ -131,12 +141,13 @@ def _loaded(segmenter: SegmenterPart, device: str, embeddings: EmbeddingReader) 
     return model
 
 
-def _comparison(model: Segmenter, embeddings: EmbeddingReader, record: ImageRecord) -> Comparison:
+def _comparison(model: Segmenter, embeddings: EmbeddingReader, record: ImageRecord, protocol: Protocol) -> Comparison:
     truth = pixel_truth(record)
     regions = true_regions(truth)
     image = PromptedImage(model, record.image_id, record.height, record.width, embeddings)
     mask = outlined(image, [region for region in regions if region.is_prompted])
-    return Comparison(record, after=Marked.of(mask, truth), regions=[_region_record(region) for region in regions])
+    marked = Marked.of(protocol.mask(mask), protocol.mask(truth))
+    return Comparison(record, after=marked, regions=[_region_record(region) for region in regions])
 
 
 def _region_record(region: TrueRegion) -> dict[str, Any]:

@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from zsad.evaluation.bootstrap import NORMAL_QUANTILE
-from zsad.evaluation.ranking import RANKING_METRICS
+from zsad.evaluation.comparisons import Comparison, comparison_tables
+from zsad.evaluation.protocols import PROTOCOLS
+from zsad.evaluation.published import FIGURES, PublishedFigure
 from zsad.evaluation.refinement import MATERIAL_CHANGE
 from zsad.evaluation.refinement_table import RefinementResult
-from zsad.evaluation.results import MASK_METRICS, Result, first_places, grouped, is_known
+from zsad.evaluation.results import Result, first_places, grouped, is_known
 from zsad.evaluation.typeset import Cell, Change, Table, latex_table, markdown_table, markdown_text
-from zsad.store import NO_REFINER, ORACLE
+from zsad.metric_names import IMAGE_METRICS, PIXEL_METRICS, THRESHOLD_METRICS, TITLES
+from zsad.setting import setting_order
+from zsad.store import MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER, ORACLE
 
-TITLES = {
-    "image_auroc": "image AUROC",
-    "image_ap": "image AP",
-    "image_f1max": "image F1-max",
-    "pixel_auroc": "pixel AUROC",
-    "pixel_ap": "pixel AP",
-    "pixel_f1max": "pixel F1-max",
-    "aupro": "AUPRO",
-    "mask_precision": "precision",
-    "mask_recall": "recall",
-    "mask_f1": "F1",
-    "mask_iou": "IoU",
-    "decision_f1": "image F1",
-}
 EXPLANATION = (
     "All figures are percentages; ± is half the width of the 95 % confidence interval (bootstrap over images), or in "
     "rows over several seeds the standard deviation over the seeds. "
-    "The best of each setting is bold: settings differ in what a method may see and are not comparable. "
-    "F1-max takes its threshold from the test labels; the table of masks and decisions takes it from the unlabelled "
-    "images. Pixel metrics are taken at the resolution of the ground truth. Means weigh every category alike."
+    "The best of each setting is bold and the second underlined: settings differ in what a method may see and are not "
+    "comparable. F1-max and IoU-max take their threshold from the test labels; the tables of masks and decisions take "
+    "it from the unlabelled images. Means weigh every category alike. docs/metrics.md defines every metric."
 )
-_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "pixel F1"}
+CATEGORY_METRICS = ("image_auroc", "pixel_ap", "aupro")
+_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1"}
 REFINEMENT_NOTE = (
     "From the thresholded map (before) to the refiner's masks (after). Image IoU and Dice are means over the defective "
-    "images, pixel F1 is pooled over the pixels of a category. Helped and harmed: the share of defective images whose "
+    "images, SegF1 is pooled over the pixels of a category. Helped and harmed: the share of defective images whose "
     f"IoU rises, or falls, by more than {MATERIAL_CHANGE:g}. Accepted: the share of the regions found whose new "
     "outline replaced the old one."
 )
@@ -50,16 +41,38 @@ ORACLE_NOTE = (
 )
 
 
+PUBLISHED_NOTE = (
+    "Rows of this run have no source. Published figures are as their sources print them, at the resolution and by the "
+    "protocol that they state; definitions alone may differ by points (docs/metrics.md), so that a comparison is rough."
+)
+
+
 def overview_tables(
-    results: Sequence[Result], means: Sequence[Result], refinements: Sequence[RefinementResult]
+    results: Sequence[Result],
+    means: Sequence[Result],
+    refinements: Sequence[RefinementResult],
+    compared: Sequence[Comparison] = (),
+    published: Sequence[PublishedFigure] = (),
 ) -> list[Table]:
-    """Means first, those of refinement and of the oracle among them, then image AUROC and AUPRO by category.
+    """Means first, those of refinement and of the oracle among them, then each category, and the published figures.
 
     Args:
+        means: over all categories, and over those of a kind.
         refinements: means over categories.
+        published: of the same data set, means over its categories.
     """
     of_methods = [mean for mean in means if mean.method != ORACLE]
-    return [*_mean_tables(of_methods), *_refinement_tables(refinements), *_category_tables(results, of_methods)]
+    over_all = [mean for mean in of_methods if mean.category == MEAN]
+    tables = [
+        *_mean_tables(over_all),
+        *_kind_tables(of_methods),
+        *_refinement_tables(refinements),
+        *comparison_tables(compared),
+        *_category_tables(results, over_all),
+        *_published_tables(over_all, published),
+    ]
+    protocols = {result.protocol for result in results}
+    return [replace(table, title=f"{table.title} ({', '.join(sorted(protocols))})") for table in tables]
 
 
 def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Result]) -> list[str]:
@@ -70,7 +83,7 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Resul
     """
     notes = [f"{document['category']}: {note}" for document in documents for note in document["notes"]]
     total = len({document["category"] for document in documents})
-    for mean in (mean for mean in means if mean.refiner == NO_REFINER and mean.seeds == 1):
+    for mean in (mean for mean in means if (mean.category, mean.refiner, mean.seeds) == (MEAN, NO_REFINER, 1)):
         for kind, number in (("image", mean.categories), ("pixel", mean.pixel_categories)):
             if number < total:
                 notes.append(f"{mean.method}: means of {kind} metrics are over {number} of {total} categories.")
@@ -79,7 +92,7 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Resul
 
 def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """A Markdown document of the tables, explained, with the notes at its end."""
-    parts = ["# Results\n", f"{EXPLANATION}\n", *(markdown_table(table) for table in tables)]
+    parts = ["# Results\n", f"{EXPLANATION}\n", f"{_protocol_words()}\n", *(markdown_table(table) for table in tables)]
     if notes:
         parts.append("## Notes\n\n" + "".join(f"- {markdown_text(note)}\n" for note in notes))
     return "\n".join(parts)
@@ -87,23 +100,67 @@ def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """LaTeX source of the tables; explanation and notes are comments."""
-    comments = "".join(f"% {line}\n" for line in (EXPLANATION, *notes))
+    comments = "".join(f"% {line}\n" for line in (EXPLANATION, _protocol_words(), *notes))
     return "% Needs \\usepackage{booktabs}.\n" + comments + "\n" + "\n".join(latex_table(table) for table in tables)
+
+
+def _protocol_words() -> str:
+    """What the names of the protocols in the titles mean."""
+    return "Pixels are compared " + ", or ".join(f"{one.words} (`{one.name}`)" for one in PROTOCOLS.values()) + "."
 
 
 def _mean_tables(means: Sequence[Result]) -> list[Table]:
     of_maps = [mean for mean in means if mean.refiner == NO_REFINER]
     return [
-        _metrics_table(
-            "Anomaly scores and maps: mean over categories", of_maps, RANKING_METRICS, ("method", "backbone")
-        ),
+        _metrics_table("Images: mean over categories", of_maps, IMAGE_METRICS, ("method", "backbone")),
+        _metrics_table("Pixels: mean over categories", of_maps, PIXEL_METRICS, ("method", "backbone")),
         _metrics_table(
             "Masks and decisions at the label-free threshold: mean over categories",
             means,
-            (*MASK_METRICS, "pixel_f1max", "decision_f1", "image_f1max"),
+            THRESHOLD_METRICS,
             ("method", "refiner"),
         ),
     ]
+
+
+def _kind_tables(means: Sequence[Result]) -> list[Table]:
+    """Means over textures and over objects, where there are both."""
+    return [
+        _metrics_table(
+            f"{name.capitalize()}",
+            [mean for mean in means if (mean.category, mean.refiner) == (name, NO_REFINER)],
+            ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"),
+            ("method", "backbone"),
+        )
+        for name in (MEAN_TEXTURES, MEAN_OBJECTS)
+        if any(mean.category == name for mean in means)
+    ]
+
+
+def _published_tables(means: Sequence[Result], published: Sequence[PublishedFigure]) -> list[Table]:
+    """Ours and those of others by setting; none where nothing is published."""
+    if not published:
+        return []
+    rows: list[list[str | Cell]] = [
+        [
+            *(mean.setting, _named(mean, "method"), mean.backbone, mean.protocol),
+            *(Cell(mean.values[name]) for name in FIGURES),
+            "",
+        ]
+        for mean in means
+        if mean.refiner == NO_REFINER
+    ]
+    rows += [
+        [
+            *(one.setting, one.method, one.backbone, f"{one.resolution} px; {one.protocol}"),
+            *(Cell(getattr(one, name)) for name in FIGURES),
+            f"{one.source} ({one.note})" if one.note else one.source,
+        ]
+        for one in published
+    ]
+    rows.sort(key=lambda row: setting_order(str(row[0])))
+    header = ["setting", "method", "backbone", "protocol", *(TITLES[name] for name in FIGURES), "source"]
+    return [Table("Beside published figures: mean over categories", header, rows, PUBLISHED_NOTE, apart=True)]
 
 
 def _refinement_tables(means: Sequence[RefinementResult]) -> list[Table]:
@@ -143,7 +200,8 @@ def _refinement_tables(means: Sequence[RefinementResult]) -> list[Table]:
 
 
 def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], keys: Sequence[str]) -> Table:
-    """A row a result, those of one setting together; the best of each setting bold."""
+    """A row a result, those of one setting together, the best of each setting marked; without unknown metrics."""
+    metrics = [metric for metric in metrics if any(is_known(mean.values[metric]) for mean in means)]
     rows = []
     for group in grouped(means, lambda mean: mean.setting):
         columns = [
@@ -153,7 +211,8 @@ def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], 
         for index, mean in enumerate(group):
             names = [mean.setting, *(_named(mean, key) for key in keys)]
             rows.append([*names, *(column[index] for column in columns)])
-    return Table(title, ["setting", *keys, *(TITLES[metric] for metric in metrics)], rows)
+    rows = rows if metrics else []  # nothing is known, so that there is nothing to tell
+    return Table(title, ["setting", *keys, *(TITLES[metric] for metric in metrics)], rows, apart=True)
 
 
 def _named(mean: Result | RefinementResult, key: str) -> str:
@@ -170,7 +229,7 @@ def _category_tables(results: Sequence[Result], means: Sequence[Result]) -> list
     names = [mean.method for group in groups for mean in group]
     settings = [mean.setting for group in groups for mean in group]
     tables = []
-    for metric in ("image_auroc", "aupro"):
+    for metric in CATEGORY_METRICS:
         value = {(result.category, result.method): result.values[metric] for result in of_maps}
         rows: list[list[str | Cell]] = [["setting", *settings]]
         for category in first_places(result.category for result in of_maps):
@@ -181,13 +240,14 @@ def _category_tables(results: Sequence[Result], means: Sequence[Result]) -> list
 
 
 def _cells(values: Sequence[float], margins: Sequence[float] | None = None) -> list[Cell]:
-    """Cells of competing results; the best, as printed, are marked if there is any competition."""
+    """Cells of competing results; the best, and of three or more the second, as printed, are marked."""
     margins = margins or [np.nan] * len(values)
     printed = [round(100 * value, 1) if is_known(value) else -np.inf for value in values]
-    best = max(printed)
-    competed = len(set(printed)) > 1
+    places = sorted(set(printed), reverse=True)
+    best = places[0] if len(places) > 1 else None
+    second = places[1] if len(values) > 2 and len(places) > 1 and np.isfinite(places[1]) else None
     return [
-        Cell(value, margin, competed and shown == best)
+        Cell(value, margin, best=shown == best, second=shown == second)
         for value, margin, shown in zip(values, margins, printed, strict=True)
     ]
 
@@ -195,4 +255,4 @@ def _cells(values: Sequence[float], margins: Sequence[float] | None = None) -> l
 def _margin(result: Result, metric: str) -> float:
     if result.seeds > 1:
         return result.deviation[metric]
-    return NORMAL_QUANTILE * result.confidence[metric].standard_error if metric in result.confidence else np.nan
+    return result.confidence[metric].margin if metric in result.confidence else np.nan

@@ -1,214 +1,255 @@
 """Pixel metrics of a category, exact and streamed.
 
-The images are gone through twice: once for the scores of the defective pixels, which are few, and once for the normal
-pixels, which are counted against the distinct scores of the defective ones. They are counted block by block: a block is
-filled, sorted in place and forgotten. AUROC, AP, F1-max and AUPRO all follow from these counts.
+The images are gone through twice, one at a time: those with defects for the scores of the defective pixels, which are
+few and serve as thresholds, then all of them for the normal pixels, which are counted against these thresholds (see
+`zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of one
+type of defect (its images and the good ones) as well as those of all together.
 
-Memory: about 100 bytes a defective pixel, 4 bytes a pixel of a block (64 MiB, less in a small category), and with a
-bootstrap 24 bytes an image and bin (of 2000); normal pixels beyond a block take none.
+Memory: about 100 bytes a defective pixel, for as many of them as the budget allows; 4 bytes a normal pixel of a block;
+140 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from zsad.errors import DataError
-from zsad.evaluation.aupro import region_areas
+from zsad.evaluation.aupimo import GoodTail, Pimo
+from zsad.evaluation.aupro import aupro
 from zsad.evaluation.bootstrap import ImageHistograms
-from zsad.evaluation.confusion import Confusion
-from zsad.evaluation.ranking import Ranking, negatives_above
+from zsad.evaluation.defects import (
+    BYTES_A_DEFECT,
+    Defects,
+    PixelImage,
+    TypeCounts,
+    gather_defects,
+)
+from zsad.evaluation.enclosure import error_bounds
+from zsad.evaluation.image_bins import ImageBins
+from zsad.evaluation.normals import NormalCounts, NormalPixels, finite_scores
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
 from zsad.progress import progress
 
-BLOCK_PIXELS = 1 << 24
-QUANTILES = 500
+DEFAULT_MEMORY = 1_000_000_000
+BLOCK_PIXELS = 1 << 23
+MOST_QUANTILES, LEAST_QUANTILES = 500, 20
+BYTES_A_QUANTILE = 4 * 4 * 8  # of an image: two bins for each of two kinds of quantiles in four tables
+ANY = "any"
 
-MapAndTruth = tuple[np.ndarray, np.ndarray]
+Observer = Callable[[int, PixelImage], None]
 
 
 @dataclass(frozen=True)
-class PixelStatistics:
-    """All that the pixel metrics of a category need.
+class PixelRanking:
+    """What the pixel metrics follow from.
 
     Attributes:
         ranking: of the pixels of all images together.
         overlap: ``[threshold]``, mean over the regions of the share at or above each threshold of the ranking.
-        regions: int ``[image]``, number of defective regions.
-        confusion: of the map, thresholded, against the truth.
-        histograms: for the bootstrap; None if not asked for or if no pixel is defective.
+        saturated: ``[threshold]``, mean saturated overlap over the defects; None without saturation areas.
+        aupimo: mean over the anomalous images; NaN without these, or without good ones.
     """
 
     ranking: Ranking
     overlap: np.ndarray
-    regions: np.ndarray
-    confusion: Confusion
-    histograms: ImageHistograms | None
+    saturated: np.ndarray | None
+    aupimo: float
+
+    def metrics(self) -> dict[str, float]:
+        """All pixel metrics by the names of `PIXEL_METRICS`; NaN where not known."""
+        found = {
+            "pixel_auroc": auroc(self.ranking),
+            "pixel_ap": average_precision(self.ranking),
+            "pixel_f1max": f1_max(self.ranking),
+            "pixel_ioumax": iou_max(self.ranking),
+            **{name: aupro(self.ranking, self.overlap, limit) for name, limit in AUPRO_LIMITS.items()},
+            "aupimo": self.aupimo,
+            "auspro_005": np.nan if self.saturated is None else aupro(self.ranking, self.saturated, AUSPRO_LIMIT),
+        }
+        return {name: float(value) for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class PixelStatistics(PixelRanking):
+    """The same of a category, its types of defect, and its images.
+
+    Attributes:
+        by_type: the images of one type of defect and the good ones.
+        image_aupimo: ``[image]``, NaN for one without a defective pixel.
+        regions: int ``[image]``, number of defective regions.
+        exact: whether nothing was rounded; see `errors`.
+        histograms: for the bootstrap; None if not asked for or if no pixel is defective.
+    """
+
+    by_type: Mapping[str, PixelRanking] = field(default_factory=dict)
+    image_aupimo: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    regions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    exact: bool = True
+    histograms: ImageHistograms | None = None
+
+    def errors(self) -> dict[str, float]:
+        """By how much each metric may be off at most, where scores had to be rounded to levels; else nothing."""
+        return {} if self.exact else error_bounds(self.ranking, self.overlap, self.saturated)
 
 
 def pixel_statistics(
-    images: Sequence[MapAndTruth],
-    threshold: float,
+    images: Sequence[PixelImage | tuple[np.ndarray, np.ndarray | None]],
     *,
     with_histograms: bool,
-    block_pixels: int = BLOCK_PIXELS,
+    types: Sequence[str | None] | None = None,
+    memory_bytes: int = DEFAULT_MEMORY,
+    block_pixels: int | None = None,
+    observe: Observer | None = None,
 ) -> PixelStatistics:
     """Gather the statistics of a category.
 
     Args:
-        images: pairs of an anomaly map (float32 ``[height, width]``) and its truth (bool, same shape); each item is
-            asked for twice, and may be made at that time.
-        threshold: pixels above it are called defective in ``confusion``.
+        images: each is asked for once, or if it has a type twice, and may be made at that time. Without defective
+            pixels the truth may be None.
         with_histograms: gather each image's histograms too.
-        block_pixels: normal pixels held at a time.
+        types: ``[image]``, the type of defect; None for a good image, which has no defective pixel. By default an image
+            is good if its truth is None, and the others are of one type.
+        memory_bytes: about what may be held. With more defective pixels than this allows, scores are rounded.
+        block_pixels: normal pixels that are sorted at a time; by default a share of the memory.
+        observe: is called with each image's position and the image, once.
 
     Raises:
-        DataError: a map has a NaN.
+        DataError: a map has a NaN or an infinite value.
     """
-    defects = _gather_defects(images)
-    edges = _bin_edges(defects) if with_histograms and defects.scores.size else None
-    normal = _NormalPixels(defects.thresholds, block_pixels)
-    confusion, negative_histograms = Confusion(), []
-    for anomaly_map, truth in progress(images, total=len(images), label="normal pixels"):
-        confusion = confusion.plus(Confusion.of(anomaly_map > threshold, truth))
-        scores = anomaly_map[~truth]
-        if edges is not None:
-            scores.sort()
-            negative_histograms.append(np.diff(np.searchsorted(scores, edges), prepend=0, append=scores.size))
-        normal.add(scores)
-    return PixelStatistics(
-        ranking=normal.ranking(np.cumsum(defects.tied[::-1])),
-        overlap=np.cumsum(defects.tied_overlap[::-1]) / max(1, defects.regions.sum()),
-        regions=defects.regions,
-        confusion=confusion,
-        histograms=None if edges is None else _histograms(defects, edges, np.array(negative_histograms)),
-    )
+    if types is None:
+        types = [None if PixelImage(*images[index]).truth is None else ANY for index in range(len(images))]
+    defects = gather_defects(images, types, most=max(1, memory_bytes // BYTES_A_DEFECT))
+    block = block_pixels or int(np.clip(memory_bytes // 16, 1, BLOCK_PIXELS))
+    quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
+    quantiles = int(np.clip(quantiles, LEAST_QUANTILES, MOST_QUANTILES)) if with_histograms else 0
+    return _Pass(images, types, defects, block, quantiles, observe).statistics()
 
 
-@dataclass(frozen=True)
-class _Defects:
-    """The defective pixels of a category.
+class _Pass:
+    """Goes through all images, the good ones first, then one type of defect after the other."""
 
-    Attributes:
-        scores: float32 ``[pixel]``, ascending.
-        overlap: ``[pixel]``, one over the area of the pixel's region.
-        image: int32 ``[pixel]``.
-        regions: int ``[image]``.
-        thresholds: float32 ``[threshold]``, the distinct scores, ascending.
-        tied: int ``[threshold]``, pixels of each distinct score.
-        tied_overlap: ``[threshold]``, sum of their ``overlap``.
-    """
+    def __init__(
+        self,
+        images: Sequence[PixelImage],
+        types: Sequence[str | None],
+        defects: Defects,
+        block_pixels: int,
+        quantiles: int,
+        observe: Observer | None,
+    ) -> None:
+        self._images = images
+        self._types = types
+        self._defects = defects
+        self._observe = observe
+        self._normal = NormalPixels(_counted_thresholds(defects), block_pixels) if defects.thresholds.size else None
+        self._bins = (
+            ImageBins(defects, self._normal.buckets, len(images), quantiles) if quantiles and self._normal else None
+        )
+        self._tail = GoodTail(sum(name is None for name in types))
+        self._pimo: Pimo | None = None
+        self._image_aupimo = np.full(len(images), np.nan)
+        self._recalls: dict[int, np.ndarray] = {}
+        self._total_normal = 0
 
-    scores: np.ndarray
-    overlap: np.ndarray
-    image: np.ndarray
-    regions: np.ndarray
-    thresholds: np.ndarray
-    tied: np.ndarray
-    tied_overlap: np.ndarray
+    def statistics(self) -> PixelStatistics:
+        bar = iter(progress(range(len(self._images)), total=len(self._images), label="pixels"))
+        groups = [None, *self._defects.by_type]
+        counts: dict[str | None, NormalCounts] = {}
+        for name in groups:
+            for index in [index for index, other in enumerate(self._types) if other == name]:
+                next(bar)
+                self._count(index)
+            counts[name] = self._taken()
+            if name is None and any(other is None for other in self._types):
+                self._pimo = Pimo(self._tail)
+        next(bar, None)
+        return self._put_together(counts)
 
+    def _count(self, index: int) -> None:
+        image = PixelImage(*self._images[index])
+        if self._observe is not None:
+            self._observe(index, image)
+        scores = finite_scores(image.anomaly_map)
+        defective = None if image.truth is None or self._defects.regions[index] == 0 else image.truth.ravel()
+        if self._types[index] is None:
+            self._tail.add(scores)
+        if self._normal is None:
+            self._total_normal += scores.size
+            return
+        buckets = self._normal.buckets.of(scores)
+        self._normal.add(scores, buckets, defective)
+        if self._pimo is not None and defective is not None:
+            self._image_aupimo[index] = self._pimo.of(scores[defective])
+        if self._bins is not None:
+            self._bins.add(index, image, buckets, defective)
+            if self._pimo is not None and defective is not None:
+                self._recalls[index] = self._pimo.recalls(scores[defective])
 
-def _gather_defects(images: Sequence[MapAndTruth]) -> _Defects:
-    scores, overlap = [np.zeros(0, np.float32)], [np.zeros(0)]
-    regions, sizes = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
-    for index, (anomaly_map, truth) in enumerate(progress(images, total=len(images), label="defective pixels")):
-        if not truth.any():
-            continue
-        region, areas = region_areas(truth)
-        scores.append(anomaly_map[truth].astype(np.float32, copy=False))
-        overlap.append(1.0 / areas[region])
-        regions[index], sizes[index] = areas.size, region.size
-    image = np.repeat(np.arange(len(images), dtype=np.int32), sizes)
-    all_scores, all_overlap = np.concatenate(scores), np.concatenate(overlap)
-    order = np.argsort(all_scores, kind="stable")
-    all_scores, all_overlap = all_scores[order], all_overlap[order]
-    if all_scores.size and np.isnan(all_scores[-1]):
-        raise DataError("an anomaly map has a NaN, which has no rank; score the category again")
-    first = np.flatnonzero(np.diff(all_scores, prepend=np.float32(-np.inf)) != 0)
-    return _Defects(
-        scores=all_scores,
-        overlap=all_overlap,
-        image=image[order],
-        regions=regions,
-        thresholds=all_scores[first],
-        tied=np.diff(first, append=all_scores.size),
-        tied_overlap=np.add.reduceat(all_overlap, first) if first.size else all_overlap,
-    )
+    def _taken(self) -> NormalCounts:
+        if self._normal is None:
+            total, self._total_normal = self._total_normal, 0
+            return NormalCounts(np.zeros(0, np.int64), np.zeros(0, np.int64), total)
+        counts = self._normal.taken()
+        if self._defects.exact:
+            return counts
+        # A level ends where the next begins.
+        return NormalCounts(counts.from_threshold[1:], counts.from_threshold[:-1], counts.total)
 
-
-class _NormalPixels:
-    """Counts normal pixels against thresholds, a block at a time."""
-
-    def __init__(self, thresholds: np.ndarray, block_pixels: int) -> None:
-        self._thresholds = thresholds
-        self._block = np.empty(block_pixels, np.float32)
-        self._held = 0
-        self._total = 0
-        self._above = np.zeros(thresholds.size, np.int64)
-        self._from_threshold = np.zeros(thresholds.size, np.int64)
-
-    def add(self, scores: np.ndarray) -> None:
-        """Count the scores, float32 ``[pixel]``, of an image's normal pixels."""
-        while scores.size:
-            part = scores[: self._block.size - self._held]
-            self._block[self._held : self._held + part.size] = part
-            self._held += part.size
-            scores = scores[part.size :]
-            if self._held == self._block.size:
-                self._count_block()
-
-    def ranking(self, true_positives: np.ndarray) -> Ranking:
-        """The ranking of all pixels.
-
-        Args:
-            true_positives: ``[threshold]``, defective pixels at or above each threshold, in descending order of these.
-        """
-        self._count_block()
-        return Ranking(
-            true_positives=true_positives,
-            false_positives=self._from_threshold[::-1],
-            false_positives_above=self._above[::-1],
-            positives=np.asarray(true_positives[-1] if true_positives.size else 0),
-            negatives=np.asarray(self._total),
+    def _put_together(self, counts: Mapping[str | None, NormalCounts]) -> PixelStatistics:
+        good = counts[None]
+        every = functools.reduce(NormalCounts.plus, counts.values())
+        by_type = {}
+        for name, of_type in self._defects.by_type.items():
+            of_name = np.array([other == name for other in self._types])
+            # With one type alone there is nothing to choose among thresholds and images.
+            normal = good.at(of_type.places).plus(counts[name].at(of_type.places)) if len(counts) > 2 else every
+            by_type[name] = PixelRanking(*_ranked(of_type, normal), _mean(self._image_aupimo[of_name]))
+        together = self._defects.together()
+        pimo = None if self._pimo is None or not self._recalls else self._pimo
+        return PixelStatistics(
+            *_ranked(together, every),
+            aupimo=_mean(self._image_aupimo),
+            by_type=by_type,
+            image_aupimo=self._image_aupimo,
+            regions=self._defects.regions,
+            exact=self._defects.exact,
+            histograms=None
+            if self._bins is None
+            else self._bins.histograms(self._defects, self._types, pimo, self._recalls),
         )
 
-    def _count_block(self) -> None:
-        scores = self._block[: self._held]
-        scores.sort()
-        above, from_threshold = negatives_above(scores, self._thresholds)
-        self._above += above
-        self._from_threshold += from_threshold
-        self._total += scores.size
-        self._held = 0
+
+def _counted_thresholds(defects: Defects) -> np.ndarray:
+    """The thresholds to count normal pixels at; after levels, what lies just above the last one."""
+    if defects.exact:
+        return defects.thresholds
+    return np.append(defects.thresholds, np.nextafter(defects.highest, np.float32(np.inf)))
 
 
-def _bin_edges(defects: _Defects) -> np.ndarray:
-    """Ascending float32 edges: quantiles of the defective pixels, and quantiles with every region weighing alike.
-
-    Each quantile has a bin of its own, so that the binned curves pass through exact points, and between two of these
-    lies at most one in `QUANTILES` of the pixels and of the regions, which bounds what binning can change.
-    """
-    ranks = np.linspace(0, defects.scores.size - 1, QUANTILES + 1).astype(np.int64)
-    covered = np.cumsum(defects.overlap)
-    region_ranks = np.searchsorted(covered, np.linspace(0.0, covered[-1], QUANTILES + 1))
-    region_ranks = np.minimum(region_ranks, defects.scores.size - 1)
-    quantiles = np.unique(defects.scores[np.concatenate([ranks, region_ranks])])
-    return np.unique(np.concatenate([quantiles, np.nextafter(quantiles, np.float32(np.inf))]))
-
-
-def _histograms(defects: _Defects, edges: np.ndarray, negatives: np.ndarray) -> ImageHistograms:
-    """Histograms in descending bins; ``negatives[image, bin]`` is given in ascending ones."""
-    images, bins = len(defects.regions), edges.size + 1
-    cell = defects.image.astype(np.int64) * bins + np.searchsorted(edges, defects.scores, side="right")
-
-    def per_image(weights: np.ndarray | None) -> np.ndarray:
-        counts = np.bincount(cell, weights=weights, minlength=images * bins)
-        return counts.reshape(images, bins)[:, ::-1].astype(np.float64)
-
-    return ImageHistograms(
-        positives=per_image(None),
-        negatives=negatives[:, ::-1].astype(np.float64),
-        overlap=per_image(defects.overlap),
-        regions=defects.regions,
+def _ranked(defects: TypeCounts, normal: NormalCounts) -> tuple[Ranking, np.ndarray, np.ndarray | None]:
+    true_positives = np.cumsum(defects.tied[::-1])
+    return (
+        Ranking(
+            true_positives=true_positives,
+            false_positives=normal.from_threshold[::-1],
+            false_positives_above=normal.above[::-1],
+            positives=np.asarray(true_positives[-1] if true_positives.size else 0),
+            negatives=np.asarray(normal.total),
+        ),
+        _mean_of(defects.overlap, max(1, defects.regions)),
+        None if defects.saturated is None or not defects.defects else _mean_of(defects.saturated, defects.defects),
     )
+
+
+def _mean_of(gains: np.ndarray, number: int) -> np.ndarray:
+    """The mean over regions of what is at or above each threshold, in descending order of these."""
+    return np.cumsum(gains[::-1]) / number
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else np.nan

@@ -16,10 +16,6 @@ import numpy as np
 
 from zsad.errors import DataError
 
-IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
-PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
-RANKING_METRICS = IMAGE_METRICS + PIXEL_METRICS
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -77,7 +73,10 @@ def negatives_above(sorted_scores: np.ndarray, thresholds: np.ndarray) -> tuple[
     if sorted_scores.size and np.isnan(sorted_scores[-1]):
         raise DataError("a score is NaN, which has no rank; score the category again")
     above = sorted_scores.size - np.searchsorted(sorted_scores, thresholds, side="right")
-    from_threshold = sorted_scores.size - np.searchsorted(sorted_scores, thresholds, side="left")
+    from_threshold = above.copy()
+    # Few thresholds are tied with a score, so that the second search is short.
+    tied = np.flatnonzero(sorted_scores.take(-above - 1, mode="wrap") == thresholds) if sorted_scores.size else []
+    from_threshold[tied] = sorted_scores.size - np.searchsorted(sorted_scores, thresholds[tied], side="left")
     return above, from_threshold
 
 
@@ -112,6 +111,15 @@ def f1_max(ranking: Ranking) -> np.ndarray:
         f1 = 2.0 * ranking.true_positives
         f1 /= ranking.true_positives + ranking.false_positives + ranking.positives[..., None]
     return _where_defined(ranking, f1.max(axis=-1, initial=0.0))
+
+
+def iou_max(ranking: Ranking) -> np.ndarray:
+    """Greatest intersection over union ``[...]`` over all thresholds, an oracle like `f1_max`, at the same threshold.
+
+    NaN where positives or negatives are lacking.
+    """
+    f1 = f1_max(ranking)
+    return f1 / (2.0 - f1)
 
 
 def precision(ranking: Ranking) -> np.ndarray:

@@ -8,7 +8,6 @@ the F1 of its pixels.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.evaluation.confusion import Confusion, mask_metrics
+from zsad.evaluation.bootstrap import Sampler, mask_draws
+from zsad.evaluation.mask_counts import COUNTED, FALSE_NEGATIVES, TRUE_POSITIVES, mask_counts, mask_metrics
+from zsad.evaluation.measured import Measured
 from zsad.evaluation.results import first_places, mean_of_known
 from zsad.store import ALL_TYPES
 
@@ -37,31 +38,31 @@ class Marked(NamedTuple):
 
     Attributes:
         area: share of the image.
-        confusion: against the truth; None where the truth is unknown.
+        counts: against the truth, see `mask_counts`; None where the truth is unknown.
     """
 
     area: float
-    confusion: Confusion | None
+    counts: np.ndarray | None
 
     @classmethod
     def of(cls, mask: np.ndarray, truth: np.ndarray | None) -> Marked:
         """Measure a bool mask ``[height, width]`` against its truth, of the same shape or None."""
-        return cls(float(mask.mean()), None if truth is None else Confusion.of(mask, truth))
+        return cls(float(mask.mean()), None if truth is None else mask_counts(mask, truth))
 
     @property
     def iou(self) -> float:
         """Intersection over union with the truth; NaN where this marks nothing or is unknown."""
-        return self.confusion.iou if self.has_defect else np.nan
+        return float(mask_metrics(self.counts)["mask_iou"]) if self.has_defect else np.nan
 
     @property
     def dice(self) -> float:
         """Dice coefficient; NaN where the truth marks nothing or is unknown."""
-        return self.confusion.f1 if self.has_defect else np.nan
+        return float(mask_metrics(self.counts)["mask_f1"]) if self.has_defect else np.nan
 
     @property
     def has_defect(self) -> bool:
         """Whether the truth is known and marks a pixel."""
-        return self.confusion is not None and self.confusion.true_positives + self.confusion.false_negatives > 0
+        return self.counts is not None and self.counts[TRUE_POSITIVES] + self.counts[FALSE_NEGATIVES] > 0
 
 
 UNKNOWN_MASK = Marked(np.nan, None)
@@ -85,7 +86,7 @@ class Comparison:
     @property
     def lacks_truth(self) -> bool:
         """Whether the image is defective and its true mask marks nothing."""
-        return self.record.label == 1 and self.after.confusion is not None and not self.after.has_defect
+        return self.record.label == 1 and self.after.counts is not None and not self.after.has_defect
 
     def row(self) -> dict[str, Any]:
         """JSON: overlap and marked share of the area; NaN where the truth is unknown or marks nothing."""
@@ -116,10 +117,22 @@ def effects(comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
     return [{"defect_type": name, **_effect(of_type)} for name, of_type in [(ALL_TYPES, comparisons), *by_type.items()]]
 
 
+def counts_of(masks: Iterable[Marked]) -> np.ndarray:
+    """The counts ``[image, 7]`` of all masks with known truth; see `mask_counts`."""
+    known = [mask.counts for mask in masks if mask.counts is not None]
+    return np.array(known, np.int64).reshape(len(known), COUNTED)
+
+
 def pooled(masks: Iterable[Marked]) -> dict[str, float]:
-    """Precision, recall, F1 and IoU over the pixels of all masks with known truth; see `mask_metrics`."""
-    known = (mask.confusion for mask in masks if mask.confusion is not None)
-    return mask_metrics(functools.reduce(Confusion.plus, known, Confusion()))
+    """The metrics of all masks with known truth together; see `mask_metrics`."""
+    return {name: float(value) for name, value in mask_metrics(counts_of(masks).sum(axis=0)).items()}
+
+
+def measured_masks(masks: Iterable[Marked], sampler: Sampler) -> Measured:
+    """The same with the draws behind their confidence limits, if there are to be any."""
+    counts = counts_of(masks)
+    values = {name: float(value) for name, value in mask_metrics(counts.sum(axis=0)).items()}
+    return Measured(values, mask_draws(counts, sampler) if sampler.draws and len(counts) else {})
 
 
 def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -144,7 +157,7 @@ def cause_of(region: Mapping[str, Any]) -> str:
 
 def _effect(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     defective = [one for one in comparisons if one.after.has_defect]
-    good = [one for one in comparisons if one.record.label == 0 and one.after.confusion is not None]
+    good = [one for one in comparisons if one.record.label == 0 and one.after.counts is not None]
     regions = region_counts(region for one in comparisons for region in one.regions)
     before, after = pooled(one.before for one in comparisons), pooled(one.after for one in comparisons)
     gains = [one.after.iou - one.before.iou for one in defective]
@@ -154,10 +167,10 @@ def _effect(comparisons: Sequence[Comparison]) -> dict[str, Any]:
             "image_iou_after": mean_of_known(one.after.iou for one in defective),
             "image_dice_before": mean_of_known(one.before.dice for one in defective),
             "image_dice_after": mean_of_known(one.after.dice for one in defective),
-            "mask_f1_before": before["f1"],
-            "mask_f1_after": after["f1"],
-            "mask_iou_before": before["iou"],
-            "mask_iou_after": after["iou"],
+            "mask_f1_before": before["mask_f1"],
+            "mask_f1_after": after["mask_f1"],
+            "mask_iou_before": before["mask_iou"],
+            "mask_iou_after": after["mask_iou"],
             "helped": mean_of_known(_holds(gain, gain > MATERIAL_CHANGE) for gain in gains),
             "harmed": mean_of_known(_holds(gain, gain < -MATERIAL_CHANGE) for gain in gains),
             "good_area_before": mean_of_known(one.before.area for one in good),

@@ -38,6 +38,7 @@ class RefinementResult:
     method: str
     setting: str
     refiner: str
+    protocol: str
     defect_type: str
     values: Mapping[str, float]
     counts: Mapping[str, float]

@@ -15,20 +15,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zsad.errors import DataError
-from zsad.evaluation.bootstrap import UNKNOWN, Confidence, mean_confidence
-from zsad.evaluation.ranking import RANKING_METRICS
-from zsad.store import MEAN, NO_REFINER, number
+from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
+from zsad.metric_names import ALL_METRICS, MASK_METRICS
+from zsad.store import MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER, number
 
 Item = TypeVar("Item")
 
-MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou")
-DECISION_METRICS = (*MASK_METRICS, "decision_f1")
-KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner")
-MASK_KEYS = ("category", "method", "refiner", "mask", "effects", "notes")
-ORACLE_KEYS = (*KEYS, "mask", "effects", "notes")
+KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner", "protocol")
+MASK_KEYS = ("category", "method", "refiner", "protocol", "metrics", "confidence", "effects", "notes")
+ORACLE_KEYS = (*KEYS, "metrics", "confidence", "effects", "notes")
 SCORE_KEYS = (
-    *("dataset", "category", "backbone", "method", "group", "setting", "image_threshold", "images", "notes"),
-    *("metrics", "confidence", "standard_error", "decision", "mask"),
+    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "image_threshold", "images"),
+    *("metrics", "confidence", "by_type", "notes"),
 )
 
 
@@ -38,7 +36,8 @@ class Result:
 
     Attributes:
         values: every metric by its column name; NaN where it is not known.
-        confidence: of the ranking metrics.
+        confidence: of every metric that has any.
+        draws: the metrics in every draw of the bootstrap, by name.
         categories: categories behind the image metrics.
         pixel_categories: categories behind the pixel metrics.
         group: the method of which this one is a seed; empty if it is none.
@@ -52,8 +51,10 @@ class Result:
     method: str
     setting: str
     refiner: str
+    protocol: str
     values: Mapping[str, float]
-    confidence: Mapping[str, Confidence]
+    confidence: Mapping[str, Interval]
+    draws: Draws
     categories: int
     pixel_categories: int
     group: str = ""
@@ -68,8 +69,9 @@ def results_of(
 ) -> list[Result]:
     """One result a category, method and refiner, in the order in which each of these first appears.
 
-    The thresholded map itself is the refiner ``none``. A refiner's result keeps the metrics of the scores and has its
-    own of the mask. Oracles come last, with metrics of the mask and no others.
+    Every document has its ``draws`` beside what its file holds. The thresholded map itself is the refiner ``none``. A
+    refiner's result keeps the metrics of the scores and has its own of the mask. Oracles come last, with metrics of the
+    mask and no others.
 
     Raises:
         DataError: masks come without their scores.
@@ -81,8 +83,15 @@ def results_of(
         scored = of_scores.get((category, method))
         if scored is None:
             raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
-        values = {**scored.values, **_mask_values(refinement)}
-        results.append(replace(scored, refiner=refinement["refiner"], values=values))
+        results.append(
+            replace(
+                scored,
+                refiner=refinement["refiner"],
+                values={**scored.values, **_values(refinement, MASK_METRICS)},
+                confidence={**scored.confidence, **_confidence(refinement, MASK_METRICS)},
+                draws={**_without(scored.draws, MASK_METRICS), **refinement["draws"]},
+            )
+        )
     results += [_oracle_result(oracle) for oracle in oracles]
     return in_order(results)
 
@@ -98,52 +107,77 @@ def in_order(results: Sequence[Item]) -> list[Item]:
 
 
 def _result(evaluation: Mapping[str, Any]) -> Result:
-    ranking = {metric: number(evaluation["metrics"][metric]) for metric in RANKING_METRICS}
-    confidence = {
-        metric: Confidence(
-            *(number(limit) for limit in evaluation["confidence"][metric]),
-            number(evaluation["standard_error"][metric]),
-        )
-        for metric in RANKING_METRICS
-    }
+    values = _values(evaluation, ALL_METRICS)
     return Result(
         **{key: evaluation[key] for key in KEYS if key != "refiner"},
         refiner=NO_REFINER,
-        values=ranking | _mask_values(evaluation) | {"decision_f1": number(evaluation["decision"]["f1"])},
-        confidence=confidence,
-        categories=int(is_known(ranking["image_auroc"])),
-        pixel_categories=int(is_known(ranking["pixel_auroc"])),
+        values=values,
+        confidence=_confidence(evaluation, ALL_METRICS),
+        draws=evaluation["draws"],
+        categories=int(is_known(values["image_auroc"])),
+        pixel_categories=int(is_known(values["pixel_auroc"])),
         group=evaluation["group"],
     )
 
 
 def _oracle_result(oracle: Mapping[str, Any]) -> Result:
-    masks = _mask_values(oracle)
+    values = dict.fromkeys(ALL_METRICS, np.nan) | _values(oracle, MASK_METRICS)
     return Result(
         **{key: oracle[key] for key in KEYS},
-        values=dict.fromkeys(RANKING_METRICS, np.nan) | masks | {"decision_f1": np.nan},
-        confidence=dict.fromkeys(RANKING_METRICS, UNKNOWN),
+        values=values,
+        confidence=_confidence(oracle, MASK_METRICS),
+        draws=oracle["draws"],
         categories=0,
-        pixel_categories=int(is_known(masks["mask_f1"])),
+        pixel_categories=int(is_known(values["mask_f1"])),
     )
 
 
-def _mask_values(document: Mapping[str, Any]) -> dict[str, float]:
-    return {f"mask_{name}": number(document["mask"][name]) for name in ("precision", "recall", "f1", "iou")}
+def _values(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, float]:
+    return {name: number(document["metrics"][name]) for name in names}
 
 
-def mean_result(group: Sequence[Result]) -> Result:
-    """The macro mean of one method and refiner over its categories."""
+def _confidence(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Interval]:
+    return {name: Interval(*(number(limit) for limit in document["confidence"][name])) for name in names}
+
+
+def _without(draws: Draws, names: Iterable[str]) -> Draws:
+    left_out = set(names)
+    return {name: values for name, values in draws.items() if name not in left_out}
+
+
+def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> list[Result]:
+    """The macro means of each method and refiner: over all categories, and of both kinds, if there are both.
+
+    Args:
+        results: of categories.
+        textures: the categories that are textures; the others are objects.
+    """
+    kinds = {
+        MEAN: results,
+        MEAN_TEXTURES: [result for result in results if result.category in textures],
+        MEAN_OBJECTS: [result for result in results if result.category not in textures],
+    }
+    names = [MEAN] if not kinds[MEAN_TEXTURES] or not kinds[MEAN_OBJECTS] else list(kinds)
+    return [
+        _mean_result(name, group)
+        for name in names
+        for group in grouped(kinds[name], lambda result: (result.method, result.refiner))
+    ]
+
+
+def _mean_result(name: str, group: Sequence[Result]) -> Result:
+    """A mean over categories, which are independent of each other, and so are their draws."""
     values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
-    confidence = {}
-    for metric in RANKING_METRICS:
-        errors = [result.confidence[metric].standard_error for result in group if is_known(result.values[metric])]
-        confidence[metric] = mean_confidence(values[metric], errors)
+    draws = {
+        metric: mean_draws([result.draws for result in group if is_known(result.values[metric])], metric)
+        for metric in values
+    }
     return replace(
         group[0],
-        category=MEAN,
+        category=name,
         values=values,
-        confidence=confidence,
+        confidence={metric: interval(drawn) for metric, drawn in draws.items()},
+        draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
         categories=sum(result.categories for result in group),
         pixel_categories=sum(result.pixel_categories for result in group),
     )
@@ -166,15 +200,17 @@ def with_seeds_together(results: Sequence[Result]) -> list[Result]:
 def seeds_result(group: Sequence[Result]) -> Result:
     """The mean over the seeds of one method, category and refiner, with its standard deviation (``n - 1``).
 
-    Confidence limits of single seeds say nothing of the mean and are left out.
+    The seeds are measured on the same draws of images, so that the limits of their mean are those of its draws.
     """
     metrics = group[0].values
+    draws = {metric: mean_draws([result.draws for result in group], metric) for metric in metrics}
     return replace(
         group[0],
         method=group[0].group,
         group="",
         values={metric: mean_of_known(result.values[metric] for result in group) for metric in metrics},
-        confidence={},
+        confidence={metric: interval(drawn) for metric, drawn in draws.items()},
+        draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
         seeds=len(group),
         deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
     )

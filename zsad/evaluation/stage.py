@@ -1,4 +1,4 @@
-"""The evaluation stage: a category's scores against the ground truth, into one JSON file."""
+"""The evaluation stage: a category's scores against the ground truth, into one JSON file, and its draws."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
-from zsad.evaluation.aupro import aupro
-from zsad.evaluation.bootstrap import UNKNOWN, Confidence, image_confidence, pixel_confidence
-from zsad.evaluation.confusion import Confusion, decision_metrics, mask_metrics
+from zsad.evaluation.bands import image_bands, pixel_bands
+from zsad.evaluation.bootstrap import Sampler, count_draws, image_draws, mask_draws, pixel_draws
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
+from zsad.evaluation.decisions import decision_counts, decision_metrics
+from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
+from zsad.evaluation.measured import Measured
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.pixels import PixelStatistics, pixel_statistics
-from zsad.evaluation.ranking import RANKING_METRICS, auroc, average_precision, f1_max, rank_scores
+from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
 from zsad.evaluation.truth import (
     IMAGES_ALONE,
     MapsWithTruth,
@@ -27,8 +30,9 @@ from zsad.evaluation.truth import (
     records_with_truth,
     truth_notes,
 )
+from zsad.metric_names import ALL_METRICS, AUPRO_LIMITS
 from zsad.provenance import inherited
-from zsad.store import ScoreReader, write_json
+from zsad.store import ScoreReader, write_evaluation
 
 
 def evaluate_scores(
@@ -42,16 +46,20 @@ def evaluate_scores(
     group: str,
     options: EvaluationOptions,
     output: Path,
+    draws: Path,
     provenance: Mapping[str, Any],
+    saturation: Path | None = None,
 ) -> None:
-    """Measure one method on one category and write the result as JSON.
+    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap draw.
 
     Metrics that the truth does not allow are null, and a note says why.
 
     Args:
         scores: score file of the test images.
         group: the method of which this one is a seed, for the tables; may be empty.
+        output, draws: JSON and HDF5.
         provenance: of this stage; that of the input is added.
+        saturation: the data set's table of saturation areas, if it has one.
 
     Raises:
         DataError: scores and manifest do not belong together, a score is not finite, or a mask is unusable.
@@ -59,10 +67,10 @@ def evaluate_scores(
     with ScoreReader(scores) as reader:
         records = records_with_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
-        of_images = _image_results(reader, records, options)
-        of_pixels = _pixel_results(reader, records, options)
-        confidence = dict.fromkeys(RANKING_METRICS, UNKNOWN) | of_images.confidence | of_pixels.confidence
-        curves = of_images.curves | of_pixels.curves
+        images = _Images(reader, records)
+        pixels = _Pixels(reader, records, options, saturation)
+        sampler = Sampler(options.bootstrap, options.seed, category)
+        measured = images.measured(sampler).plus(pixels.measured(sampler))
         result = {
             "dataset": dataset,
             "category": category,
@@ -71,28 +79,21 @@ def evaluate_scores(
             "group": group,
             "setting": reader.setting,
             "localises": reader.localises,
+            "protocol": options.protocol,
             "threshold": reader.threshold,
             "image_threshold": reader.image_threshold,
-            "metrics": of_images.metrics | of_pixels.metrics,
-            "confidence": {metric: [limits.low, limits.high] for metric, limits in confidence.items()},
-            "standard_error": {metric: limits.standard_error for metric, limits in confidence.items()},
-            "decision": decision_metrics(of_images.confusion),
-            "mask": mask_metrics(of_pixels.confusion),
-            "curves": {name: _curve_json(curve) for name, curve in curves.items()},
-            "images": _image_rows(reader, records),
+            **measured.document(ALL_METRICS),
+            "decision": _named(measured, "decision_", ("precision", "recall", "f1", "accuracy")),
+            "mask": _named(measured, "mask_", ("precision", "recall", "f1", "iou")),
+            "by_type": _by_type(images, pixels, records, sampler),
+            "curves": {name: _curve_json(curve) for name, curve in {**images.curves(), **pixels.curves()}.items()},
+            "bands": images.bands(sampler) | pixels.bands(sampler),
+            "images": _image_rows(reader, records, pixels.aupimo()),
             "counts": counts(records),
-            "notes": truth_notes(records) + of_pixels.notes + _remarks(method, reader.notes),
+            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes),
             "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
         }
-    write_json(output, result)
-
-
-class _Results(NamedTuple):
-    metrics: dict[str, float]
-    confidence: dict[str, Confidence]
-    confusion: Confusion
-    curves: dict[str, Curve | None]
-    notes: list[str]
+    write_evaluation(output, result, draws, measured.known_draws(ALL_METRICS))
 
 
 def _check_finite(reader: ScoreReader) -> None:
@@ -101,60 +102,171 @@ def _check_finite(reader: ScoreReader) -> None:
             raise DataError(f"the score of {image_id} in {reader.path} is not finite; delete the file and run again")
 
 
-def _image_results(reader: ScoreReader, records: Sequence[ImageRecord], options: EvaluationOptions) -> _Results:
-    labelled = np.array([record.label is not None for record in records], dtype=bool)
-    labels = np.array([record.label for record in records if record.label is not None], dtype=int)
-    scores = reader.image_scores[labelled]
-    ranking = rank_scores(scores[labels == 1], scores[labels == 0])
-    with_limits = options.bootstrap > 0 and ranking.positives > 0 and ranking.negatives > 0
-    return _Results(
-        metrics={
-            "image_auroc": float(auroc(ranking)),
-            "image_ap": float(average_precision(ranking)),
-            "image_f1max": float(f1_max(ranking)),
-        },
-        confidence=image_confidence(scores, labels, options.bootstrap, options.seed) if with_limits else {},
-        confusion=Confusion.of(scores > reader.image_threshold, labels == 1),
-        curves={"image_roc": roc_curve(ranking), "image_pr": precision_recall_curve(ranking)},
-        notes=[],
-    )
+class _Scored(NamedTuple):
+    """Labelled images, each array ``[image]``."""
+
+    scores: np.ndarray
+    labels: np.ndarray
+    decided: np.ndarray
+
+    @property
+    def ranking(self) -> Ranking:
+        return rank_scores(self.scores[self.labels == 1], self.scores[self.labels == 0])
+
+    @property
+    def has_both(self) -> bool:
+        return bool((self.labels == 1).any() and (self.labels == 0).any())
+
+    def measured(self, sampler: Sampler) -> Measured:
+        ranking, decisions = self.ranking, decision_counts(self.decided, self.labels == 1)
+        values = {
+            "image_auroc": auroc(ranking),
+            "image_ap": average_precision(ranking),
+            "image_f1max": f1_max(ranking),
+            **decision_metrics(decisions.sum(axis=0)),
+        }
+        draws = {}
+        if sampler.draws and self.has_both:
+            draws |= image_draws(self.scores, self.labels, sampler)
+        if sampler.draws and len(self.labels):
+            draws |= count_draws(decision_metrics, decisions, self.labels == 1, sampler)
+        return Measured({name: float(value) for name, value in values.items()}, draws)
 
 
-def _pixel_results(reader: ScoreReader, records: Sequence[ImageRecord], options: EvaluationOptions) -> _Results:
-    known = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
-    images = MapsWithTruth(reader, records, known)
-    statistics = pixel_statistics(images, reader.threshold, with_histograms=options.bootstrap > 0)
-    ranking, overlap = statistics.ranking, statistics.overlap
-    return _Results(
-        metrics={
-            "pixel_auroc": float(auroc(ranking)),
-            "pixel_ap": float(average_precision(ranking)),
-            "pixel_f1max": float(f1_max(ranking)),
-            "aupro": float(aupro(ranking, overlap, options.aupro_limit)),
-        },
-        confidence={}
-        if statistics.histograms is None
-        else pixel_confidence(statistics.histograms, options.aupro_limit, options.bootstrap, options.seed),
-        confusion=statistics.confusion,
-        curves={
+class _Images:
+    """The image scores of a category, where the label is known."""
+
+    def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord]) -> None:
+        labelled = np.array([record.label is not None for record in records], dtype=bool)
+        labels = np.array([record.label for record in records if record.label is not None], dtype=int)
+        scores = reader.image_scores[labelled]
+        self._every = _Scored(scores, labels, scores > reader.image_threshold)
+        self._types = np.array([record.defect_type for record in records if record.label is not None])
+
+    def measured(self, sampler: Sampler) -> Measured:
+        return self._every.measured(sampler)
+
+    def of_type(self, name: str, sampler: Sampler) -> Measured:
+        """Those of a type of defect and the good ones."""
+        chosen = (self._every.labels == 0) | (self._types == name)
+        return _Scored(*(values[chosen] for values in self._every)).measured(sampler)
+
+    def curves(self) -> dict[str, Curve | None]:
+        ranking = self._every.ranking
+        return {"image_roc": roc_curve(ranking), "image_pr": precision_recall_curve(ranking)}
+
+    def bands(self, sampler: Sampler) -> dict[str, Any]:
+        every = self._every
+        return image_bands(every.scores, every.labels, sampler) if sampler.draws and every.has_both else {}
+
+
+class _Pixels:
+    """The anomaly maps of a category, where the truth is known, and what they mark at the label-free threshold."""
+
+    def __init__(
+        self,
+        reader: ScoreReader,
+        records: Sequence[ImageRecord],
+        options: EvaluationOptions,
+        saturation: Path | None,
+    ) -> None:
+        self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
+        self._records = [records[index] for index in self._places]
+        self._localises = reader.localises
+        self._of = len(records)
+        maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
+        self._types = maps.types
+        self._counts = np.zeros((len(maps), COUNTED), np.int64)
+
+        def observe(index: int, image: PixelImage) -> None:
+            self._counts[index] = mask_counts(image.anomaly_map > reader.threshold, image.truth)
+
+        self._statistics: PixelStatistics = pixel_statistics(
+            maps,
+            with_histograms=options.bootstrap > 0,
+            types=maps.types,
+            memory_bytes=options.memory_mb * 1_000_000,
+            observe=observe,
+        )
+
+    def measured(self, sampler: Sampler) -> Measured:
+        return self._measured(self._statistics, np.ones(len(self._types), bool), sampler)
+
+    def of_type(self, name: str, sampler: Sampler) -> Measured | None:
+        """Those of a type of defect and the good ones; None if no image of it has pixel truth."""
+        if name not in self._statistics.by_type:
+            return None
+        chosen = np.array([other in (None, name) for other in self._types], bool)
+        return self._measured(self._statistics.by_type[name], chosen, sampler)
+
+    def _measured(self, ranking: PixelRanking, chosen: np.ndarray, sampler: Sampler) -> Measured:
+        marked = self._counts[chosen]
+        values = ranking.metrics() | {name: float(value) for name, value in mask_metrics(marked.sum(axis=0)).items()}
+        histograms = self._statistics.histograms
+        draws = {}
+        if histograms is not None:
+            draws |= pixel_draws(histograms.of_images(chosen), sampler)
+            draws |= mask_draws(marked, sampler)
+        return Measured(values, draws)
+
+    def aupimo(self) -> dict[int, float]:
+        """AUPIMO of images by their position among all, NaN for good ones."""
+        return dict(zip(self._places, self._statistics.image_aupimo.tolist(), strict=True))
+
+    def curves(self) -> dict[str, Curve | None]:
+        ranking, overlap = self._statistics.ranking, self._statistics.overlap
+        return {
             "pixel_roc": roc_curve(ranking),
             "pixel_pr": precision_recall_curve(ranking),
-            "pro": pro_curve(ranking, overlap, options.aupro_limit),
-        },
-        notes=_pixel_notes(statistics, [records[index] for index in known]) if reader.localises else [IMAGES_ALONE],
-    )
+            "pro": pro_curve(ranking, overlap, AUPRO_LIMITS["aupro"]),
+        }
+
+    def bands(self, sampler: Sampler) -> dict[str, Any]:
+        histograms, ranking = self._statistics.histograms, self._statistics.ranking
+        return pixel_bands(histograms, sampler) if histograms is not None and ranking.negatives > 0 else {}
+
+    def notes(self) -> list[str]:
+        if not self._localises:
+            return [IMAGES_ALONE]
+        statistics = self._statistics
+        empty = [
+            record.image_id
+            for record, regions in zip(self._records, statistics.regions, strict=True)
+            if record.label == 1 and regions == 0
+        ]
+        notes = empty_mask_note(empty)
+        if statistics.ranking.positives > 0 and statistics.ranking.negatives == 0:
+            notes.append("The masks leave no pixel normal, so there are no pixel metrics.")
+        errors = statistics.errors()
+        if errors:
+            notes.append(
+                f"There are more defective pixels than evaluation.memory_mb allows, so scores were rounded, which "
+                f"changes a pixel metric by at most {max(errors.values()):.1g}, and AUPIMO by nothing."
+            )
+        return notes
 
 
-def _pixel_notes(statistics: PixelStatistics, records: Sequence[ImageRecord]) -> list[str]:
-    empty = [
-        record.image_id
-        for record, regions in zip(records, statistics.regions, strict=True)
-        if record.label == 1 and regions == 0
-    ]
-    notes = empty_mask_note(empty)
-    if statistics.ranking.positives > 0 and statistics.ranking.negatives == 0:
-        notes.append("The masks leave no pixel normal, so there are no pixel metrics.")
-    return notes
+def _by_type(
+    images: _Images, pixels: _Pixels, records: Sequence[ImageRecord], sampler: Sampler
+) -> list[dict[str, Any]]:
+    """JSON of each type of defect: its images and the good ones."""
+    documents = []
+    for name in dict.fromkeys(record.defect_type for record in records if record.label == 1):
+        of_type = sampler._replace(name=f"{sampler.name}/{name}")
+        measured = images.of_type(name, of_type)
+        of_pixels = pixels.of_type(name, of_type)
+        documents.append(
+            {
+                "defect_type": name,
+                "images": sum(record.label == 1 and record.defect_type == name for record in records),
+                **(measured if of_pixels is None else measured.plus(of_pixels)).document(ALL_METRICS),
+            }
+        )
+    return documents
+
+
+def _named(measured: Measured, prefix: str, names: Sequence[str]) -> dict[str, float]:
+    return {name: measured.values[prefix + name] for name in names}
 
 
 def _remarks(method: str, notes: Sequence[str]) -> list[str]:
@@ -170,7 +282,10 @@ def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
     return {"x": x, "y": y}
 
 
-def _image_rows(reader: ScoreReader, records: Sequence[ImageRecord]) -> list[dict[str, Any]]:
+def _image_rows(
+    reader: ScoreReader, records: Sequence[ImageRecord], aupimo: Mapping[int, float]
+) -> list[dict[str, Any]]:
+    columns = zip(records, reader.image_scores, reader.notes, reader.seconds, strict=True)
     return [
         {
             "image_id": record.image_id,
@@ -178,8 +293,9 @@ def _image_rows(reader: ScoreReader, records: Sequence[ImageRecord]) -> list[dic
             "defect_type": record.defect_type,
             "score": score,
             "decision": score > reader.image_threshold,
+            "aupimo": aupimo.get(index, np.nan),
             "note": note,
             "seconds": seconds,
         }
-        for record, score, note, seconds in zip(records, reader.image_scores, reader.notes, reader.seconds, strict=True)
+        for index, (record, score, note, seconds) in enumerate(columns)
     ]

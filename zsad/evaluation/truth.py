@@ -9,8 +9,10 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord, of_split, read_manifest
 from zsad.data.masks import read_mask
+from zsad.data.saturation import Region, read_regions
 from zsad.errors import DataError
-from zsad.maps import at_image_size
+from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.protocols import Protocol
 from zsad.store import ScoreReader
 
 NAMES_IN_A_NOTE = 5
@@ -48,27 +50,52 @@ def pixel_truth(record: ImageRecord) -> np.ndarray:
     return read_mask(record.mask_path, record.height, record.width)
 
 
-class MapsWithTruth(Sequence[tuple[np.ndarray, np.ndarray]]):
-    """The anomaly maps of a category at their images' resolution, each with its truth, read one at a time.
+class MapsWithTruth(Sequence[PixelImage]):
+    """The anomaly maps of a category, each with its truth, read one at a time.
 
     Args:
         scores: an open score file.
         records: the manifest's records, in the order of the score file.
         indices: positions of the images that have pixel truth.
+        protocol: at which resolution.
+        saturation: the data set's table of saturation areas, if it has one.
+
+    Attributes:
+        types: the type of defect of each image; None for a good one.
     """
 
-    def __init__(self, scores: ScoreReader, records: Sequence[ImageRecord], indices: Sequence[int]) -> None:
+    def __init__(
+        self,
+        scores: ScoreReader,
+        records: Sequence[ImageRecord],
+        indices: Sequence[int],
+        protocol: Protocol,
+        saturation: Path | None,
+    ) -> None:
         self._scores = scores
         self._records = records
         self._indices = indices
+        self._protocol = protocol
+        self._saturation = saturation
+        self.types = [None if records[index].label == 0 else records[index].defect_type for index in indices]
 
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, position: int) -> PixelImage:
         index = self._indices[position]
         record = self._records[index]
-        return at_image_size(self._scores.anomaly_map(index), record.height, record.width), pixel_truth(record)
+        anomaly_map = self._protocol.anomaly_map(self._scores.anomaly_map(index), record.height, record.width)
+        if record.label == 0:
+            return PixelImage(anomaly_map)
+        return PixelImage(anomaly_map, self._protocol.mask(pixel_truth(record)), self._defects(record))
+
+    def _defects(self, record: ImageRecord) -> list[Region]:
+        if self._saturation is None:
+            return []
+        return self._protocol.defects(
+            read_regions(Path(record.mask_path), record.height, record.width, self._saturation)
+        )
 
 
 def counts(records: Sequence[ImageRecord]) -> dict[str, int]:

@@ -21,12 +21,13 @@ class Cell(NamedTuple):
     Attributes:
         value: in 0..1; NaN prints as a dash.
         margin: half the width of its 95 % confidence interval, in 0..1; NaN prints nothing.
-        best: set in bold.
+        best, second: set in bold, underlined.
     """
 
     value: float
     margin: float = float("nan")
     best: bool = False
+    second: bool = False
 
 
 class Change(NamedTuple):
@@ -45,12 +46,14 @@ class Table:
         header: column titles.
         rows: text, `Cell` or `Change` for each column.
         note: a sentence or more on how to read it; may be empty.
+        apart: whether rows are set apart where the text of their first column changes.
     """
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str | Cell | Change]]
     note: str = ""
+    apart: bool = False
 
 
 def percent(value: float) -> str:
@@ -94,12 +97,21 @@ def latex_table(table: Table) -> str:
         r"\toprule",
         _latex_row([latex_text(title) for title in table.header]),
         r"\midrule",
-        *(_latex_row([_latex_cell(cell) for cell in row]) for row in table.rows),
+        *_latex_rows(table),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _latex_rows(table: Table) -> list[str]:
+    lines = []
+    for index, row in enumerate(table.rows):
+        if table.apart and index and row[0] != table.rows[index - 1][0]:
+            lines.append(r"\midrule")
+        lines.append(_latex_row([_latex_cell(cell) for cell in row]))
+    return lines
 
 
 def _numeric_columns(table: Table) -> list[bool]:
@@ -115,7 +127,8 @@ def _markdown_cell(cell: str | Cell | Change) -> str:
         return markdown_text(cell)
     if isinstance(cell, Change):
         return f"{percent(cell.before)} → {percent(cell.after)}"
-    number = f"**{percent(cell.value)}**" if cell.best else percent(cell.value)
+    number = percent(cell.value)
+    number = f"**{number}**" if cell.best else f"<u>{number}</u>" if cell.second else number
     return f"{number} ± {percent(cell.margin)}" if cell.margin == cell.margin else number
 
 
@@ -129,7 +142,7 @@ def _latex_cell(cell: str | Cell | Change) -> str:
     if isinstance(cell, Change):
         return rf"{_latex_percent(cell.before)} $\to$ {_latex_percent(cell.after)}"
     number = _latex_percent(cell.value)
-    number = rf"\textbf{{{number}}}" if cell.best else number
+    number = rf"\textbf{{{number}}}" if cell.best else rf"\underline{{{number}}}" if cell.second else number
     return rf"{number} $\pm$ {percent(cell.margin)}" if cell.margin == cell.margin else number
 
 

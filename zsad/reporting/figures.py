@@ -16,7 +16,9 @@ from zsad.store import atomic_path
 # Okabe and Ito's palette for colour-blind readers, without its yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", (0, (6, 1.5)), (0, (2.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+_HATCHES = (None, "////", "....", "xxxx")
 GOOD_COLOUR, DEFECTIVE_COLOUR, UNKNOWN_COLOUR = "#0072B2", "#D55E00", "#7A7A7A"
+_TITLE_INSET = 0.07  # inches
 INK, FAINT, RULE = "#1B1F24", "#68707A", "#D4D8DD"
 
 STYLE: dict[str, Any] = {
@@ -60,6 +62,22 @@ def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
         key: {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
         for place, key in enumerate(ordered)
     }
+
+
+def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
+    """How the bars of each method are filled: its colour in `method_lines`, and a hatch where it has dashes."""
+    return {
+        key: {"facecolor": line["color"], "hatch": _HATCHES[_DASHES.index(line["linestyle"])], "edgecolor": "white"}
+        for key, line in method_lines(keys).items()
+    }
+
+
+def write_title(figure: Figure, text: str, protocol: str) -> None:
+    """Head a figure with what it shows, and on the right the protocol of its pixel metrics, where that is known."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if protocol:
+        top = 1 - _TITLE_INSET / figure.get_figheight()
+        figure.text(0.99, top, f"protocol: {protocol}", ha="right", va="top", fontsize=9, color=FAINT)
 
 
 def write_sentence(axes: Axes, sentence: str) -> None:

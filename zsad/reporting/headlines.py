@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zsad.reporting.numbers import with_limits
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key
 from zsad.setting import setting_order
 
@@ -48,7 +49,8 @@ def leaders(means: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> list
             known = [row for row in means if row.key.setting == setting and not math.isnan(row.value(metric))]
             if known:
                 row = max(known, key=lambda row: row.value(metric))
-                best.append({"title": METRIC_TITLES[metric], "value": row.value(metric), "method": names[row.key]})
+                reached = with_limits(row.value(metric), *row.interval(metric))
+                best.append({"title": METRIC_TITLES[metric], "value": reached, "method": names[row.key]})
         if best:
             found.append({"setting": setting, "meaning": setting_meaning(setting), "best": best})
     return found

@@ -11,32 +11,36 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.provenance import library_versions
+from zsad.reporting.comparisons import read_comparisons, win_matrices
+from zsad.reporting.costs import cost_table, read_costs
 from zsad.reporting.entries import PANEL_TITLES
-from zsad.reporting.headlines import HEADLINE_METRICS, best_method, facts, leaders, mean_of, setting_meaning
+from zsad.reporting.headlines import best_method, facts, leaders, mean_of, setting_meaning
+from zsad.reporting.numbers import shown
 from zsad.reporting.refinement import as_percent, reasons_of, refinement_table
 from zsad.reporting.results import (
+    METRIC_TITLES,
     MethodKey,
     MetricsRow,
     display_names,
     evaluation_key,
+    means_of,
+    protocol_in_words,
     read_evaluations,
     read_metrics,
     read_refinement,
 )
-from zsad.reporting.selection import ranks
-from zsad.reporting.tables import mask_table, score_table, shown
+from zsad.reporting.sections import category_section
+from zsad.reporting.tables import image_table, mask_table, pixel_table
 from zsad.store import MEAN, number, read_json, write_text
 
 Evaluation = dict[str, Any]
 
 TEMPLATE = "page.html.jinja"
-MOST_RANKED = 12
 
 
 def build_page(
@@ -54,6 +58,10 @@ def build_page(
     method_summaries: Mapping[str, Mapping[str, str]],
     output: Path,
     checks: Mapping[str, Path] = MappingProxyType({}),
+    comparisons_csv: Path | None = None,
+    cost_csv: Path | None = None,
+    bars_plot: Path | None = None,
+    quality_plot: Path | None = None,
 ) -> None:
     """Write the page of a data set.
 
@@ -67,6 +75,9 @@ def build_page(
         method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``.
         output: HTML.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
+        comparisons_csv: methods in pairs; who wins is left out without it.
+        cost_csv: seconds and memory; the cost is left out without it.
+        bars_plot, quality_plot: PNG files of every category side by side, and of quality against cost; may be left out.
 
     Raises:
         DataError: an input is absent or damaged, or a category has no plots.
@@ -85,7 +96,7 @@ def build_page(
     means = [row for row in rows if row.category == MEAN]
     best = best_method([row for row in means if row.key in names], names)
     sections = [
-        _category_section(
+        category_section(
             category,
             place,
             results=[result for result in results if result["category"] == category],
@@ -109,10 +120,15 @@ def build_page(
         "leaders": leaders(means, in_tables),
         "best": names[best],
         "glances": _glances(sections),
+        "protocol": protocol_in_words(result["protocol"] for result in results),
         "summary_plot": _plot(summary_plot),
+        "bars_plot": _plot(bars_plot) if bars_plot else None,
         "mean_of": mean_of(means, len(categories)),
-        "mean_scores": score_table(means, in_tables),
+        "means": _mean_tables(rows, in_tables),
         "mean_masks": mask_table(means, in_tables),
+        "matrices": win_matrices(read_comparisons(comparisons_csv), in_tables) if comparisons_csv else [],
+        "cost": cost_table(read_costs(cost_csv), in_tables) if cost_csv else None,
+        "quality_plot": _plot(quality_plot) if quality_plot else None,
         "refinement": refinement_table(
             [row for row in refined if row.category == MEAN], in_tables, reasons_of(mask_results)
         ),
@@ -120,6 +136,8 @@ def build_page(
         "settings": {key.setting: setting_meaning(key.setting) for key in names},
         "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
         "panel_titles": PANEL_TITLES,
+        "titles": METRIC_TITLES,
+        "any_auspro": any(not math.isnan(row.value("auspro_005")) for row in rows),
         "sections": sections,
         "several": len(names) > 1,
         "versions": library_versions(),
@@ -146,116 +164,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _category_section(
-    category: str,
-    place: int,
-    *,
-    results: Sequence[Evaluation],
-    rows: Sequence[MetricsRow],
-    refined: Sequence[MetricsRow],
-    mask_results: Sequence[Mapping[str, Any]],
-    galleries: Mapping[MethodKey, dict[str, Any]],
-    names: Mapping[MethodKey, str],
-    in_tables: Mapping[MethodKey, str],
-    best: MethodKey,
-    curves: dict[str, Any],
-    histograms: dict[str, Any],
-    oddities: Sequence[str],
-) -> dict[str, Any]:
-    regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
-    measured = any(image["label"] is not None for image in results[0]["images"])
-    of_methods = [
-        _gallery(result, f"gallery-{place + 1}-{number_of_method + 1}", galleries, names, best)
-        for number_of_method, result in enumerate(results)
-    ]
-    return {
-        "name": category,
-        "anchor": f"category-{place + 1}",
-        "counts": results[0]["counts"],
-        "measured": measured,
-        "images": len(results[0]["images"]),
-        "notes": _notes([*results, *mask_results]),
-        "oddities": oddities,
-        "scores": score_table(rows, in_tables),
-        "masks": mask_table(rows, in_tables, regions),
-        "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
-        "curves": curves,
-        "histograms": histograms,
-        "galleries": of_methods,
-        "ranking": None if measured else _ranking(of_methods),
-    }
-
-
-def _gallery(
-    result: Evaluation,
-    anchor: str,
-    galleries: Mapping[MethodKey, dict[str, Any]],
-    names: Mapping[MethodKey, str],
-    best: MethodKey,
-) -> dict[str, Any]:
-    key = evaluation_key(result)
-    images = _ranked(result["images"])
-    return {
-        "method": names[key],
-        "anchor": anchor,
-        "open": key == best,
-        "content": galleries.get(key),
-        "images": images,
-        "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
-        "threshold": result["image_threshold"],
-        "scores": {metric: result["metrics"].get(metric) for metric in HEADLINE_METRICS},
-    }
-
-
-def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What stands in place of metrics: the first images of the leading method, with their ranks by the others.
-
-    A method that scores all images alike ranks none of them and is left out.
-    """
-    leading = next((gallery for gallery in galleries if gallery["open"]), galleries[0])
-    others = [
-        gallery
-        for gallery in galleries
-        if gallery is not leading and len({image["score"] for image in gallery["images"]}) > 1
-    ]
-    ranks_of_others = [{image["image_id"]: image["rank"] for image in gallery["images"]} for gallery in others]
-    groups = leading["content"]["groups"] if leading["content"] else []
-    entries = {entry["image_id"]: entry for group in groups for entry in group["entries"]}
-    return {
-        "leading": leading,
-        "others": [gallery["method"] for gallery in others],
-        "called": sum(bool(image["decision"]) for image in leading["images"]),
-        "rows": [
-            {
-                **image,
-                "entry": entries.get(image["image_id"]),
-                "elsewhere": [rank_of[image["image_id"]] for rank_of in ranks_of_others],
-            }
-            for image in leading["images"][:MOST_RANKED]
-        ],
-    }
-
-
-def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each note once, with the methods it is about; none for a note that is about all or names its method itself."""
-    results = list(results)
-    methods_of: dict[str, list[str]] = defaultdict(list)
-    for result in results:
-        for note in result["notes"]:
-            if result["method"] not in methods_of[note]:
-                methods_of[note].append(result["method"])
-    everyone = {result["method"] for result in results}
-    return [
-        {"text": note, "methods": [] if set(methods) == everyone or note.startswith(f"{methods[0]} ") else methods}
-        for note, methods in methods_of.items()
-    ]
-
-
-def _ranked(images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of the list of all images, the highest score first."""
-    order = np.argsort([-image["score"] for image in images], kind="stable").tolist()
-    all_ranks = ranks([image["score"] for image in images])
-    return [{**images[index], "rank": all_ranks[index]} for index in order]
+def _mean_tables(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> list[dict[str, Any]]:
+    """Tables of each mean, that over all categories first."""
+    tables = []
+    for mean in sorted(means_of(rows), key=lambda mean: mean != MEAN):
+        of_mean = [row for row in rows if row.category == mean]
+        tables.append({"name": mean, "images": image_table(of_mean, names), "pixels": pixel_table(of_mean, names)})
+    return tables
 
 
 def _glances(sections: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

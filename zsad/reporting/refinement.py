@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from zsad.reporting.numbers import shown, signed
 from zsad.reporting.results import MethodKey, MetricsRow
-from zsad.reporting.tables import shown
 from zsad.store import ORACLE
 
 CHANGES = {"image_iou": "Image IoU", "image_dice": "Image Dice", "mask_f1": "Pixel F1"}
@@ -35,7 +35,7 @@ class Change:
     @property
     def text(self) -> str:
         """The gain with its sign; empty if there is none to tell."""
-        return "" if math.isnan(self.gain) else f"{self.gain:+.3f}".replace("-", "−")
+        return signed(self.gain)
 
     @property
     def direction(self) -> str:

@@ -1,31 +1,29 @@
-"""What the figures and the page read: the evaluation files and the tables, in one order with one naming."""
+"""What the figures and the page read: the evaluation files and ``metrics.csv``, in one order with one naming."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from zsad.errors import DataError
+from zsad.metric_names import TITLES
 from zsad.setting import setting_order
-from zsad.store import ALL_TYPES, ORACLE, read_evaluation
+from zsad.store import ALL_TYPES, MEAN, MEANS, ORACLE, number, read_evaluation
 
-METRIC_TITLES = {
-    "image_auroc": "Image AUROC",
-    "image_ap": "Image AP",
-    "image_f1max": "Image F1-max",
-    "pixel_auroc": "Pixel AUROC",
-    "pixel_ap": "Pixel AP",
-    "pixel_f1max": "Pixel F1-max",
-    "aupro": "AUPRO",
-}
-_TEXT_COLUMNS = ("dataset", "category", "backbone", "method", "setting", "refiner", "defect_type", "reasons")
+Row = TypeVar("Row")
+
+METRIC_TITLES = {metric: title[0].upper() + title[1:] for metric, title in TITLES.items()}
+_PROTOCOLS = {"native": "native resolution", "resize256": "256 × 256"}
+_TEXT_COLUMNS = (
+    *("dataset", "category", "backbone", "method", "setting", "refiner", "protocol", "defect_type", "reasons"),
+)
 EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
-    *("decision", "mask", "curves", "images", "counts", "notes", "provenance"),
+    *("decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol", "provenance"),
 )
 
 
@@ -44,12 +42,14 @@ class MetricsRow:
     Attributes:
         key: setting, method and backbone.
         values: every column of numbers; NaN where the table is empty.
+        protocol: at which resolution pixels are compared; empty if the table does not say.
     """
 
     category: str
     key: MethodKey
     refiner: str
     values: dict[str, float]
+    protocol: str = ""
 
     def value(self, column: str) -> float:
         """The number in ``column``; NaN if it is empty or the table has no such column."""
@@ -78,6 +78,30 @@ def display_names(keys: Iterable[MethodKey]) -> dict[MethodKey, str]:
     return {key: f"{key.method} · {key.backbone}" if several else key.method for key in ordered}
 
 
+def one_row_a_method(rows: Iterable[MetricsRow]) -> list[MetricsRow]:
+    """The rows without repetition by refiner: refiners change masks, not the metrics of scores and maps."""
+    first: dict[tuple[str, MethodKey], MetricsRow] = {}
+    for row in rows:
+        first.setdefault((row.category, row.key), row)
+    return list(first.values())
+
+
+def categories_of(rows: Iterable[MetricsRow]) -> list[str]:
+    """The categories of the rows in order of first appearance, without the means over them."""
+    return list(dict.fromkeys(row.category for row in rows if row.category not in MEANS))
+
+
+def means_of(rows: Iterable[MetricsRow]) -> list[str]:
+    """The means among the rows: of textures and objects where the data set has both, and over all, which is last."""
+    present = {row.category for row in rows}
+    return sorted((mean for mean in MEANS if mean in present), key=lambda mean: (mean == MEAN, MEANS.index(mean)))
+
+
+def protocol_in_words(protocols: Iterable[str]) -> str:
+    """At which resolution pixels were compared, for every table and figure, e.g. ``"native resolution"``."""
+    return ", ".join(_PROTOCOLS.get(protocol, protocol) for protocol in dict.fromkeys(protocols) if protocol)
+
+
 def evaluation_key(evaluation: dict[str, Any]) -> MethodKey:
     """The method of an evaluation or of a gallery."""
     return MethodKey(evaluation["setting"], evaluation["method"], evaluation["backbone"])
@@ -91,6 +115,25 @@ def read_evaluations(paths: Iterable[Path]) -> list[dict[str, Any]]:
     """
     evaluations = [read_evaluation(path, EVALUATION_KEYS) for path in paths]
     return sorted(evaluations, key=lambda evaluation: method_order(evaluation_key(evaluation)))
+
+
+def read_one_category(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Read the evaluation files of one category, in `method_order`.
+
+    Raises:
+        DataError: a file is absent or no evaluation, or they are of more than one category.
+    """
+    evaluations = read_evaluations(paths)
+    categories = sorted({evaluation["category"] for evaluation in evaluations})
+    if len(categories) != 1:
+        raise DataError(f"a figure shows one category, not {len(categories)} ({', '.join(categories)})")
+    return evaluations
+
+
+def measured(document: Mapping[str, Any], metric: str) -> tuple[float, float, float]:
+    """A metric of an evaluation, or of one of its types of defect, with its confidence limits; NaN if not known."""
+    low, high = document["confidence"].get(metric) or (None, None)
+    return number(document["metrics"].get(metric)), number(low), number(high)
 
 
 def read_metrics(path: Path) -> list[MetricsRow]:
@@ -113,22 +156,40 @@ def read_refinement(path: Path) -> list[MetricsRow]:
     return _read_table(path, "refinement", lambda row: row["defect_type"] == ALL_TYPES)
 
 
-def _read_table(path: Path, what: str, wanted: Callable[[dict[str, str]], bool] = lambda row: True) -> list[MetricsRow]:
+def read_rows(path: Path, what: str, parse: Callable[[dict[str, str]], Row]) -> list[Row]:
+    """The rows of a CSV table, each as ``parse`` makes it of its cells by column.
+
+    Args:
+        what: what the table holds, for the message.
+
+    Raises:
+        DataError: absent, or a row that ``parse`` cannot read.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as stream:
-            rows = [_metrics_row(row) for row in csv.DictReader(stream) if wanted(row)]
+            return [parse(row) for row in csv.DictReader(stream)]
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no table of {what} ({error!r}); delete it and run again") from None
-    return sorted(rows, key=lambda row: method_order(row.key))
+
+
+def number_of_cell(text: str) -> float:
+    """The number in a cell of a table; NaN if it is empty."""
+    return float(text) if text else math.nan
+
+
+def _read_table(path: Path, what: str, wanted: Callable[[dict[str, str]], bool] = lambda row: True) -> list[MetricsRow]:
+    rows = read_rows(path, what, lambda row: _metrics_row(row) if wanted(row) else None)
+    return sorted((row for row in rows if row), key=lambda row: method_order(row.key))
 
 
 def _metrics_row(row: dict[str, str]) -> MetricsRow:
-    values = {column: float(text) if text else math.nan for column, text in row.items() if column not in _TEXT_COLUMNS}
+    values = {column: number_of_cell(text) for column, text in row.items() if column not in _TEXT_COLUMNS}
     return MetricsRow(
         category=row["category"],
         key=MethodKey(row["setting"], row["method"], row["backbone"]),
         refiner=row["refiner"],
         values=values,
+        protocol=row.get("protocol", ""),
     )

@@ -1,23 +1,23 @@
-"""The tables of the page: rows grouped by setting, values with confidence limits, the best marked."""
+"""The page's tables of metrics: rows in groups, values with confidence limits, the best marked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow
+from zsad.metric_names import IMAGE_METRICS, MASK_METRICS, PIXEL_METRICS
+from zsad.reporting.headlines import setting_meaning
+from zsad.reporting.numbers import NOT_AVAILABLE, limits, shown
+from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key, measured
 
-NOT_AVAILABLE = "n/a"
-SCORE_COLUMNS = {**METRIC_TITLES, "decision_f1": "Decision F1"}
-MASK_COLUMNS = {
-    "mask_precision": "Precision",
-    "mask_recall": "Recall",
-    "mask_f1": "F1",
-    "mask_iou": "IoU",
-}
+IMAGE_COLUMNS = (*IMAGE_METRICS, "decision_f1")
+PIXEL_COLUMNS = PIXEL_METRICS
+MASK_COLUMNS = MASK_METRICS
+TYPE_COLUMNS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro", "aupimo", "mask_f1", "region_recall")
+_ONLY_WHERE_KNOWN = ("auspro_005",)  # defined for some data sets alone
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,17 @@ class Cell:
 
     Attributes:
         value: NaN if there is none.
-        interval: confidence limits, e.g. ``"0.90–0.97"``, or the deviation over seeds; may be empty.
+        interval: confidence limits, e.g. ``"0.90–0.97"``; may be empty.
+        deviation: over seeds, e.g. ``"± 0.012, 3 seeds"``; may be empty.
         best: the greatest of its column.
-        best_in_setting: the greatest of its column among the rows of its setting.
+        best_in_group: the greatest of its column among the rows of its group.
     """
 
     value: float
     interval: str = ""
+    deviation: str = ""
     best: bool = False
-    best_in_setting: bool = False
+    best_in_group: bool = False
 
     @property
     def text(self) -> str:
@@ -54,9 +56,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """The rows of one setting."""
+    """Rows that compare with each other, such as those of one setting, with a title and what it means."""
 
-    setting: str
+    title: str
+    note: str
     rows: list[Row]
 
 
@@ -68,13 +71,8 @@ class Table:
     groups: list[Group]
 
 
-def shown(value: float) -> str:
-    """A metric as text: three decimals, or ``n/a``."""
-    return NOT_AVAILABLE if math.isnan(value) else f"{value:.3f}"
-
-
-def score_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
-    """Ranking metrics of one category, or of the mean, a row a method.
+def image_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
+    """Metrics of image scores of one category, or of a mean, a row a method.
 
     Refiners change masks and nothing else, so that the first refiner's row stands for all.
 
@@ -82,15 +80,12 @@ def score_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> T
         rows: of one category, in order.
         names: what each method is called.
     """
-    first = {row.key: row for row in reversed(rows)}
-    return _table(
-        list(SCORE_COLUMNS.values()),
-        [
-            (key.setting, Row(names[key], tuple(_cell(first[key], column) for column in SCORE_COLUMNS)))
-            for key in names
-            if key in first
-        ],
-    )
+    return _ranking_table(IMAGE_COLUMNS, rows, names)
+
+
+def pixel_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
+    """Metrics of anomaly maps, otherwise as `image_table`."""
+    return _ranking_table(PIXEL_COLUMNS, rows, names)
 
 
 def mask_table(
@@ -106,8 +101,8 @@ def mask_table(
         regions: ``found`` and ``accepted`` regions by method and refiner, where they are known.
     """
     known = regions or {}
-    return _table(
-        list(MASK_COLUMNS.values()),
+    return _by_setting(
+        MASK_COLUMNS,
         [
             (
                 row.key.setting,
@@ -123,44 +118,93 @@ def mask_table(
     )
 
 
-def _table(columns: list[str], rows: Sequence[tuple[str, Row]]) -> Table:
-    greatest = _greatest([row for _, row in rows])
+def type_table(results: Sequence[Mapping[str, Any]], names: Mapping[MethodKey, str]) -> Table | None:
+    """How each type of defect is found, a group a type and a row a method; None if no type is known.
+
+    The metrics of a type are those of its images with all good ones, so that types compare with caution.
+
+    Args:
+        results: evaluations of one category.
+        names: what each method is called.
+    """
+    types = dict.fromkeys(part["defect_type"] for result in results for part in result["by_type"])
+    parts = {(evaluation_key(result), part["defect_type"]): part for result in results for part in result["by_type"]}
+    columns = [
+        column for column in TYPE_COLUMNS if any(not math.isnan(measured(part, column)[0]) for part in parts.values())
+    ]
+    groups = []
+    for defect_type in types:
+        of_type = [(names[key], parts[key, defect_type]) for key in names if (key, defect_type) in parts]
+        rows = [Row(name, tuple(_measured_cell(part, column) for column in columns)) for name, part in of_type]
+        images = of_type[0][1]["images"]
+        note = f"{images} image" if images == 1 else f"{images} images"
+        groups.append(Group(defect_type, note, _marked(rows)))
+    return Table([METRIC_TITLES[column] for column in columns], groups) if columns else None
+
+
+def _ranking_table(columns: Sequence[str], rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
+    first = {row.key: row for row in reversed(rows)}
+    present = [key for key in names if key in first]
+    kept = [column for column in columns if column not in _ONLY_WHERE_KNOWN or _is_known(column, first.values())]
+    return _by_setting(
+        kept,
+        [(key.setting, Row(names[key], tuple(_cell(first[key], column) for column in kept))) for key in present],
+    )
+
+
+def _is_known(column: str, rows: Iterable[MetricsRow]) -> bool:
+    return any(not math.isnan(row.value(column)) for row in rows)
+
+
+def _by_setting(columns: Sequence[str], rows: Sequence[tuple[str, Row]]) -> Table:
+    overall = _greatest([row for _, row in rows])
     groups = []
     for setting, members in groupby(rows, key=lambda pair: pair[0]):
-        of_setting = [row for _, row in members]
-        greatest_here = _greatest(of_setting)
-        groups.append(Group(setting, [_marked(row, greatest, greatest_here) for row in of_setting]))
-    return Table(columns, groups)
+        marked = _marked([row for _, row in members], overall)
+        groups.append(Group(setting, f"sees {setting_meaning(setting)}", marked))
+    return Table([METRIC_TITLES[column] for column in columns], groups)
+
+
+def _marked(rows: Sequence[Row], overall: Sequence[str] | None = None) -> list[Row]:
+    """The rows of a group with the best of each column marked, and what is the best ``overall`` besides, if given."""
+    best_here = _greatest(rows)
+    best = overall or [NOT_AVAILABLE] * len(best_here)
+    return [
+        replace(
+            row,
+            cells=tuple(
+                replace(
+                    cell,
+                    best=cell.text == top != NOT_AVAILABLE,
+                    best_in_group=cell.text == top_here != NOT_AVAILABLE,
+                )
+                for cell, top, top_here in zip(row.cells, best, best_here, strict=True)
+            ),
+        )
+        for row in rows
+    ]
 
 
 def _greatest(rows: Sequence[Row]) -> list[str]:
     """Greatest value of each column, as shown: what reads equal is equally good."""
-    return [shown(max(values, default=math.nan)) for values in _known_values(rows)]
-
-
-def _known_values(rows: Sequence[Row]) -> list[list[float]]:
     columns = zip(*(row.cells for row in rows), strict=True)
-    return [[cell.value for cell in column if not math.isnan(cell.value)] for column in columns]
-
-
-def _marked(row: Row, greatest: Sequence[str], greatest_here: Sequence[str]) -> Row:
-    cells = tuple(
-        replace(
-            cell,
-            best=cell.text == top != NOT_AVAILABLE,
-            best_in_setting=cell.text == top_here != NOT_AVAILABLE,
-        )
-        for cell, top, top_here in zip(row.cells, greatest, greatest_here, strict=True)
-    )
-    return replace(row, cells=cells)
+    known = ([cell.value for cell in column if not math.isnan(cell.value)] for column in columns)
+    return [shown(max(values, default=math.nan)) for values in known]
 
 
 def _cell(row: MetricsRow, column: str) -> Cell:
-    low, high = row.interval(column)
-    if row.seeds > 1:
-        deviation = row.value(f"{column}_std")
-        return Cell(row.value(column), "" if math.isnan(deviation) else f"± {deviation:.3f}, {row.seeds} seeds")
-    return Cell(row.value(column), "" if math.isnan(low + high) else f"{low:.2f}–{high:.2f}")
+    deviation = row.value(f"{column}_std")
+    over_seeds = row.seeds > 1 and not math.isnan(deviation)
+    return Cell(
+        row.value(column),
+        interval=limits(*row.interval(column)),
+        deviation=f"± {deviation:.3f}, {row.seeds} seeds" if over_seeds else "",
+    )
+
+
+def _measured_cell(part: Mapping[str, Any], column: str) -> Cell:
+    value, *interval = measured(part, column)
+    return Cell(value, interval=limits(*interval))
 
 
 def _regions_in_words(regions: Mapping[str, Any] | None) -> str:

@@ -18,6 +18,7 @@ MASKS = f"{FOLDER}/masks/mutual.grabcut.h5"
 CHECK = f"{FOLDER}/check.json"
 TABLE = "results/t/tables/metrics.csv"
 METRICS = f"{FOLDER}/metrics/mutual.json"
+DRAWS = f"{FOLDER}/draws/mutual.h5"
 
 
 def damaged(name: str, path: str, damage: Damage, said: str) -> Fault:
@@ -60,6 +61,8 @@ DAMAGED = (
     ),
     damaged("masks cut off", MASKS, cut(MASKS, 0.5), rf"{MASKS} is not a readable HDF5 file"),
     damaged("metrics cut off", METRICS, cut(METRICS, 0.5), rf"{METRICS} is not valid JSON"),
+    damaged("draws cut off", DRAWS, cut(DRAWS, 0.5), rf"{DRAWS} is not a readable HDF5 file"),
+    damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is no file of draws"),
     damaged("metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is no evaluation"),
     damaged("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha"), rf"{MANIFEST} is no manifest"),
     damaged("manifest that is no text", MANIFEST, copied(SCORES, MANIFEST), rf"{MANIFEST} is no manifest"),
@@ -70,7 +73,8 @@ UNWRITABLE = (
     full("check", CHECK, 300, "check_images"),
     full("features", FEATURES, 8000, "extract_features"),
     full("scores", SCORES, 5000, "score_images"),
-    full("metrics", METRICS, 1000, "evaluate_scores"),
+    full("draws", DRAWS, 1000, "evaluate_scores"),
+    full("metrics", METRICS, 20_000, "evaluate_scores"),
     full("masks", MASKS, 2000, "refine_masks"),
     full("tables", TABLE, 200, "collect_tables"),
 )

@@ -21,6 +21,7 @@ DEFECT_KINDS: dict[str, tuple[str, ...]] = {
     "board": ("foreign_body", "misplaced_component", "missing_component", "scratch"),
 }
 CATEGORIES: tuple[str, ...] = tuple(DEFECT_KINDS)
+TEXTURES: tuple[str, ...] = ("brick", "grass")
 
 
 class DemoOptions(Part):

@@ -18,10 +18,10 @@ from zsad.data.masks import read_mask
 from zsad.errors import DataError
 from zsad.provenance import file_sha256
 from zsad.registry import Part
-from zsad.store import MEAN
+from zsad.store import MEANS
 
 GOOD = "good"
-TAKEN = ("benchmarks", "logs", MEAN, "plots", "report.html", "tables")  # beside the categories in a folder of results
+TAKEN = ("benchmarks", "logs", *MEANS, "plots", "report.html", "tables")  # beside the categories in a folder of results
 Split = Literal["train", "test"]
 
 
@@ -75,6 +75,10 @@ class Layout(Part):
     def tables(self, root: Path, category: str) -> list[Path]:
         """The files besides images and masks that `items` reads, e.g. a table of splits; usually none."""
         return []
+
+    def saturation(self, root: Path, category: str) -> Path | None:
+        """The table of saturation areas of a category's defects (see `zsad.data.saturation`); usually none."""
+        return None
 
     def remarks(self, root: Path, category: str) -> list[str]:
         """What of the category is left out and why, a sentence each; usually nothing."""

@@ -33,13 +33,16 @@ class MvtecLocoLayout(MvtecLayout):
         Raises:
             DataError: the table of defects is absent or wrong.
         """
-        for table in self.tables(root, category):
-            read_defect_kinds(table)
+        read_defect_kinds(self.saturation(root, category))
         return super().items(root, category)
 
     def tables(self, root: Path, category: str) -> list[Path]:
         """The table of defects, without which the masks cannot be evaluated."""
-        return [root / category / CONFIG_NAME]
+        return [self.saturation(root, category)]
+
+    def saturation(self, root: Path, category: str) -> Path:
+        """The same table."""
+        return root / category / CONFIG_NAME
 
     def remarks(self, root: Path, category: str) -> list[str]:
         """The validation images."""

@@ -1,0 +1,36 @@
+# From the benchmarks of all jobs to what each method costs.
+
+
+rule collect_costs:
+    """Seconds and peak memory of every method, stage and image, from the benchmarks of the run."""
+    input:
+        metrics_csv=f"{TABLES}/metrics.csv",
+        manifests=targets(MANIFEST),
+    output:
+        cost_csv=report(
+            f"{TABLES}/cost.csv",
+            caption="report/cost.rst",
+            category="Tables",
+            labels={"table": "cost"},
+        ),
+        markdown=f"{TABLES}/cost.md",
+        latex=f"{TABLES}/cost.tex",
+    log:
+        f"{LOGS}/collect_costs.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_costs.tsv"
+    localrule: True
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        cfg=cost_config,
+        code=code("collect_costs.py"),
+    message:
+        "Collecting the costs"
+    script:
+        "../workflow_scripts/collect_costs.py"

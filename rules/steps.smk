@@ -1,0 +1,80 @@
+# The steps behind each method's results, and the files of benchmarks that tell what they cost.
+
+
+def step(stage, dataset, **names):
+    """A stage that a method needs, with the names of its job; the category stays open in its paths."""
+    made_by = getattr(rules, stage)
+    place = {"dataset": dataset, "category": "{category}", **names}
+    return {
+        "stage": stage,
+        "detail": list(names.values()),
+        "subset": names.get("subset", "test"),
+        "benchmark": made_by.benchmark.format(**place),
+        "product": made_by.output[0].format(**place),
+    }
+
+
+def scoring_steps(dataset, method):
+    """The steps up to one method's scores; first those of the methods whose scores it reads."""
+    entry = settings.methods[method]
+    before = [needed for member in entry.members for needed in scoring_steps(dataset, member)]
+    if entry.refiner:
+        masks = refinement_steps(dataset, entry.members[0], entry.refiner)
+        return [*before, *masks, step("modulate_scores", dataset, method=method)]
+    if entry.members:
+        return [*before, step("fuse_scores", dataset, method=method)]
+    features = [
+        step("extract_features", dataset, backbone=entry.backbone, **wanted._asdict())
+        for wanted in entry.feature_sets.values()
+    ]
+    foregrounds = [
+        step(stage, dataset, segmenter=entry.segmenter, subset=subset)
+        for subset in entry.foregrounds.values()
+        for stage in ("embed_images", "segment_foreground")
+    ]
+    return [*features, *foregrounds, step("score_images", dataset, method=method)]
+
+
+def refinement_steps(dataset, method, refiner):
+    """The steps from one method's scores to one refiner's masks."""
+    entry = settings.refiners[refiner]
+    of_test = {"dataset": dataset, "segmenter": entry.segmenter, "subset": "test"}
+    of_masks = {"dataset": dataset, "method": method, "refiner": refiner}
+    return [
+        *([step("embed_images", **of_test)] if entry.segmenter else []),
+        *([step("segment_foreground", **of_test)] if entry.foreground else []),
+        *([step("embed_crops", **of_masks)] if entry.crops is not None else []),
+        step("refine_masks", **of_masks),
+    ]
+
+
+def cost_plan(dataset, method):
+    """A method with all steps that its results need."""
+    entry = settings.methods[method]
+    scores = scoring_steps(dataset, method)
+    masks = [needed for refiner in settings.refiners for needed in refinement_steps(dataset, method, refiner)]
+    evaluation = step("evaluate_scores", dataset, method=method)
+    steps = [
+        *({**needed, "for_scores": True} for needed in scores),
+        *({**needed, "for_scores": False} for needed in (*masks, evaluation)),
+    ]
+    return {
+        "method": method,
+        "setting": entry.description["setting"],
+        "backbone": entry.backbone,
+        "group": entry.group,
+        "steps": [
+            {**needed, "detail": ".".join(name for name in needed["detail"] if name != method)}
+            for needed in steps
+        ],
+    }
+
+
+def cost_config(wildcards):
+    """Which benchmarks are behind which method.
+
+    They are no inputs: to have a lost one back, Snakemake would run its stage again, and all that follows from it.
+    The metrics are made after all of them, and anew whenever one of the stages is.
+    """
+    plans = [cost_plan(wildcards.dataset, method) for method in settings.methods]
+    return frozen({"categories": available().categories, "methods": plans})

@@ -1,0 +1,139 @@
+"""The published figures that stand beside ours."""
+
+import csv
+import math
+
+import pytest
+
+from zsad.errors import DataError
+from zsad.evaluation.published import COLUMNS, DEFAULT, FIGURES, published_for, read_published
+from zsad.setting import setting_order
+
+PUBLISHED = read_published()
+
+
+def the(dataset, method, setting, **facts):
+    """The one row with these facts."""
+    facts = {"category": "mean"} | facts
+    (row,) = [
+        row
+        for row in PUBLISHED
+        if (row.dataset, row.method, row.setting) == (dataset, method, setting)
+        and all(getattr(row, name) == value for name, value in facts.items())
+    ]
+    return row
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Write a copy of the table, changed cell by cell: ``{(row, column): text}``."""
+
+    def write(changes):
+        with DEFAULT.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.reader(stream))
+        for (row, column), text in changes.items():
+            rows[row][COLUMNS.index(column)] = text
+        path = tmp_path / "published.csv"
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows(rows)
+        return path
+
+    return write
+
+
+def test_every_row_says_where_its_figures_come_from():
+    for row in PUBLISHED:
+        assert row.source
+        assert row.protocol
+        assert setting_order(row.setting)[0] < setting_order("unheard of")[0]
+
+
+def test_no_row_stands_twice():
+    names = [(r.dataset, r.category, r.method, r.backbone, r.setting, r.resolution, r.source) for r in PUBLISHED]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("row", "figures"),
+    [
+        (
+            the("mvtec_ad", "MuSc", "zero-shot-batch", backbone="DINOv2 ViT-L/14", resolution="518"),
+            {"image_auroc": 97.08, "image_ap": 98.82, "image_f1max": 97.13, "pixel_auroc": 98.34, "aupro": 96.16},
+        ),
+        (the("mvtec_ad", "MuSc", "zero-shot-batch", category="screw"), {"image_auroc": 82.17, "pixel_f1max": 41.87}),
+        (the("visa", "WinCLIP", "zero-shot-text"), {"image_auroc": 75.6, "pixel_ap": 5.4, "aupro": 51.1}),
+        (
+            the("mvtec_ad", "AnomalyDINO", "few-shot-1", resolution="672"),
+            {"image_auroc": 96.6, "pixel_f1max": 60.2, "aupro": 92.7, "pixel_ap": math.nan},
+        ),
+        (the("mvtec_ad", "Dinomaly", "full-shot", resolution="392"), {"pixel_ap": 69.3, "pixel_f1max": 69.2}),
+    ],
+    ids=lambda value: getattr(value, "method", ""),
+)
+def test_figures_are_those_of_the_source_as_shares_of_one(row, figures):
+    for name, percent in figures.items():
+        assert getattr(row, name) == pytest.approx(percent / 100, nan_ok=True)
+
+
+def test_the_means_of_musc_are_the_means_of_its_categories():
+    """As good a check of 105 typed figures as there is: the authors' mean, to their rounding."""
+    categories = [
+        row for row in PUBLISHED if (row.method, row.dataset) == ("MuSc", "mvtec_ad") and row.category != "mean"
+    ]
+    mean = the("mvtec_ad", "MuSc", "zero-shot-batch", backbone="CLIP ViT-L/14-336")
+    assert len(categories) == 15
+    for name in FIGURES:
+        average = sum(getattr(row, name) for row in categories) / 15
+        assert average == pytest.approx(getattr(mean, name), abs=2e-4), name
+
+
+def test_a_method_that_sees_less_comes_first():
+    rows = published_for("visa")
+    assert {row.category for row in rows} == {"mean"}
+    assert [setting_order(row.setting) for row in rows] == sorted(setting_order(row.setting) for row in rows)
+    assert published_for("mvtec_ad", "screw")[0].setting == "zero-shot-single"
+    assert published_for("nobody's", "mean") == []
+
+
+def test_empty_cells_are_unknown_and_the_note_may_be_empty(damaged):
+    row = read_published(damaged({(1, "image_ap"): " ", (1, "note"): ""}))[0]
+    assert math.isnan(row.image_ap)
+    assert row.note == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({(0, "aupro"): "au_pro"}, "unknown column 'au_pro'; did you mean 'aupro'"),
+        ({(0, "aupro"): "image_ap"}, "lacks the column 'aupro'"),
+        ({(2, "source"): " "}, "line 3: source is empty"),
+        ({(2, "protocol"): ""}, "line 3: protocol is empty"),
+        ({(1, "aupro"): "100.1"}, "line 2: aupro is '100.1'; write it in per cent"),
+        ({(1, "aupro"): "-1"}, "aupro is '-1'"),
+        ({(1, "aupro"): "nan"}, "aupro is 'nan'"),
+        ({(1, "aupro"): "96,1"}, "aupro is '96,1'"),
+        ({(1, "setting"): "one-shot"}, "'one-shot' is no setting"),
+        (dict.fromkeys([(1, name) for name in FIGURES], ""), "there is no figure"),
+    ],
+)
+def test_a_damaged_table_is_refused(damaged, changes, message):
+    with pytest.raises(DataError) as error:
+        read_published(damaged(changes))
+    assert message in str(error.value)
+
+
+def test_a_row_of_too_few_or_too_many_cells_is_refused(tmp_path):
+    path = tmp_path / "published.csv"
+    for row in ("mvtec_ad,mean", "," * len(COLUMNS)):
+        path.write_text(",".join(COLUMNS) + "\n" + row + "\n")
+        with pytest.raises(DataError, match="line 2: there are not 16 cells"):
+            read_published(path)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b'a,"b'], ids=["absent", "no text", "open quote"])
+def test_a_file_that_is_no_table_is_refused(tmp_path, content):
+    path = tmp_path / "published.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"published\.csv"):
+        read_published(path)

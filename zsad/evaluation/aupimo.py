@@ -1,0 +1,149 @@
+"""AUPIMO: the area under each anomalous image's recall, over the false-positive rate of good images.
+
+Bertoldo, Ameln, Vaidya, Akçay, "AUPIMO: Redefining Anomaly Localization Benchmarks with High Speed and Low Tolerance",
+BMVC 2024, arXiv:2401.01984, section 3. The shared false-positive rate is the mean over the good images of the share of
+their pixels that a threshold calls defective; the recall is that of one anomalous image. The area is taken over the
+logarithm of the rate, from 1e-5 to 1e-4, and divided by log 10, so that 1 is perfect.
+
+At a rate ``z`` the threshold is the lowest whose false-positive rate does not exceed ``z``. So the curve has a step at
+every distinct score of good pixels, where the authors' code interpolates between a number of chosen thresholds.
+
+Only the highest pixels of good images matter, which are few: they alone are kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+LEAST_RATE, GREATEST_RATE = 1e-5, 1e-4
+WIDTH = np.log(GREATEST_RATE / LEAST_RATE)
+KEPT_RATE = 10 * GREATEST_RATE  # beyond the greatest, for draws in which the rates are lower
+BINS = 512
+
+
+class PimoBins(NamedTuple):
+    """What each image adds to AUPIMO, at a few thresholds in descending order.
+
+    Attributes:
+        rates: ``[good image, threshold]``, share of the image above the threshold.
+        recalls: ``[anomalous image, threshold]``, share of the image's defective pixels above it.
+    """
+
+    rates: np.ndarray
+    recalls: np.ndarray
+
+
+class GoodTail:
+    """The highest pixels of the good images, of equal ones of an image the number.
+
+    Args:
+        good_images: how many there are.
+    """
+
+    def __init__(self, good_images: int) -> None:
+        self._good_images = good_images
+        self._seen = 0
+        self._scores = np.zeros(0, np.float32)
+        self._shares = np.zeros(0)
+        self._image = np.zeros(0, np.int64)
+
+    def add(self, scores: np.ndarray) -> None:
+        """Take in an image's pixels, float32 ``[pixel]``."""
+        high = scores[scores >= self._floor(scores)]
+        values, counts = np.unique(high, return_counts=True)
+        self._scores = np.concatenate([self._scores, values])
+        self._shares = np.concatenate([self._shares, counts / scores.size])
+        self._image = np.concatenate([self._image, np.full(values.size, self._seen)])
+        self._seen += 1
+        self._drop_what_is_never_reached()
+
+    def _floor(self, scores: np.ndarray) -> np.float32:
+        """What a pixel must have at least: what is held, and the image alone, already go beyond the kept rate."""
+        most = int(np.ceil(KEPT_RATE * self._good_images * scores.size))
+        held = self._scores[-1] if self._is_full else np.float32(-np.inf)
+        if most >= scores.size or self._is_full:
+            return held
+        return np.partition(scores, scores.size - most)[scores.size - most]
+
+    @property
+    def _is_full(self) -> bool:
+        return bool(self._shares.sum() > KEPT_RATE * self._good_images)
+
+    def _drop_what_is_never_reached(self) -> None:
+        order = np.argsort(-self._scores, kind="stable")
+        reached = np.cumsum(self._shares[order]) / self._good_images
+        kept = np.searchsorted(reached, KEPT_RATE, side="right") + 1
+        if kept < order.size:
+            kept = np.searchsorted(-self._scores[order], -self._scores[order[kept - 1]], side="right")
+        order = order[:kept]
+        self._scores, self._shares, self._image = self._scores[order], self._shares[order], self._image[order]
+
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct scores in descending order, and the shared false-positive rate at or above each."""
+        last = np.flatnonzero(np.diff(self._scores, append=np.float32(-np.inf)) != 0)
+        return self._scores[last], np.cumsum(self._shares)[last] / self._good_images
+
+    def rates_above(self, thresholds: np.ndarray) -> np.ndarray:
+        """``[good image, threshold]``, share of each image above thresholds in descending order."""
+        rates = np.zeros((self._good_images, thresholds.size + 1))
+        np.add.at(rates, (self._image, np.searchsorted(-thresholds, -self._scores, side="right")), self._shares)
+        return np.cumsum(rates, axis=1)[:, :-1] if thresholds.size else rates[:, :0]
+
+
+class Pimo:
+    """AUPIMO of anomalous images, once all good ones have been seen.
+
+    Args:
+        tail: of one good image or more.
+    """
+
+    def __init__(self, tail: GoodTail) -> None:
+        scores, rates = tail.steps()
+        # Between the rate of one step and that of the next, what is above the next step's score is called defective.
+        widths = np.diff(np.log(np.clip(np.concatenate([[0.0], rates]), LEAST_RATE, GREATEST_RATE)))
+        self._ascending = scores[::-1]
+        self._gained = np.concatenate([[0.0], np.cumsum(widths[::-1])])
+        self._tail = tail
+        self.thresholds = _spread(scores, rates)
+
+    def of(self, defective_scores: np.ndarray) -> float:
+        """AUPIMO of an image, from its defective pixels' scores, float32 ``[pixel]``, one or more.
+
+        Each pixel adds the share of the rates at which it is found.
+        """
+        below = np.searchsorted(self._ascending, defective_scores, side="left")
+        return float(self._gained[below].mean() / WIDTH)
+
+    def recalls(self, defective_scores: np.ndarray) -> np.ndarray:
+        """``[threshold]``, share of an image's defective pixels above each of ``thresholds``."""
+        ordered = np.sort(defective_scores)
+        return 1.0 - np.searchsorted(ordered, self.thresholds, side="right") / ordered.size
+
+    def rates(self) -> np.ndarray:
+        """``[good image, threshold]``, share of each good image above each of ``thresholds``."""
+        return self._tail.rates_above(self.thresholds)
+
+
+def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
+    """Mean AUPIMO ``[draw]`` of weighted images; between two thresholds the recall is that of the higher one.
+
+    Args:
+        good: ``[draw, good image]``, how often each was drawn.
+        anomalous: ``[draw, anomalous image]``, likewise.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates = good @ bins.rates / good.sum(axis=1, keepdims=True)
+        recalls = anomalous @ bins.recalls / anomalous.sum(axis=1, keepdims=True)
+    draws = len(rates)
+    edges = np.concatenate([np.full((draws, 1), LEAST_RATE), rates, np.full((draws, 1), GREATEST_RATE)], axis=1)
+    widths = np.diff(np.log(np.clip(edges, LEAST_RATE, GREATEST_RATE)), axis=1)
+    heights = np.concatenate([recalls[:, :1], recalls], axis=1)
+    return (widths * heights).sum(axis=1) / WIDTH
+
+
+def _spread(scores: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """Scores in descending order whose rates are spread evenly over the logarithm, around the range that counts."""
+    wanted = np.geomspace(LEAST_RATE / 10, KEPT_RATE, BINS)
+    return scores[np.unique(np.minimum(np.searchsorted(rates, wanted), scores.size - 1))]

@@ -1,0 +1,159 @@
+"""The rows of the CSV tables of a run; `zsad.evaluation.tables` says what each table is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import rankdata
+
+from zsad.evaluation.comparisons import Comparison
+from zsad.evaluation.refinement import COUNTS, VALUES
+from zsad.evaluation.refinement_table import RefinementResult
+from zsad.evaluation.results import KEYS, Result, first_places, is_known
+from zsad.metric_names import ALL_METRICS
+from zsad.store import NO_REFINER, number, write_text
+
+SIDES = ("low", "high")
+METRICS_COLUMNS = (
+    *KEYS,
+    *ALL_METRICS,
+    *(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES),
+    "categories",
+    "pixel_categories",
+    "seeds",
+    *(f"{metric}_std" for metric in ALL_METRICS),
+)
+DEFECT_TYPES_COLUMNS = (
+    *KEYS,
+    "defect_type",
+    "images",
+    *ALL_METRICS,
+    *(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES),
+)
+REFINEMENT_COLUMNS = (*KEYS, "defect_type", *VALUES, *COUNTS, "reasons", "categories", "seeds")
+COMPARISONS_COLUMNS = Comparison._fields
+IMAGES_COLUMNS = (
+    "category",
+    "image_id",
+    "method",
+    "setting",
+    "rank",
+    "image_score",
+    "threshold",
+    "decision",
+    "label",
+    "defect_type",
+    "aupimo",
+    "note",
+    "seconds",
+)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Write a table whole or not at all; a row without one of the columns has an empty cell."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def metrics_rows(results: Iterable[Result]) -> list[dict[str, str]]:
+    """Rows of metrics.csv."""
+    return [_metrics_row(result) for result in results]
+
+
+def _metrics_row(result: Result) -> dict[str, str]:
+    row = {key: getattr(result, key) for key in KEYS}
+    row |= {metric: _decimal(value) for metric, value in result.values.items()}
+    for metric, limits in result.confidence.items():
+        row |= {f"{metric}_low": _decimal(limits.low), f"{metric}_high": _decimal(limits.high)}
+    row |= {f"{metric}_std": _decimal(value) for metric, value in result.deviation.items()}
+    counts = ("categories", "pixel_categories", "seeds")
+    return row | {count: str(getattr(result, count)) for count in counts}
+
+
+def defect_type_rows(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Rows of defect_types.csv."""
+    return [
+        {
+            **{key: evaluation.get(key, NO_REFINER) for key in KEYS},
+            "defect_type": of_type["defect_type"],
+            "images": str(of_type["images"]),
+            **{metric: _decimal(number(of_type["metrics"][metric])) for metric in ALL_METRICS},
+            **{
+                f"{metric}_{side}": _decimal(number(limit))
+                for metric in ALL_METRICS
+                for side, limit in zip(SIDES, of_type["confidence"][metric], strict=True)
+            },
+        }
+        for evaluation in evaluations
+        for of_type in evaluation["by_type"]
+    ]
+
+
+def refinement_rows(results: Iterable[RefinementResult]) -> list[dict[str, str]]:
+    """Rows of refinement.csv."""
+    return [_refinement_row(result) for result in results]
+
+
+def _refinement_row(result: RefinementResult) -> dict[str, str]:
+    row = {key: getattr(result, key) for key in (*KEYS, "defect_type")}
+    row |= {name: _decimal(value) for name, value in result.values.items()}
+    row |= {name: f"{round(value, 2):.12g}" for name, value in result.counts.items()}
+    row["reasons"] = "; ".join(f"{cause}: {number}" for cause, number in result.reasons.most_common())
+    return row | {count: str(getattr(result, count)) for count in ("categories", "seeds")}
+
+
+def comparison_rows(found: Iterable[Comparison]) -> list[dict[str, str]]:
+    """Rows of comparisons.csv."""
+    return [
+        {name: value if isinstance(value, str) else _decimal(value) for name, value in one._asdict().items()}
+        for one in found
+    ]
+
+
+def image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Ranked lists: within a category and method the most anomalous image comes first, and of equal ones the names."""
+    category = first_places(evaluation["category"] for evaluation in evaluations)
+    method = first_places(evaluation["method"] for evaluation in evaluations)
+    ordered = sorted(
+        evaluations, key=lambda evaluation: (category[evaluation["category"]], method[evaluation["method"]])
+    )
+    return [
+        {
+            "category": evaluation["category"],
+            "image_id": image["image_id"],
+            "method": evaluation["method"],
+            "setting": evaluation["setting"],
+            "rank": str(rank),
+            "image_score": f"{image['score']:.7g}",
+            "threshold": f"{number(evaluation['image_threshold']):.7g}",
+            "decision": str(int(image["decision"])),
+            "label": "" if image["label"] is None else str(image["label"]),
+            "defect_type": image["defect_type"],
+            "aupimo": _blank_if_unknown(number(image.get("aupimo"))),
+            "note": image["note"],
+            "seconds": "" if image["seconds"] is None else f"{image['seconds']:.4f}",
+        }
+        for evaluation in ordered
+        for rank, image in _ranked(evaluation["images"])
+    ]
+
+
+def _ranked(images: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+    ordered = sorted(images, key=lambda image: (-image["score"], image["image_id"]))
+    ranks = rankdata([-image["score"] for image in ordered], method="min").astype(int).tolist()
+    return list(zip(ranks, ordered, strict=True))
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}" if is_known(value) else "NaN"
+
+
+def _blank_if_unknown(value: float) -> str:
+    return f"{value:.6f}" if is_known(value) else ""

@@ -1,0 +1,39 @@
+"""Decisions about images at a fixed threshold against the truth: precision, recall, F1 and accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def decision_counts(decided: np.ndarray, defective: np.ndarray) -> np.ndarray:
+    """int64 ``[image, 4]``: which of true positive, false positive, false negative, true negative each image is.
+
+    Args:
+        decided, defective: bool ``[image]``.
+    """
+    return np.stack([decided & defective, decided & ~defective, ~decided & defective, ~decided & ~defective], 1).astype(
+        np.int64
+    )
+
+
+def decision_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics ``[...]`` of counts ``[..., 4]`` that were added up.
+
+    Precision, recall and F1 are NaN where no image is known to be defective; the precision is 0 where none is called
+    defective, so that a method that finds nothing cannot drop out of a mean over categories. The accuracy is NaN over
+    no image.
+    """
+    found, wrong, missed, passed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    every = found + wrong + missed + passed
+    known = found + missed > 0
+    return {
+        "decision_precision": _ratio(found, found + wrong, known),
+        "decision_recall": _ratio(found, found + missed, known),
+        "decision_f1": _ratio(2 * found, 2 * found + wrong + missed, known),
+        "decision_accuracy": _ratio(found + passed, every, every > 0),
+    }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The ratio, 0 over nothing; NaN where it is not known."""
+    return np.where(known, np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0), np.nan)

@@ -1,0 +1,53 @@
+"""Between what bounds the pixel metrics lie if scores were rounded to levels.
+
+The order within a level is then unknown. Each metric can only gain when a defective pixel is moved before a normal one,
+so that its value lies between those of the two extreme orders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from zsad.evaluation.aupro import aupro
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
+
+
+def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | None) -> dict[str, float]:
+    """By how much each metric of levels, taken as ties, may be off at most.
+
+    Args:
+        ranking, overlap, saturated: as in `zsad.evaluation.pixels.PixelStatistics`.
+    """
+    normal_first = replace(ranking, false_positives_above=ranking.false_positives)
+    defective_first = replace(ranking, false_positives=ranking.false_positives_above)
+    metrics = {
+        "pixel_auroc": auroc,
+        "pixel_f1max": f1_max,
+        "pixel_ioumax": iou_max,
+        **{name: (lambda order, limit=limit: aupro(order, overlap, limit)) for name, limit in AUPRO_LIMITS.items()},
+    }
+    if saturated is not None:
+        metrics["auspro_005"] = lambda order: aupro(order, saturated, AUSPRO_LIMIT)
+    bounds = {
+        name: _widest(metric(ranking), metric(normal_first), metric(defective_first))
+        for name, metric in metrics.items()
+    }
+    bounds["pixel_ap"] = _widest(
+        average_precision(ranking), _least_average_precision(ranking), average_precision(defective_first)
+    )
+    return bounds
+
+
+def _least_average_precision(ranking: Ranking) -> np.ndarray:
+    """With the normal pixels of a level first, no defective one has less precision than what came before the level."""
+    before = np.concatenate([[0], ranking.true_positives[:-1]])
+    called = before + ranking.false_positives
+    precision = np.divide(before, called, out=np.zeros(called.shape), where=called > 0)
+    return (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives
+
+
+def _widest(value: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> float:
+    return float(max(value - least, greatest - value))

@@ -1,0 +1,69 @@
+"""What a binary mask finds: pixels, and defects one by one, since a defect hit or missed is what an inspector counts.
+
+A defect, an 8-connected region of the truth, is hit if the mask marks any pixel of it; an 8-connected component of the
+mask is right if it touches a defect. Neither says how well the outlines agree: precision, recall, F1 and IoU of pixels
+do, pooled over all images. So taken, the F1 is the SegF1 of MVTec AD 2 (Heckler-Kram et al., arXiv:2503.21622).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from zsad.evaluation.defects import region_areas
+
+TRUE_POSITIVES, FALSE_POSITIVES, FALSE_NEGATIVES, REGIONS, HIT, COMPONENTS, RIGHT = range(7)
+COUNTED = 7
+
+
+def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
+    """What a mask finds in an image.
+
+    Args:
+        mask: bool ``[height, width]``.
+        truth: of the same shape; None for a good image.
+
+    Returns:
+        int64 ``[7]``: true positive, false positive and false negative pixels; regions of the truth, and how many are
+        hit; components of the mask, and how many are right.
+    """
+    counts = np.zeros(COUNTED, np.int64)
+    marked = int(np.count_nonzero(mask))
+    found = mask & truth if truth is not None else None
+    if marked:
+        components, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+        counts[COMPONENTS] = components - 1
+        counts[RIGHT] = 0 if found is None else np.unique(labels[found]).size
+    if found is not None:
+        counts[TRUE_POSITIVES] = np.count_nonzero(found)
+        counts[FALSE_NEGATIVES] = np.count_nonzero(truth) - counts[TRUE_POSITIVES]
+        region, areas = region_areas(truth)
+        counts[REGIONS] = areas.size
+        counts[HIT] = np.unique(region[found[truth]]).size
+    counts[FALSE_POSITIVES] = marked - counts[TRUE_POSITIVES]
+    return counts
+
+
+def mask_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics ``[...]`` of counts ``[..., 7]`` that were added up; all NaN where nothing is defective.
+
+    The precision of a mask that marks nothing is 0, not NaN, so that a method that finds nothing cannot drop out of a
+    mean over categories.
+    """
+    counts = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    right, wrong, missed, regions, hit, components, components_right = counts
+    known = right + missed > 0
+    metrics = {
+        "mask_precision": _ratio(right, right + wrong),
+        "mask_recall": _ratio(right, right + missed),
+        "mask_f1": _ratio(2 * right, 2 * right + wrong + missed),
+        "mask_iou": _ratio(right, right + wrong + missed),
+        "region_recall": _ratio(hit, regions),
+        "region_precision": _ratio(components_right, components),
+    }
+    return {name: np.where(known, value, np.nan) for name, value in metrics.items()}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """The ratio; 0 over nothing."""
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)

@@ -1,0 +1,209 @@
+"""The curves of a category: ROC, precision and recall, and per-region overlap, with their bootstrap bands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from zsad.reporting import figures
+from zsad.reporting.numbers import NOT_AVAILABLE, with_limits
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.results import (
+    METRIC_TITLES,
+    MethodKey,
+    display_names,
+    evaluation_key,
+    measured,
+    protocol_in_words,
+    read_one_category,
+)
+
+Evaluation = dict[str, Any]
+
+_NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."
+_NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
+_MOST_BANDS = 4
+_STRICT_LIMIT = 0.05  # of the second area under the PRO curve
+
+
+class _Panel(NamedTuple):
+    """One axes of the figure.
+
+    Attributes:
+        metrics: in the legend; by the first of them the methods with a band are chosen.
+        draw_marks: adds chance, or limits.
+    """
+
+    curve: str
+    metrics: tuple[str, ...]
+    title: str
+    x: str
+    y: str
+    missing: str
+    drawstyle: str
+    draw_marks: Callable[[Axes, Sequence[Evaluation]], None] | None
+
+
+def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
+    """Draw ROC and precision-recall curves of images and pixels and PRO curves of one category, as PNG.
+
+    A band holds a curve's height in 95 % of the bootstrap draws, point by point. Of more than 4 methods only the best
+    of each setting has one.
+
+    Raises:
+        DataError: an evaluation is unreadable, or they are of more than one category.
+    """
+    results = read_one_category(evaluations)
+    names = display_names(map(evaluation_key, results))
+    lines = figures.method_lines(names)
+    drawn = any(curve for result in results for curve in result["curves"].values())
+    with figures.styled():
+        figure = Figure(figsize=(10, 13 + 0.54 * len(results) if drawn else 7.5), layout="constrained")
+        protocol = protocol_in_words(result["protocol"] for result in results)
+        figures.write_title(figure, f"{results[0]['category']}: ranking curves", protocol)
+        *grid, last = figure.subplots(3, 2).flat
+        for axes, panel in zip(grid, _PANELS, strict=True):
+            _draw_panel(axes, panel, results, names, lines)
+        last.set_axis_off()
+        last.text(0, 1, _key(results), transform=last.transAxes, va="top", fontsize=8.5, color=figures.FAINT)
+        figures.save(figure, output, options.dpi)
+
+
+def with_bands(results: Sequence[Evaluation], metric: str, curve: str) -> list[Evaluation]:
+    """The results whose bands of ``curve`` are drawn: all of up to 4, else the best of each setting by ``metric``."""
+    known = [result for result in results if result["bands"].get(curve)]
+    if len(results) <= _MOST_BANDS:
+        return known
+    best: dict[str, Evaluation] = {}
+    for result in sorted(known, key=lambda result: np.nan_to_num(measured(result, metric)[0], nan=-1)):
+        best[result["setting"]] = result
+    return [result for result in known if result is best[result["setting"]]]
+
+
+def _draw_panel(
+    axes: Axes,
+    panel: _Panel,
+    results: Sequence[Evaluation],
+    names: Mapping[MethodKey, str],
+    lines: Mapping[MethodKey, dict[str, Any]],
+) -> None:
+    axes.set_title(panel.title)
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    if not any(result["curves"].get(panel.curve) for result in results):
+        figures.write_sentence(axes, panel.missing)
+        return
+    for result in with_bands(results, panel.metrics[0], panel.curve):
+        band = result["bands"][panel.curve]
+        low, high = (np.array(band[side], dtype=np.float64) for side in ("low", "high"))
+        colour = lines[evaluation_key(result)]["color"]
+        axes.fill_between(band["x"], low, high, color=colour, alpha=0.16, linewidth=0)
+    for result in results:
+        key = evaluation_key(result)
+        curve = result["curves"].get(panel.curve) or {"x": [], "y": []}
+        label = f"{names[key]}  {_in_legend(result, panel.metrics)}"
+        axes.plot(curve["x"], curve["y"], label=label, drawstyle=panel.drawstyle, linewidth=1.6, **lines[key])
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(0, 1.02)
+    if panel.draw_marks:
+        panel.draw_marks(axes, results)
+    title = ", and ".join(METRIC_TITLES[metric] for metric in panel.metrics)
+    axes.legend(title=title, alignment="left", loc="upper left", bbox_to_anchor=(0, -0.13))
+
+
+def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
+    if math.isnan(measured(result, metrics[0])[0]):
+        return NOT_AVAILABLE
+    return ",  ".join(with_limits(*measured(result, metric)) for metric in metrics)
+
+
+def _key(results: Sequence[Evaluation]) -> str:
+    """How to read the figure, in words."""
+    lines = ["In the legends: the metric, and in brackets its 95 % confidence limits", "(bootstrap over images)."]
+    if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
+        lines += ["", "Light bands: 95 % of the bootstrap draws, point by point."]
+        if len(results) > _MOST_BANDS:
+            lines += ["Of so many methods, the best of each setting alone has a band."]
+    return "\n".join(lines)
+
+
+def _chance_diagonal(axes: Axes, _: Sequence[Evaluation]) -> None:
+    axes.plot([0, 1], [0, 1], color=figures.FAINT, linewidth=0.9, linestyle=":", label="chance")
+
+
+def _chance_share(axes: Axes, results: Sequence[Evaluation]) -> None:
+    """Precision of a random order: the share of defective images."""
+    counts = results[0]["counts"]
+    share = counts["defective"] / (counts["good"] + counts["defective"])
+    axes.axhline(share, color=figures.FAINT, linewidth=0.9, linestyle=":", label=f"chance  {share:.3f}")
+
+
+def _limits_and_chance(axes: Axes, results: Sequence[Evaluation]) -> None:
+    limit = max(result["curves"]["pro"]["x"][-1] for result in results if result["curves"].get("pro"))
+    _chance_diagonal(axes, results)
+    for place, colour in ((limit, figures.INK), (_STRICT_LIMIT, figures.FAINT)):
+        axes.axvline(place, color=colour, linewidth=0.9)
+        side = "left" if place < 1 else "right"
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
+        axes.text(place, 0.02, f" limit {place:.2g} ", fontsize=8, ha=side, va="bottom", color=colour, bbox=box)
+    axes.set_xlim(0, min(1.0, 1.2 * limit))
+
+
+_PANELS = (
+    _Panel(
+        curve="image_roc",
+        metrics=("image_auroc",),
+        title="Image ROC",
+        x="false-positive rate (good images called defective)",
+        y="true-positive rate (defective images found)",
+        missing=_NEEDS_BOTH,
+        drawstyle="default",
+        draw_marks=_chance_diagonal,
+    ),
+    _Panel(
+        curve="image_pr",
+        metrics=("image_ap",),
+        title="Image precision and recall",
+        x="recall (defective images found)",
+        y="precision (right among those called defective)",
+        missing=_NEEDS_BOTH,
+        drawstyle="steps-pre",
+        draw_marks=_chance_share,
+    ),
+    _Panel(
+        curve="pixel_roc",
+        metrics=("pixel_auroc",),
+        title="Pixel ROC",
+        x="false-positive rate (good pixels called defective)",
+        y="true-positive rate (defective pixels found)",
+        missing=_NEEDS_MASKS,
+        drawstyle="default",
+        draw_marks=_chance_diagonal,
+    ),
+    _Panel(
+        curve="pixel_pr",
+        metrics=("pixel_ap",),
+        title="Pixel precision and recall",
+        x="recall (defective pixels found)",
+        y="precision (right among pixels called defective)",
+        missing=_NEEDS_MASKS,
+        drawstyle="steps-pre",
+        draw_marks=None,
+    ),
+    _Panel(
+        curve="pro",
+        metrics=("aupro", "aupro_005"),
+        title="Per-region overlap (PRO)",
+        x="false-positive rate among good pixels",
+        y="share of a defect region found, mean over regions",
+        missing=_NEEDS_MASKS,
+        drawstyle="default",
+        draw_marks=_limits_and_chance,
+    ),
+)

@@ -1,0 +1,186 @@
+"""Quality against cost: how good each method is, and what one more image costs it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from zsad.reporting import figures
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.quality_cost_names import MARKER_SIZE, NamedPoint, write_names
+from zsad.reporting.results import (
+    METRIC_TITLES,
+    MethodKey,
+    MetricsRow,
+    display_names,
+    number_of_cell,
+    one_row_a_method,
+    protocol_in_words,
+    read_metrics,
+    read_rows,
+)
+from zsad.setting import setting_order
+from zsad.store import MEAN, PER_IMAGE
+
+_METRICS = ("image_auroc", "aupro")
+_NO_LABELS = "Not available: the data set has no labels or masks for it."
+_NO_COSTS = "Not available: no method that has a mean\nhas the benchmarks of its jobs as well."
+_CAPTION = (
+    "A point is a method: its mean over the categories with the 95 % interval, and the wall-clock seconds of this run "
+    "until one more test image has a map and a score,\nreferences and the evaluation not counted. The line joins the "
+    "methods that no faster one equals, whatever the setting; settings differ in what a method may see."
+)
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_AROUND = 1.6  # factor to either side of the points, so that there are always numbers on the axis
+_WIDE = 20.0  # factor between the points from which fewer numbers do
+
+
+class Point(NamedTuple):
+    """A method in one panel; seconds an image, and the metric with its limits, NaN where there are none."""
+
+    key: MethodKey
+    seconds: float
+    value: float
+    low: float
+    high: float
+
+
+class _Total(NamedTuple):
+    """What one more image costs a method; ``group`` is the method of which it is a seed, if it is one."""
+
+    key: MethodKey
+    stage: str
+    seconds: float
+    group: str
+
+
+def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptions, output: Path) -> None:
+    """Draw image AUROC and AUPRO of each method against the seconds that one more test image costs, as PNG.
+
+    Of a method with several seeds the mean is drawn. A method without benchmarks is left out, which the caption says.
+
+    Raises:
+        DataError: a table is absent or unreadable.
+    """
+    rows = one_row_a_method(read_metrics(metrics_csv))
+    seconds, seeds = _read_totals(cost_csv)
+    means = [row for row in rows if row.category == MEAN and row.key not in seeds]
+    names = display_names(row.key for row in rows)
+    points = {metric: points_of(means, metric, seconds) for metric in _METRICS}
+    with figures.styled():
+        figure = Figure(figsize=(10, 5.8 if any(points.values()) else 2.6), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        figures.write_title(figure, "Quality against cost", protocol_in_words(row.protocol for row in rows))
+        panels = dict(zip(_METRICS, figure.subplots(1, len(_METRICS)), strict=True))
+        lines, markers = figures.method_lines(names), setting_markers(names)
+        for metric, axes in panels.items():
+            axes.set_title(f"{METRIC_TITLES[metric]}, mean")
+            if points[metric]:
+                _draw_points(axes, points[metric], lines, markers)
+            else:
+                measured = any(not math.isnan(row.value(metric)) for row in means)
+                figures.write_sentence(axes, _NO_COSTS if measured else _NO_LABELS)
+        shown = {point.key.setting for points_of_metric in points.values() for point in points_of_metric}
+        if shown:
+            _add_legend(figure, {key: markers[key] for key in markers if key in shown}, _caption(means, seconds, names))
+        canvas.draw()  # settles the layout, within which the names look for their places
+        for metric, axes in panels.items():
+            write_names(axes, [NamedPoint(names[key], *numbers) for key, *numbers in points[metric]])
+        figures.save(figure, output, options.dpi)
+
+
+def points_of(means: Sequence[MetricsRow], metric: str, seconds: Mapping[MethodKey, float]) -> list[Point]:
+    """The methods that have both the metric and a cost, as points."""
+    return [
+        Point(row.key, seconds[row.key], row.value(metric), *row.interval(metric))
+        for row in means
+        if row.key in seconds and not math.isnan(row.value(metric))
+    ]
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """The points that no other equals in as little time, from the fastest to the best."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.seconds, -point.value)):
+        if not front or point.value > front[-1].value:
+            front.append(point)
+    return front
+
+
+def setting_markers(keys: Sequence[MethodKey] | Mapping[MethodKey, Any]) -> dict[str, str]:
+    """The marker of each setting, in the order of settings."""
+    settings = sorted({key.setting for key in keys}, key=setting_order)
+    return dict(zip(settings, itertools.cycle(_MARKERS)))
+
+
+def _read_totals(cost_csv: Path) -> tuple[dict[MethodKey, float], set[MethodKey]]:
+    """Seconds an image of the methods that have them, and the methods that are seeds of another one."""
+    totals = [total for total in read_rows(cost_csv, "costs", _total) if total.stage == PER_IMAGE]
+    seconds = {total.key: total.seconds for total in totals if total.seconds > 0}
+    return seconds, {total.key for total in totals if total.group}
+
+
+def _total(row: Mapping[str, str]) -> _Total:
+    key = MethodKey(row["setting"], row["method"], row["backbone"])
+    return _Total(key, row["stage"], number_of_cell(row["seconds_per_image"]), row["group"])
+
+
+def _caption(means: Sequence[MetricsRow], seconds: Mapping[MethodKey, float], names: Mapping[MethodKey, str]) -> str:
+    left_out = [names[row.key] for row in means if row.key not in seconds]
+    return f"{_CAPTION}\nLeft out for want of benchmarks: {', '.join(left_out)}." if left_out else _CAPTION
+
+
+def _draw_points(
+    axes: Axes,
+    points: Sequence[Point],
+    lines: Mapping[MethodKey, Mapping[str, Any]],
+    markers: Mapping[str, str],
+) -> None:
+    front = pareto_front(points)
+    axes.plot(
+        [point.seconds for point in front],
+        [point.value for point in front],
+        color=figures.INK,
+        linewidth=0.9,
+        alpha=0.7,
+        zorder=1,
+    )
+    for point in points:
+        colour = lines[point.key]["color"]
+        if not math.isnan(point.low + point.high):
+            axes.plot([point.seconds] * 2, [point.low, point.high], color=colour, linewidth=1.8, alpha=0.4)
+        marker = markers[point.key.setting]
+        axes.plot([point.seconds], [point.value], marker=marker, markersize=MARKER_SIZE, color=colour, zorder=3)
+    _scale_seconds(axes, [point.seconds for point in points])
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
+    axes.set_xlabel("seconds an image")
+
+
+def _scale_seconds(axes: Axes, seconds: Sequence[float]) -> None:
+    """A logarithmic axis with plain numbers, several whatever its range."""
+    least, most = min(seconds), max(seconds)
+    axes.set_xscale("log")
+    axes.set_xlim(least / _AROUND, most * _AROUND)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most / least > _WIDE else (1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _add_legend(figure: Figure, markers: Mapping[str, str], caption: str) -> None:
+    """The caption below the panels, and what the markers stand for."""
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, markersize=MARKER_SIZE, color=figures.FAINT, label=setting)
+        for setting, marker in markers.items()
+    ]
+    place = {"loc": "outside lower left", "alignment": "left", "ncols": len(handles), "borderpad": 0.2}
+    figure.legend(handles=handles, title=caption, title_fontsize=8, **place)
