@@ -192,6 +192,7 @@ class _Held:
         self._names = {name: number for number, name in enumerate(names)}
         self._most = most
         self._stride = 1
+        self._count = 0
         self._has_areas = False
         self._chunks: list[_Chunk] = []
         self._lowest, self.highest = np.float32(np.inf), np.float32(-np.inf)
@@ -206,10 +207,15 @@ class _Held:
         number = np.full(pixels.scores.size, self._names[name], np.int16)
         self._has_areas = self._has_areas or pixels.defects > 0
         chunk = _Chunk(pixels.scores, pixels.overlap, pixels.saturated, number)
-        self._chunks.append(chunk if self.is_complete else _Chunk(chunk.scores[:: self._stride]))
-        while sum(chunk.scores.size for chunk in self._chunks) > self._most:
+        self._keep(chunk if self.is_complete else _Chunk(chunk.scores[:: self._stride]))
+
+    def _keep(self, chunk: _Chunk) -> None:
+        self._chunks.append(chunk)
+        self._count += chunk.size
+        while self._count > self._most:
             self._stride *= 2
             self._chunks = [_Chunk(np.concatenate([chunk.scores for chunk in self._chunks])[::2])]
+            self._count = self._chunks[0].size
 
     def counted(self) -> tuple[np.ndarray, dict[str, _Counts]]:
         """The distinct scores, and by type: places, tied, overlap, saturated."""
