@@ -12,9 +12,9 @@ PIXEL_METRICS = (
 )
 RANKING_METRICS = IMAGE_METRICS + PIXEL_METRICS
 MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision")
-DECISION_METRICS = ("decision_precision", "decision_recall", "decision_f1", "decision_accuracy")
 THRESHOLD_METRICS = (*MASK_METRICS, "decision_f1")
 ALL_METRICS = RANKING_METRICS + THRESHOLD_METRICS
+HEADLINE_METRICS = ("image_auroc", "aupro")
 COMPARED_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "mask_f1")
 
 TITLES = {

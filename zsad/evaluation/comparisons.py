@@ -15,11 +15,10 @@ from typing import NamedTuple
 from zsad.evaluation.bootstrap import interval
 from zsad.evaluation.results import Result, grouped, is_known
 from zsad.evaluation.typeset import Table
-from zsad.metric_names import COMPARED_METRICS, TITLES
+from zsad.metric_names import COMPARED_METRICS, HEADLINE_METRICS, TITLES
 from zsad.store import MEANS, NO_REFINER, ORACLE
 
 WIN, TIE, LOSS = "win", "tie", "loss"
-TABLED_METRICS = ("image_auroc", "aupro")
 NOTE = (
     "Wins / ties / losses of the method of the row against that of the column, over the categories: a win if the 95 % "
     "interval of the difference (paired bootstrap over images) lies above 0. Not corrected for the number of "
@@ -72,7 +71,7 @@ def comparison_tables(found: Sequence[Comparison]) -> list[Table]:
     of_categories = [one for one in found if one.category not in MEANS]
     return [
         _table(metric, [one for one in of_categories if one.metric == metric])
-        for metric in TABLED_METRICS
+        for metric in HEADLINE_METRICS
         if any(one.metric == metric for one in of_categories)
     ]
 

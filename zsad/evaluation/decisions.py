@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from zsad.evaluation.ranking import share
+
 
 def decision_counts(decided: np.ndarray, defective: np.ndarray) -> np.ndarray:
     """int64 ``[image, 4]``: which of true positive, false positive, false negative, true negative each image is.
@@ -25,15 +27,10 @@ def decision_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     """
     found, wrong, missed, passed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     every = found + wrong + missed + passed
-    known = found + missed > 0
-    return {
-        "decision_precision": _ratio(found, found + wrong, known),
-        "decision_recall": _ratio(found, found + missed, known),
-        "decision_f1": _ratio(2 * found, 2 * found + wrong + missed, known),
-        "decision_accuracy": _ratio(found + passed, every, every > 0),
+    metrics = {
+        "decision_precision": share(found, found + wrong),
+        "decision_recall": share(found, found + missed),
+        "decision_f1": share(2 * found, 2 * found + wrong + missed),
     }
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The ratio, 0 over nothing; NaN where it is not known."""
-    return np.where(known, np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0), np.nan)
+    known = {name: np.where(found + missed > 0, value, np.nan) for name, value in metrics.items()}
+    return known | {"decision_accuracy": np.where(every > 0, share(found + passed, every), np.nan)}

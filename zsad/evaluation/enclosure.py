@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from zsad.evaluation.aupro import aupro
-from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max, share
 from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
 
 
@@ -44,8 +44,7 @@ def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | 
 def _least_average_precision(ranking: Ranking) -> np.ndarray:
     """With the normal pixels of a level first, no defective one has less precision than what came before the level."""
     before = np.concatenate([[0], ranking.true_positives[:-1]])
-    called = before + ranking.false_positives
-    precision = np.divide(before, called, out=np.zeros(called.shape), where=called > 0)
+    precision = share(before, before + ranking.false_positives)
     return (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from zsad.evaluation.defects import region_areas
+from zsad.evaluation.ranking import share
 
 TRUE_POSITIVES, FALSE_POSITIVES, FALSE_NEGATIVES, REGIONS, HIT, COMPONENTS, RIGHT = range(7)
 COUNTED = 7
@@ -54,16 +55,11 @@ def mask_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     right, wrong, missed, regions, hit, components, components_right = counts
     known = right + missed > 0
     metrics = {
-        "mask_precision": _ratio(right, right + wrong),
-        "mask_recall": _ratio(right, right + missed),
-        "mask_f1": _ratio(2 * right, 2 * right + wrong + missed),
-        "mask_iou": _ratio(right, right + wrong + missed),
-        "region_recall": _ratio(hit, regions),
-        "region_precision": _ratio(components_right, components),
+        "mask_precision": share(right, right + wrong),
+        "mask_recall": share(right, right + missed),
+        "mask_f1": share(2 * right, 2 * right + wrong + missed),
+        "mask_iou": share(right, right + wrong + missed),
+        "region_recall": share(hit, regions),
+        "region_precision": share(components_right, components),
     }
     return {name: np.where(known, value, np.nan) for name, value in metrics.items()}
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """The ratio; 0 over nothing."""
-    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)

@@ -124,8 +124,12 @@ def iou_max(ranking: Ranking) -> np.ndarray:
 
 def precision(ranking: Ranking) -> np.ndarray:
     """Precision ``[..., threshold]``; 0 where nothing lies above the threshold (as may be in a resample)."""
-    called = ranking.true_positives + ranking.false_positives
-    return np.divide(ranking.true_positives, called, out=np.zeros(called.shape), where=called > 0)
+    return share(ranking.true_positives, ranking.true_positives + ranking.false_positives)
+
+
+def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, element by element; 0 over nothing."""
+    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
 
 
 def _where_defined(ranking: Ranking, values: np.ndarray) -> np.ndarray:

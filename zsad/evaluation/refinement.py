@@ -130,9 +130,9 @@ def pooled(masks: Iterable[Marked]) -> dict[str, float]:
 
 def measured_masks(masks: Iterable[Marked], sampler: Sampler) -> Measured:
     """The same with the draws behind their confidence limits, if there are to be any."""
+    masks = list(masks)
     counts = counts_of(masks)
-    values = {name: float(value) for name, value in mask_metrics(counts.sum(axis=0)).items()}
-    return Measured(values, mask_draws(counts, sampler) if sampler.draws and len(counts) else {})
+    return Measured(pooled(masks), mask_draws(counts, sampler) if sampler.draws and len(counts) else {})
 
 
 def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -173,7 +173,6 @@ class _Pixels:
         self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
         self._records = [records[index] for index in self._places]
         self._localises = reader.localises
-        self._of = len(records)
         maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
         self._types = maps.types
         self._counts = np.zeros((len(maps), COUNTED), np.int64)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zsad.metric_names import HEADLINE_METRICS
 from zsad.reporting.numbers import signed
 from zsad.reporting.results import METRIC_TITLES, MethodKey, number_of_cell, read_rows
 from zsad.store import MEAN, MEANS
 
-MATRIX_METRICS = ("image_auroc", "aupro")
 VERDICTS = ("win", "tie", "loss")
 _REVERSED = {"win": "loss", "tie": "tie", "loss": "win"}
 
@@ -97,13 +97,13 @@ def read_comparisons(path: Path) -> list[Comparison]:
 
 
 def win_matrices(comparisons: Sequence[Comparison], names: Mapping[MethodKey, str]) -> list[WinMatrix]:
-    """A matrix for each of `MATRIX_METRICS` that has a verdict.
+    """A matrix for each of `HEADLINE_METRICS` that has a verdict.
 
     Args:
         names: what each method is called, in order.
     """
     matrices = []
-    for metric in MATRIX_METRICS:
+    for metric in HEADLINE_METRICS:
         of_metric = [each for each in comparisons if each.metric == metric and each.verdict in VERDICTS]
         if of_metric:
             matrices.append(_win_matrix(METRIC_TITLES[metric], of_metric, names))

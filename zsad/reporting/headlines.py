@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zsad.metric_names import HEADLINE_METRICS
 from zsad.reporting.numbers import with_limits
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key
 from zsad.setting import setting_order
 
-HEADLINE_METRICS = ("image_auroc", "aupro")
 _FEW_SHOT_MEANING = "{} good reference images and nothing else"
 _SETTING_MEANINGS = {
     "zero-shot-single": "one image at a time and nothing else",

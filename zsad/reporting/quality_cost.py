@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from zsad.metric_names import HEADLINE_METRICS
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost_names import MARKER_SIZE, NamedPoint, write_names
@@ -31,7 +32,6 @@ from zsad.reporting.results import (
 from zsad.setting import setting_order
 from zsad.store import MEAN, PER_IMAGE
 
-_METRICS = ("image_auroc", "aupro")
 _NO_LABELS = "Not available: the data set has no labels or masks for it."
 _NO_COSTS = "Not available: no method that has a mean\nhas the benchmarks of its jobs as well."
 _CAPTION = (
@@ -75,12 +75,12 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
     seconds, seeds = _read_totals(cost_csv)
     means = [row for row in rows if row.category == MEAN and row.key not in seeds]
     names = display_names(row.key for row in rows)
-    points = {metric: points_of(means, metric, seconds) for metric in _METRICS}
+    points = {metric: points_of(means, metric, seconds) for metric in HEADLINE_METRICS}
     with figures.styled():
         figure = Figure(figsize=(10, 5.8 if any(points.values()) else 2.6), layout="constrained")
         canvas = FigureCanvasAgg(figure)
         figures.write_title(figure, "Quality against cost", protocol_in_words(row.protocol for row in rows))
-        panels = dict(zip(_METRICS, figure.subplots(1, len(_METRICS)), strict=True))
+        panels = dict(zip(HEADLINE_METRICS, figure.subplots(1, len(HEADLINE_METRICS)), strict=True))
         lines, markers = figures.method_lines(names), setting_markers(names)
         for metric, axes in panels.items():
             axes.set_title(f"{METRIC_TITLES[metric]}, mean")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zsad.reporting.headlines import HEADLINE_METRICS
+from zsad.metric_names import HEADLINE_METRICS
 from zsad.reporting.numbers import with_limits
 from zsad.reporting.refinement import reasons_of, refinement_table
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key, measured

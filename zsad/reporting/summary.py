@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zsad.metric_names import HEADLINE_METRICS
 from zsad.reporting import figures
 from zsad.reporting.numbers import shown, with_limits
 from zsad.reporting.options import ReportOptions
@@ -28,7 +29,6 @@ from zsad.reporting.results import (
 )
 from zsad.store import MEAN, MEANS
 
-_METRICS = ("image_auroc", "aupro")
 _HEAT_TOP = 1.1  # a little above the greatest value, which would otherwise be nearly black
 _RIGHT = 0.75  # beyond it the words of a mean end where its limits do
 _NARROW = 7  # methods side by side in half the width of a page
@@ -45,13 +45,13 @@ def draw_summary(*, metrics_csv: Path, options: ReportOptions, output: Path) -> 
     lines = [*categories_of(rows), *means_of(rows)]
     side_by_side = len(names) <= _NARROW
     heat_height = 0.36 * len(lines) + 1.4
-    heights = [0.42 * len(names) + 0.9, *([heat_height] if side_by_side else len(_METRICS) * [heat_height])]
+    heights = [0.42 * len(names) + 0.9, *([heat_height] if side_by_side else len(HEADLINE_METRICS) * [heat_height])]
     with figures.styled():
         figure = Figure(figsize=(10, sum(heights) + 0.5), layout="constrained")
         protocol = protocol_in_words(row.protocol for row in rows)
         figures.write_title(figure, "Means over the categories, and each category", protocol)
-        grid = figure.add_gridspec(len(heights), len(_METRICS), height_ratios=heights)
-        for column, metric in enumerate(_METRICS):
+        grid = figure.add_gridspec(len(heights), len(HEADLINE_METRICS), height_ratios=heights)
+        for column, metric in enumerate(HEADLINE_METRICS):
             means = [row for row in rows if row.category == MEAN]
             _draw_means(figure.add_subplot(grid[0, column]), metric, means, names, with_names=column == 0)
             place = grid[1, column] if side_by_side else grid[1 + column, :]
