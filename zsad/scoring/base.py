@@ -11,6 +11,7 @@ import numpy as np
 from zsad.data.subsets import FeatureSet
 from zsad.registry import Part
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import VALUE, TokenCount
 from zsad.store import FeatureReader
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
@@ -80,6 +81,18 @@ class Scorer(Method):
         Raises:
             DataError: too few images for the method.
         """
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Multiplications and additions that scoring takes, about; see `zsad.scoring.cost`.
+
+        Args:
+            tokens: what is read, by the roles of `feature_sets`.
+        """
+        return VALUE * sum(count.values for count in tokens.values())
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Bytes of tables and blocks, if there is memory without end; less of it makes them smaller."""
+        return 0.0
 
     def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
         """The image scores, float64 ``[image]``, after a look at all of them together; in the same unit."""

@@ -14,6 +14,7 @@ from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
@@ -49,6 +50,16 @@ class BatchNeighbours(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images."""
         return {"test": FeatureSet("test")}
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All pairs of patches of different images at each layer, and the smallest few for each patch."""
+        test = tokens["test"]
+        pairs = float(test.images) * (test.images - 1) * test.patches**2 * test.layers
+        return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The tokens of one layer."""
+        return 4.0 * tokens["test"].values / tokens["test"].layers
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, once all are compared.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import DECOMPOSITION, TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
@@ -83,6 +84,24 @@ class Mahalanobis(ReferenceScorer):
                 "turned references have no positions in common; set 'rotations: false' with 'per_position'"
             )
         return self
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """One covariance and its axes, or the axes of the few references at each place; and products with them."""
+        test, references = tokens["test"], tokens["references"]
+        width = self.channels or test.layers * test.channels
+        axes = min(width, references.images) if self.per_position else width
+        products = 2.0 * test.images * test.patches * width * axes
+        if self.per_position:
+            fit = DECOMPOSITION * references.patches * width * axes**2
+        else:
+            fit = covariance_operations(references, width)
+        return super().operations(tokens) + fit + products
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The axes of every place."""
+        references = tokens["references"]
+        width = self.channels or references.layers * references.channels
+        return 8.0 * references.patches * width * min(width, references.images) if self.per_position else 0.0
 
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Gaussians:
         """The Gaussian, or those of all positions.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from zsad.lazy import torch
 from zsad.scoring.bank import AlignedBank, Bank, FreeBank
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
@@ -59,6 +60,27 @@ class MemoryBank(ReferenceScorer):
         if self.window is not None and self.coreset is not None:
             raise ValueError("a coreset does not keep the places that a window is about; leave one of them out")
         return self
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All pairs of patches of test images and the bank at each layer; a coreset is chosen from pairs of the bank.
+
+        In a window, each pair is a difference of two vectors and no product.
+        """
+        test, references = tokens["test"], tokens["references"]
+        patches = float(references.images) * references.patches
+        kept = patches * (self.coreset or 1)
+        choice = pair_operations(kept * patches * test.layers, test.channels) if self.coreset else 0
+        queries = float(test.images) * test.patches * test.layers
+        if self.window is None:
+            comparison = pair_operations(queries * kept, test.channels, LEAST if self.k == 1 else SELECTED)
+        else:
+            side = 2 * self.window + 1
+            comparison = queries * references.images * side**2 * (VALUE * test.channels + SELECTED)
+        return super().operations(tokens) + choice + comparison
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The bank, or as much of it as a coreset is chosen from at a time."""
+        return 4.0 * tokens["references"].values
 
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Bank:
         """The bank.

@@ -12,8 +12,9 @@ from zsad.data.subsets import FeatureSet
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import SHIFTED, TokenCount, pair_operations
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
-from zsad.scoring.symmetry import Alignment, Image, aligned, at_partner, residuals
+from zsad.scoring.symmetry import Alignment, Image, aligned, at_partner, residuals, tilts
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 from zsad.store import FeatureReader
 
@@ -123,6 +124,13 @@ class MirrorSymmetry(Scorer):
         """The test images as they are and, under the name of the view, as each symmetry needs them."""
         views = [view for symmetry in self.symmetries for view in VIEWS_OF[symmetry]]
         return {"test": FeatureSet("test"), **{view: FeatureSet("test", view) for view in views}}
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All pairs of patches of an image and each transformed image, at each tilt; once more for the tie-break."""
+        test = tokens["test"]
+        aligned = (len(tokens) - 1) * (1 + len(tilts(self.max_tilt))) + self.tie_break
+        pairs = float(test.images) * test.patches**2 * aligned
+        return super().operations(tokens) + pair_operations(pairs, test.layers * test.channels, SHIFTED)
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order; zero, with a note, where no symmetry is found."""

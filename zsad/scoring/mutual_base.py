@@ -12,6 +12,7 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import Scorer
+from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
 from zsad.scoring.tokens import Layers, layer_indices
 from zsad.store import FeatureReader
@@ -69,6 +70,20 @@ class MutualScorer(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images."""
         return {"test": FeatureSet("test")}
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """One product for two images of a batch at each layer and neighbourhood, and a sort of each patch's row."""
+        test = tokens["test"]
+        sides, patches = len(self.neighbourhoods), test.patches
+        together = sum(len(batch) * (len(batch) - 1) for batch in self.batches(max(test.images, 2)))  # ordered pairs
+        distances = pair_operations(together / 2 * patches**2 * test.layers * sides, test.channels)
+        return super().operations(tokens) * sides + distances + SORTED * together * patches * test.layers * sides
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The table of distances ``[patch, image]`` of each image of a batch, and the batch's tokens of one layer."""
+        test = tokens["test"]
+        together = max(map(len, self.batches(max(test.images, 2))))
+        return 4.0 * together * test.patches * (together + test.channels)
 
     def batches(self, count: int) -> list[list[int]]:
         """The images that are scored together, each batch in order.

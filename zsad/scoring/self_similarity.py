@@ -13,6 +13,7 @@ from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
@@ -62,6 +63,12 @@ class SelfSimilarity(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images."""
         return {"test": FeatureSet("test")}
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All pairs of patches of an image at each layer, and the smallest few for each patch."""
+        test = tokens["test"]
+        pairs = float(test.images) * test.patches**2 * test.layers
+        return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.

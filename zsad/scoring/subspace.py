@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
@@ -69,6 +70,12 @@ class Subspace(ReferenceScorer):
     )
     rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
     layers: Layers = None
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The covariance and its axes, and a product of each test patch with as many axes as there are channels."""
+        test = tokens["test"]
+        products = 2.0 * test.images * test.patches * test.channels**2
+        return super().operations(tokens) + covariance_operations(tokens["references"], test.channels) + products
 
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Complement:
         """The complement of the subspace."""

@@ -16,6 +16,7 @@ from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.cost import RANKED, TokenCount
 from zsad.scoring.similarity import CACHED_BYTES
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 from zsad.store import FeatureReader
@@ -76,6 +77,10 @@ class TileDistribution(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images."""
         return {"test": FeatureSet("test")}
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Each value of a token is ranked in each of the tiles that it lies in."""
+        return super().operations(tokens) + RANKED * self.tile**2 * tokens["test"].values
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.

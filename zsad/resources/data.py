@@ -1,0 +1,46 @@
+"""Rules of rules/data.smk: what is bound by disks and decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zsad.data.catalogue import datasets
+from zsad.resources.estimate import Estimate
+from zsad.resources.libraries import PLAIN, STATISTICS
+from zsad.resources.run import Run
+
+DOWNLOAD_RATE, UNKNOWN_ARCHIVE = 2e6, 5e9  # bytes a second; bytes
+FILE_SECONDS = 1e-3  # to open a file and read its header, on a disk that others use too
+FILE_BYTES = 2.0  # of an image file, a pixel
+HASH_SECONDS = 2e-9  # a byte, reading included
+DECODED_BYTES, DECODE_SECONDS = 8, 25e-9  # a pixel; see `zsad.data.images.read_image`
+DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # a pixel of the demo set, drawn at twice the size
+CHECK_SECONDS = 8e-9  # a pixel of an image and its mask, looked at in blocks
+
+
+def download_dataset(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Streamed to disk; time by the size of the archives."""
+    archives = datasets()[names["published"]].archives
+    size = sum(archive.size or UNKNOWN_ARCHIVE for archive in archives) or UNKNOWN_ARCHIVE
+    return PLAIN.plus(seconds=size / DOWNLOAD_RATE)
+
+
+def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
+    """One image in memory."""
+    images = run.workload(names["category"]).every
+    return STATISTICS.plus(DRAWN_BYTES * images.largest.pixels / 1e6, DRAWN_SECONDS * images.pixels)
+
+
+def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Headers and digests."""
+    images = run.workload(names["category"]).every
+    hashed = HASH_SECONDS * FILE_BYTES * images.pixels
+    return PLAIN.plus(FILE_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.count + hashed)
+
+
+def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Every image and mask decoded, one at a time."""
+    images = run.workload(names["category"]).every
+    return PLAIN.plus(
+        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.count + CHECK_SECONDS * images.pixels
+    )

@@ -1,0 +1,67 @@
+"""Rules of rules/evaluation.smk and rules/cost.smk: metrics and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zsad.evaluation.defects import BYTES_A_DEFECT
+from zsad.resources.estimate import Estimate
+from zsad.resources.libraries import PLAIN, STATISTICS
+from zsad.resources.run import Run, localises
+from zsad.resources.workload import Images
+
+DEFECTIVE_SHARE = 0.02  # of the pixels; what they take is bounded by evaluation.memory_mb
+IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # a pixel: map, truth and regions; compared and counted
+MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 12, 1.5e-8
+DRAW_SECONDS = 2.2e-5  # an image and draw of the bootstrap
+COMPARED_SIDE = {"resize256": 256}  # pixels, of protocols that resize
+IMAGE_SECONDS = 1e-3
+TABLES_MEGABYTES = 40
+RESULT_SECONDS, RESULT_MEGABYTES = 0.02, 0.5  # a method in a category: read, compared, written
+
+
+def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Every pixel of the test images, sorted in blocks, and the bootstrap."""
+    if not localises(run, names["method"]):
+        return STATISTICS
+    images = compared(run, names["category"])
+    options = run.settings.evaluation
+    defects = DEFECTIVE_SHARE * BYTES_A_DEFECT * images.pixels / 1e6
+    draws = DRAW_SECONDS * options.bootstrap * images.count
+    return STATISTICS.plus(
+        IMAGE_BYTES * images.largest.pixels / 1e6 + min(defects, options.memory_mb),
+        PIXEL_SECONDS * images.pixels + draws,
+    )
+
+
+def evaluate_masks(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Two masks and the truth, one image at a time."""
+    images = run.workload(names["category"]).test
+    return PLAIN.plus(
+        MASK_PIXEL_BYTES * images.largest.pixels / 1e6,
+        IMAGE_SECONDS * images.count + MASK_PIXEL_SECONDS * images.pixels,
+    )
+
+
+def collect_tables(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The results of all methods, refiners and categories."""
+    results = number_of_results(run)
+    return STATISTICS.plus(TABLES_MEGABYTES + RESULT_MEGABYTES * results, RESULT_SECONDS * results)
+
+
+def collect_costs(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The benchmarks of all methods, refiners and categories."""
+    return PLAIN.plus(seconds=RESULT_SECONDS / 10 * number_of_results(run))
+
+
+def number_of_results(run: Run) -> int:
+    """Metrics of maps and of masks."""
+    settings = run.settings
+    return len(run.categories) * len(settings.methods) * (1 + len(settings.refiners))
+
+
+def compared(run: Run, category: str) -> Images:
+    """The test images at the resolution at which pixels are compared."""
+    images = run.workload(category).test
+    side = COMPARED_SIDE.get(run.settings.evaluation.protocol)
+    return images if side is None else Images.of([(side, side)] * images.count)

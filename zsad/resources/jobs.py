@@ -1,0 +1,63 @@
+"""The estimate of every job, by its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from zsad.resources import data, evaluation, features, refinement, reporting, scoring, segmentation
+from zsad.resources.estimate import Estimate
+from zsad.resources.run import Run
+
+ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingProxyType(
+    {
+        "download_dataset": data.download_dataset,
+        "make_demo": data.make_demo,
+        "build_manifest": data.build_manifest,
+        "check_images": data.check_images,
+        "extract_features": features.extract_features,
+        "embed_images": segmentation.embed_images,
+        "segment_foreground": segmentation.segment_foreground,
+        "score_images": scoring.score_images,
+        "fuse_scores": scoring.fuse_scores,
+        "embed_crops": segmentation.embed_crops,
+        "refine_masks": refinement.refine_masks,
+        "prompt_masks": segmentation.prompt_masks,
+        "modulate_scores": refinement.modulate_scores,
+        "evaluate_scores": evaluation.evaluate_scores,
+        "evaluate_masks": evaluation.evaluate_masks,
+        "evaluate_oracle": segmentation.evaluate_oracle,
+        "collect_tables": evaluation.collect_tables,
+        "collect_costs": evaluation.collect_costs,
+        "draw_gallery": reporting.draw_gallery,
+        "draw_plots": reporting.draw_plots,
+        "draw_summary": reporting.draw_summary,
+        "build_page": reporting.build_page,
+    }
+)
+# Rules that are worth several threads; all others have one.
+THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyType(
+    {
+        "extract_features": features.extraction_threads,
+        "score_images": scoring.scoring_threads,
+        "embed_images": segmentation.encoder_threads,
+        "embed_crops": segmentation.encoder_threads,
+        "segment_foreground": segmentation.decoder_threads,
+        "prompt_masks": segmentation.decoder_threads,
+        "evaluate_oracle": segmentation.decoder_threads,
+    }
+)
+
+
+def estimated(run: Run, rule: str, names: Mapping[str, str]) -> Estimate:
+    """What a job is expected to take.
+
+    Args:
+        names: the job's wildcards.
+    """
+    return ESTIMATES[rule](run, names)
+
+
+def threads_of(run: Run, rule: str, names: Mapping[str, str]) -> int:
+    """Threads that a job asks for."""
+    return THREADS[rule](run, names) if rule in THREADS else 1

@@ -1,0 +1,17 @@
+"""What a job takes before it has done anything: the interpreter and the libraries that it imports.
+
+Measured with the versions of ``requirements.txt`` on Linux; memory counts what libraries share, as Snakemake and
+schedulers do.
+"""
+
+from __future__ import annotations
+
+from zsad.resources.estimate import Estimate
+
+PLAIN = Estimate(90, 0.4)  # NumPy, OpenCV, h5py
+STATISTICS = Estimate(110, 0.7)  # and SciPy
+PLOTS = Estimate(115, 1.0)  # and Matplotlib
+TORCH = Estimate(270, 1.5)
+SCIKIT_LEARN = Estimate(120, 1.7)  # beside torch
+TRANSFORMERS = Estimate(420, 4.5)
+CUDA = Estimate(3000, 10.0)  # a GPU's context and kernels, in the memory of the host

@@ -1,0 +1,41 @@
+"""Rules of rules/refinement.smk that look at maps and photographs alone: masks, and maps drawn towards them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from zsad.resources.data import DECODE_SECONDS
+from zsad.resources.estimate import Estimate
+from zsad.resources.libraries import PLAIN
+from zsad.resources.run import Run, localises
+
+
+class PixelCost(NamedTuple):
+    """What a refiner takes for a pixel of an image: bytes of the largest, seconds of all."""
+
+    bytes: float
+    seconds: float
+
+
+PIXEL_COSTS: Mapping[str, PixelCost] = {"guided": PixelCost(240, 1.7e-7), "grabcut": PixelCost(40, 1.7e-7)}
+OTHER = PixelCost(200, 3e-7)
+NO_MAP = PixelCost(10, 0)  # of a method that gives none, nothing is outlined
+MODULATED = PixelCost(20, 1e-8)
+
+
+def refine_masks(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Photograph and map at the image's own resolution, one image at a time."""
+    cost = PIXEL_COSTS.get(run.settings.refiners[names["refiner"]].refiner, OTHER)
+    cost = cost if localises(run, names["method"]) else NO_MAP
+    return _by_pixel(PLAIN, run, names, cost).plus(seconds=DECODE_SECONDS * run.workload(names["category"]).test.pixels)
+
+
+def modulate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Masks brought to the patch grid."""
+    return _by_pixel(PLAIN, run, names, MODULATED)
+
+
+def _by_pixel(start: Estimate, run: Run, names: Mapping[str, str], cost: PixelCost) -> Estimate:
+    images = run.workload(names["category"]).test
+    return start.plus(cost.bytes * images.largest.pixels / 1e6, cost.seconds * images.pixels)

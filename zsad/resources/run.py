@@ -1,0 +1,74 @@
+"""What estimates are made from: the configuration, the images of each category, and whether networks get a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zsad.errors import ZsadError
+from zsad.resources.tokens import is_network
+from zsad.resources.workload import Workload, workload_of
+from zsad.scoring.registry import SCORERS
+
+if TYPE_CHECKING:
+    from zsad.config import MethodEntry, Settings
+
+
+class Run:
+    """A run of the workflow that is about to be.
+
+    Args:
+        settings: its configuration.
+        results: the folder of all results; manifests are looked for there.
+        on_gpu: whether networks run on a GPU.
+    """
+
+    def __init__(self, settings: Settings, results: Path = Path("results"), *, on_gpu: bool = False) -> None:
+        self.settings, self.on_gpu = settings, on_gpu
+        self._results = results
+        self._workloads: dict[str, tuple[float, Workload]] = {}
+
+    @property
+    def categories(self) -> list[str]:
+        """The wanted categories; as published, before a data set is downloaded."""
+        data = self.settings.data
+        try:
+            return data.categories if data.is_here else list(data.facts.categories)
+        except ZsadError:
+            return []
+
+    def workload(self, category: str) -> Workload:
+        """The images of a category; looked at once, and again when its manifest is made."""
+        manifest = self._results / self.settings.dataset / category / "manifest.csv"
+        try:
+            made = manifest.stat().st_mtime
+        except OSError:
+            made = 0.0
+        known = self._workloads.get(category)
+        if known is None or known[0] != made:
+            known = self._workloads[category] = (made, workload_of(self.settings.data, category, manifest))
+        return known[1]
+
+    @property
+    def test_images(self) -> int:
+        """Of all categories."""
+        return sum(self.workload(category).test.count for category in self.categories)
+
+
+def localises(run: Run, method: str) -> bool:
+    """Whether a method gives maps: a scorer says so, and what reads scores does as the first of those does."""
+    entry = scorer_behind(run, method)
+    return SCORERS.load(entry.scorer).localises
+
+
+def scorer_behind(run: Run, method: str) -> MethodEntry:
+    """The method itself, or the first of those whose scores it reads: all have one grid."""
+    entry = run.settings.methods[method]
+    while entry.members:
+        entry = run.settings.methods[entry.members[0]]
+    return entry
+
+
+def uses_network(settings: Settings) -> bool:
+    """Whether anything that is configured computes by a network: a backbone, or a segmentation model."""
+    return bool(settings.segmenters) or any(map(is_network, settings.backbones.values()))

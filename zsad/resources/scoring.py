@@ -1,0 +1,81 @@
+"""Rules of rules/scoring.smk: from features to maps and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zsad.resources.estimate import Estimate
+from zsad.resources.features import CPU_RATE, GPU_RATE
+from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, TORCH
+from zsad.resources.run import Run, scorer_behind
+from zsad.resources.tokens import is_network, tokens_of
+from zsad.scoring.base import Scorer
+from zsad.scoring.cost import TokenCount
+from zsad.scoring.references import FOLDS
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+NETWORK_THREADS = 4  # the wide tokens of a network are worth several
+IMAGE_COPIES = 8 * 4  # bytes a value of an image's tokens: read, converted, normalised, and as operands
+MAP_BYTES = 64  # a patch: maps as they are made, kept and written
+MAP_SECONDS = 2e-8  # a patch: written, thresholded
+LIBRARIES: Mapping[str, Estimate] = {"gmm": SCIKIT_LEARN}  # of scorers that need more than torch
+IMAGE_SECONDS = 2e-3  # an image: its place in a file
+
+
+def scoring_threads(run: Run, names: Mapping[str, str]) -> int:
+    """Threads of a scoring job; on a GPU one waits for it."""
+    backbone = run.settings.backbones[run.settings.methods[names["method"]].backbone]
+    return NETWORK_THREADS if is_network(backbone) and not run.on_gpu else 1
+
+
+def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
+    """What the scorer says of its products, and of its tables as far as ``scoring.memory_mb`` lets them grow."""
+    entry = run.settings.methods[names["method"]]
+    scorer = SCORERS.build(entry.scorer, entry.params)
+    tokens = scored_tokens(run, names)
+    operations = scorer.operations(tokens) * _fits(scorer, entry.scoring["threshold"]["rule"])
+    tables = min(run.settings.scoring.memory_mb, scorer.working_bytes(tokens) / 1e6)
+    largest = max(count.image_values for count in tokens.values())
+    maps = MAP_BYTES * tokens["test"].images * tokens["test"].patches
+    estimate = TORCH.plus(
+        tables + (IMAGE_COPIES * largest + maps) / 1e6,
+        operations / (GPU_RATE if run.on_gpu else CPU_RATE) + IMAGE_SECONDS * tokens["test"].images,
+    )
+    if entry.scorer in LIBRARIES:
+        estimate = estimate.plus(*LIBRARIES[entry.scorer])
+    return estimate.plus(*CUDA) if run.on_gpu else estimate
+
+
+def fuse_scores(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The maps of all members, image by image."""
+    return _of_scores(run, names, members=len(run.settings.methods[names["method"]].members))
+
+
+def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
+    """What a method reads, by role; of the layers those that it names."""
+    entry = run.settings.methods[names["method"]]
+    backbone, workload = run.settings.backbones[entry.backbone], run.workload(names["category"])
+    chosen = entry.params.get("layers")
+    tokens = {}
+    for role, features in entry.feature_sets.items():
+        count = tokens_of(backbone, workload.of(*features))
+        tokens[role] = count._replace(layers=len(chosen)) if chosen else count
+    return tokens
+
+
+def map_patches(run: Run, method: str, category: str) -> TokenCount:
+    """The tokens behind the maps of any method, one layer of one channel."""
+    count = tokens_of(run.settings.backbones[scorer_behind(run, method).backbone], run.workload(category).test)
+    return count._replace(layers=1, channels=1)
+
+
+def _of_scores(run: Run, names: Mapping[str, str], members: int) -> Estimate:
+    maps = map_patches(run, names["method"], names["category"])
+    patches = maps.images * maps.patches * (members + 1)
+    return PLAIN.plus(MAP_BYTES * patches / 1e6, IMAGE_SECONDS * maps.images + MAP_SECONDS * patches)
+
+
+def _fits(scorer: Scorer, threshold_rule: str) -> int:
+    """How often a scorer is fitted and asked: once, and for each fold of a threshold from the references."""
+    return 1 + FOLDS if THRESHOLDS.load(threshold_rule).needs_references else 1

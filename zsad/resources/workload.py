@@ -1,0 +1,152 @@
+"""How many images a category has, and how large they are, before anything of it is computed.
+
+A manifest says it exactly. Before there is one, the layout lists the images, and the headers of three of each split
+stand for their sizes; a demo category is what its options say; and a data set that is not downloaded yet is what its
+authors published of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from zsad.data.dataset import Dataset
+from zsad.data.images import image_size
+from zsad.data.layouts.base import Item
+from zsad.data.manifest import read_manifest
+from zsad.data.subsets import references_count
+from zsad.errors import ZsadError
+from zsad.features.views import variants
+
+USUAL_SIDE = 1024  # pixels, of an image of which nothing is known
+USUAL_COUNTS = {"train": 250, "test": 120}  # about a category of MVTec AD
+SPLITS = ("train", "test")
+
+
+class Size(NamedTuple):
+    """How many images have a size; height and width in pixels, upright."""
+
+    height: int
+    width: int
+    images: int
+
+    @property
+    def pixels(self) -> int:
+        """Of one of them."""
+        return self.height * self.width
+
+
+class Images(NamedTuple):
+    """Some images, by their sizes; the largest first."""
+
+    sizes: tuple[Size, ...]
+
+    @classmethod
+    def of(cls, sizes: Iterable[tuple[int, int]]) -> Images:
+        """Images of the given heights and widths, one an image."""
+        counted = (Size(*size, images) for size, images in Counter(sizes).items())
+        return cls(tuple(sorted(counted, key=lambda size: size.pixels, reverse=True)))
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return sum(size.images for size in self.sizes)
+
+    @property
+    def pixels(self) -> int:
+        """Of all of them."""
+        return sum(size.images * size.pixels for size in self.sizes)
+
+    @property
+    def largest(self) -> Size:
+        """The size of the largest; a single pixel if there are no images."""
+        return self.sizes[0] if self.sizes else Size(1, 1, 0)
+
+    def first(self, count: int) -> Images:
+        """So many of them, the largest first: no more are needed in any draw of as many."""
+        kept, left = [], count
+        for size in self.sizes:
+            kept.append(size._replace(images=min(size.images, left)))
+            left -= kept[-1].images
+        return Images(tuple(size for size in kept if size.images))
+
+
+class Workload(NamedTuple):
+    """The images of a category by split."""
+
+    train: Images
+    test: Images
+
+    @property
+    def every(self) -> Images:
+        """Both splits together."""
+        sizes = sorted((*self.train.sizes, *self.test.sizes), key=lambda size: size.pixels, reverse=True)
+        return Images(tuple(sizes))
+
+    def of(self, subset: str, view: str = "original") -> Images:
+        """The images of a subset as a view shows them; see `zsad.data.subsets`."""
+        images = self.test if subset == "test" else self.train
+        if (drawn := references_count(subset)) is not None:
+            images = images.first(drawn)
+        shown = len(variants(view))
+        return Images(tuple(size._replace(images=shown * size.images) for size in images.sizes))
+
+
+def workload_of(data: Dataset, category: str, manifest: Path) -> Workload:
+    """The images of a category, as far as they are known now.
+
+    Images that cannot be read or listed are not complained about here: the step that reads them does.
+
+    Args:
+        manifest: where the category's manifest is or will be.
+    """
+    try:
+        records = read_manifest(manifest)
+    except ZsadError:
+        return _expected(data, category)
+    sizes = {split: [(r.height, r.width) for r in records if r.split == split] for split in SPLITS}
+    return Workload(**{split: Images.of(of_split) for split, of_split in sizes.items()})
+
+
+def _expected(data: Dataset, category: str) -> Workload:
+    if data.is_demo:
+        options = data.demo_options
+        size = (options.size, options.size)
+        return Workload(Images.of([size] * options.train), Images.of([size] * (options.good + options.defective)))
+    try:
+        items = data.layout.items(data.root, category) if data.is_here else []
+    except (ZsadError, OSError):
+        items = []
+    if not items:
+        return Workload(**{split: _usual(_published(data, category, split), split) for split in SPLITS})
+    listed = {split: [item for item in items if item.split == split] for split in SPLITS}
+    known = {split: _sizes_of(of_split) for split, of_split in listed.items()}
+    anywhere = [size for sizes in known.values() for size in sizes] or [(USUAL_SIDE, USUAL_SIDE)]
+    return Workload(**{split: _shared(len(of_split), known[split] or anywhere) for split, of_split in listed.items()})
+
+
+def _sizes_of(items: Sequence[Item]) -> list[tuple[int, int]]:
+    """Height and width of the first, the middle and the last image, as far as they can be read."""
+    sizes = []
+    for index in sorted({0, len(items) // 2, len(items) - 1} if items else ()):
+        try:
+            sizes.append(image_size(items[index].path))
+        except (ZsadError, OSError):
+            continue
+    return sizes
+
+
+def _shared(count: int, sizes: Sequence[tuple[int, int]]) -> Images:
+    """So many images, equally many of each size."""
+    return Images.of(sizes[index % len(sizes)] for index in range(count))
+
+
+def _published(data: Dataset, category: str, split: str) -> int | None:
+    counts = data.facts.categories.get(category) if data.facts else None
+    return None if counts is None else getattr(counts, split)
+
+
+def _usual(count: int | None, split: str) -> Images:
+    return Images.of([(USUAL_SIDE, USUAL_SIDE)] * (USUAL_COUNTS[split] if count is None else count))
