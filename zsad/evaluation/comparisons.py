@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from zsad.evaluation.bootstrap import interval
+from zsad.evaluation.missing import MISSING
 from zsad.evaluation.results import Result, grouped, is_known
 from zsad.evaluation.typeset import Table
 from zsad.metric_names import COMPARED_METRICS, HEADLINE_METRICS, TITLES
@@ -32,7 +35,7 @@ class Comparison(NamedTuple):
     Attributes:
         difference: value of ``method`` less that of ``other``.
         low, high: its 95 % limits.
-        verdict: ``"win"``, ``"tie"`` or ``"loss"`` of ``method``.
+        verdict: ``"win"``, ``"tie"`` or ``"loss"`` of ``method``; empty, and no figures, if a result is missing.
     """
 
     metric: str
@@ -44,9 +47,14 @@ class Comparison(NamedTuple):
     high: float
     verdict: str
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether one of the two results was not made."""
+        return not self.verdict
+
 
 def comparisons(results: Sequence[Result]) -> list[Comparison]:
-    """Every method against every other in each category and mean, where both have draws of the metric.
+    """Every method against every other in each category and mean, where both have draws of the metric or are missing.
 
     Args:
         results: of categories and means over them. The plain thresholded map stands for each method, the mean over the
@@ -55,13 +63,15 @@ def comparisons(results: Sequence[Result]) -> list[Comparison]:
     compared = [one for one in results if one.refiner == NO_REFINER and one.method != ORACLE and not one.group]
     found = []
     for metric in COMPARED_METRICS:
+        if not any(_is_measured(one, metric) for one in compared):
+            continue  # nor would it be for what is missing
         for of_category in grouped(compared, lambda result: result.category):
-            measured = [one for one in of_category if is_known(one.values[metric]) and metric in one.draws]
+            expected = [one for one in of_category if one.missing or _is_measured(one, metric)]
             found += [
                 _comparison(metric, one, other)
-                for one in measured
-                for other in measured
-                if one is not other and one.draws[metric].size == other.draws[metric].size
+                for one in expected
+                for other in expected
+                if one is not other and _are_comparable(metric, one, other)
             ]
     return found
 
@@ -76,7 +86,17 @@ def comparison_tables(found: Sequence[Comparison]) -> list[Table]:
     ]
 
 
+def _is_measured(one: Result, metric: str) -> bool:
+    return is_known(one.values[metric]) and metric in one.draws
+
+
+def _are_comparable(metric: str, one: Result, other: Result) -> bool:
+    return one.missing or other.missing or one.draws[metric].size == other.draws[metric].size
+
+
 def _comparison(metric: str, one: Result, other: Result) -> Comparison:
+    if one.missing or other.missing:
+        return Comparison(metric, one.category, one.method, other.method, np.nan, np.nan, np.nan, verdict="")
     low, high = interval(one.draws[metric] - other.draws[metric])
     verdict = WIN if low > 0 else LOSS if high < 0 else TIE
     difference = one.values[metric] - other.values[metric]
@@ -94,4 +114,6 @@ def _table(metric: str, found: Sequence[Comparison]) -> Table:
 
 
 def _record(verdicts: Counter[str] | None) -> str:
+    if verdicts is not None and "" in verdicts:
+        return MISSING
     return "" if verdicts is None else " / ".join(str(verdicts[verdict]) for verdict in (WIN, TIE, LOSS))

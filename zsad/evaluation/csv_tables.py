@@ -1,4 +1,7 @@
-"""The rows of the CSV tables of a run; `zsad.evaluation.tables` says what each table is."""
+"""The rows of the CSV tables of a run; `zsad.evaluation.tables` says what each table is.
+
+A row of what is missing has its names and nothing else; what is there and not known is ``NaN``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from scipy.stats import rankdata
 
 from zsad.evaluation.comparisons import Comparison
+from zsad.evaluation.missing import is_missing
 from zsad.evaluation.refinement import COUNTS, VALUES
 from zsad.evaluation.refinement_table import RefinementResult
 from zsad.evaluation.results import KEYS, Result, first_places, is_known
@@ -69,6 +73,8 @@ def metrics_rows(results: Iterable[Result]) -> list[dict[str, str]]:
 
 def _metrics_row(result: Result) -> dict[str, str]:
     row = {key: getattr(result, key) for key in KEYS}
+    if result.missing:
+        return row
     row |= {metric: _decimal(value) for metric, value in result.values.items()}
     for metric, limits in result.confidence.items():
         row |= {f"{metric}_low": _decimal(limits.low), f"{metric}_high": _decimal(limits.high)}
@@ -79,9 +85,16 @@ def _metrics_row(result: Result) -> dict[str, str]:
 
 def defect_type_rows(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Rows of defect_types.csv."""
+    return [row for evaluation in evaluations for row in _defect_type_rows(evaluation)]
+
+
+def _defect_type_rows(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
+    names = {key: evaluation.get(key, NO_REFINER) for key in KEYS}
+    if is_missing(evaluation):
+        return [names]
     return [
         {
-            **{key: evaluation.get(key, NO_REFINER) for key in KEYS},
+            **names,
             "defect_type": of_type["defect_type"],
             "images": str(of_type["images"]),
             **{metric: _decimal(number(of_type["metrics"][metric])) for metric in ALL_METRICS},
@@ -91,7 +104,6 @@ def defect_type_rows(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str,
                 for side, limit in zip(SIDES, of_type["confidence"][metric], strict=True)
             },
         }
-        for evaluation in evaluations
         for of_type in evaluation["by_type"]
     ]
 
@@ -103,6 +115,8 @@ def refinement_rows(results: Iterable[RefinementResult]) -> list[dict[str, str]]
 
 def _refinement_row(result: RefinementResult) -> dict[str, str]:
     row = {key: getattr(result, key) for key in (*KEYS, "defect_type")}
+    if result.missing:
+        return row
     row |= {name: _decimal(value) for name, value in result.values.items()}
     row |= {name: f"{round(value, 2):.12g}" for name, value in result.counts.items()}
     row["reasons"] = "; ".join(f"{cause}: {number}" for cause, number in result.reasons.most_common())
@@ -112,7 +126,10 @@ def _refinement_row(result: RefinementResult) -> dict[str, str]:
 def comparison_rows(found: Iterable[Comparison]) -> list[dict[str, str]]:
     """Rows of comparisons.csv."""
     return [
-        {name: value if isinstance(value, str) else _decimal(value) for name, value in one._asdict().items()}
+        {
+            name: value if isinstance(value, str) else "" if one.is_missing else _decimal(value)
+            for name, value in one._asdict().items()
+        }
         for one in found
     ]
 
@@ -124,12 +141,17 @@ def image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]
     ordered = sorted(
         evaluations, key=lambda evaluation: (category[evaluation["category"]], method[evaluation["method"]])
     )
+    return [row for evaluation in ordered for row in _image_rows(evaluation)]
+
+
+def _image_rows(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
+    names = {name: evaluation[name] for name in ("category", "method", "setting")}
+    if is_missing(evaluation):
+        return [names]
     return [
         {
-            "category": evaluation["category"],
+            **names,
             "image_id": image["image_id"],
-            "method": evaluation["method"],
-            "setting": evaluation["setting"],
             "rank": str(rank),
             "image_score": f"{image['score']:.7g}",
             "threshold": f"{number(evaluation['image_threshold']):.7g}",
@@ -140,7 +162,6 @@ def image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]
             "note": image["note"],
             "seconds": "" if image["seconds"] is None else f"{image['seconds']:.4f}",
         }
-        for evaluation in ordered
         for rank, image in _ranked(evaluation["images"])
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from zsad.evaluation.comparisons import Comparison, comparison_tables
+from zsad.evaluation.missing import MISSING
 from zsad.evaluation.protocols import PROTOCOLS
 from zsad.evaluation.published import FIGURES, PublishedFigure
 from zsad.evaluation.refinement import MATERIAL_CHANGE
@@ -83,7 +84,8 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Resul
     """
     notes = [f"{document['category']}: {note}" for document in documents for note in document["notes"]]
     total = len({document["category"] for document in documents})
-    for mean in (mean for mean in means if (mean.category, mean.refiner, mean.seeds) == (MEAN, NO_REFINER, 1)):
+    complete = (mean for mean in means if not mean.missing)
+    for mean in (mean for mean in complete if (mean.category, mean.refiner, mean.seeds) == (MEAN, NO_REFINER, 1)):
         for kind, number in (("image", mean.categories), ("pixel", mean.pixel_categories)):
             if number < total:
                 notes.append(f"{mean.method}: means of {kind} metrics are over {number} of {total} categories.")
@@ -144,7 +146,7 @@ def _published_tables(means: Sequence[Result], published: Sequence[PublishedFigu
     rows: list[list[str | Cell]] = [
         [
             *(mean.setting, _named(mean, "method"), mean.backbone, mean.protocol),
-            *(Cell(mean.values[name]) for name in FIGURES),
+            *_cells_of(mean, [Cell(mean.values[name]) for name in FIGURES]),
             "",
         ]
         for mean in means
@@ -170,16 +172,21 @@ def _refinement_tables(means: Sequence[RefinementResult]) -> list[Table]:
             mean.setting,
             _named(mean, "method"),
             mean.refiner,
-            *(Change(mean.values[f"{name}_before"], mean.values[f"{name}_after"]) for name in _CHANGES),
-            *(Cell(share) for share in (mean.values["helped"], mean.values["harmed"], mean.accepted_share)),
+            *_cells_of(
+                mean,
+                [
+                    *(Change(mean.values[f"{name}_before"], mean.values[f"{name}_after"]) for name in _CHANGES),
+                    *(Cell(share) for share in (mean.values["helped"], mean.values["harmed"], mean.accepted_share)),
+                ],
+            ),
         ]
         for mean in means
         if mean.method != ORACLE
     ]
     ceilings = [
-        [mean.refiner, *(Cell(mean.values[f"{name}_after"]) for name in (*_CHANGES, "mask_iou"))]
+        [mean.refiner, *_cells_of(mean, [Cell(mean.values[f"{name}_after"]) for name in (*_CHANGES, "mask_iou")])]
         for mean in means
-        if mean.method == ORACLE and mean.categories
+        if mean.method == ORACLE and (mean.categories or mean.missing)
     ]
     names = list(_CHANGES.values())
     tables = [
@@ -201,7 +208,7 @@ def _refinement_tables(means: Sequence[RefinementResult]) -> list[Table]:
 
 def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], keys: Sequence[str]) -> Table:
     """A row a result, those of one setting together, the best of each setting marked; without unknown metrics."""
-    metrics = [metric for metric in metrics if any(is_known(mean.values[metric]) for mean in means)]
+    metrics = [metric for metric in metrics if any(mean.tells(metric) for mean in means)]
     rows = []
     for group in grouped(means, lambda mean: mean.setting):
         columns = [
@@ -210,7 +217,7 @@ def _metrics_table(title: str, means: Sequence[Result], metrics: Sequence[str], 
         ]
         for index, mean in enumerate(group):
             names = [mean.setting, *(_named(mean, key) for key in keys)]
-            rows.append([*names, *(column[index] for column in columns)])
+            rows.append([*names, *_cells_of(mean, [column[index] for column in columns])])
     rows = rows if metrics else []  # nothing is known, so that there is nothing to tell
     return Table(title, ["setting", *keys, *(TITLES[metric] for metric in metrics)], rows, apart=True)
 
@@ -231,12 +238,19 @@ def _category_tables(results: Sequence[Result], means: Sequence[Result]) -> list
     tables = []
     for metric in CATEGORY_METRICS:
         value = {(result.category, result.method): result.values[metric] for result in of_maps}
+        missing = {(result.category, result.method) for result in of_maps if result.missing}
         rows: list[list[str | Cell]] = [["setting", *settings]]
         for category in first_places(result.category for result in of_maps):
             cells = [_cells([value.get((category, mean.method), np.nan) for mean in group]) for group in groups]
-            rows.append([category, *itertools.chain.from_iterable(cells)])
+            shown = zip(names, itertools.chain.from_iterable(cells), strict=True)
+            rows.append([category, *(MISSING if (category, name) in missing else cell for name, cell in shown)])
         tables.append(Table(f"By category: {TITLES[metric]}", ["category", *names], rows))
     return tables
+
+
+def _cells_of(result: Result | RefinementResult, cells: Sequence[Cell | Change]) -> Sequence[str | Cell | Change]:
+    """The cells of a result, or words in their place if it is missing."""
+    return [MISSING] * len(cells) if result.missing else cells
 
 
 def _cells(values: Sequence[float], margins: Sequence[float] | None = None) -> list[Cell]:

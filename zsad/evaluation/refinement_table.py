@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from zsad.evaluation.missing import is_missing
 from zsad.evaluation.refinement import COUNTS, VALUES
 from zsad.evaluation.results import KEYS, grouped, in_order, is_known, mean_of_known
 from zsad.store import ALL_TYPES, MEAN, number
+
+NO_EFFECT: Mapping[str, Any] = MappingProxyType(
+    {
+        "defect_type": ALL_TYPES,
+        "values": dict.fromkeys(VALUES),
+        "counts": dict.fromkeys(COUNTS, 0),
+        "reasons": {},
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,7 @@ class RefinementResult:
         categories: categories behind the values.
         group: the method of which this one is a seed; empty if it is none.
         seeds: how many seeds the values are means over.
+        missing: whether it was not made, or is a mean and a result of which it is was not; then it has no figures.
     """
 
     dataset: str
@@ -46,6 +58,7 @@ class RefinementResult:
     categories: int
     group: str = ""
     seeds: int = 1
+    missing: bool = False
 
     @property
     def accepted_share(self) -> float:
@@ -90,8 +103,9 @@ def _results(refinement: Mapping[str, Any], named_by: Mapping[str, Any]) -> list
             reasons=Counter(effect["reasons"]),
             categories=int(is_known(number(effect["values"]["image_iou_after"]))),
             group=named_by.get("group", ""),
+            missing=is_missing(refinement),
         )
-        for effect in refinement["effects"]
+        for effect in ([NO_EFFECT] if is_missing(refinement) else refinement["effects"])
     ]
 
 
@@ -100,6 +114,7 @@ def _mean(group: Sequence[RefinementResult]) -> RefinementResult:
     return replace(
         group[0],
         category=MEAN,
+        missing=any(result.missing for result in group),
         values=_mean_values(group),
         counts={name: sum(result.counts[name] for result in group) for name in COUNTS},
         reasons=sum((result.reasons for result in group), Counter()),
@@ -127,8 +142,11 @@ def _seeds_mean(group: Sequence[RefinementResult]) -> RefinementResult:
         counts={name: float(np.mean([result.counts[name] for result in group])) for name in COUNTS},
         reasons=Counter(),
         seeds=len(group),
+        missing=any(result.missing for result in group),
     )
 
 
 def _mean_values(group: Sequence[RefinementResult]) -> dict[str, float]:
+    if any(result.missing for result in group):
+        return dict.fromkeys(VALUES, np.nan)
     return {name: mean_of_known(result.values[name] for result in group) for name in VALUES}

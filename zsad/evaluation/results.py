@@ -4,6 +4,8 @@ A mean is the macro mean: every category weighs alike. It is taken over the cate
 many these were. Methods that differ in the seed alone have a result of their own each, and one together: the mean over
 the seeds, with the standard deviation. The oracle, prompts from the ground truth, stands among the results as a method
 of that name with a mean of its own; it has no scores and takes no part in the means of others.
+
+A result that was not made (see `zsad.evaluation.missing`) leaves every mean that it belongs to without figures.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
+from zsad.evaluation.missing import is_missing
 from zsad.metric_names import ALL_METRICS, MASK_METRICS
 from zsad.store import MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER, number
 
@@ -43,6 +46,8 @@ class Result:
         group: the method of which this one is a seed; empty if it is none.
         seeds: how many seeds the values are means over.
         deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
+        missing: whether it was not made, or is a mean and a result of which it is was not; then no metric has a value.
+        withheld: of a mean that is missing, the metrics of which some of its results have a value.
     """
 
     dataset: str
@@ -60,6 +65,12 @@ class Result:
     group: str = ""
     seeds: int = 1
     deviation: Mapping[str, float] = field(default_factory=dict)
+    missing: bool = False
+    withheld: frozenset[str] = frozenset()
+
+    def tells(self, metric: str) -> bool:
+        """Whether the metric has a value, or would have one if nothing were missing."""
+        return is_known(self.values[metric]) or metric in self.withheld
 
 
 def results_of(
@@ -70,8 +81,8 @@ def results_of(
     """One result a category, method and refiner, in the order in which each of these first appears.
 
     Every document has its ``draws`` beside what its file holds. The thresholded map itself is the refiner ``none``. A
-    refiner's result keeps the metrics of the scores and has its own of the mask. Oracles come last, with metrics of the
-    mask and no others.
+    refiner's result keeps the metrics of the scores and has its own of the mask; it is missing if one of them is.
+    Oracles come last, with metrics of the mask and no others.
 
     Raises:
         DataError: masks come without their scores.
@@ -83,6 +94,9 @@ def results_of(
         scored = of_scores.get((category, method))
         if scored is None:
             raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
+        if scored.missing or is_missing(refinement):
+            results.append(_without_figures([scored], refiner=refinement["refiner"]))
+            continue
         results.append(
             replace(
                 scored,
@@ -117,6 +131,7 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
         categories=int(is_known(values["image_auroc"])),
         pixel_categories=int(is_known(values["pixel_auroc"])),
         group=evaluation["group"],
+        missing=is_missing(evaluation),
     )
 
 
@@ -129,6 +144,7 @@ def _oracle_result(oracle: Mapping[str, Any]) -> Result:
         draws=oracle["draws"],
         categories=0,
         pixel_categories=int(is_known(values["mask_f1"])),
+        missing=is_missing(oracle),
     )
 
 
@@ -167,6 +183,8 @@ def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> lis
 
 def _mean_result(name: str, group: Sequence[Result]) -> Result:
     """A mean over categories, which are independent of each other, and so are their draws."""
+    if any(result.missing for result in group):
+        return _without_figures(group, category=name)
     values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
     draws = {
         metric: mean_draws([result.draws for result in group if is_known(result.values[metric])], metric)
@@ -203,6 +221,10 @@ def seeds_result(group: Sequence[Result]) -> Result:
     The seeds are measured on the same draws of images, so that the limits of their mean are those of its draws.
     """
     metrics = group[0].values
+    if any(result.missing for result in group):
+        return _without_figures(
+            group, method=group[0].group, group="", seeds=len(group), deviation=dict.fromkeys(metrics, np.nan)
+        )
     draws = {metric: mean_draws([result.draws for result in group], metric) for metric in metrics}
     return replace(
         group[0],
@@ -213,6 +235,21 @@ def seeds_result(group: Sequence[Result]) -> Result:
         draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
         seeds=len(group),
         deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
+    )
+
+
+def _without_figures(results: Sequence[Result], **names: Any) -> Result:
+    """What stands for a result that cannot be had of others, some of which are missing."""
+    return replace(
+        results[0],
+        values=dict.fromkeys(results[0].values, np.nan),
+        confidence={},
+        draws={},
+        categories=0,
+        pixel_categories=0,
+        missing=True,
+        withheld=frozenset(metric for result in results for metric in result.values if result.tells(metric)),
+        **names,
     )
 
 

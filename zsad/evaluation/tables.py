@@ -11,12 +11,16 @@ images.csv is a ranked list for each category and method: ``rank`` 1 is the most
 the better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
 images and the good ones. comparisons.csv says of two methods which is better (see `zsad.evaluation.comparisons`);
 refinement.csv what refiners do to masks. The tables to read leave out what nothing is known of.
+
+Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
+as has every mean, over categories or seeds, that they belong to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zsad.evaluation.comparisons import comparisons
@@ -33,6 +37,7 @@ from zsad.evaluation.csv_tables import (
     refinement_rows,
     write_csv,
 )
+from zsad.evaluation.missing import MissingResult, missing_note
 from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables
 from zsad.evaluation.published import published_for
 from zsad.evaluation.refinement_table import refinement_results
@@ -48,6 +53,8 @@ from zsad.evaluation.results import (
 from zsad.evaluation.typeset import Cell, Change, Table
 from zsad.store import MEAN, read_draws, read_evaluation, write_text
 
+NOTHING: Mapping[Path, MissingResult] = MappingProxyType({})
+
 
 def collect_tables(
     *,
@@ -59,6 +66,7 @@ def collect_tables(
     oracle_draws: Sequence[Path] = (),
     textures: Sequence[str] = (),
     published: str = "",
+    missing: Mapping[Path, MissingResult] = NOTHING,
     metrics_csv: Path,
     defect_types_csv: Path,
     images_csv: Path,
@@ -78,13 +86,14 @@ def collect_tables(
         score_draws, mask_draws, oracle_draws: the files of draws beside these, in the same order.
         textures: the categories that are textures; the others are objects.
         published: the published data set whose figures stand beside ours; empty for none.
+        missing: the results that were not made, by their JSON file among those above, which is not read.
 
     Raises:
         DataError: a file is missing or damaged, or masks come without their scores.
     """
-    evaluations = _read(score_metrics, score_draws, SCORE_KEYS)
-    refinements = _read(mask_metrics, mask_draws, MASK_KEYS)
-    oracles = _read(oracle_metrics, oracle_draws, ORACLE_KEYS)
+    evaluations = _read(score_metrics, score_draws, SCORE_KEYS, missing)
+    refinements = _read(mask_metrics, mask_draws, MASK_KEYS, missing)
+    oracles = _read(oracle_metrics, oracle_draws, ORACLE_KEYS, missing)
     results = results_of(evaluations, refinements, oracles)
     means = mean_results(results, textures)
     rows = [*with_seeds_together(results), *with_seeds_together(means)]
@@ -97,7 +106,9 @@ def collect_tables(
         compared,
         published_for(published) if published else [],
     )
-    notes = overview_notes([*evaluations, *refinements, *oracles], means)
+    documents = [*evaluations, *refinements, *oracles]
+    not_made = missing_note(documents)
+    notes = [*([not_made] if not_made else []), *overview_notes(documents, means)]
     known = [table for table in tables if _has_figures(table)]
     write_csv(metrics_csv, METRICS_COLUMNS, metrics_rows(rows))
     write_csv(defect_types_csv, DEFECT_TYPES_COLUMNS, defect_type_rows(evaluations))
@@ -108,10 +119,12 @@ def collect_tables(
     write_text(latex, as_latex(known, notes))
 
 
-def _read(metrics: Sequence[Path], draws: Sequence[Path], keys: Iterable[str]) -> list[dict[str, Any]]:
-    """The evaluations, each with its draws."""
+def _read(
+    metrics: Sequence[Path], draws: Sequence[Path], keys: Iterable[str], missing: Mapping[Path, MissingResult]
+) -> list[dict[str, Any]]:
+    """The evaluations, each with its draws, and what stands for those that are missing."""
     return [
-        {**read_evaluation(path, keys), "draws": read_draws(of_path)}
+        missing[path].document() if path in missing else {**read_evaluation(path, keys), "draws": read_draws(of_path)}
         for path, of_path in zip(metrics, draws, strict=True)
     ]
 

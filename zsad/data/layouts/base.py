@@ -21,7 +21,8 @@ from zsad.registry import Part
 from zsad.store import MEANS
 
 GOOD = "good"
-TAKEN = ("benchmarks", "logs", *MEANS, "plots", "report.html", "tables")  # beside the categories in a folder of results
+# Beside the categories in a folder of results.
+TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report.html", "tables")
 Split = Literal["train", "test"]
 
 
