@@ -76,7 +76,8 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
         "root": root.as_posix(),
         "archives": [found._asdict() for found in _marked(folder)],
     }
-    with _clear_failures(facts, download_to):
+    # One after the other, as each takes what another is writing for what a killed process has left.
+    with _clear_failures(facts, download_to), alone(record, download_to / f".{name}.lock"):
         write_json(record, contents)
     return root
 
