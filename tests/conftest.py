@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
+os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from harness import SMALL, Project
@@ -40,11 +42,17 @@ def real_root() -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with a finished run of SMALL; copy it, do not change it."""
-    project = Project.copy_of_repository(tmp_path_factory.mktemp("workflow") / "finished")
-    run = project.run(SMALL)
-    assert run.status == 0, run.output
-    return project
+    """A project with a finished run of SMALL, for all processes of the tests; copy it, do not change it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with FileLock(folder / "finished.lock"):
+        if not (folder / "finished").exists():
+            project = Project.copy_of_repository(folder / "in the making" / "finished")
+            run = project.run(SMALL)
+            assert run.status == 0, run.output
+            project.folder.rename(folder / "finished")
+    return Project(folder / "finished")
 
 
 @pytest.fixture

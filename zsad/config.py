@@ -35,6 +35,7 @@ from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.weights import local_files, weights_megabytes
+from zsad.sharing.options import Sharing, SharingOptions
 from zsad.store import NO_REFINER, ORACLE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -158,6 +159,7 @@ class Settings:
 
     Attributes:
         config: the same with every value of the type that the schema asks for.
+        sharing: what is shared with other users, and where.
         data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
 
@@ -168,7 +170,8 @@ class Settings:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = checked(config)
-        self.data = Dataset(self.config["dataset"])
+        self.sharing = _sharing(self.config)
+        self.data = Dataset(self.config["dataset"], self.sharing.downloads)
         self.data.check()
         self.backbones: dict[str, BackboneEntry] = {}
         self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
@@ -449,6 +452,19 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
         update_config(merged, content)
     update_config(merged, {"dataset": dict(dataset or {})})
     return Settings(merged)
+
+
+def default_sharing() -> Sharing:
+    """What `config.yaml` alone says of sharing, for commands that read no further configuration.
+
+    Raises:
+        ConfigError: the shared folder is absent.
+    """
+    return _sharing(yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8")))
+
+
+def _sharing(config: Mapping[str, Any]) -> Sharing:
+    return Sharing(SharingOptions.build(config["sharing"], where="sharing"))
 
 
 def _entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -15,12 +15,13 @@ VERSIONED_PACKAGES = (
     "numpy",
     "h5py",
     "opencv-python-headless",
+    "pillow",
     "scipy",
     "torch",
     "transformers",
     "segment-anything",
 )
-INHERITED_KEYS = ("manifest_sha256", "model", "subset", "view")
+INHERITED_KEYS = ("manifest_sha256", "images_sha256", "model", "subset", "view")
 
 
 def library_versions() -> dict[str, str]:

@@ -57,3 +57,5 @@ def _print_configuration(settings: Settings) -> None:
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")
     if settings.segmenters:
         print(f"segmenters {', '.join(settings.segmenters)}")
+    if settings.sharing.root:
+        print(f"shared     {settings.sharing.described()}")

@@ -13,6 +13,7 @@ from typing import Any
 from zsad.cli.checking import check
 from zsad.cli.downloads import download
 from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_segmenters
+from zsad.config import default_sharing
 from zsad.data.demo import CATEGORIES, DemoOptions, make_category
 from zsad.errors import ZsadError
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        os.environ.update(default_sharing().variables())  # before the hub's client is imported
         return options.run(options) or 0
     except ZsadError as error:
         print(f"zsad: {error}", file=sys.stderr)
@@ -64,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         help="as `zsad datasets`, `zsad backbones` or `zsad segmenters` lists it, or a model's id of the hub",
     )
     fetched.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
-    fetched.add_argument("--to", type=Path, default=Path("data"), help="folder for data sets (default: data)")
+    fetched.add_argument(
+        "--to", type=Path, help="folder for data sets (default: data, in the shared folder if there is one)"
+    )
     checked = _add(commands, "check", "check a configuration and its images, and say what they ask for", check)
     checked.add_argument(
         "folder", nargs="?", type=Path, metavar="FOLDER", help="images to check in place of the configured ones"

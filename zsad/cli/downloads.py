@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from zsad.config import default_sharing
 from zsad.data.catalogue import datasets
+from zsad.data.dataset import DOWNLOADS
 from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
 
 
@@ -13,7 +15,8 @@ def download(options: argparse.Namespace) -> None:
     """Fetch what is named, and print where it is."""
     for name in options.names:
         if name in datasets():
-            print(f"{name}: {_downloaded_dataset(name, options.to)}")
+            folder = options.to or default_sharing().downloads or DOWNLOADS
+            print(f"{name}: {_downloaded_dataset(name, folder)}")
             continue
         is_segmenter = segmenter_facts_of(name) is not None
         path, version = (_downloaded_segmenter if is_segmenter else _downloaded_backbone)(name, options.revision)

@@ -17,6 +17,7 @@ from zsad.errors import ConfigError, nearest_hint
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")
+DOWNLOADS = Path("data")
 
 
 class Dataset:
@@ -24,6 +25,7 @@ class Dataset:
 
     Args:
         config: the section ``dataset`` of a checked configuration.
+        downloads: folder of all downloads where the section names none; None for `DOWNLOADS`.
 
     Attributes:
         name: first folder under ``results/``.
@@ -38,7 +40,7 @@ class Dataset:
         ConfigError: a name that does not exist, or a root that is missing or superfluous.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], downloads: Path | None = None) -> None:
         self.layout_name: str = config["layout"]
         self.layout: Layout = LAYOUTS.build(self.layout_name, config["params"], where="dataset.params")
         self.name: str = config["name"] or self.layout_name
@@ -50,7 +52,7 @@ class Dataset:
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
         self.is_downloaded = self.facts is not None and config["root"] is None
-        self.download_to = Path(config["download_to"])
+        self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
         self.root = self._root(config["root"])
         self._wanted: list[str] | str = config["categories"]
         self._files: dict[str, list[Path]] = {}

@@ -42,6 +42,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX = re.compile(r"[0-9a-f]{8,64}")
 SHA256_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth?$")  # as torch.hub names its files
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Located(NamedTuple):
@@ -339,6 +340,11 @@ def _clear_failures(name: str, hub_id: str, revision: str | None, models: Publis
             message = (
                 f"the disk of {constants.HF_HUB_CACHE} has no space for model '{name}'; free some, or set HF_HOME to a "
                 "folder on another disk"
+            )
+        elif getattr(error, "errno", None) in READ_ONLY:
+            message = (
+                f"model '{name}' is not whole in {constants.HF_HUB_CACHE}, which you cannot write to; have its owner "
+                f"run `{_download_command(name, revision)}`, or set HF_HUB_CACHE to a folder of your own"
             )
         else:
             message = (

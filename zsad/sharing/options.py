@@ -1,0 +1,95 @@
+"""The section ``sharing`` of the configuration, and what follows from it for the caches of models and data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from zsad.errors import ConfigError
+from zsad.registry import Part
+from zsad.sharing.root import EMBEDDINGS, FEATURES, ROOT_VARIABLE
+
+# The models of the hub alone: HF_HOME would share the user's token as well.
+HUB_CACHE = "HF_HUB_CACHE"
+MOVED_BY_USER = ("HF_HOME", HUB_CACHE, "HUGGINGFACE_HUB_CACHE")
+TORCH_HOME = "TORCH_HOME"
+
+
+class SharingOptions(Part):
+    """The section as it is written."""
+
+    root: str | None = Field(None, description="folder of all that is shared; null for that of the environment, if any")
+    features: bool = Field(False, description="whether features are shared too")
+    embeddings: bool = Field(False, description="whether embeddings of segmentation models are shared too")
+
+
+class Sharing:
+    """What a run shares, and where.
+
+    Args:
+        options: the section of the configuration.
+        environment: of this process.
+
+    Attributes:
+        root: absolute; None if nothing is shared.
+
+    Raises:
+        ConfigError: the root is absent or no folder, or files are to be shared without one.
+    """
+
+    def __init__(self, options: SharingOptions, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._switches = {FEATURES: options.features, EMBEDDINGS: options.embeddings}
+        source = "sharing.root" if options.root else ROOT_VARIABLE
+        root = options.root or environment.get(ROOT_VARIABLE)
+        if not root:
+            if asked := [kind for kind, is_shared in self._switches.items() if is_shared]:
+                raise ConfigError(
+                    f"sharing.{asked[0]} is true but nothing says where; set sharing.root or the environment variable "
+                    f"{ROOT_VARIABLE} to a folder"
+                )
+            self.root = None
+            return
+        self.root = Path(root).expanduser().absolute()
+        if not self.root.is_dir():
+            fault = "is no folder" if self.root.exists() else "does not exist"
+            raise ConfigError(
+                f"the shared folder {self.root} {fault}; make it (`mkdir -p {self.root}; chmod 2775 {self.root}`), or "
+                f"correct {source}"
+            )
+
+    @property
+    def downloads(self) -> Path | None:
+        """Where published data sets are downloaded to, unless the configuration says otherwise."""
+        return self.root and self.root / "data"
+
+    def resource(self, kind: str) -> int:
+        """Whether jobs share files of a kind, as a resource of a rule: to change it, unlike a parameter, runs nothing.
+
+        A number, because Snakemake wants text to be the same for all jobs of a group.
+        """
+        return int(self._switches[kind])
+
+    def variables(self) -> dict[str, str]:
+        """What the environment of this process and its children must say, as far as the user has not said it.
+
+        It must be set before the client of the hub is imported.
+        """
+        if self.root is None:
+            return {}
+        variables = {ROOT_VARIABLE: str(self.root)}
+        if not any(self._environment.get(name) for name in MOVED_BY_USER):
+            variables[HUB_CACHE] = str(self.root / "huggingface" / "hub")
+        if not self._environment.get(TORCH_HOME):
+            variables[TORCH_HOME] = str(self.root / "torch")
+        return variables
+
+    def described(self) -> str:
+        """What is shared and where, for people."""
+        if self.root is None:
+            return "nothing"
+        kinds = ["weights", "data", *(kind for kind, is_shared in self._switches.items() if is_shared)]
+        return f"{', '.join(kinds)} in {self.root}"
