@@ -5,13 +5,13 @@ CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format clean
+.PHONY: run test lint format envs clean
 
 run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
 
-test: $(VENV)/.installed-dev  ## the whole test suite
-	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed-dev  ## the whole test suite, in a process more than cores: runs on clusters mostly wait
+	$(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
 	$(BIN)/ruff check
@@ -23,6 +23,9 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt Snakefile rules
+
+envs:  ## write the conda environments anew, after a change of the requirements
+	$(PYTHON) envs/write_environments.py
 
 clean:  ## remove results and the environment
 	rm -rf $(VENV) results/*/ .snakemake

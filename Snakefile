@@ -8,6 +8,13 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
+
+
+container: container_image
+
+
+include: "rules/resources.smk"
+include: "rules/cluster.smk"
 include: "rules/data.smk"
 include: "rules/features.smk"
 include: "rules/segmentation.smk"
@@ -17,6 +24,7 @@ include: "rules/evaluation.smk"
 include: "rules/steps.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
+include: "rules/partial.smk"
 
 
 localrules:

@@ -1,5 +1,5 @@
 # What the rules share: the checked configuration, the patterns of file names, and what a stage depends on.
-import shutil
+import os
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -7,6 +7,7 @@ sys.path.insert(0, workflow.basedir)
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
@@ -20,17 +21,30 @@ from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.software import check_image, device_environment, image_address, image_environment
 from zsad.store import NO_REFINER
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
 
+deployment = workflow.deployment_settings.deployment_method
+container_image = None  # without --sdm apptainer, nothing is asked of it
+
 try:
     settings = Settings(config)
+    if DeploymentMethod.APPTAINER in deployment:
+        container_image = image_address(settings.config["container"], Path(workflow.basedir))
     if workflow.is_main_process:
         settings.data.list_files()
+        if container_image:
+            check_image(container_image, environments_too=DeploymentMethod.CONDA in deployment)
 except ZsadError as error:
     raise WorkflowError(str(error)) from None
+
+# Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+os.environ.update(settings.sharing.variables())
+if container_image:
+    os.environ.update(image_environment(settings, Path(workflow.basedir)))
 
 CATEGORY = "results/{dataset}/{category}"
 TABLES = "results/{dataset}/tables"
@@ -98,6 +112,11 @@ def frozen(value):
     would go unseen.
     """
     return canonical_json(value)
+
+
+def environment():
+    """The conda environment of a rule that computes on the device; see zsad/software.py."""
+    return f"../{device_environment(settings.config['device'])}"
 
 
 def code(script, *entries):
@@ -179,29 +198,6 @@ def extraction_code(wildcards):
     return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
-def uses_model(wildcards):
-    """Whether the backbone is a network, which profits from several threads or a GPU."""
-    return BACKBONES.load(settings.backbones[wildcards.backbone].family).is_network
-
-
-def extraction_threads(wildcards):
-    """Threads of an extraction job."""
-    return 8 if uses_model(wildcards) else 1
-
-
-def extraction_memory(wildcards, attempt):
-    """Memory of an extraction job in MB, more at the second attempt: the weights twice over, and what is computed."""
-    weights = settings.backbones[wildcards.backbone].weights_megabytes()
-    if weights is None:
-        return 8000 * attempt
-    return (4000 + 2 * weights if uses_model(wildcards) else 1000) * attempt
-
-
-def extraction_gpus(wildcards):
-    """GPUs of an extraction job."""
-    return device_gpus() if uses_model(wildcards) else 0
-
-
 def segmenter_files(wildcards):
     """The files of a segmentation model that lies on this machine; none for a published one."""
     return settings.segmenters[wildcards.segmenter].local_files()
@@ -215,16 +211,6 @@ def segmenter_config(wildcards):
 def segmenter_code(script, name, *entries):
     """The code behind a script that runs a segmentation model."""
     return code(script, SEGMENTERS.entry(settings.segmenters[name].family), *entries)
-
-
-def segmenter_megabytes(name, attempt):
-    """Memory of a job with a segmentation model in MB, more at the second attempt: weights twice over, and images."""
-    return (4000 + 2 * (settings.segmenters[name].weights_megabytes() or 2000)) * attempt
-
-
-def segmenter_memory(wildcards, attempt):
-    """Memory of a job that runs the segmentation model of its name, MB."""
-    return segmenter_megabytes(wildcards.segmenter, attempt)
 
 
 def embedding_code(wildcards):
@@ -266,12 +252,6 @@ def scoring_code(wildcards):
     return code("score_images.py", SCORERS.entry(entry.scorer), threshold)
 
 
-def scoring_threads(wildcards):
-    """Threads of a scoring job: the wide tokens of a network are worth several."""
-    backbone = settings.backbones[settings.methods[wildcards.method].backbone]
-    return 4 if BACKBONES.load(backbone.family).is_network else 1
-
-
 def member_scores(wildcards):
     """The score files that a method reads, in its order."""
     return [
@@ -310,6 +290,11 @@ def modulating_masks(wildcards):
 def named(methods):
     """The pattern of the given names of methods and nothing else."""
     return "|".join(methods) or "(?!)"
+
+
+def prompts(refiner):
+    """Whether a refiner prompts a segmentation model."""
+    return bool(settings.refiners[refiner].segmenter)
 
 
 def prompted(wildcards):
@@ -371,27 +356,6 @@ def refinement_code(wildcards):
     )
 
 
-def refinement_threads(wildcards):
-    """Threads of a refinement job: a model's decoder is worth several."""
-    return 1 if prompted(wildcards) is None else 4
-
-
-def refinement_memory(wildcards, attempt):
-    """Memory of a refinement job in MB."""
-    segmenter = prompted(wildcards)
-    return 2000 if segmenter is None else segmenter_megabytes(segmenter.name, attempt)
-
-
-def refinement_gpus(wildcards):
-    """GPUs of a refinement job."""
-    return 0 if prompted(wildcards) is None else device_gpus()
-
-
-def crop_memory(wildcards, attempt):
-    """Memory of a job that embeds crops, MB."""
-    return segmenter_megabytes(prompted(wildcards).name, attempt)
-
-
 def evaluation_config(wildcards):
     """All that metrics depend on besides the scores, and the names that stand in the tables."""
     return frozen(
@@ -409,11 +373,6 @@ def saturation_table(wildcards):
     return [] if table is None else [table.as_posix()]
 
 
-def evaluation_memory(wildcards):
-    """Memory of an evaluation in MB: the libraries, one image, and the budget."""
-    return 1000 + settings.evaluation.memory_mb
-
-
 def tables_config(wildcards):
     """All that the tables depend on besides the results: which categories are textures, and what others published."""
     return frozen({"textures": available().textures, "published": settings.data.published})
@@ -428,10 +387,3 @@ def page_config(wildcards):
             "methods": {name: entry.description for name, entry in settings.methods.items()},
         }
     )
-
-
-def device_gpus():
-    """GPUs that a job with a model or large matrix products asks for."""
-    if settings.config["device"] == "auto":
-        return int(shutil.which("nvidia-smi") is not None)
-    return int(settings.config["device"] == "cuda")

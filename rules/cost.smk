@@ -24,8 +24,8 @@ rule collect_costs:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("collect_costs"),
+        runtime=duration("collect_costs"),
         gpu=0,
     params:
         cfg=cost_config,

@@ -14,8 +14,8 @@ checkpoint download_dataset:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=720,
+        mem_mb=memory("download_dataset"),
+        runtime=duration("download_dataset"),
         gpu=0,
     params:
         cfg=download_config,
@@ -34,12 +34,14 @@ rule make_demo:
         f"{LOGS}/make_demo/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/make_demo/{{category}}.tsv"
+    group:
+        submission("prepare", "prepare")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("make_demo"),
+        runtime=duration("make_demo"),
         gpu=0,
     params:
         cfg=frozen(settings.data.demo_options.parameters()),
@@ -60,12 +62,14 @@ rule build_manifest:
         f"{LOGS}/build_manifest/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/build_manifest/{{category}}.tsv"
+    group:
+        submission("prepare", "prepare")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=20,
+        mem_mb=memory("build_manifest"),
+        runtime=duration("build_manifest"),
         gpu=0,
     params:
         cfg=frozen(settings.data.stage_config()),
@@ -87,12 +91,14 @@ rule check_images:
         f"{LOGS}/check_images/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/check_images/{{category}}.tsv"
+    group:
+        submission("prepare", "prepare")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory("check_images"),
+        runtime=duration("check_images"),
         gpu=0,
     params:
         cfg=check_config,

@@ -14,12 +14,14 @@ rule evaluate_scores:
         f"{LOGS}/evaluate_scores/{{category}}.{{method}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate_scores/{{category}}.{{method}}.tsv"
+    group:
+        submission("measure", "evaluate_scores")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=evaluation_memory,
-        runtime=30,
+        mem_mb=memory("evaluate_scores"),
+        runtime=duration("evaluate_scores"),
         gpu=0,
     params:
         cfg=evaluation_config,
@@ -43,12 +45,14 @@ rule evaluate_masks:
         f"{LOGS}/evaluate_masks/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate_masks/{{category}}.{{method}}.{{refiner}}.tsv"
+    group:
+        submission("measure", "evaluate_masks")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("evaluate_masks"),
+        runtime=duration("evaluate_masks"),
         gpu=0,
     params:
         cfg=frozen({"options": settings.evaluation.parameters()}),
@@ -72,14 +76,16 @@ rule evaluate_oracle:
         f"{LOGS}/evaluate_oracle/{{category}}.{{segmenter}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate_oracle/{{category}}.{{segmenter}}.tsv"
+    group:
+        submission("detect", "evaluate_oracle")
     conda:
-        "../envs/zsad.yaml"
-    threads: 4
+        environment()
+    threads: cores("evaluate_oracle")
     resources:
-        mem_mb=segmenter_memory,
-        runtime=60,
-        gpu=device_gpus(),
-        device=settings.config["device"],
+        **on_device(),
+        mem_mb=memory("evaluate_oracle"),
+        runtime=duration("evaluate_oracle"),
+        gpu=network_gpus(),
     params:
         cfg=oracle_config,
         code=oracle_code,
@@ -140,8 +146,8 @@ rule collect_tables:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("collect_tables"),
+        runtime=duration("collect_tables"),
         gpu=0,
     params:
         cfg=tables_config,

@@ -13,17 +13,17 @@ rule extract_features:
         f"{LOGS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.log",
     benchmark:
         f"{BENCHMARKS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
+    group:
+        submission("detect", "extract_features")
     conda:
-        "../envs/zsad.yaml"
-    threads: extraction_threads
+        environment()
+    threads: cores("extract_features")
     resources:
-        mem_mb=extraction_memory,
-        runtime=120,
+        **on_device(wants_gpu=any(map(is_network, settings.backbones.values()))),
+        mem_mb=memory("extract_features"),
+        runtime=duration("extract_features"),
         gpu=extraction_gpus,
-        device=settings.config["device"],
-        batch=settings.extraction.resource("batch"),
-        workers=settings.extraction.resource("workers"),
-        compiled=settings.extraction.resource("compile"),
+        shared=settings.sharing.resource("features"),
     params:
         cfg=extraction_config,
         code=extraction_code,

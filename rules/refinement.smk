@@ -13,15 +13,16 @@ rule embed_crops:
         f"{LOGS}/embed_crops/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
         f"{BENCHMARKS}/embed_crops/{{category}}.{{method}}.{{refiner}}.tsv"
+    group:
+        submission("detect", "embed_crops")
     conda:
-        "../envs/zsad.yaml"
-    threads: 8
+        environment()
+    threads: cores("embed_crops")
     resources:
-        mem_mb=crop_memory,
-        runtime=240,
-        gpu=device_gpus(),
-        device=settings.config["device"],
-        batch=settings.extraction.resource("batch"),
+        **on_device(),
+        mem_mb=memory("embed_crops"),
+        runtime=duration("embed_crops"),
+        gpu=network_gpus(),
     params:
         cfg=crop_config,
         code=crop_code,
@@ -32,7 +33,7 @@ rule embed_crops:
 
 
 rule refine_masks:
-    """Defect masks of one method, outlined by one refiner."""
+    """Defect masks of one method, outlined by a refiner that looks at map and photograph alone."""
     input:
         unpack(refinement_files),
         manifest=MANIFEST,
@@ -43,14 +44,17 @@ rule refine_masks:
         f"{LOGS}/refine_masks/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
         f"{BENCHMARKS}/refine_masks/{{category}}.{{method}}.{{refiner}}.tsv"
+    wildcard_constraints:
+        refiner=named(name for name in settings.refiners if not prompts(name)),
+    group:
+        submission("measure", "refine_masks")
     conda:
         "../envs/zsad.yaml"
-    threads: refinement_threads
+    threads: 1
     resources:
-        mem_mb=refinement_memory,
-        runtime=60,
-        gpu=refinement_gpus,
-        device=settings.config["device"],
+        mem_mb=memory("refine_masks"),
+        runtime=duration("refine_masks"),
+        gpu=0,
     params:
         cfg=refinement_config,
         code=refinement_code,
@@ -58,6 +62,27 @@ rule refine_masks:
         "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}"
     script:
         "../workflow_scripts/refine_masks.py"
+
+
+use rule refine_masks as prompt_masks with:
+    log:
+        f"{LOGS}/prompt_masks/{{category}}.{{method}}.{{refiner}}.log",
+    benchmark:
+        f"{BENCHMARKS}/prompt_masks/{{category}}.{{method}}.{{refiner}}.tsv"
+    wildcard_constraints:
+        refiner=named(name for name in settings.refiners if prompts(name)),
+    group:
+        submission("detect", "prompt_masks")
+    conda:
+        environment()
+    threads: cores("prompt_masks")
+    resources:
+        **on_device(),
+        mem_mb=memory("prompt_masks"),
+        runtime=duration("prompt_masks"),
+        gpu=network_gpus(),
+    message:
+        "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}, prompted"
 
 
 rule modulate_scores:
@@ -73,12 +98,15 @@ rule modulate_scores:
         f"{BENCHMARKS}/modulate_scores/{{category}}.{{method}}.tsv"
     wildcard_constraints:
         method=named(name for name, entry in settings.methods.items() if entry.refiner),
+    group:
+        submission("detect", "modulate_scores")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **on_device(wants_gpu=False),
+        mem_mb=memory("modulate_scores"),
+        runtime=duration("modulate_scores"),
         gpu=0,
     params:
         cfg=scoring_config,

@@ -21,12 +21,14 @@ rule draw_gallery:
         f"{LOGS}/draw_gallery/{{category}}.{{method}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_gallery/{{category}}.{{method}}.tsv"
+    group:
+        submission("measure", "draw")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("draw_gallery"),
+        runtime=duration("draw_gallery"),
         gpu=0,
     params:
         cfg=frozen({"options": settings.report.parameters(), "refiner": settings.report_refiner}),
@@ -60,12 +62,14 @@ rule draw_plots:
         f"{LOGS}/draw_plots/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_plots/{{category}}.tsv"
+    group:
+        submission("measure", "draw", last=True)
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("draw_plots"),
+        runtime=duration("draw_plots"),
         gpu=0,
     params:
         cfg=frozen(settings.report.parameters()),
@@ -104,12 +108,13 @@ rule draw_summary:
         f"{LOGS}/draw_summary.log",
     benchmark:
         f"{BENCHMARKS}/draw_summary.tsv"
+    localrule: True
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("draw_summary"),
+        runtime=duration("draw_summary"),
         gpu=0,
     params:
         cfg=frozen(settings.report.parameters()),
@@ -147,8 +152,8 @@ rule build_page:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("build_page"),
+        runtime=duration("build_page"),
         gpu=0,
     params:
         cfg=page_config,

@@ -13,14 +13,16 @@ rule score_images:
         f"{BENCHMARKS}/score_images/{{category}}.{{method}}.tsv"
     wildcard_constraints:
         method=named(name for name, entry in settings.methods.items() if not entry.members),
+    group:
+        submission("detect", "score_images")
     conda:
-        "../envs/zsad.yaml"
-    threads: scoring_threads
+        environment()
+    threads: cores("score_images")
     resources:
-        mem_mb=2000 + 2 * settings.scoring.memory_mb,
-        runtime=60,
-        gpu=device_gpus(),
-        device=settings.config["device"],
+        **on_device(),
+        mem_mb=memory("score_images"),
+        runtime=duration("score_images"),
+        gpu=network_gpus(),
         scoring_mb=settings.scoring.memory_mb,
     params:
         cfg=scoring_config,
@@ -43,12 +45,15 @@ rule fuse_scores:
         f"{BENCHMARKS}/fuse_scores/{{category}}.{{method}}.tsv"
     wildcard_constraints:
         method=named(name for name, entry in settings.methods.items() if entry.members and not entry.refiner),
+    group:
+        submission("detect", "fuse_scores")
     conda:
         "../envs/zsad.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        **on_device(wants_gpu=False),
+        mem_mb=memory("fuse_scores"),
+        runtime=duration("fuse_scores"),
         gpu=0,
     params:
         cfg=scoring_config,

@@ -13,16 +13,17 @@ rule embed_images:
         f"{LOGS}/embed_images/{{category}}.{{segmenter}}.{{subset}}.log",
     benchmark:
         f"{BENCHMARKS}/embed_images/{{category}}.{{segmenter}}.{{subset}}.tsv"
+    group:
+        submission("detect", "embed_images")
     conda:
-        "../envs/zsad.yaml"
-    threads: 8
+        environment()
+    threads: cores("embed_images")
     resources:
-        mem_mb=segmenter_memory,
-        runtime=240,
-        gpu=device_gpus(),
-        device=settings.config["device"],
-        batch=settings.extraction.resource("batch"),
-        workers=settings.extraction.resource("workers"),
+        **on_device(),
+        mem_mb=memory("embed_images"),
+        runtime=duration("embed_images"),
+        gpu=network_gpus(),
+        shared=settings.sharing.resource("embeddings"),
     params:
         cfg=segmenter_config,
         code=embedding_code,
@@ -44,14 +45,16 @@ rule segment_foreground:
         f"{LOGS}/segment_foreground/{{category}}.{{segmenter}}.{{subset}}.log",
     benchmark:
         f"{BENCHMARKS}/segment_foreground/{{category}}.{{segmenter}}.{{subset}}.tsv"
+    group:
+        submission("detect", "segment_foreground")
     conda:
-        "../envs/zsad.yaml"
-    threads: 4
+        environment()
+    threads: cores("segment_foreground")
     resources:
-        mem_mb=segmenter_memory,
-        runtime=60,
-        gpu=device_gpus(),
-        device=settings.config["device"],
+        **on_device(),
+        mem_mb=memory("segment_foreground"),
+        runtime=duration("segment_foreground"),
+        gpu=network_gpus(),
     params:
         cfg=foreground_config,
         code=foreground_code,

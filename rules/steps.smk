@@ -44,7 +44,7 @@ def refinement_steps(dataset, method, refiner):
         *([step("embed_images", **of_test)] if entry.segmenter else []),
         *([step("segment_foreground", **of_test)] if entry.foreground else []),
         *([step("embed_crops", **of_masks)] if entry.crops is not None else []),
-        step("refine_masks", **of_masks),
+        step("prompt_masks" if entry.segmenter else "refine_masks", **of_masks),
     ]
 
 

@@ -6,6 +6,7 @@ from zsad.features.execution import execution_of
 from zsad.features.extract import extract_features
 from zsad.features.registry import BACKBONES
 from zsad.job import job
+from zsad.sharing.root import FEATURES, shared_folder
 
 with job(snakemake) as this:
     extract_features(
@@ -23,4 +24,6 @@ with job(snakemake) as this:
         ),
         output=Path(snakemake.output.features),
         provenance=this.provenance,
+        shared=shared_folder(FEATURES, snakemake.resources.shared),
+        model_files=[Path(path) for path in snakemake.input.weights],
     )

@@ -1,4 +1,4 @@
-"""Rule refine_masks: defect masks of one method, outlined by one refiner."""
+"""Rules refine_masks and prompt_masks: defect masks of one method, outlined by one refiner."""
 
 from pathlib import Path
 
@@ -11,7 +11,9 @@ with job(snakemake) as this:
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
         refiner=REFINERS.build(this.cfg["refiner"], this.cfg["params"]),
-        prompting=prompting_of(this.cfg.get("segmenter"), snakemake.resources.device, dict(snakemake.input.items())),
+        prompting=prompting_of(
+            this.cfg.get("segmenter"), snakemake.resources.get("device", "auto"), dict(snakemake.input.items())
+        ),
         output=Path(snakemake.output.masks),
         provenance=this.provenance,
     )

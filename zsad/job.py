@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 from zsad.errors import ZsadError
+from zsad.gpus import own_gpus
 from zsad.provenance import stage_provenance
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Snakemake
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 logger = logging.getLogger(__name__)
 
@@ -38,14 +42,15 @@ class Job:
 
 @contextmanager
 def job(snakemake: Snakemake) -> Iterator[Job]:
-    """Run the block as a job: log to the rule's file, keep to its threads, end on a `ZsadError` with its sentence."""
+    """Run the block as a job: log to its file, keep to its threads and GPUs, end on a `ZsadError` with its sentence."""
     _log_to(snakemake.log[0])
     _limit_threads(snakemake.threads)
     cfg = json.loads(snakemake.params.cfg)
     code = json.loads(snakemake.params.code)
     logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
     try:
-        yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
+        with own_gpus(snakemake.resources.get("gpu", 0)):
+            yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
     except ZsadError as error:
         logger.error("%s", error)
         print(f"zsad: {snakemake.rule}: {error}", file=sys.stderr)
@@ -71,7 +76,9 @@ def _log_to(path: str) -> None:
 
 
 def _limit_threads(threads: int) -> None:
+    """Keep to the job's threads: a node may have many more cores, and others' jobs on them."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # of libraries and processes that come later
+    threadpool_limits(threads)
     cv2.setNumThreads(threads)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)

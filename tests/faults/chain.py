@@ -28,7 +28,7 @@ from zsad.config import Settings
 from zsad.data.catalogue import datasets
 from zsad.errors import ZsadError
 
-RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100}
+RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100, "shared": 0}
 TIMED = "seconds"  # the column of the list of images, and the content of a score file, that differ between equal runs
 NOTHING: Mapping[str, Callable[[], None]] = MappingProxyType({})
 
@@ -186,7 +186,7 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
             features[role] = folder / "features" / method.backbone / f"{wanted.subset}.{wanted.view}.h5"
             yield Step(
                 "extract_features",
-                {"manifest": manifest},
+                {"manifest": manifest, "weights": []},
                 {"features": features[role]},
                 settings.backbones[method.backbone].stage_config(),
                 {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
@@ -224,7 +224,7 @@ def _execute(step: Step) -> None:
         output=_Named({name: str(path) for name, path in step.outputs.items()}),
         params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}"),
         wildcards=SimpleNamespace(**step.wildcards),
-        resources=SimpleNamespace(**RESOURCES),
+        resources=_Named(RESOURCES),
         threads=1,
         log=["results/log/job.log"],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -208,6 +209,19 @@ def test_what_a_killed_attempt_left_is_removed_by_the_next(tmp_path: Path) -> No
     (tmp_path / ".a.txt.999.tmp").write_text("left by a killed job")
     write_text(tmp_path / "a.txt", "whole")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_is_read_though_somebody_locks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network disks keep the locks of a node that died."""
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+    path = tmp_path / "f.h5"
+    tokens = _features(path, [(2, 2)])
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match="lock"):
+            h5py.File(path, "r", locking=True)
+        with FeatureReader(path) as reader:
+            np.testing.assert_array_equal(reader.patch_tokens(0), tokens[0])
 
 
 @pytest.mark.parametrize("keep", [0, 1, 8, 100, 500, 0.5, 0.99])

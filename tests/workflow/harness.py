@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import os
 import shutil
 import subprocess
@@ -14,9 +15,18 @@ from typing import Any
 import yaml
 
 from paths import REPOSITORY
+from zsad.errors import DataError
+from zsad.store import EmbeddingReader, FeatureReader, MaskReader, ScoreReader, read_draws, read_json
 
 PARTS = ("Snakefile", "config.yaml", "config", "envs", "profiles", "rules", "schemas", "workflow_scripts", "zsad")
 NOT_RESULTS = ("logs", "benchmarks")
+READERS = {
+    "features": FeatureReader,
+    "embeddings": EmbeddingReader,
+    "scores": ScoreReader,
+    "masks": MaskReader,
+    "foregrounds": MaskReader,
+}
 
 # One category and few, small images: the shape of the default with 23 jobs.
 SMALL = {
@@ -98,6 +108,25 @@ class Project:
         made = {path for path, time in after.items() if before.get(path) != time}
         return Run(done.returncode, done.stdout + done.stderr, made)
 
+    def would_make(self, config: dict[str, Any] | None = SMALL, *targets: str) -> set[str]:
+        """The results that a run would make or make anew, relative to results/; by ``snakemake --summary``."""
+        done = subprocess.run(
+            self.command(config, *targets, "--summary"), cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        table = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
+        return {row["output_file"].removeprefix("results/") for row in table if row["plan"] == "update pending"}
+
+    def broken_results(self) -> list[str]:
+        """What is wrong with results of categories that are there but not whole."""
+        broken = []
+        for path in self.result("t").glob("*/*/**/*"):
+            try:
+                _read_whole(path, path.relative_to(self.result("t")).parts[1])
+            except DataError as error:
+                broken.append(str(error))
+        return broken
+
     def _times(self) -> dict[str, int]:
         root = self.folder / "results"
         return {
@@ -105,6 +134,15 @@ class Project:
             for path in root.rglob("*")
             if path.is_file() and not any(part in NOT_RESULTS for part in path.relative_to(root).parts)
         }
+
+
+def _read_whole(path: Path, kind: str) -> None:
+    if path.suffix == ".json":
+        read_json(path)
+    elif path.suffix == ".h5" and kind == "draws":
+        read_draws(path)
+    elif path.suffix == ".h5":
+        READERS[kind](path).close()
 
 
 def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:

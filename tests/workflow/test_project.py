@@ -38,14 +38,12 @@ def test_checks_are_clean(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_conda_environment_has_the_pins_of_the_requirements() -> None:
-    environment = yaml.safe_load((REPOSITORY / "envs" / "zsad.yaml").read_text())
-    pins = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
-    required = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    assert pins == required
-    assert all("==" in line for line in required)
-    assert "torch==2.13.0" in required
+def test_rules_that_may_have_a_gpu_have_the_environment_of_the_device_and_no_others() -> None:
+    for path in sorted((REPOSITORY / "rules").glob("*.smk")):
+        for name, body in re.findall(r"^(?:use )?rule (.+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.S | re.M):
+            if "resources:" in body:
+                environment = '"../envs/zsad.yaml"' if "gpu=0," in body else "environment()"
+                assert f"conda:\n        {environment}\n" in body, name
 
 
 def test_every_rule_has_a_script_of_its_name_with_log_benchmark_resources_and_message() -> None:

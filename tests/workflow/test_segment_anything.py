@@ -156,17 +156,17 @@ def test_a_prompt_parameter_runs_decoding_and_what_follows_alone(
     [
         (
             {"refiners__sam__params__crops": {"below": 0.2}},
-            {"embed_crops": 1, "refine_masks": 1},
+            {"embed_crops": 1, "prompt_masks": 1},
             {"embed_images", "segment_foreground", "score_images", "evaluate_oracle"},
         ),
         (
             {"foreground__least_value": 0.2},
-            {"segment_foreground": 1, "refine_masks": 1},
+            {"segment_foreground": 1, "prompt_masks": 1},
             {"embed_images", "embed_crops", "score_images", "evaluate_oracle"},
         ),
         (
             {"segmenters__tiny": {"family": "segment_anything", "params": {"dtype": "float32"}}, "segmenter": "tiny"},
-            {"embed_images": 1, "segment_foreground": 1, "embed_crops": 1, "refine_masks": 1, "evaluate_oracle": 1},
+            {"embed_images": 1, "segment_foreground": 1, "embed_crops": 1, "prompt_masks": 1, "evaluate_oracle": 1},
             {"extract_features", "score_images"},
         ),
     ],

@@ -37,7 +37,7 @@ COST_COLUMNS = (
 )
 _PARTS = {
     "features": ("extract_features",),
-    "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks"),
+    "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks", "prompt_masks"),
     "scoring": ("score_images", "fuse_scores", "modulate_scores"),
 }
 _NOT_KNOWN = "n/a"
@@ -50,7 +50,8 @@ _EXPLANATION = (
     "once, but to build a model of them is part of the scoring. Masks that no map is made from, and the evaluation, "
     "are in neither. Memory is the greatest resident set that was seen in any category (1 MB = 2^20 bytes), of a job "
     "and the processes that it started, without a GPU's; it is looked at every half second, in long jobs every 30 s, "
-    f"so that a short peak may be missed. {_NOT_KNOWN}: no benchmark is left, or no job took long enough to be looked "
+    "so that a short peak may be missed. What was taken from a shared folder took no more than to load the model. "
+    f"{_NOT_KNOWN}: no benchmark is left, or no job took long enough to be looked "
     "at, which is a second."
 )
 

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zsad.data.manifest import read_manifest
+from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.subsets import select
 from zsad.device import resolve_device
-from zsad.features.base import Backbone, Execution
+from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch
 from zsad.progress import progress
 from zsad.provenance import file_sha256
-from zsad.store import FeatureWriter
+from zsad.sharing.content_key import content_key, images_sha256
+from zsad.sharing.files import SharedFile, provide
+from zsad.store import FEATURES_FORMAT, FeatureReader, FeatureWriter
 
 IMAGES_A_WORKER = 4  # below that, a process costs more than it saves
 
@@ -39,8 +41,10 @@ def extract_features(
     execution: Execution,
     output: Path,
     provenance: Mapping[str, Any],
+    shared: Path | None = None,
+    model_files: Sequence[Path] = (),
 ) -> None:
-    """Write the features of a subset; on an error there is no output.
+    """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
 
     Args:
         manifest: the category's manifest; its labels are not read.
@@ -49,6 +53,8 @@ def extract_features(
         view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
         execution: device, threads and the like; they change the speed alone.
         provenance: of the stage; what was extracted, from what and by what is added.
+        shared: folder of the features that several users share; None to share nothing.
+        model_files: the files of a model in a local folder, which the name of a shared file depends on.
 
     Raises:
         ConfigError: an unknown view, or a parameter that does not fit the model.
@@ -58,47 +64,75 @@ def extract_features(
     start = time.monotonic()
     views = variants(view)
     records = select(read_manifest(manifest), subset, category)
+    image_ids = [record.image_id + variant.suffix for record in records for variant in views]
     with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
         details = {
             "manifest_sha256": file_sha256(manifest),
+            "images_sha256": images_sha256(records),
             "subset": subset,
             "view": view,
             "model": extractor.model,
             "device": extractor.device,
             "backbone": backbone.parameters(),
         }
-        logger.info(
-            "%d images of %s (%s, %s) on %s, read by %d processes beside this one",
-            len(records),
-            category,
-            subset,
-            view,
-            extractor.device,
-            loader.workers,
-        )
-        grid_sizes = [extractor.grid_size(record.height, record.width) for record in records]
-        sources = [
-            Source(record.path, record.sha256, view, first=position * len(views))
-            for position, record in enumerate(records)
-        ]
-        # Images of one shape after the other, because a batch has one shape; the sort keeps the order otherwise.
-        sources.sort(key=lambda source: grid_sizes[source.first // len(views)])
-        with FeatureWriter(
-            output,
-            [record.image_id + variant.suffix for record in records for variant in views],
-            {**provenance, **details},
-            layers=extractor.layers,
-            channels=extractor.channels,
-            grid_sizes=np.repeat(np.array(grid_sizes), len(views), axis=0),
-            cls_source=extractor.cls_source,
-        ) as writer:
-            with BackgroundWriter(writer) as background:
+
+        def write(path: Path) -> None:
+            logger.info(
+                "%d images of %s (%s, %s) on %s, read by %d processes beside this one",
+                len(records),
+                category,
+                subset,
+                view,
+                extractor.device,
+                loader.workers,
+            )
+            grid_sizes = [extractor.grid_size(record.height, record.width) for record in records]
+            with FeatureWriter(
+                path,
+                image_ids,
+                {**provenance, **details},
+                layers=extractor.layers,
+                channels=extractor.channels,
+                grid_sizes=np.repeat(np.array(grid_sizes), len(views), axis=0),
+                cls_source=extractor.cls_source,
+            ) as writer:
+                sources = _sources(records, view, grid_sizes)
                 images = loader.prepared(sources, extractor.prepare)
-                images = progress(images, total=len(writer.image_ids), label=f"features of {category}")
-                for indices, batch in batches(images, extractor.capacity):
-                    background.put(Batch(indices, extractor.begin(batch)))
-            writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+                _write_features(writer, extractor, images, f"features of {category}")
+                writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+
+        if shared is None:
+            return write(output)
+        details["content_key"] = content_key(
+            provenance,
+            records,
+            file_format=FEATURES_FORMAT,
+            model=extractor.model,
+            device=extractor.device,
+            model_files=model_files,
+            subset=subset,
+            view=view,
+        )
+        provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
+
+
+def _sources(records: Sequence[ImageRecord], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:
+    """What is to be read: images of one shape after the other, because a batch has one shape."""
+    count = len(variants(view))
+    sources = [
+        Source(record.path, record.sha256, view, first=position * count) for position, record in enumerate(records)
+    ]
+    return sorted(sources, key=lambda source: grid_sizes[source.first // count])  # keeps the order otherwise
+
+
+def _write_features(
+    writer: FeatureWriter, extractor: Extractor, images: Iterable[tuple[int, np.ndarray]], label: str
+) -> None:
+    with BackgroundWriter(writer) as background:
+        images = progress(images, total=len(writer.image_ids), label=label)
+        for indices, batch in batches(images, extractor.capacity):
+            background.put(Batch(indices, extractor.begin(batch)))
 
 
 def batches(

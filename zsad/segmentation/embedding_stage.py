@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from zsad.features.loading import Loader, Source
 from zsad.progress import progress
 from zsad.provenance import file_sha256
 from zsad.segmentation.base import Segmenter, SegmenterPart
-from zsad.store import EmbeddingWriter
+from zsad.sharing.content_key import content_key, images_sha256
+from zsad.sharing.files import SharedFile, provide
+from zsad.store import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +33,10 @@ def embed_images(
     execution: Execution,
     output: Path,
     provenance: Mapping[str, Any],
+    shared: Path | None = None,
+    model_files: Sequence[Path] = (),
 ) -> None:
-    """Write the embeddings of the images of a subset; on an error there is no output.
+    """Write the embeddings of a subset, or link to those that somebody else has made; on an error there is no output.
 
     Args:
         manifest: the category's manifest; its labels are not read.
@@ -40,6 +44,8 @@ def embed_images(
         subset: see `zsad.data.subsets`.
         execution: device, threads and the like; they change the speed alone.
         provenance: of the stage; what was embedded, from what and by what is added.
+        shared: folder of the embeddings that several users share; None to share nothing.
+        model_files: the files of a model in a local folder, which the name of a shared file depends on.
 
     Raises:
         DataError: an empty subset, an unreadable or changed image, embeddings that are not finite.
@@ -47,22 +53,43 @@ def embed_images(
     """
     start = time.monotonic()
     records = select(read_manifest(manifest), subset, category)
+    image_ids = [record.image_id for record in records]
     workers = execution.threads - 1 if execution.workers is None else execution.workers
     with Loader(min(workers, len(records) // 4)) as loader:
         model = segmenter.load(execution.device, execution.batch)
-        sources = [Source(record.path, record.sha256, "original", place) for place, record in enumerate(records)]
-        details = {"manifest_sha256": file_sha256(manifest), "subset": subset, **model.provenance()}
-        with EmbeddingWriter(
-            output,
-            [record.image_id for record in records],
-            {**provenance, **details},
-            windows=np.array([(0, 0, record.width, record.height) for record in records]),
-            shapes=model.shapes,
-        ) as writer:
-            images = (image for _, image in loader.prepared(sources, model.prepare))
-            write_embeddings(writer, model, images, f"embeddings of {category}")
-            writer.provenance["seconds"] = round(time.monotonic() - start, 3)
-    logger.info("embedded %d images of %s (%s) on %s", len(records), category, subset, model.device)
+        details = {
+            "manifest_sha256": file_sha256(manifest),
+            "images_sha256": images_sha256(records),
+            "subset": subset,
+            **model.provenance(),
+        }
+
+        def write(path: Path) -> None:
+            sources = [Source(record.path, record.sha256, "original", place) for place, record in enumerate(records)]
+            with EmbeddingWriter(
+                path,
+                image_ids,
+                {**provenance, **details},
+                windows=np.array([(0, 0, record.width, record.height) for record in records]),
+                shapes=model.shapes,
+            ) as writer:
+                images = (image for _, image in loader.prepared(sources, model.prepare))
+                write_embeddings(writer, model, images, f"embeddings of {category}")
+                writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+            logger.info("embedded %d images of %s (%s) on %s", len(records), category, subset, model.device)
+
+        if shared is None:
+            return write(output)
+        details["content_key"] = content_key(
+            provenance,
+            records,
+            file_format=EMBEDDINGS_FORMAT,
+            model=model.model,
+            device=model.device,
+            model_files=model_files,
+            subset=subset,
+        )
+        provide(output, SharedFile(shared, details["content_key"], EmbeddingReader, image_ids), write)
 
 
 def write_embeddings(writer: EmbeddingWriter, model: Segmenter, images: Iterable[np.ndarray], label: str) -> None:

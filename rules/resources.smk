@@ -1,0 +1,63 @@
+# What each job asks for, from what it works on; see zsad/resources/.
+#
+# Nothing here looks at a job's input: a number that is only known once an input exists is missing from the request of
+# jobs that are submitted together.
+import shutil
+
+from zsad.resources.estimate import memory_request, runtime_request
+from zsad.resources.jobs import estimated, threads_of
+from zsad.resources.run import Run, uses_network
+from zsad.resources.tokens import is_network
+
+
+def network_gpus():
+    """GPUs that a job with a network or large products asks for: the same number in all of a run.
+
+    With `device: auto`, what `--resources gpu=N` says of the machine that computes counts for more than whether this
+    one has a GPU.
+    """
+    if not uses_network(settings):
+        return 0
+    if settings.config["device"] != "auto":
+        return int(settings.config["device"] == "cuda")
+    if DeploymentMethod.CONDA in deployment:
+        return 0  # the environment for `auto` is without CUDA
+    if "gpu" in workflow.global_resources:
+        return int(workflow.global_resources["gpu"].value > 0)
+    return int(shutil.which("nvidia-smi") is not None)
+
+
+planned = Run(settings, on_gpu=network_gpus() > 0)
+
+
+def extraction_gpus(wildcards):
+    """GPUs of an extraction: none for the filter bank."""
+    return network_gpus() if is_network(settings.backbones[wildcards.backbone]) else 0
+
+
+def cores(step):
+    """The threads of a rule's jobs."""
+
+    def threads(wildcards):
+        return threads_of(planned, step, wildcards)
+
+    return threads
+
+
+def memory(step):
+    """The memory of a rule's jobs, MB; more at a second attempt."""
+
+    def megabytes(wildcards, attempt):
+        return memory_request(estimated(planned, step, wildcards), attempt)
+
+    return megabytes
+
+
+def duration(step):
+    """The longest that a rule's jobs may take, minutes; more at a second attempt."""
+
+    def minutes(wildcards, attempt):
+        threads = 1 if planned.on_gpu else threads_of(planned, step, wildcards)
+        return runtime_request(estimated(planned, step, wildcards), threads, attempt)
+
+    return minutes
