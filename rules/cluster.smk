@@ -2,6 +2,7 @@
 #
 # The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
 # network works on and what lies between, `measure` is the rest.
+from zsad.submissions import check_folder_names
 
 
 def site(name):
@@ -71,3 +72,10 @@ def submission(part, narrow, *, last=False):
         return identity
 
     return group
+
+
+if workflow.is_main_process and are_narrow() and settings.data.is_here:
+    try:
+        check_folder_names(settings)
+    except ZsadError as error:
+        raise WorkflowError(str(error)) from None

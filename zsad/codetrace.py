@@ -47,8 +47,8 @@ def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[st
         found.add(path)
         for module in _imported(path):
             waiting.extend(_module_files(root, module))
-    files = sorted(file for path in found for file in _with_data(path))
-    return {file.relative_to(root).as_posix(): _hash(file) for file in files} | dict.fromkeys(entries, "entry")
+    files = sorted({file for path in found for file in _with_data(path)})
+    return dict(_named_hash(root, file) for file in files) | dict.fromkeys(entries, "entry")
 
 
 def import_package_from(root: Path) -> None:
@@ -61,23 +61,23 @@ def _is_table_of_names(path: Path, root: Path) -> bool:
     return path.name in TABLES and path.parent != root / PACKAGE
 
 
-def _with_data(path: Path) -> Iterator[Path]:
-    yield path
-    if path.name != "__init__.py":
-        for sibling in path.parent.glob(f"{path.stem}.*"):
-            if sibling.suffix not in (".py", ".pyc"):
-                yield sibling
+@cache
+def _with_data(path: Path) -> tuple[Path, ...]:
+    if path.name == "__init__.py":
+        return (path,)
+    siblings = path.parent.glob(f"{path.stem}.*")
+    return (path, *(sibling for sibling in siblings if sibling.suffix not in (".py", ".pyc")))
 
 
 @cache
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:HASH_LENGTH]
+def _named_hash(root: Path, file: Path) -> tuple[str, str]:
+    return file.relative_to(root).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()[:HASH_LENGTH]
 
 
 @cache
 def _imported(path: Path) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _statements(ast.parse(path.read_bytes(), filename=str(path))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -85,9 +85,18 @@ def _imported(path: Path) -> tuple[str, ...]:
     return tuple(name for name in names if name.split(".")[0] == PACKAGE)
 
 
-def _module_files(root: Path, module: str) -> list[Path]:
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a node, in functions and branches too; expressions, most of a tree, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from _statements(child)
+
+
+@cache
+def _module_files(root: Path, module: str) -> tuple[Path, ...]:
     """The file of a dotted name, if it is one, and the ``__init__`` of each package on the way."""
     steps = module.split(".")
     files = [root.joinpath(*steps[:depth], "__init__.py") for depth in range(1, len(steps) + 1)]
     files.append(root.joinpath(*steps).with_suffix(".py"))
-    return [file for file in files if file.is_file()]
+    return tuple(file for file in files if file.is_file())

@@ -427,7 +427,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _validator() -> Draft202012Validator:
-    return Draft202012Validator(yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8")))
+    return Draft202012Validator(yaml.load(SCHEMA_PATH.read_bytes(), yaml.CSafeLoader))
 
 
 def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings:

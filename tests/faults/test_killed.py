@@ -23,29 +23,31 @@ def wait_for(pattern: str, folder: Path, process: subprocess.Popen[bytes]) -> No
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    ["results/t/*/features/**/.*.tmp", "results/t/*/metrics/*"],
-    ids=["while features are written", "after the first metrics"],
-)
-def test_a_killed_run_is_finished_by_the_next(finished: Project, tmp_path: Path, moment: str) -> None:
-    project = Project.copy_of_repository(tmp_path / "project")
-    process = subprocess.Popen(
-        project.command(SMALL),
-        cwd=project.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_for(moment, project.folder, process)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert project.broken_results() == []
-    assert not project.result("t/tables/metrics.csv").exists()
+MOMENTS = (
+    "results/t/*/features/**/.*.tmp",
+    "results/t/*/metrics/*",
+)  # features are written; the first metrics are there
 
-    assert project.run(SMALL, "--unlock").status == 0
+
+def test_a_run_that_is_killed_twice_is_finished_by_the_next(finished: Project, tmp_path: Path) -> None:
+    project = Project.copy_of_repository(tmp_path / "project")
+    for moment in MOMENTS:
+        process = subprocess.Popen(
+            project.command(SMALL),
+            cwd=project.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            wait_for(moment, project.folder, process)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert project.broken_results() == []
+        assert not project.result("t/tables/metrics.csv").exists()
+        assert project.run(SMALL, "--unlock").status == 0
+
     run = project.run(SMALL)
     assert run.status == 0, run.output
     assert project.broken_results() == []

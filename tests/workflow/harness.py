@@ -70,7 +70,8 @@ class Project:
         for name in PARTS:
             source = REPOSITORY / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                # With what Python has compiled, but for what it is compiling.
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("*.pyc.*"))
             else:
                 shutil.copy2(source, folder / name)
         return cls(folder)

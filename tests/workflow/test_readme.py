@@ -26,10 +26,12 @@ def test_the_method_of_the_readme_is_added_by_one_file_and_one_line_and_runs_alo
     registry = project.folder / "zsad/scoring/registry.py"
     registry.write_text(registry.read_text().replace('        "mutual":', f'        {line},\n        "mutual":'))
     assert line in registry.read_text()
-    run = project.run(merged(SMALL, methods__my_method={"scorer": "my_method", "params": {"power": 2}}))
+    added = merged(SMALL, methods__my_method={"scorer": "my_method", "params": {"power": 2}})
+    planned = project.would_make(added)
+    assert {path for path in planned if "/features/" in path or "/scores/" in path} == {"t/ring/scores/my_method.h5"}
+    run = project.run(added, "scores")
     assert run.status == 0, run.output
-    assert run.made_by("/scores/") == {"t/ring/scores/my_method.h5"}
-    assert not run.made_by("/features/")
+    assert run.made == {"t/ring/scores/my_method.h5"}
 
 
 def test_the_configuration_of_the_readme_is_valid() -> None:

@@ -141,11 +141,15 @@ def test_a_prompt_parameter_runs_decoding_and_what_follows_alone(
     outlined: Project, config: dict[str, Any], tmp_path: Path
 ) -> None:
     project = outlined.copy(tmp_path / "project")
-    run = project.run(merged(config, refiners__sam__params__negative_points=4))
+    changed = merged(config, refiners__sam__params__negative_points=4)
+    planned = project.would_make(changed)
+    before = ("/embeddings/", "/foregrounds/", "/crops/", "/features/", "/scores/", "/oracle/")
+    assert not any(stage in path for path in planned for stage in before)
+    assert {path for path in planned if "/masks/" in path} == {"t/brick/masks/self_similarity.sam.h5"}
+    assert "t/tables/refinement.csv" in planned
+    run = project.run(changed, "masks")
     assert run.status == 0, run.output
-    assert run.made_by("/embeddings/", "/foregrounds/", "/crops/", "/features/", "/scores/", "/oracle/") == set()
-    assert run.made_by("/masks/") == {"t/brick/masks/self_similarity.sam.h5"}
-    assert "t/tables/refinement.csv" in run.made
+    assert run.made == {"t/brick/masks/self_similarity.sam.h5"}
     with MaskReader(project.result("t/brick/masks/self_similarity.sam.h5")) as masks:
         regions = [region for index in range(len(masks)) for region in masks.regions(index)]
     assert max(len(region["prompt"]["outside"]) for region in regions) > 2

@@ -109,7 +109,7 @@ def read_catalogue(path: Path) -> dict[str, DatasetFacts]:
         DataError: it cannot be read, is no YAML, or has a key that does not exist or a value that makes no sense.
     """
     try:
-        return TypeAdapter(dict[str, DatasetFacts]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return TypeAdapter(dict[str, DatasetFacts]).validate_python(yaml.load(path.read_bytes(), yaml.CSafeLoader))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DataError(f"the catalogue of data sets {path} cannot be read ({reason}); restore it") from None

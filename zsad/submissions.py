@@ -1,0 +1,50 @@
+"""A limit of the LSF plugin for Snakemake: it makes a folder whose name has all wildcards of a submission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from zsad.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zsad.config import Settings
+
+LONGEST = 255  # bytes of a file name
+PREPARED = ("build_manifest", "check_images")
+DRAWN = ("draw_gallery", "draw_plots")
+
+
+def check_folder_names(settings: Settings) -> None:
+    """Check that the plugin can make its folders, which is else an error of the operating system in mid-run.
+
+    Raises:
+        ConfigError: names of a data set, category, backbone, method and so on are too long together.
+    """
+    for name in folder_names(settings):
+        if (length := len(name.encode())) > LONGEST:
+            raise ConfigError(
+                f"names are too long for LSF, whose plugin makes a folder '{name}' of {length} characters, where "
+                f"{LONGEST} are allowed; give the data set (dataset.name), the backbone (an entry of 'backbones') or "
+                "the method a shorter one"
+            )
+
+
+def folder_names(settings: Settings) -> Iterator[str]:
+    """The longest of the folders of each part, by category; see `submission` in rules/cluster.smk."""
+    demo = ("make_demo",) if settings.data.is_demo else ()
+    for category in settings.categories:
+        place = {"dataset": settings.dataset, "category": category}
+        yield _folder_name(dict.fromkeys((*demo, *PREPARED), place))
+        for backbone, features in settings.feature_sets:
+            yield _folder_name({"extract_features": {**place, "backbone": backbone, **features._asdict()}})
+        for method in settings.methods:
+            of_method = {**place, "method": method}
+            yield _folder_name({DRAWN[0]: of_method, DRAWN[1]: place})
+            for refiner in settings.refiners:
+                yield _folder_name({"evaluate_masks": {**of_method, "refiner": refiner}})
+
+
+def _folder_name(wildcards: Mapping[str, Mapping[str, str]]) -> str:
+    """As `snakemake_executor_plugin_lsf.Executor.run_job` (0.3.3) makes it for a group."""
+    return "..".join(f"{step}__{name}={value}" for step, names in wildcards.items() for name, value in names.items())
