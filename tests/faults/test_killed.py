@@ -29,7 +29,9 @@ MOMENTS = (
 )  # features are written; the first metrics are there
 
 
-def test_a_run_that_is_killed_twice_is_finished_by_the_next(finished: Project, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_twice_is_finished_by_the_next_with_the_same_bytes(
+    finished: Project, tmp_path: Path
+) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
     for moment in MOMENTS:
         process = subprocess.Popen(

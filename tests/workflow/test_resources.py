@@ -39,7 +39,7 @@ SIZED = merged(
     },
 )
 # Snakemake looks at a job every half second, which most of these jobs hardly last.
-INTERVAL = 0.05
+INTERVAL = 0.1
 LOOKING_OFTEN = f"""
 import sys
 import snakemake.benchmark
