@@ -11,7 +11,7 @@ from zsad.data.catalogue import DatasetFacts, facts_of
 from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
 from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
-from zsad.data.layouts.base import TAKEN, Layout
+from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.errors import ConfigError, nearest_hint
 
@@ -55,6 +55,7 @@ class Dataset:
         self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
         self.root = self._root(config["root"])
         self._wanted: list[str] | str = config["categories"]
+        self._items: dict[str, list[Item]] = {}
         self._files: dict[str, list[Path]] = {}
 
     @property
@@ -93,6 +94,18 @@ class Dataset:
                     f"a category cannot be called '{category}': the name is taken, or has braces; rename its folder"
                 )
         return wanted
+
+    def items(self, category: str) -> list[Item]:
+        """The images of a category as they lie on the disk; they are listed once, and none is opened.
+
+        Only of images that are here (`is_here`), and not of the demo set's, which are made by the run.
+
+        Raises:
+            DataError: as `files`.
+        """
+        if category not in self._items:
+            self._items[category] = self.layout.items(self.root, category)
+        return self._items[category]
 
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
