@@ -1,5 +1,6 @@
 # What the rules share: the checked configuration, the patterns of file names, and what a stage depends on.
 import os
+import re
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -23,6 +24,7 @@ from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.software import check_image, device_environment, image_address, image_environment
 from zsad.store import NO_REFINER
+from zsad.tracked_files import literal, stamp
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
@@ -109,9 +111,9 @@ def frozen(value):
     """One parameter for all that a stage depends on, as canonical text.
 
     Snakemake compares the values of `params` as a set without names: swapped numbers or one flipped boolean of several
-    would go unseen.
+    would go unseen. A brace in a text of the configuration is written as JSON's escape, as no wildcard is meant.
     """
-    return canonical_json(value)
+    return re.sub(r"\{(?=\s*\w)", r"\\u007b", canonical_json(value))
 
 
 def environment():
@@ -142,7 +144,12 @@ def image_files(wildcards):
     """What a manifest is made from: the images and masks, or the checksums of the generated ones."""
     if settings.data.is_demo:
         return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
-    return [path.as_posix() for path in available().files(wildcards.category)]
+    return literal(available().files(wildcards.category))
+
+
+def image_stamp(wildcards):
+    """What stands for the images and masks whose names Snakemake would misread; see zsad/tracked_files.py."""
+    return "" if settings.data.is_demo else stamp(available().files(wildcards.category))
 
 
 def check_config(wildcards):

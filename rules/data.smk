@@ -73,6 +73,7 @@ rule build_manifest:
         gpu=0,
     params:
         cfg=frozen(settings.data.stage_config()),
+        stamp=image_stamp,
         code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
         "Listing the images of {wildcards.category}"
@@ -102,6 +103,7 @@ rule check_images:
         gpu=0,
     params:
         cfg=check_config,
+        stamp=image_stamp,
         code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
         "Checking the images of {wildcards.category}"

@@ -14,6 +14,7 @@ from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.errors import ConfigError, nearest_hint
+from zsad.tracked_files import is_literal
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")
@@ -89,9 +90,10 @@ class Dataset:
                 hint = nearest_hint(category, available)
                 there = ", ".join(available)
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
-            if category in TAKEN or set("{}") & set(category):
+            if category in TAKEN or not is_literal(category):
                 raise ConfigError(
-                    f"a category cannot be called '{category}': the name is taken, or has braces; rename its folder"
+                    f"a category cannot be called '{category}': the name is taken, or has one of {{ }} < >; "
+                    "rename its folder"
                 )
         return wanted
 

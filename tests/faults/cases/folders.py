@@ -66,6 +66,12 @@ CATEGORIES = (
         r"a category cannot be called '\{tile\}': .* rename its folder",
     ),
     Fault(
+        "category in angle brackets",
+        IMAGES,
+        moved(TILE, "images/<tile>"),
+        r"a category cannot be called '<tile>': .* rename its folder",
+    ),
+    Fault(
         "category called like a folder of results",
         IMAGES,
         moved(TILE, "images/tables"),

@@ -210,7 +210,7 @@ def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice]
 def _category(name: str, where: str) -> str:
     if category_named(name) != name:
         raise DataError(
-            f"{where}: a category cannot be called '{name}'; use another name, without '/' and braces, "
+            f"{where}: a category cannot be called '{name}'; use another name, without / {{ }} < >, "
             f"and none of {', '.join(TAKEN)}"
         )
     return name

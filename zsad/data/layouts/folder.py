@@ -24,7 +24,7 @@ from zsad.errors import DataError
 FALLBACK = "images"
 REFERENCES = "references"
 _UNUSABLE = re.compile(
-    r"[{}/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
+    r"[{}<>/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
 )  # wildcards, line breaks, bytes that are no text
 
 
