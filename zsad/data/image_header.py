@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from zsad.data.impostors import DAMAGED
 from zsad.errors import DataError
 
 MAX_PIXELS = 500_000_000
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said once, in a sentence
 Image.MAX_IMAGE_PIXELS = None  # its own limit is below what a line camera delivers; the one above takes its place
 
 ORIENTATIONS = range(1, 9)
