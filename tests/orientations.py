@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -32,19 +33,23 @@ XMP = (
 
 
 def seen(stored: np.ndarray, orientation: int) -> np.ndarray:
-    """What is to be seen of stored pixels, put in its place pixel by pixel."""
-    rows, columns = stored.shape[:2]
+    """What is to be seen of stored pixels."""
+    return stored[_places(*stored.shape[:2], orientation)]
+
+
+@cache
+def _places(rows: int, columns: int, orientation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column in the file of each pixel that is seen, found one by one."""
     sides = SIDES[orientation]
-    is_sideways = sides[0] in ("left", "right")
-    upright = np.empty((columns, rows, *stored.shape[2:]) if is_sideways else stored.shape, stored.dtype)
-    height, width = upright.shape[:2]
+    height, width = (columns, rows) if sides[0] in ("left", "right") else (rows, columns)
+    places = np.empty((2, height, width), int)
     for row in range(rows):
         for column in range(columns):
             from_side = dict(zip(sides, (row, column), strict=True))
             y = from_side["top"] if "top" in from_side else height - 1 - from_side["bottom"]
             x = from_side["left"] if "left" in from_side else width - 1 - from_side["right"]
-            upright[y, x] = stored[row, column]
-    return upright
+            places[:, y, x] = row, column
+    return places[0], places[1]
 
 
 @dataclass(frozen=True)
