@@ -458,9 +458,9 @@ def photographs(root: Path, names: Sequence[str]) -> Iterator[Category]:
     layout = MvtecLayout()
     for name in sorted(names) or layout.categories(root):
         records = layout.records(root, name)
-        references = [read_image(record.path) for record in of_split(records, "train")[:REFERENCES]]
+        references = [read_image(record.path, white=record.white) for record in of_split(records, "train")[:REFERENCES]]
         tests = (
-            (read_image(record.path), _mask(record.mask_path, record.height, record.width))
+            (read_image(record.path, white=record.white), _mask(record.mask_path, record.height, record.width))
             for record in of_split(records, "test")
         )
         yield nearest_patches(references, tests)

@@ -89,13 +89,13 @@ def photographs(root: Path, names: list[str]) -> Iterator[Category]:
         records = layout.records(root, name)
         yield Category(
             name=name,
-            train=[read_image(record.path) for record in of_split(records, "train")],
+            train=[read_image(record.path, white=record.white) for record in of_split(records, "train")],
             test=[_with_mask(record) for record in of_split(records, "test")],
         )
 
 
 def _with_mask(record: ImageRecord) -> tuple[np.ndarray, np.ndarray | None]:
-    image = read_image(record.path)
+    image = read_image(record.path, white=record.white)
     return image, read_mask(record.mask_path, record.height, record.width) if record.label else None
 
 

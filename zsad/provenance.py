@@ -16,6 +16,7 @@ VERSIONED_PACKAGES = (
     "h5py",
     "opencv-python-headless",
     "pillow",
+    "pillow-heif",
     "scipy",
     "torch",
     "transformers",

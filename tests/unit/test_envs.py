@@ -244,3 +244,18 @@ def test_images_are_deaf_to_packages_of_the_user_and_see_the_same_locale() -> No
     docker = dict(pair.split("=") for pair in values("ENV")[0].split())
     assert docker == exported | {"HOME": "/home/zsad"}
     assert exported["PYTHONNOUSERSITE"] == "1"
+
+
+# --- what is optional ---
+
+
+def test_what_reads_heic_is_optional_and_tested() -> None:
+    optional, tested = (pins_of(REPOSITORY / f"requirements-{name}.txt") for name in ("heic", "dev"))
+    assert set(optional) == {"pillow-heif"}
+    assert optional["pillow-heif"] == tested["pillow-heif"]
+    assert "pillow-heif" not in pins_of(REPOSITORY / "requirements.txt")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    extras = project["tool"]["setuptools"]["dynamic"]["optional-dependencies"]
+    assert extras["heic"] == {"file": ["requirements-heic.txt"]}
+    for requirement in needed("pillow-heif", set()):
+        assert requirement.specifier.contains(distribution(requirement.name).version), requirement

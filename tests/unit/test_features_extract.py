@@ -117,9 +117,9 @@ def test_a_slow_disk_holds_the_reading_up_so_that_few_images_are_in_memory(
     write_manifest(tmp_path / "manifest.csv", records)
     events: list[str] = []
 
-    def read(path: str, sha256: str) -> np.ndarray:
+    def read(path: str, sha256: str, white: float | None) -> np.ndarray:
         events.append("read")
-        return read_image(path, sha256)
+        return read_image(path, sha256, white)
 
     class Writer(extract.FeatureWriter):
         def write(self, *values: object) -> None:

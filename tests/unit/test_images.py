@@ -286,7 +286,7 @@ REFUSED = {
     "half.tif": (by_tifffile(np.zeros((3, 4), np.float16)), r"has 16-bit floating-point values; save it as"),
     "length.tif": (of_a_wrong_length, r"cannot be read as an image \(image file is truncated, or"),
     "chunk.png": (with_a_chunk_of_4_gigabytes, r"cannot be read as an image \(image file is truncated\)"),
-    "photo.jpg": (lambda path: path.write_bytes(b"\0\0\0\x24ftypheic" + bytes(40)), r"\(it is a HEIC or AVIF"),
+    "photo.jpg": (lambda path: path.write_bytes(b"\0\0\0\x24ftypheic" + bytes(40)), r"\(its header is damaged or cut"),
     "pointer.png": (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), r"Git LFS"),
     "double nan.tif": (by_tifffile(np.full((3, 4), np.nan)), r"NaN or infinite"),
     "pages.tif": (two_pages, r"has 2 pages, and nothing says which one is meant; save each as a file of its own"),

@@ -185,7 +185,9 @@ def test_the_order_is_that_of_the_scores(tmp_path):
 def test_an_image_is_read_once_for_all_its_crops_and_not_at_all_for_none(tmp_path, monkeypatch):
     write_inputs(tmp_path)
     read = []
-    monkeypatch.setattr(crop_stage, "read_image", lambda path, sha256: read.append(path) or read_image(path, sha256))
+    monkeypatch.setattr(
+        crop_stage, "read_image", lambda path, sha256, white: read.append(path) or read_image(path, sha256, white)
+    )
 
     with EmbeddingReader(embed(tmp_path, sam({"below": 0.12}))) as embeddings:
         shown = list(dict.fromkeys(embeddings.image_ids))

@@ -11,9 +11,12 @@ from typing import BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
-from zsad.data.headers import FORMATS, PNG_MAGIC, decoding, png_is_whole, read_header, unreadable
+from zsad.data.headers import PNG_MAGIC, png_is_whole, read_header
+from zsad.data.image_header import Header, decoding, unreadable
 from zsad.data.pixels import strips
+from zsad.data.tiff_header import without_orientation
 from zsad.errors import DataError
 
 # What a mode of Pillow is converted to; those with grey or RGB values stay as they are, and all others become RGB.
@@ -41,11 +44,13 @@ class Picture(NamedTuple):
             is looked up and inks are mixed; of whatever type, perhaps a view.
         alpha: ``[height, width]``, 0 where nothing is to be seen; None if all is opaque.
         is_lossy: whether compression has changed the values.
+        white: the greatest value that there can be, where the file says so.
     """
 
     colour: np.ndarray
     alpha: np.ndarray | None
     is_lossy: bool
+    white: int | None = None
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -89,20 +94,28 @@ def decode(content: bytes, path: str | Path) -> Picture:
         path: for messages.
 
     Raises:
-        DataError: see `zsad.data.headers.read_header`; or the pixels are damaged or cut off.
+        DataError: as `zsad.data.headers.read_header`; or the pixels are damaged or cut off.
     """
     header = read_header(io.BytesIO(content), path)
     with decoding(path):
-        pixels = _deep_pixels(content) if header.is_deep else _pillow_pixels(content)
-    if header.is_deep or header.format != "TIFF":  # Pillow turns a TIFF by itself
-        pixels = UPRIGHT[header.orientation](pixels)
-    colour, alpha = _split(pixels, reverse=header.is_deep)
-    return Picture(colour, alpha, header.is_lossy)
+        if header.format == "TIFF" and header.orientation != 1:
+            content = without_orientation(content)
+        pixels = _deep_pixels(content) if header.is_deep else _pillow_pixels(content, header)
+        if pixels.shape[:2] != (header.height, header.width):
+            raise ValueError("its pixels are not as many as its header says")
+    colour, alpha = _split(UPRIGHT[header.orientation](pixels), reverse=header.is_deep)
+    return Picture(colour, alpha, header.is_lossy, _own_white(header))
 
 
-def _pillow_pixels(content: bytes) -> np.ndarray:
-    """Pixels by Pillow ``[row, column]`` or ``[row, column, channel]``."""
-    image = Image.open(io.BytesIO(content), formats=FORMATS)
+def _own_white(header: Header) -> int | None:
+    return 2**header.bits - 1 if header.says_white and header.bits > 8 else None
+
+
+def _pillow_pixels(content: bytes, header: Header) -> np.ndarray:
+    """Pixels by Pillow ``[row, column]`` or ``[row, column, channel]``, as stored."""
+    image = Image.open(io.BytesIO(content), formats=(header.format if header.format != "MPO" else "JPEG",))
+    if header.format == "TIFF":
+        image.getexif()[Tag.Orientation] = 1  # or Pillow turns it by what XMP says
     image.load()
     mode = _target_mode(image)
     width, height = image.size

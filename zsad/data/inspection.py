@@ -18,9 +18,12 @@ from typing import NamedTuple
 from PIL import Image
 
 from zsad.data.catalogue import DatasetFacts
-from zsad.data.images import image_size, is_image, read_image
+from zsad.data.image_header import Header
+from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is_image
+from zsad.data.impostors import unread_kind
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
-from zsad.data.masks import read_mask
+from zsad.data.masks import has_orientation, read_mask
+from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
 from zsad.provenance import file_sha256
 
@@ -99,20 +102,34 @@ class Look(NamedTuple):
 
     Attributes:
         size: height and width in pixels, upright; None if the image cannot be read.
+        header: what the file says of itself; None if the image cannot be read.
         mode: how a pixel is stored.
-        format: of the file by its content, e.g. ``"PNG"``.
+        greatest: the greatest value, before it is scaled; None if no pixel was looked at.
         failure: why the image cannot be read; empty if it can.
         mask_failure: why the mask cannot be used; empty if it can, or if there is none.
         marked: share of the pixels that the mask marks, in [0, 1]; None without a usable mask.
+        is_mask_untagged: whether the image is turned or mirrored by its tag, and the mask has none.
     """
 
     item: Item
     size: tuple[int, int] | None = None
+    header: Header | None = None
     mode: str = UNKNOWN
-    format: str = UNKNOWN
+    greatest: float | None = None
     failure: str = ""
     mask_failure: str = ""
     marked: float | None = None
+    is_mask_untagged: bool = False
+
+    @property
+    def format(self) -> str:
+        """Of the file by its content, e.g. ``"PNG"``."""
+        return UNKNOWN if self.header is None else ALIASES.get(self.header.format, self.header.format)
+
+    @property
+    def takes_white(self) -> bool:
+        """Whether ``dataset.params.white`` goes for it."""
+        return self.header is not None and not self.header.says_white
 
     @property
     def label(self) -> int | None:
@@ -146,13 +163,13 @@ def inspect_category(
     """
     try:
         items = layout.items(root, category)
-        looks = _looks(items, full=full)
+        looks = _looks(items, layout.white, full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
     except DataError as error:
         return Inspection(category, problems=(str(error),))
     leaked, repeated = _copies(looks)
-    oddities = (leaked, repeated, *_oddities(looks), *ignored)
+    oddities = (leaked, repeated, *_oddities(looks, layout.white), *ignored)
     return Inspection(
         category=category,
         counts=_counts(looks),
@@ -164,6 +181,7 @@ def inspect_category(
         warnings=(
             *_published_differences(facts, category, items),
             *(str(oddity) for oddity in oddities if oddity.names),
+            *_of_white(looks, layout.white),
             *remarks,
         ),
     )
@@ -186,34 +204,59 @@ def shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _looks(items: Sequence[Item], *, full: bool) -> list[Look]:
+def _looks(items: Sequence[Item], white: float | None, *, full: bool) -> list[Look]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        return list(pool.map(partial(_look, full=full), items))
+        looks = list(pool.map(partial(_look, white=white, full=full), items))
+    if full:
+        return looks
+    sampled = set(sample([look.item.image_id for look in looks if look.takes_white]))
+    return [_sampled(look, white) if look.item.image_id in sampled else look for look in looks]
 
 
-def _look(item: Item, *, full: bool) -> Look:
+def _look(item: Item, white: float | None, *, full: bool) -> Look:
     try:
-        size = read_image(item.path).shape[:2] if full else image_size(item.path)
+        header = image_header(item.path)
+        look = Look(item, size=header.upright_size, header=header, mode=_mode(item.path))
+        if full:
+            look = look._replace(greatest=greatest_value(item.path, white))
     except DataError as error:
         return Look(item, failure=str(error))
-    mode, file_format = _stored_as(item.path)
-    look = Look(item, size=size, mode=mode, format=file_format)
     if item.mask is None or item.label == 0:
         return look
     try:
-        return look._replace(marked=float(read_mask(item.mask, *size).mean()))
+        marked = float(read_mask(item.mask, *header.upright_size).mean())
+        is_untagged = header.orientation != 1 and not has_orientation(item.mask)
     except DataError as error:
         return look._replace(mask_failure=str(error))
+    return look._replace(marked=marked, is_mask_untagged=is_untagged)
 
 
-def _stored_as(path: Path) -> tuple[str, str]:
-    """Mode and format of an image by Pillow; not known of the few that only other libraries read."""
+def _sampled(look: Look, white: float | None) -> Look:
+    """The look at an image, whose pixels are looked at too."""
+    try:
+        return look._replace(greatest=greatest_value(look.item.path, white))
+    except DataError as error:
+        return Look(look.item, failure=str(error))
+
+
+def _mode(path: Path) -> str:
+    """Mode of an image by Pillow; not known of the few that only other libraries read."""
     try:
         with Image.open(path) as image:
-            return image.mode, ALIASES.get(image.format or UNKNOWN, image.format or UNKNOWN)
+            return image.mode
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return UNKNOWN, UNKNOWN
+        return UNKNOWN
+
+
+def _of_white(looks: Sequence[Look], white: float | None) -> Iterator[str]:
+    """Whether the images use the range that they are scaled by."""
+    integers = (look for look in looks if look.takes_white and look.header and not look.header.is_float)
+    yield from unused_range(
+        {each.item.image_id: each.greatest for each in integers if each.greatest is not None}, white
+    )
+    if white and not any(look.takes_white for look in looks):
+        yield "dataset.params.white is set, but goes for no image: all have 8 bits a channel, or say how many they have"
 
 
 def _counts(looks: Sequence[Look]) -> dict[str, dict[str, int]]:
@@ -284,7 +327,7 @@ def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
     )
 
 
-def _oddities(looks: Sequence[Look]) -> Iterator[Oddity]:
+def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
     """What is odd about images and masks."""
     tests = [look for look in looks if look.item.split == "test"]
     yield Oddity(
@@ -307,19 +350,33 @@ def _oddities(looks: Sequence[Look]) -> Iterator[Oddity]:
         "left out for being defective",
         [look.item.image_id for look in looks if look.is_left_out],
     )
-    endings = Image.registered_extensions()
+    yield Oddity(
+        "image",
+        "turned or mirrored by an orientation tag that the mask has not, so that the mask is taken to be upright",
+        [look.item.image_id for look in looks if look.is_mask_untagged],
+    )
+    yield Oddity(
+        "image",
+        f"with values above dataset.params.white, {white or 0:g}, which become white",
+        clipped({each.item.image_id: each.greatest or 0 for each in looks if each.takes_white}, white),
+    )
+    yield Oddity(
+        "file",
+        "with several photographs, of which the one that the file calls primary is read",
+        [look.item.image_id for look in looks if look.format == "HEIF" and look.header and look.header.images > 1],
+    )
     yield Oddity(
         "image",
         "in another format than the name says, and read all the same",
         [
             f"{look.item.image_id} ({look.format})"
             for look in looks
-            if look.format != UNKNOWN and endings.get(look.item.path.suffix.lower()) != look.format
+            if look.format != UNKNOWN and FORMATS_BY_SUFFIX.get(look.item.path.suffix.lower()) != look.format
         ],
     )
 
 
-def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, Oddity]:
+def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, ...]:
     """The files of a category that nobody reads: what is no image by its ending, and images.
 
     A category without a folder of its own may share its folders with others, so that there no image is missed.
@@ -332,9 +389,15 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     base = home if has_home else root
     others = [path for place in sorted(places) for path in _visible_files(place, deep=has_home) if path not in read]
     images = [_relative(path, base) for path in others if has_home and is_image(path)]
-    strays = [_relative(path, base) for path in others if not is_image(path)]
+    strays = [path for path in others if not is_image(path)]
+    unread = [f"{_relative(path, base)} ({kind})" for path in strays if (kind := unread_kind(path))]
     return (
-        Oddity("file", "ignored for not having the ending of an image", strays),
+        Oddity("file", "ignored for being of a kind that is not read; save it as PNG, TIFF or JPEG", unread),
+        Oddity(
+            "file",
+            "ignored for not having the ending of an image",
+            [_relative(path, base) for path in strays if not unread_kind(path)],
+        ),
         Oddity("image", "ignored for being neither an image nor a mask by the layout", images),
     )
 

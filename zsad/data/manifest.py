@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +30,8 @@ class ImageRecord:
         mask_path: a mask, or a folder whose masks are united; empty if none.
         height, width: pixels, upright.
         sha256: of the file's bytes.
+        white: the value that is white where values have more than 8 bits, by ``dataset.params.white``; None for the
+            whole range of their type. A column that is there only if it is set.
     """
 
     image_id: str
@@ -41,18 +43,23 @@ class ImageRecord:
     height: int
     width: int
     sha256: str
+    white: float | None = None
 
 
-COLUMNS = tuple(field.name for field in fields(ImageRecord))
+OPTIONAL = ("white",)  # columns that stand there only if an image has something in them, behind the others
+COLUMNS = tuple(field.name for field in fields(ImageRecord) if field.name not in OPTIONAL)
 
 
 def write_manifest(path: str | Path, records: Iterable[ImageRecord]) -> None:
     """Write a manifest, sorted by ``image_id``."""
+    records = sorted(records, key=lambda record: record.image_id)
+    columns = [*COLUMNS, *(name for name in OPTIONAL if any(getattr(record, name) is not None for record in records))]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record in sorted(records, key=lambda record: record.image_id):
-        writer.writerow(["" if value is None else value for value in astuple(record)])
+    writer.writerow(columns)
+    for record in records:
+        values = (getattr(record, name) for name in columns)
+        writer.writerow(["" if value is None else value for value in values])
     write_text(path, buffer.getvalue())
 
 
@@ -88,7 +95,7 @@ def of_split(records: Sequence[ImageRecord], split: Literal["train", "test"]) ->
 
 
 def _record(row: dict[str, str]) -> ImageRecord:
-    if set(row) != set(COLUMNS):
+    if {*row} - {*OPTIONAL} != {*COLUMNS}:
         raise KeyError(f"columns are {sorted(row)}")
     return ImageRecord(
         image_id=row["image_id"],
@@ -100,4 +107,5 @@ def _record(row: dict[str, str]) -> ImageRecord:
         height=int(row["height"]),
         width=int(row["width"]),
         sha256=row["sha256"],
+        white=float(row["white"]) if row.get("white") else None,
     )

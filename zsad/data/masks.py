@@ -9,10 +9,14 @@ import numpy as np
 
 from zsad.data.decoding import Picture, decode, read_bytes
 from zsad.data.headers import read_header
-from zsad.data.images import is_image
+from zsad.data.images import image_header, is_image
 from zsad.errors import DataError
 
 LOSSY_THRESHOLD = 127  # of 255
+TURN = (
+    "one of the two is turned by 90 degrees: an image is turned upright by its orientation tag (EXIF), so turn the "
+    "mask in the same way, or give it the same tag"
+)
 
 
 def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
@@ -20,8 +24,10 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
 
     So 0/1, 0/255, grey, 16-bit and coloured masks need no setting. A palette is looked up by colour, and a transparent
     pixel marks nothing, whatever its colour. Where compression has changed the values (JPEG, lossy WebP), black is
-    all that is not brighter than 127 in any channel. A folder stands for the union of the masks in it. Like an image,
-    a mask is turned by its EXIF orientation.
+    all that is not brighter than 127 of 255 in any channel. A folder stands for the union of the masks in it.
+
+    Like an image, a mask is turned by its own EXIF orientation; without one it is taken to be upright, as most programs
+    save it that have shown the image to whoever drew the mask.
 
     Args:
         height, width: of the image, pixels, upright.
@@ -37,10 +43,19 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
         if (mask_height, mask_width) != (height, width):
             raise DataError(
                 f"the mask {file} is {mask_width} x {mask_height} pixels but its image is {width} x {height}; "
-                "give the mask the size of its image"
+                + (TURN if (mask_height, mask_width) == (width, height) else "give the mask the size of its image")
             )
         mask |= _is_set(decode(content, file), file)
     return mask
+
+
+def has_orientation(path: str | Path) -> bool:
+    """Whether the mask, or one of those in a folder, is turned or mirrored by its orientation tag.
+
+    Raises:
+        DataError: as `read_mask`.
+    """
+    return any(image_header(file).orientation != 1 for file in _files(Path(path)))
 
 
 def _files(path: Path) -> list[Path]:
@@ -53,9 +68,17 @@ def _files(path: Path) -> list[Path]:
 
 
 def _is_set(picture: Picture, path: Path) -> np.ndarray:
-    if picture.colour.dtype.kind == "f" and np.isnan(picture.colour).any():
+    colour = picture.colour
+    if colour.dtype.kind == "f" and np.isnan(colour).any():
         raise DataError(f"the mask {path} has pixels that are not a number; set them to 0 or 1")
-    marked = picture.colour > LOSSY_THRESHOLD if picture.is_lossy else picture.colour != 0
+    marked = colour > _threshold(picture) if picture.is_lossy else colour != 0
     if marked.ndim == 3:
         marked = marked.any(axis=2)
     return marked if picture.alpha is None else marked & (picture.alpha != 0)
+
+
+def _threshold(picture: Picture) -> float:
+    """What is black at most where compression has changed the values."""
+    dtype = picture.colour.dtype
+    white = picture.white or (np.iinfo(dtype).max if dtype.kind == "u" else 255)
+    return LOSSY_THRESHOLD / 255 * white

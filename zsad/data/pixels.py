@@ -1,13 +1,13 @@
 """Pixel values of any type as 8-bit RGB, on scales that are the same for every image of a set.
 
 To stretch each image to its own range would make the scores of two images incomparable. So a scale goes with the type
-of the values; floating point alone does not tell its range, which is taken from the values only where they leave no
-doubt.
+of the values, unless the user says which value is white; floating point alone does not tell its range, which is taken
+from the values only where they leave no doubt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,49 +43,75 @@ def strips(height: int, width: int) -> Iterator[slice]:
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def eight_bit_rgb(values: np.ndarray, path: str | Path) -> np.ndarray:
+def eight_bit_rgb(values: np.ndarray, path: str | Path, white: float | None = None) -> np.ndarray:
     """Convert an image to uint8 ``[height, width, 3]``, rounded to the nearest level.
 
     Integers of 16 bits and more are divided by 257. Floating-point values are those of the range 0..1, 0..255 or
-    0..65535 that their greatest shows; where it shows none, e.g. with 1.2 or 1023, they are refused.
+    0..65535 that their greatest shows; where it shows none, e.g. with 1.2 or 1023, they are refused. With ``white``
+    both are multiplied by 255 / white instead, and what is brighter is white too. Values of 8 bits stay as they are.
 
     Args:
         values: grey ``[height, width]`` or RGB ``[height, width, 3]``; returned as it is if there is nothing to change.
         path: for messages.
+        white: the value that becomes 255, above 0, for values of more than 8 bits; None for the scale of their type.
 
     Raises:
-        DataError: a value is not finite, negative, above 65535, or of a range that is not clear.
+        DataError: a value is not finite, negative, or, without ``white``, above 65535 or of a range that is not clear.
     """
     if values.dtype == np.uint8 and values.ndim == 3 and values.flags.c_contiguous:
         return values
-    white = _white(values, path)
+    levels = _levels(values, path, white)
     height, width = values.shape[:2]
     rgb = np.empty((height, width, 3), np.uint8)
     for rows in strips(height, width):
-        strip = _eight_bits(values[rows], white)
+        strip = levels(values[rows])
         rgb[rows] = strip if strip.ndim == 3 else strip[..., None]
     return rgb
 
 
-def _white(values: np.ndarray, path: str | Path) -> int:
-    """The value that becomes 255."""
+def _levels(values: np.ndarray, path: str | Path, white: float | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes uint8 of some of the values."""
     if values.dtype == np.uint8:
-        return 255
+        return lambda strip: strip
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise DataError(f"{path} has pixels that are NaN or infinite; replace them by numbers")
     is_float = values.dtype.kind == "f"
-    white = _float_white(float(high)) if is_float else WHITE_16
-    slack = HALF_LEVEL if is_float else 0.0
-    shown = f"from {low:g} to {high:g}" if is_float else f"from {low} to {high}"
-    if low < -slack * (white or 0) or high > WHITE_16 * (1 + slack):
-        raise DataError(f"{path} has values outside 0..65535 ({shown}); save it with 8 or 16 bits a channel")
-    if white is None:
+    if white is None and not is_float:
+        _check_range(low, high, WHITE_16, path)
+        return _by_type
+    scale = white or _float_white(float(high))
+    _check_range(low, high, scale, path, is_clipped=white is not None)
+    if scale is None:
         raise DataError(
-            f"{path} has floating-point values {shown}, which show none of the ranges 0..1, 0..255 and 0..65535; "
-            "save all images of the set with 8 or 16 bits a channel"
+            f"{path} has floating-point values {_shown(low, high)}, which show none of the ranges 0..1, 0..255 and "
+            "0..65535; set dataset.params.white to the value that is white, or save all images of the set with 8 or 16 "
+            "bits a channel"
         )
-    return white
+    factor = 255.0 / scale
+    if values.dtype == np.uint16:
+        table = _scaled(np.arange(WHITE_16 + 1), factor)
+        return lambda strip: table[strip]
+    return lambda strip: _scaled(strip, factor)
+
+
+def _check_range(
+    low: np.generic, high: np.generic, white: float | None, path: str | Path, *, is_clipped: bool = False
+) -> None:
+    """Refuse values below 0, and above 65535 unless they are clipped; what rounding takes away is allowed."""
+    slack = HALF_LEVEL if low.dtype.kind == "f" else 0.0
+    if low < -slack * (white or 0) or (not is_clipped and high > WHITE_16 * (1 + slack)):
+        shown = _shown(low, high)
+        what, fix = (
+            ("negative values", "make them 0 or more")
+            if is_clipped
+            else ("values outside 0..65535", "save it with 8 or 16 bits a channel")
+        )
+        raise DataError(f"{path} has {what} ({shown}); {fix}")
+
+
+def _shown(low: np.generic, high: np.generic) -> str:
+    return f"from {low:g} to {high:g}" if low.dtype.kind == "f" else f"from {low} to {high}"
 
 
 def _float_white(high: float) -> int | None:
@@ -94,9 +120,9 @@ def _float_white(high: float) -> int | None:
     return next(whites, None)
 
 
-def _eight_bits(values: np.ndarray, white: int) -> np.ndarray:
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype.kind == "f":
-        return np.rint(values * (255.0 / white)).clip(0, 255).astype(np.uint8)
+def _scaled(values: np.ndarray, factor: float) -> np.ndarray:
+    return np.rint(values * factor).clip(0, 255).astype(np.uint8)
+
+
+def _by_type(values: np.ndarray) -> np.ndarray:
     return ((values.astype(np.uint32) + SIXTEEN_TO_EIGHT // 2) // SIXTEEN_TO_EIGHT).astype(np.uint8)

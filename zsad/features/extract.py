@@ -121,7 +121,8 @@ def _sources(records: Sequence[ImageRecord], view: str, grid_sizes: Sequence[tup
     """What is to be read: images of one shape after the other, because a batch has one shape."""
     count = len(variants(view))
     sources = [
-        Source(record.path, record.sha256, view, first=position * count) for position, record in enumerate(records)
+        Source(record.path, record.sha256, view, first=position * count, white=record.white)
+        for position, record in enumerate(records)
     ]
     return sorted(sources, key=lambda source: grid_sizes[source.first // count])  # keeps the order otherwise
 

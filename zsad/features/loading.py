@@ -33,12 +33,14 @@ class Source(NamedTuple):
         sha256: its digest in the manifest.
         view: see `zsad.features.views`.
         first: index of the first of the images that the view makes of it.
+        white: of the values in the file, by the manifest.
     """
 
     path: str
     sha256: str
     view: str
     first: int
+    white: float | None = None
 
 
 class Loader:
@@ -117,7 +119,7 @@ def prepared_variants(source: Source, prepare: Callable[[np.ndarray], np.ndarray
     Raises:
         DataError: the file is unreadable or has changed.
     """
-    image = read_image(source.path, source.sha256)
+    image = read_image(source.path, source.sha256, source.white)
     return [prepare(variant.of(image)) for variant in variants(source.view)]
 
 

@@ -82,6 +82,6 @@ def _windows(
 def _crops(records: Sequence[ImageRecord], windows: Sequence[Sequence[Box]]) -> Iterator[np.ndarray]:
     for record, of_image in zip(records, windows, strict=True):
         if of_image:
-            image = read_image(record.path, record.sha256)
+            image = read_image(record.path, record.sha256, record.white)
             for window in of_image:
                 yield image[slices(window)]

@@ -189,7 +189,7 @@ class _Prompter:
 def _refined(
     record: ImageRecord, grid_map: np.ndarray, refiner: Refiner, threshold: float, prompter: _Prompter
 ) -> tuple[np.ndarray, Refinement]:
-    image = read_image(record.path, record.sha256)
+    image = read_image(record.path, record.sha256, record.white)
     height, width = image.shape[:2]
     anomaly_map = at_image_size(grid_map, height, width)
     prompted = prompter.of(record.image_id, height, width)

@@ -137,7 +137,7 @@ def _pictures(
 ) -> tuple[str, dict[str, np.ndarray]]:
     """What the ground truth is, in words, and the pictures of one image."""
     size = overlays.panel_size(record.height, record.width, longer_side)
-    photograph = overlays.photograph(read_image(record.path, record.sha256), size)
+    photograph = overlays.photograph(read_image(record.path, record.sha256, record.white), size)
     if predicted is None:
         predicted = at_image_size(anomaly_map, record.height, record.width) > threshold
     truth, truth_picture = _truth(record, photograph)

@@ -65,7 +65,10 @@ def embed_images(
         }
 
         def write(path: Path) -> None:
-            sources = [Source(record.path, record.sha256, "original", place) for place, record in enumerate(records)]
+            sources = [
+                Source(record.path, record.sha256, "original", place, record.white)
+                for place, record in enumerate(records)
+            ]
             with EmbeddingWriter(
                 path,
                 image_ids,

@@ -56,6 +56,9 @@ def images_sha256(records: Sequence[ImageRecord]) -> str:
     return hashlib.sha256(canonical_json(identities(records)).encode()).hexdigest()
 
 
-def identities(records: Sequence[ImageRecord]) -> list[tuple[str, str, int, int]]:
-    """What tells images apart wherever they lie: name, digest, height and width."""
-    return [(record.image_id, record.sha256, record.height, record.width) for record in records]
+def identities(records: Sequence[ImageRecord]) -> list[tuple[str | int | float, ...]]:
+    """What tells images apart wherever they lie: name, digest, height and width, and the value that is white if set."""
+    return [
+        (record.image_id, record.sha256, record.height, record.width, *([record.white] if record.white else []))
+        for record in records
+    ]

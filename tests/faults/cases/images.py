@@ -6,11 +6,12 @@ import io
 import json
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from cases.sound import IMAGES, TILE
 from damages import (
@@ -21,15 +22,18 @@ from damages import (
     in_turn,
     linked,
     new_folder,
+    nothing,
     removed,
     renamed_to_bytes,
     saved,
     written,
 )
 from fault import ALL, CHECK, MANIFEST, Damage, Fault, Place, restore
+from zsad.data import containers
 
 PNG, PNG_ID = f"{TILE}/test/crack/1.png", "test/crack/1.png"
 JPEG = f"{TILE}/test/good/1.jpg"
+HEIC, AVIF, JP2 = (f"{TILE}/test/good/2.{ending}" for ending in ("heic", "avif", "jp2"))
 TIFF, TIFF_ID = f"{TILE}/test/good/2.tif", "test/good/2.tif"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
@@ -96,6 +100,33 @@ def floats(value: float) -> Damage:
     return saved(TIFF, pixels)
 
 
+def photograph(path: str, kind: str, share: float = 1) -> Damage:
+    """The first part of a photograph in a format of phones or archives."""
+
+    def damage(place: Place) -> None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        content = encoded(np.random.default_rng(30).integers(0, 256, (32, 40, 3), dtype=np.uint8), kind)
+        Path(path).write_bytes(content[: int(share * len(content))])
+
+    return damage
+
+
+def without_pillow_heif(place: Place) -> None:
+    """A machine on which pillow-heif is not installed."""
+    place.around.callback(containers._teach_pillow_heif.cache_clear)
+    place.patched().setitem(sys.modules, "pillow_heif", None)
+    containers._teach_pillow_heif.cache_clear()
+
+
+def raw(place: Place) -> None:
+    """A DNG: the first page is a preview, and the tag of its version makes it what it is."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[50706] = b"\1\4\0\0"
+    Image.fromarray(np.zeros((8, 10, 3), np.uint8)).save(TIFF, tiffinfo=tags)
+
+
 def clutter(place: Place) -> None:
     """What cameras, systems and programs leave in folders of images."""
     folder = Path(TILE, "test/good")
@@ -160,6 +191,37 @@ ODD = (
     ),
 )
 
+FORMATS = (
+    *(
+        Fault(f"{kind} cut off after {tenth} tenths", IMAGES, photograph(path, kind, tenth / 10), unreadable(path))
+        for kind, path in (("HEIF", HEIC), ("AVIF", AVIF), ("JPEG2000", JP2))
+        for tenth in (1, 4, 9)
+    ),
+    Fault(
+        "HEIC where nothing reads it",
+        IMAGES,
+        in_turn(photograph(HEIC, "HEIF"), without_pillow_heif),
+        rf"{HEIC} is a HEIC photograph, which is read only with pillow-heif; install it \(pip install pillow-heif\)",
+    ),
+    Fault("HEIC", IMAGES, photograph(HEIC, "HEIF"), gains=frozenset({"test/good/2.heic"})),
+    Fault("raw photograph as TIFF", IMAGES, raw, rf"{TIFF} .*camera's raw file"),
+    Fault(
+        "TIFF of 12 bits",
+        IMAGES,
+        saved(TIFF, np.full((32, 40), 4095, np.uint16)),
+        gains=frozenset({TIFF_ID}),
+        then=lambda place: warned("no value above 4095", "set dataset.params.white"),
+    ),
+    Fault(
+        "scale of deep images where all have 8 bits",
+        IMAGES,
+        nothing,
+        changes={"dataset__params": {"white": 4095}},
+        alters=ALL,
+        then=lambda place: warned("dataset.params.white is set, but goes for no image"),
+    ),
+)
+
 NAMES = (
     Fault(
         "name that is not UTF-8",
@@ -205,4 +267,4 @@ CHANGING = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*TRUNCATED, *NO_IMAGES, *ODD, *NAMES, *SLIGHT, *CHANGING)
+FAULTS: tuple[Fault, ...] = (*TRUNCATED, *NO_IMAGES, *ODD, *FORMATS, *NAMES, *SLIGHT, *CHANGING)

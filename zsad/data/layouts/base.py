@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from zsad.data.images import image_size, is_image
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
@@ -56,6 +58,13 @@ class Layout(Part):
     """
 
     summary: ClassVar[str]
+
+    white: float | None = Field(
+        None,
+        gt=0,
+        description="the value that is white in images of more than 8 bits, e.g. 4095 for 12 bits in files of 16; null "
+        "for the whole range of 16 bits",
+    )
 
     @abstractmethod
     def categories(self, root: Path) -> list[str]:
@@ -104,13 +113,17 @@ class Layout(Part):
 
     def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
         for item in self.items(root, category):
-            record = image_record(item)
+            record = image_record(item, self.white)
             if record.split == "test" or record.label != 1:
                 yield record
 
 
-def image_record(item: Item) -> ImageRecord:
-    """Describe an image from its header and bytes, and from its mask where the mask alone tells the label."""
+def image_record(item: Item, white: float | None = None) -> ImageRecord:
+    """Describe an image from its header and bytes, and from its mask where the mask alone tells the label.
+
+    Args:
+        white: see `Layout`.
+    """
     height, width = image_size(item.path)
     label, defect_type = item.label, item.defect_type
     if label == "mask":
@@ -126,6 +139,7 @@ def image_record(item: Item) -> ImageRecord:
         height=height,
         width=width,
         sha256=file_sha256(item.path),
+        white=white,
     )
 
 
