@@ -10,7 +10,7 @@ from zsad.refinement.regions import Region
 
 def region(left: int, top: int, right: int, bottom: int) -> Region:
     mask = np.ones((bottom - top, right - left), bool)
-    return Region((left, top, right, bottom), mask, mask.size, 1.0, (left, top))
+    return Region((left, top, right, bottom), mask, True, mask.size, 1.0, (left, top))
 
 
 def random_regions(seed: int, height: int, width: int, count: int = 60) -> list[Region]:

@@ -11,7 +11,17 @@ from pydantic import Field
 
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Objection, Outline, RegionRefiner
-from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
+from zsad.refinement.regions import (
+    Box,
+    Region,
+    area_of,
+    bounded_shape,
+    resized,
+    resized_mask,
+    share_of_short_side,
+    slices,
+    widened,
+)
 
 GAUSSIANS = 5  # in each of OpenCV's two colour models
 MIN_SAMPLES = 2 * GAUSSIANS
@@ -26,6 +36,8 @@ class GrabCut(RegionRefiner):
     """
 
     summary: ClassVar[str] = "GrabCut around each region, started from the map's high and low values."
+    work_per_pixel: ClassVar[float] = 1 / 16
+    least_work: ClassVar[int] = 1 << 18
     reference: ClassVar[str] = "Rother, Kolmogorov and Blake, GrabCut, ACM TOG 23(3), 2004; OpenCV's implementation."
 
     margin: float = Field(
@@ -49,6 +61,13 @@ class GrabCut(RegionRefiner):
         description="Certainly background: what lies at or below this fraction of the way from the window's lowest map "
         "value to the threshold.",
     )
+    max_pixels: int = Field(
+        65536,
+        ge=1024,
+        le=1 << 22,
+        description="A larger window is cut at this many pixels, and the outline enlarged: the time of a cut grows "
+        "faster than its pixels, and one of 1024 x 1024 takes minutes.",
+    )
     iterations: int = Field(5, ge=1, le=50, description="Rounds of fitting the colour models and cutting.")
 
     def outlines(
@@ -60,19 +79,28 @@ class GrabCut(RegionRefiner):
         prompted: PromptedImage | None = None,
     ) -> Iterator[Outline]:
         """Cut each region out of its window; see `RegionRefiner.outlines`."""
-        height, width = anomaly_map.shape
-        margin = share_of_short_side(self.margin, height, width)
         for region in regions:
-            window = widened(region.box, margin, height, width)
-            labels = self.initial_labels(anomaly_map[slices(window)], region.within(window), threshold)
-            yield self._cut(np.ascontiguousarray(image[slices(window)]), labels, window)
+            window = self._window(region, *anomaly_map.shape)
+            view = slices(window)
+            shape = bounded_shape(window[3] - window[1], window[2] - window[0], self.max_pixels)
+            component = resized_mask(region.within(window), shape)
+            labels = self.initial_labels(resized(anomaly_map[view], shape), component, threshold)
+            yield self._cut(np.ascontiguousarray(resized(image[view], shape)), labels, window)
+
+    def work(self, region: Region, height: int, width: int) -> int:
+        """Pixels that are cut for a region."""
+        return min(self.max_pixels, area_of(self._window(region, height, width)))
+
+    def _window(self, region: Region, height: int, width: int) -> Box:
+        return widened(region.box, share_of_short_side(self.margin, height, width), height, width)
 
     def initial_labels(self, anomaly_map: np.ndarray, component: np.ndarray, threshold: float) -> np.ndarray:
         """OpenCV's four GrabCut labels, uint8 ``[height, width]`` of the window.
 
         Args:
             anomaly_map: float ``[height, width]`` of the window.
-            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``.
+            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``, or a smaller picture of
+                one, in which means of areas need not exceed the threshold.
         """
         floor, peak = anomaly_map.min(), anomaly_map[component].max()
         low = floor + self.sure_background * (threshold - floor)
@@ -80,7 +108,7 @@ class GrabCut(RegionRefiner):
         high = min(peak, threshold + self.sure_foreground * (peak - threshold))
         labels = np.full(anomaly_map.shape, cv2.GC_PR_BGD, dtype=np.uint8)
         labels[anomaly_map <= low] = cv2.GC_BGD
-        labels[anomaly_map > threshold] = cv2.GC_PR_FGD
+        labels[(anomaly_map > threshold) | component] = cv2.GC_PR_FGD
         labels[component & (anomaly_map >= high)] = cv2.GC_FGD
         return labels
 

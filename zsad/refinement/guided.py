@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 import cv2
@@ -11,7 +12,10 @@ from pydantic import Field
 
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Outline, RegionRefiner
-from zsad.refinement.regions import Box, Region, share_of_short_side, slices, widened
+from zsad.refinement.regions import Box, Region, area_of, resized, share_of_short_side, slices, widened
+
+WORKING_RADIUS = 32  # pixels; twice as much is halved, and so on
+TILE = 640  # pixels a side that are filtered at a time, beside what is around them
 
 
 class Guided(RegionRefiner):
@@ -54,13 +58,107 @@ class Guided(RegionRefiner):
             return
         height, width = anomaly_map.shape
         radius = share_of_short_side(self.radius, height, width)
-        windows = [widened(region.box, radius, height, width) for region in regions]
-        filtered = np.full(anomaly_map.shape, -np.inf)
+        windows = [self._window(region, height, width) for region in regions]
+        hull = _hull(windows)
+        above = np.zeros(anomaly_map.shape, dtype=bool)
         # A filtered value depends on what lies within two radii, so that the rest of the image can be left out.
-        needed = slices(widened(_hull(windows), 2 * radius, height, width))
-        filtered[needed] = guided_filter(image[needed] / 255.0, anomaly_map[needed], radius, self.eps)
+        needed = slices(widened(hull, 2 * radius, height, width))
+        above[needed] = filtered_above(image[needed], anomaly_map[needed], radius, self.eps, threshold)
         for window in windows:
-            yield Outline(window, filtered[slices(window)] > threshold)
+            yield Outline(window, above[slices(window)])
+
+    def work(self, region: Region, height: int, width: int) -> int:
+        """Pixels in which the outline of a region is cleaned and judged; the filter itself runs once an image."""
+        return area_of(self._window(region, height, width))
+
+    def _window(self, region: Region, height: int, width: int) -> Box:
+        return widened(region.box, share_of_short_side(self.radius, height, width), height, width)
+
+
+def filtered_above(image: np.ndarray, anomaly_map: np.ndarray, radius: int, eps: float, threshold: float) -> np.ndarray:
+    """Where the map, filtered with the image as its guide, exceeds a threshold; in bounded memory.
+
+    With windows of a radius up to `WORKING_RADIUS` pixels, tiles with two radii around them are filtered, as the whole
+    would be. With larger ones the fits are made of images made smaller by a whole number, and applied at full size: the
+    fast guided filter (He and Sun, arXiv 1505.00996), which hardly differs as long as windows have many pixels.
+
+    Args:
+        image: uint8 RGB ``[height, width, 3]``.
+        anomaly_map: float ``[height, width]``.
+        radius: pixels.
+        eps: see `guided_filter`.
+
+    Returns:
+        bool ``[height, width]``.
+    """
+    height, width = anomaly_map.shape
+    step = max(1, radius // WORKING_RADIUS)
+    if step == 1:
+        above = np.empty(anomaly_map.shape, dtype=bool)
+        for tile in tiles(height, width):
+            around = widened(tile, 2 * radius, height, width)
+            filtered = guided_filter(image[slices(around)] / 255.0, anomaly_map[slices(around)], radius, eps)
+            above[slices(tile)] = filtered[slices(_within(tile, around))] > threshold
+        return above
+    small = max(1, round(height / step)), max(1, round(width / step))
+    fits = _small_fits(resized(image, small), resized(anomaly_map, small), max(1, round(radius / step)), eps)
+    return _applied_above(fits, image, threshold)
+
+
+def _small_fits(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
+    """The mean fits of every pixel, float32 ``[height, width, 4]``, tile by tile."""
+    height, width = source.shape
+    fits = np.empty((height, width, 4), dtype=np.float32)
+    for tile in tiles(height, width):
+        around = widened(tile, 2 * radius, height, width)
+        found = mean_fits(guide[slices(around)] / 255.0, source[slices(around)], radius, eps)
+        fits[slices(tile)] = found[slices(_within(tile, around))]
+    return fits
+
+
+def _applied_above(fits: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarray:
+    """Where the fits, interpolated linearly to the size of the image, give more than the threshold."""
+    height, width = image.shape[:2]
+    rows, columns = fits.shape[:2]
+    above = np.empty((height, width), dtype=bool)
+    for tile in tiles(height, width):
+        left, top, right, bottom = tile
+        # OpenCV takes no more than 32767 pixels a side, so only the fits around the tile are handed on.
+        near = slice(max(0, top * rows // height - 2), bottom * rows // height + 3)
+        along = slice(max(0, left * columns // width - 2), right * columns // width + 3)
+        place = np.array(
+            [
+                [columns / width, 0, (left + 0.5) * columns / width - 0.5 - along.start],
+                [0, rows / height, (top + 0.5) * rows / height - 0.5 - near.start],
+            ]
+        )
+        fit = cv2.warpAffine(
+            np.ascontiguousarray(fits[near, along]),
+            place,
+            (right - left, bottom - top),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        guide = image[slices(tile)].astype(np.float32) / 255
+        above[slices(tile)] = (fit[..., :3] * guide).sum(axis=-1) + fit[..., 3] > threshold
+    return above
+
+
+def tiles(height: int, width: int) -> Iterator[Box]:
+    """Boxes of at most `TILE` pixels a side that cover an image once; one box, if the image is hardly larger."""
+    for top, bottom in _spans(height):
+        for left, right in _spans(width):
+            yield left, top, right, bottom
+
+
+def _spans(length: int) -> list[tuple[int, int]]:
+    edges = np.linspace(0, length, max(1, round(length / TILE)) + 1).astype(int).tolist()
+    return list(pairwise(edges))
+
+
+def _within(box: Box, window: Box) -> Box:
+    left, top = window[:2]
+    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
 
 
 def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
@@ -78,6 +176,15 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float
 
     Returns:
         float64 ``[height, width]``.
+    """
+    fits = mean_fits(guide, source, radius, eps)
+    return (fits[..., :3] * guide).sum(axis=-1) + fits[..., 3]
+
+
+def mean_fits(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
+    """The mean of ``a_k`` and of ``b_k`` over the windows that hold a pixel, float64 ``[height, width, 4]``.
+
+    See `guided_filter`, also for the arguments.
     """
     size = (2 * radius + 1, 2 * radius + 1)
 
@@ -99,7 +206,7 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float
             sigma[..., i, j] = sigma[..., j, i] = mean(channels[i] * channels[j]) - mean_guide[i] * mean_guide[j]
     a = np.linalg.solve(sigma + eps * np.eye(3), covariance)[..., 0]
     b = mean_p - sum(a[..., i] * mean_guide[i] for i in range(3))
-    return sum(mean(a[..., i]) * channels[i] for i in range(3)) + mean(b)
+    return np.stack([*(mean(a[..., i]) for i in range(3)), mean(b)], axis=-1)
 
 
 def _hull(boxes: Sequence[Box]) -> Box:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,13 +19,19 @@ from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regions import (
     Box,
     Region,
+    area_of,
+    bounded_shape,
     box_around,
     pieces_touching,
     regions_above,
+    resized,
+    resized_mask,
     share_of_area,
     slices,
     without_holes,
 )
+
+JUDGED_PIXELS = 1 << 20  # of a window at most, when an outline is judged by its edges and its contrast
 
 
 class Objection(NamedTuple):
@@ -48,7 +54,7 @@ class Outline(NamedTuple):
 
     Attributes:
         window: the part of the image in which it was sought; it holds the region's box.
-        mask: bool ``[bottom - top, right - left]`` of the window.
+        mask: bool ``[bottom - top, right - left]`` of the window, or of the window made smaller.
         failure: why there is no outline.
         details: how it came about, JSON; recorded with the region.
         is_judged: whether the mask is cleaned and ``failure`` the whole verdict, so that nothing remains to be asked.
@@ -62,7 +68,19 @@ class Outline(NamedTuple):
 
 
 class RegionRefiner(Refiner):
-    """Base of the refiners that outline one region at a time; a subclass says how, in `outlines`."""
+    """Base of the refiners that outline one region at a time; a subclass says how, in `outlines`.
+
+    The work on an image is bounded by its pixels, whatever the map is like: windows overlap, and thousands of
+    components may exceed a threshold that fits the images badly. Components of the highest scores come first; those
+    beyond the bound stay as they are, and say so.
+
+    Class attributes:
+        work_per_pixel: how many pixels may be worked on, for each pixel of the image.
+        least_work: how many in any case, so that small images are not bounded.
+    """
+
+    work_per_pixel: ClassVar[float] = 8.0
+    least_work: ClassVar[int] = 1 << 22
 
     min_area: float = Field(
         1e-4,
@@ -112,6 +130,10 @@ class RegionRefiner(Refiner):
             prompted: the image under a segmentation model, if the refiner uses one.
         """
 
+    def work(self, region: Region, height: int, width: int) -> int:
+        """Pixels that are worked on for a region of an image of ``height x width``."""
+        return area_of(region.box)
+
     def refine(
         self,
         image: np.ndarray,
@@ -121,20 +143,45 @@ class RegionRefiner(Refiner):
     ) -> Refinement:
         """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
         regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
-        proposals = self.outlines(image, anomaly_map, threshold, regions, prompted)
+        count = self._affordable(regions, *anomaly_map.shape)
         mask = np.zeros(anomaly_map.shape, dtype=bool)
         records: list[dict[str, Any]] = []
-        for region, outline in zip(regions, proposals, strict=True):
-            window = slices(outline.window)
-            component = region.within(outline.window)
-            refined, objection = outline.mask, outline.failure
-            if not outline.is_judged:
-                refined = self.cleaned(refined, component, anomaly_map.size)
-                objection = objection or self.objection(image[window], anomaly_map[window], component, refined)
-            chosen = component if objection else refined
-            mask[window] |= chosen
-            records.append({**outline.details, **_record(region, objection, chosen)})
+        proposals = self.outlines(image, anomaly_map, threshold, regions[:count], prompted)
+        for region, outline in zip(regions, proposals, strict=False):
+            chosen, objection = self._chosen(image, anomaly_map, region, outline)
+            mask[slices(outline.window)] |= chosen
+            records.append({**outline.details, **_record(region, objection, np.count_nonzero(chosen))})
+        for region in regions[count:]:
+            mask[slices(region.box)] |= region.mask
+            records.append(_record(region, _beyond(count, len(regions)), region.area))
         return Refinement(mask, records)
+
+    def _affordable(self, regions: Sequence[Region], height: int, width: int) -> int:
+        """How many of the regions, at least one of them, are within the bound of work."""
+        bound = max(self.least_work, self.work_per_pixel * height * width)
+        work = np.cumsum([self.work(region, height, width) for region in regions])
+        return max(min(1, len(regions)), int(np.searchsorted(work, bound, side="right")))
+
+    def _chosen(
+        self, image: np.ndarray, anomaly_map: np.ndarray, region: Region, outline: Outline
+    ) -> tuple[np.ndarray, Objection]:
+        """What is marked in an outline's window, bool ``[height, width]``, and the objection to the outline."""
+        component = region.within(outline.window)
+        if outline.failure or outline.is_judged:
+            return (component if outline.failure else outline.mask), outline.failure
+        window = slices(outline.window)
+        scale = outline.mask.size / component.size
+        refined = self.cleaned(
+            outline.mask, resized_mask(component, outline.mask.shape), round(scale * anomaly_map.size)
+        )
+        shape = bounded_shape(*refined.shape, JUDGED_PIXELS)
+        objection = self.objection(
+            resized(image[window], shape),
+            resized(anomaly_map[window], shape),
+            resized_mask(component, shape),
+            resized_mask(refined, shape),
+        )
+        return (component if objection else resized_mask(refined, component.shape)), objection
 
     def cleaned(self, mask: np.ndarray, component: np.ndarray, image_area: int) -> np.ndarray:
         """The pieces of an outline that touch the component, without crumbs and small holes.
@@ -217,13 +264,18 @@ def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     return float(magnitude[boundary].mean(dtype=np.float64)) / mean
 
 
-def _record(region: Region, objection: Objection, chosen: np.ndarray) -> dict[str, Any]:
+def _beyond(count: int, regions: int) -> Objection:
+    reason = f"the image has {regions} components, and an image of its size is given work for the highest {count}"
+    return Objection("beyond the bound of work", reason)
+
+
+def _record(region: Region, objection: Objection, area: int) -> dict[str, Any]:
     return {
         "box": list(region.box),
         "peak": list(region.peak),
         "score": region.score,
         "component_area": region.area,
-        "area": int(np.count_nonzero(chosen)),
+        "area": int(area),
         "accepted": not objection,
         "cause": objection.cause,
         "reason": objection.reason,

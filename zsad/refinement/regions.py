@@ -17,17 +17,25 @@ class Region(NamedTuple):
 
     Attributes:
         box: the smallest box around it.
-        mask: bool ``[bottom - top, right - left]``, the component within its box.
+        labels: ``[bottom - top, right - left]``, the labelled image within its box: a view, as boxes of many components
+            may overlap.
+        label: its own among them.
         area: pixels.
         score: greatest value of the map in it.
         peak: ``(x, y)`` of that value, in pixels of the image.
     """
 
     box: Box
-    mask: np.ndarray
+    labels: np.ndarray
+    label: int
     area: int
     score: float
     peak: tuple[int, int]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The component within its box, bool ``[bottom - top, right - left]``."""
+        return self.labels == self.label
 
     def within(self, window: Box) -> np.ndarray:
         """The component as bool ``[bottom - top, right - left]`` of a ``window`` that holds its box."""
@@ -44,21 +52,31 @@ def regions_above(anomaly_map: np.ndarray, threshold: float, min_pixels: int = 1
         anomaly_map: float ``[height, width]``.
         min_pixels: smaller components are left out.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (anomaly_map > threshold).astype(np.uint8), connectivity=8
-    )
-    kept = (label for label in range(1, count) if stats[label, cv2.CC_STAT_AREA] >= min_pixels)
-    regions = [_region(anomaly_map, labels, label, stats[label]) for label in kept]
+    above = anomaly_map > threshold
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
+    kept = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= min_pixels)
+    peaks = _peaks(anomaly_map, labels, above, len(stats))
+    regions = [_region(anomaly_map, labels, label, stats[label], peaks[label]) for label in kept if label != 0]
     return sorted(regions, key=lambda region: -region.score)
 
 
-def _region(anomaly_map: np.ndarray, labels: np.ndarray, label: int, stats: np.ndarray) -> Region:
+def _peaks(anomaly_map: np.ndarray, labels: np.ndarray, above: np.ndarray, count: int) -> np.ndarray:
+    """Flat index of the first greatest value of each label, in one pass over the marked pixels, int ``[label]``."""
+    marked = np.flatnonzero(above)
+    owners, values = labels.ravel()[marked], anomaly_map.ravel()[marked]
+    greatest = np.full(count, -np.inf, dtype=values.dtype)
+    np.maximum.at(greatest, owners, values)
+    at_peak = np.flatnonzero(values == greatest[owners])[::-1]
+    peaks = np.zeros(count, dtype=np.intp)
+    peaks[owners[at_peak]] = marked[at_peak]  # backwards, so that the first of equals is written last
+    return peaks
+
+
+def _region(anomaly_map: np.ndarray, labels: np.ndarray, label: int, stats: np.ndarray, peak: int) -> Region:
     left, top, width, height, area = (int(value) for value in stats)
     box = (left, top, left + width, top + height)
-    mask = labels[slices(box)] == label
-    values = np.where(mask, anomaly_map[slices(box)], -np.inf)
-    row, column = np.unravel_index(np.argmax(values), values.shape)
-    return Region(box, mask, area, float(values[row, column]), (left + int(column), top + int(row)))
+    y, x = (int(place) for place in np.unravel_index(peak, anomaly_map.shape))
+    return Region(box, labels[slices(box)], int(label), area, float(anomaly_map[y, x]), (x, y))
 
 
 def slices(box: Box) -> tuple[slice, slice]:
@@ -77,6 +95,37 @@ def box_around(mask: np.ndarray) -> Box | None:
     """The smallest box around what a mask, bool ``[height, width]``, marks; None if it marks nothing."""
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return (left, top, left + width, top + height) if width else None
+
+
+def area_of(box: Box) -> int:
+    """Pixels of a box."""
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def bounded_shape(height: int, width: int, max_pixels: int) -> tuple[int, int]:
+    """Height and width of an image that is made smaller, if need be, to have about ``max_pixels`` at most."""
+    scale = min(1.0, math.sqrt(max_pixels / (height * width)))
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    # A strip cannot become thinner than a pixel, and then has to become shorter.
+    return min(rows, max(1, max_pixels // columns)), min(columns, max(1, max_pixels // rows))
+
+
+def resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """An image or a map ``[height, width, ...]`` at another shape: means of areas if smaller, linear if larger."""
+    if values.shape[:2] == shape:
+        return values
+    shrinks = shape[0] * shape[1] < values.shape[0] * values.shape[1]
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(values), shape[::-1], interpolation=way)
+
+
+def resized_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A mask, bool ``[height, width]``, at another shape: what it covers by half; never empty if it is not."""
+    if mask.shape == shape:
+        return mask
+    share = resized(mask.astype(np.uint8) * 255, shape)
+    covered = share >= 128
+    return covered if covered.any() or not mask.any() else share == max(1, share.max())
 
 
 def share_of_area(fraction: float, height: int, width: int) -> int:

@@ -110,6 +110,10 @@ class Sam(RegionRefiner, PromptOptions):
             raise ValueError("this refiner needs the image under a segmentation model")
         return self._outlines(_Scene(image, anomaly_map, threshold, prompted), regions)
 
+    def work(self, region: Region, height: int, width: int) -> int:
+        """Nothing that is bounded by pixels: `max_prompts` bounds it."""
+        return 0
+
     def _outlines(self, scene: _Scene, regions: Sequence[Region]) -> Iterator[Outline]:
         prompted, whole = scene.prompted, scene.prompted.whole
         questions = [self._question(scene, region) for region in regions[: self.max_prompts]]

@@ -12,13 +12,23 @@ from zsad.resources.run import Run, localises
 
 
 class PixelCost(NamedTuple):
-    """What a refiner takes for a pixel of an image: bytes of the largest, seconds of all."""
+    """What a refiner takes for a pixel of an image: bytes of the largest, seconds of all.
+
+    Attributes:
+        working_bytes: further bytes for each of the first `WORKING_PIXELS`, as the refiners work on no more at a time.
+    """
 
     bytes: float
     seconds: float
+    working_bytes: float = 0
 
 
-PIXEL_COSTS: Mapping[str, PixelCost] = {"guided": PixelCost(240, 1.7e-7), "grabcut": PixelCost(40, 1.7e-7)}
+WORKING_PIXELS = 600_000
+# Measured by benchmarks/refinement.py.
+PIXEL_COSTS: Mapping[str, PixelCost] = {
+    "guided": PixelCost(24, 1.7e-7, working_bytes=220),
+    "grabcut": PixelCost(24, 1.7e-7, working_bytes=30),
+}
 OTHER = PixelCost(200, 3e-7)
 NO_MAP = PixelCost(10, 0)  # of a method that gives none, nothing is outlined
 MODULATED = PixelCost(20, 1e-8)
@@ -38,4 +48,6 @@ def modulate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def _by_pixel(start: Estimate, run: Run, names: Mapping[str, str], cost: PixelCost) -> Estimate:
     images = run.workload(names["category"]).test
-    return start.plus(cost.bytes * images.largest.pixels / 1e6, cost.seconds * images.pixels)
+    largest = images.largest.pixels
+    taken = cost.bytes * largest + cost.working_bytes * min(largest, WORKING_PIXELS)
+    return start.plus(taken / 1e6, cost.seconds * images.pixels)
