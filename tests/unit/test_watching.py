@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import termios
+import time
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,7 @@ def test_jobs_run_from_their_start_to_their_end_and_are_at_what_their_logs_say(t
     begin(logger, second, 2)
     assert jobs.looked_at() == {}
     report(first, 40, 30)
-    assert jobs.looked_at()[1].described(0).startswith("refining: 40 %, 40 of 100, about ")
+    assert jobs.looked_at()[1].described(0).startswith("40 %, 40 of 100, about ")
     assert list(jobs.looked_at()) == [1]
     with second.open("a") as file:
         file.write("2026-01-02 10:11:12,124 INFO zsad.progress: refining: 4 %, 4 of 10")  # half a line
@@ -268,9 +269,9 @@ def test_the_time_left_runs_down_between_reports(terminal, tmp_path: Path) -> No
     begin(logger, tmp_path / "x.log")
     report(tmp_path / "x.log", 40, 30)
     job = jobs.looked_at()[1]
-    assert job.described(50) == "refining: 40 %, 40 of 100, about 30 s left"
-    assert job.described(60).endswith("about 20 s left")
-    assert job.described(99).endswith("about 0 s left")
+    assert job.described(50) == "40 %, 40 of 100, about 30 s left (refining)"
+    assert job.described(60).endswith("about 20 s left (refining)")
+    assert job.described(99).endswith("about 0 s left (refining)")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(99, "99 s"), (720, "12 min"), (12_000, "3 h 20 min")])
@@ -289,11 +290,11 @@ def test_piped_there_is_a_plain_line_for_each_job_with_news(terminal, tmp_path: 
     stream.truncate(0)
     for _ in range(3):
         lines.show(jobs.looked_at())
-    assert re.findall(r"Job (\d): Doing \1\n    refining: (\d+) %", stream.getvalue()) == [("0", "10"), ("1", "11")]
+    assert re.findall(r"Job (\d): Doing \1\n    (\d+) %", stream.getvalue()) == [("0", "10"), ("1", "11")]
     report(logs[1], 50)
     lines.show(jobs.looked_at())
     assert stream.getvalue().count("Job 0") == 1
-    assert "refining: 50 %, 50 of 100\n" in stream.getvalue()
+    assert "50 %, 50 of 100 (refining)\n" in stream.getvalue()
     assert not re.search(r"[\x00-\x09\x0b-\x1f%]s|\r|\x1b", stream.getvalue().replace("\0", ""))
 
 
@@ -362,9 +363,9 @@ def test_on_a_terminal_bars_of_two_jobs_stand_below_the_messages(terminal, tmp_p
     assert messages == ["a message between", "another message"]
     drawn = [line for line in during if "refining" in line]
     assert len(drawn) == 2, during
-    assert drawn[0].startswith("Doing 0")
-    assert "refining: 70 %, 70 of 100, about 20 s left" in drawn[0]
-    assert "refining: 11 %" in drawn[1]
+    assert drawn[0].endswith(": Doing 0")
+    assert "| 70 %, 70 of 100, about 20 s left (refining)" in drawn[0]
+    assert "| 11 %" in drawn[1]
     assert during.index("another message") < during.index(drawn[0])
     assert "the end" in after
     assert not any("refining" in line for line in after), after
@@ -381,7 +382,7 @@ def test_the_watcher_ends_with_snakemakes_logging(monkeypatch: pytest.MonkeyPatc
     for _ in range(1000):
         if "refining" in stream.getvalue():
             break
-        watcher._end.wait(0.01)
+        time.sleep(0.01)
     jobs.close()
-    assert "refining: 10 %" in stream.getvalue()
+    assert "10 %, 10 of 100 (refining)" in stream.getvalue()
     assert not watcher._thread.is_alive()

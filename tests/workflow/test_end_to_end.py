@@ -176,7 +176,7 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(
     monkeypatch.setenv("ZSAD_PROGRESS_SECONDS", "0.1")
     run = project.run(config, "tables")
     assert run.status == 0, run.output
-    assert re.search(r"^Job \d+: .*ring.*\n    .+: \d+ %, \d+ of \d+", run.output, re.M), "no progress was told of"
+    assert re.search(r"^Job \d+: .*ring.*\n    \d+ %.* \(.+\)$", run.output, re.M), "no progress was told of"
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run.output.replace("\t", "")), "there are control characters"
     for log in project.result("t/logs").glob("refine_masks/*.log"):
         assert (report := last_report(log)) is not None

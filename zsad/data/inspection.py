@@ -22,6 +22,7 @@ from zsad.data.images import image_size, is_image, read_image
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import read_mask
 from zsad.errors import DataError, nearest_hint
+from zsad.progress import progress
 from zsad.provenance import file_sha256
 
 EXAMPLES = 3
@@ -189,7 +190,8 @@ def shortened(names: Sequence[str]) -> str:
 def _looks(items: Sequence[Item], *, full: bool) -> list[Look]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        return list(pool.map(partial(_look, full=full), items))
+        looks = pool.map(partial(_look, full=full), items)
+        return list(progress(looks, total=len(items), label="looking at the images"))
 
 
 def _look(item: Item, *, full: bool) -> Look:

@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from zsad.watching.running import RunningJob
 
-BAR = "{desc}|{bar:20}|{postfix}"
+BAR = "|{bar:10}| {desc}"
 
 
 class Display(Protocol):
     """Shows running jobs, by Snakemake's number."""
 
     seconds: float  # between looks
+    follows_ends: bool  # whether to look, too, when a job ends
 
     def show(self, jobs: Mapping[int, RunningJob]) -> None:
         """Show how far the jobs are."""
@@ -26,6 +27,8 @@ class Display(Protocol):
 
 class Lines:
     """A plain line in Snakemake's log for each job that is further than it was; ``--quiet progress`` silences them."""
+
+    follows_ends = False
 
     def __init__(self, logger: logging.Logger, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger, self.seconds, self._clock = logger, seconds, clock
@@ -74,6 +77,7 @@ class Bars:
     """A bar for each job, on a terminal."""
 
     seconds = 1.0
+    follows_ends = True
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
@@ -87,8 +91,8 @@ class Bars:
         for number, job in jobs.items():
             bar = self._bars.get(number) or self._made(number, job.name)
             bar.n = job.report.percent if job.report else 0
-            bar.set_description_str(job.name, refresh=False)
-            bar.set_postfix_str(job.described(self._clock()), refresh=True)
+            # What changes comes first: a narrow terminal cuts off the end.
+            bar.set_description_str(f"{job.described(self._clock())}: {job.name}", refresh=True)
 
     def _made(self, number: int, name: str) -> tqdm:
         self._bars[number] = tqdm(

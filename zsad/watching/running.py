@@ -53,7 +53,7 @@ class RunningJob:
             return ""
         items = "" if report.total is None else f", {report.done} of {report.total}"
         left = "" if report.left is None else f", about {duration(max(0, report.left - (now - self.seen)))} left"
-        return f"{report.label}: {report.percent} %{items}{left}"
+        return f"{report.percent} %{items}{left} ({report.label})"
 
 
 class RunningJobs(logging.Handler):
@@ -65,6 +65,7 @@ class RunningJobs(logging.Handler):
         self._jobs: dict[int, RunningJob] = {}
         self.on_close: Callable[[], None] = lambda: None
         self.on_begin: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None
         self._guard = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -84,6 +85,8 @@ class RunningJobs(logging.Handler):
                     self._jobs.pop(job["jobid"], None)
         if event == LogEvent.JOB_INFO:
             self.on_begin()
+        elif event in (LogEvent.JOB_FINISHED, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
+            self.on_end()
 
     def looked_at(self) -> dict[int, RunningJob]:
         """The jobs that run and have reported, by Snakemake's number, with what their logs say now."""

@@ -42,9 +42,12 @@ class Watcher:
 
     def __init__(self, jobs: RunningJobs, display: Display) -> None:
         self._jobs, self._display = jobs, display
-        self._end = threading.Event()
+        self._wake = threading.Event()
+        self._ended = False
         self._thread: threading.Thread | None = None
         jobs.on_begin, jobs.on_close = self._begin, self.stop
+        if display.follows_ends:
+            jobs.on_end = self._wake.set
 
     def attach(self) -> None:
         """Follow Snakemake's logger until it closes its handlers."""
@@ -52,7 +55,8 @@ class Watcher:
 
     def stop(self) -> None:
         """End the thread and show nothing more."""
-        self._end.set()
+        self._ended = True
+        self._wake.set()
         if self._thread is not None:
             self._thread.join()
         self._display.show({})
@@ -63,8 +67,11 @@ class Watcher:
             self._thread.start()
 
     def _watch(self) -> None:
-        while not self._end.wait(self._display.seconds):
-            self._display.show(self._jobs.looked_at())
+        while not self._ended:
+            self._wake.wait(self._display.seconds)
+            self._wake.clear()
+            if not self._ended:
+                self._display.show(self._jobs.looked_at())
 
 
 def _terminal_handler() -> logging.StreamHandler | None:
