@@ -25,6 +25,7 @@ from zsad.segmentation.registry import SEGMENTERS
 from zsad.software import check_image, device_environment, image_address, image_environment
 from zsad.store import NO_REFINER
 from zsad.tracked_files import literal, stamp
+from zsad.watching.watch import watch_run
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
@@ -42,6 +43,10 @@ try:
             check_image(container_image, environments_too=DeploymentMethod.CONDA in deployment)
 except ZsadError as error:
     raise WorkflowError(str(error)) from None
+
+# The terminal of the run itself, not of its jobs.
+if workflow.is_main_process:
+    watch_run(dry_run=workflow.output_settings.dryrun)
 
 # Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
 os.environ.update(settings.sharing.variables())

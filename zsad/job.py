@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from zsad.errors import ZsadError
 from zsad.gpus import own_gpus
+from zsad.progress import is_watched
 from zsad.provenance import stage_provenance
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
             yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
     except ZsadError as error:
         logger.error("%s", error)
-        print(f"zsad: {snakemake.rule}: {error}", file=sys.stderr)
+        if not is_watched():
+            print(f"zsad: {snakemake.rule}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except Exception:
         logger.exception("unexpected error; please report it")

@@ -1,49 +1,198 @@
-"""Progress of long work: a bar on a terminal, a line now and then in the log."""
+"""Progress of long work: lines in the log of a fixed form, which can be read back, and a bar on a terminal.
+
+What is done is counted in units of work (pixels, patches, bytes), as images differ in size. How long the rest takes is
+told once enough is done to know, by the work done since the first result: what a method computes before its first
+result says nothing of the pace of the others.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Self, TypeVar
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
-LOG_INTERVAL_SECONDS = 10.0
-TENTHS = 10
+Clock = Callable[[], float]
+
+WATCHED = "ZSAD_WATCHED"  # set in the environment of jobs whose logs somebody shows: they leave the terminal alone
+ROUNDING = 1e-9  # of parts of the work that are added up
+LEAST_SHARE, LEAST_SECONDS = 0.05, 3.0  # of the work and of time behind an estimate
+BURST_SHARE = 0.02  # of the time before the first result, in which others belong to it
+SHORTEST_INTERVAL, LONGEST_INTERVAL, INTERVAL_SHARE = 1.0, 10.0, 0.05  # seconds between lines, share of those so far
+BAR = "{desc}: {percentage:3.0f} %|{bar}|{postfix}"
+LINE = re.compile(
+    r" zsad\.progress: (?P<label>.+): (?P<percent>\d+) %(?:, (?P<done>\d+) of (?P<total>\d+))?, (?P<seconds>\d+\.\d) s"
+    r"(?:, about (?P<left>\d+) s left)?"
+)
 
 logger = logging.getLogger(__name__)
 
 
-def progress(items: Iterable[Item], *, total: int, label: str) -> Iterator[Item]:
-    """Yield ``items``; show a bar if standard error is a terminal, and log how far it is and for how much longer."""
-    start = logged = time.monotonic()
-    for done, item in enumerate(tqdm(items, total=total, desc=label, disable=None, leave=False), start=1):
-        yield item
-        now = time.monotonic()
-        if now - logged >= LOG_INTERVAL_SECONDS or done == total:
-            logged = now
-            elapsed = now - start
-            logger.info(
-                "%s: %d of %d, %.1f s, about %.0f s left", label, done, total, elapsed, elapsed / done * (total - done)
-            )
+def is_watched() -> bool:
+    """Whether another process shows what this one logs, so that it writes nothing to the terminal."""
+    return os.environ.get(WATCHED) == "1"
+
+
+class Report(NamedTuple):
+    """How far a piece of work is.
+
+    Attributes:
+        label: what is going on.
+        percent: of the work that is done, rounded down.
+        done, total: items; None where they are not counted.
+        seconds: since the beginning.
+        left: seconds that the rest takes; None if that is not known, or nothing is left.
+    """
+
+    label: str
+    percent: int
+    done: int | None
+    total: int | None
+    seconds: float
+    left: int | None = None
+
+    def __str__(self) -> str:
+        items = "" if self.total is None else f", {self.done} of {self.total}"
+        left = "" if self.left is None else f", about {self.left} s left"
+        return f"{self.label}: {self.percent} %{items}, {self.seconds:.1f} s{left}"
+
+    @classmethod
+    def of_line(cls, line: str) -> Report | None:
+        """What a line of a log reports; None if it is of another kind."""
+        if (match := LINE.search(line)) is None or match.end() != len(line):
+            return None
+        done, total, left = (None if match[name] is None else int(match[name]) for name in ("done", "total", "left"))
+        return cls(match["label"], int(match["percent"]), done, total, float(match["seconds"]), left)
+
+
+class Pace:
+    """How long the rest of some work takes, from what has been done since the first result.
+
+    Args:
+        total: units of work.
+    """
+
+    def __init__(self, total: float) -> None:
+        self._total = total
+        self._begun: float | None = None  # seconds at the first result
+        self._first: tuple[float, float] | None = None  # seconds, units
+
+    def left(self, seconds: float, done: float) -> float | None:
+        """Seconds that the rest takes; None while less than 5 % and 3 s lie behind the estimate.
+
+        Args:
+            seconds: since the work began, not less than at the call before. The first call is of the first result.
+            done: units of work.
+        """
+        if self._begun is None:
+            self._begun = seconds
+        if self._first is None or seconds - self._begun <= BURST_SHARE * self._begun:
+            self._first = seconds, done  # results that came together with the first took no time of their own
+        spent, made = seconds - self._first[0], done - self._first[1]
+        if spent < LEAST_SECONDS or made < LEAST_SHARE * self._total or done >= self._total:
+            return None
+        return spent / made * (self._total - done)
+
+
+class Meter:
+    """Counts work and tells of it: a line in the log at the beginning, now and then, and at the end; a context manager.
+
+    Args:
+        label: what is going on.
+        work: units in total.
+        items: number of items in total; None where they are not counted.
+    """
+
+    def __init__(self, label: str, work: float, items: int | None = None, clock: Clock = time.monotonic) -> None:
+        self._label, self._work, self._items, self._clock = label, work, items, clock
+        self._done, self._done_items = 0.0, 0
+        self._left: float | None = None
+        self._ended = False
+        self._pace = Pace(work)
+        self._start = self._logged = clock()
+        hidden = is_watched() or not sys.stderr.isatty()
+        self._bar = tqdm(total=work, desc=label, leave=False, disable=hidden, bar_format=BAR)
+        logger.info("%s", self._report(0.0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def add(self, work: float, items: int = 1) -> None:
+        """Count some more."""
+        now = self._clock()
+        elapsed = now - self._start
+        self._done += work
+        self._done_items += items
+        self._left = self._pace.left(elapsed, self._done)
+        interval = min(max(INTERVAL_SHARE * elapsed, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+        ends = self._is_done() and not self._ended
+        if ends or (now - self._logged >= interval and not self._ended):
+            self._logged, self._ended = now, ends
+            logger.info("%s", self._report(elapsed))
+        if not self._bar.disable:
+            self._show(self._report(elapsed), work)
+
+    def _is_done(self) -> bool:
+        return self._done >= self._work * (1 - ROUNDING) if self._items is None else self._done_items == self._items
+
+    def _report(self, elapsed: float) -> Report:
+        share = 1.0 if self._is_done() else min(self._done / self._work, 0.99) if self._work else 0.0
+        items = (None, None) if self._items is None else (self._done_items, self._items)
+        # Rounding must not make 28 of 57.
+        return Report(
+            self._label, int(100 * share + 1e-6), *items, elapsed, None if self._left is None else round(self._left)
+        )
+
+    def _show(self, report: Report, work: float) -> None:
+        left = "" if report.left is None else f", about {report.left} s left"
+        items = "" if report.total is None else f" {report.done} of {report.total}"
+        self._bar.set_postfix_str(f"{items}{left}", refresh=False)
+        self._bar.update(work)
+
+
+def progress(items: Iterable[Item], *, total: int, label: str, work: Sequence[float] | None = None) -> Iterator[Item]:
+    """Yield ``items`` and tell how far it is; an item is done when the next is asked for.
+
+    Args:
+        total: number of items.
+        label: what is going on.
+        work: units of work of each item, e.g. its pixels; by default all are alike.
+    """
+    sizes = [1.0] * total if work is None else [float(size) for size in work]
+    if len(sizes) != total:
+        raise ValueError(f"there are {total} items, but the work of {len(sizes)}")
+    with Meter(label, sum(sizes), total) as meter:
+        for number, item in enumerate(items):
+            yield item
+            meter.add(sizes[number] if number < total else 0.0)
 
 
 class Progress:
-    """A bar on a terminal, and a line in the log every tenth of the way; a context manager.
+    """A bar on a terminal, and lines in the log, of bytes whose number may be unknown; a context manager.
 
     Args:
         name: what is going on, e.g. ``"downloading model 'sam-vit-b'"``.
         bar: show a bar if standard error is a terminal.
     """
 
-    def __init__(self, name: str, *, bar: bool) -> None:
-        self._name = name
-        self._logged = 0  # tenths
-        self._bar = tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None if bar else True)
+    def __init__(self, name: str, *, bar: bool, clock: Clock = time.monotonic) -> None:
+        self._name, self._clock = name, clock
+        shown = bar and not is_watched()
+        self._bar = tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None if shown else True)
         self._total: int | None = None
         self._done = 0
+        self._ended = False
+        self._pace = Pace(0)
+        self._start = self._logged = clock()
 
     def __enter__(self) -> Self:
         return self
@@ -55,15 +204,23 @@ class Progress:
         """Begin, or begin again, with what is done already, in bytes; ``total`` is None if unknown."""
         self._total = self._bar.total = total
         self._done = self._bar.n = done
+        self._pace = Pace(total or 0)
 
     def add(self, amount: int) -> None:
         """Count some more bytes."""
         self._done += amount
         self._bar.update(amount)
         if self._total:
-            self._log(TENTHS * self._done // self._total)
+            self._log(self._total)
 
-    def _log(self, tenths: int) -> None:
-        if tenths > self._logged:
-            self._logged = tenths
-            logger.info("%s: %d %% of %d bytes", self._name, 100 * tenths // TENTHS, self._total)
+    def _log(self, total: int) -> None:
+        now = self._clock()
+        elapsed = now - self._start
+        left = self._pace.left(elapsed, self._done)
+        interval = min(max(INTERVAL_SHARE * elapsed, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+        ends = self._done >= total and not self._ended
+        if not ends and (now - self._logged < interval or self._ended):
+            return
+        self._logged, self._ended = now, ends
+        percent = min(100 * self._done // total, 100)
+        logger.info("%s", Report(self._name, percent, None, None, elapsed, None if left is None else round(left)))

@@ -9,6 +9,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import FIRST_IMAGE, Mutual
 from zsad.scoring.mutual_base import rescored_by_neighbours
+from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.stage import score_images
 from zsad.scoring.thresholds.robust_tail import RobustTail
 from zsad.store import FeatureReader, ScoreReader
@@ -203,3 +204,18 @@ def test_bfloat16_ranks_as_float32_does(tmp_path):
     for first, second in zip(exact, rounded, strict=True):
         np.testing.assert_allclose(second, first, rtol=5e-3, atol=2e-3)
     assert np.array(rounded).reshape(6, -1).max(axis=1).argmax() == 3
+
+
+@pytest.mark.parametrize("earlier_only", [False, True])
+@pytest.mark.parametrize("memory", [1, 3000, 10**9], ids=["image by image", "some", "all"])
+def test_the_shares_of_the_work_add_up_to_all_of_it(tmp_path, memory, earlier_only):
+    path = write_features(tmp_path / "f.h5", random_tokens(0, *GRIDS))
+    shares = []
+    with FeatureReader(path) as reader:
+        stage = Stage(0, 1)
+        compute = Compute(memory=memory)
+        options = {"earlier_only": earlier_only, "advance": shares.append}
+        list(distance_rows(reader, range(len(GRIDS)), stage, "euclidean", compute, **options))
+    assert len(shares) >= len(GRIDS) - 1
+    assert min(shares) > 0
+    assert sum(shares) == pytest.approx(1)

@@ -162,7 +162,7 @@ def test_the_log_tells_when_all_are_done(manifest, caplog):
     with caplog.at_level(logging.INFO):
         embed(manifest, batch=2)
 
-    assert any("embeddings of t: 3 of 3" in message for message in caplog.messages)
+    assert any("embeddings of t: 100 %, 3 of 3" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -18,6 +18,7 @@ from zsad.config import DEFAULT_PATH
 from zsad.data.manifest import read_manifest
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.store import FeatureReader, MaskReader, ScoreReader
+from zsad.watching.running import last_report
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +150,9 @@ def test_pictures_open(smoke: Project) -> None:
             assert min(image.size) > 50
 
 
-def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(tmp_path: Path) -> None:
+def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
     extra = yaml.safe_load((project.folder / "config" / "all_methods.yaml").read_text())["methods"]
     seeds = {
@@ -170,8 +173,14 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(tmp_path: 
     }
     config = SMALL | {"refiners": {"guided": None, "grabcut": None}, "methods": SMALL["methods"] | methods}
     config["report"] = SMALL["report"] | {"refiner": "none"}
+    monkeypatch.setenv("ZSAD_PROGRESS_SECONDS", "0.1")
     run = project.run(config, "tables")
     assert run.status == 0, run.output
+    assert re.search(r"^Job \d+: .*ring.*\n    \d+ %.* \(.+\)$", run.output, re.M), "no progress was told of"
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run.output.replace("\t", "")), "there are control characters"
+    for log in project.result("t/logs").glob("refine_masks/*.log"):
+        assert (report := last_report(log)) is not None
+        assert report.percent == 100
     table = {row["method"]: row for row in rows(project.result("t/tables/metrics.csv")) if row["category"] == "ring"}
     names = {"self_similarity", *SMALL["methods"], *methods, "drawn-seed0", "drawn-seed1"}
     assert set(table) == names

@@ -25,6 +25,7 @@ from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import has_orientation, read_mask
 from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
+from zsad.progress import progress
 from zsad.provenance import file_sha256
 
 EXAMPLES = 3
@@ -207,7 +208,8 @@ def shortened(names: Sequence[str]) -> str:
 def _looks(items: Sequence[Item], white: float | None, *, full: bool) -> list[Look]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        looks = list(pool.map(partial(_look, white=white, full=full), items))
+        looks = pool.map(partial(_look, white=white, full=full), items)
+        looks = list(progress(looks, total=len(items), label="looking at the images"))
     if full:
         return looks
     sampled = set(sample([look.item.image_id for look in looks if look.takes_white]))

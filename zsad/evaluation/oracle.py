@@ -86,9 +86,10 @@ def evaluate_oracle(
         records = records_with_truth(manifest, list(dict.fromkeys(reader.image_ids)), embeddings)
         with_mask = [record for record in records if record.label == 1 and record.mask_path]
         model = _loaded(segmenter, device, reader) if with_mask else None
+        pixels = [record.height * record.width for record in with_mask]
         comparisons = [
             _comparison(model, reader, record, options.measured_at)
-            for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}")
+            for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}", work=pixels)
         ]
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
     run_by = {} if model is None else {"segmenter": model.model, "device": model.device}

@@ -32,7 +32,7 @@ from zsad.evaluation.image_bins import ImageBins
 from zsad.evaluation.normals import NormalCounts, NormalPixels, finite_scores
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
 from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
-from zsad.progress import progress
+from zsad.progress import Meter
 
 DEFAULT_MEMORY = 1_000_000_000
 BLOCK_PIXELS = 1 << 23
@@ -104,6 +104,7 @@ def pixel_statistics(
     memory_bytes: int = DEFAULT_MEMORY,
     block_pixels: int | None = None,
     observe: Observer | None = None,
+    work: Sequence[float] | None = None,
 ) -> PixelStatistics:
     """Gather the statistics of a category.
 
@@ -116,6 +117,7 @@ def pixel_statistics(
         memory_bytes: about what may be held. With more defective pixels than this allows, scores are rounded.
         block_pixels: normal pixels that are sorted at a time; by default a share of the memory.
         observe: is called with each image's position and the image, once.
+        work: of each image, e.g. its pixels, to tell how far it is; by default all are alike.
 
     Raises:
         DataError: a map has a NaN or an infinite value.
@@ -126,7 +128,8 @@ def pixel_statistics(
     block = block_pixels or int(np.clip(memory_bytes // 16, 1, BLOCK_PIXELS))
     quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
     quantiles = int(np.clip(quantiles, LEAST_QUANTILES, MOST_QUANTILES)) if with_histograms else 0
-    return _Pass(images, types, defects, block, quantiles, observe).statistics()
+    work = [1.0] * len(images) if work is None else work
+    return _Pass(images, types, defects, block, quantiles, observe, work).statistics()
 
 
 class _Pass:
@@ -140,11 +143,13 @@ class _Pass:
         block_pixels: int,
         quantiles: int,
         observe: Observer | None,
+        work: Sequence[float],
     ) -> None:
         self._images = images
         self._types = types
         self._defects = defects
         self._observe = observe
+        self._work = work
         self._normal = NormalPixels(_counted_thresholds(defects), block_pixels) if defects.thresholds.size else None
         self._bins = (
             ImageBins(defects, self._normal.buckets, len(images), quantiles) if quantiles and self._normal else None
@@ -156,17 +161,16 @@ class _Pass:
         self._total_normal = 0
 
     def statistics(self) -> PixelStatistics:
-        bar = iter(progress(range(len(self._images)), total=len(self._images), label="pixels"))
         groups = [None, *self._defects.by_type]
         counts: dict[str | None, NormalCounts] = {}
-        for name in groups:
-            for index in [index for index, other in enumerate(self._types) if other == name]:
-                next(bar)
-                self._count(index)
-            counts[name] = self._taken()
-            if name is None and any(other is None for other in self._types):
-                self._pimo = Pimo(self._tail)
-        next(bar, None)
+        with Meter("pixels", sum(self._work), len(self._images)) as meter:
+            for name in groups:
+                for index in [index for index, other in enumerate(self._types) if other == name]:
+                    self._count(index)
+                    meter.add(self._work[index])
+                counts[name] = self._taken()
+                if name is None and any(other is None for other in self._types):
+                    self._pimo = Pimo(self._tail)
         return self._put_together(counts)
 
     def _count(self, index: int) -> None:

@@ -20,7 +20,7 @@ from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch
-from zsad.progress import progress
+from zsad.progress import Meter
 from zsad.provenance import file_sha256
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
@@ -99,7 +99,9 @@ def extract_features(
             ) as writer:
                 sources = _sources(records, view, grid_sizes)
                 images = loader.prepared(sources, extractor.prepare)
-                _write_features(writer, extractor, images, f"features of {category}")
+                pixels = [record.height * record.width for record in records for _ in views]
+                meter = Meter(f"features of {category}", sum(pixels), len(pixels))
+                _write_features(writer, extractor, images, meter, pixels)
                 writer.provenance["seconds"] = round(time.monotonic() - start, 3)
 
         if shared is None:
@@ -128,12 +130,16 @@ def _sources(records: Sequence[ImageRecord], view: str, grid_sizes: Sequence[tup
 
 
 def _write_features(
-    writer: FeatureWriter, extractor: Extractor, images: Iterable[tuple[int, np.ndarray]], label: str
+    writer: FeatureWriter,
+    extractor: Extractor,
+    images: Iterable[tuple[int, np.ndarray]],
+    meter: Meter,
+    pixels: Sequence[int],
 ) -> None:
-    with BackgroundWriter(writer) as background:
-        images = progress(images, total=len(writer.image_ids), label=label)
+    with meter, BackgroundWriter(writer) as background:
         for indices, batch in batches(images, extractor.capacity):
             background.put(Batch(indices, extractor.begin(batch)))
+            meter.add(sum(pixels[index] for index in indices), len(indices))
 
 
 def batches(

@@ -58,7 +58,8 @@ def modulate_scores(
             localises=source.localises,
         ) as writer:
             own = 0.0
-            for index in progress(range(len(source)), total=len(source), label="modulating"):
+            pixels = np.prod(outlines.sizes, axis=1).tolist()
+            for index in progress(range(len(source)), total=len(source), label="modulating", work=pixels):
                 start = time.perf_counter()
                 anomaly_map = _map(modulation, source, outlines, index)
                 spent = time.perf_counter() - start

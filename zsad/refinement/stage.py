@@ -94,7 +94,8 @@ def refine_masks(
         }
         found = accepted = 0
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
-            for index, record in progress(enumerate(chosen), total=len(chosen), label="refining"):
+            pixels = [record.height * record.width for record in chosen]
+            for index, record in progress(enumerate(chosen), total=len(chosen), label="refining", work=pixels):
                 anomaly_map, refinement = _refined(
                     record, reader.anomaly_map(index), refiner, reader.threshold, prompter
                 )

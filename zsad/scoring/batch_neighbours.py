@@ -11,7 +11,7 @@ from pydantic import Field
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.progress import progress
+from zsad.progress import Meter
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
@@ -72,15 +72,18 @@ class BatchNeighbours(Scorer):
             raise DataError("batch neighbours need at least 2 test images, and there is 1; use another method")
         layers = layer_indices(test, self.layers)
         maps = [torch.zeros(*grid, device=compute.device) for grid in test.grid_sizes.tolist()]
-        for layer in layers:
-            for index, nearest in enumerate(self._nearest(test, layer, compute)):
-                maps[index] += nearest.mean(dim=1).reshape(maps[index].shape) / len(layers)
+        patches = test.grid_sizes.prod(axis=1)
+        pairs = float(patches.sum()) ** 2 - float((patches**2).sum())
+        with Meter("comparing patches", pairs * len(layers)) as meter:
+            for layer in layers:
+                for index, nearest in enumerate(self._nearest(test, layer, compute, meter)):
+                    maps[index] += nearest.mean(dim=1).reshape(maps[index].shape) / len(layers)
         for index, anomaly_map in enumerate(maps):
             tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
             part, note = find_part(test, index, tokens, self.foreground)
             yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy(), note)
 
-    def _nearest(self, test: FeatureReader, layer: int, compute: Compute) -> list[torch.Tensor]:
+    def _nearest(self, test: FeatureReader, layer: int, compute: Compute, meter: Meter) -> list[torch.Tensor]:
         """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, one tensor an image.
 
         Every block of images is compared with all images before the next one is read.
@@ -91,7 +94,7 @@ class BatchNeighbours(Scorer):
         size = compute.count(max(patches) * metric.point_bytes, share=0.2)
         blocks = [range(start, min(start + size, len(test))) for start in range(0, len(test), size)]
         best = [torch.empty(own, 0, device=compute.device) for own in patches]
-        for block in progress(blocks, total=len(blocks), label=f"layer {test.layers[layer]}"):
+        for block in blocks:
             points = torch.cat([metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block])
             ends = list(accumulate(patches[block.start : block.stop], initial=0))
             for index in range(len(test)):
@@ -101,4 +104,5 @@ class BatchNeighbours(Scorer):
                 for run in (run for run in (points[:start], points[end:]) if len(run)):
                     found = metric.nearest(queries, run, min(wanted[index], len(run)))
                     best[index] = smallest(torch.cat([best[index], found], dim=1), wanted[index])
+                meter.add(float(patches[index] * (len(points) - end + start)))
         return best

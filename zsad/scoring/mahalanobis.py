@@ -221,7 +221,8 @@ class GlobalGaussian(Gaussians, Piece):
         compute: Compute,
     ) -> None:
         moments = Moments(vectors.width, compute)
-        for index in progress(indices, total=len(indices), label="fitting the Gaussian"):
+        patches = references.grid_sizes.prod(axis=1)[list(indices)].tolist()
+        for index in progress(indices, total=len(indices), label="fitting the Gaussian", work=patches):
             moments.add(vectors.of(index, compute.device))
         covariance = moments.covariance
         epsilon = vectors.epsilon(regularisation, float(covariance.diagonal().mean()))

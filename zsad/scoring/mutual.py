@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.lazy import torch
+from zsad.progress import Meter
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.mutual_base import MutualScorer, interval_mean
@@ -59,10 +60,25 @@ class Mutual(MutualScorer):
         """
         test = features["test"]
         stages = [Stage(*pair) for pair in product(layer_indices(test, self.layers), self.neighbourhoods)]
-        for images in self.batches(len(test)):
+        meter, work = self.meter(test, len(stages))
+        with meter:
+            yield from self._scored(test, stages, compute, meter, work)
+
+    def _scored(
+        self, test: FeatureReader, stages: Sequence[Stage], compute: Compute, meter: Meter, work: Sequence[float]
+    ) -> Iterator[ImageScore]:
+        for images, share in zip(self.batches(len(test)), work, strict=True):
             scores = [np.zeros(test.grid_sizes[index].prod()) for index in images]
             for stage in stages:
-                rows = distance_rows(test, images, stage, self.distance, compute, earlier_only=self.online)
+                rows = distance_rows(
+                    test,
+                    images,
+                    stage,
+                    self.distance,
+                    compute,
+                    earlier_only=self.online,
+                    advance=lambda part, share=share: meter.add(part * share),
+                )
                 for position, distances in rows:
                     seen = distances[:, torch.isfinite(distances[0])]
                     scores[position] += interval_mean(seen, self.interval).cpu().numpy() / len(stages)

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
+from zsad.progress import Meter
 from zsad.scoring.base import Scorer
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
@@ -98,6 +99,12 @@ class MutualScorer(Scorer):
         parts = 1 if self.batch is None else min(math.ceil(count / self.batch), count // 2)
         order = np.random.default_rng(self.seed).permutation(count) if parts > 1 else np.arange(count)
         return [sorted(part.tolist()) for part in np.array_split(order, parts)]
+
+    def meter(self, test: FeatureReader, stages: int) -> tuple[Meter, list[float]]:
+        """A meter for all distances, and how much of its work is a stage of each batch: pairs of patches."""
+        patches = test.grid_sizes.prod(axis=1)
+        work = [float(patches[images].sum()) ** 2 for images in self.batches(len(test))]
+        return Meter("comparing patches", stages * sum(work)), work
 
     def visible(self, count: int) -> np.ndarray:
         """Which images of a batch an image may see, bool ``[image, other image]``; itself is among them."""

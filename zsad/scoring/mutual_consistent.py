@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from tempfile import SpooledTemporaryFile
 from typing import IO, ClassVar, NamedTuple, Self
@@ -70,11 +70,22 @@ class MutualConsistent(MutualScorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        for images in self.batches(len(test)):
-            yield from self._score_batch(test, images, compute)
-
-    def _score_batch(self, test: FeatureReader, images: Sequence[int], compute: Compute) -> Iterator[ImageScore]:
         stages = [Stage(*pair) for pair in product(layer_indices(test, self.layers), self.neighbourhoods)]
+        meter, work = self.meter(test, len(stages))
+        with meter:
+            for images, share in zip(self.batches(len(test)), work, strict=True):
+                yield from self._score_batch(
+                    test, images, stages, compute, lambda part, share=share: meter.add(part * share)
+                )
+
+    def _score_batch(
+        self,
+        test: FeatureReader,
+        images: Sequence[int],
+        stages: Sequence[Stage],
+        compute: Compute,
+        advance: Callable[[float], None],
+    ) -> Iterator[ImageScore]:
         scores = [np.zeros(test.grid_sizes[index].prod()) for index in images]
         links = np.zeros((len(images), len(images)), dtype=int)
         shared = np.zeros(len(images), dtype=bool)
@@ -82,7 +93,7 @@ class MutualConsistent(MutualScorer):
         compute = compute._replace(memory=compute.memory - aside_bytes)
         with SpooledTemporaryFile(max(1, aside_bytes)) as aside:
             for stage in stages:
-                for position, row in distance_rows(test, images, stage, self.distance, compute):
+                for position, row in distance_rows(test, images, stage, self.distance, compute, advance=advance):
                     distances = row[:, torch.isfinite(row[0])]
                     scores[position] += interval_mean(distances, self.interval).cpu().numpy() / len(stages)
                     suspects = self._suspects(position, distances)

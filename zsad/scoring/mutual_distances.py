@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, pairwise, product
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from zsad.lazy import torch
-from zsad.progress import progress
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric, euclidean
 from zsad.scoring.tokens import normalise, unit_tokens
@@ -51,6 +49,7 @@ def distance_rows(
     compute: Compute,
     *,
     earlier_only: bool = False,
+    advance: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Rows]:
     """Yield ``a_p(j) = min over patches q of image j of |f_p - f_q|`` for every image of a batch, in order.
 
@@ -60,26 +59,41 @@ def distance_rows(
     Args:
         images: positions in the feature file, at least two.
         earlier_only: an image sees those alone that come before it in ``images``.
+        advance: is told each share of the distances, of 1 in all, that has been computed.
     """
     patches = reader.grid_sizes.prod(axis=1)[list(images)].tolist()
     tokens = _Tokens(reader, images, stage, compute)
     groups = _runs(len(images), compute.count(max(patches) * len(images) * 4, TABLE_SHARE))
     blocks = _runs(len(images), compute.count(max(patches) * tokens.metric.point_bytes, BLOCK_SHARE))
-    label = f"mutual scoring, layer {reader.layers[stage.layer]}, neighbourhood {stage.side}"
-    work = list(product(groups, blocks))
-    for group, pairs in groupby(progress(work, total=len(work), label=label), key=itemgetter(0)):
+    distances = _distances(patches, groups, earlier_only=earlier_only)
+    for group in groups:
         tables = {i: torch.full((patches[i], len(images)), torch.inf, device=compute.device) for i in group}
-        for _, block in pairs:
-            _fill(tables, block, len(images), tokens, earlier_only=earlier_only)
+        for block in blocks:
+            for computed in _fill(tables, block, patches, tokens, earlier_only=earlier_only):
+                advance(computed / distances)
         for position, h in tables.items():
             yield Rows(position, euclidean(h) if distance == "euclidean" else h)
 
 
-def _fill(tables: dict[int, torch.Tensor], block: range, count: int, tokens: _Tokens, *, earlier_only: bool) -> None:
+def _distances(patches: Sequence[int], groups: Sequence[range], *, earlier_only: bool) -> int:
+    """How many pairs of patches are compared: those of two images once, or for the table of either group."""
+    twice = 0 if earlier_only else _pairs([sum(patches[i] for i in group) for group in groups])
+    return _pairs(patches) + twice
+
+
+def _pairs(counts: Sequence[int]) -> int:
+    """Pairs of things of different sets, from the sets' sizes."""
+    return (sum(counts) ** 2 - sum(count**2 for count in counts)) // 2
+
+
+def _fill(
+    tables: dict[int, torch.Tensor], block: range, patches: Sequence[int], tokens: _Tokens, *, earlier_only: bool
+) -> Iterator[int]:
     """Enter the distances between a block of images and all that come after each of them, where a table is for them.
 
-    The block is in memory; the others are read one by one.
+    The block is in memory; the others are read one by one. Yields how many pairs of patches each has been compared in.
     """
+    count = len(patches)
     queries: dict[int, torch.Tensor] = {}
     for j in range(block[0] + 1, count):
         wanted = [i for i in block if i < j and (j in tables or (i in tables and not earlier_only))]
@@ -93,6 +107,7 @@ def _fill(tables: dict[int, torch.Tensor], block: range, count: int, tokens: _To
                 tables[i][:, j] = of_i
             if j in tables:
                 tables[j][:, i] = of_j
+        yield patches[j] * sum(patches[i] for i in wanted)
 
 
 class _Tokens:

@@ -60,7 +60,8 @@ def score_images(
         _check_foregrounds(scorer, threshold_rule, readers, masks)
         test = readers["test"]
         start = time.perf_counter()
-        scores = progress(scorer.score(readers, compute), total=len(test), label="scoring")
+        patches = test.grid_sizes.prod(axis=1).tolist()
+        scores = progress(scorer.score(readers, compute), total=len(test), label="scoring", work=patches)
         maps, image_scores, notes = _taken(_in_order(scores, test.image_ids), image_scoring)
         image_scores = scorer.rescored(image_scores, readers)
         seconds = time.perf_counter() - start

@@ -81,7 +81,8 @@ class Subspace(ReferenceScorer):
         """The complement of the subspace."""
         layers = layer_indices(references, self.layers)
         moments = Moments(references.channels, compute)
-        for index in progress(indices, total=len(indices), label="fitting the subspace"):
+        patches = references.grid_sizes.prod(axis=1)[list(indices)].tolist()
+        for index in progress(indices, total=len(indices), label="fitting the subspace", work=patches):
             moments.add(_mean_tokens(references, index, layers, compute.device).flatten(0, 1))
         variances, axes = torch.linalg.eigh(moments.covariance)  # in ascending order
         rank = self._rank(variances.flip(0).clamp(min=0), moments)

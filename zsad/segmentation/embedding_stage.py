@@ -14,9 +14,9 @@ from zsad.data.manifest import read_manifest
 from zsad.data.subsets import select
 from zsad.features.base import Execution
 from zsad.features.loading import Loader, Source
-from zsad.progress import progress
+from zsad.progress import Meter
 from zsad.provenance import file_sha256
-from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.base import Embedding, Segmenter, SegmenterPart
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
 from zsad.store import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
@@ -98,9 +98,16 @@ def embed_images(
 def write_embeddings(writer: EmbeddingWriter, model: Segmenter, images: Iterable[np.ndarray], label: str) -> None:
     """Embed prepared images, one for each entry, in batches and store them in order."""
     total = len(writer.image_ids)
-    embeddings = (embedding for batch in _batches(images, model) for embedding in model.embed(batch))
-    for index, embedding in zip(progress(range(total), total=total, label=label), embeddings, strict=True):
-        writer.write(index, embedding)
+    with Meter(label, total, total) as meter:  # a network sees all images at one size
+        for index, embedding in zip(range(total), _embedded(images, model, meter), strict=True):
+            writer.write(index, embedding)
+
+
+def _embedded(images: Iterable[np.ndarray], model: Segmenter, meter: Meter) -> Iterator[Embedding]:
+    """The embeddings one by one; those of a batch are done when the next batch is asked for."""
+    for batch in _batches(images, model):
+        yield from model.embed(batch)
+        meter.add(len(batch), len(batch))
 
 
 def _batches(images: Iterable[np.ndarray], model: Segmenter) -> Iterator[list[np.ndarray]]:

@@ -58,7 +58,8 @@ def segment_foreground(
         details = {**loaded.provenance(), "options": options.parameters()}
         objects = 0
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
-            for index, size in progress(enumerate(sizes), total=len(sizes), label="finding the part"):
+            pixels = [height * width for height, width in sizes]
+            for index, size in progress(enumerate(sizes), total=len(sizes), label="finding the part", work=pixels):
                 part = object_mask(loaded, reader.embedding(index), *size, options)
                 writer.append(part.mask, part.value, [_region(part)])
                 objects += part.found
