@@ -21,6 +21,10 @@ class DataError(ZsadError):
     """An image, a mask, a folder or a result file is missing, unreadable or inconsistent."""
 
 
+class MemoryShortageError(DataError):
+    """There is too little memory for an image, which may be sound."""
+
+
 class ModelError(ZsadError):
     """A model cannot be found, reached or used as asked."""
 

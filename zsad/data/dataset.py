@@ -13,6 +13,7 @@ from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.readings import Policy
 from zsad.errors import ConfigError, nearest_hint
 
 DEMO = "demo"
@@ -31,6 +32,7 @@ class Dataset:
         name: first folder under ``results/``.
         layout_name, layout: how it lies on disk.
         facts: of the published data set that the layout is for; None for anybody's images.
+        unreadable: whether images that cannot be read stop a run, or are left out and listed.
         is_demo: whether its images are generated.
         is_downloaded: whether its images are downloaded into `download_to`, being a published data set without a root.
         download_to: folder of all downloads, shared by all configurations.
@@ -49,6 +51,7 @@ class Dataset:
                 f"dataset.name cannot be '{self.name}': {DEMO_ROOT} holds the demo images; choose another"
             )
         self.facts: DatasetFacts | None = facts_of(self.layout_name)
+        self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
         self.is_downloaded = self.facts is not None and config["root"] is None
@@ -110,11 +113,14 @@ class Dataset:
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
 
+        A link that leads nowhere is none: whoever reads the images says so, instead of Snakemake with all paths.
+
         Raises:
             DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
         """
         if category not in self._files:
-            self._files[category] = self.layout.files(self.root, category)
+            files = self.layout.files(self.root, category)
+            self._files[category] = [path for path in files if path.exists()]
         return self._files[category]
 
     def saturation(self, category: str) -> Path | None:
@@ -140,7 +146,12 @@ class Dataset:
 
     def stage_config(self) -> dict[str, Any]:
         """What a manifest depends on besides the images."""
-        return {"layout": self.layout_name, "params": self.layout.parameters(), "root": self.root.as_posix()}
+        return {
+            "layout": self.layout_name,
+            "params": self.layout.parameters(),
+            "root": self.root.as_posix(),
+            "unreadable": self.unreadable,
+        }
 
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""

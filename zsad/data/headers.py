@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2 as TiffDirectory
 
-from zsad.errors import DataError
+from zsad.errors import DataError, MemoryShortageError
 
 MAX_PIXELS = 500_000_000
 Image.MAX_IMAGE_PIXELS = None  # its own limit is below what a line camera delivers; the one above takes its place
@@ -133,7 +133,9 @@ def decoding(path: str | Path) -> Iterator[None]:
     except UnidentifiedImageError:
         raise DataError(unreadable(path, DAMAGED)) from None
     except MemoryError:
-        raise DataError(f"{path} needs more memory than there is; give the job more, or cut the image") from None
+        raise MemoryShortageError(
+            f"{path} needs more memory than there is; give the job more, or cut the image"
+        ) from None
     except DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(unreadable(path, reason)) from None

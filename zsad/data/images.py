@@ -45,6 +45,17 @@ def read_image(path: str | Path, sha256: str | None = None) -> np.ndarray:
     return eight_bit_rgb(decode(content, path).colour, path)
 
 
+def image_facts(path: str | Path) -> tuple[int, int, str]:
+    """Height and width of an image, upright, and the SHA-256 of its bytes; every pixel is decoded.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    content = read_bytes(path)
+    height, width = eight_bit_rgb(decode(content, path).colour, path).shape[:2]
+    return height, width, hashlib.sha256(content).hexdigest()
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """Height and width of an image, upright, from its header alone.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image
@@ -21,6 +22,7 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.images import image_size, is_image, read_image
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import read_mask
+from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.errors import DataError, nearest_hint
 from zsad.provenance import file_sha256
 
@@ -48,6 +50,14 @@ class SizeCount:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """An image that is left out for being unreadable, and why, a sentence."""
+
+    image_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What was found in a category; ``dataclasses.asdict`` makes JSON of it.
 
@@ -57,6 +67,7 @@ class Inspection:
         modes: images by Pillow's name of how the file stores a pixel: ``"RGB"``, ``"L"``, ``"I;16"``, ...
         leaked: test images whose bytes are those of a training image.
         repeated: images whose bytes are those of an earlier image of the same split.
+        unreadable: what is left out for being unreadable; nothing where that stops a run.
         problems: what would stop a run, a sentence each.
         warnings: what would not, a sentence each.
     """
@@ -67,6 +78,7 @@ class Inspection:
     modes: dict[str, int] = field(default_factory=dict)
     leaked: int = 0
     repeated: int = 0
+    unreadable: tuple[LeftOut, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -135,7 +147,14 @@ class Look(NamedTuple):
 
 
 def inspect_category(
-    layout: Layout, root: Path, category: str, *, full: bool = False, facts: DatasetFacts | None = None
+    layout: Layout,
+    root: Path,
+    category: str,
+    *,
+    full: bool = False,
+    facts: DatasetFacts | None = None,
+    policy: Policy = STOP,
+    left_out: Mapping[Path, str] = MappingProxyType({}),
 ) -> Inspection:
     """Look at every image of a category; whatever is wrong stands in the result.
 
@@ -143,26 +162,35 @@ def inspect_category(
         root: folder of the categories.
         full: decode every image, not its header alone.
         facts: of the published data set, to compare with.
+        policy: what becomes of images that cannot be read.
+        left_out: images that are known to be unreadable and left out, with the reason of each; they are not opened.
     """
     try:
         items = layout.items(root, category)
-        looks = _looks(items, full=full)
+        looks = _looks([item for item in items if item.path not in left_out], full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
     except DataError as error:
         return Inspection(category, problems=(str(error),))
+    skipped = {item.image_id: left_out[item.path] for item in items if item.path in left_out}
+    if policy == SKIP:
+        skipped |= {look.item.image_id: look.failure for look in looks if look.failure}
+        looks = [look for look in looks if not look.failure]
+    unread = [Look(item) for item in items if item.image_id in skipped]
     leaked, repeated = _copies(looks)
     oddities = (leaked, repeated, *_oddities(looks), *ignored)
     return Inspection(
         category=category,
-        counts=_counts(looks),
+        counts=_counts([*looks, *unread]),
         sizes=_sizes(looks),
         modes=dict(Counter(look.mode for look in looks if look.size).most_common()),
         leaked=len(leaked.names),
         repeated=len(repeated.names),
-        problems=tuple(_problems(looks, root, category)),
+        unreadable=tuple(LeftOut(*pair) for pair in sorted(skipped.items())),
+        problems=tuple(_problems(items, looks, skipped, root, category)),
         warnings=(
             *_published_differences(facts, category, items),
+            *_left_out(skipped),
             *(str(oddity) for oddity in oddities if oddity.names),
             *remarks,
         ),
@@ -229,12 +257,25 @@ def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
     return tuple(SizeCount(*place, images) for place, images in sorted(counts.items()))
 
 
-def _problems(looks: Sequence[Look], root: Path, category: str) -> Iterator[str]:
+def _problems(
+    items: Sequence[Item], looks: Sequence[Look], skipped: Mapping[str, str], root: Path, category: str
+) -> Iterator[str]:
     """What would stop a run."""
-    if not any(look.item.split == "test" for look in looks):
+    tests = [item.image_id for item in items if item.split == "test"]
+    if not tests:
         yield f"category '{category}' has no test images in {root}; add some or leave it out"
+    elif all(image_id in skipped for image_id in tests):
+        yield all_unreadable(len(tests), category, skipped[tests[0]])
     yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
     yield from _failures([(look.item.image_id, look.mask_failure) for look in looks if look.mask_failure])
+
+
+def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
+    """Which images are left out, and why the first is."""
+    if skipped:
+        names = sorted(skipped)
+        they = "1 image is left out, since it" if len(names) == 1 else f"{len(names)} images are left out, since they"
+        yield f"{they} cannot be read: {shortened(names)}; the first: {reason_of(skipped[names[0]])}"
 
 
 def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zsad.data.catalogue import DatasetFacts
@@ -25,6 +26,7 @@ def check_category(
     output: Path,
     provenance: Mapping[str, Any],
     facts: DatasetFacts | None = None,
+    left_out: Mapping[Path, str] = MappingProxyType({}),
 ) -> None:
     """Write what headers and masks of a category tell; log it as a table.
 
@@ -33,11 +35,12 @@ def check_category(
         output: JSON of an `Inspection`.
         provenance: to be stored with it.
         facts: of the published data set, to compare with.
+        left_out: the images that the manifest leaves out for being unreadable, with the reason of each.
 
     Raises:
         DataError: something would stop the run; there is no output then.
     """
-    inspection = inspect_category(layout, root, category, facts=facts)
+    inspection = inspect_category(layout, root, category, facts=facts, left_out=left_out)
     for line in category_text(inspection).splitlines():
         logger.info("%s", line)
     if inspection.problems:

@@ -27,6 +27,7 @@ from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, Split, named
 from zsad.data.layouts.folder import category_named, own_name
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
+from zsad.data.readings import Reading
 from zsad.errors import DataError, nearest_hint
 
 TABLE = "manifest.csv"
@@ -99,9 +100,9 @@ class CsvLayout(Layout):
             "on good images alone"
         ]
 
-    def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
+    def _records(self, root: Path, category: str, readings: Mapping[Path, Reading]) -> Iterator[ImageRecord]:
         masks = {item.image_id: item.mask for item in self.items(root, category) if item.label == 0 and item.mask}
-        for record in super()._records(root, category):
+        for record in super()._records(root, category, readings):
             mask = masks.get(record.image_id)
             if mask and read_mask(mask, record.height, record.width).any():
                 raise DataError(

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
 from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, folders, images
+from zsad.data.readings import SKIP, Policy
 from zsad.errors import DataError
 
 FALLBACK = "images"
@@ -32,6 +33,7 @@ class FolderLayout(Layout):
     """All images in a folder, to be inspected; nothing is known of them."""
 
     summary: ClassVar[str] = "your own images, unlabelled: one folder with its sub-folders, and maybe one of good ones"
+    unreadable: ClassVar[Policy] = SKIP
 
     references: str | None = Field(
         None,
