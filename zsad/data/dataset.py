@@ -14,7 +14,7 @@ from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.readings import Policy
-from zsad.errors import ConfigError, nearest_hint
+from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")
@@ -86,11 +86,17 @@ class Dataset:
             DataError: the data set's folder is absent or has no category.
         """
         available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
+        overlooked = [] if self.is_demo else self.layout.overlooked(self.root)
+        if self._wanted == "all" and overlooked:
+            raise DataError(one_sentence(overlooked))
         wanted = available if self._wanted == "all" else list(self._wanted)
         for category in wanted:
             if category not in available:
                 hint = nearest_hint(category, available)
                 there = ", ".join(available)
+                known = next((sentence for sentence in overlooked if f"/{category} has" in sentence), None)
+                if known:
+                    raise ConfigError(f"category '{category}' cannot be read: {known}")
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
             if category in TAKEN or set("{}") & set(category):
                 raise ConfigError(
@@ -139,10 +145,18 @@ class Dataset:
         return self.layout_name if self.facts else ""
 
     def list_files(self) -> None:
-        """Raise what `files` raises for any category, if the images are here; they are listed once."""
-        if self.is_here and not self.is_demo:
-            for category in self.categories:
-                self.files(category)
+        """Raise what `files` raises for any category, if the images are here; they are listed once.
+
+        Raises:
+            DataError: besides, where a category's folders are not what the layout would take them for.
+        """
+        if not self.is_here or self.is_demo:
+            return
+        for category in self.categories:
+            self.files(category)
+        findings = [finding for category in self.categories for finding in self.layout.findings(self.root, category)]
+        if stops := [finding.text for finding in findings if finding.stops]:
+            raise DataError(one_sentence(stops))
 
     def stage_config(self) -> dict[str, Any]:
         """What a manifest depends on besides the images."""

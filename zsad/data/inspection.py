@@ -170,6 +170,7 @@ def inspect_category(
         looks = _looks([item for item in items if item.path not in left_out], full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
+        findings = layout.findings(root, category)
     except DataError as error:
         return Inspection(category, problems=(str(error),))
     skipped = {item.image_id: left_out[item.path] for item in items if item.path in left_out}
@@ -187,9 +188,15 @@ def inspect_category(
         leaked=len(leaked.names),
         repeated=len(repeated.names),
         unreadable=tuple(LeftOut(*pair) for pair in sorted(skipped.items())),
-        problems=tuple(_problems(items, looks, skipped, root, category)),
+        problems=(
+            *(finding.text for finding in findings if finding.stops),
+            *_problems(items, looks, skipped, root, category),
+        ),
         warnings=(
             *_published_differences(facts, category, items),
+            *(finding.text for finding in findings if not finding.stops),
+            *_one_sided(looks),
+            *_types_alike(looks),
             *_left_out(skipped),
             *(str(oddity) for oddity in oddities if oddity.names),
             *remarks,
@@ -268,6 +275,27 @@ def _problems(
         yield all_unreadable(len(tests), category, skipped[tests[0]])
     yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
     yield from _failures([(look.item.image_id, look.mask_failure) for look in looks if look.mask_failure])
+
+
+def _one_sided(looks: Sequence[Look]) -> Iterator[str]:
+    """That all labelled test images are good, or that all are defective."""
+    labels = {look.label for look in looks if look.item.split == "test"} - {None}
+    if labels == {1}:
+        yield "no test image is good, so that nothing can be said of how well good and defective ones are told apart"
+    elif labels == {0}:
+        yield "no test image is defective, so that nothing can be said of how well defects are found"
+
+
+def _types_alike(looks: Sequence[Look]) -> Iterator[str]:
+    """Types of defect that differ in case or signs alone."""
+    by_name: dict[str, set[str]] = {}
+    for look in looks:
+        if look.item.split == "test" and look.label == 1:
+            letters = "".join(filter(str.isalnum, look.defect_type.casefold()))
+            by_name.setdefault(letters or look.defect_type, set()).add(look.defect_type)
+    for names in by_name.values():
+        if len(names) > 1:
+            yield f"the types of defect {', '.join(sorted(names))} differ in case or signs alone, and count as several"
 
 
 def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
@@ -360,7 +388,7 @@ def _oddities(looks: Sequence[Look]) -> Iterator[Oddity]:
     )
 
 
-def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, Oddity]:
+def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -> tuple[Oddity, ...]:
     """The files of a category that nobody reads: what is no image by its ending, and images.
 
     A category without a folder of its own may share its folders with others, so that there no image is missed.
@@ -372,10 +400,14 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     places = {home} if has_home else {path.parent for path in read}
     base = home if has_home else root
     others = [path for place in sorted(places) for path in _visible_files(place, deep=has_home) if path not in read]
-    images = [_relative(path, base) for path in others if has_home and is_image(path)]
+    truth = layout.masks_folder(root, category)
+    images = [path for path in others if has_home and is_image(path)]
+    lonely = [path for path in images if truth and path.is_relative_to(truth)]
+    images = [_relative(path, base) for path in images if path not in lonely]
     strays = [_relative(path, base) for path in others if not is_image(path)]
     return (
         Oddity("file", "ignored for not having the ending of an image", strays),
+        Oddity("mask", "without an image that it belongs to", [_relative(path, base) for path in lonely]),
         Oddity("image", "ignored for being neither an image nor a mask by the layout", images),
     )
 

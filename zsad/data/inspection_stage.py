@@ -13,7 +13,7 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.inspection import inspect_category
 from zsad.data.inspection_table import category_text
 from zsad.data.layouts.base import Layout
-from zsad.errors import DataError
+from zsad.errors import DataError, one_sentence
 from zsad.store import write_json
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,5 @@ def check_category(
     for line in category_text(inspection).splitlines():
         logger.info("%s", line)
     if inspection.problems:
-        first, *others = inspection.problems
-        noun = "problem" if len(others) == 1 else "problems"
-        more = f"; and {len(others)} more {noun}: run `zsad check`" if others else ""
-        raise DataError(first + more)
+        raise DataError(one_sentence(inspection.problems))
     write_json(output, {**asdict(inspection), "provenance": dict(provenance)})

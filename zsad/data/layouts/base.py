@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from zsad.data.images import is_image
 from zsad.data.manifest import ImageRecord
@@ -46,6 +46,18 @@ class Item:
     label: int | Literal["mask"] | None
     defect_type: str
     mask: Path | None = None
+
+
+class Finding(NamedTuple):
+    """What contradicts what a layout takes a folder for.
+
+    Attributes:
+        text: one sentence.
+        stops: whether a run would be of other images, labels or masks than are meant, so that it must not begin.
+    """
+
+    text: str
+    stops: bool
 
 
 class Layout(Part):
@@ -86,6 +98,18 @@ class Layout(Part):
     def remarks(self, root: Path, category: str) -> list[str]:
         """What of the category is left out and why, a sentence each; usually nothing."""
         return []
+
+    def findings(self, root: Path, category: str) -> list[Finding]:
+        """Slips in what the folders and files of a category are called; hardly any image is opened for it."""
+        return []
+
+    def overlooked(self, root: Path) -> list[str]:
+        """What under ``root`` is no category for a slip in its folders' names, a sentence each."""
+        return []
+
+    def masks_folder(self, root: Path, category: str) -> Path | None:
+        """The folder that holds nothing but masks of a category; None if there is none."""
+        return None
 
     def files(self, root: Path, category: str) -> list[Path]:
         """Every file that `records` depends on, sorted: images, masks and tables."""
