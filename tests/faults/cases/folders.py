@@ -128,7 +128,8 @@ SLIPS = (
         "good training images called normal",
         IMAGES,
         moved(f"{TILE}/train/good", f"{TILE}/train/normal"),
-        r"the training images in images/tile/train/normal would not be read, .* dataset\.params\.good to \[good, normal\]",
+        r"the training images in images/tile/train/normal would not be read, .* "
+        r"dataset\.params\.good to \[good, normal\]",
     ),
     Fault(
         "test images in Test",

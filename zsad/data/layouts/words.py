@@ -23,11 +23,11 @@ FILLERS = _set(
 GOOD_WORDS = _set(
     "good goods ok oks okay okey normal normals nominal gut gute guten io inordnung pass passed passing accept "
     "accepted acceptable conform conforming conformant nondefective notdefective undefective nondefect nodefect "
-    "nodefects defectfree withoutdefect withoutdefects defectless nonfaulty faultless faultfree nofault nofaults nonanomalous "
-    "notanomalous noanomaly noanomalies anomalyfree flawless flawfree noflaw noflaws errorfree noerror noerrors "
-    "healthy intact undamaged nondamaged notdamaged nodamage damagefree perfect clean sound fine negative "
-    "negatives neg fehlerfrei einwandfrei ohnefehler bon bons conforme conformes sain buono buoni buona bueno buenos "
-    "bom goed 正常 良品 良 合格 合格品 無欠陥 양품 정상"
+    "nodefects defectfree withoutdefect withoutdefects defectless nonfaulty faultless faultfree nofault nofaults "
+    "nonanomalous notanomalous noanomaly noanomalies anomalyfree flawless flawfree noflaw noflaws errorfree noerror "
+    "noerrors healthy intact undamaged nondamaged notdamaged nodamage damagefree perfect clean sound fine "
+    "negative negatives neg fehlerfrei einwandfrei ohnefehler bon bons conforme conformes sain buono buoni buona "
+    "bueno buenos bom goed 正常 良品 良 合格 合格品 無欠陥 양품 정상"
 )
 DEFECT_WORDS = _set(
     "bad bads ng nok nio ko notok notgood nogood defect defects defective defectives defectiv anomaly anomalies "
