@@ -61,6 +61,7 @@ BENCHMARKS = "results/{dataset}/benchmarks"
 
 DOWNLOAD = f"{settings.data.download_to.as_posix()}/{{published}}.json"
 MANIFEST = f"{CATEGORY}/manifest.csv"
+UNREADABLE = f"{CATEGORY}/unreadable.csv"
 CHECK = f"{CATEGORY}/check.json"
 FEATURES = f"{CATEGORY}/features/{{backbone}}/{{subset}}.{{view}}.h5"
 EMBEDDINGS = f"{CATEGORY}/embeddings/{{segmenter}}/{{subset}}.h5"

@@ -53,11 +53,12 @@ rule make_demo:
 
 
 rule build_manifest:
-    """List a category's images, with labels, masks, sizes and checksums."""
+    """Decode a category's images and list them, with labels, masks, sizes and checksums; and those that cannot be read."""
     input:
         files=image_files,
     output:
         manifest=MANIFEST,
+        unreadable=UNREADABLE,
     log:
         f"{LOGS}/build_manifest/{{category}}.log",
     benchmark:
@@ -66,7 +67,7 @@ rule build_manifest:
         submission("prepare", "prepare")
     conda:
         "../envs/zsad.yaml"
-    threads: 1
+    threads: cores("build_manifest")
     resources:
         mem_mb=memory("build_manifest"),
         runtime=duration("build_manifest"),
@@ -85,6 +86,7 @@ rule check_images:
     """What is wrong or odd about a category's images, before anything expensive is computed from them."""
     input:
         manifest=MANIFEST,
+        unreadable=UNREADABLE,
         files=image_files,
     output:
         check=CHECK,

@@ -12,4 +12,7 @@ with job(snakemake) as this:
         root=Path(this.cfg["root"]),
         category=snakemake.wildcards.category,
         output=Path(snakemake.output.manifest),
+        unreadable=Path(snakemake.output.unreadable),
+        policy=this.cfg["unreadable"],
+        threads=snakemake.threads,
     )

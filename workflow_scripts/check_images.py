@@ -5,6 +5,7 @@ from pathlib import Path
 from zsad.data.catalogue import facts_of
 from zsad.data.inspection_stage import check_category
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.readings import read_unreadable
 from zsad.job import job
 
 with job(snakemake) as this:
@@ -14,5 +15,6 @@ with job(snakemake) as this:
         category=snakemake.wildcards.category,
         output=Path(snakemake.output.check),
         provenance=this.provenance,
+        left_out=read_unreadable(Path(snakemake.input.unreadable)),
         facts=facts_of(this.cfg["layout"]),
     )

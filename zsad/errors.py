@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # the errors of the system that free space mends
 
@@ -19,6 +19,10 @@ class ConfigError(ZsadError):
 
 class DataError(ZsadError):
     """An image, a mask, a folder or a result file is missing, unreadable or inconsistent."""
+
+
+class MemoryShortageError(DataError):
+    """There is too little memory for an image, which may be sound."""
 
 
 class ModelError(ZsadError):
@@ -36,6 +40,12 @@ def nearest_hint(word: str, candidates: Iterable[str], *, or_all: bool = True) -
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; choose from: {', '.join(names)}" if names and or_all else ""
+
+
+def one_sentence(problems: Sequence[str]) -> str:
+    """The first problem, and how many there are besides."""
+    more = len(problems) - 1
+    return problems[0] + (f"; and {more} more problem{'s' if more > 1 else ''}: run `zsad check`" if more else "")
 
 
 def first_line(error: Exception) -> str:

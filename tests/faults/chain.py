@@ -116,6 +116,7 @@ def results() -> dict[str, str]:
     """What two runs must agree on: manifests, checks and tables as text, a digest of scores and masks, by path."""
     base = Path("results")
     texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
+    texts |= {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/unreadable.csv")}
     texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
     texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
     texts |= {path: _digest(path) for kind in ("scores", "masks") for path in base.glob(f"*/*/{kind}/*.h5")}
@@ -178,8 +179,10 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     place = {"dataset": data.name, "category": category}
     manifest, check = folder / "manifest.csv", folder / "check.json"
     files = data.files(category)
-    yield Step("build_manifest", {"files": files}, {"manifest": manifest}, data.stage_config(), place)
-    yield Step("check_images", {"manifest": manifest, "files": files}, {"check": check}, data.stage_config(), place)
+    unreadable = folder / "unreadable.csv"
+    listed = {"manifest": manifest, "unreadable": unreadable}
+    yield Step("build_manifest", {"files": files}, listed, data.stage_config(), place)
+    yield Step("check_images", {**listed, "files": files}, {"check": check}, data.stage_config(), place)
     for name, method in settings.methods.items():
         features = {}
         for role, wanted in method.feature_sets.items():

@@ -94,7 +94,7 @@ def costs_of(configured: Settings, root: Path) -> list[FeatureCost]:
 
 def file_size(configured: Settings, root: Path, cost: FeatureCost, folder: Path) -> int:
     """Bytes of the file that the extraction really writes."""
-    build_manifest(MvtecLayout(), root, cost.category, folder / "manifest.csv")
+    build_manifest(MvtecLayout(), root, cost.category, folder / "manifest.csv", folder / "unreadable.csv")
     entry = configured.backbones[cost.source]
     extract_features(
         manifest=folder / "manifest.csv",

@@ -171,7 +171,7 @@ WARNINGS: dict[str, tuple[Fault, str]] = {
     ),
     "a mask without an image": (
         lambda folder: (folder / "test/scratch/2.png").unlink(),
-        "1 image ignored for being neither an image nor a mask by the layout: ground_truth/scratch/2_mask.png",
+        "1 mask without an image that it belongs to: ground_truth/scratch/2_mask.png",
     ),
 }
 

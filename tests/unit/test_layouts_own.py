@@ -148,7 +148,7 @@ def test_whatever_the_folder_is_called_the_workflow_takes_its_category(
     write_png(tmp_path / name / "a.png")
     config = {
         **{"layout": "folder", "name": None, "params": {}, "root": str(tmp_path / name), "download_to": "data"},
-        **{"categories": "all", "demo": {}},
+        **{"categories": "all", "unreadable": None, "demo": {}},
     }
     data = Dataset(config)
     assert len(data.files(data.categories[0])) == 1
@@ -340,8 +340,11 @@ HEADER = "path,category,split,label,defect_type,mask_path"
         ([], r"no column 'path'"),
         (["path"], r"lists no image; give it a line an image"),
         (["path", "", ""], r"lists no image"),
-        ([HEADER, "photos/a.png,,val,,,"], r"line 2: the split is 'val'; it must be one of test, train, or empty"),
-        ([HEADER, ",,,,,", "photos/a.png,,,bad,,"], r"line 3: the label is 'bad'; it must be one of unknown, good, 0"),
+        ([HEADER, "photos/a.png,,some,,,"], r"line 2: the split is 'some'; it must be one of test, train, or empty"),
+        (
+            [HEADER, ",,,,,", "photos/a.png,,,so-so,,"],
+            r"line 3: the label is 'so-so'; it must be one of unknown, good, 0",
+        ),
         ([HEADER, "photos/a.png,,,,,", "./photos/a.png,,,,,"], r"line 3: \./photos/a\.png stands in line 2 already"),
         ([HEADER, "photos/a.png,lid,,,,", "photos/a.png,ring,,,,"], r"line 3: photos/a\.png stands in line 2 already"),
         ([HEADER, "photos/x.png,,,,,"], r"line 2: the image .*photos/x\.png does not exist; correct the path"),

@@ -29,7 +29,7 @@ def check(options: argparse.Namespace) -> int:
     from zsad.features.estimate import expected_cost
 
     inspections = [
-        inspect_category(data.layout, data.root, category, full=options.full, facts=data.facts)
+        inspect_category(data.layout, data.root, category, full=options.full, facts=data.facts, policy=data.unreadable)
         for category in data.categories
     ]
     print()

@@ -13,7 +13,8 @@ from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.errors import ConfigError, nearest_hint
+from zsad.data.readings import Policy
+from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
 from zsad.tracked_files import is_literal
 
 DEMO = "demo"
@@ -32,6 +33,7 @@ class Dataset:
         name: first folder under ``results/``.
         layout_name, layout: how it lies on disk.
         facts: of the published data set that the layout is for; None for anybody's images.
+        unreadable: whether images that cannot be read stop a run, or are left out and listed.
         is_demo: whether its images are generated.
         is_downloaded: whether its images are downloaded into `download_to`, being a published data set without a root.
         download_to: folder of all downloads, shared by all configurations.
@@ -50,6 +52,7 @@ class Dataset:
                 f"dataset.name cannot be '{self.name}': {DEMO_ROOT} holds the demo images; choose another"
             )
         self.facts: DatasetFacts | None = facts_of(self.layout_name)
+        self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
         self.is_downloaded = self.facts is not None and config["root"] is None
@@ -84,11 +87,17 @@ class Dataset:
             DataError: the data set's folder is absent or has no category.
         """
         available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
+        overlooked = [] if self.is_demo else self.layout.overlooked(self.root)
+        if self._wanted == "all" and overlooked:
+            raise DataError(one_sentence(overlooked))
         wanted = available if self._wanted == "all" else list(self._wanted)
         for category in wanted:
             if category not in available:
                 hint = nearest_hint(category, available)
                 there = ", ".join(available)
+                known = next((sentence for sentence in overlooked if f"/{category} has" in sentence), None)
+                if known:
+                    raise ConfigError(f"category '{category}' cannot be read: {known}")
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
             if category in TAKEN or not is_literal(category):
                 raise ConfigError(
@@ -112,11 +121,14 @@ class Dataset:
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
 
+        A link that leads nowhere is none: whoever reads the images says so, instead of Snakemake with all paths.
+
         Raises:
             DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
         """
         if category not in self._files:
-            self._files[category] = self.layout.files(self.root, category)
+            files = self.layout.files(self.root, category)
+            self._files[category] = [path for path in files if path.exists()]
         return self._files[category]
 
     def saturation(self, category: str) -> Path | None:
@@ -135,14 +147,27 @@ class Dataset:
         return self.layout_name if self.facts else ""
 
     def list_files(self) -> None:
-        """Raise what `files` raises for any category, if the images are here; they are listed once."""
-        if self.is_here and not self.is_demo:
-            for category in self.categories:
-                self.files(category)
+        """Raise what `files` raises for any category, if the images are here; they are listed once.
+
+        Raises:
+            DataError: besides, where a category's folders are not what the layout would take them for.
+        """
+        if not self.is_here or self.is_demo:
+            return
+        for category in self.categories:
+            self.files(category)
+        findings = [finding for category in self.categories for finding in self.layout.findings(self.root, category)]
+        if stops := [finding.text for finding in findings if finding.stops]:
+            raise DataError(one_sentence(stops))
 
     def stage_config(self) -> dict[str, Any]:
         """What a manifest depends on besides the images."""
-        return {"layout": self.layout_name, "params": self.layout.parameters(), "root": self.root.as_posix()}
+        return {
+            "layout": self.layout_name,
+            "params": self.layout.parameters(),
+            "root": self.root.as_posix(),
+            "unreadable": self.unreadable,
+        }
 
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from zsad.data.images import is_image
 from zsad.data.layouts.csv_table import TABLE
+from zsad.data.layouts.folder_names import mvtec_tree
 from zsad.errors import DataError
 
 CSV_SUFFIX = ".csv"
@@ -26,7 +27,7 @@ SIGNS_OF_CATEGORY: Mapping[str, str] = MappingProxyType(
     {
         "mvtec_ad_2": "test_public/",
         "mvtec_loco": "defects_config.json",
-        "btad": "train/ok/",
+        "btad": "test/ko/",
         "mvtec": "test/",
     }
 )
@@ -56,6 +57,9 @@ def guess_layout(folder: Path) -> tuple[str, Path, list[str]]:
         if any(folder.glob(sign)):
             category = folder.resolve() if folder.name in ("", "..") else folder
             return layout, category.parent, [category.name]
+    if tree := mvtec_tree(folder):  # with a slip in the names, of which the layout speaks
+        inside = tree != folder
+        return "mvtec", folder if inside else tree.resolve().parent, [] if inside else [tree.resolve().name]
     if table := _table(folder):
         return "csv", table, []
     if _has_images(folder):

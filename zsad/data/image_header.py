@@ -16,7 +16,7 @@ import cv2
 from PIL import Image, UnidentifiedImageError
 
 from zsad.data.impostors import DAMAGED
-from zsad.errors import DataError
+from zsad.errors import DataError, MemoryShortageError
 
 MAX_PIXELS = 500_000_000
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what is wrong with a file is said once, in a sentence
@@ -98,7 +98,9 @@ def decoding(path: str | Path) -> Iterator[None]:
     except UnidentifiedImageError:
         raise DataError(unreadable(path, DAMAGED)) from None
     except MemoryError:
-        raise DataError(f"{path} needs more memory than there is; give the job more, or cut the image") from None
+        raise MemoryShortageError(
+            f"{path} needs more memory than there is; give the job more, or cut the image"
+        ) from None
     except DECODER_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(unreadable(path, reason)) from None

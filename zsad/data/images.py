@@ -71,6 +71,20 @@ def image_header(path: str | Path) -> Header:
         return read_header(file, path)
 
 
+def image_facts(path: str | Path, white: float | None = None) -> tuple[int, int, str]:
+    """Height and width of an image, upright, and the SHA-256 of its bytes; every pixel is decoded.
+
+    Args:
+        white: as of `read_image`.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    content = read_bytes(path)
+    height, width = _rgb(decode(content, path), path, white).shape[:2]
+    return height, width, hashlib.sha256(content).hexdigest()
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """Height and width of an image, upright, from its header alone.
 

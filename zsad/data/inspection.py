@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from PIL import Image
@@ -23,6 +24,7 @@ from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is
 from zsad.data.impostors import unread_kind
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import has_orientation, read_mask
+from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
 from zsad.progress import progress
@@ -52,6 +54,14 @@ class SizeCount:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """An image that is left out for being unreadable, and why, a sentence."""
+
+    image_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What was found in a category; ``dataclasses.asdict`` makes JSON of it.
 
@@ -61,6 +71,7 @@ class Inspection:
         modes: images by Pillow's name of how the file stores a pixel: ``"RGB"``, ``"L"``, ``"I;16"``, ...
         leaked: test images whose bytes are those of a training image.
         repeated: images whose bytes are those of an earlier image of the same split.
+        unreadable: what is left out for being unreadable; nothing where that stops a run.
         problems: what would stop a run, a sentence each.
         warnings: what would not, a sentence each.
     """
@@ -71,6 +82,7 @@ class Inspection:
     modes: dict[str, int] = field(default_factory=dict)
     leaked: int = 0
     repeated: int = 0
+    unreadable: tuple[LeftOut, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -153,7 +165,14 @@ class Look(NamedTuple):
 
 
 def inspect_category(
-    layout: Layout, root: Path, category: str, *, full: bool = False, facts: DatasetFacts | None = None
+    layout: Layout,
+    root: Path,
+    category: str,
+    *,
+    full: bool = False,
+    facts: DatasetFacts | None = None,
+    policy: Policy = STOP,
+    left_out: Mapping[Path, str] = MappingProxyType({}),
 ) -> Inspection:
     """Look at every image of a category; whatever is wrong stands in the result.
 
@@ -161,26 +180,42 @@ def inspect_category(
         root: folder of the categories.
         full: decode every image, not its header alone.
         facts: of the published data set, to compare with.
+        policy: what becomes of images that cannot be read.
+        left_out: images that are known to be unreadable and left out, with the reason of each; they are not opened.
     """
     try:
         items = layout.items(root, category)
-        looks = _looks(items, layout.white, full=full)
+        looks = _looks([item for item in items if item.path not in left_out], layout.white, full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
+        findings = layout.findings(root, category)
     except DataError as error:
         return Inspection(category, problems=(str(error),))
+    skipped = {item.image_id: left_out[item.path] for item in items if item.path in left_out}
+    if policy == SKIP:
+        skipped |= {look.item.image_id: look.failure for look in looks if look.failure}
+        looks = [look for look in looks if not look.failure]
+    unread = [Look(item) for item in items if item.image_id in skipped]
     leaked, repeated = _copies(looks)
     oddities = (leaked, repeated, *_oddities(looks, layout.white), *ignored)
     return Inspection(
         category=category,
-        counts=_counts(looks),
+        counts=_counts([*looks, *unread]),
         sizes=_sizes(looks),
         modes=dict(Counter(look.mode for look in looks if look.size).most_common()),
         leaked=len(leaked.names),
         repeated=len(repeated.names),
-        problems=tuple(_problems(looks, root, category)),
+        unreadable=tuple(LeftOut(*pair) for pair in sorted(skipped.items())),
+        problems=(
+            *(finding.text for finding in findings if finding.stops),
+            *_problems(items, looks, skipped, root, category),
+        ),
         warnings=(
             *_published_differences(facts, category, items),
+            *(finding.text for finding in findings if not finding.stops),
+            *_one_sided(looks),
+            *_types_alike(looks),
+            *_left_out(skipped),
             *(str(oddity) for oddity in oddities if oddity.names),
             *_of_white(looks, layout.white),
             *remarks,
@@ -274,12 +309,46 @@ def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
     return tuple(SizeCount(*place, images) for place, images in sorted(counts.items()))
 
 
-def _problems(looks: Sequence[Look], root: Path, category: str) -> Iterator[str]:
+def _problems(
+    items: Sequence[Item], looks: Sequence[Look], skipped: Mapping[str, str], root: Path, category: str
+) -> Iterator[str]:
     """What would stop a run."""
-    if not any(look.item.split == "test" for look in looks):
+    tests = [item.image_id for item in items if item.split == "test"]
+    if not tests:
         yield f"category '{category}' has no test images in {root}; add some or leave it out"
+    elif all(image_id in skipped for image_id in tests):
+        yield all_unreadable(len(tests), category, skipped[tests[0]])
     yield from _failures([(look.item.image_id, look.failure) for look in looks if look.failure])
     yield from _failures([(look.item.image_id, look.mask_failure) for look in looks if look.mask_failure])
+
+
+def _one_sided(looks: Sequence[Look]) -> Iterator[str]:
+    """That all labelled test images are good, or that all are defective."""
+    labels = {look.label for look in looks if look.item.split == "test"} - {None}
+    if labels == {1}:
+        yield "no test image is good, so that nothing can be said of how well good and defective ones are told apart"
+    elif labels == {0}:
+        yield "no test image is defective, so that nothing can be said of how well defects are found"
+
+
+def _types_alike(looks: Sequence[Look]) -> Iterator[str]:
+    """Types of defect that differ in case or signs alone."""
+    by_name: dict[str, set[str]] = {}
+    for look in looks:
+        if look.item.split == "test" and look.label == 1:
+            letters = "".join(filter(str.isalnum, look.defect_type.casefold()))
+            by_name.setdefault(letters or look.defect_type, set()).add(look.defect_type)
+    for names in by_name.values():
+        if len(names) > 1:
+            yield f"the types of defect {', '.join(sorted(names))} differ in case or signs alone, and count as several"
+
+
+def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
+    """Which images are left out, and why the first is."""
+    if skipped:
+        names = sorted(skipped)
+        they = "1 image is left out, since it" if len(names) == 1 else f"{len(names)} images are left out, since they"
+        yield f"{they} cannot be read: {shortened(names)}; the first: {reason_of(skipped[names[0]])}"
 
 
 def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -390,7 +459,10 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     places = {home} if has_home else {path.parent for path in read}
     base = home if has_home else root
     others = [path for place in sorted(places) for path in _visible_files(place, deep=has_home) if path not in read]
-    images = [_relative(path, base) for path in others if has_home and is_image(path)]
+    truth = layout.masks_folder(root, category)
+    images = [path for path in others if has_home and is_image(path)]
+    lonely = [path for path in images if truth and path.is_relative_to(truth)]
+    images = [_relative(path, base) for path in images if path not in lonely]
     strays = [path for path in others if not is_image(path)]
     unread = [f"{_relative(path, base)} ({kind})" for path in strays if (kind := unread_kind(path))]
     return (
@@ -400,6 +472,7 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
             "ignored for not having the ending of an image",
             [_relative(path, base) for path in strays if not unread_kind(path)],
         ),
+        Oddity("mask", "without an image that it belongs to", [_relative(path, base) for path in lonely]),
         Oddity("image", "ignored for being neither an image nor a mask by the layout", images),
     )
 

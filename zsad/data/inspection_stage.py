@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zsad.data.catalogue import DatasetFacts
 from zsad.data.inspection import inspect_category
 from zsad.data.inspection_table import category_text
 from zsad.data.layouts.base import Layout
-from zsad.errors import DataError
+from zsad.errors import DataError, one_sentence
 from zsad.store import write_json
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def check_category(
     output: Path,
     provenance: Mapping[str, Any],
     facts: DatasetFacts | None = None,
+    left_out: Mapping[Path, str] = MappingProxyType({}),
 ) -> None:
     """Write what headers and masks of a category tell; log it as a table.
 
@@ -33,16 +35,14 @@ def check_category(
         output: JSON of an `Inspection`.
         provenance: to be stored with it.
         facts: of the published data set, to compare with.
+        left_out: the images that the manifest leaves out for being unreadable, with the reason of each.
 
     Raises:
         DataError: something would stop the run; there is no output then.
     """
-    inspection = inspect_category(layout, root, category, facts=facts)
+    inspection = inspect_category(layout, root, category, facts=facts, left_out=left_out)
     for line in category_text(inspection).splitlines():
         logger.info("%s", line)
     if inspection.problems:
-        first, *others = inspection.problems
-        noun = "problem" if len(others) == 1 else "problems"
-        more = f"; and {len(others)} more {noun}: run `zsad check`" if others else ""
-        raise DataError(first + more)
+        raise DataError(one_sentence(inspection.problems))
     write_json(output, {**asdict(inspection), "provenance": dict(provenance)})

@@ -109,7 +109,7 @@ def build_page(
             best=best,
             curves=_plot(curve_plots[category]),
             histograms=_plot(histogram_plots[category]),
-            oddities=read_json(checks[category])["warnings"] if category in checks else [],
+            check=read_json(checks[category]) if category in checks else None,
         )
         for place, category in enumerate(categories)
     ]

@@ -34,7 +34,7 @@ def category_section(
     best: MethodKey,
     curves: dict[str, Any],
     histograms: dict[str, Any],
-    oddities: Sequence[str],
+    check: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What the template shows of one category.
 
@@ -46,7 +46,7 @@ def category_section(
         names: what each method with evaluations is called; ``in_tables``: those besides that are means over seeds.
         best: the method whose gallery stands open.
         curves, histograms: pictures, as `zsad.reporting.page` embeds them.
-        oddities: what the check of the images remarked.
+        check: what the check of the images found (see `zsad.data.inspection.Inspection`); None if there was none.
     """
     regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
     has_labels = any(image["label"] is not None for image in results[0]["images"])
@@ -61,7 +61,8 @@ def category_section(
         "measured": has_labels,
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
-        "oddities": oddities,
+        "oddities": check["warnings"] if check else [],
+        "unreadable": check["unreadable"] if check else [],
         "image_scores": image_table(rows, in_tables),
         "pixel_scores": pixel_table(rows, in_tables),
         "masks": mask_table(rows, in_tables, regions),

@@ -38,6 +38,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
 # Rules that are worth several threads; all others have one.
 THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyType(
     {
+        "build_manifest": data.manifest_threads,
         "extract_features": features.extraction_threads,
         "score_images": scoring.scoring_threads,
         "embed_images": segmentation.encoder_threads,

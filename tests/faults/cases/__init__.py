@@ -1,6 +1,6 @@
 """The table of all faults, one module for each kind of thing that can be wrong."""
 
-from cases import archives, downloads, folders, images, masks, results, tables
+from cases import archives, downloads, folders, images, masks, results, tables, unreadable
 from fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -8,6 +8,7 @@ FAULTS: tuple[Fault, ...] = (
     *masks.FAULTS,
     *folders.FAULTS,
     *tables.FAULTS,
+    *unreadable.FAULTS,
     *results.FAULTS,
     *downloads.FAULTS,
     *archives.FAULTS,

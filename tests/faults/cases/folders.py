@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cases.images import warned
 from cases.sound import FOLDER, IMAGES, TILE
-from damages import emptied, in_turn, moved, nothing, removed, renamed_to_bytes, written
-from fault import Fault, Place
+from damages import draw_mask, emptied, in_turn, moved, nothing, removed, renamed_to_bytes, written
+from fault import ALL, Fault, Place
 
 
 def read_only(place: Place) -> None:
@@ -121,6 +122,67 @@ ROOTS = (
     Fault("root that is read-only", IMAGES, read_only, mend=writable),
 )
 
+SLIPS = (
+    Fault(
+        "good test images called OK",
+        IMAGES,
+        moved(f"{TILE}/test/good", f"{TILE}/test/OK"),
+        r"tile/test/OK would be taken for defects called 'OK'; if they are good, rename it to 'good', or set "
+        r"dataset\.params\.good to \[good, OK\]",
+    ),
+    Fault(
+        "good training images called normal",
+        IMAGES,
+        moved(f"{TILE}/train/good", f"{TILE}/train/normal"),
+        r"the training images in images/tile/train/normal would not be read, .* "
+        r"dataset\.params\.good to \[good, normal\]",
+    ),
+    Fault(
+        "test images in Test",
+        IMAGES,
+        moved(f"{TILE}/test", f"{TILE}/Test"),
+        r"images/tile has 'Test' where 'test' is expected: rename it to 'test', or set dataset\.params\.test to 'Test'",
+    ),
+    Fault(
+        "training images in Train",
+        IMAGES,
+        moved(f"{TILE}/train", f"{TILE}/Train"),
+        r"the images in images/tile/Train would not be read, .* dataset\.params\.train to 'Train'",
+    ),
+    Fault(
+        "masks in Ground_Truth",
+        IMAGES,
+        moved(f"{TILE}/ground_truth", f"{TILE}/Ground_Truth"),
+        r"the masks in images/tile/Ground_Truth would not be read, .* dataset\.params\.ground_truth to 'Ground_Truth'",
+    ),
+    Fault(
+        "several slips at once",
+        IMAGES,
+        in_turn(moved(f"{TILE}/train/good", f"{TILE}/train/OK"), moved(f"{TILE}/test/good", f"{TILE}/test/OK")),
+        r"tile/train/OK would not be read, .*; and 1 more problem: run `zsad check`",
+    ),
+    Fault(
+        "good images called OK, as the configuration says",
+        IMAGES,
+        moved(f"{TILE}/train/good", f"{TILE}/train/OK"),
+        changes={"dataset__params": {"good": ["good", "OK"]}},
+        alters=ALL,
+    ),
+    Fault(
+        "no good image to test",
+        IMAGES,
+        removed(f"{TILE}/test/good"),
+        loses=frozenset({"test/good/0.png", "test/good/1.jpg"}),
+        then=lambda place: warned("no test image is good"),
+    ),
+    Fault(
+        "masks among photographs without labels",
+        FOLDER,
+        lambda place: draw_mask("photographs/masks/a.png"),
+        r"photographs/masks holds masks, .*; set dataset\.params\.leave_out to \['masks'\]",
+    ),
+)
+
 CONFIGURATIONS = (
     Fault(
         "key that does not exist",
@@ -198,4 +260,4 @@ UNLABELLED = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*CATEGORIES, *ROOTS, *CONFIGURATIONS, *UNLABELLED)
+FAULTS: tuple[Fault, ...] = (*CATEGORIES, *ROOTS, *SLIPS, *CONFIGURATIONS, *UNLABELLED)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cases.sound import LOCO, REAL_IAD, TABLE, VISA
-from damages import appended, cut, edited, moved, removed, written
-from fault import Fault, Place
+from damages import appended, cut, edited, in_turn, moved, removed, written
+from fault import ALL, Fault, Place
 
 OWN = "table.csv"
 SPLIT = "visa/split_csv/1cls.csv"
@@ -41,14 +41,26 @@ USERS_OWN = (
     Fault(
         "table with a label that means nothing",
         TABLE,
-        edited(OWN, "test,good", "test,fine"),
-        r"table\.csv, line 4: the label is 'fine'; it must be one of unknown, good",
+        edited(OWN, "test,good", "test,so-so"),
+        r"table\.csv, line 4: the label is 'so-so'; it must be one of unknown, good",
+    ),
+    Fault(
+        "table with a split that no method uses",
+        TABLE,
+        edited(OWN, "lid,train,good,,\nphotographs/train/good/1", "lid,val,good,,\nphotographs/train/good/1"),
+        r"table\.csv, line 2: the split is 'val', but no method here is tuned on validation images; set it to 'test'",
+    ),
+    Fault(
+        "table with other words for labels and splits",
+        TABLE,
+        in_turn(edited(OWN, "test,good", "Test,n.i.O."), edited(OWN, "lid,train,good", "lid,TRAIN,pass")),
+        alters=ALL,
     ),
     Fault(
         "table with a split that means nothing",
         TABLE,
-        edited(OWN, "lid,train,good,,\nphotographs/train/good/1", "lid,dev,good,,\nphotographs/train/good/1"),
-        r"table\.csv, line 2: the split is 'dev'; it must be one of test, train, or empty",
+        edited(OWN, "lid,train,good,,\nphotographs/train/good/1", "lid,some,good,,\nphotographs/train/good/1"),
+        r"table\.csv, line 2: the split is 'some'; it must be one of test, train, or empty",
     ),
     Fault(
         "table with an image twice",

@@ -1,24 +1,24 @@
 """What every layout knows: the categories under a root, and the images of a category.
 
 A layout says where everything lies without opening an image (`Layout.items`), so that even what cannot be opened is
-known by name; the manifest's records are made from that by reading headers and bytes (`Layout.records`).
+known by name; the manifest's records are made from that by reading every image (`Layout.records`).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from zsad.data.images import image_size, is_image
+from zsad.data.images import is_image
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
+from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
 from zsad.errors import DataError
-from zsad.provenance import file_sha256
 from zsad.registry import Part
 from zsad.store import MEANS
 
@@ -50,14 +50,28 @@ class Item:
     mask: Path | None = None
 
 
+class Finding(NamedTuple):
+    """What contradicts what a layout takes a folder for.
+
+    Attributes:
+        text: one sentence.
+        stops: whether a run would be of other images, labels or masks than are meant, so that it must not begin.
+    """
+
+    text: str
+    stops: bool
+
+
 class Layout(Part):
     """An arrangement of a data set's folders; its parameters choose between what a data set offers.
 
     Class attributes:
         summary: one sentence for listings.
+        unreadable: whether images that cannot be read stop a run or are left out, if the configuration says nothing.
     """
 
     summary: ClassVar[str]
+    unreadable: ClassVar[Policy] = STOP
 
     white: float | None = Field(
         None,
@@ -94,37 +108,58 @@ class Layout(Part):
         """What of the category is left out and why, a sentence each; usually nothing."""
         return []
 
+    def findings(self, root: Path, category: str) -> list[Finding]:
+        """Slips in what the folders and files of a category are called; hardly any image is opened for it."""
+        return []
+
+    def overlooked(self, root: Path) -> list[str]:
+        """What under ``root`` is no category for a slip in its folders' names, a sentence each."""
+        return []
+
+    def masks_folder(self, root: Path, category: str) -> Path | None:
+        """The folder that holds nothing but masks of a category; None if there is none."""
+        return None
+
     def files(self, root: Path, category: str) -> list[Path]:
         """Every file that `records` depends on, sorted: images, masks and tables."""
         items = self.items(root, category)
         masks = [file for item in items if item.mask for file in mask_files(item.mask)]
         return sorted({*(item.path for item in items), *masks, *self.tables(root, category)})
 
-    def records(self, root: Path, category: str) -> list[ImageRecord]:
+    def records(self, root: Path, category: str, readings: Iterable[Reading] | None = None) -> list[ImageRecord]:
         """One record an image; a training image whose mask marks a defect is left out.
 
+        Args:
+            readings: of the images to list, all of them readable; None to read every image.
+
         Raises:
-            DataError: there is no test image, or a file is no image.
+            DataError: there is no test image, an image cannot be read, or a mask that tells a label cannot.
         """
-        records = list(self._records(root, category))
+        if readings is None:
+            readings = read_all((item.path for item in self.items(root, category)), white=self.white)
+            if failures := failed(readings):
+                raise DataError(complaint(failures, category))
+        records = list(self._records(root, category, {reading.path: reading for reading in readings}))
         if not any(record.split == "test" for record in records):
             raise DataError(f"category '{category}' has no test images in {root}; add some or leave it out")
         return records
 
-    def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
+    def _records(self, root: Path, category: str, readings: Mapping[Path, Reading]) -> Iterator[ImageRecord]:
         for item in self.items(root, category):
-            record = image_record(item, self.white)
+            if item.path not in readings:
+                continue
+            record = image_record(item, readings[item.path], self.white)
             if record.split == "test" or record.label != 1:
                 yield record
 
 
-def image_record(item: Item, white: float | None = None) -> ImageRecord:
-    """Describe an image from its header and bytes, and from its mask where the mask alone tells the label.
+def image_record(item: Item, reading: Reading, white: float | None = None) -> ImageRecord:
+    """Describe an image by what it was read as, and by its mask where the mask alone tells the label.
 
     Args:
         white: see `Layout`.
     """
-    height, width = image_size(item.path)
+    height, width = reading.height, reading.width
     label, defect_type = item.label, item.defect_type
     if label == "mask":
         label = int(item.mask is not None and read_mask(item.mask, height, width).any())
@@ -138,7 +173,7 @@ def image_record(item: Item, white: float | None = None) -> ImageRecord:
         mask_path=item.mask.as_posix() if item.mask and label != 0 else "",
         height=height,
         width=width,
-        sha256=file_sha256(item.path),
+        sha256=reading.sha256,
         white=white,
     )
 

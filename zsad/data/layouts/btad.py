@@ -24,4 +24,4 @@ class BtadLayout(MvtecLayout):
 
     summary: ClassVar[str] = "BTAD: train/ok, test/ok, test/ko, ground_truth/ko"
     title: ClassVar[str] = "BTAD"
-    good: ClassVar[str] = "ok"
+    good_folder: ClassVar[str] = "ok"

@@ -23,10 +23,20 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, Split, named
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, Split, named
 from zsad.data.layouts.folder import category_named, own_name
+from zsad.data.layouts.words import (
+    DEFECT_WORDS,
+    GOOD_WORDS,
+    TEST_WORDS,
+    TRAIN_WORDS,
+    VALIDATION_WORDS,
+    means,
+    spelled_alike,
+)
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
+from zsad.data.readings import Reading
 from zsad.errors import DataError, nearest_hint
 
 TABLE = "manifest.csv"
@@ -41,6 +51,14 @@ LABELS: Mapping[str, int | None] = MappingProxyType(
     }
 )
 DEFECT = "defective"
+# Other words for a choice.
+SYNONYMS: Mapping[str, tuple[tuple[frozenset[str], str], ...]] = MappingProxyType(
+    {
+        "split": ((TRAIN_WORDS, "train"), (TEST_WORDS, "test")),
+        "label": ((GOOD_WORDS, GOOD), (DEFECT_WORDS, DEFECT)),
+    }
+)
+NO_TYPE = ("none", "no", "-", "n/a", "na")  # as the defect type of what is called good
 
 Choice = TypeVar("Choice")
 
@@ -89,6 +107,17 @@ class CsvLayout(Layout):
         """The table."""
         return [self._table(root)]
 
+    def findings(self, root: Path, category: str) -> list[Finding]:
+        """Other categories whose names differ in case or signs alone."""
+        others = [name for name in self.categories(root) if name != category]
+        return [
+            Finding(
+                f"the categories '{category}' and '{name}' differ in case or spaces alone, and are two", stops=False
+            )
+            for name in others
+            if "".join(name.casefold().split()) == "".join(category.casefold().split())
+        ]
+
     def remarks(self, root: Path, category: str) -> list[str]:
         """The defective images for training."""
         count = sum(row.category == category and row.split == "train" and row.label == 1 for row in self._rows(root))
@@ -99,9 +128,9 @@ class CsvLayout(Layout):
             "on good images alone"
         ]
 
-    def _records(self, root: Path, category: str) -> Iterator[ImageRecord]:
+    def _records(self, root: Path, category: str, readings: Mapping[Path, Reading]) -> Iterator[ImageRecord]:
         masks = {item.image_id: item.mask for item in self.items(root, category) if item.label == 0 and item.mask}
-        for record in super()._records(root, category):
+        for record in super()._records(root, category, readings):
             mask = masks.get(record.image_id)
             if mask and read_mask(mask, record.height, record.width).any():
                 raise DataError(
@@ -200,11 +229,22 @@ def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
 
 
 def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice], where: str) -> Choice:
+    """What a cell says: one of the choices, or what is another word for one."""
     word = cells[column].lower()
-    if word not in choices:
-        known = ", ".join(filter(None, choices))
-        raise DataError(f"{where}: the {column} is '{cells[column]}'; it must be one of {known}, or empty")
-    return choices[word]
+    if word in choices:
+        return choices[word]
+    for words, choice in SYNONYMS[column]:
+        if means(word, words):
+            return choices[choice]
+    if column == "split" and means(word, VALIDATION_WORDS):
+        raise DataError(
+            f"{where}: the split is '{cells[column]}', but no method here is tuned on validation images; "
+            "set it to 'test' or take the line out"
+        )
+    names = list(filter(None, choices))
+    alike = next((name for name in names if spelled_alike(word, name)), None)
+    hint = f"; did you mean '{alike}'?" if alike else f"; it must be one of {', '.join(names)}, or empty"
+    raise DataError(f"{where}: the {column} is '{cells[column]}'{hint}")
 
 
 def _category(name: str, where: str) -> str:
@@ -220,7 +260,7 @@ def _truth(cells: Mapping[str, str], split: Split, where: str) -> tuple[int | Li
     """Label and defect type; where the label is empty, the defect type tells it, or the mask, or the split."""
     label: int | Literal["mask"] | None = _choice(cells, "label", LABELS, where)
     defect_type = cells["defect_type"]
-    is_good = defect_type.lower() == GOOD
+    is_good = means(defect_type, GOOD_WORDS) or (label == 0 and defect_type.lower() in NO_TYPE)
     if defect_type and label is not None and (label == 0) != is_good:
         raise DataError(
             f"{where}: the label is '{cells['label']}' but the defect type '{defect_type}'; correct one of the two"

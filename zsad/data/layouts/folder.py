@@ -18,7 +18,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
-from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, folders, images
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, folders, images
+from zsad.data.layouts.folder_names import find_oddities
+from zsad.data.readings import SKIP, Policy
 from zsad.errors import DataError
 
 FALLBACK = "images"
@@ -32,11 +34,18 @@ class FolderLayout(Layout):
     """All images in a folder, to be inspected; nothing is known of them."""
 
     summary: ClassVar[str] = "your own images, unlabelled: one folder with its sub-folders, and maybe one of good ones"
+    unreadable: ClassVar[Policy] = SKIP
 
     references: str | None = Field(
         None,
         min_length=1,
         description="folder of good images for methods with references, absolute or relative to the working directory",
+    )
+
+    leave_out: tuple[str, ...] = Field(
+        (),
+        description="what in the folder is not inspected: names of sub-folders or files, with * for anything, "
+        "e.g. [masks, '*_mask.png']",
     )
 
     def categories(self, root: Path) -> list[str]:
@@ -46,7 +55,7 @@ class FolderLayout(Layout):
             DataError: ``root`` is no folder, or has no image but references.
         """
         _require_folder(root, "dataset.root")
-        if next(_images_below(root, self._references(root)), None) is None:
+        if next(self._photographs(root), None) is None:
             raise DataError(
                 f"{root} and its sub-folders have no image to inspect ({', '.join(IMAGE_SUFFIXES)}); "
                 "set dataset.root to the folder of the images"
@@ -62,10 +71,22 @@ class FolderLayout(Layout):
         references = self._references(root)
         tests = [
             Item(path, path.relative_to(root).as_posix(), split="test", label=None, defect_type="")
-            for path in _images_below(root, references)
+            for path in self._photographs(root)
         ]
         good = _reference_items(references, tests) if references else []
         return sorted([*good, *tests], key=lambda item: item.image_id)
+
+    def findings(self, root: Path, category: str) -> list[Finding]:
+        """Masks among the photographs, and sub-folders whose names say what this layout does not read."""
+        return list(find_oddities(root, list(self._photographs(root))))
+
+    def _photographs(self, root: Path) -> Iterator[Path]:
+        """The images to inspect."""
+        for path in _images_below(root, self._references(root)):
+            inside = path.relative_to(root)
+            places = (inside, *inside.parents[:-1])
+            if not any(place.match(pattern) for place in places for pattern in self.leave_out):
+                yield path
 
     def _references(self, root: Path) -> Path | None:
         if self.references is None:

@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsad.data.images import is_image
-from zsad.data.layouts.base import GOOD, Item, Layout, folders, images
+from zsad.data.layouts.base import GOOD, Finding, Item, Layout, folders, images
+from zsad.data.layouts.mask_files import images_below
+from zsad.data.layouts.mvtec_names import Names, find_slips, misnamed_test
 from zsad.data.layouts.roots import categories_or_error
+from zsad.data.layouts.words import VALIDATION_WORDS, means
+from zsad.errors import DataError
 
 
 class MvtecLayout(Layout):
@@ -25,14 +29,34 @@ class MvtecLayout(Layout):
 
     Class attributes:
         title: of the data set, for messages.
-        good: what the folder of good images is called.
+        good_folder: what the folder of good images is called.
         truth_folder: folder of the masks, in that of a category.
     """
 
     summary: ClassVar[str] = "MVTec AD's folders: train/good, test/<defect or good>, ground_truth/<defect>"
     title: ClassVar[str] = "the MVTec AD layout"
-    good: ClassVar[str] = GOOD
+    good_folder: ClassVar[str] = GOOD
     truth_folder: ClassVar[str] = "ground_truth"
+
+    @property
+    def goods(self) -> tuple[str, ...]:
+        """What folders of good images are called."""
+        return (self.good_folder,)
+
+    @property
+    def train_folder(self) -> str:
+        """Folder of the training images, in that of a category."""
+        return "train"
+
+    @property
+    def truth(self) -> str:
+        """Folder of the masks, in that of a category."""
+        return self.truth_folder
+
+    @property
+    def names(self) -> Names:
+        """What its folders are expected to be called."""
+        return Names(self.train_folder, self.test_folder, self.truth, self.goods)
 
     @property
     def test_folder(self) -> str:
@@ -41,11 +65,57 @@ class MvtecLayout(Layout):
 
     def categories(self, root: Path) -> list[str]:
         """Folders under ``root`` that have a folder of test images."""
+        found = self._categories(root)
+        if not found and root.is_dir() and (slip := self._slip(root)):
+            raise DataError(f"{root} has no folder with a '{self.test_folder}' folder in it, but {slip}")
         what = f"folder with a '{self.test_folder}' folder in it, as a category of {self.title} must have"
-        return categories_or_error(root, self._categories(root), what, find=self._categories)
+        return categories_or_error(root, found, what, find=self._categories)
 
     def _categories(self, root: Path) -> list[str]:
         return [folder.name for folder in folders(root) if (folder / self.test_folder).is_dir()]
+
+    def overlooked(self, root: Path) -> list[str]:
+        """Folders whose test images would not be read, or who have training images alone."""
+        return [
+            sentence
+            for folder in folders(root)
+            if not (folder / self.test_folder).is_dir()
+            for sentence in self._not_a_category(folder)
+        ]
+
+    def _not_a_category(self, folder: Path) -> Iterator[str]:
+        if slip := misnamed_test(folder, self.names):
+            mend = self.names.fix(slip, self.test_folder, "test")
+            yield f"{folder} has '{slip}' where '{self.test_folder}' is expected: {mend}"
+        elif images_below(folder / self.train_folder, 1):
+            yield (
+                f"{folder} has training images but no '{self.test_folder}': add some, or set dataset.categories to "
+                "the names of the others"
+            )
+
+    def _slip(self, root: Path) -> str:
+        """What is wrong where no category is found: in a folder of the root, or in the root as a category."""
+        if found := self.overlooked(root):
+            return found[0]
+        if slip := misnamed_test(root, self.names):
+            mend = self.names.fix(slip, self.test_folder, "test")
+            return (
+                f"it looks like a single category that has '{slip}' where '{self.test_folder}' is expected: {mend}, "
+                f"and set dataset.root to its parent folder {root.resolve().parent}"
+            )
+        return ""
+
+    def findings(self, root: Path, category: str) -> list[Finding]:
+        """What contradicts the names that are expected."""
+        return list(find_slips(root / category, self.names))
+
+    def masks_folder(self, root: Path, category: str) -> Path | None:
+        """The folder of the masks."""
+        return root / category / self.truth
+
+    def remarks(self, root: Path, category: str) -> list[str]:
+        """The validation images."""
+        return validation_remarks(root / category, self.test_folder)
 
     def items(self, root: Path, category: str) -> list[Item]:
         """Training images are good by definition; a test image's label is the name of its folder."""
@@ -53,15 +123,16 @@ class MvtecLayout(Layout):
         return sorted([*self._training_items(folder), *self._test_items(folder)], key=lambda item: item.image_id)
 
     def _training_items(self, folder: Path) -> Iterator[Item]:
-        for path in images(folder / "train" / self.good):
-            yield Item(path, path.relative_to(folder).as_posix(), split="train", label=0, defect_type=GOOD)
+        for good in self.goods:
+            for path in images(folder / self.train_folder / good):
+                yield Item(path, path.relative_to(folder).as_posix(), split="train", label=0, defect_type=GOOD)
 
     def _test_items(self, folder: Path) -> Iterator[Item]:
-        truth = folder / self.truth_folder
+        truth = folder / self.truth
         for kind in folders(folder / self.test_folder):
             if kind == truth:
                 continue
-            is_good = kind.name == self.good
+            is_good = kind.name in self.goods
             for path in images(kind):
                 yield Item(
                     path,
@@ -85,9 +156,10 @@ def mask_of(folder: Path, stem: str) -> Path | None:
     return united if united.is_dir() else None
 
 
-def validation_remarks(folder: Path) -> list[str]:
-    """What to say of a category's ``validation/good``, which newer data sets have beside ``train`` and ``test``."""
-    count = len(images(folder / "validation" / GOOD))
+def validation_remarks(folder: Path, test: str) -> list[str]:
+    """What to say of a category's ``validation``, which newer data sets have beside ``train`` and ``test``."""
+    places = [place for place in folders(folder) if place.name != test and means(place.name, VALIDATION_WORDS)]
+    count = sum(len(images(inner)) for place in places for inner in (place, *folders(place)))
     if not count:
         return []
     return [f"the validation images of {folder.name} ({count}) are left out, since no method here is tuned on them"]

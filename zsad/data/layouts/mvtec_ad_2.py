@@ -14,13 +14,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from zsad.data.layouts.base import Item, folders, images
-from zsad.data.layouts.mvtec import MvtecLayout, validation_remarks
+from zsad.data.layouts.mvtec import MvtecLayout
+from zsad.data.layouts.mvtec_names import Names
 
 
 class MvtecAd2Layout(MvtecLayout):
@@ -40,6 +42,11 @@ class MvtecAd2Layout(MvtecLayout):
         """Folder of the chosen test set, in that of a category."""
         return f"test_{self.test}"
 
+    @property
+    def names(self) -> Names:
+        """As of MVTec AD, but that two of the test sets are not sorted into folders."""
+        return replace(super().names, has_labels=self.test == "public")
+
     def remarks(self, root: Path, category: str) -> list[str]:
         """The validation images and the other test sets."""
         folder = root / category
@@ -47,7 +54,7 @@ class MvtecAd2Layout(MvtecLayout):
             other.name for other in folders(folder) if other.name.startswith("test_") and other.name != self.test_folder
         ]
         left_out = f"the images in {' and '.join(others)} of {category} are left out; dataset.params.test chooses"
-        return [*validation_remarks(folder), *([left_out] if others else [])]
+        return [*super().remarks(root, category), *([left_out] if others else [])]
 
     def _test_items(self, folder: Path) -> Iterator[Item]:
         return super()._test_items(folder) if self.test == "public" else self._unlabelled_items(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsad.data.layouts.base import Item
-from zsad.data.layouts.mvtec import MvtecLayout, validation_remarks
+from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.saturation import CONFIG_NAME, read_defect_kinds
 
 
@@ -43,7 +43,3 @@ class MvtecLocoLayout(MvtecLayout):
     def saturation(self, root: Path, category: str) -> Path:
         """The same table."""
         return root / category / CONFIG_NAME
-
-    def remarks(self, root: Path, category: str) -> list[str]:
-        """The validation images."""
-        return validation_remarks(root / category)

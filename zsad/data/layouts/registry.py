@@ -7,7 +7,7 @@ LAYOUTS: Registry[Layout] = Registry(
     "data set layout",
     {
         "demo": "zsad.data.layouts.mvtec:MvtecLayout",
-        "mvtec": "zsad.data.layouts.mvtec:MvtecLayout",
+        "mvtec": "zsad.data.layouts.own_mvtec:OwnMvtecLayout",
         "mvtec_ad": "zsad.data.layouts.mvtec:MvtecLayout",
         "mvtec_ad_2": "zsad.data.layouts.mvtec_ad_2:MvtecAd2Layout",
         "mvtec_loco": "zsad.data.layouts.mvtec_loco:MvtecLocoLayout",

@@ -1,0 +1,146 @@
+"""Every image is decoded once, few at a time; what fails is told with its reason, and what is no fault of it is not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from zsad.data import images, readings
+from zsad.data.images import image_size
+from zsad.data.layouts.folder import FolderLayout
+from zsad.data.layouts.mvtec import MvtecLayout
+from zsad.data.manifest import read_manifest
+from zsad.data.readings import (
+    NAMED,
+    Reading,
+    complaint,
+    failed,
+    read_all,
+    read_unreadable,
+    skipped_text,
+    write_unreadable,
+)
+from zsad.data.stage import build_manifest
+from zsad.errors import DataError, MemoryShortageError
+from zsad.provenance import file_sha256
+
+WritePng = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_png: WritePng) -> Path:
+    """Three photographs, one turned, and two whose pixels are cut off behind a sound header."""
+    folder = tmp_path / "parts"
+    for seed, name in enumerate(("a.png", "c.png", "z, 1.png")):
+        write_png(folder / name, size=(12, 16), seed=seed)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (30, 20)).save(folder / "turned.jpg", exif=turned)
+    for name in ("b.png", "ö.png"):
+        write_png(folder / name, size=(12, 16), seed=9)
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+    return folder
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_each_image_is_told_in_the_order_given(folder: Path, threads: int) -> None:
+    paths = sorted(folder.iterdir())
+    found = read_all(paths, threads)
+    assert [reading.path for reading in found] == paths
+    assert [reading.path.name for reading in failed(found)] == ["b.png", "ö.png"]
+    for reading in found:
+        if not reading.failure:
+            assert (reading.height, reading.width) == image_size(reading.path)
+            assert reading.sha256 == file_sha256(reading.path)
+
+
+def test_no_more_images_are_in_memory_than_threads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, now, most = threading.Lock(), [0], [0]
+    decode = images.decode
+
+    def counted(*arguments: object) -> object:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        try:
+            return decode(*arguments)
+        finally:
+            with lock:
+                now[0] -= 1
+
+    monkeypatch.setattr(images, "decode", counted)
+    read_all(sorted(folder.iterdir()) * 5, threads=2)
+    assert 1 <= most[0] <= 2
+
+
+def test_an_image_that_goes_meanwhile_or_finds_no_memory_is_not_left_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_all([folder / "gone.png"])
+
+    def greedy(*arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "load", greedy)
+    with pytest.raises(MemoryShortageError, match="needs more memory than there is"):
+        read_all([folder / "a.png"])
+
+
+def test_the_list_of_what_is_left_out_is_read_as_it_was_written(tmp_path: Path) -> None:
+    failures = [
+        Reading(Path('a "b", c.png'), failure="it is cut off, so; replace it"),
+        Reading(Path("ö.png"), failure="x"),
+    ]
+    write_unreadable(tmp_path / "list.csv", failures)
+    assert read_unreadable(tmp_path / "list.csv") == {reading.path: reading.failure for reading in failures}
+    (tmp_path / "other.csv").write_text("a,b\n")
+    for name, sentence in (("other.csv", "is no list of unreadable images"), ("none.csv", "does not exist")):
+        with pytest.raises(DataError, match=sentence):
+            read_unreadable(tmp_path / name)
+
+
+def test_one_sentence_names_all_but_not_without_end() -> None:
+    many = [Reading(Path(f"{index}.png"), failure=f"{index}.png is broken; mend it") for index in range(NAMED + 2)]
+    said = complaint(many, "lid")
+    assert said.startswith(f"{NAMED + 2} images of lid cannot be read: ")
+    assert f"{NAMED - 1}.png is broken; and 2 more" in said
+    assert "mend it" not in said
+    assert complaint(many[:1], "lid") == "0.png is broken; mend it, or set dataset.unreadable to 'skip'"
+
+
+def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: Path) -> None:
+    manifest, unreadable = tmp_path / "manifest.csv", tmp_path / "unreadable.csv"
+    build_manifest(FolderLayout(), folder, "parts", manifest, unreadable, policy="skip", threads=2)
+    assert [record.image_id for record in read_manifest(manifest)] == ["a.png", "c.png", "turned.jpg", "z, 1.png"]
+    assert [path.name for path in read_unreadable(unreadable)] == ["b.png", "ö.png"]
+    text = skipped_text({"parts": unreadable, "later": tmp_path / "none.csv"})
+    assert text == f"2 images were left out, since they cannot be read; why stands in {unreadable.as_posix()}"
+
+
+def test_a_run_that_must_not_leave_out_any_stops_with_all_of_them_and_writes_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    manifest, unreadable = tmp_path / "manifest.csv", tmp_path / "unreadable.csv"
+    with pytest.raises(DataError, match=r"2 images of parts cannot be read: .*b\.png .*; .*ö\.png "):
+        build_manifest(FolderLayout(), folder, "parts", manifest, unreadable, policy="stop")
+    assert not manifest.exists()
+    assert not unreadable.exists()
+
+
+def test_nothing_is_said_of_a_run_that_left_out_none(folder: Path, tmp_path: Path, write_png: WritePng) -> None:
+    write_png(tmp_path / "set/tile/test/good/0.png")
+    manifest, unreadable = tmp_path / "manifest.csv", tmp_path / "unreadable.csv"
+    build_manifest(MvtecLayout(), tmp_path / "set", "tile", manifest, unreadable)
+    assert read_unreadable(unreadable) == {}
+    assert skipped_text({"tile": unreadable}) == ""
+
+
+def test_a_folder_leaves_out_what_all_others_stop_at() -> None:
+    assert (FolderLayout.unreadable, MvtecLayout.unreadable) == ("skip", "stop")
+    assert readings.STOP == "stop"

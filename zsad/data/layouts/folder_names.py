@@ -1,0 +1,98 @@
+"""What a folder of photographs has in it that says more than that: masks, labels, the arrangement of a data set."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from zsad.data.layouts.base import Finding, folders
+from zsad.data.layouts.mask_files import called_masks, look_like_masks, masks_beside
+from zsad.data.layouts.words import DEFECT_WORDS, GOOD_WORDS, MASK_WORDS, TEST_WORDS, TRAIN_WORDS, means
+
+
+def find_oddities(root: Path, photographs: Sequence[Path]) -> Iterator[Finding]:
+    """All that is odd about a folder whose images are to be inspected.
+
+    Args:
+        photographs: its images, also those in its sub-folders.
+    """
+    by_folder: dict[Path, list[Path]] = defaultdict(list)
+    for path in photographs:
+        by_folder[path.parent].append(path)
+    tree = mvtec_tree(root)
+    yield from _masks(root, by_folder, tree)
+    if tree:
+        yield Finding(
+            f"{tree} has folders of training and test images, as MVTec AD has, but is inspected without labels and "
+            f"references; {_as_mvtec(root, tree)} reads them",
+            stops=False,
+        )
+    else:
+        yield from _labels(root, by_folder)
+
+
+def mvtec_tree(root: Path) -> Path | None:
+    """The first folder with test images and training images or masks in folders of their own: root or one inside."""
+    for folder in (root, *folders(root)):
+        names = [inner.name for inner in folders(folder)]
+        has_tests = any(means(name, TEST_WORDS) for name in names)
+        if has_tests and any(means(name, TRAIN_WORDS) or means(name, MASK_WORDS) for name in names):
+            return folder
+    return None
+
+
+def _as_mvtec(root: Path, tree: Path) -> str:
+    place = root if tree != root else root.resolve().parent
+    return f"dataset.layout 'mvtec' with dataset.root '{place}'"
+
+
+def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | None) -> Iterator[Finding]:
+    """Masks that would be inspected as photographs; of many folders of masks, the one around them is named."""
+    named: set[Path] = set()
+    for folder, paths in by_folder.items():
+        steps = folder.relative_to(root).parts
+        called = next((depth for depth, name in enumerate(steps, 1) if means(name, MASK_WORDS)), 0)
+        around = root.joinpath(*steps[:called]) if called else folder
+        if around in named:
+            continue
+        beside = masks_beside(paths)
+        if (called or (called_masks(paths) and steps)) and look_like_masks(paths):
+            named.add(around)
+            instead = f", or use {_as_mvtec(root, tree)}" if tree else ""
+            yield Finding(
+                f"{around} holds masks, which would be inspected as photographs; set dataset.params.leave_out to "
+                f"['{around.relative_to(root).as_posix()}']{instead}",
+                stops=True,
+            )
+        elif beside and look_like_masks(beside):
+            named.add(around)
+            more = f" and {len(beside) - 1} more" if len(beside) > 1 else ""
+            yield Finding(
+                f"{beside[0]}{more} seem to be masks of the images beside them, and would be inspected as photographs; "
+                f"set dataset.params.leave_out to ['*{_common_ending(beside, paths)}'], or dataset.layout to 'csv' "
+                "with a table of images and masks",
+                stops=True,
+            )
+
+
+def _common_ending(beside: Sequence[Path], paths: Sequence[Path]) -> str:
+    """What the name of the first mask has beyond that of its image."""
+    mask = beside[0]
+    image = max((path.stem for path in paths if path != mask and mask.stem.startswith(path.stem)), key=len)
+    return mask.name.removeprefix(image)
+
+
+def _labels(root: Path, by_folder: Mapping[Path, Sequence[Path]]) -> Iterator[Finding]:
+    """Sub-folders whose names say whether their images are good."""
+    names = sorted({folder.relative_to(root).parts[0] for folder in by_folder if folder != root})
+    good = [name for name in names if means(name, GOOD_WORDS)]
+    bad = [name for name in names if means(name, DEFECT_WORDS)]
+    if good:
+        said = ", ".join(good + bad)
+        yield Finding(
+            f"the names of the sub-folders {said} seem to say what is good, which the layout 'folder' does not read; "
+            f"for references set dataset.params.references to '{(root / good[0]).as_posix()}', for labels list the "
+            "images in a table (layout 'csv')",
+            stops=False,
+        )
