@@ -384,6 +384,9 @@ def page_config(wildcards):
         {
             "categories": available().categories,
             "configuration": settings.resolved(),
-            "methods": {name: entry.description for name, entry in settings.methods.items()},
+            "methods": {
+                name: {**entry.description, "threshold": settings.threshold_in_words(name)}
+                for name, entry in settings.methods.items()
+            },
         }
     )

@@ -226,13 +226,31 @@ def test_a_nasty_name_is_shown_as_text(page, source):
     assert len(page.attributes("script")) == 1
 
 
+def test_the_page_says_how_many_images_called_good_carry_a_marked_region_and_why(page, tmp_path):
+    text = " ".join(page.text.split())
+    # Of two images called good, at 0.25 and 0.5, the second has regions, in each of two categories.
+    assert text.count("By memory_bank, 1 of 2 images called good carries a marked region") == 2
+    assert "called good, 2 regions marked" in text
+    assert "Neither has seen a label. The threshold of images decides which images to look at" in text
+    arguments = build(tmp_path, ["ring"])
+    for path in arguments["evaluations"]:
+        evaluation = read_json(path)
+        evaluation |= {"image_threshold": None} if evaluation["method"] == "mutual" else {"localises": False}
+        write_json(path, evaluation)
+    summaries = {"mutual": {"threshold": "fixed (pixel 0.6)"}, "memory_bank": {"threshold": "robust_tail (z 5)"}}
+    build_page(**arguments | {"method_summaries": summaries})
+    text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
+    assert "mutualfixed (pixel 0.6) any marked region0.5 221" in text
+    assert "memory_bankrobust_tail (z 5) 0.5images alone 22–" in text
+
+
 def test_captions_stand_in_the_text(page):
     text = " ".join(page.text.split())
     assert "test/003.png" in text
-    assert "defective: scratch · score 1 · called defective · rank 1 of 4" in text
-    assert "good · score 0.75 · wrongly called defective · rank 2 of 4" in text
+    assert "defective: scratch · score 1 · called defective, 2 regions marked · rank 1 of 4" in text
+    assert "good · score 0.75 · wrongly called defective, 2 regions marked · rank 2 of 4" in text
     assert "defective: scratch · score 0.5 · called good" not in text
-    assert "defective: scratch · score 0.5 · wrongly called good · rank 3 of 4" in text
+    assert "defective: scratch · score 0.5 · wrongly called good, 2 regions marked · rank 3 of 4" in text
 
 
 def test_what_is_found_best_is_said_in_words_for_each_setting(page):
@@ -335,11 +353,12 @@ def test_without_labels_the_page_claims_no_metric_and_has_no_empty_table(unlabel
 def test_without_labels_a_ranked_list_leads_to_the_pictures(unlabelled):
     text = " ".join(unlabelled.text.split())
     ranking = text.split("Most anomalous images")[1].split("Score distributions")[0]
-    assert "At its label-free threshold of 0.5, mutual calls 4 of 7 images defective. mutual leads the list" in ranking
     assert (
-        "Rank byself_similarity 1 test/006.png 1called defective 1 2 test/005.png 0.8571called defective 2" in ranking
+        "At its label-free threshold of images, 0.5, mutual calls 4 of 7 images defective. mutual leads the list"
+        in ranking
     )
-    assert ranking.count("called good") == 3
+    assert "Rank byself_similarity 1 test/006.png 1called defective, 2 regions marked 1 2 test/005.png" in ranking
+    assert ranking.count("called good") == 3 + len(["the sentence on regions"])
     links = [anchor["href"] for anchor in unlabelled.attributes("a") if "gallery" in anchor["href"]]
     cards = [figure["id"] for figure in unlabelled.attributes("figure") if "id" in figure]
     assert len(links) == 6  # of gallery: 2, four highest and two lowest; the image between has no picture

@@ -72,7 +72,8 @@ def build_page(
         galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
         curve_plots, histogram_plots: PNG files by category.
         configuration: shown as it is.
-        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``, and
+            the ``threshold`` rule in words.
         output: HTML.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.
@@ -110,6 +111,7 @@ def build_page(
             curves=_plot(curve_plots[category]),
             histograms=_plot(histogram_plots[category]),
             oddities=read_json(checks[category])["warnings"] if category in checks else [],
+            rules={method: summary.get("threshold", "") for method, summary in method_summaries.items()},
         )
         for place, category in enumerate(categories)
     ]
@@ -216,7 +218,7 @@ def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:
     return {
         "title": f"{result['category']} · {names[evaluation_key(result)]}",
         "method": names[evaluation_key(result)],
-        "threshold": result["image_threshold"],
+        "thresholds": {"images": result["image_threshold"], "pixels": result["threshold"]},
         "provenance": result["provenance"],
     }
 

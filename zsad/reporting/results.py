@@ -23,7 +23,19 @@ _TEXT_COLUMNS = (
 )
 EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
-    *("decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol", "provenance"),
+    *(
+        "localises",
+        "decision",
+        "mask",
+        "curves",
+        "bands",
+        "by_type",
+        "images",
+        "counts",
+        "notes",
+        "protocol",
+        "provenance",
+    ),
 )
 
 

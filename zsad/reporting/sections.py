@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def category_section(
     curves: dict[str, Any],
     histograms: dict[str, Any],
     oddities: Sequence[str],
+    rules: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What the template shows of one category.
 
@@ -47,6 +49,7 @@ def category_section(
         best: the method whose gallery stands open.
         curves, histograms: pictures, as `zsad.reporting.page` embeds them.
         oddities: what the check of the images remarked.
+        rules: what set the thresholds of each method, in words.
     """
     regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
     has_labels = any(image["label"] is not None for image in results[0]["images"])
@@ -70,6 +73,7 @@ def category_section(
         "curves": curves,
         "histograms": histograms,
         "galleries": of_methods,
+        "decisions": [_decisions(result, gallery, rules) for result, gallery in zip(results, of_methods, strict=True)],
         "ranking": None if has_labels else _ranking(of_methods),
     }
 
@@ -92,6 +96,22 @@ def _gallery(
         "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
         "threshold": result["image_threshold"],
         "scores": {METRIC_TITLES[metric]: with_limits(*measured(result, metric)) for metric in HEADLINE_METRICS},
+    }
+
+
+def _decisions(result: Evaluation, gallery: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Any]:
+    """What a method's two thresholds decide: how many images are called good, and of these carry a marked region."""
+    called_good = [image for image in result["images"] if not image["decision"]]
+    return {
+        "method": gallery["method"],
+        "leading": gallery["open"],
+        "rule": rules.get(result["method"], ""),
+        "image_threshold": result["image_threshold"],
+        "pixel_threshold": result["threshold"],
+        "localises": result["localises"],
+        "called_good": len(called_good),
+        "called_defective": len(result["images"]) - len(called_good),
+        "good_but_marked": sum(bool(image["marked_regions"]) for image in called_good),
     }
 
 
