@@ -20,6 +20,7 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.features.catalogue import MODELS, facts_of
 from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
+from zsad.measurable import Measurable
 from zsad.refinement.base import Refiner
 from zsad.refinement.modulation import Modulation
 from zsad.refinement.registry import MODULATIONS, REFINERS
@@ -162,6 +163,7 @@ class Settings:
         sharing: what is shared with other users, and where.
         data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
+        measurable: what the truth of the data set allows to measure.
 
     Raises:
         ConfigError: an unknown key, a wrong value, a name that does not exist.
@@ -181,6 +183,7 @@ class Settings:
         self.methods = self._methods()
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        self.measurable = Measurable(self.data, localises=any(map(self._localises, self.methods)))
         self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
         self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
         report = dict(self.config["report"])
@@ -215,6 +218,11 @@ class Settings:
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
+
+    def _localises(self, method: str) -> bool:
+        """Whether a method says where a defect is; what reads scores does if any of those does."""
+        entry = self.methods[method]
+        return any(map(self._localises, entry.members)) if entry.members else SCORERS.load(entry.scorer).localises
 
     def threshold_in_words(self, method: str) -> str:
         """The rule behind a method's thresholds with its parameters, e.g. ``"robust_tail (z 5)"``."""

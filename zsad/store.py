@@ -623,9 +623,12 @@ def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: M
 
 
 def write_evaluation(
-    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path, draws: Mapping[str, np.ndarray]
+    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path | None, draws: Mapping[str, np.ndarray]
 ) -> None:
-    """Write an evaluation as JSON, and its draws as `write_draws` does: both or neither."""
+    """Write an evaluation as JSON and, with a path for them, its draws as `write_draws` does: both or neither."""
+    if draws_path is None:
+        write_json(path, evaluation)
+        return
     with atomic_path(draws_path) as temporary:
         _write_draws(temporary, draws, evaluation["provenance"])
         write_json(path, evaluation)

@@ -441,7 +441,7 @@ def test_what_is_not_given_is_left_out(tmp_path):
 
 def test_means_of_textures_and_objects_stand_apart(tmp_path):
     arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
-    rows = [metrics_row(name, "mutual", "zero-shot-batch", aupro=0.5) for name in ("board", *MEANS)]
+    rows = [metrics_row(name, "mutual", "zero-shot-batch", aupro=0.5, mask_f1=0.4) for name in ("board", *MEANS)]
     build_page(**arguments | {"metrics_csv": write_metrics(tmp_path / "kinds.csv", rows)})
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     assert text.index("Mean textures") < text.index("Mean objects") < text.index("Masks at the label-free threshold")
@@ -515,8 +515,8 @@ def test_a_method_without_a_gallery_is_marked_as_not_done(tmp_path):
 def test_a_missing_plot_is_named_and_nothing_is_written(tmp_path):
     arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
     arguments["output"].unlink()
-    with pytest.raises(DataError, match="no curve plot of category 'board'"):
-        build_page(**{**arguments, "curve_plots": {}})
+    with pytest.raises(DataError, match="no histogram plot of category 'board'"):
+        build_page(**{**arguments, "histogram_plots": {}})
     assert not arguments["output"].exists()
 
 

@@ -47,7 +47,7 @@ def evaluate_scores(
     group: str,
     options: EvaluationOptions,
     output: Path,
-    draws: Path,
+    draws: Path | None,
     provenance: Mapping[str, Any],
     saturation: Path | None = None,
 ) -> None:
@@ -58,7 +58,7 @@ def evaluate_scores(
     Args:
         scores: score file of the test images.
         group: the method of which this one is a seed, for the tables; may be empty.
-        output, draws: JSON and HDF5.
+        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
         provenance: of this stage; that of the input is added.
         saturation: the data set's table of saturation areas, if it has one.
 

@@ -54,7 +54,7 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     """Draw ROC and precision-recall curves of images and pixels and PRO curves of one category, as PNG.
 
     A band holds a curve's height in 95 % of the bootstrap draws, point by point. Of more than 4 methods only the best
-    of each setting has one.
+    of each setting has one. Curves that there are none of, as of pixels without masks, are left out.
 
     Raises:
         DataError: an evaluation is unreadable, or they are of more than one category.
@@ -62,15 +62,19 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     results = read_one_category(evaluations)
     names = display_names(map(evaluation_key, results))
     lines = figures.method_lines(names)
-    drawn = any(curve for result in results for curve in result["curves"].values())
+    panels = [panel for panel in _PANELS if any(result["curves"].get(panel.curve) for result in results)]
+    drawn, panels = bool(panels), panels or list(_PANELS)
+    rows = len(panels) // 2 + 1
     with figures.styled():
-        figure = Figure(figsize=(10, 13 + 0.54 * len(results) if drawn else 7.5), layout="constrained")
+        figure = Figure(figsize=(10, rows * (13 + 0.54 * len(results) if drawn else 7.5) / 3), layout="constrained")
         protocol = protocol_in_words(result["protocol"] for result in results)
         figures.write_title(figure, f"{results[0]['category']}: ranking curves", protocol)
-        *grid, last = figure.subplots(3, 2).flat
-        for axes, panel in zip(grid, _PANELS, strict=True):
+        grid = list(figure.subplots(rows, 2).flat)
+        last = grid[len(panels)]
+        for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, results, names, lines)
-        last.set_axis_off()
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
         last.text(0, 1, _key(results), transform=last.transAxes, va="top", fontsize=8.5, color=figures.FAINT)
         figures.save(figure, output, options.dpi)
 

@@ -98,6 +98,19 @@ def one_row_a_method(rows: Iterable[MetricsRow]) -> list[MetricsRow]:
     return list(first.values())
 
 
+def with_any(rows: Iterable[MetricsRow], metrics: Iterable[str]) -> list[MetricsRow]:
+    """The rows of the categories, and means, in which a method has one of the metrics; all rows where none has."""
+    rows, metrics = list(rows), list(metrics)
+    told = {row.category for row in rows if any(not math.isnan(row.value(metric)) for metric in metrics)}
+    return [row for row in rows if row.category in told] or rows
+
+
+def known_metrics(rows: Iterable[MetricsRow], metrics: Iterable[str]) -> list[str]:
+    """Those of the metrics that any of the rows has; all where none has any."""
+    rows, metrics = list(rows), list(metrics)
+    return [metric for metric in metrics if any(not math.isnan(row.value(metric)) for row in rows)] or metrics
+
+
 def categories_of(rows: Iterable[MetricsRow]) -> list[str]:
     """The categories of the rows in order of first appearance, without the means over them."""
     return list(dict.fromkeys(row.category for row in rows if row.category not in MEANS))

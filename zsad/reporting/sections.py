@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -33,7 +34,7 @@ def category_section(
     names: Mapping[MethodKey, str],
     in_tables: Mapping[MethodKey, str],
     best: MethodKey,
-    curves: dict[str, Any],
+    curves: dict[str, Any] | None,
     histograms: dict[str, Any],
     oddities: Sequence[str],
     rules: Mapping[str, str] = MappingProxyType({}),
@@ -47,7 +48,7 @@ def category_section(
         galleries: by method.
         names: what each method with evaluations is called; ``in_tables``: those besides that are means over seeds.
         best: the method whose gallery stands open.
-        curves, histograms: pictures, as `zsad.reporting.page` embeds them.
+        curves, histograms: pictures, as `zsad.reporting.page` embeds them; None where there are no curves.
         oddities: what the check of the images remarked.
         rules: what set the thresholds of each method, in words.
     """
@@ -57,6 +58,11 @@ def category_section(
         _gallery(result, f"gallery-{place + 1}-{number_of_method + 1}", galleries, names, best)
         for number_of_method, result in enumerate(results)
     ]
+    tables = {
+        "image_scores": image_table(rows, in_tables),
+        "pixel_scores": pixel_table(rows, in_tables),
+        "masks": mask_table(rows, in_tables, regions),
+    }
     return {
         "name": category,
         "anchor": f"category-{place + 1}",
@@ -65,16 +71,14 @@ def category_section(
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
         "oddities": oddities,
-        "image_scores": image_table(rows, in_tables),
-        "pixel_scores": pixel_table(rows, in_tables),
-        "masks": mask_table(rows, in_tables, regions),
+        **tables,
         "types": type_table(results, names),
         "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
         "curves": curves,
         "histograms": histograms,
         "galleries": of_methods,
         "decisions": [_decisions(result, gallery, rules) for result, gallery in zip(results, of_methods, strict=True)],
-        "ranking": None if has_labels else _ranking(of_methods),
+        "ranking": None if any(tables.values()) else _ranking(of_methods),
     }
 
 
@@ -95,7 +99,11 @@ def _gallery(
         "images": images,
         "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
         "threshold": result["image_threshold"],
-        "scores": {METRIC_TITLES[metric]: with_limits(*measured(result, metric)) for metric in HEADLINE_METRICS},
+        "scores": {
+            METRIC_TITLES[metric]: with_limits(*measured(result, metric))
+            for metric in HEADLINE_METRICS
+            if not math.isnan(measured(result, metric)[0])
+        },
     }
 
 
@@ -116,7 +124,7 @@ def _decisions(result: Evaluation, gallery: Mapping[str, Any], rules: Mapping[st
 
 
 def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What stands in place of metrics: the first images of the leading method, with their ranks by the others.
+    """What stands where no metric is known: the first images of the leading method, with their ranks by the others.
 
     A method that scores all images alike ranks none of them and is left out.
     """

@@ -18,6 +18,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
+from zsad.data.known_truth import NO_TRUTH, KnownTruth
 from zsad.data.layouts.base import GOOD, TAKEN, Item, Layout, folders, images
 from zsad.errors import DataError
 
@@ -38,6 +39,11 @@ class FolderLayout(Layout):
         min_length=1,
         description="folder of good images for methods with references, absolute or relative to the working directory",
     )
+
+    @property
+    def expected_truth(self) -> KnownTruth:
+        """Nothing."""
+        return NO_TRUTH
 
     def categories(self, root: Path) -> list[str]:
         """The one category, named after the folder.
