@@ -367,6 +367,54 @@ def test_without_labels_a_ranked_list_leads_to_the_pictures(unlabelled):
     assert folds == {"mutual": True, "self_similarity": False}
 
 
+LEFT_OUT = ("metrics_csv", "refinement_csv", "comparisons_csv", "summary_plot", "bars_plot", "quality_plot")
+
+
+def test_without_tables_and_plots_the_page_has_the_list_and_what_was_refined(tmp_path):
+    arguments = build(tmp_path, ["board"], UNLABELLED, labels=(None,) * 7)
+    build_page(**arguments | dict.fromkeys(LEFT_OUT) | {"curve_plots": {}})
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    text = " ".join(page.text.split())
+    assert "Most anomalous images Not evaluated" not in text
+    assert "Not evaluated: no image has a label." in text
+    assert "masks of the defects the maps" in text
+    assert "mutualguided 25 % of 20turned down: 12 too large, 3 empty" in text
+    assert "Curves" not in text
+    assert not any(picture["alt"].startswith(("ROC", "Bars", "Mean", "Ranking")) for picture in page.attributes("img"))
+    assert not re.search(r"\b(nan|n/a)\b", text.split("What made these results")[0], re.I)
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "gone"),
+    [
+        (("image_auroc", "image_ap", "image_f1max", "decision_f1"), ["Image AUROC"], ["Pixel AUROC", "Masks at the"]),
+        (("pixel_auroc", "aupro", "mask_f1"), ["Pixel AUROC", "SegF1"], ["Image AUROC", "Pixel AP", "Image F1"]),
+        (
+            (),
+            ["There are labels, but not those that a figure needs", "Most anomalous images"],
+            ["Image AUROC", "Masks at"],
+        ),
+    ],
+    ids=["labels without masks", "defective images alone", "good images alone"],
+)
+def test_figures_that_no_method_has_are_left_out_of_the_page(tmp_path, known, there, gone):
+    arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"}, refiners=("none",))
+    for path in arguments["evaluations"]:
+        evaluation = read_json(path)
+        values = dict.fromkeys(METRICS) | dict.fromkeys(known, 0.5)
+        write_json(path, evaluation | {"metrics": values, "by_type": [], "curves": {}})
+    rows = [metrics_row(name, "mutual", "zero-shot-batch", **dict.fromkeys(known, 0.5)) for name in ("board", "mean")]
+    new = {"metrics_csv": write_metrics(tmp_path / "known.csv", rows), "comparisons_csv": None, "curve_plots": {}}
+    build_page(**arguments | new | ({} if known else dict.fromkeys(("summary_plot", "bars_plot", "quality_plot"))))
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    text = " ".join(page.text.split()).split("How to read it Scores")[0]
+    assert [words for words in there if words not in text] == []
+    assert [words for words in gone if words in text] == []
+    assert "n/a" not in text
+
+
 def test_a_method_that_scores_all_images_alike_ranks_none_of_them(tmp_path):
     arguments = build(tmp_path, ["board"], UNLABELLED, labels=(None,) * 3)
     alike = read_json(arguments["evaluations"][0])

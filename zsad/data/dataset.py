@@ -123,7 +123,7 @@ class Dataset:
 
     def truths(self) -> Iterator[KnownTruth]:
         """That of every category, each listed only when it is asked for."""
-        return map(self.truth, self.categories) if self.is_here else iter([self._expected_truth])
+        yield from map(self.truth, self.categories) if self.is_here else [self._expected_truth]
 
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
