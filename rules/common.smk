@@ -71,6 +71,14 @@ ORACLE_DRAWS = f"{CATEGORY}/draws/oracle/{{segmenter}}.h5"
 GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
 GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
 
+SHOWN_TABLES = {
+    "metrics_csv": "all metrics",
+    "defect_types_csv": "types of defect",
+    "images_csv": "all images",
+    "refinement_csv": "refinement",
+    "comparisons_csv": "comparisons",
+}
+
 
 wildcard_constraints:
     published="|".join(datasets()),
@@ -133,6 +141,22 @@ def made_table(name):
     """A table by its name in zsad/measurable.py; nothing where it would hold no figure."""
     tables = settings.measurable.tables
     return f"{TABLES}/{tables[name]}" if name in tables else []
+
+
+def collected_tables():
+    """The tables that have something to tell, those in CSV for Snakemake's report too."""
+    made = {name: f"{TABLES}/{file}" for name, file in settings.measurable.tables.items()}
+    shown = {
+        name: report(
+            made[name],
+            caption=f"report/{name.removesuffix('_csv')}.rst",
+            category="Tables",
+            labels={"table": title},
+        )
+        for name, title in SHOWN_TABLES.items()
+        if name in made
+    }
+    return made | shown
 
 
 def curve_plots(wildcards):

@@ -95,31 +95,6 @@ rule evaluate_oracle:
         "../workflow_scripts/evaluate_oracle.py"
 
 
-SHOWN_TABLES = {
-    "metrics_csv": "all metrics",
-    "defect_types_csv": "types of defect",
-    "images_csv": "all images",
-    "refinement_csv": "refinement",
-    "comparisons_csv": "comparisons",
-}
-
-
-def collected_tables():
-    """The tables that have something to tell, those in CSV for Snakemake's report too."""
-    made = {name: f"{TABLES}/{file}" for name, file in settings.measurable.tables.items()}
-    shown = {
-        name: report(
-            made[name],
-            caption=f"report/{name.removesuffix('_csv')}.rst",
-            category="Tables",
-            labels={"table": title},
-        )
-        for name, title in SHOWN_TABLES.items()
-        if name in made
-    }
-    return made | shown
-
-
 rule collect_tables:
     """Tables of all metrics, types of defect, images, comparisons and refinement, and the tables for a paper."""
     input:

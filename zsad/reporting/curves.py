@@ -29,6 +29,7 @@ Evaluation = dict[str, Any]
 _NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."
 _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
 _MOST_BANDS = 4
+_KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
 
@@ -64,12 +65,14 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     lines = figures.method_lines(names)
     panels = [panel for panel in _PANELS if any(result["curves"].get(panel.curve) for result in results)]
     drawn, panels = bool(panels), panels or list(_PANELS)
-    rows = len(panels) // 2 + 1
+    heights = [1.0] * (len(panels) // 2) + [1.0 if len(panels) % 2 else _KEY_HEIGHT]
     with figures.styled():
-        figure = Figure(figsize=(10, rows * (13 + 0.54 * len(results) if drawn else 7.5) / 3), layout="constrained")
+        figure = Figure(
+            figsize=(10, sum(heights) * (13 + 0.54 * len(results) if drawn else 7.5) / 3), layout="constrained"
+        )
         protocol = protocol_in_words(result["protocol"] for result in results)
         figures.write_title(figure, f"{results[0]['category']}: ranking curves", protocol)
-        grid = list(figure.subplots(rows, 2).flat)
+        grid = list(figure.subplots(len(heights), 2, gridspec_kw={"height_ratios": heights}).flat)
         last = grid[len(panels)]
         for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, results, names, lines)
