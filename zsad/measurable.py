@@ -46,7 +46,7 @@ class Measurable:
 
     @cached_property
     def has_types(self) -> bool:
-        """Whether any test image is known to be defective, and so of a type."""
+        """Whether any test image is known to be defective, and so of a type: without one no metric has a value."""
         return any(truth.defective for truth in self._data.truths())
 
     @cached_property
@@ -66,8 +66,8 @@ class Measurable:
     @property
     def tables(self) -> dict[str, str]:
         """Those of `TABLES` that have something to tell."""
-        needs = {"images_csv": True, "defect_types_csv": self.has_types, "comparisons_csv": self.has_ranking}
-        return {name: file for name, file in TABLES.items() if needs.get(name, self.is_labelled)}
+        needs = {"images_csv": True, "refinement_csv": self.is_labelled, "comparisons_csv": self.has_ranking}
+        return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
 
     @property
     def overall_plots(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def test_the_listing_says_what_is_known_and_training_images_do_not_count(
     ("truths", "tables", "unmade"),
     [
         ((UNKNOWN,), {"images_csv"}, {CURVES, ORACLE, "a/draws", "tables/metrics.csv", "tables/metrics.md"}),
-        ((GOOD,), set(TABLES) - {"defect_types_csv", "comparisons_csv"}, {CURVES, ORACLE}),
+        ((GOOD,), {"images_csv", "refinement_csv"}, {CURVES, ORACLE, "tables/metrics.csv", "tables/metrics.tex"}),
         ((DEFECT,), set(TABLES) - {"comparisons_csv"}, {CURVES, ORACLE, "tables/comparisons.csv"}),
         ((MASKED,), set(TABLES), set()),
         ((GOOD, DEFECT), set(TABLES), {ORACLE}),
