@@ -78,6 +78,14 @@ ORACLE_DRAWS = f"{CATEGORY}/draws/oracle/{{segmenter}}.h5"
 GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
 GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
 
+SHOWN_TABLES = {
+    "metrics_csv": "all metrics",
+    "defect_types_csv": "types of defect",
+    "images_csv": "all images",
+    "refinement_csv": "refinement",
+    "comparisons_csv": "comparisons",
+}
+
 
 wildcard_constraints:
     published="|".join(datasets()),
@@ -111,6 +119,63 @@ def targets(pattern, **names):
         return expand(pattern, **{**every, **names})
 
     return files
+
+
+def measured_targets(pattern, **names):
+    """The same of what measures; nothing where no test image has a label."""
+    return targets(pattern, **names) if settings.measurable.is_labelled else []
+
+
+def oracle_targets(pattern):
+    """The ceilings of the categories that have true masks."""
+
+    def files(wildcards):
+        data = available()
+        categories = [category for category in data.categories if settings.measurable.has_masks(category)]
+        return expand(
+            pattern, dataset=settings.dataset, category=categories, segmenter=settings.oracle_segmenters
+        )
+
+    return files
+
+
+def draws_beside(pattern):
+    """The output of the bootstrap's draws, which there are if a test image has a label."""
+    return {"draws": pattern} if settings.measurable.is_labelled else {}
+
+
+def made_table(name):
+    """A table by its name in zsad/measurable.py; nothing where it would hold no figure."""
+    tables = settings.measurable.tables
+    return f"{TABLES}/{tables[name]}" if name in tables else []
+
+
+def collected_tables():
+    """The tables that have something to tell, those in CSV for Snakemake's report too."""
+    made = {name: f"{TABLES}/{file}" for name, file in settings.measurable.tables.items()}
+    shown = {
+        name: report(
+            made[name],
+            caption=f"report/{name.removesuffix('_csv')}.rst",
+            category="Tables",
+            labels={"table": title},
+        )
+        for name, title in SHOWN_TABLES.items()
+        if name in made
+    }
+    return made | shown
+
+
+def curve_plots(wildcards):
+    """The plots of curves, of the categories that have any."""
+    return expand(
+        f"{PLOTS}/{{category}}/curves.png", dataset=settings.dataset, category=categories_with_curves()
+    )
+
+
+def categories_with_curves():
+    """The categories in which a ranking can be measured."""
+    return [category for category in available().categories if settings.measurable.has_curves(category)]
 
 
 def frozen(value):
@@ -388,7 +453,9 @@ def saturation_table(wildcards):
 
 def tables_config(wildcards):
     """All that the tables depend on besides the results: which categories are textures, and what others published."""
-    return frozen({"textures": available().textures, "published": settings.data.published})
+    data = available()
+    unmade = [f"results/{settings.dataset}/{path}" for path in settings.measurable.unmade()]
+    return frozen({"textures": data.textures, "published": settings.data.published, "unmade": unmade})
 
 
 def page_config(wildcards):
@@ -396,7 +463,11 @@ def page_config(wildcards):
     return frozen(
         {
             "categories": available().categories,
+            "with_curves": categories_with_curves(),
             "configuration": settings.resolved(),
-            "methods": {name: entry.description for name, entry in settings.methods.items()},
+            "methods": {
+                name: {**entry.description, "threshold": settings.threshold_in_words(name)}
+                for name, entry in settings.methods.items()
+            },
         }
     )

@@ -4,7 +4,8 @@
 rule collect_costs:
     """Seconds and peak memory of every method, stage and image, from the benchmarks of the run."""
     input:
-        metrics_csv=f"{TABLES}/metrics.csv",
+        images_csv=f"{TABLES}/images.csv",
+        metrics_csv=made_table("metrics_csv"),
         manifests=targets(MANIFEST),
     output:
         cost_csv=report(

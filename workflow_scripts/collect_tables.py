@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from zsad.evaluation.tables import collect_tables
-from zsad.job import job
+from zsad.job import job, path_of
+from zsad.measurable import TABLES
 
 with job(snakemake) as this:
     collect_tables(
@@ -15,11 +16,6 @@ with job(snakemake) as this:
         oracle_draws=[Path(path) for path in snakemake.input.oracle_draws],
         textures=this.cfg["textures"],
         published=this.cfg["published"],
-        metrics_csv=Path(snakemake.output.metrics_csv),
-        defect_types_csv=Path(snakemake.output.defect_types_csv),
-        images_csv=Path(snakemake.output.images_csv),
-        refinement_csv=Path(snakemake.output.refinement_csv),
-        comparisons_csv=Path(snakemake.output.comparisons_csv),
-        markdown=Path(snakemake.output.markdown),
-        latex=Path(snakemake.output.latex),
+        unmade=[Path(path) for path in this.cfg["unmade"]],
+        **{name: path for name in TABLES if (path := path_of(snakemake.output, name))},
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from zsad.evaluation.mask_stage import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
-from zsad.job import job
+from zsad.job import job, path_of
 
 with job(snakemake) as this:
     evaluate_masks(
@@ -16,6 +16,6 @@ with job(snakemake) as this:
         refiner=snakemake.wildcards.refiner,
         options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
-        draws=Path(snakemake.output.draws),
+        draws=path_of(snakemake.output, "draws"),
         provenance=this.provenance,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.stage import evaluate_scores
-from zsad.job import job
+from zsad.job import job, path_of
 
 with job(snakemake) as this:
     evaluate_scores(
@@ -18,6 +18,6 @@ with job(snakemake) as this:
         group=this.cfg["group"],
         options=EvaluationOptions(**this.cfg["options"]),
         output=Path(snakemake.output.metrics),
-        draws=Path(snakemake.output.draws),
+        draws=path_of(snakemake.output, "draws"),
         provenance=this.provenance,
     )

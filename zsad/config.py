@@ -20,6 +20,7 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.features.catalogue import MODELS, facts_of
 from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
+from zsad.measurable import Measurable
 from zsad.refinement.base import Refiner
 from zsad.refinement.modulation import Modulation
 from zsad.refinement.registry import MODULATIONS, REFINERS
@@ -162,6 +163,7 @@ class Settings:
         sharing: what is shared with other users, and where.
         data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
+        measurable: what the truth of the data set allows to measure.
 
     Raises:
         ConfigError: an unknown key, a wrong value, a name that does not exist.
@@ -181,6 +183,7 @@ class Settings:
         self.methods = self._methods()
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        self.measurable = Measurable(self.data, localises=any(map(self._localises, self.methods)))
         self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
         self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
         report = dict(self.config["report"])
@@ -215,6 +218,22 @@ class Settings:
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
+
+    def _localises(self, method: str) -> bool:
+        """Whether a method says where a defect is; what reads scores does if any of those does."""
+        entry = self.methods[method]
+        return any(map(self._localises, entry.members)) if entry.members else SCORERS.load(entry.scorer).localises
+
+    def threshold_in_words(self, method: str) -> str:
+        """The rule behind a method's thresholds with its parameters, e.g. ``"robust_tail (z 5)"``."""
+        entry = self.methods[method]
+        if entry.refiner:
+            return self.threshold_in_words(entry.members[0])
+        if entry.members:
+            return f"combined from those of {', '.join(entry.members)}"
+        rule = entry.scoring["threshold"]
+        given = ", ".join(f"{name} {value:g}" for name, value in rule["params"].items() if value is not None)
+        return f"{rule['rule']} ({given})" if given else rule["rule"]
 
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""
@@ -278,10 +297,12 @@ class Settings:
 
     def _threshold(self, scorer: Scorer, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The method's threshold rule and all its parameters."""
-        threshold = {**self.config["threshold"], **entry.get("threshold", {})}
+        threshold = _merged_threshold(self.config["threshold"], entry.get("threshold") or {})
         if "rule" not in threshold:
             raise ConfigError(f"threshold.rule is missing{nearest_hint('', THRESHOLDS.names())}")
-        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where="threshold.params")
+        own = "threshold" in entry
+        place = f"{where}.threshold.params" if own else "threshold.params"
+        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where=place)
         name, others = threshold["rule"], ", ".join(other for other in THRESHOLDS.names() if other != threshold["rule"])
         if rule.needs_references and not isinstance(scorer, ReferenceScorer):
             raise ConfigError(
@@ -291,6 +312,7 @@ class Settings:
         if rule.needs_maps and not scorer.localises:
             raise ConfigError(
                 f"{where}: threshold rule '{name}' looks at maps, and scorer '{entry['scorer']}' scores images alone; "
+                f"{f'{rule.without_maps}, or ' if rule.without_maps else ''}"
                 f"choose another under {where}.threshold: {others}"
             )
         return {"rule": name, "params": rule.parameters()}
@@ -479,6 +501,14 @@ def _with_seeds(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict
         return
     for seed in entry["seeds"]:
         yield f"{name}-seed{seed}", {**params, "seed": seed}
+
+
+def _merged_threshold(general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The threshold of a method: its own on top of the general one, whose parameters are those of the general rule."""
+    params = dict(own.get("params") or {})
+    if own.get("rule", general.get("rule")) == general.get("rule"):
+        params = {**(general.get("params") or {}), **params}
+    return {**general, **own, "params": params}
 
 
 def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:

@@ -63,6 +63,12 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
     logger.info("done")
 
 
+def path_of(files: Any, name: str) -> Path | None:
+    """An input or output by its name; None where the rule has none."""
+    file = files.get(name)
+    return Path(file) if file else None
+
+
 def _log_to(path: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(

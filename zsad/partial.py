@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zsad.errors import first_line
+from zsad.measurable import TABLES
 from zsad.store import ORACLE
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def forget_what_was_missing(workflow: Workflow) -> None:
         has_run = workflow.scheduler is not None and not workflow.dryrun and not workflow.touch
         job = tables_job(workflow.dag) if has_run else None
         if job is not None and is_current(workflow.dag, job):
-            _remove(partial_outputs(job).values())
+            _remove(_any_partial(job))
 
 
 def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Settings) -> str:
@@ -77,7 +78,7 @@ def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Se
     if not missing:
         return ""
     outputs = partial_outputs(job)
-    _remove(outputs.values())
+    _remove(_any_partial(job))
     if len(missing) == len(causes):
         return "no tables of what there is were written, for not one of their results is finished"
     return _written(job, missing, outputs, settings)
@@ -110,6 +111,12 @@ def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
 def partial_outputs(job: Job) -> dict[str, Path]:
     """Where the tables of what there is go, by the names of the outputs of the tables themselves."""
     return {name: Path(path).parents[1] / PARTIAL / Path(path).name for name, path in job.output.items()}
+
+
+def _any_partial(job: Job) -> list[Path]:
+    """Where tables of what there is may lie, from a run whose images had more labels too."""
+    folder = next(iter(partial_outputs(job).values())).parent
+    return [folder / name for name in TABLES.values()]
 
 
 def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:

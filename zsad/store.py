@@ -500,7 +500,10 @@ class ScoreWriter(_Writer):
         self._file["note"][index] = note
 
     def write_thresholds(self, pixel: float, image: float) -> None:
-        """Store the label-free thresholds: ``pixel`` in the unit of the maps, for masks; ``image`` for decisions."""
+        """Store the label-free thresholds: ``pixel`` in the unit of the maps, for masks; ``image`` for decisions.
+
+        NaN for ``image`` says that an image is called defective if any of its pixels is marked.
+        """
         self._file.attrs["threshold"] = float(pixel)
         self._file.attrs["image_threshold"] = float(image)
 
@@ -512,7 +515,7 @@ class ScoreReader(_Reader):
         setting: how much the method may see, e.g. ``"zero-shot-batch"``.
         localises: whether the maps say where a defect is; otherwise each holds its image's score everywhere.
         threshold: label-free threshold for the values of maps; infinite where the method does not localise.
-        image_threshold: label-free threshold for image scores.
+        image_threshold: label-free threshold for image scores; NaN where an image is defective if a pixel is marked.
         image_scores: float32 ``[image]``, greater is more anomalous.
         seconds: float32 ``[image]``, scoring time (a batch method's time is shared out evenly).
         notes: one remark an image, usually empty.
@@ -620,9 +623,12 @@ def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: M
 
 
 def write_evaluation(
-    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path, draws: Mapping[str, np.ndarray]
+    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path | None, draws: Mapping[str, np.ndarray]
 ) -> None:
-    """Write an evaluation as JSON, and its draws as `write_draws` does: both or neither."""
+    """Write an evaluation as JSON and, with a path for them, its draws as `write_draws` does: both or neither."""
+    if draws_path is None:
+        write_json(path, evaluation)
+        return
     with atomic_path(draws_path) as temporary:
         _write_draws(temporary, draws, evaluation["provenance"])
         write_json(path, evaluation)

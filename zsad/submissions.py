@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LONGEST = 255  # bytes of a file name
 PREPARED = ("build_manifest", "check_images")
-DRAWN = ("draw_gallery", "draw_plots")
+DRAWN = {True: ("draw_gallery", "draw_plots"), False: ("draw_gallery", "draw_histograms")}  # with curves, or without
 
 
 def check_folder_names(settings: Settings) -> None:
@@ -40,7 +40,8 @@ def folder_names(settings: Settings) -> Iterator[str]:
             yield _folder_name({"extract_features": {**place, "backbone": backbone, **features._asdict()}})
         for method in settings.methods:
             of_method = {**place, "method": method}
-            yield _folder_name({DRAWN[0]: of_method, DRAWN[1]: place})
+            gallery, plots = DRAWN[settings.measurable.has_curves(category)]
+            yield _folder_name({gallery: of_method, plots: place})
             for refiner in settings.refiners:
                 yield _folder_name({"evaluate_masks": {**of_method, "refiner": refiner}})
 

@@ -146,20 +146,25 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     metrics = sorted(base.glob("*/metrics/*.json"))
     draws = {path: path.parents[1] / "draws" / f"{path.stem}.h5" for path in metrics}
     of_scores, of_masks = ([path for path in metrics if path.stem.count(".") == dots] for dots in (0, 1))
-    tables = ("metrics.csv", "defect_types.csv", "images.csv", "refinement.csv", "comparisons.csv")
-    outputs = {table.replace(".", "_"): base / "tables" / table for table in tables}
+    outputs = {name: base / "tables" / file for name, file in settings.measurable.tables.items()}
+    if not settings.measurable.is_labelled:
+        of_masks, draws = [], {}
     yield Step(
         "collect_tables",
         {
             "score_metrics": of_scores,
-            "score_draws": [draws[path] for path in of_scores],
+            "score_draws": [draws[path] for path in of_scores if draws],
             "mask_metrics": of_masks,
             "mask_draws": [draws[path] for path in of_masks],
             "oracle_metrics": [],
             "oracle_draws": [],
         },
-        {**outputs, "markdown": base / "tables/metrics.md", "latex": base / "tables/metrics.tex"},
-        {"textures": data.textures, "published": data.published},
+        outputs,
+        {
+            "textures": data.textures,
+            "published": data.published,
+            "unmade": [(base / path).as_posix() for path in settings.measurable.unmade()],
+        },
         {"dataset": data.name},
     )
 
@@ -200,17 +205,18 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
         read = {"manifest": manifest, "scores": scores}
         options = {"options": settings.evaluation.parameters()}
         named = {"backbone": method.backbone, "group": "", **options}
-        yield Step("evaluate_scores", {**read, "saturation": []}, _measured(folder, name), named, here)
+        yield Step("evaluate_scores", {**read, "saturation": []}, _measured(settings, folder, name), named, here)
         for refiner, entry in settings.refiners.items():
             masks = folder / "masks" / f"{name}.{refiner}.h5"
             there = {**here, "refiner": refiner}
             yield Step("refine_masks", read, {"masks": masks}, entry.stage_config(), there)
-            measured = _measured(folder, f"{name}.{refiner}")
+            measured = _measured(settings, folder, f"{name}.{refiner}")
             yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
 
 
-def _measured(folder: Path, name: str) -> dict[str, Path]:
-    return {"metrics": folder / "metrics" / f"{name}.json", "draws": folder / "draws" / f"{name}.h5"}
+def _measured(settings: Settings, folder: Path, name: str) -> dict[str, Path]:
+    draws = {"draws": folder / "draws" / f"{name}.h5"} if settings.measurable.is_labelled else {}
+    return {"metrics": folder / "metrics" / f"{name}.json", **draws}
 
 
 class _Named(dict):

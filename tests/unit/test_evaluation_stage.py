@@ -56,15 +56,17 @@ class Category:
         self.truths.append(truth)
         return self
 
-    def write(self, image_scores=None):
+    def write(self, image_scores=None, thresholds=(THRESHOLD, THRESHOLD), localises=True):
         write_manifest(self.manifest, self.records)
         ids = [item.image_id for item in self.records]
         grids = np.array([GRID] * len(ids))
-        with ScoreWriter(self.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
+        with ScoreWriter(
+            self.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single", localises=localises
+        ) as writer:
             for index, anomaly_map in enumerate(self.maps):
                 score = float(anomaly_map.max()) if image_scores is None else image_scores[index]
                 writer.write(index, anomaly_map, score, seconds=0.25, note="remark" if index == 0 else "")
-            writer.write_thresholds(THRESHOLD, THRESHOLD)
+            writer.write_thresholds(*thresholds)
         return self
 
     def write_masks(self, masks):
@@ -134,7 +136,8 @@ def test_the_result_has_exactly_the_announced_keys(complete):
     assert set(result["curves"]) == {"image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro"}
     assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
     assert set(result["images"][0]) == {
-        *("image_id", "label", "defect_type", "score", "decision", "aupimo", "note", "seconds"),
+        *("image_id", "label", "defect_type", "score", "decision", "marked_regions", "marked_share"),
+        *("aupimo", "note", "seconds"),
     }
     assert set(result["bands"]) == set(result["curves"])
     assert [(of_type["defect_type"], of_type["images"]) for of_type in result["by_type"]] == [("spot", 3)]

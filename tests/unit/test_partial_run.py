@@ -224,3 +224,21 @@ def test_a_run_with_nothing_to_do_finds_the_tables_current(graph, settings):
     graph.needed = set()
     forget_what_was_missing(workflow_of(graph))
     assert not PARTIAL.parent.exists()
+
+
+def test_without_labels_there_is_the_list_of_images_alone_and_no_table_of_a_run_with_labels_stays(graph, settings):
+    write_partial_tables(graph, {graph.features["cable"]}, settings)
+    assert PARTIAL.exists()
+    files = {name: [] for name in vars(graph.tables.input)} | {"score_metrics": [*graph.paths]}
+    graph.tables.input, graph.tables.output = Named(**files), Named(images_csv="results/t/tables/images.csv")
+    for path in graph.paths:
+        Path(path).with_suffix(".h5").unlink()
+    said = write_partial_tables(graph, {graph.features["cable"]}, settings)
+    assert said.startswith("missing: cable (extract_features by embedded failed).")
+    assert [path.name for path in PARTIAL.parent.iterdir()] == ["images.csv"]
+    rows = [line.split(",") for line in (PARTIAL.parent / "images.csv").read_text().splitlines()[1:]]
+    assert [row[:3:2] for row in rows if not row[1]] == [["cable", method] for method in METHODS]
+    PARTIAL.touch()
+    graph.done = {graph.tables}
+    forget_what_was_missing(workflow_of(graph))
+    assert not PARTIAL.parent.exists()

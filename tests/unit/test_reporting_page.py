@@ -226,13 +226,31 @@ def test_a_nasty_name_is_shown_as_text(page, source):
     assert len(page.attributes("script")) == 1
 
 
+def test_the_page_says_how_many_images_called_good_carry_a_marked_region_and_why(page, tmp_path):
+    text = " ".join(page.text.split())
+    # Of two images called good, at 0.25 and 0.5, the second has regions, in each of two categories.
+    assert text.count("By memory_bank, 1 of 2 images called good carries a marked region") == 2
+    assert "called good, 2 regions marked" in text
+    assert "Neither has seen a label. The threshold of images decides which images to look at" in text
+    arguments = build(tmp_path, ["ring"])
+    for path in arguments["evaluations"]:
+        evaluation = read_json(path)
+        evaluation |= {"image_threshold": None} if evaluation["method"] == "mutual" else {"localises": False}
+        write_json(path, evaluation)
+    summaries = {"mutual": {"threshold": "fixed (pixel 0.6)"}, "memory_bank": {"threshold": "robust_tail (z 5)"}}
+    build_page(**arguments | {"method_summaries": summaries})
+    text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
+    assert "mutualfixed (pixel 0.6) any marked region0.5 221" in text
+    assert "memory_bankrobust_tail (z 5) 0.5images alone 22–" in text
+
+
 def test_captions_stand_in_the_text(page):
     text = " ".join(page.text.split())
     assert "test/003.png" in text
-    assert "defective: scratch · score 1 · called defective · rank 1 of 4" in text
-    assert "good · score 0.75 · wrongly called defective · rank 2 of 4" in text
+    assert "defective: scratch · score 1 · called defective, 2 regions marked · rank 1 of 4" in text
+    assert "good · score 0.75 · wrongly called defective, 2 regions marked · rank 2 of 4" in text
     assert "defective: scratch · score 0.5 · called good" not in text
-    assert "defective: scratch · score 0.5 · wrongly called good · rank 3 of 4" in text
+    assert "defective: scratch · score 0.5 · wrongly called good, 2 regions marked · rank 3 of 4" in text
 
 
 def test_what_is_found_best_is_said_in_words_for_each_setting(page):
@@ -335,17 +353,66 @@ def test_without_labels_the_page_claims_no_metric_and_has_no_empty_table(unlabel
 def test_without_labels_a_ranked_list_leads_to_the_pictures(unlabelled):
     text = " ".join(unlabelled.text.split())
     ranking = text.split("Most anomalous images")[1].split("Score distributions")[0]
-    assert "At its label-free threshold of 0.5, mutual calls 4 of 7 images defective. mutual leads the list" in ranking
     assert (
-        "Rank byself_similarity 1 test/006.png 1called defective 1 2 test/005.png 0.8571called defective 2" in ranking
+        "At its label-free threshold of images, 0.5, mutual calls 4 of 7 images defective. mutual leads the list"
+        in ranking
     )
-    assert ranking.count("called good") == 3
+    assert "Rank byself_similarity 1 test/006.png 1called defective, 2 regions marked 1 2 test/005.png" in ranking
+    assert ranking.count("called good") == 3 + len(["the sentence on regions"])
     links = [anchor["href"] for anchor in unlabelled.attributes("a") if "gallery" in anchor["href"]]
     cards = [figure["id"] for figure in unlabelled.attributes("figure") if "id" in figure]
     assert len(links) == 6  # of gallery: 2, four highest and two lowest; the image between has no picture
     assert {link[1:] for link in links} < set(cards)
     folds = {fold["data-method"]: "open" in fold for fold in unlabelled.attributes("details") if "id" in fold}
     assert folds == {"mutual": True, "self_similarity": False}
+
+
+LEFT_OUT = ("metrics_csv", "refinement_csv", "comparisons_csv", "summary_plot", "bars_plot", "quality_plot")
+
+
+def test_without_tables_and_plots_the_page_has_the_list_and_what_was_refined(tmp_path):
+    arguments = build(tmp_path, ["board"], UNLABELLED, labels=(None,) * 7)
+    build_page(**arguments | dict.fromkeys(LEFT_OUT) | {"curve_plots": {}})
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    text = " ".join(page.text.split())
+    assert "Most anomalous images Not evaluated" not in text
+    assert "Not evaluated: no image has a label." in text
+    assert "masks of the defects the maps" in text
+    assert "mutualguided 25 % of 20turned down: 12 too large, 3 empty" in text
+    assert "Curves" not in text
+    assert not any(picture["alt"].startswith(("ROC", "Bars", "Mean", "Ranking")) for picture in page.attributes("img"))
+    assert not re.search(r"\b(nan|n/a)\b", text.split("What made these results")[0], re.I)
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "gone"),
+    [
+        (("image_auroc", "image_ap", "image_f1max", "decision_f1"), ["Image AUROC"], ["Pixel AUROC", "Masks at the"]),
+        (("pixel_auroc", "aupro", "mask_f1"), ["Pixel AUROC", "SegF1"], ["Image AUROC", "Pixel AP", "Image F1"]),
+        (
+            (),
+            ["There are labels, but not those that a figure needs", "Most anomalous images"],
+            ["Image AUROC", "Masks at"],
+        ),
+    ],
+    ids=["labels without masks", "defective images alone", "good images alone"],
+)
+def test_figures_that_no_method_has_are_left_out_of_the_page(tmp_path, known, there, gone):
+    arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"}, refiners=("none",))
+    for path in arguments["evaluations"]:
+        evaluation = read_json(path)
+        values = dict.fromkeys(METRICS) | dict.fromkeys(known, 0.5)
+        write_json(path, evaluation | {"metrics": values, "by_type": [], "curves": {}})
+    rows = [metrics_row(name, "mutual", "zero-shot-batch", **dict.fromkeys(known, 0.5)) for name in ("board", "mean")]
+    new = {"metrics_csv": write_metrics(tmp_path / "known.csv", rows), "comparisons_csv": None, "curve_plots": {}}
+    build_page(**arguments | new | ({} if known else dict.fromkeys(("summary_plot", "bars_plot", "quality_plot"))))
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    text = " ".join(page.text.split()).split("How to read it Scores")[0]
+    assert [words for words in there if words not in text] == []
+    assert [words for words in gone if words in text] == []
+    assert "n/a" not in text
 
 
 def test_a_method_that_scores_all_images_alike_ranks_none_of_them(tmp_path):
@@ -422,7 +489,7 @@ def test_what_is_not_given_is_left_out(tmp_path):
 
 def test_means_of_textures_and_objects_stand_apart(tmp_path):
     arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
-    rows = [metrics_row(name, "mutual", "zero-shot-batch", aupro=0.5) for name in ("board", *MEANS)]
+    rows = [metrics_row(name, "mutual", "zero-shot-batch", aupro=0.5, mask_f1=0.4) for name in ("board", *MEANS)]
     build_page(**arguments | {"metrics_csv": write_metrics(tmp_path / "kinds.csv", rows)})
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     assert text.index("Mean textures") < text.index("Mean objects") < text.index("Masks at the label-free threshold")
@@ -496,8 +563,8 @@ def test_a_method_without_a_gallery_is_marked_as_not_done(tmp_path):
 def test_a_missing_plot_is_named_and_nothing_is_written(tmp_path):
     arguments = build(tmp_path, ["board"], {"mutual": "zero-shot-batch"})
     arguments["output"].unlink()
-    with pytest.raises(DataError, match="no curve plot of category 'board'"):
-        build_page(**{**arguments, "curve_plots": {}})
+    with pytest.raises(DataError, match="no histogram plot of category 'board'"):
+        build_page(**{**arguments, "histogram_plots": {}})
     assert not arguments["output"].exists()
 
 

@@ -12,7 +12,15 @@ from zsad.reporting.distributions import draw_histograms
 from zsad.reporting.figures import method_lines, write_title
 from zsad.reporting.numbers import signed, with_limits
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import MethodKey, display_names, protocol_in_words, read_metrics, setting_order
+from zsad.reporting.results import (
+    MethodKey,
+    display_names,
+    known_metrics,
+    protocol_in_words,
+    read_metrics,
+    setting_order,
+    with_any,
+)
 from zsad.reporting.summary import draw_summary
 from zsad.store import read_json, write_json
 
@@ -77,6 +85,28 @@ def test_without_labels_the_figures_say_so_instead_of_failing(tmp_path):
     draw_summary(metrics_csv=empty, options=OPTIONS, output=tmp_path / "summary.png")
     draw_bars(metrics_csv=empty, options=OPTIONS, output=tmp_path / "bars.png")
     assert all(Image.open(tmp_path / f"{plot}.png").width > 100 for plot in ("curves", "histograms", "summary", "bars"))
+
+
+def test_panels_of_which_nothing_is_known_are_left_out(tmp_path, evaluations):
+    sizes = {}
+    for kind, pixels in (("whole", True), ("labels", False)):
+        for path in evaluations:
+            curves = read_json(path)["curves"]
+            kept = {name: curve for name, curve in curves.items() if pixels or name.startswith("image")}
+            write_json(path, read_json(path) | {"curves": dict.fromkeys(curves) | kept})
+        draw_curves(evaluations=evaluations, options=OPTIONS, output=tmp_path / "curves.png")
+        values = {"image_auroc": 0.9, **({"aupro": 0.6, "pixel_ap": 0.5} if pixels else {})}
+        rows = [metrics_row(name, "m", "few-shot-1", **values) for name in ("a", "mean")]
+        rows += [metrics_row("without labels", "m", "few-shot-1")]
+        table = write_metrics(tmp_path / "metrics.csv", rows)
+        draw_summary(metrics_csv=table, options=OPTIONS, output=tmp_path / "summary.png")
+        draw_bars(metrics_csv=table, options=OPTIONS, output=tmp_path / "bars.png")
+        sizes[kind] = {name: Image.open(tmp_path / f"{name}.png").height for name in ("curves", "bars")}
+    assert sizes["labels"]["curves"] < 0.8 * sizes["whole"]["curves"]  # two rows of panels in place of three
+    assert sizes["labels"]["bars"] < 0.6 * sizes["whole"]["bars"]  # one metric in place of three
+    known = read_metrics(table)
+    assert {row.category for row in with_any(known, ("image_auroc", "aupro"))} == {"a", "mean"}
+    assert known_metrics(known, ("image_auroc", "aupro")) == ["image_auroc"]
 
 
 def test_a_method_without_curves_stands_beside_those_with(tmp_path, evaluations):

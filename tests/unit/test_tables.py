@@ -92,7 +92,7 @@ def test_images_is_a_ranked_list_a_category_and_method(full_run):
     assert [row["image_id"] for row in rows[:3]] == ["test/spot/000.png", "test/spot/001.png", "test/good/000.png"]
     assert [row["decision"] for row in rows[:3]] == ["1", "1", "0"]
     assert [row["rank"] for row in rows[:4]] == ["1", "1", "3", "1"]
-    assert (rows[0]["image_score"], rows[0]["threshold"], rows[0]["seconds"]) == ("0.75", "0.5", "0.5000")
+    assert (rows[0]["image_score"], rows[0]["image_threshold"], rows[0]["seconds"]) == ("0.75", "0.5", "0.5000")
 
 
 def test_unlabelled_images_have_an_empty_label(run):

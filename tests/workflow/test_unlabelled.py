@@ -69,22 +69,26 @@ def test_the_list_of_images_is_ranked_for_each_method(inspected: Project) -> Non
         assert [int(row["rank"]) for row in ranked] == [1 + sum(other > score for other in scores) for score in scores]
         for row in ranked:
             assert row["label"] == row["defect_type"] == ""
-            assert row["decision"] == str(int(float(row["image_score"]) > float(row["threshold"])))
+            assert int(row["marked_regions"]) > 0 or float(row["marked_share"]) == 0
+            assert row["decision"] == str(int(float(row["image_score"]) > float(row["image_threshold"])))
 
 
-def test_nothing_claims_to_be_measured(inspected: Project) -> None:
-    with inspected.result("folder/tables/metrics.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            assert row["image_auroc"] == row["aupro"] == row["decision_f1"] == row["mask_iou"] == "NaN"
-    tables = inspected.result("folder/tables/metrics.md")
-    assert "No test image is labelled, so there are no metrics." in tables.read_text(encoding="utf-8")
-    assert "AUROC |" not in tables.read_text(encoding="utf-8")
+def test_what_no_label_allows_to_measure_is_not_made(inspected: Project) -> None:
+    made = inspected.result("folder")
+    assert {path.name for path in (made / "tables").iterdir()} == {"images.csv", "cost.csv", "cost.md", "cost.tex"}
+    plots = {path.name for path in (made / "plots").rglob("*") if path.is_file()}
+    assert plots == {"histograms.png", *(f"{name}.gallery.{kind}" for name in METHODS for kind in ("json", "png"))}
+    assert not list(made.rglob("draws"))
+    assert "Evaluated by" not in (made / "tables" / "cost.md").read_text(encoding="utf-8")
 
 
 def test_the_page_says_that_nothing_is_evaluated_and_shows_the_ranking(inspected: Project) -> None:
     page = inspected.result("folder/report.html").read_text(encoding="utf-8")
     words = " ".join(re.sub(r"<(script|style)>.*?</\1>|<[^>]*>", " ", page, flags=re.S).split())
     assert "Not evaluated: no image has a label." in words
+    assert "Labels of good and defective images would have the same run measure the rankings" in words
     assert "Most anomalous images" in words
+    assert re.search(r"By mutual , \d of \d images? called good carr(y|ies) a marked region", words)
+    assert not re.search(r"<(section|div|details|tbody)[^>]*>\s*</\1>", page)
     assert all(name in words for name in (*NAMES, *METHODS))
     assert not re.search(r"\b(nan|n/a|AUROC|AUPRO|IoU|F1)\b", words.split("Provenance What made")[0], re.I)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from zsad.data.catalogue import DatasetFacts, facts_of
 from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
 from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
+from zsad.data.known_truth import NO_TRUTH, KnownTruth, known_truth
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.readings import Policy
@@ -60,6 +61,7 @@ class Dataset:
         self.root = self._root(config["root"])
         self._wanted: list[str] | str = config["categories"]
         self._items: dict[str, list[Item]] = {}
+        self._truths: dict[str, KnownTruth] = {}
         self._files: dict[str, list[Path]] = {}
 
     @property
@@ -118,6 +120,22 @@ class Dataset:
             self._items[category] = self.layout.items(self.root, category)
         return self._items[category]
 
+    def truth(self, category: str) -> KnownTruth:
+        """Which labels and masks the test images of a category have, as far as it is known without opening one.
+
+        Raises:
+            DataError: as `items`.
+        """
+        if self.is_demo or not self.is_here or self.layout.expected_truth == NO_TRUTH:
+            return self._expected_truth
+        if category not in self._truths:
+            self._truths[category] = known_truth(self.items(category))
+        return self._truths[category]
+
+    def truths(self) -> Iterator[KnownTruth]:
+        """That of every category, each listed only when it is asked for."""
+        yield from map(self.truth, self.categories) if self.is_here else [self._expected_truth]
+
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
 
@@ -173,6 +191,13 @@ class Dataset:
         """Everything that the results depend on, with every default filled in; for the page."""
         demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
         return {"name": self.name, **self.stage_config(), "categories": self.categories, **demo}
+
+    @property
+    def _expected_truth(self) -> KnownTruth:
+        if self.is_demo:
+            good, defective = bool(self.demo_options.good), bool(self.demo_options.defective)
+            return KnownTruth(good, defective, masks=defective)
+        return self.layout.expected_truth
 
     def _root(self, root: str | None) -> Path:
         if self.is_demo:

@@ -224,7 +224,7 @@ def collect_costs(
     *,
     methods: Sequence[Mapping[str, Any]],
     manifests: Mapping[str, Path],
-    metrics_csv: Path,
+    metrics_csv: Path | None,
     cost_csv: Path,
     markdown: Path,
     latex: Path,
@@ -236,7 +236,7 @@ def collect_costs(
     Args:
         methods: for each method the fields of its `Plan`.
         manifests: of every category.
-        metrics_csv: the metrics of the run; they say by what protocol it was evaluated.
+        metrics_csv: the metrics of the run; they say by what protocol it was evaluated; None where nothing was.
 
     Raises:
         DataError: a manifest or the metrics are missing, or a benchmark is damaged. A missing benchmark is no error.
@@ -401,8 +401,10 @@ def _shown(value: float) -> str:
     return f"{value:.{min(max(digits, 0), 4)}f}"
 
 
-def _protocol_sentence(metrics_csv: Path) -> list[str]:
-    """By what protocol the run was evaluated, as that takes its time too; nothing if the table does not say."""
+def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
+    """By what protocol the run was evaluated, as that takes its time too; nothing if nothing says it."""
+    if metrics_csv is None:
+        return []
     try:
         with open(metrics_csv, encoding="utf-8", newline="") as stream:
             protocols = dict.fromkeys(row.get("protocol") or "" for row in csv.DictReader(stream))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,11 @@ IMAGES_COLUMNS = (
     "setting",
     "rank",
     "image_score",
-    "threshold",
+    "image_threshold",
     "decision",
+    "pixel_threshold",
+    "marked_regions",
+    "marked_share",
     "label",
     "defect_type",
     "aupimo",
@@ -154,8 +158,11 @@ def _image_rows(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
             "image_id": image["image_id"],
             "rank": str(rank),
             "image_score": f"{image['score']:.7g}",
-            "threshold": f"{number(evaluation['image_threshold']):.7g}",
+            "image_threshold": _blank_if_infinite(number(evaluation["image_threshold"])),
             "decision": str(int(image["decision"])),
+            "pixel_threshold": _blank_if_infinite(number(evaluation["threshold"])),
+            "marked_regions": _blank_if_none(image.get("marked_regions")),
+            "marked_share": _blank_if_unknown(number(image.get("marked_share"))),
             "label": "" if image["label"] is None else str(image["label"]),
             "defect_type": image["defect_type"],
             "aupimo": _blank_if_unknown(number(image.get("aupimo"))),
@@ -174,6 +181,15 @@ def _ranked(images: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str,
 
 def _decimal(value: float) -> str:
     return f"{value:.6f}" if is_known(value) else "NaN"
+
+
+def _blank_if_infinite(value: float) -> str:
+    """A threshold; empty where there is none, or nothing can exceed it."""
+    return f"{value:.7g}" if math.isfinite(value) else ""
+
+
+def _blank_if_none(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def _blank_if_unknown(value: float) -> str:

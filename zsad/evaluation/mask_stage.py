@@ -38,7 +38,7 @@ def evaluate_masks(
     category: str,
     options: EvaluationOptions,
     output: Path,
-    draws: Path,
+    draws: Path | None,
     provenance: Mapping[str, Any],
 ) -> None:
     """Measure one refiner's masks of one method and category, beside the thresholded maps that they come from.
@@ -46,7 +46,7 @@ def evaluate_masks(
     Args:
         scores: score file of the test images.
         masks: the mask file that was made from it.
-        output, draws: JSON and HDF5.
+        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
         provenance: of this stage; that of the masks is added.
 
     Raises:

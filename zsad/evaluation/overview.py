@@ -76,6 +76,28 @@ def overview_tables(
     return [replace(table, title=f"{table.title} ({', '.join(sorted(protocols))})") for table in tables]
 
 
+def without_unknown(table: Table) -> Table:
+    """The table without the columns of figures that no row has one for, and the rows that have none in any column."""
+    figures = [
+        [row[column] for row in table.rows if not isinstance(row[column], str)] for column in range(len(table.header))
+    ]
+    missing = [any(row[column] == MISSING for row in table.rows) for column in range(len(table.header))]
+    kept = [column for column, cells in enumerate(figures) if not cells or missing[column] or any(map(_is_told, cells))]
+    header = [table.header[column] for column in kept]
+    rows = [[row[column] for column in kept] for row in table.rows]
+    return replace(table, header=header, rows=[row for row in rows if _tells(row)])
+
+
+def _tells(row: Sequence[str | Cell | Change]) -> bool:
+    """Whether a row has a figure, or is no row of figures, or says that they are missing."""
+    cells = [cell for cell in row if not isinstance(cell, str)]
+    return not cells or MISSING in row or any(map(_is_told, cells))
+
+
+def _is_told(cell: Cell | Change) -> bool:
+    return any(is_known(value) for value in ((cell.value,) if isinstance(cell, Cell) else cell))
+
+
 def overview_notes(documents: Sequence[Mapping[str, Any]], means: Sequence[Result]) -> list[str]:
     """Every note once for each category it belongs to, and what the means leave out.
 

@@ -28,7 +28,8 @@ KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner", "prot
 MASK_KEYS = ("category", "method", "refiner", "protocol", "metrics", "confidence", "effects", "notes")
 ORACLE_KEYS = (*KEYS, "metrics", "confidence", "effects", "notes")
 SCORE_KEYS = (
-    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "image_threshold", "images"),
+    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "threshold"),
+    *("image_threshold", "images"),
     *("metrics", "confidence", "by_type", "notes"),
 )
 

@@ -16,6 +16,7 @@ from zsad.evaluation.bootstrap import Sampler, count_draws, image_draws, mask_dr
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.marks import Marks, decisions, marks_of
 from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
 from zsad.evaluation.measured import Measured
 from zsad.evaluation.options import EvaluationOptions
@@ -46,7 +47,7 @@ def evaluate_scores(
     group: str,
     options: EvaluationOptions,
     output: Path,
-    draws: Path,
+    draws: Path | None,
     provenance: Mapping[str, Any],
     saturation: Path | None = None,
 ) -> None:
@@ -57,7 +58,7 @@ def evaluate_scores(
     Args:
         scores: score file of the test images.
         group: the method of which this one is a seed, for the tables; may be empty.
-        output, draws: JSON and HDF5.
+        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
         provenance: of this stage; that of the input is added.
         saturation: the data set's table of saturation areas, if it has one.
 
@@ -67,7 +68,9 @@ def evaluate_scores(
     with ScoreReader(scores) as reader:
         records = records_with_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
-        images = _Images(reader, records)
+        marks = marks_of(reader, records)
+        decided = decisions(reader, marks)
+        images = _Images(reader, records, decided)
         pixels = _Pixels(reader, records, options, saturation)
         sampler = Sampler(options.bootstrap, options.seed, category)
         measured = images.measured(sampler).plus(pixels.measured(sampler))
@@ -88,7 +91,7 @@ def evaluate_scores(
             "by_type": _by_type(images, pixels, records, sampler),
             "curves": {name: _curve_json(curve) for name, curve in {**images.curves(), **pixels.curves()}.items()},
             "bands": images.bands(sampler) | pixels.bands(sampler),
-            "images": _image_rows(reader, records, pixels.aupimo()),
+            "images": _image_rows(reader, records, decided, marks, pixels.aupimo()),
             "counts": counts(records),
             "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes),
             "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
@@ -136,11 +139,10 @@ class _Scored(NamedTuple):
 class _Images:
     """The image scores of a category, where the label is known."""
 
-    def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord]) -> None:
+    def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord], decided: np.ndarray) -> None:
         labelled = np.array([record.label is not None for record in records], dtype=bool)
         labels = np.array([record.label for record in records if record.label is not None], dtype=int)
-        scores = reader.image_scores[labelled]
-        self._every = _Scored(scores, labels, scores > reader.image_threshold)
+        self._every = _Scored(reader.image_scores[labelled], labels, decided[labelled])
         self._types = np.array([record.defect_type for record in records if record.label is not None])
 
     def measured(self, sampler: Sampler) -> Measured:
@@ -283,19 +285,25 @@ def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
 
 
 def _image_rows(
-    reader: ScoreReader, records: Sequence[ImageRecord], aupimo: Mapping[int, float]
+    reader: ScoreReader,
+    records: Sequence[ImageRecord],
+    decided: np.ndarray,
+    marks: Sequence[Marks | None],
+    aupimo: Mapping[int, float],
 ) -> list[dict[str, Any]]:
-    columns = zip(records, reader.image_scores, reader.notes, reader.seconds, strict=True)
+    columns = zip(records, reader.image_scores, decided, marks, reader.notes, reader.seconds, strict=True)
     return [
         {
             "image_id": record.image_id,
             "label": record.label,
             "defect_type": record.defect_type,
             "score": score,
-            "decision": score > reader.image_threshold,
+            "decision": decision,
+            "marked_regions": None if marked is None else marked.regions,
+            "marked_share": None if marked is None else marked.share,
             "aupimo": aupimo.get(index, np.nan),
             "note": note,
             "seconds": seconds,
         }
-        for index, (record, score, note, seconds) in enumerate(columns)
+        for index, (record, score, decision, marked, note, seconds) in enumerate(columns)
     ]

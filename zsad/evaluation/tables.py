@@ -10,7 +10,8 @@ scores.
 images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share
 the better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
 images and the good ones. comparisons.csv says of two methods which is better (see `zsad.evaluation.comparisons`);
-refinement.csv what refiners do to masks. The tables to read leave out what nothing is known of.
+refinement.csv what refiners do to masks. The tables to read leave out what nothing is known of; without any label only
+images.csv is made (see `zsad.measurable`).
 
 Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
 as has every mean, over categories or seeds, that they belong to.
@@ -18,6 +19,7 @@ as has every mean, over categories or seeds, that they belong to.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +40,7 @@ from zsad.evaluation.csv_tables import (
     write_csv,
 )
 from zsad.evaluation.missing import MissingResult, missing_note
-from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables
+from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables, without_unknown
 from zsad.evaluation.published import published_for
 from zsad.evaluation.refinement_table import refinement_results
 from zsad.evaluation.results import (
@@ -59,7 +61,7 @@ NOTHING: Mapping[Path, MissingResult] = MappingProxyType({})
 def collect_tables(
     *,
     score_metrics: Sequence[Path],
-    score_draws: Sequence[Path],
+    score_draws: Sequence[Path] = (),
     mask_metrics: Sequence[Path] = (),
     mask_draws: Sequence[Path] = (),
     oracle_metrics: Sequence[Path] = (),
@@ -67,13 +69,14 @@ def collect_tables(
     textures: Sequence[str] = (),
     published: str = "",
     missing: Mapping[Path, MissingResult] = NOTHING,
-    metrics_csv: Path,
-    defect_types_csv: Path,
+    unmade: Sequence[Path] = (),
     images_csv: Path,
-    refinement_csv: Path,
-    comparisons_csv: Path,
-    markdown: Path,
-    latex: Path,
+    metrics_csv: Path | None = None,
+    defect_types_csv: Path | None = None,
+    refinement_csv: Path | None = None,
+    comparisons_csv: Path | None = None,
+    markdown: Path | None = None,
+    latex: Path | None = None,
 ) -> None:
     """Collect the evaluations of a run into its tables.
 
@@ -83,14 +86,19 @@ def collect_tables(
         score_metrics: JSON files of `zsad.evaluation.stage.evaluate_scores`, one a category and method.
         mask_metrics: JSON files of `zsad.evaluation.mask_stage.evaluate_masks`, one a category, method and refiner.
         oracle_metrics: JSON files of `zsad.evaluation.oracle.evaluate_oracle`, one a category and segmentation model.
-        score_draws, mask_draws, oracle_draws: the files of draws beside these, in the same order.
+        score_draws, mask_draws, oracle_draws: the files of draws beside these, in the same order; none where there are
+            none, as where no test image has a label.
         textures: the categories that are textures; the others are objects.
         published: the published data set whose figures stand beside ours; empty for none.
         missing: the results that were not made, by their JSON file among those above, which is not read.
+        unmade: files and folders that an earlier run with more labels may have left; they are removed.
+        images_csv: the list of images. The other tables are written where they are given.
 
     Raises:
         DataError: a file is missing or damaged, or masks come without their scores.
     """
+    for path in unmade:
+        _remove(path)
     evaluations = _read(score_metrics, score_draws, SCORE_KEYS, missing)
     refinements = _read(mask_metrics, mask_draws, MASK_KEYS, missing)
     oracles = _read(oracle_metrics, oracle_draws, ORACLE_KEYS, missing)
@@ -109,24 +117,39 @@ def collect_tables(
     documents = [*evaluations, *refinements, *oracles]
     not_made = missing_note(documents)
     notes = [*([not_made] if not_made else []), *overview_notes(documents, means)]
-    known = [table for table in tables if _has_figures(table)]
-    write_csv(metrics_csv, METRICS_COLUMNS, metrics_rows(rows))
-    write_csv(defect_types_csv, DEFECT_TYPES_COLUMNS, defect_type_rows(evaluations))
-    write_csv(images_csv, IMAGES_COLUMNS, image_rows(evaluations))
-    write_csv(refinement_csv, REFINEMENT_COLUMNS, refinement_rows(refined))
-    write_csv(comparisons_csv, COMPARISONS_COLUMNS, comparison_rows(compared))
-    write_text(markdown, as_markdown(known, notes))
-    write_text(latex, as_latex(known, notes))
+    known = [without_unknown(table) for table in tables if _has_figures(table)]
+    for path, columns, contents in (
+        (metrics_csv, METRICS_COLUMNS, metrics_rows(rows)),
+        (defect_types_csv, DEFECT_TYPES_COLUMNS, defect_type_rows(evaluations)),
+        (images_csv, IMAGES_COLUMNS, image_rows(evaluations)),
+        (refinement_csv, REFINEMENT_COLUMNS, refinement_rows(refined)),
+        (comparisons_csv, COMPARISONS_COLUMNS, comparison_rows(compared)),
+    ):
+        if path is not None:
+            write_csv(path, columns, contents)
+    for path, written in ((markdown, as_markdown), (latex, as_latex)):
+        if path is not None:
+            write_text(path, written(known, notes))
 
 
 def _read(
     metrics: Sequence[Path], draws: Sequence[Path], keys: Iterable[str], missing: Mapping[Path, MissingResult]
 ) -> list[dict[str, Any]]:
     """The evaluations, each with its draws, and what stands for those that are missing."""
+    beside = dict(zip(metrics, draws, strict=True)) if draws else {}
     return [
-        missing[path].document() if path in missing else {**read_evaluation(path, keys), "draws": read_draws(of_path)}
-        for path, of_path in zip(metrics, draws, strict=True)
+        missing[path].document()
+        if path in missing
+        else {**read_evaluation(path, keys), "draws": read_draws(beside[path]) if beside else {}}
+        for path in metrics
     ]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _has_figures(table: Table) -> bool:

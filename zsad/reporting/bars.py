@@ -18,10 +18,12 @@ from zsad.reporting.results import (
     MetricsRow,
     categories_of,
     display_names,
+    known_metrics,
     means_of,
     one_row_a_method,
     protocol_in_words,
     read_metrics,
+    with_any,
 )
 from zsad.store import MEANS
 
@@ -36,24 +38,26 @@ _LEGEND_COLUMN = 2.4  # inches
 def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC, pixel AP and AUPRO of every category, the means last, a bar a method, as PNG.
 
-    What does not fit beside each other goes on in a row below.
+    What does not fit beside each other goes on in a row below. A metric, or a category, that nothing is known of is
+    left out.
 
     Raises:
         DataError: the table is absent or unreadable.
     """
-    rows = one_row_a_method(read_metrics(metrics_csv))
+    rows = with_any(one_row_a_method(read_metrics(metrics_csv)), _METRICS)
+    metrics = known_metrics(rows, _METRICS)
     names = display_names(row.key for row in rows)
     wrapped = rows_of_groups(groups_of(rows), len(names))
     bars = len(wrapped[0]) * (len(names) + _GAP)
     width = max(_LEAST_WIDTH, _WIDTH * min(1, bars / _FEWEST_BARS))
     columns = int(width / _LEGEND_COLUMN)
-    height = len(_METRICS) * len(wrapped) * 1.9 + 0.2 * math.ceil(len(names) / columns) + 1.0
+    height = len(metrics) * len(wrapped) * 1.9 + 0.2 * math.ceil(len(names) / columns) + 1.0
     with figures.styled():
         figure = Figure(figsize=(width, height), layout="constrained")
         protocol = protocol_in_words(row.protocol for row in rows)
         figures.write_title(figure, "Each category", protocol)
-        grid = figure.subplots(len(_METRICS) * len(wrapped), 1, squeeze=False)[:, 0]
-        places = [(metric, groups) for metric in _METRICS for groups in wrapped]
+        grid = figure.subplots(len(metrics) * len(wrapped), 1, squeeze=False)[:, 0]
+        places = [(metric, groups) for metric in metrics for groups in wrapped]
         for axes, (metric, groups) in zip(grid, places, strict=True):
             _draw_groups(axes, metric, groups, rows, names, most_bars=max(bars, _FEWEST_BARS * width / _WIDTH))
             if groups is wrapped[0]:

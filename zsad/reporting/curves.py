@@ -29,6 +29,7 @@ Evaluation = dict[str, Any]
 _NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."
 _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
 _MOST_BANDS = 4
+_KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
 
@@ -54,7 +55,7 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     """Draw ROC and precision-recall curves of images and pixels and PRO curves of one category, as PNG.
 
     A band holds a curve's height in 95 % of the bootstrap draws, point by point. Of more than 4 methods only the best
-    of each setting has one.
+    of each setting has one. Curves that there are none of, as of pixels without masks, are left out.
 
     Raises:
         DataError: an evaluation is unreadable, or they are of more than one category.
@@ -62,15 +63,21 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     results = read_one_category(evaluations)
     names = display_names(map(evaluation_key, results))
     lines = figures.method_lines(names)
-    drawn = any(curve for result in results for curve in result["curves"].values())
+    panels = [panel for panel in _PANELS if any(result["curves"].get(panel.curve) for result in results)]
+    drawn, panels = bool(panels), panels or list(_PANELS)
+    heights = [1.0] * (len(panels) // 2) + [1.0 if len(panels) % 2 else _KEY_HEIGHT]
     with figures.styled():
-        figure = Figure(figsize=(10, 13 + 0.54 * len(results) if drawn else 7.5), layout="constrained")
+        figure = Figure(
+            figsize=(10, sum(heights) * (13 + 0.54 * len(results) if drawn else 7.5) / 3), layout="constrained"
+        )
         protocol = protocol_in_words(result["protocol"] for result in results)
         figures.write_title(figure, f"{results[0]['category']}: ranking curves", protocol)
-        *grid, last = figure.subplots(3, 2).flat
-        for axes, panel in zip(grid, _PANELS, strict=True):
+        grid = list(figure.subplots(len(heights), 2, gridspec_kw={"height_ratios": heights}).flat)
+        last = grid[len(panels)]
+        for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, results, names, lines)
-        last.set_axis_off()
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
         last.text(0, 1, _key(results), transform=last.transAxes, va="top", fontsize=8.5, color=figures.FAINT)
         figures.save(figure, output, options.dpi)
 

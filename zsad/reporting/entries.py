@@ -30,6 +30,7 @@ class Entry:
     Attributes:
         label: 1 defective, 0 good, None unknown.
         decision: 1 called defective at the label-free threshold, 0 called good, None without a threshold.
+        marked_regions: of the thresholded map, before any refiner; None from a method that scores images alone.
         rank: 1 for the highest score of the category.
         truth: what the ground-truth picture shows, in words.
         pictures: uint8 ``[height, width, 3]`` (RGB) or ``[height, width]`` (grey), by the keys of `PANEL_TITLES`.
@@ -40,6 +41,7 @@ class Entry:
     defect_type: str
     score: float
     decision: int | None
+    marked_regions: int | None
     rank: int
     note: str
     truth: str
@@ -93,6 +95,7 @@ def collect_gallery(
                 defect_type=verdict["defect_type"],
                 score=float(reader.image_scores[index]),
                 decision=None if verdict["decision"] is None else int(verdict["decision"]),
+                marked_regions=verdict["marked_regions"],
                 rank=all_ranks[index],
                 note=verdict["note"],
                 truth=truth,

@@ -78,6 +78,7 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "defect_type": entry.defect_type,
         "score": entry.score,
         "decision": entry.decision,
+        "marked_regions": entry.marked_regions,
         "rank": entry.rank,
         "note": entry.note,
         "truth": entry.truth,

@@ -21,7 +21,7 @@ from zsad.reporting.costs import cost_table, read_costs
 from zsad.reporting.entries import PANEL_TITLES
 from zsad.reporting.headlines import best_method, facts, leaders, mean_of, setting_meaning
 from zsad.reporting.numbers import shown
-from zsad.reporting.refinement import as_percent, reasons_of, refinement_table
+from zsad.reporting.refinement import as_percent, reasons_of, refinement_table, regions_refined
 from zsad.reporting.results import (
     METRIC_TITLES,
     MethodKey,
@@ -46,12 +46,12 @@ TEMPLATE = "page.html.jinja"
 def build_page(
     *,
     dataset: str,
-    metrics_csv: Path,
-    refinement_csv: Path,
+    metrics_csv: Path | None,
+    refinement_csv: Path | None,
     evaluations: Sequence[Path],
     mask_evaluations: Sequence[Path] = (),
     galleries: Sequence[Path],
-    summary_plot: Path,
+    summary_plot: Path | None,
     curve_plots: Mapping[str, Path],
     histogram_plots: Mapping[str, Path],
     configuration: Mapping[str, Any],
@@ -65,32 +65,37 @@ def build_page(
 ) -> None:
     """Write the page of a data set.
 
+    What there is nothing of is left out, and so is its heading.
+
     Args:
+        metrics_csv: None where no test image has a label; then nothing is said of quality.
+        refinement_csv: None in that case too; what was refined is taken from ``mask_evaluations`` then.
         evaluations: of scores, one a category and method; the page keeps their order of categories.
         mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, why others were
             not, and notes.
         galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
-        curve_plots, histogram_plots: PNG files by category.
+        curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
         configuration: shown as it is.
-        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``, and
+            the ``threshold`` rule in words.
         output: HTML.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.
         cost_csv: seconds and memory; the cost is left out without it.
-        bars_plot, quality_plot: PNG files of every category side by side, and of quality against cost; may be left out.
+        summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
+            against cost; may be left out.
 
     Raises:
         DataError: an input is absent or damaged, or a category has no plots.
     """
     results = read_evaluations(evaluations)
     names = display_names(map(evaluation_key, results))
-    rows = [row for row in read_metrics(metrics_csv) if row.key in names or row.seeds > 1]
+    rows = [row for row in read_metrics(metrics_csv) if row.key in names or row.seeds > 1] if metrics_csv else []
     in_tables = display_names([*names, *(row.key for row in rows)])
-    refined = read_refinement(refinement_csv)
     categories = list(dict.fromkeys(result["category"] for result in results))
     mask_results = [read_json(path) for path in mask_evaluations]
+    refined = read_refinement(refinement_csv) if refinement_csv else regions_refined(results, mask_results)
     shown_galleries = _by_category_and_method(read_json(path) for path in galleries)
-    _require_plots(categories, curve_plots, "curve")
     _require_plots(categories, histogram_plots, "histogram")
 
     means = [row for row in rows if row.category == MEAN]
@@ -107,9 +112,10 @@ def build_page(
             names=names,
             in_tables=in_tables,
             best=best,
-            curves=_plot(curve_plots[category]),
+            curves=_plot(curve_plots[category]) if category in curve_plots else None,
             histograms=_plot(histogram_plots[category]),
             check=read_json(checks[category]) if category in checks else None,
+            rules={method: summary.get("threshold", "") for method, summary in method_summaries.items()},
         )
         for place, category in enumerate(categories)
     ]
@@ -121,7 +127,7 @@ def build_page(
         "best": names[best],
         "glances": _glances(sections),
         "protocol": protocol_in_words(result["protocol"] for result in results),
-        "summary_plot": _plot(summary_plot),
+        "summary_plot": _plot(summary_plot) if summary_plot else None,
         "bars_plot": _plot(bars_plot) if bars_plot else None,
         "mean_of": mean_of(means, len(categories)),
         "means": _mean_tables(rows, in_tables),
@@ -169,7 +175,9 @@ def _mean_tables(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> 
     tables = []
     for mean in sorted(means_of(rows), key=lambda mean: mean != MEAN):
         of_mean = [row for row in rows if row.category == mean]
-        tables.append({"name": mean, "images": image_table(of_mean, names), "pixels": pixel_table(of_mean, names)})
+        images, pixels = image_table(of_mean, names), pixel_table(of_mean, names)
+        if images or pixels:
+            tables.append({"name": mean, "images": images, "pixels": pixels})
     return tables
 
 
@@ -216,7 +224,7 @@ def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:
     return {
         "title": f"{result['category']} · {names[evaluation_key(result)]}",
         "method": names[evaluation_key(result)],
-        "threshold": result["image_threshold"],
+        "thresholds": {"images": result["image_threshold"], "pixels": result["threshold"]},
         "provenance": result["provenance"],
     }
 

@@ -23,6 +23,7 @@ from zsad.reporting.results import (
     MethodKey,
     MetricsRow,
     display_names,
+    known_metrics,
     number_of_cell,
     one_row_a_method,
     protocol_in_words,
@@ -66,7 +67,8 @@ class _Total(NamedTuple):
 def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC and AUPRO of each method against the seconds that one more test image costs, as PNG.
 
-    Of a method with several seeds the mean is drawn. A method without benchmarks is left out, which the caption says.
+    Of a method with several seeds the mean is drawn. A method without benchmarks is left out, which the caption says,
+    and a metric that nothing is known of too.
 
     Raises:
         DataError: a table is absent or unreadable.
@@ -75,12 +77,13 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
     seconds, seeds = _read_totals(cost_csv)
     means = [row for row in rows if row.category == MEAN and row.key not in seeds]
     names = display_names(row.key for row in rows)
-    points = {metric: points_of(means, metric, seconds) for metric in HEADLINE_METRICS}
+    metrics = known_metrics(means, HEADLINE_METRICS)
+    points = {metric: points_of(means, metric, seconds) for metric in metrics}
     with figures.styled():
         figure = Figure(figsize=(10, 5.8 if any(points.values()) else 2.6), layout="constrained")
         canvas = FigureCanvasAgg(figure)
         figures.write_title(figure, "Quality against cost", protocol_in_words(row.protocol for row in rows))
-        panels = dict(zip(HEADLINE_METRICS, figure.subplots(1, len(HEADLINE_METRICS)), strict=True))
+        panels = dict(zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True))
         lines, markers = figures.method_lines(names), setting_markers(names)
         for metric, axes in panels.items():
             axes.set_title(f"{METRIC_TITLES[metric]}, mean")

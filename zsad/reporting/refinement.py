@@ -10,11 +10,12 @@ from itertools import groupby
 from typing import Any
 
 from zsad.reporting.numbers import shown, signed
-from zsad.reporting.results import MethodKey, MetricsRow
-from zsad.store import ORACLE
+from zsad.reporting.results import MethodKey, MetricsRow, evaluation_key
+from zsad.store import MEAN, ORACLE
 
 CHANGES = {"image_iou": "Image IoU", "image_dice": "Image Dice", "mask_f1": "Pixel F1"}
 MOST_REASONS = 3
+_COUNTED = ("found", "prompted", "accepted")
 
 Reasons = Mapping[tuple[str, str], Counter[str]]
 """Why outlines were turned down, by method and refiner."""
@@ -50,7 +51,7 @@ class Line:
     """What one refiner does to one method's masks.
 
     Attributes:
-        changes: in the order of `CHANGES`.
+        changes: in the order of `CHANGES`, those that any line has.
         helped, harmed: share of the defective images, NaN if there are none.
         good_area: mean share of a good image that is marked.
         found, accepted: regions; NaN if not known.
@@ -96,12 +97,15 @@ class RefinementTable:
     Attributes:
         columns: titles of the changes.
         measured: whether the truth is known, so that there are figures besides the regions.
+        has_balance, has_good_area: whether any line says how many images are helped, and what is marked of good ones.
     """
 
     columns: list[str]
     groups: list[tuple[str, list[Line]]]
     ceilings: list[Ceiling]
     measured: bool
+    has_balance: bool
+    has_good_area: bool
 
 
 def refinement_table(
@@ -116,16 +120,44 @@ def refinement_table(
     of_methods = [row for row in rows if row.key in names]
     if not of_methods:
         return None
+    changes = [name for name in CHANGES if any(_has(row, f"{name}_after") for row in rows)]
     groups = [
-        (setting, [_line(row, names, reasons) for row in members])
+        (setting, [_line(row, names, reasons, changes) for row in members])
         for setting, members in groupby(of_methods, key=lambda row: row.key.setting)
     ]
     return RefinementTable(
-        columns=list(CHANGES.values()),
+        columns=[CHANGES[name] for name in changes],
         groups=groups,
-        ceilings=[_ceiling(row) for row in rows if row.key.method == ORACLE and _is_known(row)],
-        measured=any(_is_known(row) or not math.isnan(row.value("good_area_after")) for row in of_methods),
+        ceilings=[_ceiling(row, changes) for row in rows if row.key.method == ORACLE and _is_known(row)],
+        measured=any(_is_known(row) or _has(row, "good_area_after") for row in of_methods),
+        has_balance=any(_has(row, "helped") for row in of_methods),
+        has_good_area=any(_has(row, "good_area_after") for row in of_methods),
     )
+
+
+def regions_refined(
+    results: Sequence[Mapping[str, Any]], mask_results: Sequence[Mapping[str, Any]]
+) -> list[MetricsRow]:
+    """What is known of refinement where no test image has a label: rows of regions, of categories and then their sum.
+
+    Args:
+        results: evaluations of scores, in order; ``mask_results``: of masks.
+    """
+    keys = {result["method"]: evaluation_key(result) for result in results}
+    places = {method: place for place, method in enumerate(keys)}
+    rows = [
+        MetricsRow(
+            category=result["category"],
+            key=keys[result["method"]],
+            refiner=result["refiner"],
+            values={f"regions_{name}": float(result["regions"][name]) for name in _COUNTED},
+        )
+        for result in sorted(mask_results, key=lambda result: places[result["method"]])
+    ]
+    together: dict[tuple[MethodKey, str], Counter[str]] = {}
+    for row in rows:
+        together.setdefault((row.key, row.refiner), Counter()).update(row.values)
+    return [*rows, *(MetricsRow(MEAN, key, refiner, dict(counts)) for (key, refiner), counts in together.items())]
 
 
 def reasons_of(mask_results: Iterable[Mapping[str, Any]]) -> Reasons:
@@ -145,13 +177,13 @@ def as_percent(share: float) -> str:
     return f"{100 * share:.{digits}f}\u00a0%"
 
 
-def _line(row: MetricsRow, names: Mapping[MethodKey, str], reasons: Reasons) -> Line:
+def _line(row: MetricsRow, names: Mapping[MethodKey, str], reasons: Reasons, changes: Sequence[str]) -> Line:
     counted = reasons.get((row.key.method, row.refiner), Counter())
     main = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_REASONS]
     return Line(
         method=names[row.key],
         refiner=row.refiner,
-        changes=tuple(_change(row, name) for name in CHANGES),
+        changes=tuple(_change(row, name) for name in changes),
         helped=row.value("helped"),
         harmed=row.value("harmed"),
         good_area=_change(row, "good_area"),
@@ -166,9 +198,13 @@ def _change(row: MetricsRow, name: str) -> Change:
     return Change(row.value(f"{name}_before"), row.value(f"{name}_after"))
 
 
-def _ceiling(row: MetricsRow) -> Ceiling:
-    return Ceiling(row.refiner, tuple(row.value(f"{name}_after") for name in CHANGES), row.value("regions_prompted"))
+def _ceiling(row: MetricsRow, changes: Sequence[str]) -> Ceiling:
+    return Ceiling(row.refiner, tuple(row.value(f"{name}_after") for name in changes), row.value("regions_prompted"))
 
 
 def _is_known(row: MetricsRow) -> bool:
-    return not math.isnan(row.value("image_iou_after"))
+    return _has(row, "image_iou_after")
+
+
+def _has(row: MetricsRow, column: str) -> bool:
+    return not math.isnan(row.value(column))

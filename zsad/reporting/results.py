@@ -23,7 +23,19 @@ _TEXT_COLUMNS = (
 )
 EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
-    *("decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol", "provenance"),
+    *(
+        "localises",
+        "decision",
+        "mask",
+        "curves",
+        "bands",
+        "by_type",
+        "images",
+        "counts",
+        "notes",
+        "protocol",
+        "provenance",
+    ),
 )
 
 
@@ -84,6 +96,19 @@ def one_row_a_method(rows: Iterable[MetricsRow]) -> list[MetricsRow]:
     for row in rows:
         first.setdefault((row.category, row.key), row)
     return list(first.values())
+
+
+def with_any(rows: Iterable[MetricsRow], metrics: Iterable[str]) -> list[MetricsRow]:
+    """The rows of the categories, and means, in which a method has one of the metrics; all rows where none has."""
+    rows, metrics = list(rows), list(metrics)
+    told = {row.category for row in rows if any(not math.isnan(row.value(metric)) for metric in metrics)}
+    return [row for row in rows if row.category in told] or rows
+
+
+def known_metrics(rows: Iterable[MetricsRow], metrics: Iterable[str]) -> list[str]:
+    """Those of the metrics that any of the rows has; all where none has any."""
+    rows, metrics = list(rows), list(metrics)
+    return [metric for metric in metrics if any(not math.isnan(row.value(metric)) for row in rows)] or metrics
 
 
 def categories_of(rows: Iterable[MetricsRow]) -> list[str]:

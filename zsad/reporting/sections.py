@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,9 +34,10 @@ def category_section(
     names: Mapping[MethodKey, str],
     in_tables: Mapping[MethodKey, str],
     best: MethodKey,
-    curves: dict[str, Any],
+    curves: dict[str, Any] | None,
     histograms: dict[str, Any],
     check: Mapping[str, Any] | None,
+    rules: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What the template shows of one category.
 
@@ -45,8 +48,9 @@ def category_section(
         galleries: by method.
         names: what each method with evaluations is called; ``in_tables``: those besides that are means over seeds.
         best: the method whose gallery stands open.
-        curves, histograms: pictures, as `zsad.reporting.page` embeds them.
+        curves, histograms: pictures, as `zsad.reporting.page` embeds them; None where there are no curves.
         check: what the check of the images found (see `zsad.data.inspection.Inspection`); None if there was none.
+        rules: what set the thresholds of each method, in words.
     """
     regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
     has_labels = any(image["label"] is not None for image in results[0]["images"])
@@ -54,6 +58,11 @@ def category_section(
         _gallery(result, f"gallery-{place + 1}-{number_of_method + 1}", galleries, names, best)
         for number_of_method, result in enumerate(results)
     ]
+    tables = {
+        "image_scores": image_table(rows, in_tables),
+        "pixel_scores": pixel_table(rows, in_tables),
+        "masks": mask_table(rows, in_tables, regions),
+    }
     return {
         "name": category,
         "anchor": f"category-{place + 1}",
@@ -63,15 +72,14 @@ def category_section(
         "notes": _notes([*results, *mask_results]),
         "oddities": check["warnings"] if check else [],
         "unreadable": check["unreadable"] if check else [],
-        "image_scores": image_table(rows, in_tables),
-        "pixel_scores": pixel_table(rows, in_tables),
-        "masks": mask_table(rows, in_tables, regions),
+        **tables,
         "types": type_table(results, names),
         "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
         "curves": curves,
         "histograms": histograms,
         "galleries": of_methods,
-        "ranking": None if has_labels else _ranking(of_methods),
+        "decisions": [_decisions(result, gallery, rules) for result, gallery in zip(results, of_methods, strict=True)],
+        "ranking": None if any(tables.values()) else _ranking(of_methods),
     }
 
 
@@ -92,12 +100,32 @@ def _gallery(
         "images": images,
         "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
         "threshold": result["image_threshold"],
-        "scores": {METRIC_TITLES[metric]: with_limits(*measured(result, metric)) for metric in HEADLINE_METRICS},
+        "scores": {
+            METRIC_TITLES[metric]: with_limits(*measured(result, metric))
+            for metric in HEADLINE_METRICS
+            if not math.isnan(measured(result, metric)[0])
+        },
+    }
+
+
+def _decisions(result: Evaluation, gallery: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Any]:
+    """What a method's two thresholds decide: how many images are called good, and of these carry a marked region."""
+    called_good = [image for image in result["images"] if not image["decision"]]
+    return {
+        "method": gallery["method"],
+        "leading": gallery["open"],
+        "rule": rules.get(result["method"], ""),
+        "image_threshold": result["image_threshold"],
+        "pixel_threshold": result["threshold"],
+        "localises": result["localises"],
+        "called_good": len(called_good),
+        "called_defective": len(result["images"]) - len(called_good),
+        "good_but_marked": sum(bool(image["marked_regions"]) for image in called_good),
     }
 
 
 def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What stands in place of metrics: the first images of the leading method, with their ranks by the others.
+    """What stands where no metric is known: the first images of the leading method, with their ranks by the others.
 
     A method that scores all images alike ranks none of them and is left out.
     """

@@ -132,7 +132,8 @@ def _caption(entry: Entry, ranked: int) -> str:
     decision = {0: "called good", 1: "called defective", None: "no decision"}[entry.decision]
     wrongly = "wrongly " if _is_wrong(entry) else ""
     note = f" · {entry.note}" if entry.note else ""
-    return f"{kind} · score {entry.score:.4g} · {wrongly}{decision} · rank {entry.rank} of {ranked}{note}"
+    marked = f", {entry.marked_regions} marked" if entry.marked_regions else ""
+    return f"{kind} · score {entry.score:.4g} · {wrongly}{decision}{marked} · rank {entry.rank} of {ranked}{note}"
 
 
 def _is_wrong(entry: Entry) -> bool:

@@ -22,10 +22,12 @@ from zsad.reporting.results import (
     MetricsRow,
     categories_of,
     display_names,
+    known_metrics,
     means_of,
     one_row_a_method,
     protocol_in_words,
     read_metrics,
+    with_any,
 )
 from zsad.store import MEAN, MEANS
 
@@ -37,21 +39,24 @@ _NARROW = 7  # methods side by side in half the width of a page
 def draw_summary(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC and AUPRO of a data set: means with their confidence limits, and every category, as PNG.
 
+    A metric, or a category, that nothing is known of is left out.
+
     Raises:
         DataError: the table is absent or unreadable.
     """
-    rows = one_row_a_method(read_metrics(metrics_csv))
+    rows = with_any(one_row_a_method(read_metrics(metrics_csv)), HEADLINE_METRICS)
+    metrics = known_metrics(rows, HEADLINE_METRICS)
     names = display_names(row.key for row in rows)
     lines = [*categories_of(rows), *means_of(rows)]
     side_by_side = len(names) <= _NARROW
     heat_height = 0.36 * len(lines) + 1.4
-    heights = [0.42 * len(names) + 0.9, *([heat_height] if side_by_side else len(HEADLINE_METRICS) * [heat_height])]
+    heights = [0.42 * len(names) + 0.9, *([heat_height] if side_by_side else len(metrics) * [heat_height])]
     with figures.styled():
         figure = Figure(figsize=(10, sum(heights) + 0.5), layout="constrained")
         protocol = protocol_in_words(row.protocol for row in rows)
         figures.write_title(figure, "Means over the categories, and each category", protocol)
-        grid = figure.add_gridspec(len(heights), len(HEADLINE_METRICS), height_ratios=heights)
-        for column, metric in enumerate(HEADLINE_METRICS):
+        grid = figure.add_gridspec(len(heights), len(metrics), height_ratios=heights)
+        for column, metric in enumerate(metrics):
             means = [row for row in rows if row.category == MEAN]
             _draw_means(figure.add_subplot(grid[0, column]), metric, means, names, with_names=column == 0)
             place = grid[1, column] if side_by_side else grid[1 + column, :]

@@ -17,7 +17,6 @@ IMAGE_COLUMNS = (*IMAGE_METRICS, "decision_f1")
 PIXEL_COLUMNS = PIXEL_METRICS
 MASK_COLUMNS = MASK_METRICS
 TYPE_COLUMNS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro", "aupimo", "mask_f1", "region_recall")
-_ONLY_WHERE_KNOWN = ("auspro_005",)  # defined for some data sets alone
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,10 @@ class Table:
     groups: list[Group]
 
 
-def image_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
-    """Metrics of image scores of one category, or of a mean, a row a method.
+def image_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table | None:
+    """Metrics of image scores of one category, or of a mean, a row a method; None if no figure is known.
+
+    A metric that no method has is left out, and so it is in the other tables.
 
     Refiners change masks and nothing else, so that the first refiner's row stands for all.
 
@@ -83,7 +84,7 @@ def image_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> T
     return _ranking_table(IMAGE_COLUMNS, rows, names)
 
 
-def pixel_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
+def pixel_table(rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table | None:
     """Metrics of anomaly maps, otherwise as `image_table`."""
     return _ranking_table(PIXEL_COLUMNS, rows, names)
 
@@ -92,8 +93,8 @@ def mask_table(
     rows: Sequence[MetricsRow],
     names: Mapping[MethodKey, str],
     regions: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
-) -> Table:
-    """How well the masks fit, a row a method and refiner.
+) -> Table | None:
+    """How well the masks fit, a row a method and refiner; None if no figure is known.
 
     Args:
         rows: of one category, in order.
@@ -101,14 +102,17 @@ def mask_table(
         regions: ``found`` and ``accepted`` regions by method and refiner, where they are known.
     """
     known = regions or {}
+    kept = [column for column in MASK_COLUMNS if _is_known(column, rows)]
+    if not kept:
+        return None
     return _by_setting(
-        MASK_COLUMNS,
+        kept,
         [
             (
                 row.key.setting,
                 Row(
                     names[row.key],
-                    tuple(_cell(row, column) for column in MASK_COLUMNS),
+                    tuple(_cell(row, column) for column in kept),
                     refiner=row.refiner,
                     remark=_regions_in_words(known.get((row.key.method, row.refiner))),
                 ),
@@ -142,10 +146,12 @@ def type_table(results: Sequence[Mapping[str, Any]], names: Mapping[MethodKey, s
     return Table([METRIC_TITLES[column] for column in columns], groups) if columns else None
 
 
-def _ranking_table(columns: Sequence[str], rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table:
+def _ranking_table(columns: Sequence[str], rows: Sequence[MetricsRow], names: Mapping[MethodKey, str]) -> Table | None:
     first = {row.key: row for row in reversed(rows)}
     present = [key for key in names if key in first]
-    kept = [column for column in columns if column not in _ONLY_WHERE_KNOWN or _is_known(column, first.values())]
+    kept = [column for column in columns if _is_known(column, first.values())]
+    if not kept:
+        return None
     return _by_setting(
         kept,
         [(key.setting, Row(names[key], tuple(_cell(first[key], column) for column in kept))) for key in present],

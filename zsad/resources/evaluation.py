@@ -12,6 +12,7 @@ from zsad.resources.workload import Images
 
 DEFECTIVE_SHARE = 0.02  # of the pixels; what they take is bounded by evaluation.memory_mb
 IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # a pixel: map, truth and regions; compared and counted
+MARK_PIXEL_BYTES, MARK_PIXEL_SECONDS = 15, 3e-8  # the thresholded map at the size of the image, and its regions
 MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 12, 1.5e-8
 DRAW_SECONDS = 2.2e-5  # an image and draw of the bootstrap
 COMPARED_SIDE = {"resize256": 256}  # pixels, of protocols that resize
@@ -21,16 +22,20 @@ RESULT_SECONDS, RESULT_MEGABYTES = 0.02, 0.5  # a method in a category: read, co
 
 
 def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Every pixel of the test images, sorted in blocks, and the bootstrap."""
+    """Every pixel of the test images, sorted in blocks, what their maps mark, and the bootstrap."""
     if not localises(run, names["method"]):
         return STATISTICS
+    whole = run.workload(names["category"]).test
     images = compared(run, names["category"])
     options = run.settings.evaluation
     defects = DEFECTIVE_SHARE * BYTES_A_DEFECT * images.pixels / 1e6
     draws = DRAW_SECONDS * options.bootstrap * images.count
     return STATISTICS.plus(
-        IMAGE_BYTES * images.largest.pixels / 1e6 + min(defects, options.memory_mb),
-        PIXEL_SECONDS * images.pixels + draws,
+        max(
+            IMAGE_BYTES * images.largest.pixels / 1e6 + min(defects, options.memory_mb),
+            MARK_PIXEL_BYTES * whole.largest.pixels / 1e6,
+        ),
+        PIXEL_SECONDS * images.pixels + MARK_PIXEL_SECONDS * whole.pixels + draws,
     )
 
 

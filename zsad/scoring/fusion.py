@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from zsad.maps import at_image_size
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
-from zsad.scoring.thresholds.base import Thresholds, telling
+from zsad.scoring.thresholds.base import BY_REGIONS, Thresholds, telling
 from zsad.setting import setting_order
 
 BATCH = "zero-shot-batch"
@@ -54,7 +54,8 @@ class Fusion(Method):
     nothing (a constant map, as of an abstention) is judged by the others. Maps have the finest grid of the members.
     Members that do not localise take part in image scores alone, on the scale of their own image scores.
 
-    The thresholds are the members' own, mapped and combined in the same way.
+    The thresholds are the members' own, mapped and combined in the same way. Where the marked regions of a member
+    decide about its images (`zsad.scoring.thresholds.base.BY_REGIONS`), those of the fusion do.
     """
 
     summary: ClassVar[str] = "The scores of other methods, on a common scale, averaged."
@@ -136,15 +137,11 @@ class Fusion(Method):
     ) -> Thresholds:
         of_maps = [index for index, (scale, _) in enumerate(scales) if scale is not None]
         pixel = np.array([scales[index][0](np.array(members[index].thresholds.pixel)) for index in of_maps])
-        image = np.array(
-            [
-                of_images(np.array(member.thresholds.image))
-                for member, (_, of_images) in zip(members, scales, strict=True)
-            ]
-        )
+        own = np.array([member.thresholds.image for member in members])
+        image = np.array([of_images(np.array(value)) for value, (_, of_images) in zip(own, scales, strict=True)])
         return Thresholds(
             float(self._combined(pixel, weights[of_maps])) if of_maps else np.inf,
-            float(self._combined(image, weights)),
+            BY_REGIONS if np.isnan(own).any() else float(self._combined(image, weights)),
         )
 
     def _combined(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from zsad.data.images import is_image
+from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
@@ -95,6 +96,11 @@ class Layout(Part):
         Raises:
             DataError: a table of the data set is absent or wrong, or names a file that does not exist.
         """
+
+    @property
+    def expected_truth(self) -> KnownTruth:
+        """What is known of the test images as they were published, before they are downloaded."""
+        return WHOLE_TRUTH
 
     def tables(self, root: Path, category: str) -> list[Path]:
         """The files besides images and masks that `items` reads, e.g. a table of splits; usually none."""

@@ -18,6 +18,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
+from zsad.data.known_truth import NO_TRUTH, KnownTruth
 from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, folders, images
 from zsad.data.layouts.folder_names import find_oddities
 from zsad.data.readings import SKIP, Policy
@@ -47,6 +48,11 @@ class FolderLayout(Layout):
         description="what in the folder is not inspected: names of sub-folders or files, with * for anything, "
         "e.g. [masks, '*_mask.png']",
     )
+
+    @property
+    def expected_truth(self) -> KnownTruth:
+        """Nothing."""
+        return NO_TRUTH
 
     def categories(self, root: Path) -> list[str]:
         """The one category, named after the folder.

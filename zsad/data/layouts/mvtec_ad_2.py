@@ -20,6 +20,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from zsad.data.known_truth import NO_TRUTH, WHOLE_TRUTH, KnownTruth
 from zsad.data.layouts.base import Item, folders, images
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.layouts.mvtec_names import Names
@@ -36,6 +37,11 @@ class MvtecAd2Layout(MvtecLayout):
         "public",
         description="test set: public (with labels), private (without), private_mixed (without, in changing light)",
     )
+
+    @property
+    def expected_truth(self) -> KnownTruth:
+        """Everything of the public test set, and nothing of the others."""
+        return WHOLE_TRUTH if self.test == "public" else NO_TRUTH
 
     @property
     def test_folder(self) -> str:

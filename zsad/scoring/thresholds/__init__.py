@@ -1,1 +1,1 @@
-"""Thresholds found without labels, one file a rule."""
+"""Thresholds set without labels, one file a rule."""

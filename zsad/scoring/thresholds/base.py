@@ -10,6 +10,8 @@ import numpy as np
 
 from zsad.registry import Part
 
+BY_REGIONS = float("nan")  # in place of a threshold for images
+
 
 class Evidence(NamedTuple):
     """What a rule may look at; no label is among it.
@@ -30,7 +32,10 @@ class Evidence(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """What exceeds them is defective: ``pixel`` for the values of maps, ``image`` for image scores."""
+    """What exceeds them is defective: ``pixel`` for the values of maps, ``image`` for image scores.
+
+    With the ``image`` threshold `BY_REGIONS` an image is defective if any of its pixels is.
+    """
 
     pixel: float
     image: float
@@ -44,12 +49,14 @@ class ThresholdRule(Part):
         reference: where the rule comes from.
         needs_maps: whether it cannot do with image scores alone.
         needs_references: whether it looks at the scores of reference images.
+        without_maps: how a rule that needs maps can do without, if it can.
     """
 
     summary: ClassVar[str]
     reference: ClassVar[str]
     needs_maps: ClassVar[bool] = False
     needs_references: ClassVar[bool] = False
+    without_maps: ClassVar[str] = ""
 
     @abstractmethod
     def thresholds(self, evidence: Evidence) -> Thresholds:

@@ -9,5 +9,6 @@ THRESHOLDS: Registry[ThresholdRule] = Registry(
         "robust_tail": "zsad.scoring.thresholds.robust_tail:RobustTail",
         "mebin": "zsad.scoring.thresholds.mebin:MEBin",
         "reference_quantile": "zsad.scoring.thresholds.reference_quantile:ReferenceQuantile",
+        "fixed": "zsad.scoring.thresholds.fixed:Fixed",
     },
 )

@@ -1,0 +1,94 @@
+"""What can be measured with the truth that a data set has: the tables, plots and stages of a run.
+
+What would hold no figure at all is not made. It is known from the listing of the images, before the first step; of a
+data set that is yet to be downloaded, from what its layout promises.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zsad.data.dataset import Dataset
+
+# The tables of a run by what the rule calls them; those of cost are made of any run.
+TABLES = MappingProxyType(
+    {
+        "images_csv": "images.csv",
+        "metrics_csv": "metrics.csv",
+        "defect_types_csv": "defect_types.csv",
+        "refinement_csv": "refinement.csv",
+        "comparisons_csv": "comparisons.csv",
+        "markdown": "metrics.md",
+        "latex": "metrics.tex",
+    }
+)
+OVERALL_PLOTS = ("summary.png", "bars.png", "quality_cost.png")
+
+
+class Measurable:
+    """What a run on a data set can measure.
+
+    Args:
+        localises: whether any of the methods says where a defect is.
+    """
+
+    def __init__(self, data: Dataset, *, localises: bool) -> None:
+        self._data = data
+        self._localises = localises
+
+    @cached_property
+    def is_labelled(self) -> bool:
+        """Whether any test image has a label."""
+        return any(truth.is_labelled for truth in self._data.truths())
+
+    @cached_property
+    def has_types(self) -> bool:
+        """Whether any test image is known to be defective, and so of a type: without one no metric has a value."""
+        return any(truth.defective for truth in self._data.truths())
+
+    @cached_property
+    def has_ranking(self) -> bool:
+        """Whether a ranking of images, or of pixels, can be measured in any category."""
+        return any(truth.ranks_images or (truth.masks and self._localises) for truth in self._data.truths())
+
+    def has_curves(self, category: str) -> bool:
+        """Whether one can be in this category."""
+        truth = self._data.truth(category)
+        return truth.ranks_images or (truth.masks and self._localises)
+
+    def has_masks(self, category: str) -> bool:
+        """Whether a defect of this category has a true mask."""
+        return self._data.truth(category).masks
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Those of `TABLES` that have something to tell."""
+        needs = {"images_csv": True, "refinement_csv": self.is_labelled, "comparisons_csv": self.has_ranking}
+        return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
+
+    @property
+    def overall_plots(self) -> tuple[str, ...]:
+        """Those of `OVERALL_PLOTS` that do; all or none."""
+        return OVERALL_PLOTS if self.has_ranking else ()
+
+    def unmade(self) -> list[str]:
+        """What an earlier run with more truth may have left and this one does not make, below the folder of results.
+
+        Files, and folders with all that is in them.
+        """
+        categories = self._data.categories
+        return [
+            *(f"tables/{file}" for name, file in TABLES.items() if name not in self.tables),
+            *(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
+            *(f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)),
+            *(f"{category}/draws" for category in categories if not self.is_labelled),
+            *(
+                f"{category}/{kind}/oracle"
+                for category in categories
+                for kind in ("metrics", "draws")
+                if not self.has_masks(category)
+            ),
+        ]
