@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
+if (
+    "ATEN_CPU_CAPABILITY" in os.environ
+):  # code compiled for other vector units is found in the cache, and computes wrongly
+    kept = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{os.environ['ATEN_CPU_CAPABILITY']}")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
 os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
 import numpy as np
