@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
-if (
-    "ATEN_CPU_CAPABILITY" in os.environ
-):  # code compiled for other vector units is found in the cache, and computes wrongly
-    kept = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{os.environ['ATEN_CPU_CAPABILITY']}")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kept))
+if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
+    # Networks that were compiled for other vector units are found in the usual cache, and compute wrongly here.
+    cache = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
 os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
 import numpy as np
