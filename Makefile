@@ -5,13 +5,19 @@ CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint format envs clean
+# What the libraries read: how wide the vector units are that they may use. AVX2 orders sums furthest from AVX-512.
+OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
+
+.PHONY: run test test-portable lint format envs clean
 
 run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/.installed-dev  ## the whole test suite, in a process more than cores: runs on clusters mostly wait
 	$(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
+
+test-portable: $(VENV)/.installed-dev  ## the tests of numerics as on a processor without AVX-512, where float32 sums round otherwise
+	$(OLDER_PROCESSOR) $(BIN)/python -m pytest tests/numerics --numprocesses $(CORES) --dist loadfile
 
 lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
 	$(BIN)/ruff check

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
+if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
+    # Networks that were compiled for other vector units are found in the usual cache, and compute wrongly here.
+    cache = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
 os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
 import numpy as np

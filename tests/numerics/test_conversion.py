@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoModel, PreTrainedModel
 
+from closeness import assert_close
 from zsad.errors import ModelError
 from zsad.features.conversion import Converted, from_timm, from_torch_hub, read_pth
 
@@ -442,9 +443,7 @@ def test_every_block_equals_the_authors_forward_pass_before_and_after_the_norm(c
             actual = [*hidden, output.last_hidden_state[0]]
         assert len(actual) == len(expected)
         for ours, theirs in zip(actual, expected, strict=True):
-            torch.testing.assert_close(
-                ours[case.prefix :].double(), theirs[case.prefix :], rtol=1e-5, atol=1e-5, check_stride=False
-            )
+            assert_close(ours[case.prefix :], theirs[case.prefix :])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from zsad.errors import ConfigError
 from zsad.features.debias import BasisCache, positional_basis, without_positions
 
@@ -23,7 +24,7 @@ def test_the_basis_is_that_of_a_plain_decomposition() -> None:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True))
         expected = vectors[:, np.argsort(values)[::-1][:3]]
-        np.testing.assert_allclose(np.abs(expected.T @ basis[layer].double().numpy()), np.eye(3), atol=1e-5)
+        assert_close(np.abs(expected.T @ basis[layer].double().numpy()), np.eye(3))
 
 
 def test_the_projection_is_that_of_the_formula_and_needed_once() -> None:
@@ -33,15 +34,15 @@ def test_the_projection_is_that_of_the_formula_and_needed_once() -> None:
     for image, layer, row, column in np.ndindex(3, 2, 4, 5):
         token, directions = tokens[image, layer, row, column].double(), basis[layer].double()
         expected = token - directions @ (directions.T @ token)
-        torch.testing.assert_close(cleaned[image, layer, row, column].double(), expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(without_positions(cleaned, basis), cleaned)
+        assert_close(cleaned[image, layer, row, column].double(), expected)
+    assert_close(without_positions(cleaned, basis), cleaned)
 
 
 def test_the_basis_is_orthonormal_and_nothing_is_left_along_it() -> None:
     basis = positional_basis(random_tokens(6, 2, 5, 6, 9), 4)
-    torch.testing.assert_close(basis.transpose(1, 2) @ basis, torch.eye(4).expand(2, 4, 4), rtol=0, atol=1e-5)
+    assert_close(basis.transpose(1, 2) @ basis, torch.eye(4).expand(2, 4, 4))
     cleaned = without_positions(random_tokens(7, 3, 2, 5, 6, 9), basis)
-    assert torch.einsum("ilrcd,ldk->ilrck", cleaned, basis).abs().max() < 1e-5
+    assert_close(torch.einsum("ilrcd,ldk->ilrck", cleaned, basis), 0, size=1)
 
 
 def test_tokens_of_half_precision_are_computed_in_single_precision() -> None:

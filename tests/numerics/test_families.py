@@ -42,6 +42,7 @@ from transformers import (
     ViTModel,
 )
 
+from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
 from zsad.features.families import FAMILIES, Family, TokenReader, family_of
 
@@ -148,9 +149,9 @@ def read(reader: TokenReader, pixels: torch.Tensor) -> tuple[torch.Tensor, torch
         return reader(pixels)
 
 
-def assert_close(actual: torch.Tensor, expected: np.ndarray | torch.Tensor) -> None:
+def assert_tokens(actual: torch.Tensor, expected: np.ndarray | torch.Tensor) -> None:
     assert actual.dtype == torch.float32
-    np.testing.assert_allclose(actual.numpy(), np.asarray(expected), rtol=1e-5, atol=1e-5)
+    assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("size", VIT_SIZES)
@@ -174,8 +175,8 @@ def test_tokens_of_every_block_equal_a_plain_forward_pass(
             assert len(state) == prefix + rows * columns
             if normed:
                 state = final_norm(transformer.layout, transformer.weights, state)
-            assert_close(patch_tokens[image, place], state[prefix:].reshape(rows, columns, HIDDEN))
-            assert_close(cls_tokens[image, place], state[0])
+            assert_tokens(patch_tokens[image, place], state[prefix:].reshape(rows, columns, HIDDEN))
+            assert_tokens(cls_tokens[image, place], state[0])
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (32, 96)])
@@ -200,8 +201,8 @@ def test_tokens_of_every_stage_equal_a_plain_forward_pass(
         if normed and stage == 3:
             patches, mean = (layer_norm(values, convnext.weights, "layer_norm", 1e-6) for values in (patches, mean))
         own = WIDTHS[stage]
-        assert_close(patch_tokens[0, place, ..., :own], patches)
-        assert_close(cls_tokens[0, place, :own], mean)
+        assert_tokens(patch_tokens[0, place, ..., :own], patches)
+        assert_tokens(cls_tokens[0, place, :own], mean)
         assert not patch_tokens[0, place, ..., own:].any()
         assert not cls_tokens[0, place, own:].any()
 
@@ -221,8 +222,8 @@ def test_projected_tokens_lie_in_the_space_of_the_texts(
         states = transformer_states("clip", saved.weights, as_image(pixels[image]), SIZE)
         for place, block in enumerate((2, 0)):
             projected = linear(final_norm("clip", saved.weights, states[block]), saved.weights, "visual_projection")
-            assert_close(patch_tokens[image, place].flatten(0, 1), projected[1:])
-            assert_close(cls_tokens[image, place], projected[0])
+            assert_tokens(patch_tokens[image, place].flatten(0, 1), projected[1:])
+            assert_tokens(cls_tokens[image, place], projected[0])
 
 
 def test_the_projected_class_token_is_what_transformers_calls_the_image_embedding(
@@ -234,7 +235,7 @@ def test_the_projected_class_token_is_what_transformers_calls_the_image_embeddin
     with torch.inference_mode():
         both_towers = CLIPModel.from_pretrained(folder).eval()
         expected = both_towers.get_image_features(pixels, interpolate_pos_encoding=True).pooler_output
-    assert_close(cls_tokens[:, 0], expected)
+    assert_tokens(cls_tokens[:, 0], expected)
 
 
 @pytest.mark.parametrize("case", ["dino", "dinov2", "dinov2 with registers", "dinov3", "convnext"])
@@ -245,8 +246,8 @@ def test_the_normed_last_layer_is_what_transformers_calls_the_output(saved_model
     with torch.inference_mode():
         output = network(pixels, **getattr(family, "forward_arguments", {})).last_hidden_state
     count = patch_tokens.shape[2] * patch_tokens.shape[3]
-    assert_close(patch_tokens[:, 0].flatten(1, 2), output[:, -count:])
-    assert_close(cls_tokens[:, 0], output[:, 0])
+    assert_tokens(patch_tokens[:, 0].flatten(1, 2), output[:, -count:])
+    assert_tokens(cls_tokens[:, 0], output[:, 0])
 
 
 def test_layers_that_are_not_needed_are_removed_which_changes_nothing(saved: Saved) -> None:
@@ -261,8 +262,8 @@ def test_layers_that_are_not_needed_are_removed_which_changes_nothing(saved: Sav
             read(reader_of(saved, (layer, last)), pixels),
             read(reader, pixels),
         )
-        assert_close(actual[:, 0], expected[:, 0, ..., : reader.channels])
-        assert_close(actual_cls[:, 0], expected_cls[:, 0, ..., : reader.channels])
+        assert_tokens(actual[:, 0], expected[:, 0, ..., : reader.channels])
+        assert_tokens(actual_cls[:, 0], expected_cls[:, 0, ..., : reader.channels])
         sizes.append(sum(parameter.numel() for parameter in cut.parameters()))
     sizes.append(sum(parameter.numel() for parameter in whole.parameters()))
     assert sizes == sorted(set(sizes))
@@ -389,8 +390,8 @@ def test_a_compiled_network_gives_the_same_tokens(saved_models: dict[str, Saved]
     reader.compile(backend="eager")
     for pixels, (patch_tokens, cls_tokens) in zip(batches, expected, strict=True):
         compiled = read(reader, pixels)
-        assert_close(compiled[0], patch_tokens)
-        assert_close(compiled[1], cls_tokens)
+        assert_tokens(compiled[0], patch_tokens)
+        assert_tokens(compiled[1], cls_tokens)
 
 
 def test_channels_last_gives_the_same_tokens(convnext: Saved) -> None:
@@ -399,7 +400,7 @@ def test_channels_last_gives_the_same_tokens(convnext: Saved) -> None:
     expected, _ = read(reader_of(convnext, layers=(0, 3)), pixels)
     network = network.to(memory_format=torch.channels_last)
     reader = family.reader(network, config, layers=(0, 3), normed=True, projected=False, name="tiny")
-    assert_close(read(reader, pixels.to(memory_format=torch.channels_last))[0], expected)
+    assert_tokens(read(reader, pixels.to(memory_format=torch.channels_last))[0], expected)
 
 
 @pytest.mark.parametrize(

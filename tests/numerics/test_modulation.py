@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from closeness import assert_close
 from zsad.errors import ConfigError, DataError
 from zsad.maps import at_image_size
 from zsad.refinement.modulation import Modulation, coverage
@@ -100,7 +101,7 @@ def test_the_map_moves_as_in_a_loop_over_pixels(size, grid, strength):
     assert mask.any()
     assert (found.dtype, found.shape) == (np.float32, (rows, columns))
     expected = plain_modulation(anomaly_map, mask, THRESHOLD, strength, rows, columns)
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_strength_1_takes_the_mask_at_its_word():
 def test_coverage_does_not_exceed_1_by_rounding():
     shares = coverage(np.ones((907, 613), bool), 256, 173)
     assert shares.max() == 1
-    np.testing.assert_allclose(shares, 1, atol=1e-6)
+    assert_close(shares, 1, size=1)
 
 
 def test_pixels_that_touch_at_a_corner_are_one_region_and_others_are_not():
@@ -178,8 +179,8 @@ def test_an_empty_mask_only_takes_back_and_a_full_one_only_adds(strength):
     modulate = modulation(strength=strength, side=32)
     empty = modulate.modulated(anomaly_map, np.zeros((70, 50), bool), THRESHOLD)
     full = modulate.modulated(anomaly_map, np.ones((70, 50), bool), THRESHOLD)
-    np.testing.assert_allclose(empty, values - strength * np.maximum(values - THRESHOLD, 0), atol=1e-5)
-    np.testing.assert_allclose(full, values + strength * (values.max() - values), atol=1e-5)
+    assert_close(empty, values - strength * np.maximum(values - THRESHOLD, 0))
+    assert_close(full, values + strength * (values.max() - values))
 
 
 def test_a_constant_map_stays_as_it_is_under_any_mask():
@@ -205,7 +206,7 @@ def test_another_unit_of_map_and_threshold_is_another_unit_of_the_result(factor,
     modulate = modulation(side=24)
     plain = modulate.modulated(anomaly_map, mask, THRESHOLD)
     changed = modulate.modulated(factor * anomaly_map + shift, mask, factor * THRESHOLD + shift)
-    np.testing.assert_allclose(changed, factor * plain + shift, atol=1e-5)
+    assert_close(changed, factor * plain + shift)
 
 
 @pytest.mark.parametrize("mirrored", [np.fliplr, np.flipud, np.transpose])
@@ -214,7 +215,7 @@ def test_a_mirrored_image_has_the_mirrored_result(mirrored):
     anomaly_map, mask = random_map(rng, (8, 6)), blobs(rng, (60, 44))
     modulate = modulation(side=25)
     found = modulate.modulated(np.ascontiguousarray(mirrored(anomaly_map)), mirrored(mask), THRESHOLD)
-    np.testing.assert_allclose(found, mirrored(modulate.modulated(anomaly_map, mask, THRESHOLD)), atol=1e-5)
+    assert_close(found, mirrored(modulate.modulated(anomaly_map, mask, THRESHOLD)))
 
 
 @pytest.mark.parametrize("wrong", [{"strength": 1.1}, {"strength": -0.1}, {"side": 0}])

@@ -26,6 +26,7 @@ from test_conversion import (
 )
 from test_families import MODELS
 
+from closeness import assert_close
 from zsad.errors import ModelError
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
@@ -72,9 +73,7 @@ def test_the_default_is_what_transformers_gives_for_the_resized_and_normalised_i
     rows, columns = extractor.grid_size(*size)
     patch_tokens, _ = extractor.extract(image)
     assert patch_tokens.shape == (1, rows, columns, expected.shape[1])
-    np.testing.assert_allclose(
-        patch_tokens[0].reshape(rows * columns, -1), expected[-rows * columns :].numpy(), rtol=1e-5, atol=1e-5
-    )
+    assert_close(patch_tokens[0].reshape(rows * columns, -1), expected[-rows * columns :])
 
 
 def pth(name: str) -> Callable[[dict[str, torch.Tensor], Path], Path]:
@@ -120,9 +119,7 @@ def test_checkpoints_of_other_formats_give_the_tokens_of_the_authors_network(
     image = photograph(patch * height, patch * width)
     expected = outputs(Weights(state), normalised(image))[-1][prefix:].numpy()
     extractor = extractor_of(path, resolution=2 * patch)
-    np.testing.assert_allclose(
-        extractor.extract(image).patch_tokens[0], expected.reshape(height, width, -1), rtol=1e-4, atol=1e-5
-    )
+    assert_close(extractor.extract(image).patch_tokens[0], expected.reshape(height, width, -1))
     (digest,) = extractor.model["weights_sha256"].values()
     assert digest == file_sha256(path if path.is_file() else path / "model.safetensors")
 

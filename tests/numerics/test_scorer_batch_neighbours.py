@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, stored
 from zsad.errors import DataError
 from zsad.scoring.batch_neighbours import BatchNeighbours
@@ -32,13 +33,13 @@ def test_maps_equal_plain_loops_whatever_the_memory(tmp_path, images, quantile, 
     tokens = random_tokens(0, *GRIDS[:images])
     found = maps(BatchNeighbours(quantile=quantile), tmp_path, Compute(memory=memory), test=tokens)
     for anomaly_map, expected in zip(found, reference(tokens, quantile), strict=True):
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
+        assert_close(anomaly_map, expected)
 
 
 def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     found = maps(BatchNeighbours(quantile=0.05), tmp_path, test=tile_tokens[:3])
     for anomaly_map, expected in zip(found, reference(tile_tokens[:3], 0.05), strict=True):
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
+        assert_close(anomaly_map, expected)
 
 
 def test_permuting_the_batch_permutes_the_scores(tmp_path):
@@ -46,16 +47,16 @@ def test_permuting_the_batch_permutes_the_scores(tmp_path):
     straight = maps(BatchNeighbours(quantile=0.1), tmp_path, test=tokens)
     permuted = maps(BatchNeighbours(quantile=0.1), tmp_path, test=[tokens[index] for index in order])
     for anomaly_map, index in zip(permuted, order, strict=True):
-        np.testing.assert_allclose(anomaly_map, straight[index], atol=1e-5)
+        assert_close(anomaly_map, straight[index])
 
 
 def test_an_image_that_occurs_twice_scores_zero_and_constant_images_do_too(tmp_path):
     tokens = random_tokens(2, (4, 5), (3, 3))
     found = maps(BatchNeighbours(), tmp_path, test=[*tokens, tokens[0]])
-    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+    assert_close(found[0], 0, size=1)
     assert found[1].min() > 0.01
     for constant in maps(BatchNeighbours(), tmp_path, test=[np.full((1, 3, 4, 2), value) for value in (0.0, 2.0)]):
-        np.testing.assert_allclose(constant, 0, atol=1e-6)
+        assert_close(constant, 0, size=1)
 
 
 def test_one_image_is_refused(tmp_path):

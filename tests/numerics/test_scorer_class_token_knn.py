@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closeness import assert_close
 from feature_files import random_tokens, scores, write_features
 from zsad.errors import DataError
 from zsad.scoring.class_token_knn import ClassTokenKnn
@@ -41,13 +42,13 @@ def reference(image, references, k):
 def test_scores_equal_plain_loops(tmp_path, k):
     test, references = images(0, 4, layers=3), images(1, 5, layers=3)
     expected = [reference(image, references, k) for image in test]
-    np.testing.assert_allclose(found(ClassTokenKnn(k=k), tmp_path, test, references), expected, atol=1e-6)
+    assert_close(found(ClassTokenKnn(k=k), tmp_path, test, references), expected)
 
 
 def test_scores_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     good, cracked = tile_tokens[:3], tile_tokens[3:]
     expected = [reference(image, good, 2) for image in cracked]
-    np.testing.assert_allclose(found(ClassTokenKnn(k=2), tmp_path, cracked, good), expected, atol=1e-6)
+    assert_close(found(ClassTokenKnn(k=2), tmp_path, cracked, good), expected)
 
 
 @pytest.mark.parametrize("memory", [1, 777, 10**12])
@@ -55,13 +56,13 @@ def test_the_memory_does_not_matter(tmp_path, memory):
     test, references = images(2, 5), images(3, 7)
     expected = found(ClassTokenKnn(k=2), tmp_path, test, references)
     limited = found(ClassTokenKnn(k=2), tmp_path, test, references, Compute(memory=memory))
-    np.testing.assert_allclose(limited, expected, atol=1e-6)
+    assert_close(limited, expected)
 
 
 def test_the_order_of_the_references_does_not_matter(tmp_path):
     test, references = images(4, 3), images(5, 6)
     straight = found(ClassTokenKnn(k=2), tmp_path, test, references)
-    np.testing.assert_allclose(found(ClassTokenKnn(k=2), tmp_path, test, references[::-1]), straight, atol=1e-6)
+    assert_close(found(ClassTokenKnn(k=2), tmp_path, test, references[::-1]), straight)
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -83,18 +84,18 @@ def test_the_length_of_a_class_token_does_not_matter(tmp_path):
     test, references = images(10, 2), images(11, 3)
     straight = found(ClassTokenKnn(), tmp_path, test, references)
     longer = found(ClassTokenKnn(), tmp_path, [4 * image for image in test], references)
-    np.testing.assert_allclose(longer, straight, atol=1e-6)
+    assert_close(longer, straight)
 
 
 def test_zero_tokens_are_alike_and_opposite_ones_are_two_apart(tmp_path):
     zeros, ones = np.zeros((2, 2, 2, 4)), np.ones((2, 1, 2, 4))
-    np.testing.assert_allclose(found(ClassTokenKnn(), tmp_path, [zeros, ones, -ones], [zeros]), [0, 0, 2], atol=1e-6)
+    assert_close(found(ClassTokenKnn(), tmp_path, [zeros, ones, -ones], [zeros]), [0, 0, 2])
 
 
 def test_only_the_named_layers_count(tmp_path):
     test, references = images(12, 2, layers=2), images(13, 3, layers=2)
     expected = [reference(image[1:], [other[1:] for other in references], 1) for image in test]
-    np.testing.assert_allclose(found(ClassTokenKnn(layers=[1]), tmp_path, test, references), expected, atol=1e-6)
+    assert_close(found(ClassTokenKnn(layers=[1]), tmp_path, test, references), expected)
 
 
 def test_each_reference_is_compared_with_others_alone(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from closeness import assert_close
 from feature_files import PLAIN, random_tokens, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.batch_neighbours import BatchNeighbours
@@ -134,7 +135,7 @@ def plain_shares(mask, rows, columns):
 @pytest.mark.parametrize(("rows", "columns"), [(5, 6), (20, 30), (7, 31), (1, 1), (40, 3)])
 def test_the_shares_of_patches_are_those_of_a_plain_loop_be_they_larger_or_smaller_than_pixels(rows, columns):
     mask = np.random.default_rng(0).random((20, 30)) < 0.5
-    np.testing.assert_allclose(patch_shares(mask, rows, columns), plain_shares(mask, rows, columns), atol=1e-6)
+    assert_close(patch_shares(mask, rows, columns), plain_shares(mask, rows, columns))
 
 
 def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
@@ -223,7 +224,7 @@ def test_self_similarity_compares_patches_of_the_part_with_each_other_alone(read
     changed, _ = two_images(reader, background=5)
     expected = [score.anomaly_map for score in scorer.score({"test": features}, PLAIN)]
     for score, anomaly_map, part in zip(scorer.score({"test": changed}, PLAIN), expected, parts, strict=True):
-        np.testing.assert_allclose(score.anomaly_map, anomaly_map, atol=1e-5)
+        assert_close(score.anomaly_map, anomaly_map)
         assert not anomaly_map[~part].any()
         assert anomaly_map[part].all()
     whole = scorer.model_copy(update={"foreground": None})

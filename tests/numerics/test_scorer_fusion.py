@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from closeness import assert_close
 from zsad.errors import ConfigError, DataError
 from zsad.maps import at_image_size
 from zsad.scoring.fusion import Fusion, MemberScores
@@ -46,7 +47,7 @@ def test_robust_z_is_the_weighted_mean_of_deviations_above_the_median_patch():
     pooled.append(members[2].image_scores)
     for index in range(IMAGES):
         z = [plain_z(pooled[m], members[m].maps[index].astype(np.float64)) for m in (0, 1)]
-        np.testing.assert_allclose(found.maps[index], (z[0] + 2 * z[1]) / 3, atol=1e-5)
+        assert_close(found.maps[index], (z[0] + 2 * z[1]) / 3)
         z = [plain_z(pooled[m], members[m].image_scores[index]) for m in range(3)]
         assert found.image_scores[index] == pytest.approx(np.average(z, weights=weights), abs=1e-9)
     pixel = [plain_z(pooled[m], members[m].thresholds.pixel) for m in (0, 1)]
@@ -78,9 +79,9 @@ def test_a_change_of_a_members_unit_changes_nothing(scale):
         thresholds=Thresholds(*(8 * np.array(plain[1].thresholds) + 16)),
     )
     first, second = (fusion(2, scale=scale).fused([plain[0], other]) for other in (plain[1], changed))
-    np.testing.assert_allclose(first.maps, second.maps, atol=1e-4)
-    np.testing.assert_allclose(first.image_scores, second.image_scores, atol=1e-4)
-    np.testing.assert_allclose(first.thresholds, second.thresholds, atol=1e-4)
+    assert_close(first.maps, second.maps)
+    assert_close(first.image_scores, second.image_scores)
+    assert_close(first.thresholds, second.thresholds)
 
 
 @pytest.mark.parametrize("scale", ["robust_z", "rank"])
@@ -100,7 +101,7 @@ def test_an_image_on_which_a_member_abstains_is_judged_by_the_others(combine):
     second = second._replace(maps=maps, image_scores=np.array([0.0, *second.image_scores[1:]]))
     found = fusion(2, combine=combine).fused([first, second])
     alone = fusion(2).fused([first, first])
-    np.testing.assert_allclose(found.maps[0], alone.maps[0], atol=1e-6)
+    assert_close(found.maps[0], alone.maps[0])
     assert found.image_scores[0] == pytest.approx(alone.image_scores[0])
 
 
@@ -126,7 +127,7 @@ def test_coarser_maps_are_brought_to_the_finest_grid():
     fine, coarse = member(10, (8, 12)), member(11, (4, 6))
     found = fusion(2).fused([fine, coarse])
     scaled = [plain_z(np.concatenate([m.ravel() for m in one.maps]), one.maps[1]) for one in (fine, coarse)]
-    np.testing.assert_allclose(found.maps[1], (scaled[0] + at_image_size(scaled[1], 8, 12)) / 2, atol=1e-5)
+    assert_close(found.maps[1], (scaled[0] + at_image_size(scaled[1], 8, 12)) / 2)
 
 
 def test_permuting_the_batch_permutes_the_scores():
@@ -136,7 +137,7 @@ def test_permuting_the_batch_permutes_the_scores():
         one._replace(maps=[one.maps[i] for i in order], image_scores=one.image_scores[order]) for one in members
     ]
     straight, turned = fusion(2).fused(members), fusion(2).fused(permuted)
-    np.testing.assert_allclose(turned.maps, np.array(straight.maps)[order], atol=1e-6)
+    assert_close(turned.maps, np.array(straight.maps)[order])
     np.testing.assert_allclose(turned.image_scores, straight.image_scores[order], atol=1e-9)
 
 
@@ -198,8 +199,8 @@ def test_the_file_of_a_fusion_is_a_score_file_with_notes_seconds_and_provenance(
         assert (found.setting, found.localises) == ("full-shot", True)
         assert found.notes == ["", "m0: not symmetric", "", "", ""]
         assert (found.seconds >= 1.0).all()
-        np.testing.assert_allclose(found.image_scores, expected.image_scores, atol=1e-5)
-        np.testing.assert_allclose(found.anomaly_map(2), expected.maps[2], atol=1e-5)
+        assert_close(found.image_scores, expected.image_scores)
+        assert_close(found.anomaly_map(2), expected.maps[2])
         assert (found.threshold, found.image_threshold) == pytest.approx(expected.thresholds, abs=1e-5)
         assert set(found.provenance["members"]) == {"m0", "m1"}
         assert found.provenance["manifest_sha256"] == "abc"
@@ -210,7 +211,7 @@ def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):
     with fuse(tmp_path, *files) as found:
         assert not found.localises
         assert np.isinf(found.threshold)
-        np.testing.assert_allclose(found.anomaly_map(0), found.image_scores[0], atol=1e-6)
+        assert_close(found.anomaly_map(0), found.image_scores[0])
 
 
 def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closeness import assert_close
 from feature_files import random_tokens, scores, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.compute import Compute
@@ -134,7 +135,7 @@ def test_neither_the_memory_nor_the_other_test_images_matter(tmp_path, memory):
     test, references = images(8, 3), images(9, 8)
     together = found(GMM(), tmp_path, test, references)
     for image, expected in zip(test, together, strict=True):
-        np.testing.assert_allclose(found(GMM(), tmp_path, [image], references, Compute(memory=memory)), [expected])
+        assert_close(found(GMM(), tmp_path, [image], references, Compute(memory=memory)), [expected])
 
 
 def test_what_is_odd_where_the_references_do_not_differ_is_found(tmp_path):
@@ -179,7 +180,7 @@ def test_each_reference_is_scored_by_a_fit_to_others(tmp_path):
     assert sorted(score.index for score in crossed) == list(range(6))
     others = [references[0], *references[2:]]
     first = next(score.image_score for score in crossed if score.index == 1)
-    np.testing.assert_allclose(first, found(GMM(dimensions=1), tmp_path, references[1:2], others)[0])
+    assert_close(first, found(GMM(dimensions=1), tmp_path, references[1:2], others)[0])
 
 
 @pytest.mark.parametrize(("components", "count", "fewest"), [(1, 2, 3), (5, 4, 5)])

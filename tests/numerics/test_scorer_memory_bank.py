@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.bank import FreeBank
@@ -41,7 +42,7 @@ def test_maps_equal_plain_loops_whatever_the_memory(tmp_path, k, memory):
     tokens, references = random_tokens(0, (5, 7), (6, 3)), random_tokens(1, (4, 4), (3, 5))
     found = maps(MemoryBank(shots=2, k=k), tmp_path, Compute(memory=memory), test=tokens, references=references)
     for anomaly_map, image in zip(found, tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, references, k), atol=1e-5)
+        assert_close(anomaly_map, reference(image, references, k))
 
 
 @pytest.mark.parametrize("memory", [1, 1 << 30])
@@ -51,21 +52,21 @@ def test_a_window_compares_with_the_same_place_and_around_it(tmp_path, window, k
     scorer = MemoryBank(shots=3, k=k, window=window, rotations=False)
     found = maps(scorer, tmp_path, Compute(memory=memory), test=tokens, references=references)
     for anomaly_map, image in zip(found, tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, references, k, window), atol=1e-5)
+        assert_close(anomaly_map, reference(image, references, k, window))
 
 
 def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     good, cracked = tile_tokens[:2], tile_tokens[3:]
     found = maps(MemoryBank(shots=2, k=2), tmp_path, test=cracked, references=good)
     for anomaly_map, image in zip(found, cracked, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, good, 2), atol=1e-5)
+        assert_close(anomaly_map, reference(image, good, 2))
 
 
 def test_the_order_of_the_references_does_not_matter(tmp_path):
     tokens, references = random_tokens(2, (6, 6)), random_tokens(3, (4, 4), (5, 3), (3, 3))
     straight = maps(MemoryBank(shots=3, k=2), tmp_path, test=tokens, references=references)
     turned = maps(MemoryBank(shots=3, k=2), tmp_path, test=tokens, references=references[::-1])
-    np.testing.assert_allclose(turned[0], straight[0], atol=1e-6)
+    assert_close(turned[0], straight[0])
 
 
 @pytest.mark.parametrize("k", [1, 3])
@@ -80,7 +81,7 @@ def test_one_reference_more_even_if_seen_before_raises_no_score(tmp_path, k):
 def test_a_test_image_that_is_a_reference_scores_zero(tmp_path, precision):
     tokens = random_tokens(6, (6, 5))
     (found,) = maps(MemoryBank(), tmp_path, Compute(precision=precision), test=tokens, references=tokens)
-    np.testing.assert_allclose(found, 0, atol=1e-5)
+    assert_close(found, 0, size=1)
 
 
 def test_more_neighbours_than_reference_patches_are_refused(tmp_path):
@@ -185,7 +186,7 @@ def test_a_whole_coreset_changes_nothing_and_a_small_one_only_raises_scores(tmp_
         maps(MemoryBank(shots=2, coreset=share), tmp_path, test=tokens, references=references)[0]
         for share in (None, 1.0, 0.1)
     )
-    np.testing.assert_allclose(whole, plain, atol=1e-6)
+    assert_close(whole, plain)
     assert (small >= plain - 1e-6).all()
     assert small.mean() > plain.mean()
 

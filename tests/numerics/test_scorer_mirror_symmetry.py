@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError
@@ -225,7 +226,7 @@ def assert_equals_reference(scorer, folder, features):
     note, expected = reference(scorer, features)
     (score,) = scores(scorer, folder, **features)
     assert score.note == note
-    np.testing.assert_allclose(score.anomaly_map, expected, atol=1e-5)
+    assert_close(score.anomaly_map, expected)
     return note
 
 
@@ -265,7 +266,7 @@ def test_layers_are_joined_as_one_vector(tmp_path, layers):
     chosen = features if layers is None else {role: [tokens[1:]] for role, (tokens,) in features.items()}
     _, expected = reference(scorer, chosen)
     (found,) = maps(scorer, tmp_path, **features)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert_close(found, expected)
 
 
 def test_images_of_mixed_sizes_are_scored_each_by_itself(tmp_path):
@@ -277,7 +278,7 @@ def test_images_of_mixed_sizes_are_scored_each_by_itself(tmp_path):
         found = scores(scorer, tmp_path, Compute(memory=memory), **together)
         for score, (note, expected) in zip(found, alone, strict=True):
             assert score.note == note
-            np.testing.assert_allclose(score.anomaly_map, expected, atol=1e-5)
+            assert_close(score.anomaly_map, expected)
 
 
 def test_maps_of_real_features_equal_plain_loops(tmp_path, tile_tokens):
@@ -287,7 +288,7 @@ def test_maps_of_real_features_equal_plain_loops(tmp_path, tile_tokens):
     for index, score in enumerate(scores(scorer, tmp_path, **together)):
         note, expected = reference(scorer, {role: [tokens[index]] for role, tokens in together.items()})
         assert score.note == note != "not symmetric"
-        np.testing.assert_allclose(score.anomaly_map, expected, atol=1e-5)
+        assert_close(score.anomaly_map, expected)
 
 
 # --- What the gate, the shift and the tilt are.
@@ -389,7 +390,7 @@ def test_a_plain_background_alone_is_no_symmetry(tmp_path):
 def test_a_symmetric_image_scores_zero_whatever_the_backbone(tmp_path, name, tie_break):
     scorer = MirrorSymmetry(symmetries=(name,), tie_break=tie_break)
     score = score_picture(scorer, tmp_path, symmetric_picture(name))
-    np.testing.assert_allclose(score.anomaly_map, 0, atol=1e-6)
+    assert_close(score.anomaly_map, 0, size=1)
     assert score.note == f"symmetric: {name}"
 
 
@@ -402,7 +403,7 @@ def test_flipping_the_image_flips_the_map(tmp_path):
     scorer = MirrorSymmetry(symmetries=("horizontal",), gate=1)
     (expected,), (found,) = maps(scorer, tmp_path, **straight), maps(scorer, tmp_path, **turned)
     assert expected.max() > 0.01
-    np.testing.assert_allclose(found, expected[:, ::-1], atol=1e-5)
+    assert_close(found, expected[:, ::-1])
 
 
 def defect_and_ghosts(scorer, folder, place):
@@ -433,7 +434,7 @@ def test_a_rotation_has_no_ghosts(tmp_path, tie_break):
     scorer = MirrorSymmetry(symmetries=("4_fold",), tie_break=tie_break, window=0)
     defect, elsewhere = defect_and_ghosts(scorer, tmp_path, (1, 2))
     assert defect > 0.1
-    assert elsewhere < 1e-6
+    assert_close(elsewhere, 0, size=1)
 
 
 def test_patches_without_a_partner_get_the_median_of_the_others(tmp_path):
@@ -450,7 +451,7 @@ def test_small_grids_are_scored(tmp_path, grid):
     tokens = random_tokens(4, grid)
     scorer = MirrorSymmetry(symmetries=("horizontal", "vertical", "half_turn", "3_fold", "4_fold"), gate=1)
     (score,) = scores(scorer, tmp_path, **dict.fromkeys(scorer.feature_sets(), tokens))
-    np.testing.assert_allclose(score.anomaly_map, 0, atol=1e-6)
+    assert_close(score.anomaly_map, 0, size=1)
     assert score.note.startswith("symmetric: horizontal, vertical, half_turn")
 
 
@@ -474,7 +475,7 @@ def test_constant_and_zero_images_are_symmetric_and_score_zero(tmp_path):
     scorer = MirrorSymmetry(symmetries=("horizontal", "half_turn", "6_fold"))
     flat = [np.full((1, 6, 7, 3), value) for value in (0.0, 2.0)]
     for score in scores(scorer, tmp_path, **dict.fromkeys(scorer.feature_sets(), flat)):
-        np.testing.assert_allclose(score.anomaly_map, 0, atol=1e-6)
+        assert_close(score.anomaly_map, 0, size=1)
         assert score.note == "symmetric: horizontal, half_turn, 6_fold"
 
 
@@ -482,7 +483,7 @@ def test_an_image_that_occurs_twice_scores_the_same(tmp_path):
     scorer = MirrorSymmetry(gate=1)
     features = seen_by(scorer, field(14, rotations(2)), 5, 5, noise=0.3)
     first, second = maps(scorer, tmp_path, **{role: tokens * 2 for role, tokens in features.items()})
-    np.testing.assert_array_equal(first, second)
+    assert_close(first, second)
 
 
 def test_each_view_is_extracted_once_and_only_where_it_is_needed():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.compute import Compute
@@ -56,13 +57,13 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, images, inte
     tokens = random_tokens(0, *GRIDS[:images])
     found = maps(Mutual(interval=interval, neighbourhoods=sides, distance=distance), tmp_path, test=tokens)
     for anomaly_map, expected in zip(found, reference(tokens, interval, sides, distance == "cosine"), strict=True):
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
+        assert_close(anomaly_map, expected)
 
 
 def test_maps_of_real_photographs_equal_plain_loops_also_where_an_image_occurs_twice(tmp_path, tile_tokens):
     tokens = [*tile_tokens[:3], tile_tokens[0]]
     for anomaly_map, expected in zip(maps(Mutual(), tmp_path, test=tokens), reference(tokens), strict=True):
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-5)
+        assert_close(anomaly_map, expected)
 
 
 # From a byte, where every image is a block and a group by itself, over odd sizes, to two groups of images.
@@ -73,7 +74,7 @@ def test_the_memory_does_not_matter(tmp_path, memory, online):
     scorer = Mutual(online=online)
     expected = maps(scorer, tmp_path, test=tokens)
     for anomaly_map, whole in zip(maps(scorer, tmp_path, Compute(memory=memory), test=tokens), expected, strict=True):
-        np.testing.assert_allclose(anomaly_map, whole, atol=1e-5)
+        assert_close(anomaly_map, whole)
 
 
 def test_permuting_the_batch_permutes_the_scores(tmp_path):
@@ -81,22 +82,22 @@ def test_permuting_the_batch_permutes_the_scores(tmp_path):
     straight = maps(Mutual(), tmp_path, test=tokens)
     permuted = maps(Mutual(), tmp_path, test=[tokens[index] for index in order])
     for anomaly_map, index in zip(permuted, order, strict=True):
-        np.testing.assert_allclose(anomaly_map, straight[index], atol=1e-5)
+        assert_close(anomaly_map, straight[index])
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_an_image_that_occurs_twice_scores_zero(tmp_path, distance):
     tokens = random_tokens(3, (4, 5), (3, 3), (4, 4))
     found = maps(Mutual(distance=distance), tmp_path, test=[*tokens, tokens[0]])
-    np.testing.assert_allclose(found[0], 0, atol=1e-6)
-    np.testing.assert_allclose(found[3], 0, atol=1e-6)
+    assert_close(found[0], 0, size=1)
+    assert_close(found[3], 0, size=1)
     assert found[1].min() > 0.01
 
 
 def test_zero_and_constant_tokens_are_far_from_nothing_like_them(tmp_path):
     zeros, ones, other = (np.full((1, 3, 3, 4), value) for value in (0.0, 1.0, [1.0, -1.0, 1.0, -1.0]))
     found = maps(Mutual(distance="cosine"), tmp_path, test=[zeros, ones, other])
-    np.testing.assert_allclose(found[2], 1, atol=1e-6)
+    assert_close(found[2], 1, size=1)
     assert all(np.isfinite(anomaly_map).all() for anomaly_map in found)
 
 
@@ -126,7 +127,7 @@ def test_online_an_image_is_compared_with_those_before_it_in_a_drawn_order(tmp_p
     assert sorted(order) == [0, 1, 2, 3, 4] != order
     expected = reference(tokens, sees=lambda i, j: order.index(j) < order.index(i))
     for index, score in enumerate(scores(scorer, tmp_path, test=tokens)):
-        np.testing.assert_allclose(score.anomaly_map, expected[index], atol=1e-5)
+        assert_close(score.anomaly_map, expected[index])
         assert (score.note == FIRST_IMAGE) == (index == order[0])
         assert score.anomaly_map.any() == (index != order[0])
 
@@ -139,7 +140,7 @@ def test_batches_are_drawn_and_scored_by_themselves(tmp_path):
     of = {index: number for number, batch in enumerate(batches) for index in batch}
     expected = reference(tokens, sees=lambda i, j: i != j and of[i] == of[j])
     for anomaly_map, plain in zip(maps(scorer, tmp_path, test=tokens), expected, strict=True):
-        np.testing.assert_allclose(anomaly_map, plain, atol=1e-5)
+        assert_close(anomaly_map, plain)
 
 
 @pytest.mark.parametrize(("count", "batch"), [(5, 2), (7, 3), (2, 2), (9, 100), (100, 7)])
@@ -163,7 +164,7 @@ def test_rescoring_averages_over_the_nearest_images_by_class_token():
         for k in (1, 2, 4):
             weights = {j: max(0.0, unit[i] @ unit[j]) for j in order[:k]}
             expected[i] += sum(weights[j] * before[j] for j in weights) / sum(weights.values()) / 3
-    np.testing.assert_allclose(rescored_by_neighbours(before, tokens, (1, 2, 4), visible), expected, atol=1e-6)
+    assert_close(rescored_by_neighbours(before, tokens, (1, 2, 4), visible), expected)
     np.testing.assert_array_equal(rescored_by_neighbours(before, tokens, (), visible), before)
     np.testing.assert_allclose(rescored_by_neighbours(before, tokens, (1,), visible), before)
 
@@ -192,7 +193,7 @@ def test_image_scores_in_the_file_are_rescored_and_maps_are_not(tmp_path):
             found[name] = reader.image_scores, [reader.anomaly_map(index) for index in range(5)]
     with FeatureReader(path) as reader:
         expected = Mutual(rescoring=(1, 2)).rescored(found["plain"][0].astype(np.float64), {"test": reader})
-    np.testing.assert_allclose(found["rescored"][0], expected, atol=1e-6)
+    assert_close(found["rescored"][0], expected)
     for first, second in zip(found["plain"][1], found["rescored"][1], strict=True):
         np.testing.assert_array_equal(first, second)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.compute import Compute
@@ -109,7 +110,7 @@ def test_maps_equal_plain_loops_where_a_defect_repeats_in_images_of_mixed_sizes(
     found = maps(MutualConsistent(**params), tmp_path, test=tokens)
     expected = reference(tokens, interval, sides, distance == "cosine")
     for anomaly_map, of_loops in zip(found, expected, strict=True):
-        np.testing.assert_allclose(anomaly_map, of_loops, atol=1e-5)
+        assert_close(anomaly_map, of_loops)
     assert all((found[n] - plain[n])[where[n]].max() > 0.01 for n in COPIES)
 
 
@@ -118,7 +119,7 @@ def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     expected = reference(tokens, (0.0, 0.3), (1, 3), squared=False)
     found = maps(MutualConsistent(neighbourhoods=(1, 3)), tmp_path, test=tokens)
     for anomaly_map, of_loops in zip(found, expected, strict=True):
-        np.testing.assert_allclose(anomaly_map, of_loops, atol=1e-5)
+        assert_close(anomaly_map, of_loops)
 
 
 def test_a_repeated_defect_stands_out_where_mutual_scoring_calls_it_normal(tmp_path):
@@ -168,7 +169,7 @@ def test_duplicates_and_constant_images_equal_plain_loops(tmp_path):
         expected = reference(batch, (0.0, 0.3), (1, 3), squared=False, false_alarms=1)
         found = maps(MutualConsistent(neighbourhoods=(1, 3), false_alarms=1), tmp_path, test=batch)
         for anomaly_map, of_loops in zip(found, expected, strict=True):
-            np.testing.assert_allclose(anomaly_map, of_loops, atol=1e-5)
+            assert_close(anomaly_map, of_loops, size=1)
 
 
 def test_zero_tokens_are_like_constant_ones(tmp_path):
@@ -177,13 +178,13 @@ def test_zero_tokens_are_like_constant_ones(tmp_path):
     for anomaly_map, expected in zip(
         zeros, maps(MutualConsistent(), tmp_path, test=[*tokens, np.ones((1, 2, 5, 6))]), strict=True
     ):
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-6)
+        assert_close(anomaly_map, expected)
 
 
 def assert_equal_to_mutual(folder, tokens, **params):
     plain = scores(Mutual(), folder, test=tokens)
     for score, expected in zip(scores(MutualConsistent(**params), folder, test=tokens), plain, strict=True):
-        np.testing.assert_allclose(score.anomaly_map, expected.anomaly_map, atol=1e-6)
+        assert_close(score.anomaly_map, expected.anomaly_map)
         assert score.note == ""
 
 
@@ -195,7 +196,7 @@ def test_permuting_the_batch_permutes_scores_and_notes(tmp_path):
     straight = scores(scorer, tmp_path, test=tokens)
     assert sum(bool(score.note) for score in straight) == 8
     for score, index in zip(scores(scorer, tmp_path, test=[tokens[n] for n in order]), order, strict=True):
-        np.testing.assert_allclose(score.anomaly_map, straight[index].anomaly_map, atol=1e-5)
+        assert_close(score.anomaly_map, straight[index].anomaly_map)
         assert score.note == straight[index].note
 
 
@@ -207,7 +208,7 @@ def test_the_memory_does_not_matter(tmp_path, memory):
     expected = maps(scorer, tmp_path, test=tokens)
     assert any(score.note for score in scores(scorer, tmp_path, test=tokens))
     for anomaly_map, whole in zip(maps(scorer, tmp_path, Compute(memory=memory), test=tokens), expected, strict=True):
-        np.testing.assert_allclose(anomaly_map, whole, atol=1e-5)
+        assert_close(anomaly_map, whole)
 
 
 def test_batches_are_scored_by_themselves(tmp_path):
@@ -217,7 +218,7 @@ def test_batches_are_scored_by_themselves(tmp_path):
     for images in scorer.batches(28):
         alone = maps(MutualConsistent(neighbourhoods=(1,)), tmp_path, test=[tokens[n] for n in images])
         for anomaly_map, n in zip(alone, images, strict=True):
-            np.testing.assert_allclose(found[n], anomaly_map, atol=1e-5)
+            assert_close(found[n], anomaly_map)
 
 
 def test_one_image_is_refused(tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, stored
 from zsad.errors import DataError
 from zsad.scoring.compute import Compute
@@ -28,7 +29,7 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, fraction, ra
     tokens = random_tokens(0, (7, 5), (4, 9), (6, 6))
     found = maps(SelfSimilarity(fraction=fraction, exclusion_radius=radius), tmp_path, test=tokens)
     for anomaly_map, image in zip(found, tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, fraction, radius), atol=1e-5)
+        assert_close(anomaly_map, reference(image, fraction, radius))
 
 
 @pytest.mark.parametrize("k", [1, 4])
@@ -36,7 +37,7 @@ def test_a_number_of_neighbours_takes_the_place_of_a_share(tmp_path, k):
     tokens = random_tokens(3, (7, 5), (6, 6))
     found = maps(SelfSimilarity(k=k, fraction=0.5, exclusion_radius=1), tmp_path, test=tokens)
     for anomaly_map, image in zip(found, tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, None, 1, k), atol=1e-5)
+        assert_close(anomaly_map, reference(image, None, 1, k))
 
 
 def test_more_neighbours_than_there_are_patches_are_refused_by_name(tmp_path):
@@ -47,13 +48,13 @@ def test_more_neighbours_than_there_are_patches_are_refused_by_name(tmp_path):
 def test_only_the_chosen_layers_count(tmp_path):
     tokens = random_tokens(1, (6, 6), layers=3)
     found = maps(SelfSimilarity(layers=[2, 0], fraction=0.1), tmp_path, test=tokens)
-    np.testing.assert_allclose(found[0], reference(tokens[0][[2, 0]], 0.1, 2), atol=1e-5)
+    assert_close(found[0], reference(tokens[0][[2, 0]], 0.1, 2))
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0])
 def test_a_constant_image_scores_zero(tmp_path, value):
     found = maps(SelfSimilarity(), tmp_path, test=[np.full((2, 6, 7, 4), value)])
-    np.testing.assert_allclose(found[0], 0, atol=1e-6)
+    assert_close(found[0], 0, size=1)
 
 
 def test_a_patch_unlike_the_others_scores_highest(tmp_path):
@@ -69,9 +70,9 @@ def test_neighbours_within_the_radius_do_not_vouch_for_a_defect(tmp_path):
     tokens[0, 3:6, 3:6] = [0.0, 1.0]
     scorer = SelfSimilarity(fraction=0.001, exclusion_radius=2)
     (found,) = maps(scorer, tmp_path, test=[tokens])
-    np.testing.assert_allclose(found[3:6, 3:6], 1, atol=1e-6)
+    assert_close(found[3:6, 3:6], 1, size=1)
     (blind,) = maps(scorer.model_copy(update={"exclusion_radius": 0}), tmp_path, test=[tokens])
-    np.testing.assert_allclose(blind[3:6, 3:6], 0, atol=1e-6)
+    assert_close(blind[3:6, 3:6], 0, size=1)
 
 
 def test_an_image_too_small_for_the_radius_is_refused_by_name(tmp_path):
@@ -81,7 +82,7 @@ def test_an_image_too_small_for_the_radius_is_refused_by_name(tmp_path):
 
 def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     for anomaly_map, image in zip(maps(SelfSimilarity(k=3), tmp_path, test=tile_tokens), tile_tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, None, 2, 3), atol=1e-5)
+        assert_close(anomaly_map, reference(image, None, 2, 3))
 
 
 @pytest.mark.parametrize("memory", [1, 997, 1 << 30])
@@ -91,7 +92,7 @@ def test_the_memory_does_not_matter(tmp_path, memory):
     for anomaly_map, whole in zip(
         maps(SelfSimilarity(), tmp_path, Compute(memory=memory), test=tokens), expected, strict=True
     ):
-        np.testing.assert_allclose(anomaly_map, whole, atol=1e-6)
+        assert_close(anomaly_map, whole)
 
 
 def picture_of_a_part():

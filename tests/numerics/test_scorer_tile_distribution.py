@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
+from closeness import assert_close
 from feature_files import maps, random_tokens, stored
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.compute import Compute
@@ -52,13 +53,13 @@ def test_maps_equal_plain_loops_for_images_of_mixed_sizes(tmp_path, sigma_s, sig
     found = maps(TileDistribution(tile=3, sigma_s=sigma_s, sigma_p=sigma_p), tmp_path, test=tokens)
     for anomaly_map, image in zip(found, tokens, strict=True):
         expected = reference(image, STARTS_OF_TILES_OF_3, sigma_s=sigma_s, sigma_p=sigma_p)
-        np.testing.assert_allclose(anomaly_map, expected, atol=1e-6)
+        assert_close(anomaly_map, expected)
 
 
 def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     tokens = [image[:, :6, :6, :7] for image in tile_tokens[2:4]]
     for anomaly_map, image in zip(maps(TileDistribution(tile=3), tmp_path, test=tokens), tokens, strict=True):
-        np.testing.assert_allclose(anomaly_map, reference(image, STARTS_OF_TILES_OF_3), atol=1e-6)
+        assert_close(anomaly_map, reference(image, STARTS_OF_TILES_OF_3))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
 def test_maps_equal_plain_loops_for_large_tiles(tmp_path, tile, grid, starts):
     tokens = random_tokens(1, grid, layers=1, channels=2)
     (found,) = maps(TileDistribution(tile=tile), tmp_path, test=tokens)
-    np.testing.assert_allclose(found, reference(tokens[0], starts, tile), atol=1e-6)
+    assert_close(found, reference(tokens[0], starts, tile))
 
 
 def test_a_tile_of_one_patch_measures_the_distance_to_the_median_of_each_channel(tmp_path):
@@ -75,7 +76,7 @@ def test_a_tile_of_one_patch_measures_the_distance_to_the_median_of_each_channel
     (found,) = maps(TileDistribution(tile=1), tmp_path, test=tokens)
     unit = stored(tokens[0])
     expected = np.abs(unit - np.median(unit, axis=(1, 2), keepdims=True)).mean(axis=(0, 3))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize("memory", [1, 20_011, 10**12])
@@ -83,19 +84,19 @@ def test_the_memory_does_not_matter(tmp_path, memory):
     tokens = random_tokens(3, (8, 7), channels=5)
     (expected,) = maps(TileDistribution(tile=3), tmp_path, test=tokens)
     (found,) = maps(TileDistribution(tile=3), tmp_path, Compute(memory=memory), test=tokens)
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert_close(found, expected)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_a_constant_image_scores_zero(tmp_path, value):
     (found,) = maps(TileDistribution(tile=3), tmp_path, test=[np.full((2, 5, 4, 3), value)])
-    np.testing.assert_allclose(found, 0, atol=1e-7)
+    assert_close(found, 0, size=1)
 
 
 def test_a_texture_that_repeats_with_the_tile_scores_zero_where_no_tile_leaves_the_image(tmp_path):
     (cell,) = random_tokens(4, (3, 3))
     (found,) = maps(TileDistribution(tile=3), tmp_path, test=[np.tile(cell, (1, 4, 3, 1))])
-    np.testing.assert_allclose(found[2:-2, 2:-2], 0, atol=1e-7)
+    assert_close(found[2:-2, 2:-2], 0, size=1)
 
 
 def test_an_odd_block_in_a_stationary_texture_scores_highest(tmp_path):
@@ -116,9 +117,9 @@ def test_a_mirrored_or_turned_grid_gives_the_mirrored_or_turned_map(tmp_path, gr
     tokens = random_tokens(6, grid)
     views = [tokens[0][:, :, ::-1], tokens[0][:, ::-1], np.rot90(tokens[0], axes=(1, 2))]
     straight, left, down, turned = maps(TileDistribution(tile=3), tmp_path, test=[*tokens, *views])
-    np.testing.assert_allclose(left, straight[:, ::-1], atol=1e-6)
-    np.testing.assert_allclose(down, straight[::-1], atol=1e-6)
-    np.testing.assert_allclose(turned, np.rot90(straight), atol=1e-6)
+    assert_close(left, straight[:, ::-1])
+    assert_close(down, straight[::-1])
+    assert_close(turned, np.rot90(straight))
 
 
 def test_a_grid_smaller_than_a_tile_is_refused(tmp_path):

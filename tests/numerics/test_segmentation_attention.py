@@ -10,6 +10,7 @@ import torch
 from transformers import SamVisionConfig
 from transformers.models.sam.modeling_sam import SamVisionAttention
 
+from closeness import assert_close
 from zsad.segmentation import attention
 from zsad.segmentation.attention import BlockedAttention, BlockedSamAttention
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
@@ -65,7 +66,7 @@ def test_blocks_give_what_the_formula_gives(
     monkeypatch.setattr(attention, "BLOCK_SCORES", block)
     module, images = authors_attention(rows, columns), patches(2, rows, columns)
     attended = BlockedAttention(module, HEADS)(images)
-    np.testing.assert_allclose(attended, attended_by_loops(module, images.double().numpy()), atol=1e-5)
+    assert_close(attended, attended_by_loops(module, images.double().numpy()))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -73,7 +74,7 @@ def test_blocks_give_what_the_formula_gives(
 def test_blocks_give_what_segment_anything_gives(batch: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "BLOCK_SCORES", block)
     module, images = authors_attention(14, 14), patches(batch, 14, 14)
-    torch.testing.assert_close(BlockedAttention(module, HEADS)(images), module(images), rtol=0, atol=1e-5)
+    assert_close(BlockedAttention(module, HEADS)(images), module(images))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -85,7 +86,7 @@ def test_blocks_give_what_transformers_gives(window: int, block: int, monkeypatc
     images = patches(4, window or 5, window or 5)
     attended, weights = BlockedSamAttention(module, HEADS)(images)
     assert weights is None
-    torch.testing.assert_close(attended, module(images)[0], rtol=0, atol=1e-5)
+    assert_close(attended, module(images)[0])
 
 
 def test_under_autocast_it_computes_in_the_format_of_autocast() -> None:

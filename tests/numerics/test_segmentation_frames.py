@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
 
+from closeness import assert_close
 from zsad.segmentation.base import MASK_PROMPT_RANGE
 from zsad.segmentation.frames import Frame, PaddedFrame, StretchedFrame
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
@@ -68,7 +69,7 @@ def test_a_padded_square_is_what_the_processor_of_transformers_makes(size: tuple
     )
     expected = processor(image)["pixel_values"][0]
     square = frame.pixels([frame.resized(image)], "cpu")[0]
-    np.testing.assert_allclose(square, expected, atol=1e-5)
+    assert_close(square, expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -119,12 +120,12 @@ def test_a_mask_prompt_covers_what_the_image_fills_and_is_lowest_elsewhere(
     side = 32
     square = PaddedFrame(SIDE).mask_prompt(mask, *size, side).numpy()
     rows, columns = (max(round(length * side / max(size)), 1) for length in size)
-    np.testing.assert_allclose(square[:rows, :columns], resized_by_loops(mask, rows, columns), atol=1e-5)
+    assert_close(square[:rows, :columns], resized_by_loops(mask, rows, columns))
     outside = np.ones((side, side), bool)
     outside[:rows, :columns] = False
     assert (square[outside] == -MASK_PROMPT_RANGE).all()
     stretched = StretchedFrame(SIDE).mask_prompt(mask, *size, side)
-    np.testing.assert_allclose(stretched, resized_by_loops(mask, side, side), atol=1e-5)
+    assert_close(stretched, resized_by_loops(mask, side, side))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -135,14 +136,14 @@ def test_logits_come_back_by_way_of_the_square_without_its_padding(size: tuple[i
     upscaled = frame.upscaled(logits, *size)
     assert upscaled.shape == (2, 3, *size)
     square = interpolated_by_loops(logits[1, 2].numpy().astype(np.float64), SIDE, SIDE)
-    np.testing.assert_allclose(upscaled[1, 2], interpolated_by_loops(square[:rows, :columns], *size), atol=1e-5)
+    assert_close(upscaled[1, 2], interpolated_by_loops(square[:rows, :columns], *size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_logits_of_a_stretched_square_come_back_at_once(size: tuple[int, int]) -> None:
     logits = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = interpolated_by_loops(logits[0, 1].numpy().astype(np.float64), *size)
-    np.testing.assert_allclose(StretchedFrame(SIDE).upscaled(logits, *size)[0, 1], expected, atol=1e-5)
+    assert_close(StretchedFrame(SIDE).upscaled(logits, *size)[0, 1], expected)
 
 
 def test_resizing_can_be_sent_to_other_processes_without_the_network() -> None:

@@ -15,6 +15,7 @@ from safetensors.torch import save_model
 from torch.nn.functional import interpolate, pad
 
 import tiny_sam
+from closeness import assert_close
 from zsad.segmentation.base import MASK_PROMPT_RANGE, Candidates, Prompt, Segmenter
 from zsad.segmentation.segment_anything import SegmentAnything
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
@@ -118,10 +119,10 @@ def segmenters(folder: Path) -> dict[str, Segmenter]:
     return {**loaded, "segment_anything": authors.load("cpu")}
 
 
-def assert_same(found: Candidates, logits: torch.Tensor, quality: torch.Tensor, atol: float = 1e-4) -> None:
+def assert_same(found: Candidates, logits: torch.Tensor, quality: torch.Tensor) -> None:
     assert found.logits.dtype == found.quality.dtype == np.float32
-    np.testing.assert_allclose(found.logits, logits, atol=atol)
-    np.testing.assert_allclose(found.quality, quality, atol=1e-5)
+    assert_close(found.logits, logits)
+    assert_close(found.quality, quality)
 
 
 def mask_input(prompt: Prompt, size: tuple[int, int], filled: tuple[int, int]) -> torch.Tensor | None:
@@ -263,7 +264,7 @@ def test_prompts_together_are_prompts_one_by_one_in_order(
         assert found.logits.shape == (3 if several else 1, *size)
         assert found.quality.shape == found.logits.shape[:1]
         alone = segmenter.decode(embedding, *size, [prompt], several=several)[0]
-        assert_same(found, alone.logits, alone.quality, atol=1e-3)  # sums of other lengths round differently
+        assert_same(found, alone.logits, alone.quality)
     assert len({found.logits.tobytes() for found in together}) == len(prompts)
 
 

@@ -24,6 +24,7 @@ from transformers import (
     Dinov2Config,
 )
 
+from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
 from zsad.features import text as text_module
 from zsad.features.text import TextEncoder, load_text_encoder
@@ -111,7 +112,7 @@ def test_an_embedding_equals_a_plain_forward_pass(
     embeddings = encoder.encode([text])
     assert embeddings.shape == (1, PROJECTED)
     assert embeddings.dtype == np.float32
-    np.testing.assert_allclose(embeddings[0], expected, rtol=1e-5, atol=1e-5)
+    assert_close(embeddings[0], expected)
 
 
 def test_embeddings_equal_the_text_features_of_transformers(saved: tuple[Path, Weights], encoder: TextEncoder) -> None:
@@ -120,16 +121,16 @@ def test_embeddings_equal_the_text_features_of_transformers(saved: tuple[Path, W
         inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
         features = model.get_text_features(**inputs).pooler_output
     expected = features / features.norm(dim=-1, keepdim=True)
-    np.testing.assert_allclose(encoder.encode(TEXTS), expected.numpy(), rtol=1e-5, atol=1e-5)
+    assert_close(encoder.encode(TEXTS), expected.numpy())
 
 
 def test_a_text_is_embedded_alike_alone_and_among_longer_ones(
     encoder: TextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
-    np.testing.assert_allclose(encoder.encode(TEXTS), alone, rtol=1e-5, atol=1e-6)
+    assert_close(encoder.encode(TEXTS), alone)
     monkeypatch.setattr(text_module, "BATCH", 3)
-    np.testing.assert_allclose(encoder.encode(TEXTS), alone, rtol=1e-5, atol=1e-6)
+    assert_close(encoder.encode(TEXTS), alone)
 
 
 def test_embeddings_have_length_one_and_differ(encoder: TextEncoder) -> None:
@@ -166,7 +167,7 @@ def test_the_end_is_found_in_old_configurations_too(copy: Path, encoder: TextEnc
     content["text_config"]["eos_token_id"] = end
     (copy / "config.json").write_text(json.dumps(content))
     embeddings = load_text_encoder(copy, "tiny", "cpu").encode(TEXTS)
-    np.testing.assert_array_equal(embeddings, encoder.encode(TEXTS))
+    assert_close(embeddings, encoder.encode(TEXTS))
 
 
 def test_the_image_tower_is_not_loaded(encoder: TextEncoder, saved: tuple[Path, Weights]) -> None:
@@ -181,14 +182,14 @@ def test_a_text_tower_that_was_saved_alone_loads(
     CLIPTextModelWithProjection.from_pretrained(saved[0], config=config).save_pretrained(tmp_path)
     write_tokenizer(tmp_path)
     embeddings = load_text_encoder(tmp_path, "tiny", "cpu").encode(TEXTS)
-    np.testing.assert_array_equal(embeddings, encoder.encode(TEXTS))
+    assert_close(embeddings, encoder.encode(TEXTS))
 
 
 def test_one_file_for_the_tokenizer_is_enough(copy: Path, encoder: TextEncoder) -> None:
     CLIPTokenizer.from_pretrained(copy).save_pretrained(copy)
     for name in ("vocab.json", "merges.txt"):
         (copy / name).unlink()
-    np.testing.assert_array_equal(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
+    assert_close(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
 
 
 def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncoder, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncod
     state = CLIPModel.from_pretrained(copy).state_dict()
     (copy / "model.safetensors").unlink()
     torch.save(state, copy / "pytorch_model.bin")
-    np.testing.assert_array_equal(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
+    assert_close(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
     torch.save({"logit_scale": Malicious()}, copy / "pytorch_model.bin")
     assert "cannot be loaded (they are damaged, or hold more than tensors" in refusal(copy)
     assert not (tmp_path / "ran").exists()

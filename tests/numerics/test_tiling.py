@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from closeness import assert_close
 from zsad.features.tiling import Tile, TilePlan, tile_starts
 
 PLANS = [
@@ -76,8 +77,8 @@ def test_blending_is_a_weighted_mean_over_the_tiles_of_a_patch(plan: TilePlan) -
                 share = weight_by_hand(plan, tile, row, column)
                 total += share * part[:, :, row - tile.row, column - tile.column]
                 shares += share
-        torch.testing.assert_close(blended[:, :, row, column], total / shares)
-    torch.testing.assert_close(cls, sum(classes.values()) / len(classes))
+        assert_close(blended[:, :, row, column], total / shares)
+    assert_close(cls, sum(classes.values()) / len(classes))
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -90,7 +91,7 @@ def test_what_the_tiles_agree_on_is_left_as_it_is(plan: TilePlan) -> None:
 
     blended, _ = plan.blended(cut)
     assert blended.dtype == torch.float32
-    torch.testing.assert_close(blended, whole.half().float())
+    assert_close(blended, whole.half().float())
 
 
 def test_weights_fall_towards_other_tiles_alone() -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel, DINOv3ViTConfig, DINOv3ViTModel
 
+from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
 from zsad.features.base import Execution, Tokens
 from zsad.features.huggingface import HuggingFace
@@ -52,9 +53,9 @@ def loaded(model: str, *, batch: int | None = None, compiled: bool = False, **pa
     return backbone.load(Execution("cpu", threads=1, batch=batch, compiled=compiled))
 
 
-def assert_close(tokens: Tokens, expected: Tokens, tolerance: float = 1e-5) -> None:
+def assert_same(tokens: Tokens, expected: Tokens) -> None:
     for ours, theirs in zip(tokens, expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+        assert_close(ours, theirs)
 
 
 def one_by_one(extractor: NetworkExtractor, prepared: Sequence[np.ndarray]) -> Tokens:
@@ -83,7 +84,7 @@ def test_a_batch_gives_what_its_images_give_alone(checkpoint: str) -> None:
     tokens = extractor.begin(prepared)()
     assert tokens.patch_tokens.shape == (5, 2, 4, 5, 32)
     assert tokens.cls_tokens.shape == (5, 2, 32)
-    assert_close(tokens, one_by_one(extractor, prepared))
+    assert_same(tokens, one_by_one(extractor, prepared))
 
 
 def test_small_images_are_computed_many_at_a_time_and_large_ones_alone(checkpoint: str) -> None:
@@ -104,7 +105,7 @@ def test_batches_are_halved_until_they_fit_and_nothing_is_lost(
     expected = one_by_one(extractor, prepared)
     attempts = with_memory_for(monkeypatch, extractor, most)
     with caplog.at_level(logging.INFO):
-        assert_close(extractor.begin(prepared)(), expected)
+        assert_same(extractor.begin(prepared)(), expected)
     assert attempts[0] == 8
     assert extractor.capacity(32, 40) <= most
     assert "out of memory: from now on at most" in caplog.text
@@ -145,9 +146,14 @@ def test_bfloat16_stays_close_to_float32(which: str, request: pytest.FixtureRequ
     assert np.mean(cosine) > 0.999
 
 
-def test_the_number_format_that_was_used_is_recorded(checkpoint: str) -> None:
-    assert loaded(checkpoint, dtype="bfloat16").model["dtype"] == "bfloat16"
-    assert loaded(checkpoint, dtype="auto").model["dtype"] in ("float32", "bfloat16")
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_the_number_format_that_was_used_is_recorded(
+    checkpoint: str, native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zsad.device._has_bfloat16", lambda _: native)
+    assert loaded(checkpoint, dtype="auto").model["dtype"] == expected
+    for dtype in ("float32", "bfloat16"):
+        assert loaded(checkpoint, dtype=dtype).model["dtype"] == dtype
 
 
 def test_float16_is_refused_on_a_cpu(checkpoint: str) -> None:
@@ -159,7 +165,7 @@ def test_float16_is_refused_on_a_cpu(checkpoint: str) -> None:
 def test_a_compiled_network_gives_the_same(which: str, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(which)
     prepared = images(1, 32, 32)
-    assert_close(loaded(model, compiled=True).begin(prepared)(), loaded(model).begin(prepared)(), 1e-4)
+    assert_same(loaded(model, compiled=True).begin(prepared)(), loaded(model).begin(prepared)())
 
 
 def test_a_machine_without_a_compiler_is_told_so(checkpoint: str, tmp_path: Path) -> None:
@@ -210,14 +216,14 @@ def test_padding_is_a_border_of_the_mean_colour_whose_tokens_are_dropped(checkpo
     canvas[0, :, 16:48] = (torch.from_numpy(picture).permute(2, 0, 1) / 255 - statistics[0]) / statistics[1]
     with torch.inference_mode():
         expected, _ = plain.tokens_of(canvas)
-    np.testing.assert_allclose(tokens, expected[0, :, 2:6].numpy(), rtol=1e-4, atol=1e-4)
+    assert_close(tokens, expected[0, :, 2:6].numpy())
 
 
 def test_tiles_have_the_tokens_of_their_own_crop(checkpoint: str) -> None:
     whole = images(1, 64, 96)[0]
     tiled = loaded(checkpoint, resolution=64, tile=32).extract(whole).patch_tokens
     crop = loaded(checkpoint, resolution=32).extract(np.ascontiguousarray(whole[32:64, 64:96])).patch_tokens
-    np.testing.assert_allclose(tiled[:, 4:8, 8:12], crop, rtol=1e-4, atol=1e-4)
+    assert_close(tiled[:, 4:8, 8:12], crop)
 
 
 def test_overlapping_tiles_are_blended(checkpoint: str) -> None:
@@ -225,13 +231,13 @@ def test_overlapping_tiles_are_blended(checkpoint: str) -> None:
     sharp = loaded(checkpoint, tile=32).extract(whole).patch_tokens
     blended = loaded(checkpoint, tile=32, overlap=16).extract(whole).patch_tokens
     assert blended.shape == sharp.shape
-    np.testing.assert_allclose(blended[:, :, :2], sharp[:, :, :2], rtol=1e-4, atol=1e-4)
+    assert_close(blended[:, :, :2], sharp[:, :, :2])
     assert np.abs(blended - sharp).max() > 1e-3
 
 
 def test_an_image_that_is_no_larger_than_a_tile_is_not_cut(checkpoint: str) -> None:
     image = images(1, 32, 32)[0]
-    assert_close(loaded(checkpoint, tile=64).extract(image), loaded(checkpoint).extract(image))
+    assert_same(loaded(checkpoint, tile=64).extract(image), loaded(checkpoint).extract(image))
 
 
 @pytest.mark.parametrize(

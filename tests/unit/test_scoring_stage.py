@@ -159,14 +159,15 @@ def test_provenance_names_method_model_and_reference_images(run, files):
     }
 
 
-def test_provenance_names_the_device_and_number_format_that_auto_chose(run, files, monkeypatch):
+@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_provenance_names_the_device_and_number_format_that_auto_chose(run, files, native, expected, monkeypatch):
     monkeypatch.setattr("zsad.scoring.compute.resolve_device", {"auto": "cpu"}.get)
-    monkeypatch.setattr("zsad.device._has_bfloat16", {"cpu": True}.get)
+    monkeypatch.setattr("zsad.device._has_bfloat16", {"cpu": native}.get)
     compute = compute_of(device="auto", memory_mb="16", precision="auto")
     assert compute.memory == 16_000_000
     with ScoreReader(run(Mutual(), compute=compute, test=files["test"])) as found:
         assert found.provenance["device"] == "cpu"
-        assert found.provenance["number_format"] == "bfloat16"
+        assert found.provenance["number_format"] == expected
 
 
 def test_float16_is_not_for_cpus(run, files):
