@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from zsad.data.demo import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo import DemoOptions
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.errors import ConfigError, nearest_hint
+from zsad.errors import ConfigError, DataError, nearest_hint
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")
@@ -64,15 +64,17 @@ class Dataset:
         return not self.is_downloaded or self.root.exists()
 
     def check(self) -> None:
-        """Raise what `categories` raises, if the images are here.
+        """Raise what `categories` raises, if the images are here; else compare the names with what was published.
 
         Raises:
-            ConfigError: they cannot be downloaded into a file.
+            ConfigError: a category has not been published, or the images cannot be downloaded into a file.
         """
         if self.is_downloaded and self.download_to.exists() and not self.download_to.is_dir():
             raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
         if self.is_here:
             _ = self.categories
+        elif self._wanted != "all" and self.facts is not None and self.facts.categories:
+            self._check_published(self._wanted)
 
     @cached_property
     def categories(self) -> list[str]:
@@ -106,6 +108,31 @@ class Dataset:
         if category not in self._items:
             self._items[category] = self.layout.items(self.root, category)
         return self._items[category]
+
+    def counts(self, category: str) -> dict[str, int] | None:
+        """Images of a category by split, ``"train"`` and ``"test"``, as far as their places tell; no image is opened.
+
+        Training images that are known to be defective do not count; those of which only a mask tells do.
+
+        Returns:
+            None where nothing can be known: before the download, or where the listing fails, which `files` tells.
+        """
+        if self.is_demo:
+            options = self.demo_options
+            return {"train": options.train, "test": options.good + options.defective}
+        if not self.is_here:
+            return None
+        try:
+            items = self.items(category)
+        except DataError:
+            return None
+        splits = [item.split for item in items if item.split == "test" or item.label != 1]
+        return {split: splits.count(split) for split in ("train", "test")}
+
+    @property
+    def more_references(self) -> str:
+        """How to have more good training images, an imperative."""
+        return "raise dataset.demo.train" if self.is_demo else self.layout.more_references
 
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
@@ -146,6 +173,14 @@ class Dataset:
         """Everything that the results depend on, with every default filled in; for the page."""
         demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
         return {"name": self.name, **self.stage_config(), "categories": self.categories, **demo}
+
+    def _check_published(self, wanted: Sequence[str]) -> None:
+        for category in wanted:
+            if category not in self.facts.categories:
+                hint = nearest_hint(category, self.facts.categories)
+                raise ConfigError(
+                    f"{self.facts.title} has no category '{category}', and would be downloaded in vain{hint}"
+                )
 
     def _root(self, root: str | None) -> Path:
         if self.is_demo:

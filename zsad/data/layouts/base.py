@@ -53,9 +53,11 @@ class Layout(Part):
 
     Class attributes:
         summary: one sentence for listings.
+        more_references: how it takes more good images for methods with references, an imperative.
     """
 
     summary: ClassVar[str]
+    more_references: ClassVar[str] = "add good images for training"
 
     @abstractmethod
     def categories(self, root: Path) -> list[str]:
