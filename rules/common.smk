@@ -1,4 +1,5 @@
 # What the rules share: the checked configuration, the patterns of file names, and what a stage depends on.
+import json
 import os
 import re
 import sys
@@ -8,10 +9,12 @@ sys.path.insert(0, workflow.basedir)
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
+from zsad.configfiles import read_configuration
 from zsad.data.catalogue import datasets
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
@@ -19,6 +22,7 @@ from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
 from zsad.provenance import canonical_json
 from zsad.refinement.registry import MODULATIONS, REFINERS
+from zsad.runnable import sentences
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
@@ -31,13 +35,26 @@ from zsad.watching.watch import watch_run
 import_package_from(Path(workflow.basedir))
 
 deployment = workflow.deployment_settings.deployment_method
+LEFT_OUT = "ZSAD_METHODS_LEFT_OUT"  # by which jobs are told
+
 container_image = None  # without --sdm apptainer, nothing is asked of it
 
 try:
-    settings = Settings(config)
+    # Jobs are told which methods cannot run: they list no images, and agree with the process that started them.
+    if workflow.is_main_process:
+        os.environ.pop(LEFT_OUT, None)
+        files = [read_configuration(Path(path)) for path in workflow.configfiles]
+        settings = Settings(config, files=files)
+        for sentence in sentences(settings.left_out):
+            logger.warning(sentence)
+        os.environ[LEFT_OUT] = canonical_json(settings.left_out)
+    else:
+        told = os.environ.get(LEFT_OUT)
+        settings = Settings(config, left_out=json.loads(told) if told else None)
     if DeploymentMethod.APPTAINER in deployment:
         container_image = image_address(settings.config["container"], Path(workflow.basedir))
     if workflow.is_main_process:
+        settings.check_models()
         settings.data.list_files()
         if container_image:
             check_image(container_image, environments_too=DeploymentMethod.CONDA in deployment)

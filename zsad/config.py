@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
+from zsad.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.data.dataset import Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
@@ -25,7 +27,8 @@ from zsad.refinement.base import Refiner
 from zsad.refinement.modulation import Modulation
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.reporting.options import ReportOptions
-from zsad.scoring.base import Method, Scorer
+from zsad.runnable import methods_left_out, sentences
+from zsad.scoring.base import Method, Needs, Scorer
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
@@ -110,6 +113,7 @@ class MethodEntry:
         refiner: whose masks modulate the member's maps; empty but for a modulation.
         group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
         description: what the page says of it.
+        needs: the images that it cannot do without; None for a method that reads scores.
     """
 
     name: str
@@ -124,6 +128,13 @@ class MethodEntry:
     refiner: str
     group: str
     description: dict[str, str]
+    needs: Needs | None = None
+
+    @property
+    def shots(self) -> int | None:
+        """The references that it draws; None if it draws none, or takes all training images."""
+        shots = self.params.get("shots")
+        return shots if isinstance(shots, int) else None
 
     def stage_config(self) -> dict[str, Any]:
         """What the scores depend on, besides the features or the members' scores."""
@@ -157,6 +168,10 @@ class Settings:
 
     Args:
         config: the merged configuration, as Snakemake or `load` gives it.
+        files: what it was merged from besides `config.yaml`, to refuse that an entry is switched off which none of
+            them defines; None to let that pass.
+        left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
+            so that they agree with the process that started them, whatever has become of the images since.
 
     Attributes:
         config: the same with every value of the type that the schema asks for.
@@ -164,14 +179,23 @@ class Settings:
         data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
         measurable: what the truth of the data set allows to measure.
+        left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
 
     Raises:
-        ConfigError: an unknown key, a wrong value, a name that does not exist.
+        ConfigError: an unknown key, a wrong value, a name that does not exist, or no method that can run.
         DataError: the data set's folder is absent or has no category.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        files: Sequence[Mapping[str, Any]] | None = None,
+        left_out: Mapping[str, str] | None = None,
+    ) -> None:
         self.config = checked(config)
+        if files is not None:
+            check_switched_off(self.config, defined_entries([_default(), *files]))
         self.sharing = _sharing(self.config)
         self.data = Dataset(self.config["dataset"], self.sharing.downloads)
         self.data.check()
@@ -183,6 +207,8 @@ class Settings:
         self.methods = self._methods()
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        self.left_out = dict(self._unable() if left_out is None else left_out)
+        self._leave_out()
         self.measurable = Measurable(self.data, localises=any(map(self._localises, self.methods)))
         self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
         self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
@@ -202,6 +228,16 @@ class Settings:
     def categories(self) -> list[str]:
         """Names of the categories, in order; see `Dataset.categories`."""
         return self.data.categories
+
+    def check_models(self) -> None:
+        """Compare what is asked of the models of backbones with what they are, as far as this machine knows them.
+
+        Raises:
+            ConfigError: a resolution, tile or layer that a model does not have.
+            ModelError: a model on this machine is damaged, incomplete, or of an unknown family.
+        """
+        for entry in self.backbones.values():
+            BACKBONES.build(entry.family, entry.params).check_model()
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
@@ -244,12 +280,36 @@ class Settings:
                 name: {"backbone": entry.backbone, **_segmenter_of(entry), **entry.stage_config()}
                 for name, entry in self.methods.items()
             },
+            **({"left_out": self.left_out} if self.left_out else {}),
             "segmenters": {name: entry.stage_config() for name, entry in self.segmenters.items()},
             "foreground": self.foreground.parameters(),
             "refiners": {name: entry.stage_config() | _segmenter_of(entry) for name, entry in self.refiners.items()},
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
         }
+
+    def _unable(self) -> dict[str, str]:
+        """Methods that cannot run for lack of images, and why."""
+        if not any(entry.needs and entry.needs != Needs() for entry in self.methods.values()) or not self.data.is_here:
+            return {}
+        counts = {category: self.data.counts(category) for category in self.categories}
+        known = {category: count for category, count in counts.items() if count is not None}
+        return methods_left_out(self.methods, known, more_references=self.data.more_references)
+
+    def _leave_out(self) -> None:
+        """Take out the methods that cannot run, and what only they use.
+
+        Raises:
+            ConfigError: none is left.
+        """
+        self.methods = {name: entry for name, entry in self.methods.items() if name not in self.left_out}
+        if not self.methods:
+            raise ConfigError(f"no method can run; {'; '.join(sentences(self.left_out))}")
+        users = [*self.methods.values(), *self.refiners.values()]
+        segmenters = {entry.segmenter for entry in users}
+        backbones = {entry.backbone for entry in self.methods.values()}
+        self.segmenters = {name: entry for name, entry in self.segmenters.items() if name in segmenters}
+        self.backbones = {name: entry for name, entry in self.backbones.items() if name in backbones}
 
     def _methods(self) -> dict[str, MethodEntry]:
         """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order."""
@@ -293,6 +353,7 @@ class Settings:
             refiner="",
             group=group,
             description=_description(entry["scorer"], scorer, scorer.setting),
+            needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
         )
 
     def _threshold(self, scorer: Scorer, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -439,6 +500,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigError: names the first wrong key, and the nearest valid one.
     """
+    _check_keys(config)
     validator = _validator()
     typed = _typed(config, validator.schema, validator)
     errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
@@ -461,19 +523,17 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
     Raises:
         ConfigError: a file is absent or no YAML mapping, or its content is not valid.
     """
+    contents = [read_configuration(path) for path in overrides]
     merged: dict[str, Any] = {}
-    for path in (DEFAULT_PATH, *overrides):
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"the configuration file {path} cannot be read ({error.strerror})") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(content, Mapping):
-            raise ConfigError(f"{path} is no configuration: it must hold keys and values")
+    for content in (_default(), *contents, {"dataset": dict(dataset or {})}):
         update_config(merged, content)
-    update_config(merged, {"dataset": dict(dataset or {})})
-    return Settings(merged)
+    return Settings(merged, files=contents)
+
+
+@cache
+def _default() -> dict[str, Any]:
+    """What `config.yaml` says."""
+    return read_configuration(DEFAULT_PATH)
 
 
 def default_sharing() -> Sharing:
@@ -482,7 +542,7 @@ def default_sharing() -> Sharing:
     Raises:
         ConfigError: the shared folder is absent.
     """
-    return _sharing(yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8")))
+    return _sharing(_default())
 
 
 def _sharing(config: Mapping[str, Any]) -> Sharing:
@@ -567,7 +627,38 @@ def _stays_text(text: str, schema: Mapping[str, Any], validator: Draft202012Vali
     return validator.evolve(schema=schema).is_valid(text) or schema.get("type") == "string" or "enum" in schema
 
 
+def _check_keys(config: Any, place: str = "") -> None:
+    """Refuse keys that YAML does not read as text, e.g. ``on``, ``1`` or a date.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if not isinstance(key, str):
+                within = f" in '{place}'" if place else ""
+                raise ConfigError(f"configuration: a key{within} {_not_text(key)}")
+            _check_keys(value, f"{place}.{key}" if place else key)
+
+
+def _not_text(value: Any) -> str:
+    """What YAML makes of a name that looks like something else, and what to do about it."""
+    kind = {bool: "the truth value", int: "the number", float: "the number", date: "the date", datetime: "the time"}
+    meaning = kind.get(type(value), "the value")
+    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+    return f"must be text, but YAML reads it as {meaning} {shown}; put it in quotes, e.g. '01' or \"on\""
+
+
+def _asks_for_text(error: ValidationError) -> bool:
+    wanted = error.validator_value
+    return "string" in ([wanted] if isinstance(wanted, str) else wanted)
+
+
 def _sentence(error: ValidationError) -> str:
+    # Of several types that a value may have, a list of names is the one whose items can be wrong.
+    if error.validator == "anyOf" and isinstance(error.instance, list):
+        inner = [cause for cause in error.context if cause.absolute_path != error.absolute_path]
+        error = inner[0] if inner else error
     place = ".".join(str(step) for step in error.absolute_path)
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
@@ -585,6 +676,11 @@ def _sentence(error: ValidationError) -> str:
             f"configuration: {error.instance!r} in '{place}' cannot be a name; "
             "use letters, digits, '_' and '-', and not the word 'none' for a refiner"
         )
+    if error.validator == "type" and isinstance(error.instance, (bool, int, float, date)) and _asks_for_text(error):
+        *path, last = error.absolute_path
+        item = isinstance(last, int)
+        where = ".".join(map(str, path)) if item else place
+        return f"configuration: {f'name {last + 1} in ' if item else ''}'{where}' {_not_text(error.instance)}"
     if error.validator == "type":
         wanted = error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
         return f"configuration: '{place}' must be of type {wanted}, but is {error.instance!r}"

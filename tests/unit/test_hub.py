@@ -190,8 +190,47 @@ def test_a_gated_model_names_page_login_and_the_same_weights_elsewhere(hub: Hub,
     for name in ("dinov3-vits16", gated):
         assert sentence(name) == (
             f"model '{name}' is gated; accept its licence on https://huggingface.co/{gated} and log in with "
-            "`hf auth login`, or use 'dinov3-vits16-timm', which has the same weights and no gate"
+            "`hf auth login`, or set HF_TOKEN, or use 'dinov3-vits16-timm', which has the same weights and no gate"
         )
+
+
+def test_a_gated_model_without_a_twin_is_named_with_another_model(hub: Hub, checkpoint: Path) -> None:
+    gated = "facebook/dinov3-vit7b16-pretrain-sat493m"
+    hub.models[gated] = Repository.of_folder(checkpoint)
+    hub.models[gated].gated = True
+    assert sentence(gated).endswith("or set HF_TOKEN, or use 'dinov2-small', another model, without a gate")
+
+
+def test_a_gate_that_a_token_does_not_open_is_told_so(
+    hub: Hub, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = "facebook/dinov3-vits16-pretrain-lvd1689m"
+    hub.models[gated] = Repository.of_folder(checkpoint)
+    hub.models[gated].gated = True
+    monkeypatch.setenv("HF_TOKEN", "hf_token_of_nobody")
+    assert "lvd1689m with the account of your token, or use 'dinov3-vits16-timm'" in sentence("dinov3-vits16")
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_the_command_that_downloads_is_never_advised_to_be_run(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    use_hub(monkeypatch, NOTHING_LISTENS, Path(constants.HF_HUB_CACHE))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    for name in ("dinov2-base", "facebook/dinov2-smal", "dinov3-vits16"):
+        message = sentence(name, find=download)
+        assert "zsad download" not in message
+        assert ("unset HF_HUB_OFFLINE" if offline else "connect this machine") in message
+
+
+def test_offline_an_unknown_id_is_doubted_and_a_gate_is_named(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    message = sentence("facebook/dinov2-smal")
+    assert "check its id, which `zsad backbones` does not list; did you mean 'facebook/dinov2-small'?" in message
+    assert "check its id" not in sentence("dinov2-base")
+    gated = sentence("dinov3-vits16")
+    assert "it is gated: accept its licence on https://huggingface.co/facebook/dinov3-vits16-pretrain" in gated
+    assert gated.endswith("or use 'dinov3-vits16-timm', which has the same weights and no gate")
 
 
 def test_a_model_that_the_hub_does_not_have_is_named_with_the_nearest(hub: Hub) -> None:

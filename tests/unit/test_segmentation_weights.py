@@ -194,7 +194,7 @@ def test_wrong_content_of_the_hub_is_found(hub: Hub) -> None:
 def test_a_gated_model_names_page_and_login(hub: Hub) -> None:
     assert sentence("sam3") == (
         "model 'sam3' is gated; accept its licence on https://huggingface.co/facebook/sam3 and log in with "
-        "`hf auth login`"
+        "`hf auth login`, or set HF_TOKEN, or use 'sam-vit-b', another model, without a gate"
     )
 
 

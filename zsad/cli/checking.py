@@ -15,14 +15,18 @@ def check(options: argparse.Namespace) -> int:
     """Print what the configuration asks for and what its images are like; 1 if a run would stop at them."""
     settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
     _print_configuration(settings)
+    settings.check_models()
     data = settings.data
     if data.is_demo and not data.root.exists():
         print("\nThe run draws the images of the demo set; until then there is none to check.")
         return 0
     if not data.is_here:
+        is_by_hand = not data.facts.archives or any(not archive.urls for archive in data.facts.archives)
+        fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
         raise DataError(
-            f"{data.layout_name} is not in {data.root} yet; fetch it (`zsad download {data.layout_name}`, or the run "
-            "does), or set dataset.root to where it is"
+            f"{data.layout_name} is not in {data.root} yet; "
+            + (fetch if is_by_hand else f"fetch it ({fetch}, or the run does)")
+            + ", or set dataset.root to where it is"
         )
     from zsad.data.inspection import inspect_category, missing_categories
     from zsad.data.inspection_table import inspection_text
@@ -54,6 +58,8 @@ def _print_configuration(settings: Settings) -> None:
         print(f"categories {', '.join(settings.categories)}")
     print(f"backbones  {', '.join(settings.backbones)}")
     print(f"methods    {', '.join(settings.methods)}")
+    for name, reason in settings.left_out.items():
+        print(f"left out   {name}: {reason}")
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")
     if settings.segmenters:
         print(f"segmenters {', '.join(settings.segmenters)}")

@@ -27,7 +27,7 @@ def _downloaded_dataset(name: str, folder: Path) -> Path:
     """Where a data set is now, unpacked."""
     from zsad.data.acquire import acquire_dataset
 
-    return acquire_dataset(name, folder, record=folder / f"{name}.json", progress=True)
+    return acquire_dataset(name, folder, record=folder / f"{name}.json", progress=True, by_command=True)
 
 
 def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:

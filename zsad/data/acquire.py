@@ -48,7 +48,9 @@ class Found(NamedTuple):
     into: str
 
 
-def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: bool = False) -> Path:
+def acquire_dataset(
+    name: str, download_to: Path, record: Path, *, progress: bool = False, by_command: bool = False
+) -> Path:
     """Have a published data set on this machine, and write down what it was made from.
 
     Args:
@@ -56,6 +58,7 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
         download_to: folder of all downloads.
         record: where to write JSON with the keys ``dataset, title, licence, root, archives``.
         progress: show bars if standard error is a terminal.
+        by_command: whether ``zsad download`` asks, which cannot be advised to be run.
 
     Returns:
         The folder of the categories.
@@ -67,7 +70,7 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
     facts = datasets().get(name)
     if facts is None:
         raise ConfigError(f"there is no published data set '{name}'{nearest_hint(name, datasets())}")
-    folder = acquire(name, facts, download_to, progress=progress)
+    folder = acquire(name, facts, download_to, progress=progress, by_command=by_command)
     root = folder / facts.root
     contents = {
         "dataset": name,
@@ -82,13 +85,16 @@ def acquire_dataset(name: str, download_to: Path, record: Path, *, progress: boo
     return root
 
 
-def acquire(name: str, facts: DatasetFacts, download_to: Path, *, progress: bool = False) -> Path:
+def acquire(
+    name: str, facts: DatasetFacts, download_to: Path, *, progress: bool = False, by_command: bool = False
+) -> Path:
     """Have a data set on this machine; of several processes one fetches it, and the others wait.
 
     Args:
         name: of its folder.
         download_to: folder of all downloads; made if need be.
         progress: show bars if standard error is a terminal.
+        by_command: see `acquire_dataset`.
 
     Returns:
         The folder that the archives were unpacked into; the categories are in ``facts.root`` below it.
@@ -108,15 +114,15 @@ def acquire(name: str, facts: DatasetFacts, download_to: Path, *, progress: bool
             if os.path.lexists(target):
                 _check_mark(target, facts)
             else:
-                _make(name, facts, target, progress)
+                _make(name, facts, target, progress, None if by_command else f"zsad download {name}")
     return target
 
 
-def _make(name: str, facts: DatasetFacts, target: Path, progress: bool) -> None:
+def _make(name: str, facts: DatasetFacts, target: Path, progress: bool, ahead: str | None) -> None:
     """Fetch what is missing, unpack all of it beside the target, and rename."""
     for stale in target.parent.glob(f".{name}.partial-*"):  # of a process that was killed
         shutil.rmtree(stale)
-    found = _found_archives(name, facts, target.parent / ARCHIVES, progress)
+    found = _found_archives(facts, target.parent / ARCHIVES, progress, ahead)
     partial = target.parent / f".{name}.partial-{os.getpid()}"
     partial.mkdir()
     try:
@@ -128,7 +134,7 @@ def _make(name: str, facts: DatasetFacts, target: Path, progress: bool) -> None:
     logger.info("unpacked %s into %s; its archives are not needed any more", facts.title, target)
 
 
-def _found_archives(name: str, facts: DatasetFacts, folder: Path, progress: bool) -> list[Found]:
+def _found_archives(facts: DatasetFacts, folder: Path, progress: bool, ahead: str | None) -> list[Found]:
     """The archives of a data set in ``folder``, all checked."""
     if not facts.archives:
         raise DownloadError(
@@ -142,13 +148,13 @@ def _found_archives(name: str, facts: DatasetFacts, folder: Path, progress: bool
     for archive in facts.archives:
         path = folder / archive.file
         if archive in missing:
-            _fetch(name, facts, archive, path, progress)
+            _fetch(facts, archive, path, progress, ahead)
         sha256 = archive.sha256 if archive in missing else None  # what was fetched has been checked
         found.append(_checked(facts, archive, path, sha256))
     return found
 
 
-def _fetch(name: str, facts: DatasetFacts, archive: Archive, path: Path, progress: bool) -> None:
+def _fetch(facts: DatasetFacts, archive: Archive, path: Path, progress: bool, ahead: str | None) -> None:
     try:
         fetch_from(
             archive.urls,
@@ -157,7 +163,7 @@ def _fetch(name: str, facts: DatasetFacts, archive: Archive, path: Path, progres
             sha256=archive.sha256,
             size=archive.size,
             progress=progress,
-            ahead=f"zsad download {name}",
+            ahead=ahead,
             check=not_an_archive,
         )
     except SourceError as error:

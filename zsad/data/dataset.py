@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,17 @@ class Dataset:
         return not self.is_downloaded or self.root.exists()
 
     def check(self) -> None:
-        """Raise what `categories` raises, if the images are here.
+        """Raise what `categories` raises, if the images are here; else compare the names with what was published.
 
         Raises:
-            ConfigError: they cannot be downloaded into a file.
+            ConfigError: a category has not been published, or the images cannot be downloaded into a file.
         """
         if self.is_downloaded and self.download_to.exists() and not self.download_to.is_dir():
             raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
         if self.is_here:
             _ = self.categories
+        elif self._wanted != "all" and self.facts is not None and self.facts.categories:
+            self._check_published(self._wanted)
 
     @cached_property
     def categories(self) -> list[str]:
@@ -135,6 +137,31 @@ class Dataset:
     def truths(self) -> Iterator[KnownTruth]:
         """That of every category, each listed only when it is asked for."""
         yield from map(self.truth, self.categories) if self.is_here else [self._expected_truth]
+
+    def counts(self, category: str) -> dict[str, int] | None:
+        """Images of a category by split, ``"train"`` and ``"test"``, as far as their places tell; no image is opened.
+
+        Training images that are known to be defective do not count; those of which only a mask tells do.
+
+        Returns:
+            None where nothing can be known: before the download, or where the listing fails, which `files` tells.
+        """
+        if self.is_demo:
+            options = self.demo_options
+            return {"train": options.train, "test": options.good + options.defective}
+        if not self.is_here:
+            return None
+        try:
+            items = self.items(category)
+        except DataError:
+            return None
+        splits = [item.split for item in items if item.split == "test" or item.label != 1]
+        return {split: splits.count(split) for split in ("train", "test")}
+
+    @property
+    def more_references(self) -> str:
+        """How to have more good training images, an imperative."""
+        return "raise dataset.demo.train" if self.is_demo else self.layout.more_references
 
     def files(self, category: str) -> list[Path]:
         """Every file that the manifest of a category is made from.
@@ -198,6 +225,14 @@ class Dataset:
             good, defective = bool(self.demo_options.good), bool(self.demo_options.defective)
             return KnownTruth(good, defective, masks=defective)
         return self.layout.expected_truth
+
+    def _check_published(self, wanted: Sequence[str]) -> None:
+        for category in wanted:
+            if category not in self.facts.categories:
+                hint = nearest_hint(category, self.facts.categories)
+                raise ConfigError(
+                    f"{self.facts.title} has no category '{category}', and would be downloaded in vain{hint}"
+                )
 
     def _root(self, root: str | None) -> Path:
         if self.is_demo:

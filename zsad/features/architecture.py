@@ -161,7 +161,7 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
     """
     if facts := facts_of(backbone.model):
         return published(facts, backbone)
-    folder = _folder(backbone)
+    folder = model_folder(backbone)
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
@@ -170,7 +170,7 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
 
     content = config_content(backbone.model, folder)
     if "architecture" in content and "model_type" not in content:
-        facts = _facts_of_timm(content["architecture"])
+        facts = facts_of_timm(content["architecture"])
         return published(facts, backbone) if facts else None
     family = family_of(content.get("model_type"), backbone.model)
     config = family.config_for(parsed_config(backbone.model, folder))
@@ -188,6 +188,12 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
         blocks=max(chosen) + 1,
         block_weights=4 * width**2 + _perceptron_weights(config),
     )
+
+
+def layer_count(facts: ModelFacts) -> int:
+    """Blocks, or stages of a ConvNeXt, of a published model."""
+    name = facts.name.removesuffix("-timm")
+    return len(CONVNEXTS[name][0]) if name in CONVNEXTS else VITS[name].blocks
 
 
 def published(facts: ModelFacts, backbone: HuggingFace) -> Architecture:
@@ -227,7 +233,7 @@ def _perceptron_weights(config: PretrainedConfig) -> int:
     return matrices * config.hidden_size * inner
 
 
-def _folder(backbone: HuggingFace) -> Path | None:
+def model_folder(backbone: HuggingFace) -> Path | None:
     """The folder of a model that is on this machine."""
     local = Path(backbone.model).expanduser()
     if local.exists():
@@ -245,6 +251,6 @@ def _folder(backbone: HuggingFace) -> Path | None:
     return locate(backbone.model, backbone.revision).path
 
 
-def _facts_of_timm(architecture: str) -> ModelFacts | None:
+def facts_of_timm(architecture: str) -> ModelFacts | None:
     """The published model of an architecture's name in ``timm``, whatever its weights were trained on."""
     return next((facts for facts in MODELS.values() if facts.hub_id.split("/")[1].split(".")[0] == architecture), None)

@@ -97,6 +97,14 @@ class Backbone(Part):
     summary: ClassVar[str]
     is_network: ClassVar[bool] = True
 
+    def check_model(self) -> None:
+        """Compare the parameters with the model, as far as it is known without loading or downloading it.
+
+        Raises:
+            ConfigError: they do not fit.
+            ModelError: it is on this machine, and damaged or of an unknown family.
+        """
+
     @abstractmethod
     def load(self, execution: Execution) -> Extractor:
         """Load the weights, if any, onto the device.

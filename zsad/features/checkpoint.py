@@ -105,7 +105,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
             converted = from_torch_hub(read_pth(path), name)
         return _converted(name, path, commit, converted, [path])
     content = config_content(name, path)
-    files = _weight_files(name, path)
+    files = required_weights(name, path)
     if "architecture" in content and "model_type" not in content:
         with damaged_weights(name, path):
             state = {key: tensor for file in files for key, tensor in load_file(file).items()}
@@ -128,7 +128,12 @@ def _converted(
     return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
 
 
-def _weight_files(name: str, folder: Path) -> list[Path]:
+def required_weights(name: str, folder: Path) -> list[Path]:
+    """The files of weights in a folder; none is read.
+
+    Raises:
+        ModelError: there are none, or they are not whole.
+    """
     if files := weight_files(folder):
         return files
     raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")

@@ -14,18 +14,21 @@ Either way the grid covers the image edge to edge, so that patch ``(r, c)`` of `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
+from zsad.errors import ConfigError
 from zsad.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Fit = Literal["short_side", "pad"]
+SIDES = ("resolution", "tile", "overlap")  # parameters that must be multiples of the patch size
 
 
 def patch_grid(height: int, width: int, resolution: int, patch: int, fit: Fit = "short_side") -> tuple[int, int]:
@@ -140,3 +143,21 @@ def nearest_multiples(resolution: int, patch: int) -> tuple[int, int]:
     """The multiples of ``patch`` on either side of ``resolution``, the lower at least one patch."""
     lower = max(resolution // patch, 1) * patch
     return lower, lower + patch
+
+
+def check_multiples(sides: Mapping[str, int | None], patch: int, name: str) -> None:
+    """Check lengths by the name of their parameter, pixels, against the side of a patch.
+
+    Args:
+        name: of the model, for the message.
+
+    Raises:
+        ConfigError: one is not a multiple of it.
+    """
+    for parameter, length in sides.items():
+        if length is not None and length % patch:
+            lower, upper = nearest_multiples(length, patch)
+            raise ConfigError(
+                f"{parameter} {length} is not a multiple of the patch size {patch} of model '{name}'; "
+                f"use {lower} or {upper}"
+            )

@@ -27,6 +27,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
@@ -66,6 +67,8 @@ class PublishedModels(NamedTuple):
         command: what lists the names.
         example: a hub id.
         twins: by the hub id of a gated model, the name of one with the same weights that anybody can download.
+        gated: the hub ids of models whose licence must be accepted first.
+        ungated: the name of a model that anybody can download, to take the place of one that is gated.
     """
 
     hub_ids: Mapping[str, str]
@@ -73,6 +76,8 @@ class PublishedModels(NamedTuple):
     command: str
     example: str
     twins: Mapping[str, str]
+    gated: Collection[str]
+    ungated: str
 
     @property
     def names(self) -> list[str]:
@@ -86,6 +91,7 @@ class PublishedModels(NamedTuple):
             elsewhere=[*self.elsewhere, *other.elsewhere],
             command=f"{self.command} or {other.command}",
             twins={**self.twins, **other.twins},
+            gated={*self.gated, *other.gated},
         )
 
 
@@ -95,6 +101,8 @@ BACKBONE_MODELS = PublishedModels(
     command="`zsad backbones`",
     example="facebook/dinov2-small",
     twins={facts.hub_id: twin.name for facts in MODELS.values() if (twin := ungated_twin(facts)) is not None},
+    gated={facts.hub_id for facts in MODELS.values() if facts.gated},
+    ungated="dinov2-small",
 )
 
 
@@ -131,11 +139,18 @@ def locate(name: str, revision: str | None, models: PublishedModels = BACKBONE_M
             raise ConfigError(f"revision '{revision}' is set but model '{name}' is a local {kind}; leave it out")
         return Located(local, commit=None)
     snapshot = _whole_snapshot(_hub_id(name, models), revision)
-    return download(name, revision, models) if snapshot is None else Located(snapshot, commit=snapshot.name)
+    if snapshot is not None:
+        return Located(snapshot, commit=snapshot.name)
+    return download(name, revision, models, by_run=True)
 
 
 def download(
-    name: str, revision: str | None, models: PublishedModels = BACKBONE_MODELS, *, progress: bool = False
+    name: str,
+    revision: str | None,
+    models: PublishedModels = BACKBONE_MODELS,
+    *,
+    progress: bool = False,
+    by_run: bool = False,
 ) -> Located:
     """Bring a model of the hub into the local cache, or up to date there.
 
@@ -147,13 +162,14 @@ def download(
         revision: branch, tag or commit; None for the main branch.
         models: the catalogue.
         progress: show a bar if standard error is a terminal.
+        by_run: whether a run asks, which can be advised to download ahead; the command that does so cannot.
 
     Raises:
         ModelError: absent, gated, unreachable, without usable weights, or no space on the disk.
     """
     hub_id = _hub_id(name, models)
     huggingface_hub.utils.logging.set_verbosity_error()
-    with _clear_failures(name, hub_id, revision, models):
+    with _clear_failures(name, hub_id, revision, models, by_run=by_run):
         wanted = _wanted(_files_on_hub(hub_id, revision), name)
         bar = None if progress and sys.stderr.isatty() else _HiddenBar
         folder = Path(
@@ -317,24 +333,25 @@ def _wanted(files: Collection[str], name: str) -> list[str]:
 
 
 @contextmanager
-def _clear_failures(name: str, hub_id: str, revision: str | None, models: PublishedModels) -> Iterator[None]:
-    page = f"https://huggingface.co/{hub_id}"
+def _clear_failures(
+    name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool
+) -> Iterator[None]:
+    page = _page(hub_id)
     try:
         yield
         return
     except GatedRepoError:
-        message = f"model '{name}' is gated; accept its licence on {page} and log in with `hf auth login`"
-        if (twin := models.twins.get(hub_id)) is not None:
-            message += f", or use '{twin}', which has the same weights and no gate"
+        message = f"model '{name}' is gated; {_way_through_gate(hub_id)}{_way_around_gate(hub_id, models)}"
     except RepositoryNotFoundError:
         message = (
-            f"the hub has no public model '{name}'; correct the id, or log in with `hf auth login` if it is private"
+            f"the hub has no public model '{name}'; correct the id, or log in with `hf auth login` or set HF_TOKEN if "
+            "it is private"
             f"{nearest_hint(hub_id, models.hub_ids.values(), or_all=False)}"
         )
     except RevisionNotFoundError:
         message = f"model '{name}' has no revision '{revision}'; {page} lists those that exist"
     except LocalEntryNotFoundError:
-        message = _unreachable(name, hub_id, revision)
+        message = _unreachable(name, hub_id, revision, models, by_run=by_run)
     except (OSError, HTTPError, RuntimeError) as error:  # the hub's own transfer library raises RuntimeError
         if _is_disk_full(error):
             message = (
@@ -354,14 +371,54 @@ def _clear_failures(name: str, hub_id: str, revision: str | None, models: Publis
     raise ModelError(message) from None
 
 
-def _unreachable(name: str, hub_id: str, revision: str | None) -> str:
-    reason = "HF_HUB_OFFLINE forbids to ask the hub" if constants.is_offline_mode() else "the hub cannot be reached"
+def _unreachable(name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool) -> str:
+    is_offline = constants.is_offline_mode()
+    reason = "HF_HUB_OFFLINE forbids to ask the hub" if is_offline else "the hub cannot be reached"
     if is_cached(hub_id, revision):
         return f"model '{name}' is whole in the local cache and can be used, but {reason} for a newer state of it"
-    return (
-        f"model '{name}' is not whole in the local cache and {reason}; download it ahead where there is a network "
-        f"(`{_download_command(name, revision)}`), or point 'model' at a local folder"
+    if by_run:
+        mend = f"download it ahead where there is a network (`{_download_command(name, revision)}`)"
+    elif is_offline:
+        mend = "unset HF_HUB_OFFLINE where there is a network"
+    else:
+        mend = (
+            "connect this machine to the network, or bring the folder "
+            f"{Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type='model')} from one that has it"
+        )
+    return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{mend}, or " + (
+        f"point 'model' at a local folder{_gate(hub_id, models)}"
     )
+
+
+def _known(hub_id: str, models: PublishedModels) -> str:
+    """A doubt whether there is such a model, which the hub cannot be asked, where no catalogue knows it."""
+    if hub_id in models.hub_ids.values():
+        return ""
+    hint = nearest_hint(hub_id, models.hub_ids.values(), or_all=False)
+    return f"check its id, which {models.command} does not list{hint}; if it is right, "
+
+
+def _gate(hub_id: str, models: PublishedModels) -> str:
+    """What else a gated model of the catalogue takes; empty for any other."""
+    if hub_id not in models.gated:
+        return ""
+    return f"; it is gated: {_way_through_gate(hub_id)}{_way_around_gate(hub_id, models)}"
+
+
+def _way_through_gate(hub_id: str) -> str:
+    if huggingface_hub.get_token():
+        return f"accept its licence on {_page(hub_id)} with the account of your token"
+    return f"accept its licence on {_page(hub_id)} and log in with `hf auth login`, or set HF_TOKEN"
+
+
+def _way_around_gate(hub_id: str, models: PublishedModels) -> str:
+    if (twin := models.twins.get(hub_id)) is not None:
+        return f", or use '{twin}', which has the same weights and no gate"
+    return f", or use '{models.ungated}', another model, without a gate"
+
+
+def _page(hub_id: str) -> str:
+    return f"https://huggingface.co/{hub_id}"
 
 
 def _download_command(name: str, revision: str | None) -> str:

@@ -62,6 +62,13 @@ class HuggingFace(Backbone):
             raise ValueError(f"overlap {self.overlap} is not smaller than tile {self.tile}; lower it")
         return self
 
+    def check_model(self) -> None:
+        """Compare resolution, tiles and layers with the model; see `zsad.features.fitting`."""
+        # Only an own model makes this import torch and transformers.
+        from zsad.features.fitting import check_fit
+
+        check_fit(self)
+
     def load(self, execution: Execution) -> NetworkExtractor:
         """Load the checkpoint onto the device.
 

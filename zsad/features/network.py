@@ -16,7 +16,7 @@ from zsad.features.base import Execution, Extractor, Tokens
 from zsad.features.checkpoint import Checkpoint, find_checkpoint
 from zsad.features.debias import BasisCache, positional_basis, without_positions
 from zsad.features.families import TokenReader
-from zsad.features.geometry import Border, Preparation, nearest_multiples
+from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
 from zsad.features.hub import check_weights
 from zsad.features.huggingface import HuggingFace
 from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
@@ -43,8 +43,7 @@ def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtrac
     checkpoint = find_checkpoint(backbone.model, backbone.revision)
     family, config, name = checkpoint.family, checkpoint.config, checkpoint.name
     patch = family.patch(config)
-    for parameter in ("resolution", "tile", "overlap"):
-        _check_multiple(parameter, getattr(backbone, parameter), patch, name)
+    check_multiples({side: getattr(backbone, side) for side in SIDES}, patch, name)
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=name)
     digests = check_weights(checkpoint.weight_files, backbone.sha256, name)
     torch.set_num_threads(execution.threads)
@@ -223,15 +222,6 @@ def _move(network: torch.nn.Module, device: str, name: str) -> None:
 
 def _attention(device: str, dtype: torch.dtype) -> str:
     return BLOCKED if device == "cpu" and dtype != torch.float32 else "sdpa"
-
-
-def _check_multiple(parameter: str, length: int | None, patch: int, name: str) -> None:
-    if length is not None and length % patch:
-        lower, upper = nearest_multiples(length, patch)
-        raise ConfigError(
-            f"{parameter} {length} is not a multiple of the patch size {patch} of model '{name}'; "
-            f"use {lower} or {upper}"
-        )
 
 
 def _is_of_compiler(error: Exception) -> bool:

@@ -75,7 +75,7 @@ def build_page(
             not, and notes.
         galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
         curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
-        configuration: shown as it is.
+        configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
         method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``, and
             the ``threshold`` rule in words.
         output: HTML.
@@ -141,6 +141,7 @@ def build_page(
         "methods": [_method(key, name, results, method_summaries) for key, name in names.items()],
         "settings": {key.setting: setting_meaning(key.setting) for key in names},
         "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
+        "left_out": configuration.get("left_out", {}),
         "panel_titles": PANEL_TITLES,
         "titles": METRIC_TITLES,
         "any_auspro": any(not math.isnan(row.value("auspro_005")) for row in rows),

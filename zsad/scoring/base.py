@@ -35,6 +35,20 @@ class ImageScore(NamedTuple):
     image_score: float | None = None
 
 
+class Needs(NamedTuple):
+    """How many images of a category a method cannot do without.
+
+    Attributes:
+        test: test images.
+        train: good training images, as it is configured.
+        least_train: those that would do if it were configured to take as few as it can; 0 without references.
+    """
+
+    test: int = 1
+    train: int = 0
+    least_train: int = 0
+
+
 class Method(Part):
     """What stands under ``methods`` in the configuration: a `Scorer` of features, or a fusion of other methods.
 
@@ -69,6 +83,14 @@ class Scorer(Method):
     @abstractmethod
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The features it reads, by role; the role ``"test"`` is always there."""
+
+    def needs(self, *, scores_references: bool = False) -> Needs:
+        """The fewest images of a category that it can score.
+
+        Args:
+            scores_references: whether its threshold rule has it score the references too.
+        """
+        return Needs()
 
     @abstractmethod
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:

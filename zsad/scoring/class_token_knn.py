@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -15,6 +16,8 @@ from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import Layers, layer_indices, normalise
 from zsad.store import FeatureReader
+
+ROTATIONS = 8  # images that the view of that name makes of one
 
 
 class Neighbours(NamedTuple):
@@ -45,6 +48,10 @@ class ClassTokenKnn(ReferenceScorer):
     k: int = Field(1, ge=1, description="Number of nearest references whose distances are averaged.")
     rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
     layers: Layers = None
+
+    def fewest_references(self) -> int:
+        """As many as have ``k`` class tokens together."""
+        return math.ceil(self.k / (ROTATIONS if self.rotations else 1))
 
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Neighbours:
         """The class tokens of the references at ``indices``.

@@ -108,13 +108,17 @@ class GMM(ReferenceScorer):
         None, description="Layers of the backbone whose embeddings are put side by side; null for all."
     )
 
+    def fewest_references(self) -> int:
+        """Three, or as many as there are components."""
+        return max(FEWEST_REFERENCES, self.components)
+
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Density:
         """The density of the references at ``indices``.
 
         Raises:
             DataError: they are fewer than 3, or than the components.
         """
-        fewest = max(FEWEST_REFERENCES, self.components)
+        fewest = self.fewest_references()
         if len(indices) < fewest:
             raise DataError(
                 f"a Gaussian mixture with components = {self.components} needs at least {fewest} references to be "

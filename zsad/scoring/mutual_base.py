@@ -12,11 +12,13 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import Scorer
+from zsad.scoring.base import Needs, Scorer
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
 from zsad.scoring.tokens import Layers, layer_indices
 from zsad.store import FeatureReader
+
+FEWEST_IMAGES = 2  # one, and another to compare it with
 
 
 class MutualScorer(Scorer):
@@ -72,6 +74,10 @@ class MutualScorer(Scorer):
         """The test images."""
         return {"test": FeatureSet("test")}
 
+    def needs(self, *, scores_references: bool = False) -> Needs:
+        """Another image to be compared with."""
+        return Needs(test=FEWEST_IMAGES)
+
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """One product for two images of a batch at each layer and neighbourhood, and a sort of each patch's row."""
         test = tokens["test"]
@@ -92,9 +98,10 @@ class MutualScorer(Scorer):
         Raises:
             DataError: there is only one image.
         """
-        if count < 2:
+        if count < FEWEST_IMAGES:
             raise DataError(
-                "mutual scoring needs at least 2 test images, and there is 1; add some or use another method"
+                f"mutual scoring needs at least {FEWEST_IMAGES} test images, and there is 1; add some or use another "
+                "method"
             )
         parts = 1 if self.batch is None else min(math.ceil(count / self.batch), count // 2)
         order = np.random.default_rng(self.seed).permutation(count) if parts > 1 else np.arange(count)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from zsad.data.subsets import FeatureSet, base_id, is_upright, references
 from zsad.errors import DataError
-from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.base import ImageScore, Needs, Scorer
 from zsad.scoring.compute import Compute
 from zsad.store import FeatureReader
 
@@ -53,6 +55,20 @@ class ReferenceScorer(Scorer):
         subset = "train" if self.shots == ALL else references(self.shots, self.seed)
         view = "rotations" if getattr(self, "rotations", False) else "original"
         return {"test": FeatureSet("test"), "references": FeatureSet(subset, view)}
+
+    def fewest_references(self) -> int:
+        """The fewest references that `fit` takes."""
+        return 1
+
+    def needs(self, *, scores_references: bool = False) -> Needs:
+        """As many training images as references are drawn, and no fewer than `fit` takes.
+
+        To score the references, it is fitted without some of them.
+        """
+        least = self.fewest_references()
+        if scores_references:
+            least = next(number for number in count(2) if _fewest_in_a_fit(number) >= least)
+        return Needs(train=least if self.shots == ALL else max(self.shots, least), least_train=least)
 
     @abstractmethod
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Any:
@@ -98,3 +114,8 @@ class ReferenceScorer(Scorer):
             model = self.fit(reader, [i for i, owner in enumerate(owners) if owner not in left_out], compute)
             upright = [i for i, owner in enumerate(owners) if owner in left_out and is_upright(reader.image_ids[i])]
             yield from self.score_by(model, reader, upright, compute)
+
+
+def _fewest_in_a_fit(references: int) -> int:
+    """How many of at least two references `ReferenceScorer.score_references` fits to where it leaves most out."""
+    return references - math.ceil(references / min(FOLDS, references))

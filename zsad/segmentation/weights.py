@@ -49,7 +49,7 @@ def find_weights(model: str, revision: str | None, sha256: str | None) -> Weight
     from zsad.features.hub import locate
 
     if (facts := _facts_of_file(model)) is not None:
-        return _fetched(facts, revision, sha256)
+        return _fetched(facts, revision, sha256, ahead=f"zsad download {facts.name}")
     return _checked(model, *locate(model, revision, published_models()), sha256)
 
 
@@ -114,6 +114,8 @@ def published_models() -> PublishedModels:
         command="`zsad segmenters`",
         example="facebook/sam2.1-hiera-tiny",
         twins={},
+        gated={facts.hub_id for facts in MODELS.values() if facts.gated},
+        ungated="sam-vit-b",
     )
 
 
@@ -124,7 +126,12 @@ def _facts_of_file(name: str) -> SegmenterFacts | None:
 
 
 def _fetched(
-    facts: SegmenterFacts, revision: str | None, sha256: str | None = None, *, progress: bool = False
+    facts: SegmenterFacts,
+    revision: str | None,
+    sha256: str | None = None,
+    *,
+    progress: bool = False,
+    ahead: str | None = None,
 ) -> Weights:
     from zsad.download import DownloadError, fetch
 
@@ -142,7 +149,7 @@ def _fetched(
             sha256=facts.sha256,
             size=facts.size,
             progress=progress,
-            ahead=f"zsad download {facts.name}",
+            ahead=ahead,
         )
     except DownloadError as error:
         raise ModelError(str(error)) from None

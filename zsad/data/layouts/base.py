@@ -69,10 +69,12 @@ class Layout(Part):
     Class attributes:
         summary: one sentence for listings.
         unreadable: whether images that cannot be read stop a run or are left out, if the configuration says nothing.
+        more_references: how it takes more good images for methods with references, an imperative.
     """
 
     summary: ClassVar[str]
     unreadable: ClassVar[Policy] = STOP
+    more_references: ClassVar[str] = "add good images for training"
 
     white: float | None = Field(
         None,

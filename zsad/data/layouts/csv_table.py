@@ -60,6 +60,23 @@ SYNONYMS: Mapping[str, tuple[tuple[frozenset[str], str], ...]] = MappingProxyTyp
 )
 NO_TYPE = ("none", "no", "-", "n/a", "na")  # as the defect type of what is called good
 
+# What other tools and people call a column; none of them is near enough in letters for the usual hint.
+COLUMN_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("image_path", "imagepath", "img_path", "image", "images", "img", "file", "filename", "file_name", "name"),
+            "path",
+        ),
+        **dict.fromkeys(("filepath", "file_path", "photo", "picture", "uri", "url", "image_file", "image_id"), "path"),
+        **dict.fromkeys(("mask", "masks", "mask_file", "maskpath", "ground_truth", "gt", "gt_path"), "mask_path"),
+        **dict.fromkeys(("segmentation", "annotation"), "mask_path"),
+        **dict.fromkeys(("class", "object", "product", "part", "clsname", "category_name"), "category"),
+        **dict.fromkeys(("type", "defect", "anomaly_type", "defecttype", "defect_class"), "defect_type"),
+        **dict.fromkeys(("set", "subset", "phase", "partition", "fold"), "split"),
+        **dict.fromkeys(("labels", "label_index", "target", "y", "anomaly", "is_anomaly", "anomalous"), "label"),
+    }
+)
+
 Choice = TypeVar("Choice")
 
 
@@ -90,6 +107,8 @@ class CsvLayout(Layout):
     """Images, labels and masks as a table lists them."""
 
     summary: ClassVar[str] = f"your own images by a CSV table: {','.join(COLUMNS)}, only path is needed"
+
+    more_references: ClassVar[str] = "give the table lines of good images whose split is 'train'"
 
     table: str = Field(TABLE, min_length=1, description="the table, if dataset.root is the folder that holds it")
 
@@ -191,7 +210,8 @@ def _columns(table: Path, header: Sequence[str]) -> list[str]:
     columns = [title.strip().lower() for title in header]
     for column in filter(None, columns):
         if column not in COLUMNS:
-            hint = nearest_hint(column, COLUMNS)
+            alias = COLUMN_ALIASES.get(column.replace(" ", "_").replace("-", "_"))
+            hint = f"; did you mean '{alias}'?" if alias else nearest_hint(column, COLUMNS)
             raise DataError(f"the table {table} has a column '{column}' that means nothing here{hint}")
         if columns.count(column) > 1:
             raise DataError(f"the table {table} has two columns '{column}'; take one of them out")

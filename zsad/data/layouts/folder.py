@@ -37,6 +37,8 @@ class FolderLayout(Layout):
     summary: ClassVar[str] = "your own images, unlabelled: one folder with its sub-folders, and maybe one of good ones"
     unreadable: ClassVar[Policy] = SKIP
 
+    more_references: ClassVar[str] = "set dataset.params.references to a folder of enough good images"
+
     references: str | None = Field(
         None,
         min_length=1,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.errors import ConfigError, ModelError
+from zsad.features.layers import chosen_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -116,17 +117,7 @@ class Family(ABC):
             raise ConfigError(
                 f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
             )
-        count = self.layer_count(config)
-        for layer in layers:
-            if not -count <= layer < count:
-                raise ConfigError(
-                    f"model '{name}' has no layer {layer}; its {count} {self.layer_noun}s are 0 to {count - 1}, "
-                    f"or {-count} to -1"
-                )
-        chosen = [layer % count for layer in layers]
-        if len(set(chosen)) < len(chosen):
-            raise ConfigError(f"layers {list(layers)} name a {self.layer_noun} of model '{name}' twice; leave one out")
-        return chosen
+        return chosen_layers(layers, self.layer_count(config), noun=self.layer_noun, name=name)
 
     @abstractmethod
     def reader(

@@ -1,0 +1,78 @@
+"""Whether what a configuration asks of a model fits it, known before the first expensive step.
+
+Nothing is downloaded and no weights are read: for published models a table here says enough, for a model on this
+machine its ``config.json``, or the shapes of the tensors in its ``.pth`` file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zsad.errors import ConfigError
+from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
+from zsad.features.catalogue import ModelFacts, facts_of
+from zsad.features.geometry import SIDES, check_multiples
+from zsad.features.huggingface import HuggingFace
+from zsad.features.layers import chosen_layers
+
+
+def check_fit(backbone: HuggingFace) -> None:
+    """Compare resolution, tiles and layers with the model, if it is published or on this machine.
+
+    Raises:
+        ConfigError: a side is no multiple of the patch size, a layer does not exist or is named twice, or the model
+            has no space in common with text.
+        ModelError: it is on this machine, and damaged, incomplete, or of an unknown family.
+    """
+    if facts := facts_of(backbone.model):
+        return _check_published(backbone, facts)
+    folder = model_folder(backbone)
+    if folder is not None:
+        return _check_folder(backbone, folder)
+    path = Path(backbone.model).expanduser()
+    if path.is_file():
+        _check_file(backbone, path)
+    return None
+
+
+def _check_published(backbone: HuggingFace, facts: ModelFacts) -> None:
+    _check_sides(backbone, facts.patch)
+    noun = "stage" if facts.name.removesuffix("-timm") in CONVNEXTS else "block"
+    chosen_layers(backbone.layers, layer_count(facts), noun=noun, name=backbone.model)
+    if backbone.projected and not facts.hub_id.startswith("openai/clip"):
+        raise ConfigError(
+            f"model '{backbone.model}' has no space that it shares with text; leave 'projected' out, or choose a CLIP "
+            "model"
+        )
+
+
+def _check_sides(backbone: HuggingFace, patch: int) -> None:
+    check_multiples({side: getattr(backbone, side) for side in SIDES}, patch, backbone.model)
+
+
+def _check_folder(backbone: HuggingFace, folder: Path) -> None:
+    from zsad.features.checkpoint import config_content, parsed_config, required_weights
+    from zsad.features.families import family_of
+
+    content = config_content(backbone.model, folder)
+    required_weights(backbone.model, folder)
+    if "architecture" in content and "model_type" not in content:
+        facts = facts_of_timm(content["architecture"])
+        return _check_published(backbone, facts) if facts else None  # of others the conversion says what they lack
+    family = family_of(content.get("model_type"), backbone.model)
+    config = family.config_for(parsed_config(backbone.model, folder))
+    _check_sides(backbone, family.patch(config))
+    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
+    return None
+
+
+def _check_file(backbone: HuggingFace, path: Path) -> None:
+    from zsad.features.checkpoint import damaged_weights
+    from zsad.features.conversion import from_torch_hub, read_pth
+    from zsad.features.families import family_of
+
+    with damaged_weights(backbone.model, path):  # mapped into memory: no weights are read
+        config = from_torch_hub(read_pth(path), backbone.model).config
+    family = family_of(config.model_type, backbone.model)
+    _check_sides(backbone, family.patch(config))
+    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
