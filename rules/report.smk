@@ -31,7 +31,7 @@ rule draw_gallery:
         runtime=duration("draw_gallery"),
         gpu=0,
     params:
-        cfg=frozen({"options": settings.report.parameters(), "refiner": settings.report_refiner}),
+        cfg=frozen({"options": settings.report.drawing(), "refiner": settings.report_refiner}),
         code=code("draw_gallery.py"),
     message:
         "Drawing the gallery of {wildcards.category} by {wildcards.method}"
@@ -85,7 +85,7 @@ rule draw_plots:
         runtime=duration("draw_plots"),
         gpu=0,
     params:
-        cfg=frozen(settings.report.parameters()),
+        cfg=frozen(settings.report.drawing()),
         code=code("draw_plots.py"),
     message:
         "Plotting curves and histograms of {wildcards.category}"
@@ -149,7 +149,7 @@ rule draw_summary:
         runtime=duration("draw_summary"),
         gpu=0,
     params:
-        cfg=frozen(settings.report.parameters()),
+        cfg=frozen(settings.report.drawing()),
         code=code("draw_summary.py"),
     message:
         "Plotting the summary, the bars of each category, and quality against cost"
@@ -158,7 +158,7 @@ rule draw_summary:
 
 
 rule build_page:
-    """The page: one HTML file that opens offline."""
+    """The page: one HTML file that opens offline, or an index with a page a category if that would be heavy."""
     input:
         **{name: made_table(name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")},
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
@@ -171,6 +171,7 @@ rule build_page:
         checks=targets(CHECK),
     output:
         page="results/{dataset}/report.html",
+        folder=directory("results/{dataset}/report"),
     log:
         f"{LOGS}/build_page.log",
     benchmark:

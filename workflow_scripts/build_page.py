@@ -1,4 +1,4 @@
-"""Rule build_page: one HTML file that opens offline."""
+"""Rule build_page: one HTML file that opens offline, or an index with a page a category."""
 
 from pathlib import Path
 
@@ -24,4 +24,6 @@ with job(snakemake) as this:
         bars_plot=path_of(snakemake.input, "bars"),
         quality_plot=path_of(snakemake.input, "quality_cost"),
         output=Path(snakemake.output.page),
+        folder=Path(snakemake.output.folder),
+        heaviest=this.cfg["configuration"]["report"]["page_mb"],
     )

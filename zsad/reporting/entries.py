@@ -34,6 +34,9 @@ class Entry:
         rank: 1 for the highest score of the category.
         truth: what the ground-truth picture shows, in words.
         pictures: uint8 ``[height, width, 3]`` (RGB) or ``[height, width]`` (grey), by the keys of `PANEL_TITLES`.
+        bare: the photograph without anything drawn on it, which is the same for all methods; as the pictures.
+        outlines: what is drawn on it, of the predicted mask (``photograph``) and of the ground truth (``truth``), as
+            `zsad.reporting.overlays.outline_path` gives it.
     """
 
     image_id: str
@@ -46,6 +49,8 @@ class Entry:
     note: str
     truth: str
     pictures: dict[str, np.ndarray]
+    bare: np.ndarray
+    outlines: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def collect_gallery(
         shown = [index for indices in groups.values() for index in indices]
         for index, predicted in zip(shown, _predicted_masks(masks, reader.image_ids, shown), strict=True):
             record, verdict = records[reader.image_ids[index]], verdicts[reader.image_ids[index]]
-            truth, pictures = _pictures(record, maps[index], predicted, threshold, scale, options.panel)
+            drawn = _draw(record, maps[index], predicted, threshold, scale, options.panel)
             entries[index] = Entry(
                 image_id=record.image_id,
                 label=verdict["label"],
@@ -98,8 +103,7 @@ def collect_gallery(
                 marked_regions=verdict["marked_regions"],
                 rank=all_ranks[index],
                 note=verdict["note"],
-                truth=truth,
-                pictures=pictures,
+                **drawn,
             )
     heading = {key: evaluated[key] for key in ("dataset", "category", "method", "backbone", "setting")}
     return Gallery(
@@ -130,31 +134,37 @@ def _predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequen
             yield reader.mask(positions[image_ids[index]])
 
 
-def _pictures(
+def _draw(
     record: ImageRecord,
     anomaly_map: np.ndarray,
     predicted: np.ndarray | None,
     threshold: float,
     scale: overlays.ColourScale,
     longer_side: int,
-) -> tuple[str, dict[str, np.ndarray]]:
-    """What the ground truth is, in words, and the pictures of one image."""
+) -> dict[str, Any]:
+    """What the ground truth is, in words, and the pictures of one image, by the attributes of `Entry`."""
     size = overlays.panel_size(record.height, record.width, longer_side)
     photograph = overlays.photograph(read_image(record.path, record.sha256, record.white), size)
     if predicted is None:
         predicted = at_image_size(anomaly_map, record.height, record.width) > threshold
-    truth, truth_picture = _truth(record, photograph)
-    return truth, {
-        "photograph": overlays.outlined(photograph, predicted, overlays.PREDICTION_COLOUR),
-        "truth": truth_picture,
-        "map": overlays.heat_map(anomaly_map, size, scale),
-        "mask": overlays.mask_picture(predicted, size),
+    truth, truth_picture, truth_outline = _truth(record, photograph)
+    return {
+        "truth": truth,
+        "pictures": {
+            "photograph": overlays.outlined(photograph, predicted, overlays.PREDICTION_COLOUR),
+            "truth": truth_picture,
+            "map": overlays.heat_map(anomaly_map, size, scale),
+            "mask": overlays.mask_picture(predicted, size),
+        },
+        "bare": photograph,
+        "outlines": {"photograph": overlays.outline_path(predicted, size), "truth": truth_outline},
     }
 
 
-def _truth(record: ImageRecord, photograph: np.ndarray) -> tuple[str, np.ndarray]:
+def _truth(record: ImageRecord, photograph: np.ndarray) -> tuple[str, np.ndarray, str]:
     if record.mask_path:
         mask = read_mask(record.mask_path, record.height, record.width)
-        return "marked", overlays.filled(photograph, mask, overlays.TRUTH_COLOUR)
+        filled = overlays.filled(photograph, mask, overlays.TRUTH_COLOUR)
+        return "marked", filled, overlays.outline_path(mask, photograph.shape[:2])
     words = {0: "good", 1: "no mask", None: "unknown"}[record.label]
-    return words, overlays.tagged(photograph, words)
+    return words, overlays.tagged(photograph, words), ""

@@ -71,7 +71,9 @@ def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
 
 
 def _entry_as_json(entry: Entry) -> dict[str, Any]:
-    height, width = entry.pictures["photograph"].shape[:2]
+    """An image for the page, which draws outlines itself: all methods have its photograph in common."""
+    height, width = entry.bare.shape[:2]
+    pictures = {"photograph": entry.bare, "map": entry.pictures["map"], "mask": entry.pictures["mask"]}
     return {
         "image_id": entry.image_id,
         "label": entry.label,
@@ -84,7 +86,8 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "truth": entry.truth,
         "height": height,
         "width": width,
-        "pictures": {name: _data_address(picture) for name, picture in entry.pictures.items()},
+        "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
+        "outlines": entry.outlines,
     }
 
 

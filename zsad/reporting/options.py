@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, field_validator
 
 from zsad.errors import nearest_hint
@@ -21,7 +23,12 @@ class ReportOptions(Part):
     )
     panel: int = Field(176, ge=64, le=512, description="longer side of a gallery's pictures, in pixels")
     dpi: int = Field(110, ge=50, le=400, description="resolution of the plots, in dots an inch")
+    page_mb: float = Field(30.0, gt=0, description="heaviest page in MB; beyond, an index with a page a category")
     colormap: str = Field(DEFAULT_COLORMAP, description="matplotlib colour map of the anomaly maps")
+
+    def drawing(self) -> dict[str, Any]:
+        """The parameters that galleries and plots depend on."""
+        return self.model_dump(mode="json", exclude={"page_mb"})
 
     @field_validator("colormap")
     @classmethod

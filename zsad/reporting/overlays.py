@@ -23,6 +23,7 @@ SCALE_PERCENTILES = (1.0, 99.9)
 
 _FILL_OPACITY = 0.45
 _SUBPIXEL_BITS = 4
+_PATH_TOLERANCE = 0.3  # pixels of the picture; a line is one wide
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,18 @@ def filled(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) 
     return drawn
 
 
+def outline_path(mask: np.ndarray, size: tuple[int, int]) -> str:
+    """The borders of a mask's regions and holes (bool, of any size) as the ``d`` of an SVG path; empty without any.
+
+    In pixels of a picture of ``size``, whose left upper corner is (0, 0); no more corners than can be told apart.
+    """
+    parts = []
+    for contour in _scaled_contours(mask, size):
+        corners = cv2.approxPolyDP(contour.astype(np.float32), _PATH_TOLERANCE, True)[:, 0] + 0.5
+        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}".replace(".0", "") for x, y in corners) + "Z")
+    return "".join(parts)
+
+
 def tagged(picture: np.ndarray, words: str) -> np.ndarray:
     """A copy of ``picture`` (uint8 RGB) with a few words on a dark label in its lower left corner."""
     canvas = Image.fromarray(picture)
@@ -123,7 +136,12 @@ def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 def _contours(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
     """Borders of a mask's regions and holes in the pixels of a picture of ``size``, in fixed-point coordinates."""
+    shift = 1 << _SUBPIXEL_BITS
+    return [np.rint(contour * shift).astype(np.int32) for contour in _scaled_contours(mask, size)]
+
+
+def _scaled_contours(mask: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
+    """Borders ``[corner, 1, (x, y)]`` of a mask's regions and holes, relative to the centre of the first pixel."""
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     scale = np.array([size[1] / mask.shape[1], size[0] / mask.shape[0]])
-    shift = 1 << _SUBPIXEL_BITS
-    return [np.rint(((contour + 0.5) * scale - 0.5) * shift).astype(np.int32) for contour in contours]
+    return [(contour + 0.5) * scale - 0.5 for contour in contours]

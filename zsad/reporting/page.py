@@ -1,21 +1,29 @@
-"""The page: one HTML file with everything a reader needs, which opens offline."""
+"""The page: one HTML file with everything a reader needs, which opens offline.
+
+Where that would be too heavy for a browser, the file is an index, and each category has a page of its own in a folder
+beside it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
+import os
+import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.provenance import library_versions
+from zsad.reporting.album import Album
 from zsad.reporting.comparisons import read_comparisons, win_matrices
 from zsad.reporting.costs import cost_table, read_costs
 from zsad.reporting.entries import PANEL_TITLES
@@ -41,6 +49,8 @@ from zsad.store import MEAN, number, read_json, write_text
 Evaluation = dict[str, Any]
 
 TEMPLATE = "page.html.jinja"
+HEAVIEST = 30.0  # MB
+LONGEST_NAME = 255  # bytes of a file name
 
 
 def build_page(
@@ -62,6 +72,8 @@ def build_page(
     cost_csv: Path | None = None,
     bars_plot: Path | None = None,
     quality_plot: Path | None = None,
+    folder: Path | None = None,
+    heaviest: float = HEAVIEST,
 ) -> None:
     """Write the page of a data set.
 
@@ -78,15 +90,18 @@ def build_page(
         configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
         method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``, and
             the ``threshold`` rule in words.
-        output: HTML.
+        output: HTML; of a heavy page, the index.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.
         cost_csv: seconds and memory; the cost is left out without it.
         summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
             against cost; may be left out.
+        folder: for the pages of the categories of a page that would be heavy, and made in any case; what it held is
+            gone. None stands for one page, however heavy.
+        heaviest: what one page may weigh, in MB.
 
     Raises:
-        DataError: an input is absent or damaged, or a category has no plots.
+        DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
     """
     results = read_evaluations(evaluations)
     names = display_names(map(evaluation_key, results))
@@ -126,6 +141,7 @@ def build_page(
         "leaders": leaders(means, in_tables),
         "best": names[best],
         "glances": _glances(sections),
+        "all_sections": sections,
         "protocol": protocol_in_words(result["protocol"] for result in results),
         "summary_plot": _plot(summary_plot) if summary_plot else None,
         "bars_plot": _plot(bars_plot) if bars_plot else None,
@@ -145,7 +161,6 @@ def build_page(
         "panel_titles": PANEL_TITLES,
         "titles": METRIC_TITLES,
         "any_auspro": any(not math.isnan(row.value("auspro_005")) for row in rows),
-        "sections": sections,
         "several": len(names) > 1,
         "versions": library_versions(),
         "configuration": json.dumps(configuration, indent=2, ensure_ascii=False),
@@ -153,7 +168,61 @@ def build_page(
             _run(result, names) for category in categories for result in results if result["category"] == category
         ],
     }
-    write_text(output, _environment().get_template(TEMPLATE).render(context))
+    _write_pages(context, output, folder, heaviest)
+
+
+def _write_pages(context: Mapping[str, Any], output: Path, folder: Path | None, heaviest: float) -> None:
+    """Write one page, or an index and a page a category in ``folder``; all or nothing of them."""
+    template = _environment().get_template(TEMPLATE)
+    sections = context["all_sections"]
+
+    def page(**part: Any) -> Iterator[str]:
+        return template.generate({**context, "album": Album(), "home": "", "folder": "", **part})
+
+    anchors = {section["name"]: f"#{section['anchor']}" for section in sections}
+    whole = page(overall=True, whole=True, sections=sections, places=anchors)
+    if folder is None:
+        write_text(output, "".join(whole))
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if (light := _unless_heavier(whole, heaviest)) is not None:
+        write_text(output, light)
+        return
+    files = {section["name"]: _file_name(section) for section in sections}
+    try:
+        for section in sections:
+            name = section["name"]
+            places = {other: anchors[name] if other == name else quote(file) for other, file in files.items()}
+            home = quote(os.path.relpath(output, folder).replace(os.sep, "/"))
+            runs = [run for run in context["runs"] if run["category"] == name]
+            part = page(overall=False, whole=False, sections=[section], places=places, home=home, runs=runs)
+            write_text(folder / files[name], "".join(part))
+        beside = os.path.relpath(folder, output.parent).replace(os.sep, "/")
+        places = {name: quote(f"{beside}/{file}") for name, file in files.items()}
+        index = page(overall=True, whole=False, sections=[], places=places, folder=beside, runs=[])
+        write_text(output, "".join(index))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _unless_heavier(text: Iterable[str], megabytes: float) -> str | None:
+    """The text in one; None if it is heavier, and then no more of it is made than tells that."""
+    parts, left = [], megabytes * 1e6
+    for part in text:
+        left -= len(part.encode("utf-8"))
+        if left < 0:
+            return None
+        parts.append(part)
+    return "".join(parts)
+
+
+def _file_name(section: Mapping[str, Any]) -> str:
+    """What the page of a category is called: like the category, where the name serves as that of a file."""
+    named = f"{section['name']}.html"
+    usable = not set("/\\") & set(named) and len(f".{named}.12345678.tmp".encode()) <= LONGEST_NAME
+    return named if usable else f"{section['anchor']}.html"
 
 
 def _environment() -> Environment:
@@ -223,6 +292,7 @@ def _hand_crafted(backbones: Iterable[str], configuration: Mapping[str, Any]) ->
 
 def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:
     return {
+        "category": result["category"],
         "title": f"{result['category']} · {names[evaluation_key(result)]}",
         "method": names[evaluation_key(result)],
         "thresholds": {"images": result["image_threshold"], "pixels": result["threshold"]},

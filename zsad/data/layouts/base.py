@@ -25,7 +25,7 @@ from zsad.store import MEANS
 
 GOOD = "good"
 # Beside the categories in a folder of results.
-TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report.html", "tables")
+TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables")
 Split = Literal["train", "test"]
 
 
