@@ -86,23 +86,32 @@ def markdown_table(table: Table) -> str:
 
 
 def latex_table(table: Table) -> str:
-    """A table environment with booktabs rules, the note a comment; columns of percentages are aligned right."""
+    """A table environment with booktabs rules, the note a comment; columns of percentages are aligned right.
+
+    It has a label, and a table that is wider than the text is made as wide as that (graphicx).
+    """
     columns = "".join("r" if right else "l" for right in _numeric_columns(table))
     lines = [
         *([f"% {table.note}"] if table.note else []),
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{latex_text(table.title)}}}",
+        rf"\label{{tab:{_slug(table.title)}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         _latex_row([latex_text(title) for title in table.header]),
         r"\midrule",
         *_latex_rows(table),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def _latex_rows(table: Table) -> list[str]:

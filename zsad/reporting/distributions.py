@@ -18,6 +18,8 @@ from zsad.store import number
 
 _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24
+_FAR = 1.0  # from the scores, as a multiple of their range
+_MARGIN = 0.05
 _KINDS = (
     (0, "good", figures.GOOD_COLOUR, None),
     (1, "defective", figures.DEFECTIVE_COLOUR, "///"),
@@ -59,11 +61,29 @@ def _draw_histogram(axes: Axes, result: dict[str, Any], name: str) -> None:
             axes.hist(chosen, bins=edges, histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
     threshold = number(result["image_threshold"])
     if not math.isnan(threshold):
-        label = f"label-free threshold {threshold:.3g}"
-        axes.axvline(threshold, color=figures.INK, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
+        _draw_threshold(axes, threshold, edges[0], edges[-1])
     axes.set_title(name, pad=22)
     axes.set_xlabel("image score")
     axes.set_ylabel("images")
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="x", visible=False)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=3, columnspacing=1.2, borderpad=0.2, borderaxespad=0)
+
+
+def _draw_threshold(axes: Axes, threshold: float, low: float, high: float) -> None:
+    """A line at the threshold; an arrow towards it where it lies so far off that the bars would shrink to a line."""
+    label = f"label-free threshold {threshold:.3g}"
+    reach = _FAR * (high - low)
+    style = {"color": figures.INK, "linewidth": 1.2}
+    if low - reach <= threshold <= high + reach:
+        axes.axvline(threshold, linestyle=(0, (4, 2)), label=label, **style)
+        return
+    margin = _MARGIN * (high - low)
+    axes.set_xlim(low - margin, high + margin)
+    is_right = threshold > high
+    edge, inner = (1.0, 0.93) if is_right else (0.0, 0.07)
+    axes.annotate(
+        "", (edge, 0.9), (inner, 0.9), xycoords="axes fraction", arrowprops={"arrowstyle": "->", "shrinkA": 0, **style}
+    )
+    side = "right" if is_right else "left"
+    axes.text(inner, 0.9, f"{label} ", transform=axes.transAxes, ha=side, va="center", fontsize="small")

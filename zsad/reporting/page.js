@@ -1,4 +1,4 @@
-// The page works without this script, which sorts tables, filters by method and opens folds before printing.
+// The page works without this script, which sorts tables, filters by method and opens figures for printing.
 "use strict";
 
 function sortBody(body, column, direction) {
@@ -55,6 +55,13 @@ function openTarget() {
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
+// On paper every figure is open, and galleries, which would take many sheets, are closed.
+let folds = [];
 window.addEventListener("beforeprint", () => {
-  document.querySelectorAll("details.gallery").forEach((fold) => { fold.open = true; });
+  folds = [...document.querySelectorAll("details")].map((fold) => [fold, fold.open]);
+  folds.forEach(([fold]) => {
+    if (fold.matches(".gallery")) fold.open = false;
+    else if (fold.querySelector(".plot")) fold.open = true;
+  });
 });
+window.addEventListener("afterprint", () => folds.forEach(([fold, open]) => { fold.open = open; }));

@@ -1,0 +1,145 @@
+"""The page in a real browser: on a phone, on a desk, and on paper; headless Chromium, if there is one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_reporting_page import build
+
+from zsad.reporting.page import build_page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not installed")
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed; on Debian: apt install chromium")
+
+QUIETLY = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+CATEGORIES = ("brick", "grass", "a_part_with_a_long_name_of_its_own", "board")
+METHODS = {
+    "self_similarity": "zero-shot-single",
+    "mirror_symmetry": "zero-shot-single",
+    "flip_consistency": "zero-shot-single",
+    "mutual_with_a_long_name": "zero-shot-batch",
+    "memory_bank": "few-shot-8",
+}
+PHONE, DESK = 390, 1280
+MOST_SHEETS = 15
+SHEET = round((297 - 2 * 12) / 25.4 * 96)  # px between the margins of A4 landscape
+
+# What is wider than its place: elements that end right of the page and cannot be scrolled to.
+BEYOND = """width => [...document.querySelectorAll("th, td, img, svg, pre, p, figure, h1, h2, li, summary")]
+  .filter(element => element.checkVisibility() && element.getBoundingClientRect().width > 0)
+  .filter(element => element.getBoundingClientRect().right > width + 1 && !element.closest(WITHIN))
+  .map(element => element.tagName + " " + element.textContent.trim().slice(0, 40))"""
+SCROLLED = ".scroll, .bar, .plot, pre"  # which scroll for themselves, on a screen
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A page of five methods and four categories with labels, and one without, where images are ranked."""
+    folder = tmp_path_factory.mktemp("pages")
+    made = {}
+    for name, labels, categories in (("measured", (0, 0, 1, 1), CATEGORIES), ("ranked", (None,) * 4, CATEGORIES[:1])):
+        (folder / name).mkdir()
+        made[name] = build(folder / name, categories, METHODS, labels=labels)["output"]
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=BROWSER, args=list(QUIETLY))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
+    """Open a page at a width; at the end, it must have said nothing and asked for nothing from elsewhere."""
+    heard: list[str] = []
+    contexts = []
+
+    def open_page(name: str, width: int) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 844})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(message.text))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("requestfailed", lambda request: heard.append(request.url[:100]))
+        page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else heard.append(asked.url))
+        page.goto(pages[name].as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert heard == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("name", ["measured", "ranked"])
+def test_nothing_is_wider_than_the_window(name: str, width: int, opened: Any) -> None:
+    page = opened(name, width)
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(BEYOND.replace("WITHIN", repr(SCROLLED)), width) == []
+
+
+def test_the_ranked_list_can_be_read_on_a_phone(opened: Any) -> None:
+    page = opened("ranked", PHONE)
+    cells = page.locator(".ranking tbody tr").first.locator("th, td")
+    assert cells.count() >= 4 + len(METHODS) - 1
+    for index in range(cells.count()):
+        box = cells.nth(index).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE
+        assert box["height"] > 8
+    assert re.search(r"rank by", page.locator(".ranking tbody td[data-label]").last.evaluate(
+        "cell => getComputedStyle(cell, '::before').content"
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["measured", "ranked"])
+def test_no_column_is_cut_on_paper(name: str, opened: Any) -> None:
+    page = opened(name, SHEET)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details.gallery[open]").count() == 0
+    assert page.locator("details:has(.plot):not(.gallery):not([open])").count() == 0
+    assert page.locator("details:has(.plot):not(.gallery)").count() > 0
+    assert page.evaluate(BEYOND.replace("WITHIN", "'[hidden]'"), SHEET) == []
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert name == "ranked" or page.locator("details.gallery[open]").count() > 0
+
+
+def test_a_page_of_the_size_of_the_demo_takes_few_sheets(opened: Any) -> None:
+    printed = opened("measured", DESK).pdf(prefer_css_page_size=True)
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) <= MOST_SHEETS
+    width, height = map(float, re.search(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", printed).groups())
+    assert (round(width / 72 * 25.4), round(height / 72 * 25.4)) == (297, 210)
+
+
+def test_an_index_leads_to_the_page_of_each_category_and_back(tmp_path: Path, opened: Any) -> None:
+    arguments = build(tmp_path, CATEGORIES[:2], {"self_similarity": "zero-shot-single"})
+    build_page(**arguments, folder=tmp_path / "report", heaviest=0.001)
+    index = arguments["output"].as_uri()
+    page = opened("measured", DESK)
+    for category in CATEGORIES[:2]:
+        page.goto(index)
+        page.locator("#categories ~ ul a", has_text=category).click()
+        assert page.locator("h1").inner_text().endswith(category)
+        page.locator(".bar a").first.click()
+        assert page.url.startswith(index)
