@@ -65,7 +65,12 @@ def test_a_root_takes_the_place_of_a_download(tmp_path: Path, write_png: Callabl
     assert not mine.is_downloaded
     assert (mine.name, mine.categories) == ("mine", ["part"])
     assert mine.files("part") == [tmp_path / "part" / "test" / "good" / "0.png"]
-    assert mine.stage_config() == {"layout": "mpdd", "params": {}, "root": tmp_path.as_posix(), "unreadable": "stop"}
+    assert mine.stage_config() == {
+        "layout": "mpdd",
+        "params": {"white": None},
+        "root": tmp_path.as_posix(),
+        "unreadable": "stop",
+    }
 
 
 def test_what_was_downloaded_is_found_again(tmp_path: Path, write_png: Callable[..., Path]) -> None:

@@ -150,7 +150,7 @@ def test_files_are_counted_once_and_those_without_images_left_out(root: Path) ->
 
 
 def test_a_draw_is_no_larger_than_what_it_is_drawn_from(root: Path) -> None:
-    configured = settings(root, {"resolution": 64}, "embedded", methods__memory_bank__params={"shots": 9})
+    configured = settings(root, {"resolution": 64}, "embedded", methods__memory_bank__params={"shots": 5})
     assert costs_of(configured, root)[0].images == 5 * 8
 
 

@@ -90,7 +90,7 @@ def test_masks_alone_rank_nothing_for_methods_that_score_images_alone(tmp_path: 
     assert not measurable.overall_plots
     two = {**methods, "mutual": DEFAULT["methods"]["mutual"]}
     fused = {**two, "both": {"scorer": "fusion", "params": {"methods": ["tokens", "mutual"]}}}
-    assert settings_of(tmp_path, {"a": (MASKED,)}, fused).measurable.has_curves("a")
+    assert settings_of(tmp_path, {"a": (MASKED, MASKED)}, fused).measurable.has_curves("a")
 
 
 def test_categories_are_told_apart(tmp_path: Path) -> None:

@@ -113,7 +113,10 @@ def test_a_new_method_runs_alone(project: Project) -> None:
 
 
 def test_a_new_category_runs_alone(project: Project) -> None:
-    described = {"data/t/brick.sha256", "t/brick/manifest.csv", "t/brick/check.json"}
+    described = {
+        "data/t/brick.sha256",
+        *(f"t/brick/{name}" for name in ("manifest.csv", "unreadable.csv", "check.json")),
+    }
     new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert project.would_make(merged(SMALL, dataset__categories=["ring", "brick"])) == new | OVERALL
 
