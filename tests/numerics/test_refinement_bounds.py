@@ -128,7 +128,7 @@ def test_the_work_on_an_image_is_bounded_by_its_pixels(
     with counted(monkeypatch) as pixels:
         refinement = refiner.refine(image, anomaly_map, THRESHOLD)
     assert refinement.mask.shape == shape
-    assert pixels["cut"] <= max(1 << 18, image.size / 3 / 16)
+    assert pixels["cut"] <= max(1 << 17, image.size / 3 / 16)
     assert pixels["fitted"] <= 4 * height * width + (1 << 16)
     assert pixels["judged"] <= max(1 << 22, 8 * height * width)
     regions = regions_above(anomaly_map, THRESHOLD, min_pixels=max(1, int(np.ceil(1e-4 * height * width))))

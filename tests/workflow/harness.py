@@ -110,13 +110,14 @@ class Project:
         return Run(done.returncode, done.stdout + done.stderr, made)
 
     def would_make(self, config: dict[str, Any] | None = SMALL, *targets: str) -> set[str]:
-        """The results that a run would make or make anew, relative to results/; by ``snakemake --summary``."""
+        """The files that a run would make or make anew, relative to results/; by ``snakemake --summary``."""
         done = subprocess.run(
             self.command(config, *targets, "--summary"), cwd=self.folder, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         table = csv.DictReader(done.stdout.splitlines(), delimiter="\t")
-        return {row["output_file"].removeprefix("results/") for row in table if row["plan"] == "update pending"}
+        planned = {row["output_file"].removeprefix("results/") for row in table if row["plan"] == "update pending"}
+        return {path for path in planned if not path.endswith("/report")}  # the folder beside the page goes with it
 
     def broken_results(self) -> list[str]:
         """What is wrong with results of categories that are there but not whole."""

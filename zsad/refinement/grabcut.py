@@ -37,7 +37,7 @@ class GrabCut(RegionRefiner):
 
     summary: ClassVar[str] = "GrabCut around each region, started from the map's high and low values."
     work_per_pixel: ClassVar[float] = 1 / 16
-    least_work: ClassVar[int] = 1 << 18
+    least_work: ClassVar[int] = 1 << 17
     reference: ClassVar[str] = "Rother, Kolmogorov and Blake, GrabCut, ACM TOG 23(3), 2004; OpenCV's implementation."
 
     margin: float = Field(

@@ -9,8 +9,6 @@ from cases.sound import FOLDER, IMAGES, TILE
 from damages import draw_mask, emptied, in_turn, moved, nothing, removed, renamed_to_bytes, written
 from fault import ALL, Fault, Place
 
-ALONE = {"methods__mutual": None}  # without memory_bank no method is left then
-
 
 def read_only(place: Place) -> None:
     """Allow nobody to write into the images; the owner of everything is not held up by that."""
@@ -34,15 +32,22 @@ CATEGORIES = (
         "no image to train on for the only method",
         IMAGES,
         removed(f"{TILE}/train"),
-        r"no method can run; .*memory_bank.*",
-        changes=ALONE,
+        r"no method can run; method 'memory_bank' is left out: it needs 2 good training images, .*'tile' has none; add",
+        changes={"methods__mutual": None},
     ),
     Fault(
         "fewer images to train on than references for the only method",
         IMAGES,
         nothing,
-        r"no method can run; .*memory_bank.*",
-        changes={**ALONE, "methods__memory_bank__params": {"shots": 4}},
+        r"it needs 4 good training images, .* 'tile' has 3; .* lower methods\.memory_bank\.params\.shots to 3",
+        changes={"methods__memory_bank__params": {"shots": 4}, "methods__mutual": None},
+    ),
+    Fault(
+        "one test image for what compares test images",
+        IMAGES,
+        removed(f"{TILE}/test/crack", f"{TILE}/test/good/1.jpg"),
+        r"no method can run; method 'mutual' is left out: it compares at least 2 test images, .* 'tile' has 1",
+        changes={"methods__memory_bank": None},
     ),
     Fault(
         "two test images for what compares test images",
