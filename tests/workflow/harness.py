@@ -134,7 +134,9 @@ class Project:
         return {
             path.relative_to(root).as_posix(): path.stat().st_mtime_ns
             for path in root.rglob("*")
-            if path.is_file() and not any(part in NOT_RESULTS for part in path.relative_to(root).parts)
+            if path.is_file()
+            and not any(part in NOT_RESULTS for part in path.relative_to(root).parts)
+            and path.name != ".snakemake_timestamp"
         }
 
 

@@ -37,7 +37,7 @@ EXECUTED = (
 )
 # What no test can execute, or another does; each with the reason.
 NOT_EXECUTED = {
-    r"make (run|test|lint|envs)": "installs packages or runs the suite; the targets are looked up in the Makefile",
+    r"make (run|test|test-portable|lint|envs)": "installs packages or runs the suite; the targets are looked up in the Makefile",
     r"snakemake --report .*": "needs the finished run; tested on the run of the first block",
     r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
@@ -46,6 +46,7 @@ NOT_EXECUTED = {
     r"python benchmarks/resources\.py .*": "needs a finished run: tests/workflow/test_resources.py has one",
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
     r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
+    r"pip install pillow-heif": "installs a package",
     r"(mkdir|export) .*": "a shell's own",
 }
 COMMANDS = ("snakemake", "zsad", "make", "python", "apptainer", "docker", "bash", "sh", "pip", "conda")
