@@ -430,7 +430,7 @@ def _as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
 
 
 def _as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    comments = "".join(f"% {note}\n" for note in notes)
-    return f"% Needs \\usepackage{{booktabs,graphicx}}.\n{comments}\n" + "\n".join(
+    comments = "".join(f"% {' '.join(note.split())}\n" for note in notes)
+    return f"% Needs \\usepackage{{array,booktabs,graphicx}}.\n{comments}\n" + "\n".join(
         latex_table(table) for table in tables
     )

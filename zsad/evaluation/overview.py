@@ -124,9 +124,9 @@ def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """LaTeX source of the tables; explanation and notes are comments."""
-    comments = "".join(f"% {line}\n" for line in (EXPLANATION, _protocol_words(), *notes))
+    comments = "".join(f"% {' '.join(line.split())}\n" for line in (EXPLANATION, _protocol_words(), *notes))
     return (
-        "% Needs \\usepackage{booktabs,graphicx}.\n"
+        "% Needs \\usepackage{array,booktabs,graphicx}.\n"
         + comments
         + "\n"
         + "\n".join(latex_table(table) for table in tables)

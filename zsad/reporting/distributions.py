@@ -20,6 +20,10 @@ _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24
 _FAR = 1.0  # from the scores, as a multiple of their range
 _MARGIN = 0.05
+_FEW = 0.05  # of the images, at either end, are not shown where they lie far from the others
+_ENOUGH = 6  # images, to tell the others from one that is far off
+_FAR_IMAGE = 3.0  # from the others, as a multiple of their range
+_NOTE_HEIGHT = 0.16  # of the bars'
 _KINDS = (
     (0, "good", figures.GOOD_COLOUR, None),
     (1, "defective", figures.DEFECTIVE_COLOUR, "///"),
@@ -52,16 +56,26 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
 def _draw_histogram(axes: Axes, result: dict[str, Any], name: str) -> None:
     scores = np.array([image["score"] for image in result["images"]], dtype=np.float64)
     labels = [image["label"] for image in result["images"]]
+    low, high = _view(scores)
     bins = min(_MOST_BINS, max(_FEWEST_BINS, round(2 * math.sqrt(len(scores)))))
-    edges = np.histogram_bin_edges(scores, bins=bins)
+    edges = np.linspace(low, high, bins + 1)
     for label, words, colour, hatch in _KINDS:
         chosen = scores[[image_label == label for image_label in labels]]
         if len(chosen):
             style = {"facecolor": (colour, 0.35), "edgecolor": colour, "hatch": hatch, "hatch_linewidth": 0.5}
             axes.hist(chosen, bins=edges, histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
     threshold = number(result["image_threshold"])
+    notes = _beyond(scores, low, high)
     if not math.isnan(threshold):
-        _draw_threshold(axes, threshold, edges[0], edges[-1])
+        label = f"label-free threshold {threshold:.3g}"
+        reach = _FAR * (high - low)
+        style = {"color": figures.INK, "linewidth": 1.2}
+        if low - reach <= threshold <= high + reach:
+            axes.axvline(threshold, linestyle=(0, (4, 2)), label=label, **style)
+        else:
+            notes.insert(0, (threshold > high, label))
+    if notes:
+        _write_beyond(axes, low, high, notes)
     axes.set_title(name, pad=22)
     axes.set_xlabel("image score")
     axes.set_ylabel("images")
@@ -70,20 +84,43 @@ def _draw_histogram(axes: Axes, result: dict[str, Any], name: str) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=3, columnspacing=1.2, borderpad=0.2, borderaxespad=0)
 
 
-def _draw_threshold(axes: Axes, threshold: float, low: float, high: float) -> None:
-    """A line at the threshold; an arrow towards it where it lies so far off that the bars would shrink to a line."""
-    label = f"label-free threshold {threshold:.3g}"
-    reach = _FAR * (high - low)
-    style = {"color": figures.INK, "linewidth": 1.2}
-    if low - reach <= threshold <= high + reach:
-        axes.axvline(threshold, linestyle=(0, (4, 2)), label=label, **style)
-        return
+def _view(scores: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest score that the bars show: all, or all but a few that would shrink the others to a line."""
+    ordered = np.sort(scores)
+    few = max(1, int(_FEW * len(ordered))) if len(ordered) >= _ENOUGH else 0
+    usual_low, usual_high = ordered[few], ordered[len(ordered) - 1 - few]
+    reach = _FAR_IMAGE * (usual_high - usual_low)
+    if few and reach > 0:
+        ordered = ordered[(ordered >= usual_low - reach) & (ordered <= usual_high + reach)]
+    low, high = float(ordered[0]), float(ordered[-1])
+    if low < high:
+        return low, high
+    half = 0.05 * abs(low) or 0.5  # all images score alike
+    return low - half, high + half
+
+
+def _beyond(scores: np.ndarray, low: float, high: float) -> list[tuple[bool, str]]:
+    """How many images lie on the left and on the right of the bars, and how far; whether on the right, and words."""
+    notes = []
+    for right, outside in ((False, scores[scores < low]), (True, scores[scores > high])):
+        if len(outside):
+            images = "1 image at" if len(outside) == 1 else f"{len(outside)} images to"
+            notes.append((right, f"{images} {outside.max() if right else outside.min():.3g}"))
+    return notes
+
+
+def _write_beyond(axes: Axes, low: float, high: float, notes: Sequence[tuple[bool, str]]) -> None:
+    """End the axis at the bars, with arrows to what lies beyond it, above the bars."""
     margin = _MARGIN * (high - low)
     axes.set_xlim(low - margin, high + margin)
-    is_right = threshold > high
-    edge, inner = (1.0, 0.93) if is_right else (0.0, 0.07)
-    axes.annotate(
-        "", (edge, 0.9), (inner, 0.9), xycoords="axes fraction", arrowprops={"arrowstyle": "->", "shrinkA": 0, **style}
-    )
-    side = "right" if is_right else "left"
-    axes.text(inner, 0.9, f"{label} ", transform=axes.transAxes, ha=side, va="center", fontsize="small")
+    axes.set_ylim(top=axes.get_ylim()[1] * (1 + _NOTE_HEIGHT * len(notes)))
+    for line, (right, words) in enumerate(notes):
+        height = 1 - _NOTE_HEIGHT * (line + 0.5) / (1 + _NOTE_HEIGHT * len(notes))
+        edge, inner = (1.0, 0.9) if right else (0.0, 0.1)
+        arrow = {"arrowstyle": "-|>", "color": figures.INK, "shrinkA": 0, "shrinkB": 0}
+        axes.annotate("", (edge, height), (inner, height), xycoords="axes fraction", arrowprops=arrow)
+        place = {"ha": "right", "va": "center"} if right else {"ha": "left", "va": "center"}
+        axes.text(inner + (-0.015 if right else 0.015), height, words, transform=axes.transAxes, fontsize=8, **place)
+    for right in sorted({right for right, _ in notes}):  # the axis is broken off where it has two strokes
+        style = {"transform": axes.transAxes, "clip_on": False, "linestyle": "none", "color": figures.FAINT}
+        axes.plot([0.985 if right else 0.015] * 2, [0, 0], marker=[(-0.5, -1), (0.5, 1)], markersize=9, **style)
