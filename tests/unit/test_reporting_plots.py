@@ -236,3 +236,47 @@ def test_backbones_are_named_where_there_is_more_than_one():
     one, two = MethodKey("few-shot-1", "bank", "dino"), MethodKey("few-shot-1", "bank", "embedded")
     assert list(display_names([one]).values()) == ["bank"]
     assert list(display_names([two, one]).values()) == ["bank · dino", "bank · embedded"]
+
+
+def histogram(tmp_path, monkeypatch, scores, threshold):
+    """The axes of the histogram of one method with these scores."""
+    drawn = []
+    monkeypatch.setattr("zsad.reporting.distributions.figures.save", lambda figure, *_: drawn.append(figure))
+    path = write_results(tmp_path / "data", labels=[0, 1] * (len(scores) // 2)).evaluation
+    document = read_json(path)
+    for image, score in zip(document["images"], scores, strict=True):
+        image["score"] = score
+    write_json(path, document | {"image_threshold": threshold})
+    draw_histograms(evaluations=[path], options=OPTIONS, output=tmp_path / "histograms.png")
+    return drawn[0].axes[0]
+
+
+SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "limits", "words"),
+    [
+        (SPREAD, 1.0, (0.0, 1.9), []),
+        (SPREAD, 3.0, (0.0, 3.0), []),
+        (SPREAD, 40.0, (0.0, 1.9), ["label-free threshold 40"]),
+        (SPREAD, -7.5, (0.0, 1.9), ["label-free threshold -7.5"]),
+        ([*SPREAD[:-1], 90.0], 1.0, (0.0, 1.8), ["1 image at 90"]),
+        ([-60.0, *SPREAD[1:-1], 90.0], 95.0, (0.1, 1.8), ["label-free threshold 95", "1 image at -60", "1 image at 90"]),
+        ([*SPREAD[:10], *[50.0] * 10], 25.0, (0.0, 50.0), []),
+        ([0.25] * 20, 30.0, (0.25, 0.25), ["label-free threshold 30"]),
+        ([0.0, 90.0], 1.0, (0.0, 90.0), []),
+    ],
+    ids=["within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"],
+)
+def test_what_lies_far_off_is_named_beside_the_bars_and_does_not_squeeze_them(
+    tmp_path, monkeypatch, scores, threshold, limits, words
+):
+    axes = histogram(tmp_path, monkeypatch, scores, threshold)
+    assert [text.get_text() for text in axes.texts if text.get_text()] == words
+    low, high = axes.get_xlim()
+    assert low < limits[0] <= limits[1] < high
+    span = max(limits[1] - limits[0], 0.05)
+    assert high - low < 1.3 * span
+    in_legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert any("threshold" in text for text in in_legend) != any("threshold" in text for text in words)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 
 from zsad.reporting import figures
 from zsad.reporting.numbers import NOT_AVAILABLE, with_limits
@@ -30,6 +31,7 @@ _NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defec
 _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
 _MOST_BANDS = 4
 _KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
+_LEGEND_BELOW = 0.42  # inches, which numbers and title of the x axis take
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
 
@@ -65,20 +67,21 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
     lines = figures.method_lines(names)
     panels = [panel for panel in _PANELS if any(result["curves"].get(panel.curve) for result in results)]
     drawn, panels = bool(panels), panels or list(_PANELS)
-    heights = [1.0] * (len(panels) // 2) + [1.0 if len(panels) % 2 else _KEY_HEIGHT]
+    columns = 3 if len(panels) > 4 else 2
+    heights = [1.0] * (len(panels) // columns) + [1.0 if len(panels) % columns else _KEY_HEIGHT]
+    height = (13 + 0.54 * len(results) if drawn else 7.5) / 3 - (0.25 if columns == 3 else 0)
     with figures.styled():
-        figure = Figure(
-            figsize=(10, sum(heights) * (13 + 0.54 * len(results) if drawn else 7.5) / 3), layout="constrained"
-        )
+        figure = Figure(figsize=(4 * columns if columns == 3 else 10, sum(heights) * height), layout="constrained")
         protocol = protocol_in_words(result["protocol"] for result in results)
         figures.write_title(figure, f"{results[0]['category']}: ranking curves", protocol)
-        grid = list(figure.subplots(len(heights), 2, gridspec_kw={"height_ratios": heights}).flat)
+        grid = list(figure.subplots(len(heights), columns, gridspec_kw={"height_ratios": heights}).flat)
         last = grid[len(panels)]
         for axes, panel in zip(grid, panels, strict=False):
             _draw_panel(axes, panel, results, names, lines)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        last.text(0, 1, _key(results), transform=last.transAxes, va="top", fontsize=8.5, color=figures.FAINT)
+        place = {"transform": last.transAxes, "va": "top", "wrap": True, "in_layout": False}
+        last.text(0, 1, _key(results), fontsize=8.5, color=figures.FAINT, **place)
         figures.save(figure, output, options.dpi)
 
 
@@ -121,7 +124,9 @@ def _draw_panel(
     if panel.draw_marks:
         panel.draw_marks(axes, results)
     title = ", and ".join(METRIC_TITLES[metric] for metric in panel.metrics)
-    axes.legend(title=title, alignment="left", loc="upper left", bbox_to_anchor=(0, -0.13))
+    below = axes.transAxes + ScaledTranslation(0, -_LEGEND_BELOW, axes.figure.dpi_scale_trans)
+    place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+    axes.legend(title=title, alignment="left", **place)
 
 
 def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
