@@ -35,6 +35,7 @@ METHODS = {
     "mutual_with_a_long_name": "zero-shot-batch",
     "memory_bank": "few-shot-8",
 }
+MANY = {f"{name}_{number}_of_a_long_name": METHODS[name] for number in range(5) for name in list(METHODS)[:3]}
 PHONE, DESK = 390, 1280
 MOST_SHEETS = 15
 SHEET = round((297 - 2 * 12) / 25.4 * 96)  # px between the margins of A4 landscape
@@ -49,12 +50,17 @@ SCROLLED = ".scroll, .bar, .plot, pre"  # which scroll for themselves, on a scre
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of five methods and four categories with labels, and one without, where images are ranked."""
+    """Pages of five methods and four categories with labels, of one without, where images are ranked, and of many."""
     folder = tmp_path_factory.mktemp("pages")
     made = {}
-    for name, labels, categories in (("measured", (0, 0, 1, 1), CATEGORIES), ("ranked", (None,) * 4, CATEGORIES[:1])):
+    for name, labels, categories, methods in (
+        ("measured", (0, 0, 1, 1), CATEGORIES, METHODS),
+        ("ranked", (None,) * 4, CATEGORIES[:1], METHODS),
+        ("many", (0, 1), CATEGORIES[:1], MANY),
+        ("many ranked", (None,) * 2, CATEGORIES[:1], MANY),
+    ):
         (folder / name).mkdir()
-        made[name] = build(folder / name, categories, METHODS, labels=labels)["output"]
+        made[name] = build(folder / name, categories, methods, labels=labels)["output"]
     return made
 
 
@@ -90,7 +96,7 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("name", ["measured", "ranked"])
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked"])
 def test_nothing_is_wider_than_the_window(name: str, width: int, opened: Any) -> None:
     page = opened(name, width)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
@@ -112,7 +118,18 @@ def test_the_ranked_list_can_be_read_on_a_phone(opened: Any) -> None:
     ))  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["measured", "ranked"])
+def test_the_list_of_all_images_can_be_read_on_a_phone(opened: Any) -> None:
+    page = opened("measured", PHONE)
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    cells = page.locator(".images").first.locator("tbody tr").first.locator("th, td")
+    boxes = [cells.nth(index).bounding_box() for index in range(5)]
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE and box["height"] > 8 for box in boxes)
+    assert boxes[0]["width"] > 0.8 * PHONE
+    labels = [cells.nth(index).evaluate("cell => getComputedStyle(cell, '::before').content") for index in (1, 2)]
+    assert labels == ['"rank "', '"score "']
+
+
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked"])
 def test_no_column_is_cut_on_paper(name: str, opened: Any) -> None:
     page = opened(name, SHEET)
     page.emulate_media(media="print")
@@ -122,7 +139,7 @@ def test_no_column_is_cut_on_paper(name: str, opened: Any) -> None:
     assert page.locator("details:has(.plot):not(.gallery)").count() > 0
     assert page.evaluate(BEYOND.replace("WITHIN", "'[hidden]'"), SHEET) == []
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert name == "ranked" or page.locator("details.gallery[open]").count() > 0
+    assert page.locator("details.gallery[open]").count() > 0 or name == "ranked"
 
 
 def test_a_page_of_the_size_of_the_demo_takes_few_sheets(opened: Any) -> None:

@@ -262,7 +262,12 @@ SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
         (SPREAD, 40.0, (0.0, 1.9), ["label-free threshold 40"]),
         (SPREAD, -7.5, (0.0, 1.9), ["label-free threshold -7.5"]),
         ([*SPREAD[:-1], 90.0], 1.0, (0.0, 1.8), ["1 image at 90"]),
-        ([-60.0, *SPREAD[1:-1], 90.0], 95.0, (0.1, 1.8), ["label-free threshold 95", "1 image at -60", "1 image at 90"]),
+        (
+            [-60.0, *SPREAD[1:-1], 90.0],
+            95.0,
+            (0.1, 1.8),
+            ["label-free threshold 95", "1 image at -60", "1 image at 90"],
+        ),
         ([*SPREAD[:10], *[50.0] * 10], 25.0, (0.0, 50.0), []),
         ([0.25] * 20, 30.0, (0.25, 0.25), ["label-free threshold 30"]),
         ([0.0, 90.0], 1.0, (0.0, 90.0), []),

@@ -55,6 +55,24 @@ function openTarget() {
 window.addEventListener("hashchange", openTarget);
 openTarget();
 
+// Tables that are wider than the paper are made smaller, each as much as it needs.
+const PAPER = "273mm"; // A4 landscape without its margins
+function fitToPaper() {
+  const rules = [...document.styleSheets[0].cssRules].filter((rule) => rule instanceof CSSMediaRule);
+  const media = rules.map((rule) => rule.media.mediaText);
+  const tables = [...document.querySelectorAll(".scroll > table")];
+  const { width } = document.body.style;
+  tables.forEach((table) => table.style.removeProperty("--fit"));
+  rules.forEach((rule) => { rule.media.mediaText = rule.media.mediaText === "print" ? "all" : "not all"; });
+  document.body.style.width = PAPER;
+  const fits = tables.map((table) => (table.offsetWidth ? document.body.clientWidth / table.offsetWidth : 1));
+  document.body.style.width = width;
+  rules.forEach((rule, place) => { rule.media.mediaText = media[place]; });
+  tables.forEach((table, place) => {
+    if (fits[place] < 1) table.style.setProperty("--fit", String(0.99 * fits[place]));
+  });
+}
+
 // On paper every figure is open, and galleries, which would take many sheets, are closed.
 let folds = [];
 window.addEventListener("beforeprint", () => {
@@ -63,5 +81,6 @@ window.addEventListener("beforeprint", () => {
     if (fold.matches(".gallery")) fold.open = false;
     else if (fold.querySelector(".plot")) fold.open = true;
   });
+  fitToPaper();
 });
 window.addEventListener("afterprint", () => folds.forEach(([fold, open]) => { fold.open = open; }));
