@@ -45,6 +45,10 @@ BEYOND = """width => [...document.querySelectorAll("th, td, img, svg, pre, p, fi
   .filter(element => element.checkVisibility() && element.getBoundingClientRect().width > 0)
   .filter(element => element.getBoundingClientRect().right > width + 1 && !element.closest(WITHIN))
   .map(element => element.tagName + " " + element.textContent.trim().slice(0, 40))"""
+# Whether nothing lies over the beginning or the middle of an element.
+IS_SEEN = """element => { element.scrollIntoView({block: "center"});
+  const box = element.getBoundingClientRect(), middle = box.top + box.height / 2;
+  return [2, box.width / 2].every(x => element.contains(document.elementFromPoint(box.left + x, middle))); }"""
 SCROLLED = ".scroll, .bar, .plot, pre"  # which scroll for themselves, on a screen
 
 
@@ -113,6 +117,9 @@ def test_the_ranked_list_can_be_read_on_a_phone(opened: Any) -> None:
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE
         assert box["height"] > 8
+        assert cells.nth(index).evaluate(IS_SEEN)
+    thumbnail = page.locator(".ranking svg").first.bounding_box()
+    assert thumbnail["width"] / thumbnail["height"] == pytest.approx(80 / 60, rel=0.05)
     assert re.search(r"rank by", page.locator(".ranking tbody td[data-label]").last.evaluate(
         "cell => getComputedStyle(cell, '::before').content"
     ))  # fmt: skip
@@ -125,6 +132,7 @@ def test_the_list_of_all_images_can_be_read_on_a_phone(opened: Any) -> None:
     boxes = [cells.nth(index).bounding_box() for index in range(5)]
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= PHONE and box["height"] > 8 for box in boxes)
     assert boxes[0]["width"] > 0.8 * PHONE
+    assert all(cells.nth(index).evaluate(IS_SEEN) for index in range(5))
     labels = [cells.nth(index).evaluate("cell => getComputedStyle(cell, '::before').content") for index in (1, 2)]
     assert labels == ['"rank "', '"score "']
 
