@@ -10,8 +10,10 @@ import base64
 import json
 import math
 import os
+import re
 import shutil
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -51,6 +53,8 @@ Evaluation = dict[str, Any]
 TEMPLATE = "page.html.jinja"
 HEAVIEST = 30.0  # MB
 LONGEST_NAME = 255  # bytes of a file name
+_NOT_EVERYWHERE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in names of files: Windows takes none of these
+_ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 
 
 def build_page(
@@ -189,7 +193,7 @@ def _write_pages(context: Mapping[str, Any], output: Path, folder: Path | None, 
     if (light := _unless_heavier(whole, heaviest)) is not None:
         write_text(output, light)
         return
-    files = {section["name"]: _file_name(section) for section in sections}
+    files = _file_names(sections)
     try:
         for section in sections:
             name = section["name"]
@@ -218,11 +222,24 @@ def _unless_heavier(text: Iterable[str], megabytes: float) -> str | None:
     return "".join(parts)
 
 
-def _file_name(section: Mapping[str, Any]) -> str:
-    """What the page of a category is called: like the category, where the name serves as that of a file."""
-    named = f"{section['name']}.html"
-    usable = not set("/\\") & set(named) and len(f".{named}.12345678.tmp".encode()) <= LONGEST_NAME
-    return named if usable else f"{section['anchor']}.html"
+def _file_names(sections: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What the page of each category is called: like the category, where every file system takes that name.
+
+    The folder is sent to others, whose files may not tell capital letters from small ones. A category that is called
+    like another's anchor gets its own anchor, as the names would be the same.
+    """
+    folded = {section["name"]: unicodedata.normalize("NFC", section["name"]).casefold() for section in sections}
+    called = Counter(folded.values())
+    return {
+        name: f"{name if called[alike] == 1 and _may_name_a_file(name) else section['anchor']}.html"
+        for section, (name, alike) in zip(sections, folded.items(), strict=True)
+    }
+
+
+def _may_name_a_file(name: str) -> bool:
+    if _NOT_EVERYWHERE.search(name) or _ANCHOR.fullmatch(name):
+        return False
+    return len(f".{name}.html.12345678.tmp".encode()) <= LONGEST_NAME
 
 
 def _environment() -> Environment:
