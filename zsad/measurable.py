@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zsad.data.dataset import Dataset
+    from zsad.data.known_truth import KnownTruth
 
 # The tables of a run by what the rule calls them; those of cost are made of any run.
 TABLES = MappingProxyType(
@@ -52,11 +53,13 @@ class Measurable:
     @cached_property
     def has_ranking(self) -> bool:
         """Whether a ranking of images, or of pixels, can be measured in any category."""
-        return any(truth.ranks_images or (truth.masks and self._localises) for truth in self._data.truths())
+        return any(map(self._ranks, self._data.truths()))
 
     def has_curves(self, category: str) -> bool:
         """Whether one can be in this category."""
-        truth = self._data.truth(category)
+        return self._ranks(self._data.truth(category))
+
+    def _ranks(self, truth: KnownTruth) -> bool:
         return truth.ranks_images or (truth.masks and self._localises)
 
     def has_masks(self, category: str) -> bool:

@@ -100,6 +100,11 @@ class Pace:
         return spent / made * (self._total - done)
 
 
+def _interval(elapsed: float) -> float:
+    """Seconds between two lines in the log, when work goes on for some seconds."""
+    return min(max(INTERVAL_SHARE * elapsed, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+
+
 class Meter:
     """Counts work and tells of it: a line in the log at the beginning, now and then, and at the end; a context manager.
 
@@ -133,7 +138,7 @@ class Meter:
         self._done += work
         self._done_items += items
         self._left = self._pace.left(elapsed, self._done)
-        interval = min(max(INTERVAL_SHARE * elapsed, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+        interval = _interval(elapsed)
         ends = self._is_done() and not self._ended
         if ends or (now - self._logged >= interval and not self._ended):
             self._logged, self._ended = now, ends
@@ -217,7 +222,7 @@ class Progress:
         now = self._clock()
         elapsed = now - self._start
         left = self._pace.left(elapsed, self._done)
-        interval = min(max(INTERVAL_SHARE * elapsed, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+        interval = _interval(elapsed)
         ends = self._done >= total and not self._ended
         if not ends and (now - self._logged < interval or self._ended):
             return

@@ -172,7 +172,7 @@ class Dataset:
             DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
         """
         if category not in self._files:
-            files = self.layout.files(self.root, category)
+            files = self.layout.files(self.root, category, self.items(category))
             self._files[category] = [path for path in files if path.exists()]
         return self._files[category]
 

@@ -45,6 +45,11 @@ class ImageRecord:
     sha256: str
     white: float | None = None
 
+    @property
+    def pixels(self) -> int:
+        """How many the image has."""
+        return self.height * self.width
+
 
 OPTIONAL = ("white",)  # columns that stand there only if an image has something in them, behind the others
 COLUMNS = tuple(field.name for field in fields(ImageRecord) if field.name not in OPTIONAL)

@@ -27,7 +27,7 @@ from zsad.data.manifest import read_manifest
 from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.evaluation.results import grouped
-from zsad.evaluation.typeset import Table, latex_table, markdown_table, markdown_text
+from zsad.evaluation.typeset import Table, latex_source, markdown_table, markdown_text
 from zsad.setting import setting_order
 from zsad.store import PER_IMAGE, REFERENCES, write_text
 
@@ -256,7 +256,7 @@ def collect_costs(
     tables = [_summary_table(summary), _stages_table(rows)]
     write_text(cost_csv, _csv(rows))
     write_text(markdown, _as_markdown(tables, notes))
-    write_text(latex, _as_latex(tables, notes))
+    write_text(latex, latex_source(tables, notes))
 
 
 def read_benchmark(path: Path) -> Usage:
@@ -427,10 +427,3 @@ def _gaps(summary: Sequence[Mapping[str, Cost]], categories: int) -> list[str]:
 def _as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
     paragraphs = "\n".join(f"{markdown_text(note)}\n" for note in notes)
     return "\n".join(["# Cost\n", paragraphs, *(markdown_table(table) for table in tables)])
-
-
-def _as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    comments = "".join(f"% {' '.join(note.split())}\n" for note in notes)
-    return f"% Needs \\usepackage{{array,booktabs,graphicx}}.\n{comments}\n" + "\n".join(
-        latex_table(table) for table in tables
-    )

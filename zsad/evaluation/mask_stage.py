@@ -56,7 +56,7 @@ def evaluate_masks(
         records = records_with_truth(manifest, reader.image_ids, masks)
         records_with_truth(manifest, maps.image_ids, scores)
         compared = _comparisons(maps, reader, records, options.measured_at)
-        pixels = [record.height * record.width for record in records]
+        pixels = [record.pixels for record in records]
         comparisons = list(progress(compared, total=len(records), label=f"masks of {category}", work=pixels))
         localises = maps.localises
         made_of = {**inherited(reader.provenance), "masks": reader.provenance}

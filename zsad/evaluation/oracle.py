@@ -86,7 +86,7 @@ def evaluate_oracle(
         records = records_with_truth(manifest, list(dict.fromkeys(reader.image_ids)), embeddings)
         with_mask = [record for record in records if record.label == 1 and record.mask_path]
         model = _loaded(segmenter, device, reader) if with_mask else None
-        pixels = [record.height * record.width for record in with_mask]
+        pixels = [record.pixels for record in with_mask]
         comparisons = [
             _comparison(model, reader, record, options.measured_at)
             for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}", work=pixels)

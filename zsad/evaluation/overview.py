@@ -16,7 +16,7 @@ from zsad.evaluation.published import FIGURES, PublishedFigure
 from zsad.evaluation.refinement import MATERIAL_CHANGE
 from zsad.evaluation.refinement_table import RefinementResult
 from zsad.evaluation.results import Result, first_places, grouped, is_known
-from zsad.evaluation.typeset import Cell, Change, Table, latex_table, markdown_table, markdown_text
+from zsad.evaluation.typeset import Cell, Change, Table, latex_source, markdown_table, markdown_text
 from zsad.metric_names import IMAGE_METRICS, PIXEL_METRICS, THRESHOLD_METRICS, TITLES
 from zsad.setting import setting_order
 from zsad.store import MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER, ORACLE
@@ -82,7 +82,7 @@ def without_unknown(table: Table) -> Table:
         [row[column] for row in table.rows if not isinstance(row[column], str)] for column in range(len(table.header))
     ]
     missing = [any(row[column] == MISSING for row in table.rows) for column in range(len(table.header))]
-    kept = [column for column, cells in enumerate(figures) if not cells or missing[column] or any(map(_is_told, cells))]
+    kept = [column for column, cells in enumerate(figures) if not cells or missing[column] or any(map(is_told, cells))]
     header = [table.header[column] for column in kept]
     rows = [[row[column] for column in kept] for row in table.rows]
     return replace(table, header=header, rows=[row for row in rows if _tells(row)])
@@ -91,10 +91,11 @@ def without_unknown(table: Table) -> Table:
 def _tells(row: Sequence[str | Cell | Change]) -> bool:
     """Whether a row has a figure, or is no row of figures, or says that they are missing."""
     cells = [cell for cell in row if not isinstance(cell, str)]
-    return not cells or MISSING in row or any(map(_is_told, cells))
+    return not cells or MISSING in row or any(map(is_told, cells))
 
 
-def _is_told(cell: Cell | Change) -> bool:
+def is_told(cell: Cell | Change) -> bool:
+    """Whether a cell has a figure."""
     return any(is_known(value) for value in ((cell.value,) if isinstance(cell, Cell) else cell))
 
 
@@ -124,13 +125,7 @@ def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """LaTeX source of the tables; explanation and notes are comments."""
-    comments = "".join(f"% {' '.join(line.split())}\n" for line in (EXPLANATION, _protocol_words(), *notes))
-    return (
-        "% Needs \\usepackage{array,booktabs,graphicx}.\n"
-        + comments
-        + "\n"
-        + "\n".join(latex_table(table) for table in tables)
-    )
+    return latex_source(tables, (EXPLANATION, _protocol_words(), *notes))
 
 
 def _protocol_words() -> str:

@@ -188,7 +188,7 @@ class _Pixels:
             types=maps.types,
             memory_bytes=options.memory_mb * 1_000_000,
             observe=observe,
-            work=[record.height * record.width for record in self._records],
+            work=[record.pixels for record in self._records],
         )
 
     def measured(self, sampler: Sampler) -> Measured:

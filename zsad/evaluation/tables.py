@@ -40,19 +40,18 @@ from zsad.evaluation.csv_tables import (
     write_csv,
 )
 from zsad.evaluation.missing import MissingResult, missing_note
-from zsad.evaluation.overview import as_latex, as_markdown, overview_notes, overview_tables, without_unknown
+from zsad.evaluation.overview import as_latex, as_markdown, is_told, overview_notes, overview_tables, without_unknown
 from zsad.evaluation.published import published_for
 from zsad.evaluation.refinement_table import refinement_results
 from zsad.evaluation.results import (
     MASK_KEYS,
     ORACLE_KEYS,
     SCORE_KEYS,
-    is_known,
     mean_results,
     results_of,
     with_seeds_together,
 )
-from zsad.evaluation.typeset import Cell, Change, Table
+from zsad.evaluation.typeset import Table
 from zsad.store import MEAN, read_draws, read_evaluation, write_text
 
 NOTHING: Mapping[Path, MissingResult] = MappingProxyType({})
@@ -155,8 +154,4 @@ def _remove(path: Path) -> None:
 def _has_figures(table: Table) -> bool:
     """Whether any cell that should have a value has one; in a table of images without labels none has."""
     cells = [cell for row in table.rows for cell in row if not isinstance(cell, str)]
-    return bool(table.rows) and (not cells or any(is_known(value) for cell in cells for value in _values(cell)))
-
-
-def _values(cell: Cell | Change) -> tuple[float, ...]:
-    return (cell.value,) if isinstance(cell, Cell) else tuple(cell)
+    return bool(table.rows) and (not cells or any(map(is_told, cells)))

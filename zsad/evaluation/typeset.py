@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -137,6 +137,13 @@ def latex_table(table: Table) -> str:
             *([""] if number < len(pieces) else []),
         ]
     return "\n".join(lines) + "\n"
+
+
+def latex_source(tables: Iterable[Table], comments: Iterable[str]) -> str:
+    """LaTeX of several tables, to be read into a document; what they need, and the comments, a line each, go before."""
+    needs = r"Needs \usepackage{array,booktabs,graphicx}."
+    lines = "".join(f"% {' '.join(comment.split())}\n" for comment in (needs, *comments))
+    return lines + "\n" + "\n".join(map(latex_table, tables))
 
 
 def _slug(title: str) -> str:

@@ -99,7 +99,7 @@ def extract_features(
             ) as writer:
                 sources = _sources(records, view, grid_sizes)
                 images = loader.prepared(sources, extractor.prepare)
-                pixels = [record.height * record.width for record in records for _ in views]
+                pixels = [record.pixels for record in records for _ in views]
                 meter = Meter(f"features of {category}", sum(pixels), len(pixels))
                 _write_features(writer, extractor, images, meter, pixels)
                 writer.provenance["seconds"] = round(time.monotonic() - start, 3)

@@ -7,6 +7,7 @@ machine its ``config.json``, or the shapes of the tensors in its ``.pth`` file.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zsad.errors import ConfigError
 from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
@@ -14,6 +15,11 @@ from zsad.features.catalogue import ModelFacts, facts_of
 from zsad.features.geometry import SIDES, check_multiples
 from zsad.features.huggingface import HuggingFace
 from zsad.features.layers import chosen_layers
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from zsad.features.families import Family
 
 
 def check_fit(backbone: HuggingFace) -> None:
@@ -60,10 +66,7 @@ def _check_folder(backbone: HuggingFace, folder: Path) -> None:
         facts = facts_of_timm(content["architecture"])
         return _check_published(backbone, facts) if facts else None  # of others the conversion says what they lack
     family = family_of(content.get("model_type"), backbone.model)
-    config = family.config_for(parsed_config(backbone.model, folder))
-    _check_sides(backbone, family.patch(config))
-    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
-    return None
+    return _check_config(backbone, family, family.config_for(parsed_config(backbone.model, folder)))
 
 
 def _check_file(backbone: HuggingFace, path: Path) -> None:
@@ -73,6 +76,9 @@ def _check_file(backbone: HuggingFace, path: Path) -> None:
 
     with damaged_weights(backbone.model, path):  # mapped into memory: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model).config
-    family = family_of(config.model_type, backbone.model)
+    _check_config(backbone, family_of(config.model_type, backbone.model), config)
+
+
+def _check_config(backbone: HuggingFace, family: Family, config: PretrainedConfig) -> None:
     _check_sides(backbone, family.patch(config))
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.regional import Outline, RegionRefiner
-from zsad.refinement.regions import Box, Region, area_of, resized, share_of_short_side, slices, widened
+from zsad.refinement.regions import Box, Region, area_of, resized, share_of_short_side, shifted, slices, widened
 
 WORKING_RADIUS = 32  # pixels; twice as much is halved, and so on
 TILE = 640  # pixels a side that are filtered at a time, beside what is around them
@@ -95,25 +95,24 @@ def filtered_above(image: np.ndarray, anomaly_map: np.ndarray, radius: int, eps:
     step = max(1, radius // WORKING_RADIUS)
     if step == 1:
         above = np.empty(anomaly_map.shape, dtype=bool)
-        for tile in tiles(height, width):
-            around = widened(tile, 2 * radius, height, width)
-            filtered = guided_filter(image[slices(around)] / 255.0, anomaly_map[slices(around)], radius, eps)
-            above[slices(tile)] = filtered[slices(_within(tile, around))] > threshold
+        for tile, fits in _tile_fits(image, anomaly_map, radius, eps):
+            above[slices(tile)] = applied(fits, image[slices(tile)] / 255.0) > threshold
         return above
     small = max(1, round(height / step)), max(1, round(width / step))
-    fits = _small_fits(resized(image, small), resized(anomaly_map, small), max(1, round(radius / step)), eps)
+    fits = np.empty((*small, 4), dtype=np.float32)
+    found = _tile_fits(resized(image, small), resized(anomaly_map, small), max(1, round(radius / step)), eps)
+    for tile, of_tile in found:
+        fits[slices(tile)] = of_tile
     return _applied_above(fits, image, threshold)
 
 
-def _small_fits(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
-    """The mean fits of every pixel, float32 ``[height, width, 4]``, tile by tile."""
+def _tile_fits(image: np.ndarray, source: np.ndarray, radius: int, eps: float) -> Iterator[tuple[Box, np.ndarray]]:
+    """The mean fits of an image (uint8 RGB) tile by tile, as those of the whole: float64 ``[height, width, 4]``."""
     height, width = source.shape
-    fits = np.empty((height, width, 4), dtype=np.float32)
     for tile in tiles(height, width):
         around = widened(tile, 2 * radius, height, width)
-        found = mean_fits(guide[slices(around)] / 255.0, source[slices(around)], radius, eps)
-        fits[slices(tile)] = found[slices(_within(tile, around))]
-    return fits
+        fits = mean_fits(image[slices(around)] / 255.0, source[slices(around)], radius, eps)
+        yield tile, fits[slices(shifted(tile, around))]
 
 
 def _applied_above(fits: np.ndarray, image: np.ndarray, threshold: float) -> np.ndarray:
@@ -140,7 +139,7 @@ def _applied_above(fits: np.ndarray, image: np.ndarray, threshold: float) -> np.
             borderMode=cv2.BORDER_REPLICATE,
         )
         guide = image[slices(tile)].astype(np.float32) / 255
-        above[slices(tile)] = (fit[..., :3] * guide).sum(axis=-1) + fit[..., 3] > threshold
+        above[slices(tile)] = applied(fit, guide) > threshold
     return above
 
 
@@ -154,11 +153,6 @@ def tiles(height: int, width: int) -> Iterator[Box]:
 def _spans(length: int) -> list[tuple[int, int]]:
     edges = np.linspace(0, length, max(1, round(length / TILE)) + 1).astype(int).tolist()
     return list(pairwise(edges))
-
-
-def _within(box: Box, window: Box) -> Box:
-    left, top = window[:2]
-    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
 
 
 def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
@@ -177,7 +171,11 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float
     Returns:
         float64 ``[height, width]``.
     """
-    fits = mean_fits(guide, source, radius, eps)
+    return applied(mean_fits(guide, source, radius, eps), guide)
+
+
+def applied(fits: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    """What mean fits ``[height, width, 4]`` make of a guide ``[height, width, 3]``: eq. 21, ``[height, width]``."""
     return (fits[..., :3] * guide).sum(axis=-1) + fits[..., 3]
 
 

@@ -41,7 +41,7 @@ class Region(NamedTuple):
         """The component as bool ``[bottom - top, right - left]`` of a ``window`` that holds its box."""
         left, top, right, bottom = window
         mask = np.zeros((bottom - top, right - left), dtype=bool)
-        mask[slices((self.box[0] - left, self.box[1] - top, self.box[2] - left, self.box[3] - top))] = self.mask
+        mask[slices(shifted(self.box, window))] = self.mask
         return mask
 
 
@@ -83,6 +83,12 @@ def slices(box: Box) -> tuple[slice, slice]:
     """The row and column slices of a box."""
     left, top, right, bottom = box
     return slice(top, bottom), slice(left, right)
+
+
+def shifted(box: Box, window: Box) -> Box:
+    """A box of the image in the coordinates of a window."""
+    left, top = window[:2]
+    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
 
 
 def widened(box: Box, margin: int, height: int, width: int) -> Box:

@@ -15,7 +15,7 @@ from zsad.refinement.crops import CropOptions
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.prompts import PromptOptions, prompt_of
 from zsad.refinement.regional import Objection, Outline, RegionRefiner
-from zsad.refinement.regions import Box, Region, box_around, slices, widened
+from zsad.refinement.regions import Box, Region, box_around, shifted, slices, widened
 from zsad.segmentation.base import Candidates, Prompt
 
 
@@ -134,7 +134,7 @@ class Sam(RegionRefiner, PromptOptions):
         crop = None if self.crops is None else self.crops.window_of(region, *scene.anomaly_map.shape)
         window = crop or scene.prompted.whole
         local = region._replace(
-            box=_shifted(region.box, window), peak=(region.peak[0] - window[0], region.peak[1] - window[1])
+            box=shifted(region.box, window), peak=(region.peak[0] - window[0], region.peak[1] - window[1])
         )
         first = prompt_of(local, scene.anomaly_map[slices(window)], scene.threshold, self)
         return _Question(window, [first, _sparser(first, local)] if self.consensus > 0 else [first])
@@ -255,7 +255,7 @@ def _window_around(region: Region, masks: Sequence[np.ndarray], window: Box, hei
     """
     left, top, right, bottom = region.box
     boxes = [widened(region.box, max(right - left, bottom - top), height, width)]
-    boxes += [_shifted(box, (-window[0], -window[1], 0, 0)) for box in map(box_around, masks) if box is not None]
+    boxes += [shifted(box, (-window[0], -window[1], 0, 0)) for box in map(box_around, masks) if box is not None]
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     return min(lefts), min(tops), max(rights), max(bottoms)
 
@@ -274,17 +274,11 @@ def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objectio
     return Objection()
 
 
-def _shifted(box: Box, window: Box) -> Box:
-    """A box of the image in the coordinates of a window."""
-    left, top = window[:2]
-    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
-
-
 def _moved(mask: np.ndarray, window: Box, target: Box) -> np.ndarray:
     """The part of a mask of ``window`` that lies in another window, and nothing elsewhere."""
     moved = np.zeros((target[3] - target[1], target[2] - target[0]), dtype=bool)
     shared = max(window[0], target[0]), max(window[1], target[1]), min(window[2], target[2]), min(window[3], target[3])
-    moved[slices(_shifted(shared, target))] = mask[slices(_shifted(shared, window))]
+    moved[slices(shifted(shared, target))] = mask[slices(shifted(shared, window))]
     return moved
 
 

@@ -94,7 +94,7 @@ def refine_masks(
         }
         found = accepted = 0
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
-            pixels = [record.height * record.width for record in chosen]
+            pixels = [record.pixels for record in chosen]
             for index, record in progress(enumerate(chosen), total=len(chosen), label="refining", work=pixels):
                 anomaly_map, refinement = _refined(
                     record, reader.anomaly_map(index), refiner, reader.threshold, prompter

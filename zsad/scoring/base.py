@@ -35,6 +35,9 @@ class ImageScore(NamedTuple):
     image_score: float | None = None
 
 
+FEWEST_COMPARED = 2  # test images of a method that compares them: one, and another
+
+
 class Needs(NamedTuple):
     """How many images of a category a method cannot do without.
 

@@ -12,15 +12,13 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import ImageScore, Needs, Scorer
+from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
 from zsad.store import FeatureReader
-
-FEWEST_IMAGES = 2  # one, and another to compare it with
 
 
 class BatchNeighbours(Scorer):
@@ -55,7 +53,7 @@ class BatchNeighbours(Scorer):
 
     def needs(self, *, scores_references: bool = False) -> Needs:
         """Another image to be compared with."""
-        return Needs(test=FEWEST_IMAGES)
+        return Needs(test=FEWEST_COMPARED)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of different images at each layer, and the smallest few for each patch."""
@@ -74,9 +72,9 @@ class BatchNeighbours(Scorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        if len(test) < FEWEST_IMAGES:
+        if len(test) < FEWEST_COMPARED:
             raise DataError(
-                f"batch neighbours need at least {FEWEST_IMAGES} test images, and there is 1; use another method"
+                f"batch neighbours need at least {FEWEST_COMPARED} test images, and there is 1; use another method"
             )
         layers = layer_indices(test, self.layers)
         maps = [torch.zeros(*grid, device=compute.device) for grid in test.grid_sizes.tolist()]

@@ -12,13 +12,11 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import Needs, Scorer
+from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
 from zsad.scoring.tokens import Layers, layer_indices
 from zsad.store import FeatureReader
-
-FEWEST_IMAGES = 2  # one, and another to compare it with
 
 
 class MutualScorer(Scorer):
@@ -76,7 +74,7 @@ class MutualScorer(Scorer):
 
     def needs(self, *, scores_references: bool = False) -> Needs:
         """Another image to be compared with."""
-        return Needs(test=FEWEST_IMAGES)
+        return Needs(test=FEWEST_COMPARED)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """One product for two images of a batch at each layer and neighbourhood, and a sort of each patch's row."""
@@ -98,9 +96,9 @@ class MutualScorer(Scorer):
         Raises:
             DataError: there is only one image.
         """
-        if count < FEWEST_IMAGES:
+        if count < FEWEST_COMPARED:
             raise DataError(
-                f"mutual scoring needs at least {FEWEST_IMAGES} test images, and there is 1; add some or use another "
+                f"mutual scoring needs at least {FEWEST_COMPARED} test images, and there is 1; add some or use another "
                 "method"
             )
         parts = 1 if self.batch is None else min(math.ceil(count / self.batch), count // 2)

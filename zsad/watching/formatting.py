@@ -124,7 +124,7 @@ class TerminalFormatter(logging.Formatter):
         """What a job has ended with; empty if that is no sentence for the user, or of an earlier run."""
         before = self._logs.get(job["jobid"], [])
         for path, old in zip(job["log"], before, strict=False):
-            match = SENTENCE.search(_end_of(path)) if signature(path) != old else None
+            match = SENTENCE.search(end_of(path)) if signature(path) != old else None
             if match and not match["sentence"].startswith(UNEXPECTED) and " ERROR zsad.job: " not in match["sentence"]:
                 return match["sentence"].strip()
         return ""
@@ -144,8 +144,8 @@ def signature(path: str | Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _end_of(path: str | Path, length: int = 8192) -> str:
-    """The last characters of a file; empty if it cannot be read."""
+def end_of(path: str | Path, length: int = 8192) -> str:
+    """The last characters, of about as many bytes, of a file; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - length))
@@ -155,7 +155,7 @@ def _end_of(path: str | Path, length: int = 8192) -> str:
 
 
 def _is_unexpected(logs: Iterable[str]) -> bool:
-    return any(f"ERROR zsad.job: {UNEXPECTED}" in _end_of(log, 1 << 20) for log in logs)
+    return any(f"ERROR zsad.job: {UNEXPECTED}" in end_of(log, 1 << 20) for log in logs)
 
 
 def _with_short_lists(record: logging.LogRecord) -> logging.LogRecord:

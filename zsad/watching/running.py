@@ -12,7 +12,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from zsad.progress import Report
-from zsad.watching.formatting import signature
+from zsad.watching.formatting import end_of, signature
 
 TAIL = 4096  # bytes
 
@@ -105,12 +105,7 @@ class RunningJobs(logging.Handler):
 
 def last_report(log: Path) -> Report | None:
     """The last report of a log; None if there is none in its last lines, or no log."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - TAIL))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-    except OSError:
-        return None
+    lines = end_of(log, TAIL).split("\n")
     # What follows the last line break is being written.
     return next((report for line in reversed(lines[:-1]) if (report := Report.of_line(line)) is not None), None)
 

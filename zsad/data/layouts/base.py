@@ -7,7 +7,7 @@ known by name; the manifest's records are made from that by reading every image 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -128,9 +128,13 @@ class Layout(Part):
         """The folder that holds nothing but masks of a category; None if there is none."""
         return None
 
-    def files(self, root: Path, category: str) -> list[Path]:
-        """Every file that `records` depends on, sorted: images, masks and tables."""
-        items = self.items(root, category)
+    def files(self, root: Path, category: str, items: Sequence[Item] | None = None) -> list[Path]:
+        """Every file that `records` depends on, sorted: images, masks and tables.
+
+        Args:
+            items: those of the category, where they have been listed already.
+        """
+        items = self.items(root, category) if items is None else items
         masks = [file for item in items if item.mask for file in mask_files(item.mask)]
         return sorted({*(item.path for item in items), *masks, *self.tables(root, category)})
 
