@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # the errors of the system that free space mends
 
@@ -19,6 +20,20 @@ class ConfigError(ZsadError):
 
 class DataError(ZsadError):
     """An image, a mask, a folder or a result file is missing, unreadable or inconsistent."""
+
+
+class DamagedFileError(DataError):
+    """A result file is not what its writer wrote; a job that reads it removes it, so that the next run makes it anew.
+
+    Args:
+        path: of the file.
+        fault: what is wrong, as what follows the path in a sentence: ``"is damaged (...)"``.
+    """
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"{path} {fault}; delete it and run again")
+        self.path = path
+        self.fault = fault
 
 
 class MemoryShortageError(DataError):

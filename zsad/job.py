@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 from threadpoolctl import threadpool_limits
 
-from zsad.errors import ZsadError
+from zsad.errors import DamagedFileError, ZsadError
 from zsad.gpus import own_gpus
 from zsad.progress import is_watched
 from zsad.provenance import stage_provenance
@@ -53,9 +53,10 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         with own_gpus(snakemake.resources.get("gpu", 0)):
             yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
     except ZsadError as error:
-        logger.error("%s", error)
+        sentence = _without_damaged_input(error, snakemake.input)
+        logger.error("%s", sentence)
         if not is_watched():
-            print(f"zsad: {snakemake.rule}: {error}", file=sys.stderr)
+            print(f"zsad: {snakemake.rule}: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None
     except Exception:
         logger.exception("unexpected error; please report it")
@@ -67,6 +68,17 @@ def path_of(files: Any, name: str) -> Path | None:
     """An input or output by its name; None where the rule has none."""
     file = files.get(name)
     return Path(file) if file else None
+
+
+def _without_damaged_input(error: ZsadError, inputs: Iterable[str]) -> str:
+    """The sentence of an error; a result that is damaged is removed, so that the next run makes it anew."""
+    if not isinstance(error, DamagedFileError) or str(error.path) not in set(inputs):
+        return str(error)
+    try:
+        error.path.unlink(missing_ok=True)  # of a shared file the link alone
+    except OSError:
+        return str(error)
+    return f"{error.path} {error.fault}; it is removed, and the next run makes it anew"
 
 
 def _log_to(path: str) -> None:

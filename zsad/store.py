@@ -1,12 +1,14 @@
 """The result files that the stages hand to each other: features, scores and masks in HDF5, and JSON.
 
 Every file is written under a temporary name in its own folder and renamed when it is whole, so that a killed job
-leaves nothing that looks finished. Every HDF5 file has the attributes ``format`` and ``provenance`` (JSON).
+leaves nothing that looks finished. Every HDF5 file has the attributes ``format`` and ``provenance`` (JSON), and carries
+digests of its bytes (`zsad.digests`); a JSON file has one of its content. They are checked when it is read.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import math
@@ -20,13 +22,22 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from zsad.errors import DataError
+from zsad.digests import CheckedFile, append_digests
+from zsad.errors import DamagedFileError, DataError, first_line
+from zsad.provenance import canonical_json
 
-FEATURES_FORMAT = "zsad-features-1"
-EMBEDDINGS_FORMAT = "zsad-embeddings-1"
-SCORES_FORMAT = "zsad-scores-2"
-MASKS_FORMAT = "zsad-masks-1"
-DRAWS_FORMAT = "zsad-draws-1"
+FEATURES_FORMAT = "zsad-features-2"
+EMBEDDINGS_FORMAT = "zsad-embeddings-2"
+SCORES_FORMAT = "zsad-scores-3"
+MASKS_FORMAT = "zsad-masks-2"
+DRAWS_FORMAT = "zsad-draws-2"
+DIGEST = "digest"  # the key of a JSON file under which that of all others stands
+
+PIECE = 1 << 16  # bytes, from which on what is written at once has blocks of its own among the digests
+CHUNK_ENTRY = 64  # bytes that a file takes to list a chunk, at most
+CHUNK_WASTE = 1.25  # times its content, which chunks may take
+CHUNK_SIDES = (1, 2, 4, 8, 16, 32)  # that are tried, in patches, beside those of some grids
+CHUNK_TRIALS = 32
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
 MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
@@ -81,13 +92,15 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON whole or not at all; NaN and infinity are written as ``null``."""
-    write_text(path, json.dumps(_without_nan(value), indent=1, sort_keys=True, allow_nan=False) + "\n")
+def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a result as JSON whole or not at all, with its digest; NaN and infinity are written as ``null``."""
+    document = _without_nan(value)
+    document[DIGEST] = _json_digest(document)
+    write_text(path, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read anybody's JSON file.
 
     Raises:
         DataError: the file is absent or not JSON.
@@ -96,8 +109,31 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
-    except ValueError as error:
-        raise DataError(f"{path} is not valid JSON ({error}); delete it and run again") from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(Path(path), f"is not valid JSON ({error})") from None
+
+
+def read_result(path: str | Path) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        DataError: absent, or its content is not what was written.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or DIGEST not in document:
+        raise DamagedFileError(Path(path), "is not a result of this version (it has no digest of its content)")
+    digest = document.pop(DIGEST)
+    try:
+        agrees = digest == _json_digest(document)
+    except ValueError:  # NaN, which we do not write
+        agrees = False
+    if not agrees:
+        raise DamagedFileError(Path(path), "is damaged or was edited (its content does not agree with its digest)")
+    return document
+
+
+def _json_digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
 
 
 def read_evaluation(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
@@ -106,10 +142,10 @@ def read_evaluation(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
     Raises:
         DataError: absent, damaged, or without one of the ``keys``.
     """
-    document = read_json(path)
+    document = read_result(path)
     missing = [key for key in keys if key not in document]
     if missing:
-        raise DataError(f"{path} is no evaluation (it lacks {', '.join(missing)}); delete it and run again")
+        raise DamagedFileError(Path(path), f"is no evaluation (it lacks {', '.join(missing)})")
     return document
 
 
@@ -135,24 +171,55 @@ def _without_nan(value: Any) -> Any:
 class _Reader:
     """An open HDF5 result file; a context manager."""
 
-    _format: str
+    _format: str  # empty for any
     _noun: str
+    _has_images = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            raise DataError(f"{self.path} does not exist; run the step that makes it")
+        self._bytes = CheckedFile(self.path)
         try:
-            # The workflow never reads a file that is still written, and locks fail on many network disks.
-            self._file = h5py.File(self.path, "r", locking=False)
-        except OSError as error:
-            raise DataError(f"{self.path} is not a readable HDF5 file ({error}); delete it and run again") from None
-        found = self._file.attrs.get("format")
-        if found != self._format:
-            self._file.close()
-            raise DataError(f"{self.path} is no {self._noun} file (format {found!r}, expected {self._format!r})")
-        self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist()
-        self.provenance: dict[str, Any] = json.loads(self._file.attrs["provenance"])
+            with self._damage_told():
+                self._file = h5py.File(self._bytes, "r")
+                found = self._file.attrs.get("format")
+                if self._format and found != self._format:
+                    raise DamagedFileError(
+                        self.path, f"is no {self._noun} file (format {found!r}, expected {self._format!r})"
+                    )
+                _refuse_strangers(self._file)
+                self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist() if self._has_images else []
+                self.provenance: dict[str, Any] = json.loads(self._file.attrs["provenance"])
+                self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        """Read what is small, whole."""
+
+    def check(self) -> None:
+        """Check what has not been read yet, too.
+
+        Raises:
+            DamagedFileError: a part is not what its writer wrote.
+        """
+        self._bytes.check()
+
+    def _read(self, name: str, place: Any) -> Any:
+        """A part of a dataset."""
+        with self._damage_told():
+            return self._file[name][place]
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        """Raise one sentence for whatever HDF5 makes of bytes that are not as they were written."""
+        try:
+            yield
+        except DataError:
+            raise
+        except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            fault = self._bytes.damage or f"is not a readable HDF5 file ({first_line(error)})"
+            raise DamagedFileError(self.path, fault) from None
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -165,7 +232,25 @@ class _Reader:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if hasattr(self, "_file"):
+            self._file.close()
+        self._bytes.close()
+
+
+def _refuse_strangers(group: h5py.Group) -> None:
+    """Refuse what no stage writes and what may lead to other files, or claims more than there is."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link")
+        content = group.get(name)
+        if isinstance(content, h5py.Group) and group.parent == group:
+            _refuse_strangers(content)
+        elif not isinstance(content, h5py.Dataset):
+            raise ValueError(f"{name} is no dataset")
+        elif content.external or content.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        elif content.chunks is None and content.id.get_storage_size() < content.nbytes:
+            raise ValueError(f"{name} has no content")
 
 
 class _Disk(io.FileIO):
@@ -177,10 +262,13 @@ class _Disk(io.FileIO):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
         self.failure: OSError | None = None
+        self.pieces: set[int] = set()  # where much at once was written
 
     def write(self, data: Any) -> int:
         """Write all of it."""
         content = rest = memoryview(data).cast("B")
+        if len(content) >= PIECE:
+            self.pieces |= {self.tell(), self.tell() + len(content)}
         try:
             while rest and self.failure is None:
                 rest = rest[super().write(rest) :]
@@ -208,6 +296,7 @@ def _written(path: Path) -> Iterator[h5py.File]:
         finally:
             if disk.failure is not None:
                 raise disk.failure
+    append_digests(path, disk.pieces)
 
 
 class _Writer:
@@ -245,7 +334,7 @@ class FeatureWriter(_Writer):
     """Write patch and class tokens image by image.
 
     Images of different shapes have grids of different sizes: ``patch_tokens`` has the size of the largest grid, and
-    image ``i`` fills its first ``grid_size[i]`` rows and columns; the rest is zero.
+    image ``i`` fills its first ``grid_size[i]`` rows and columns; the rest is zero and takes no space.
 
     Args:
         layers: names of the layers, in order (block indices for a transformer, filter scales for ``embedded``).
@@ -283,7 +372,7 @@ class FeatureWriter(_Writer):
             "patch_tokens",
             shape=(len(self.image_ids), layers, rows, columns, channels),
             dtype=np.float16,
-            chunks=(1, layers, rows, columns, channels),
+            **_chunked(self.grid_sizes, before=(1, layers), after=(channels,), patch_bytes=2 * layers * channels),
         )
         self._file.create_dataset("cls_tokens", shape=(len(self.image_ids), layers, channels), dtype=np.float32)
 
@@ -312,6 +401,42 @@ class FeatureWriter(_Writer):
         self._file["cls_tokens"][index] = cls_tokens
 
 
+def _chunked(
+    grid_sizes: np.ndarray, *, before: tuple[int, ...], after: tuple[int, ...], patch_bytes: int
+) -> dict[str, Any]:
+    """How a dataset ``[*before, row, column, *after]`` is cut, so that it takes about the space of its content.
+
+    HDF5 stores the pieces that something was written to. Where all grids are alike, each image is one.
+    """
+    rows, columns = (int(side) for side in grid_sizes.max(axis=0))
+    height, width = _chunk_sides(grid_sizes, patch_bytes)
+    settings: dict[str, Any] = {"chunks": (*before, height, width, *after)}
+    if (height, width) != (rows, columns):  # with two such axes, HDF5 makes no list of all pieces that there might be
+        settings["maxshape"] = (None, *before[1:], None, None, *after)
+    return settings
+
+
+def _chunk_sides(grid_sizes: np.ndarray, patch_bytes: int) -> tuple[int, int]:
+    """The fewest chunks, by height and width in patches, that take little more space than what is in them."""
+    grids = grid_sizes.astype(np.int64)
+    rows, columns = grids.max(axis=0)
+    content = int(grids.prod(axis=1).sum()) * patch_bytes
+
+    def counted(height: int, width: int) -> int:
+        return int((-(-grids[:, 0] // height) * -(-grids[:, 1] // width)).sum())
+
+    def space(height: int, width: int) -> int:
+        return counted(height, width) * (height * width * patch_bytes + CHUNK_ENTRY)
+
+    heights, widths = (
+        sorted({*CHUNK_SIDES, *np.unique(axis)[:CHUNK_TRIALS].tolist(), int(largest)})
+        for axis, largest in zip(grids.T, (rows, columns), strict=True)
+    )
+    sides = [(height, width) for height in heights for width in widths if height <= rows and width <= columns]
+    sparing = [each for each in sides if space(*each) <= CHUNK_WASTE * content]
+    return min(sparing, key=lambda each: counted(*each)) if sparing else min(sides, key=lambda each: space(*each))
+
+
 def _has_non_finite(halves: np.ndarray) -> bool:
     """Whether a float16 array holds NaN or infinity; by its bits, 20 times as fast as ``np.isfinite``."""
     return bool(((halves.view(np.uint16) & np.uint16(0x7FFF)) >= np.uint16(0x7C00)).any())
@@ -335,11 +460,14 @@ class FeatureReader(_Reader):
     _noun = "feature"
 
     def __init__(self, path: str | Path, foreground: MaskReader | None = None) -> None:
-        super().__init__(path)
         self.foreground = foreground
+        super().__init__(path)
+
+    def _load(self) -> None:
         self.layers: list[str] = [str(layer) for layer in self._file.attrs["layers"]]
         self.grid_sizes: np.ndarray = self._file["grid_size"][:]
         self.channels: int = self._file["patch_tokens"].shape[-1]
+        _require_grids(self.grid_sizes, self._file["patch_tokens"].shape[2:4])
 
     def patch_tokens(self, index: int) -> np.ndarray:
         """float32 ``[layer, row, column, channel]`` of one image, its own grid only."""
@@ -348,11 +476,16 @@ class FeatureReader(_Reader):
     def half_tokens(self, index: int) -> np.ndarray:
         """The same as it is stored, float16."""
         rows, columns = self.grid_sizes[index]
-        return self._file["patch_tokens"][index, :, :rows, :columns]
+        return self._read("patch_tokens", np.s_[index, :, :rows, :columns])
 
     def cls_tokens(self) -> np.ndarray:
         """float32 ``[image, layer, channel]``."""
-        return self._file["cls_tokens"][:]
+        return self._read("cls_tokens", np.s_[:])
+
+
+def _require_grids(grid_sizes: np.ndarray, largest: tuple[int, ...]) -> None:
+    if len(grid_sizes) and (grid_sizes.min() < 1 or tuple(grid_sizes.max(axis=0).tolist()) != largest):
+        raise ValueError("its grids are not those of its patches")
 
 
 class EmbeddingWriter(_Writer):
@@ -417,8 +550,7 @@ class EmbeddingReader(_Reader):
     _format = EMBEDDINGS_FORMAT
     _noun = "embedding"
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
+    def _load(self) -> None:
         self.windows: np.ndarray = self._file["window"][:]
         self._arrays = int(self._file.attrs["arrays"])
         self._places = {
@@ -434,12 +566,12 @@ class EmbeddingReader(_Reader):
         """
         index = self._places.get((image_id, *window))
         if index is None:
-            raise DataError(f"{self.path} has no embedding of {image_id} at {window}; delete it and run again")
+            raise DamagedFileError(self.path, f"has no embedding of {image_id} at {window}")
         return self.embedding(index)
 
     def embedding(self, index: int) -> tuple[np.ndarray, ...]:
         """The embedding of one entry, float16 arrays."""
-        return tuple(self._file[f"embedding{place}"][index] for place in range(self._arrays))
+        return tuple(self._read(f"embedding{place}", index) for place in range(self._arrays))
 
 
 class ScoreWriter(_Writer):
@@ -478,8 +610,8 @@ class ScoreWriter(_Writer):
             "anomaly_map",
             shape=(count, rows, columns),
             dtype=np.float32,
-            chunks=(1, rows, columns),
             fillvalue=np.nan,
+            **_chunked(self.grid_sizes, before=(1,), after=(), patch_bytes=4),
         )
         for name in ("image_score", "seconds"):
             self._file.create_dataset(name, shape=(count,), dtype=np.float32, fillvalue=np.nan)
@@ -525,8 +657,7 @@ class ScoreReader(_Reader):
     _format = SCORES_FORMAT
     _noun = "score"
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
+    def _load(self) -> None:
         self.setting = str(self._file.attrs["setting"])
         self.localises = bool(self._file.attrs["localises"])
         self.threshold = float(self._file.attrs["threshold"])
@@ -535,11 +666,12 @@ class ScoreReader(_Reader):
         self.seconds: np.ndarray = self._file["seconds"][:]
         self.notes: list[str] = self._file["note"].asstr()[:].tolist()
         self.grid_sizes: np.ndarray = self._file["grid_size"][:]
+        _require_grids(self.grid_sizes, self._file["anomaly_map"].shape[1:])
 
     def anomaly_map(self, index: int) -> np.ndarray:
         """float32 ``[row, column]`` of one image on its own patch grid."""
         rows, columns = self.grid_sizes[index]
-        return self._file["anomaly_map"][index, :rows, :columns]
+        return self._read("anomaly_map", np.s_[index, :rows, :columns])
 
 
 class MaskWriter(_Writer):
@@ -599,8 +731,7 @@ class MaskReader(_Reader):
     _format = MASKS_FORMAT
     _noun = "mask"
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
+    def _load(self) -> None:
         self.sizes: np.ndarray = self._file["size"][:]
         self.mask_scores: np.ndarray = self._file["mask_score"][:]
         self._offsets: np.ndarray = self._file["offset"][:]
@@ -608,12 +739,13 @@ class MaskReader(_Reader):
     def mask(self, index: int) -> np.ndarray:
         """bool ``[height, width]`` of one image."""
         height, width = self.sizes[index]
-        bits = self._file["packed"][self._offsets[index] : self._offsets[index + 1]]
+        bits = self._read("packed", np.s_[self._offsets[index] : self._offsets[index + 1]])
         return np.unpackbits(bits, count=int(height) * int(width)).reshape(height, width).astype(bool)
 
     def regions(self, index: int) -> list[dict[str, Any]]:
         """The regions of one image: prompt, score, accepted or not."""
-        return json.loads(self._file["regions"].asstr()[index])
+        with self._damage_told():
+            return json.loads(self._file["regions"].asstr()[index])
 
 
 def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
@@ -649,12 +781,30 @@ def read_draws(path: str | Path) -> dict[str, np.ndarray]:
     Raises:
         DataError: absent, damaged, or another kind of file.
     """
-    if not Path(path).exists():
-        raise DataError(f"{path} does not exist; run the step that makes it")
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            if file.attrs.get("format") != DRAWS_FORMAT:
-                raise DataError(f"{path} is no file of draws; delete it and run again")
-            return {name: values[:] for name, values in file["draws"].items()}
-    except (OSError, KeyError) as error:
-        raise DataError(f"{path} is not a readable HDF5 file ({error}); delete it and run again") from None
+    with _DrawsReader(path) as reader:
+        return reader.draws
+
+
+class _DrawsReader(_Reader):
+    _format = DRAWS_FORMAT
+    _noun = "draws"
+    _has_images = False
+
+    def _load(self) -> None:
+        self.draws: dict[str, np.ndarray] = {name: values[:] for name, values in self._file["draws"].items()}
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """What made a result in HDF5, of whatever kind.
+
+    Raises:
+        DataError: absent or damaged, as far as it needs to be read for that.
+    """
+    with _AnyReader(path) as reader:
+        return reader.provenance
+
+
+class _AnyReader(_Reader):
+    _format = ""
+    _noun = "result"
+    _has_images = False

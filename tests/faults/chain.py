@@ -220,10 +220,14 @@ def _measured(settings: Settings, folder: Path, name: str) -> dict[str, Path]:
 
 
 class _Named(dict):
-    """What Snakemake's named lists offer to the scripts: attributes, and items."""
+    """What Snakemake's named lists offer to the scripts: attributes, and items; iterated, all files in one row."""
 
     def __getattr__(self, name: str) -> Any:
         return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        for value in self.values():
+            yield from value if isinstance(value, list) else [value]
 
 
 def _execute(step: Step) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from closeness import assert_close
+from zsad.digests import append_digests
 from zsad.errors import ConfigError, DataError
 from zsad.maps import at_image_size
 from zsad.refinement.modulation import Modulation, coverage
@@ -347,6 +348,7 @@ def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image(category):
     _, _, scores, outlines = category
     with h5py.File(scores, "r+") as file:
         file["anomaly_map"][2, 1, 1] = np.nan
+    append_digests(scores)
     with pytest.raises(DataError, match=r"score of test/2\.png is not finite"):
         modulated_file(scores, outlines)
     assert files_of_output(scores) == []

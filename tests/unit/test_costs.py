@@ -11,6 +11,7 @@ import h5py
 import pytest
 
 from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.digests import append_digests
 from zsad.errors import DataError
 from zsad.evaluation.costs import (
     COST_COLUMNS,
@@ -239,6 +240,7 @@ def test_the_device_is_what_the_results_tell(run: Run) -> None:
         path.parent.mkdir()
         with h5py.File(path, "w") as file:
             file.attrs["provenance"] = '{"device": "cuda"}'
+        append_digests(path)
     rows = run.collect(SINGLE)
     assert only(rows, detail=FEATURES[1])["device"] == "cuda"
     assert only(rows, stage="score_images")["device"] == ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import stat
@@ -16,10 +18,11 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
+from zsad.digests import append_digests
 from zsad.errors import DataError
 from zsad.sharing import files
 from zsad.sharing.files import STALE_SECONDS, SharedFile, provide
-from zsad.store import FeatureReader
+from zsad.store import FEATURES_FORMAT, FeatureReader
 
 KEY, OTHER_KEY = "ab" * 32, "ac" * 32
 IDS = ["test/0.png", "test/1.png"]
@@ -68,7 +71,10 @@ def test_the_first_makes_it_and_the_second_links_to_it(
         assert holds_the_tokens(output)
         assert [path.name for path in output.parent.iterdir()] == ["f.h5"]
     assert entries(shared) == [f"{KEY}.h5"]
-    assert caplog.messages == [f"shared with others: {shared.path}", f"taken from the shared cache: {shared.path}"]
+    owner = getpass.getuser()
+    made, taken = caplog.messages
+    assert made == f"shared with others: {shared.path}"
+    assert re.fullmatch(rf"taken from the shared cache: {shared.path}; of {owner}, \d{{4}}-\d\d-\d\d \d\d:\d\d", taken)
 
 
 def test_a_hit_writes_nothing_to_the_shared_folder(made: SharedFile, tmp_path: Path) -> None:
@@ -96,7 +102,76 @@ def replace_by(write: Callable[[Path], object]) -> Callable[[Path], None]:
 
 def write_foreign_hdf5(path: Path) -> None:
     with h5py.File(path, "w") as file:
-        file.attrs["format"] = "zsad-features-1"
+        file.attrs["format"] = FEATURES_FORMAT
+
+
+def flip(place: float) -> Callable[[Path], None]:
+    """Change one bit at a share of the file's length."""
+
+    def damage(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[int(place * len(content))] ^= 4
+        path.chmod(0o644)
+        path.write_bytes(content)
+
+    return damage
+
+
+def rewritten(change: Callable[[h5py.File, Path], None]) -> Callable[[Path], None]:
+    """Change the content by HDF5 itself, and give it digests that agree."""
+
+    def damage(path: Path) -> None:
+        path.chmod(0o644)
+        with h5py.File(path, "r+", libver="latest") as file:
+            change(file, path)
+        append_digests(path)
+
+    return damage
+
+
+def with_an_external_link(file: h5py.File, path: Path) -> None:
+    del file["cls_tokens"]
+    file["cls_tokens"] = h5py.ExternalLink(other_file(path), "/cls_tokens")
+
+
+def with_a_soft_link(file: h5py.File, _: Path) -> None:
+    file.move("cls_tokens", "elsewhere")
+    file["cls_tokens"] = h5py.SoftLink("/elsewhere")
+
+
+def with_external_storage(file: h5py.File, path: Path) -> None:
+    shape = file["cls_tokens"].shape
+    del file["cls_tokens"]
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(bytes(10_000))
+    file.create_dataset("cls_tokens", shape, np.float32, external=[(str(raw), 0, h5py.h5f.UNLIMITED)])
+
+
+def with_a_virtual_dataset(file: h5py.File, path: Path) -> None:
+    shape = file["cls_tokens"].shape
+    layout = h5py.VirtualLayout(shape, np.float32)
+    layout[:] = h5py.VirtualSource(other_file(path), "cls_tokens", shape)
+    del file["cls_tokens"]
+    file.create_virtual_dataset("cls_tokens", layout)
+
+
+def with_a_claim(file: h5py.File, _: Path) -> None:
+    del file["cls_tokens"]
+    file.create_dataset("cls_tokens", (2, 2, 1 << 40), np.float32)
+
+
+def with_a_larger_grid(file: h5py.File, _: Path) -> None:
+    file["grid_size"][0] = [1 << 30, 1 << 30]
+
+
+def with_a_group(file: h5py.File, _: Path) -> None:
+    file.create_group("more")["again"] = file["/"]
+
+
+def other_file(path: Path) -> str:
+    other = path.with_name("other.h5")
+    make(other)
+    return str(other)
 
 
 DAMAGES = {
@@ -107,6 +182,19 @@ DAMAGES = {
     "of another key": replace_by(lambda path: make(path, OTHER_KEY)),
     "of other images": replace_by(lambda path: make(path, KEY, IDS[::-1])),
     "dangling link": replace_by(lambda path: path.symlink_to("nothing")),
+    "noise": replace_by(lambda path: path.write_bytes(np.random.default_rng(0).bytes(20_000))),
+    "flipped at its start": flip(0.0),
+    "flipped in the middle": flip(0.5),
+    "flipped in its digests": flip(0.995),
+    "pipe": replace_by(os.mkfifo),
+    "link to a device": replace_by(lambda path: path.symlink_to("/dev/zero")),
+    "external link": rewritten(with_an_external_link),
+    "soft link": rewritten(with_a_soft_link),
+    "external storage": rewritten(with_external_storage),
+    "virtual dataset": rewritten(with_a_virtual_dataset),
+    "claim of more than there is": rewritten(with_a_claim),
+    "claim of a larger grid": rewritten(with_a_larger_grid),
+    "group in itself": rewritten(with_a_group),
 }
 
 
@@ -119,7 +207,18 @@ def test_a_damaged_file_is_told_of_and_made_anew(
     assert f"the shared file {made.path} is damaged and is made anew" in caplog.text
     assert made.fault() == ""
     assert holds_the_tokens(tmp_path / "a" / "f.h5")
-    assert entries(made) == [f"{KEY}.h5"]
+    assert [name for name in entries(made) if not name.startswith(("other.", f"{KEY}.raw"))] == [f"{KEY}.h5"]
+
+
+def test_a_folder_in_the_place_of_a_shared_file_is_left_alone(
+    made: SharedFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made.path.unlink()
+    (made.path / "kept").mkdir(parents=True)
+    provide(tmp_path / "a" / "f.h5", made, make)
+    assert f"the shared file {made.path} is damaged and is made anew: {made.path} is a folder" in caplog.text
+    assert (made.path / "kept").is_dir()
+    assert holds_the_tokens(tmp_path / "a" / "f.h5")
 
 
 def test_a_deleted_file_leaves_links_that_readers_call_absent_and_is_made_again(

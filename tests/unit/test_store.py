@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from zsad.errors import DataError
+from zsad.digests import append_digests
+from zsad.errors import DamagedFileError, DataError
 from zsad.store import (
     EmbeddingReader,
     EmbeddingWriter,
@@ -22,7 +23,7 @@ from zsad.store import (
     ScoreWriter,
     atomic_path,
     read_draws,
-    read_json,
+    read_result,
     write_draws,
     write_json,
     write_text,
@@ -218,7 +219,7 @@ def test_a_file_is_read_though_somebody_locks_it(tmp_path: Path, monkeypatch: py
     tokens = _features(path, [(2, 2)])
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(OSError, match="lock"):
+        with pytest.raises(OSError, match="lock"):  # as HDF5 itself would have it
             h5py.File(path, "r", locking=True)
         with FeatureReader(path) as reader:
             np.testing.assert_array_equal(reader.patch_tokens(0), tokens[0])
@@ -239,6 +240,9 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no score file"):
         ScoreReader(tmp_path / "f.h5")
     h5py.File(tmp_path / "plain.h5", "w").close()
+    with pytest.raises(DataError, match="no digest of its content"):
+        FeatureReader(tmp_path / "plain.h5")
+    append_digests(tmp_path / "plain.h5")
     with pytest.raises(DataError, match="is no feature file"):
         FeatureReader(tmp_path / "plain.h5")
     with pytest.raises(DataError, match="is no embedding file"):
@@ -258,7 +262,7 @@ def test_draws_come_back_bit_for_bit_and_other_files_are_refused(tmp_path: Path)
         assert json.loads(file.attrs["provenance"]) == {"stage": "test", "seed": None}
     _features(tmp_path / "features.h5", [(2, 2)])
     (tmp_path / "cut.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:500])
-    for name, words in (("features", "is no file of draws"), ("cut", "not a readable"), ("none", "does not exist")):
+    for name, words in (("features", "is no draws file"), ("cut", "not a readable"), ("none", "does not exist")):
         with pytest.raises(DataError, match=words):
             read_draws(tmp_path / f"{name}.h5")
 
@@ -266,9 +270,58 @@ def test_draws_come_back_bit_for_bit_and_other_files_are_refused(tmp_path: Path)
 def test_json_is_strict_nan_is_null_and_keys_are_sorted(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": np.float32("nan"), "a": np.array([1, 2]), "c": [np.inf, np.int64(3)]})
     text = (tmp_path / "a.json").read_text()
-    assert json.loads(text) == {"a": [1, 2], "b": None, "c": [None, 3]}
+    written = {"a": [1, 2], "b": None, "c": [None, 3]}
+    assert {key: value for key, value in json.loads(text).items() if key != "digest"} == written
     assert text.index('"a"') < text.index('"b"')
-    assert read_json(tmp_path / "a.json")["a"] == [1, 2]
+    assert read_result(tmp_path / "a.json") == written
     (tmp_path / "a.json").write_text(text[:10])
     with pytest.raises(DataError, match="is not valid JSON"):
-        read_json(tmp_path / "a.json")
+        read_result(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("0.25", "0.75"), ('"good"', '"gold"'), ('"digest"', '"digesu"'), ("null", "1.0"), ("[", "[NaN,"), ("true", "1")],
+)
+def test_a_changed_json_file_is_told_of(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"share": 0.25, "name": "good", "nothing": np.nan, "list": [1, 2], "is": True})
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DamagedFileError, match=r"a\.json (is damaged or was edited|is not a result of this version)"):
+        read_result(path)
+
+
+def test_a_json_file_may_be_laid_out_anew(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"b": 1.5, "a": [1, {"é": None}]})
+    document = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps(dict(reversed(document.items())), indent=4))
+    assert read_result(tmp_path / "a.json") == {"a": [1, {"é": None}], "b": 1.5}
+
+
+@pytest.mark.parametrize(
+    "grids",
+    [
+        [(2, 2)] * 3,
+        [(1, 1), (1, 600), (600, 1)],
+        [(37, 37), (37, 49), (49, 37), (41, 43)],
+        [(8, 8)] * 20 + [(8, 400)] * 2,
+    ],
+    ids=["alike", "one long, one high", "about alike", "two long among many"],
+)
+def test_files_of_features_and_scores_are_about_as_large_as_their_content(
+    tmp_path: Path, grids: list[tuple[int, int]]
+) -> None:
+    tokens = _features(tmp_path / "f.h5", grids, channels=96)
+    maps = [np.arange(rows * columns, dtype=np.float32).reshape(rows, columns) for rows, columns in grids]
+    names = [str(index) for index in range(len(grids))]
+    with ScoreWriter(tmp_path / "s.h5", names, {}, grid_sizes=np.array(grids), setting="few-shot-4") as writer:
+        for index, anomaly_map in enumerate(maps):
+            writer.write(index, anomaly_map, 1.0)
+        writer.write_thresholds(1.0, 1.0)
+    fixed = 50_000
+    assert (tmp_path / "f.h5").stat().st_size < 1.35 * sum(array.nbytes for array in tokens) + fixed
+    assert (tmp_path / "s.h5").stat().st_size < 2.0 * sum(array.nbytes for array in maps) + fixed
+    with FeatureReader(tmp_path / "f.h5") as features, ScoreReader(tmp_path / "s.h5") as scores:
+        for index, (token, anomaly_map) in enumerate(zip(tokens, maps, strict=True)):
+            np.testing.assert_array_equal(features.half_tokens(index), token)
+            np.testing.assert_array_equal(scores.anomaly_map(index), anomaly_map)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import os
 import platform
@@ -21,15 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
-
 from zsad.data.manifest import read_manifest
 from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.evaluation.results import grouped
 from zsad.evaluation.typeset import Table, latex_source, markdown_table, markdown_text
 from zsad.setting import setting_order
-from zsad.store import PER_IMAGE, REFERENCES, write_text
+from zsad.store import PER_IMAGE, REFERENCES, read_provenance, write_text
 
 COST_COLUMNS = (
     *("method", "setting", "backbone", "stage", "detail", "images", "seconds", "seconds_per_image", "peak_mb"),
@@ -307,9 +304,8 @@ def _in_category(pattern: str, category: str) -> Path:
 
 def _device_in(path: Path) -> str:
     try:
-        with h5py.File(path, "r", locking=False) as file:
-            return str(json.loads(file.attrs["provenance"]).get("device", ""))
-    except (OSError, KeyError, ValueError):
+        return str(read_provenance(path).get("device", ""))
+    except DataError:
         return ""
 
 

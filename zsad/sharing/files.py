@@ -1,8 +1,9 @@
 """Result files that several users share, called by the content key of all that they depend on.
 
-A result becomes a symbolic link to the shared file, which is made by whoever needs it first. No shared file is ever
-changed or removed, but a damaged one is replaced. What is being written has a name of its own, so that a killed process
-leaves nothing that looks finished, and two that make the same file at once do not disturb each other.
+A result becomes a symbolic link to the shared file, which is made by whoever needs it first. All of it is checked
+against its digests before it is taken, and its owner stands in the log. No shared file is ever changed or removed, but
+a damaged one is replaced. What is being written has a name of its own, so that a killed process leaves nothing that
+looks finished, and two that make the same file at once do not disturb each other.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from pwd import getpwuid
 from typing import TYPE_CHECKING
 
-from zsad.errors import DataError
+from zsad.errors import DamagedFileError, DataError
 from zsad.store import atomic_path
 
 if TYPE_CHECKING:
@@ -64,18 +66,28 @@ class SharedFile:
                     return "it holds another content key than its name"
                 if file.image_ids != list(self.image_ids):
                     return "it holds other images"
+                file.check()
+        except DamagedFileError as error:
+            return f"it {error.fault}"
         except DataError as error:
             return str(error)
-        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:  # somebody else's
-            return f"it cannot be read ({type(error).__name__}: {error})"
         return ""
+
+    def origin(self) -> str:
+        """Whose file it is and since when, part of a sentence."""
+        status = self.path.lstat()
+        try:
+            owner = getpwuid(status.st_uid).pw_name
+        except KeyError:
+            owner = f"user {status.st_uid}"
+        return f"of {owner}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(status.st_mtime))}"
 
     def is_there(self) -> bool:
         """Whether it is there and whole; a file that is not is told of."""
         if not os.path.lexists(self.path):
             return False
         if fault := self.fault():
-            logger.warning("the shared file %s is damaged and is made anew: %s", self.path, fault)
+            logger.warning("the shared file %s is damaged and is made anew: %s; %s", self.path, fault, self.origin())
         return not fault
 
 
@@ -90,7 +102,7 @@ def provide(output: Path, shared: SharedFile, make: Callable[[Path], None]) -> N
     """
     if shared.is_there():
         _link(output, shared.path)
-        logger.info("taken from the shared cache: %s", shared.path)
+        logger.info("taken from the shared cache: %s; %s", shared.path, shared.origin())
         return
     try:
         draft = _new_draft(shared)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 
 from cases.sound import IMAGES
-from damages import HTML, cut, edited, files_up_to, in_turn, removed, written
+from damages import HTML, appended, cut, edited, emptied, files_up_to, in_turn, linked, removed, written
 from fault import Damage, Fault, Place, recover
+from zsad.digests import append_digests
 
 FOLDER = "results/t/tile"
 MANIFEST = f"{FOLDER}/manifest.csv"
@@ -22,8 +27,92 @@ DRAWS = f"{FOLDER}/draws/mutual.h5"
 
 
 def damaged(name: str, path: str, damage: Damage, said: str) -> Fault:
-    """A finished run of which a result is damaged; the sentence asks to delete it."""
+    """A finished run of which a result is damaged; it is removed, and the same command makes it anew."""
+    said = f"{said}.*; it is removed, and the next run makes it anew$"
+    return Fault(name, IMAGES, damage, said, finished=True, mend=recover)
+
+
+def wrong(name: str, path: str, damage: Damage, said: str) -> Fault:
+    """A finished run of which a result does not belong to the others; the sentence asks to delete it."""
     return Fault(name, IMAGES, damage, said, finished=True, mend=in_turn(removed(path), recover))
+
+
+def flipped(path: str, *shares: float) -> Damage:
+    """Change a bit at shares of a file's length."""
+
+    def damage(place: Place) -> None:
+        content = bytearray(Path(path).read_bytes())
+        for share in shares:
+            content[int(share * len(content))] ^= 1
+        Path(path).write_bytes(content)
+
+    return damage
+
+
+def digit_changed(path: str) -> Damage:
+    """Change the first digit behind a decimal point in a text."""
+
+    def damage(place: Place) -> None:
+        text = Path(path).read_text(encoding="utf-8")
+        Path(path).write_text(
+            re.sub(r"(?<=\.)\d", lambda digit: str((int(digit[0]) + 1) % 10), text, count=1), encoding="utf-8"
+        )
+
+    return damage
+
+
+def hostile(path: str, change: Callable[[h5py.File], None]) -> Damage:
+    """Change a file by HDF5 itself, and give it digests that agree."""
+
+    def damage(place: Place) -> None:
+        with h5py.File(path, "r+") as file:
+            change(file)
+        append_digests(Path(path))
+
+    return damage
+
+
+def linked_elsewhere(name: str) -> Callable[[h5py.File], None]:
+    """Have a dataset lie in another file."""
+
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file[name] = h5py.ExternalLink(Path(SCORES).absolute(), "/image_score")
+
+    return change
+
+
+def in_raw_file(name: str) -> Callable[[h5py.File], None]:
+    """Have the bytes of a dataset lie in a file that is no HDF5."""
+
+    def change(file: h5py.File) -> None:
+        shape, kind = file[name].shape, file[name].dtype
+        del file[name]
+        file.create_dataset(name, shape, kind, external=[(__file__, 0, 1 << 20)])
+
+    return change
+
+
+def assembled(name: str) -> Callable[[h5py.File], None]:
+    """Have a dataset be assembled from another file."""
+
+    def change(file: h5py.File) -> None:
+        layout = h5py.VirtualLayout(file[name].shape, file[name].dtype)
+        layout[:] = h5py.VirtualSource(Path(SCORES).absolute(), "image_score", file[name].shape)
+        del file[name]
+        file.create_virtual_dataset(name, layout)
+
+    return change
+
+
+def piped(path: str) -> Damage:
+    """Put a pipe that nobody writes to in the place of a file."""
+
+    def damage(place: Place) -> None:
+        Path(path).unlink()
+        os.mkfifo(path)
+
+    return damage
 
 
 def full(what: str, path: str, size: int, script: str) -> Fault:
@@ -45,6 +134,7 @@ def of_fewer_images(place: Place) -> None:
             kind = file[name].dtype
             del file[name]
             file.create_dataset(name, data=content, dtype=kind)
+    append_digests(Path(SCORES))
 
 
 DAMAGED = (
@@ -53,7 +143,7 @@ DAMAGED = (
     damaged("page in place of features", FEATURES, written(FEATURES, HTML), rf"{FEATURES} is not a readable HDF5"),
     damaged("scores in place of features", FEATURES, copied(SCORES, FEATURES), rf"{FEATURES} is no feature file"),
     damaged("scores cut off", SCORES, cut(SCORES, 0.9), rf"{SCORES} is not a readable HDF5 file"),
-    damaged(
+    wrong(
         "scores of other images than the manifest",
         SCORES,
         of_fewer_images,
@@ -62,10 +152,12 @@ DAMAGED = (
     damaged("masks cut off", MASKS, cut(MASKS, 0.5), rf"{MASKS} is not a readable HDF5 file"),
     damaged("metrics cut off", METRICS, cut(METRICS, 0.5), rf"{METRICS} is not valid JSON"),
     damaged("draws cut off", DRAWS, cut(DRAWS, 0.5), rf"{DRAWS} is not a readable HDF5 file"),
-    damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is no file of draws"),
-    damaged("metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is no evaluation"),
-    damaged("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha"), rf"{MANIFEST} is no manifest"),
-    damaged("manifest that is no text", MANIFEST, copied(SCORES, MANIFEST), rf"{MANIFEST} is no manifest"),
+    damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is no draws file"),
+    damaged(
+        "metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is not a result of this version"
+    ),
+    wrong("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha"), rf"{MANIFEST} is no manifest"),
+    wrong("manifest that is no text", MANIFEST, copied(SCORES, MANIFEST), rf"{MANIFEST} is no manifest"),
 )
 
 UNWRITABLE = (
@@ -79,4 +171,35 @@ UNWRITABLE = (
     full("tables", TABLE, 200, "collect_tables"),
 )
 
-FAULTS: tuple[Fault, ...] = (*DAMAGED, *UNWRITABLE)
+NOISE = bytes(range(256)) * 40
+CHANGED = (
+    *(
+        damaged(f"bit of {what} flipped at {share:.0%}", path, flipped(path, share), rf"{path} is (damaged|not a read)")
+        for what, path in (("features", FEATURES), ("scores", SCORES), ("masks", MASKS), ("draws", DRAWS))
+        for share in (0.0, 0.3, 0.6, 0.9)
+    ),
+    damaged("digests of scores flipped", SCORES, flipped(SCORES, 0.999), rf"{SCORES} is not a readable HDF5 file"),
+    damaged("two bits of features flipped", FEATURES, flipped(FEATURES, 0.4, 0.7), rf"{FEATURES} is damaged"),
+    damaged("noise in place of masks", MASKS, written(MASKS, NOISE), rf"{MASKS} is not a readable HDF5 file"),
+    damaged("something behind the scores", SCORES, appended(SCORES, "more"), rf"{SCORES} is not a readable HDF5"),
+    damaged("digit of metrics changed", METRICS, digit_changed(METRICS), rf"{METRICS} is damaged or was edited"),
+    damaged("category of metrics changed", METRICS, edited(METRICS, '"tile"', '"tire"'), rf"{METRICS} is damaged or"),
+    damaged("metrics without digest", METRICS, edited(METRICS, '"digest"', '"other"'), rf"{METRICS} is not a result"),
+    damaged("list in place of metrics", METRICS, written(METRICS, "[]"), rf"{METRICS} is not a result of this"),
+    damaged("brackets in place of metrics", METRICS, written(METRICS, "[" * 9999), rf"{METRICS} is not valid JSON"),
+    damaged("features linked elsewhere", FEATURES, hostile(FEATURES, linked_elsewhere("cls_tokens")), "is a link"),
+    damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "lies in another file"),
+    damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds lies in another file"),
+    wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe and no regular file"),
+    Fault(
+        "device in place of scores",
+        IMAGES,
+        linked(SCORES, "/dev/zero"),
+        rf"{SCORES} is a device and no regular file; move it away and run again",
+        before="evaluate_scores",
+        mend=in_turn(removed(SCORES), recover),
+    ),
+    wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder and no regular file"),
+)
+
+FAULTS: tuple[Fault, ...] = (*DAMAGED, *CHANGED, *UNWRITABLE)

@@ -1,0 +1,155 @@
+"""A byte that changes in a result file, wherever it is, is noticed when the file is read, or changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from feature_files import random_tokens, write_features
+from zsad.errors import DataError
+from zsad.store import (
+    EmbeddingReader,
+    EmbeddingWriter,
+    FeatureReader,
+    MaskReader,
+    MaskWriter,
+    ScoreReader,
+    ScoreWriter,
+    read_draws,
+    read_result,
+    write_draws,
+    write_json,
+)
+
+FLIPS = 2000  # of each kind of file
+PROVENANCE = {"stage": "test", "params": {"k": 3}, "seconds": 0.5}
+GRIDS = ((3, 4), (3, 4), (5, 2))
+NAMES = ["test/good/0.png", "test/crack/é 1.png", "test/crack/2.png"]
+
+
+class Kind(NamedTuple):
+    """A kind of result file: how one is written, and all that is read of it."""
+
+    write: Callable[[Path], object]
+    read: Callable[[Path], Any]
+
+
+def write_scores(path: Path) -> None:
+    rng = np.random.default_rng(1)
+    with ScoreWriter(path, NAMES, PROVENANCE, grid_sizes=np.array(GRIDS), setting="few-shot-4") as writer:
+        for index, grid in enumerate(GRIDS):
+            writer.write(index, rng.random(grid), float(index), seconds=0.1, note="" if index else "not symmetric")
+        writer.write_thresholds(0.5, 0.75)
+
+
+def write_masks(path: Path) -> None:
+    rng = np.random.default_rng(2)
+    with MaskWriter(path, NAMES, PROVENANCE) as writer:
+        for index in range(len(NAMES)):
+            writer.append(rng.random((20, 30 + index)) > 0.7, float(index), [{"box": [0, 1, 2, 3], "score": 0.5}])
+
+
+def write_embeddings(path: Path) -> None:
+    rng = np.random.default_rng(3)
+    windows = np.array([(0, 0, 8, 8)] * len(NAMES))
+    with EmbeddingWriter(path, NAMES, PROVENANCE, windows=windows, shapes=[(4, 3, 3), (2,)]) as writer:
+        for index in range(len(NAMES)):
+            writer.write(index, [rng.random(shape).astype(np.float16) for shape in writer.shapes])
+
+
+def features_of(path: Path) -> Any:
+    with FeatureReader(path) as file:
+        tokens = [file.half_tokens(index).tobytes() for index in range(len(file))]
+        return (
+            file.image_ids,
+            file.layers,
+            file.provenance,
+            file.grid_sizes.tolist(),
+            file.cls_tokens().tobytes(),
+            tokens,
+        )
+
+
+def scores_of(path: Path) -> Any:
+    with ScoreReader(path) as file:
+        maps = [file.anomaly_map(index).tobytes() for index in range(len(file))]
+        told = file.setting, file.localises, file.threshold, file.image_threshold, file.notes, file.seconds.tobytes()
+        return file.image_ids, file.provenance, file.image_scores.tobytes(), maps, told
+
+
+def masks_of(path: Path) -> Any:
+    with MaskReader(path) as file:
+        masks = [(file.mask(index).tobytes(), file.regions(index)) for index in range(len(file))]
+        return file.image_ids, file.provenance, file.sizes.tolist(), file.mask_scores.tobytes(), masks
+
+
+def embeddings_of(path: Path) -> Any:
+    with EmbeddingReader(path) as file:
+        arrays = [[array.tobytes() for array in file.embedding(index)] for index in range(len(file))]
+        return file.image_ids, file.provenance, file.windows.tolist(), arrays
+
+
+def draws_of(path: Path) -> Any:
+    return {name: values.tobytes() for name, values in read_draws(path).items()}
+
+
+def write_features_of_mixed_sizes(path: Path) -> None:
+    write_features(path, random_tokens(0, *GRIDS), NAMES, **PROVENANCE)
+
+
+def write_features_in_small_blocks(path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zsad.digests.BLOCK", 300)
+        write_features(path, random_tokens(0, *GRIDS, channels=200), NAMES, **PROVENANCE)
+
+
+DRAWS = {"aupro": np.linspace(0.0, 1.0, 40), "image_auroc": np.full(40, np.nan)}
+EVALUATION = {
+    "image_auroc": 0.9375,
+    "limits": [0.25, -1e-3],
+    "curves": {"roc": [[0.0, 0.5], [1.0, None]]},
+    "category": "tile",
+    "is_labelled": True,
+    "provenance": PROVENANCE,
+}
+KINDS = {
+    "features": Kind(write_features_of_mixed_sizes, features_of),
+    "features of many blocks": Kind(write_features_in_small_blocks, features_of),
+    "embeddings": Kind(write_embeddings, embeddings_of),
+    "scores": Kind(write_scores, scores_of),
+    "masks": Kind(write_masks, masks_of),
+    "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
+    "json": Kind(lambda path: write_json(path, EVALUATION), read_result),
+}
+
+
+def read_or_complaint(kind: Kind, path: Path) -> Any:
+    """What is read, or the sentence that says why not."""
+    try:
+        return kind.read(path)
+    except DataError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_flipped_byte_is_noticed_or_changes_nothing(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / "result"
+    kind.write(path)
+    written, size = kind.read(path), path.stat().st_size
+    rng = np.random.default_rng(0)
+    noticed = 0
+    with path.open("rb+", buffering=0) as file:
+        for place in rng.integers(0, size, FLIPS).tolist():
+            before = os.pread(file.fileno(), 1, place)
+            os.pwrite(file.fileno(), bytes([before[0] ^ int(rng.integers(1, 256))]), place)
+            found = read_or_complaint(kind, path)
+            noticed += found != written
+            assert found == written or f"{path} " in found, f"byte {place} of {size}"
+            os.pwrite(file.fileno(), before, place)
+    assert kind.read(path) == written
+    assert noticed > FLIPS / 2
