@@ -94,13 +94,13 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
     """Write a result as JSON whole or not at all, with its digest; NaN and infinity are written as ``null``."""
-    document = _without_nan(value)
+    document = {key: item for key, item in _without_nan(value).items() if key != DIGEST}
     document[DIGEST] = _json_digest(document)
     write_text(path, json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read anybody's JSON file.
+def read_foreign_json(path: str | Path) -> Any:
+    """Read a JSON file that no stage wrote.
 
     Raises:
         DataError: the file is absent or not JSON.
@@ -113,13 +113,13 @@ def read_json(path: str | Path) -> Any:
         raise DamagedFileError(Path(path), f"is not valid JSON ({error})") from None
 
 
-def read_result(path: str | Path) -> dict[str, Any]:
+def read_json(path: str | Path) -> dict[str, Any]:
     """Read what `write_json` wrote.
 
     Raises:
         DataError: absent, or its content is not what was written.
     """
-    document = read_json(path)
+    document = read_foreign_json(path)
     if not isinstance(document, dict) or DIGEST not in document:
         raise DamagedFileError(Path(path), "is not a result of this version (it has no digest of its content)")
     digest = document.pop(DIGEST)
@@ -142,7 +142,7 @@ def read_evaluation(path: str | Path, keys: Iterable[str]) -> dict[str, Any]:
     Raises:
         DataError: absent, damaged, or without one of the ``keys``.
     """
-    document = read_result(path)
+    document = read_json(path)
     missing = [key for key in keys if key not in document]
     if missing:
         raise DamagedFileError(Path(path), f"is no evaluation (it lacks {', '.join(missing)})")
@@ -178,6 +178,7 @@ class _Reader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._bytes = CheckedFile(self.path)
+        self._datasets: dict[str, h5py.Dataset] = {}  # to open one takes longer than to read a little of it
         try:
             with self._damage_told():
                 self._file = h5py.File(self._bytes, "r")
@@ -208,7 +209,9 @@ class _Reader:
     def _read(self, name: str, place: Any) -> Any:
         """A part of a dataset."""
         with self._damage_told():
-            return self._file[name][place]
+            if name not in self._datasets:
+                self._datasets[name] = self._file[name]
+            return self._datasets[name][place]
 
     @contextmanager
     def _damage_told(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from zsad.store import (
     ScoreReader,
     ScoreWriter,
     read_draws,
-    read_result,
+    read_json,
     write_draws,
     write_json,
 )
@@ -124,7 +124,7 @@ KINDS = {
     "scores": Kind(write_scores, scores_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
-    "json": Kind(lambda path: write_json(path, EVALUATION), read_result),
+    "json": Kind(lambda path: write_json(path, EVALUATION), read_json),
 }
 
 

@@ -6,7 +6,6 @@ import errno
 import gzip
 import hashlib
 import io
-import json
 import logging
 import os
 import shutil
@@ -27,6 +26,7 @@ from zsad.data import acquire as module
 from zsad.data.acquire import acquire, acquire_dataset
 from zsad.data.catalogue import Archive, DatasetFacts
 from zsad.errors import ConfigError, ZsadError
+from zsad.store import read_json
 
 FILES = {
     f"top/{category}/test/good/{index}.png": np.random.default_rng([index, len(category)]).bytes(900)
@@ -158,7 +158,7 @@ def test_the_record_says_what_the_data_set_was_made_from(
     with caplog.at_level(logging.INFO):
         acquire_dataset("bolts", here, here / "bolts.json")
     tables_sha256 = hashlib.sha256(TABLES_ARCHIVE).hexdigest()
-    assert json.loads((here / "bolts.json").read_text()) == {
+    assert read_json(here / "bolts.json") == {
         "dataset": "bolts",
         "title": "Bolts and Nuts",
         "licence": "CC BY 4.0: any use, with attribution",

@@ -30,6 +30,7 @@ from zsad.data.inspection_table import WIDTH, FeatureCost, bytes_text, category_
 from zsad.data.layouts.base import Item, Layout
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.errors import DataError
+from zsad.store import read_json
 
 SIZE = (12, 16)
 DEFECTS = ("0", "1", "2", "3")
@@ -274,7 +275,7 @@ def test_the_stage_writes_what_it_found_and_logs_it(
 ) -> None:
     caplog.set_level(logging.INFO)
     check_category(MvtecLayout(), root, "tile", tmp_path / "check.json", {"stage": "check_images"})
-    written = json.loads((tmp_path / "check.json").read_text())
+    written = read_json(tmp_path / "check.json")
     assert written.pop("provenance") == {"stage": "check_images"}
     assert written == json.loads(json.dumps(asdict(inspected(root))))
     assert written["sizes"][0] == {"split": "test", "height": 12, "width": 16, "images": 6}

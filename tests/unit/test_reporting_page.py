@@ -1,4 +1,3 @@
-import json
 import re
 from html.parser import HTMLParser
 
@@ -599,12 +598,9 @@ def test_settings_are_explained(setting, meaning):
 def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
     arguments = build(tmp_path, ["board", "ring"], labels=(0, 1, 0, 1))
     checks = {category: tmp_path / f"{category}.json" for category in ("board", "ring")}
-    checks["board"].write_text(
-        json.dumps(
-            {"warnings": ["2 images are <odd>"], "unreadable": [{"image_id": "<cut>.png", "reason": "it is cut off"}]}
-        )
-    )
-    checks["ring"].write_text(json.dumps({"warnings": [], "unreadable": []}))
+    cut = [{"image_id": "<cut>.png", "reason": "it is cut off"}]
+    write_json(checks["board"], {"warnings": ["2 images are <odd>"], "unreadable": cut})
+    write_json(checks["ring"], {"warnings": [], "unreadable": []})
     build_page(**{**arguments, "checks": checks})
     shown = arguments["output"].read_text(encoding="utf-8")
     board, ring = shown.index('id="category-1"'), shown.index('id="category-2"')

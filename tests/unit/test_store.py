@@ -23,7 +23,7 @@ from zsad.store import (
     ScoreWriter,
     atomic_path,
     read_draws,
-    read_result,
+    read_json,
     write_draws,
     write_json,
     write_text,
@@ -273,10 +273,10 @@ def test_json_is_strict_nan_is_null_and_keys_are_sorted(tmp_path: Path) -> None:
     written = {"a": [1, 2], "b": None, "c": [None, 3]}
     assert {key: value for key, value in json.loads(text).items() if key != "digest"} == written
     assert text.index('"a"') < text.index('"b"')
-    assert read_result(tmp_path / "a.json") == written
+    assert read_json(tmp_path / "a.json") == written
     (tmp_path / "a.json").write_text(text[:10])
     with pytest.raises(DataError, match="is not valid JSON"):
-        read_result(tmp_path / "a.json")
+        read_json(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_a_changed_json_file_is_told_of(tmp_path: Path, old: str, new: str) -> N
     write_json(path, {"share": 0.25, "name": "good", "nothing": np.nan, "list": [1, 2], "is": True})
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(DamagedFileError, match=r"a\.json (is damaged or was edited|is not a result of this version)"):
-        read_result(path)
+        read_json(path)
 
 
 def test_a_json_file_may_be_laid_out_anew(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": 1.5, "a": [1, {"é": None}]})
     document = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps(dict(reversed(document.items())), indent=4))
-    assert read_result(tmp_path / "a.json") == {"a": [1, {"é": None}], "b": 1.5}
+    assert read_json(tmp_path / "a.json") == {"a": [1, {"é": None}], "b": 1.5}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from zsad.data.unpack import not_an_archive, unpack
 from zsad.download import DownloadError, SourceError, alone, fetch_from
 from zsad.errors import DISK_FULL, ConfigError, DataError, nearest_hint
 from zsad.provenance import file_sha256
-from zsad.store import read_result, write_json
+from zsad.store import read_json, write_json
 
 ARCHIVES = "archives"  # folder of the archives of all data sets
 MARK = ".unpacked.json"  # in the folder of a data set that was unpacked by this module
@@ -253,7 +253,7 @@ def _marked(target: Path) -> list[Found]:
             f"{target} exists but was not unpacked by zsad; set dataset.root to it to use it as it is, or move it away"
         )
     try:
-        return [Found(**archive) for archive in read_result(mark)["archives"]]
+        return [Found(**archive) for archive in read_json(mark)["archives"]]
     except (DataError, KeyError, TypeError):
         raise DataError(
             f"{mark} is damaged, so that nobody can tell what {target} holds; set dataset.root to this folder to use "

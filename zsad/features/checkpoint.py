@@ -23,7 +23,7 @@ from zsad.errors import DataError, ModelError, first_line
 from zsad.features.conversion import Converted, from_timm, from_torch_hub, read_pth
 from zsad.features.families import Family, family_of
 from zsad.features.hub import locate, weight_files
-from zsad.store import read_json
+from zsad.store import read_foreign_json
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -148,7 +148,7 @@ def config_content(name: str, folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").is_file():
         raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
     try:
-        content = read_json(folder / "config.json")
+        content = read_foreign_json(folder / "config.json")
     except DataError as error:
         raise ModelError(f"model '{name}': {error}") from None
     return content if isinstance(content, dict) else {}

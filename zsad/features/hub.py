@@ -34,7 +34,7 @@ from tqdm import tqdm
 from zsad.errors import ConfigError, DataError, ModelError, first_line, nearest_hint
 from zsad.features.catalogue import MODELS, ungated_twin
 from zsad.provenance import file_sha256
-from zsad.store import read_json
+from zsad.store import read_foreign_json
 
 CONFIG = "config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
@@ -299,7 +299,7 @@ def _shards(index: Path) -> list[str]:
     if not index.is_file():
         return []
     try:
-        content = read_json(index)
+        content = read_foreign_json(index)
     except DataError:
         return []
     shard_of = content.get("weight_map") if isinstance(content, dict) else None

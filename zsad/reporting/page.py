@@ -46,7 +46,7 @@ from zsad.reporting.results import (
 )
 from zsad.reporting.sections import category_section
 from zsad.reporting.tables import image_table, mask_table, pixel_table
-from zsad.store import MEAN, number, read_result, write_text
+from zsad.store import MEAN, number, read_json, write_text
 
 Evaluation = dict[str, Any]
 
@@ -112,9 +112,9 @@ def build_page(
     rows = [row for row in read_metrics(metrics_csv) if row.key in names or row.seeds > 1] if metrics_csv else []
     in_tables = display_names([*names, *(row.key for row in rows)])
     categories = list(dict.fromkeys(result["category"] for result in results))
-    mask_results = [read_result(path) for path in mask_evaluations]
+    mask_results = [read_json(path) for path in mask_evaluations]
     refined = read_refinement(refinement_csv) if refinement_csv else regions_refined(results, mask_results)
-    shown_galleries = _by_category_and_method(read_result(path) for path in galleries)
+    shown_galleries = _by_category_and_method(read_json(path) for path in galleries)
     _require_plots(categories, histogram_plots, "histogram")
 
     means = [row for row in rows if row.category == MEAN]
@@ -133,7 +133,7 @@ def build_page(
             best=best,
             curves=_plot(curve_plots[category]) if category in curve_plots else None,
             histograms=_plot(histogram_plots[category]),
-            check=read_result(checks[category]) if category in checks else None,
+            check=read_json(checks[category]) if category in checks else None,
             rules={method: summary.get("threshold", "") for method, summary in method_summaries.items()},
         )
         for place, category in enumerate(categories)
