@@ -11,6 +11,7 @@ from damages import HTML, cut, edited, files_up_to, in_turn, removed, written
 from fault import Damage, Fault, Place, recover
 
 FOLDER = "results/t/tile"
+IMAGE_LIST = f"{FOLDER}/images.csv"
 MANIFEST = f"{FOLDER}/manifest.csv"
 FEATURES = f"{FOLDER}/features/embedded/test.original.h5"
 SCORES = f"{FOLDER}/scores/mutual.h5"
@@ -69,6 +70,7 @@ DAMAGED = (
 )
 
 UNWRITABLE = (
+    full("list of images", IMAGE_LIST, 300, "read_images"),
     full("manifest", MANIFEST, 300, "build_manifest"),
     full("check", CHECK, 300, "check_images"),
     full("features", FEATURES, 8000, "extract_features"),
