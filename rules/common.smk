@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
 from zsad.configfiles import read_configuration
 from zsad.data.catalogue import datasets
+from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.data.layouts.base import TAKEN
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
@@ -247,9 +249,22 @@ def checked_files(wildcards):
 
 def listed_files(wildcards, kind):
     """Files of a category, by the name of a method of `Dataset`, as inputs."""
+    check_tables()
     if settings.data.is_demo:
         return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
     return literal(getattr(available(), kind)(wildcards.category))
+
+
+@cache
+def check_tables():
+    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are."""
+    if not workflow.is_main_process or workflow.executor_plugin is None or workflow.touch:
+        return
+    changed = changed_tables(Path(f"results/{settings.dataset}", name) for name in available().categories)
+    if changed and not workflow.dryrun:
+        put_aside(changed)
+    if changed:
+        logger.warning(changed_text(changed))
 
 
 def stamp_of(kind):

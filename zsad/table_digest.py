@@ -82,5 +82,7 @@ def _read(path: str | Path, what: str) -> list[list[str]]:
             return list(csv.reader(stream, strict=True)) or [[]]
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; run the step that makes it") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable, or {RUN_AGAIN}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is no {what} ({error}); {RUN_AGAIN}") from None
