@@ -32,9 +32,9 @@ from scipy import ndimage
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from zsad.data.demo import CATEGORIES, DEFECT_KINDS
+from zsad.data.image_list import of_split
 from zsad.data.images import read_image
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.manifest import of_split
 from zsad.data.masks import read_mask
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, rank_scores

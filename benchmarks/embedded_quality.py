@@ -20,9 +20,10 @@ import cv2
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from zsad.data.image_list import of_split
 from zsad.data.images import read_image
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.manifest import ImageRecord, of_split
+from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.features.base import Execution
 from zsad.features.calibration import PATTERNS, SIDE, Appearance, photograph, texture

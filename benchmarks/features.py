@@ -33,7 +33,7 @@ import torch
 from PIL import Image
 from transformers import AutoModel, DINOv3ViTConfig, DINOv3ViTModel
 
-from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.image_list import ListedImage, write_images
 from zsad.features.base import Execution
 from zsad.features.extract import extract_features
 from zsad.features.huggingface import HuggingFace
@@ -141,7 +141,7 @@ def seconds_of_stage(task: Task, count: int) -> float:
     """How long the pipeline takes for so many images, everything included."""
     start = time.perf_counter()
     extract_features(
-        manifest=task.folder / f"manifest-{count}.csv",
+        image_list=task.folder / f"manifest-{count}.csv",
         category="benchmark",
         subset="test",
         view="original",
@@ -185,9 +185,9 @@ def write_inputs(task: Task, model: str, side: int) -> None:
     for index in range(task.images):
         path = task.folder / "images" / f"{index:05d}.png"
         Image.fromarray(photograph(np.random.default_rng(index % 16), side)).save(path)
-        records.append(ImageRecord(f"test/{path.name}", str(path), "test", None, "", "", side, side, file_sha256(path)))
+        records.append(ListedImage(f"test/{path.name}", str(path), "test", side, side, file_sha256(path)))
     for count in (task.images // 4, task.images):
-        write_manifest(task.folder / f"manifest-{count}.csv", records[:count])
+        write_images(task.folder / f"manifest-{count}.csv", records[:count])
 
 
 def photograph(rng: np.random.Generator, side: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,8 @@ from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
 from zsad.configfiles import read_configuration
 from zsad.data.catalogue import datasets
+from zsad.data.changed import changed_tables, changed_text, put_aside
+from zsad.data.layouts.base import TAKEN
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
@@ -77,6 +80,7 @@ LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
 DOWNLOAD = f"{settings.data.download_to.as_posix()}/{{published}}.json"
+IMAGE_LIST = f"{CATEGORY}/images.csv"
 MANIFEST = f"{CATEGORY}/manifest.csv"
 UNREADABLE = f"{CATEGORY}/unreadable.csv"
 CHECK = f"{CATEGORY}/check.json"
@@ -107,7 +111,7 @@ SHOWN_TABLES = {
 wildcard_constraints:
     published="|".join(datasets()),
     dataset=r"[A-Za-z0-9_-]+",
-    category=r"[^/]+",
+    category=rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})/)[^/]+",
     backbone=r"[A-Za-z0-9_-]+",
     subset=r"test|train|references-k\d+-seed\d+",
     view="|".join(VIEWS),
@@ -229,15 +233,59 @@ def download_config(wildcards):
 
 
 def image_files(wildcards):
-    """What a manifest is made from: the images and masks, or the checksums of the generated ones."""
+    """What the list of images is made from: they themselves, or the checksums of generated ones."""
+    return listed_files(wildcards, "image_files")
+
+
+def truth_files(wildcards):
+    """What the manifest is made from besides the list of images: the masks."""
+    return listed_files(wildcards, "truth_files")
+
+
+def checked_files(wildcards):
+    """What is checked: images, masks and tables."""
+    return listed_files(wildcards, "files")
+
+
+def listed_files(wildcards, kind):
+    """Files of a category, by the name of a method of `Dataset`, as inputs."""
+    check_tables()
     if settings.data.is_demo:
         return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
-    return literal(available().files(wildcards.category))
+    return literal(getattr(available(), kind)(wildcards.category))
 
 
-def image_stamp(wildcards):
-    """What stands for the images and masks whose names Snakemake would misread; see zsad/tracked_files.py."""
-    return "" if settings.data.is_demo else stamp(available().files(wildcards.category))
+@cache
+def check_tables():
+    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are."""
+    if not workflow.is_main_process or workflow.executor_plugin is None or workflow.touch:
+        return
+    changed = changed_tables(Path(f"results/{settings.dataset}", name) for name in available().categories)
+    if changed and not workflow.dryrun:
+        put_aside(changed)
+    if changed:
+        logger.warning(changed_text(changed))
+
+
+def stamp_of(kind):
+    """A parameter that stands for those whose names Snakemake would misread; see zsad/tracked_files.py."""
+
+    def digest(wildcards):
+        return "" if settings.data.is_demo else stamp(getattr(available(), kind)(wildcards.category))
+
+    return digest
+
+
+def listing(kind):
+    """A parameter for what places and tables say of a category's images: a digest, by the name of a method of `Dataset`.
+
+    It stands for the tables, of which one may hold the labels of all categories.
+    """
+
+    def digest(wildcards):
+        return "" if settings.data.is_demo else getattr(available(), kind)(wildcards.category)
+
+    return digest
 
 
 def check_config(wildcards):

@@ -6,7 +6,7 @@ rule collect_costs:
     input:
         images_csv=f"{TABLES}/images.csv",
         metrics_csv=made_table("metrics_csv"),
-        manifests=targets(MANIFEST),
+        image_lists=targets(IMAGE_LIST),
     output:
         cost_csv=report(
             f"{TABLES}/cost.csv",

@@ -1,4 +1,4 @@
-# From the web, or a folder of images, to the manifest of each category.
+# From the web, or a folder of images, to the images, labels and masks of each category.
 
 
 checkpoint download_dataset:
@@ -52,32 +52,70 @@ rule make_demo:
         "../workflow_scripts/make_demo.py"
 
 
-rule build_manifest:
-    """Decode a category's images and list them, with labels, masks, sizes and checksums; and those that cannot be read."""
+# Read, listed and checked before anything expensive is computed from any category.
+FIRST = 1
+
+
+rule read_images:
+    """Decode a category's images and list them, with sizes and checksums; and those that cannot be read."""
     input:
         files=image_files,
     output:
-        manifest=MANIFEST,
+        image_list=IMAGE_LIST,
         unreadable=UNREADABLE,
     log:
-        f"{LOGS}/build_manifest/{{category}}.log",
+        f"{LOGS}/read_images/{{category}}.log",
     benchmark:
-        f"{BENCHMARKS}/build_manifest/{{category}}.tsv"
+        f"{BENCHMARKS}/read_images/{{category}}.tsv"
+    priority: FIRST
     group:
         submission("prepare", "prepare")
     conda:
         "../envs/zsad.yaml"
-    threads: cores("build_manifest")
+    threads: cores("read_images")
+    resources:
+        mem_mb=memory("read_images"),
+        runtime=duration("read_images"),
+        gpu=0,
+    params:
+        cfg=frozen(settings.data.stage_config()),
+        stamp=stamp_of("image_files"),
+        listing=listing("images_digest"),
+        code=code("read_images.py", LAYOUTS.entry(settings.data.layout_name)),
+    message:
+        "Reading the images of {wildcards.category}"
+    script:
+        "../workflow_scripts/read_images.py"
+
+
+rule build_manifest:
+    """The list of images with what is known of each: labels, types of defect and masks."""
+    input:
+        image_list=IMAGE_LIST,
+        files=truth_files,
+    output:
+        manifest=MANIFEST,
+    log:
+        f"{LOGS}/build_manifest/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/build_manifest/{{category}}.tsv"
+    priority: FIRST
+    group:
+        submission("prepare", "prepare")
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
     resources:
         mem_mb=memory("build_manifest"),
         runtime=duration("build_manifest"),
         gpu=0,
     params:
         cfg=frozen(settings.data.stage_config()),
-        stamp=image_stamp,
+        stamp=stamp_of("truth_files"),
+        listing=listing("truth_digest"),
         code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
-        "Listing the images of {wildcards.category}"
+        "Listing the labels and masks of {wildcards.category}"
     script:
         "../workflow_scripts/build_manifest.py"
 
@@ -87,13 +125,14 @@ rule check_images:
     input:
         manifest=MANIFEST,
         unreadable=UNREADABLE,
-        files=image_files,
+        files=checked_files,
     output:
         check=CHECK,
     log:
         f"{LOGS}/check_images/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/check_images/{{category}}.tsv"
+    priority: FIRST
     group:
         submission("prepare", "prepare")
     conda:
@@ -105,7 +144,7 @@ rule check_images:
         gpu=0,
     params:
         cfg=check_config,
-        stamp=image_stamp,
+        stamp=stamp_of("files"),
         code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
         "Checking the images of {wildcards.category}"

@@ -128,7 +128,10 @@ rule collect_tables:
 
 
 rule tables:
-    """The tables."""
+    """The tables, and the lists that they are of, so that one that is missing is made anew."""
     input:
+        targets(IMAGE_LIST),
+        targets(UNREADABLE),
+        targets(MANIFEST),
         expand(rules.collect_tables.output, dataset=settings.dataset),
         expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex"], dataset=settings.dataset),

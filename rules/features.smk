@@ -4,8 +4,7 @@
 rule extract_features:
     """Patch and class tokens of a subset of a category's images."""
     input:
-        manifest=MANIFEST,
-        check=ancient(CHECK),
+        image_list=IMAGE_LIST,
         weights=weight_files,
     output:
         features=FEATURES,
@@ -36,4 +35,5 @@ rule extract_features:
 rule features:
     """All features that the configured methods need."""
     input:
+        targets(CHECK),
         all_feature_files,

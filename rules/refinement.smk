@@ -4,7 +4,7 @@
 rule embed_crops:
     """Embeddings of windows around the small components of one method's maps, at full resolution."""
     input:
-        manifest=MANIFEST,
+        image_list=IMAGE_LIST,
         scores=SCORES,
         weights=crop_weights,
     output:
@@ -36,7 +36,7 @@ rule refine_masks:
     """Defect masks of one method, outlined by a refiner that looks at map and photograph alone."""
     input:
         unpack(refinement_files),
-        manifest=MANIFEST,
+        image_list=IMAGE_LIST,
         scores=SCORES,
     output:
         masks=MASKS,
@@ -120,4 +120,5 @@ rule modulate_scores:
 rule masks:
     """All defect masks."""
     input:
+        targets(CHECK),
         targets(MASKS),

@@ -67,4 +67,5 @@ rule fuse_scores:
 rule scores:
     """All anomaly maps and image scores."""
     input:
+        targets(CHECK),
         targets(SCORES),

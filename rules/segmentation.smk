@@ -4,8 +4,7 @@
 rule embed_images:
     """Embeddings of a subset of a category's images; prompts are decoded from them later, many times."""
     input:
-        manifest=MANIFEST,
-        check=ancient(CHECK),
+        image_list=IMAGE_LIST,
         weights=segmenter_files,
     output:
         embeddings=EMBEDDINGS,
@@ -36,7 +35,7 @@ rule embed_images:
 rule segment_foreground:
     """The part in each image of a subset: an object mask from prompts that know nothing of the category."""
     input:
-        manifest=MANIFEST,
+        image_list=IMAGE_LIST,
         embeddings=EMBEDDINGS,
         weights=segmenter_files,
     output:
@@ -67,4 +66,5 @@ rule segment_foreground:
 rule embeddings:
     """All embeddings of whole images."""
     input:
+        targets(CHECK),
         targets(EMBEDDINGS, segmenter=settings.oracle_segmenters, subset="test"),

@@ -1,4 +1,4 @@
-"""Rule build_manifest: list a category's images."""
+"""Rule build_manifest: what is known of a category's images, labels and masks included."""
 
 from pathlib import Path
 
@@ -11,8 +11,6 @@ with job(snakemake) as this:
         LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
         root=Path(this.cfg["root"]),
         category=snakemake.wildcards.category,
+        listed=Path(snakemake.input.image_list),
         output=Path(snakemake.output.manifest),
-        unreadable=Path(snakemake.output.unreadable),
-        policy=this.cfg["unreadable"],
-        threads=snakemake.threads,
     )

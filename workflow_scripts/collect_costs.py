@@ -6,10 +6,10 @@ from zsad.evaluation.costs import collect_costs
 from zsad.job import job, path_of
 
 with job(snakemake) as this:
-    manifests = [Path(path) for path in snakemake.input.manifests]
+    image_lists = [Path(path) for path in snakemake.input.image_lists]
     collect_costs(
         methods=this.cfg["methods"],
-        manifests=dict(zip(this.cfg["categories"], manifests, strict=True)),
+        image_lists=dict(zip(this.cfg["categories"], image_lists, strict=True)),
         metrics_csv=path_of(snakemake.input, "metrics_csv"),
         cost_csv=Path(snakemake.output.cost_csv),
         markdown=Path(snakemake.output.markdown),

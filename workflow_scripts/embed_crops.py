@@ -18,7 +18,7 @@ with job(snakemake) as this:
         compiled=0,
     )
     embed_crops(
-        manifest=Path(snakemake.input.manifest),
+        image_list=Path(snakemake.input.image_list),
         scores=Path(snakemake.input.scores),
         options=CropOptions(**crops["options"]),
         min_area=crops["min_area"],

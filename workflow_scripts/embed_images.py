@@ -10,7 +10,7 @@ from zsad.sharing.root import EMBEDDINGS, shared_folder
 
 with job(snakemake) as this:
     embed_images(
-        manifest=Path(snakemake.input.manifest),
+        image_list=Path(snakemake.input.image_list),
         category=snakemake.wildcards.category,
         subset=snakemake.wildcards.subset,
         segmenter=SEGMENTERS.build(this.cfg["family"], this.cfg["params"]),

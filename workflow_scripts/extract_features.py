@@ -10,7 +10,7 @@ from zsad.sharing.root import FEATURES, shared_folder
 
 with job(snakemake) as this:
     extract_features(
-        manifest=Path(snakemake.input.manifest),
+        image_list=Path(snakemake.input.image_list),
         category=snakemake.wildcards.category,
         subset=snakemake.wildcards.subset,
         view=snakemake.wildcards.view,

@@ -8,7 +8,7 @@ from zsad.refinement.stage import prompting_of, refine_masks
 
 with job(snakemake) as this:
     refine_masks(
-        manifest=Path(snakemake.input.manifest),
+        image_list=Path(snakemake.input.image_list),
         scores=Path(snakemake.input.scores),
         refiner=REFINERS.build(this.cfg["refiner"], this.cfg["params"]),
         prompting=prompting_of(

@@ -9,7 +9,7 @@ from zsad.segmentation.registry import SEGMENTERS
 
 with job(snakemake) as this:
     segment_foreground(
-        manifest=Path(snakemake.input.manifest),
+        image_list=Path(snakemake.input.image_list),
         embeddings=Path(snakemake.input.embeddings),
         segmenter=SEGMENTERS.build(this.cfg["segmenter"]["family"], this.cfg["segmenter"]["params"]),
         device=snakemake.resources.device,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from zsad.config import Settings
 
 LONGEST = 255  # bytes of a file name
-PREPARED = ("build_manifest", "check_images")
+PREPARED = ("read_images", "build_manifest", "check_images")
 DRAWN = {True: ("draw_gallery", "draw_plots"), False: ("draw_gallery", "draw_histograms")}  # with curves, or without
 
 

@@ -47,13 +47,14 @@ class Outcome(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A job: the script, what it reads and writes by name, its parameters and wildcards."""
+    """A job: the script, what it reads and writes by name, its parameters, wildcards and digest of a listing."""
 
     script: str
     inputs: dict[str, Any]
     outputs: dict[str, Path]
     cfg: dict[str, Any]
     wildcards: dict[str, str]
+    listing: str = ""
 
     @property
     def files(self) -> list[Path]:
@@ -96,7 +97,7 @@ class Chain:
         return Outcome(status, said.getvalue().splitlines(), list(step.outputs.values()) if step else [])
 
     def _run(self, step: Step) -> None:
-        source = repr((sorted(map(str, step.files)), step.cfg))
+        source = repr((sorted(map(str, step.files)), step.cfg, step.listing))
         if all(self._is_current(path, step, source) for path in step.outputs.values()):
             return
         for path in step.outputs.values():
@@ -116,6 +117,9 @@ def results() -> dict[str, str]:
     """What two runs must agree on: manifests, checks and tables as text, a digest of scores and masks, by path."""
     base = Path("results")
     texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
+    texts |= {
+        path: path.read_text(encoding="utf-8") for path in base.glob("*/*/images.csv") if path.parts[-2] != "tables"
+    }
     texts |= {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/unreadable.csv")}
     texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
     texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
@@ -182,19 +186,21 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     folder = base / category
     data = settings.data
     place = {"dataset": data.name, "category": category}
-    manifest, check = folder / "manifest.csv", folder / "check.json"
-    files = data.files(category)
-    unreadable = folder / "unreadable.csv"
-    listed = {"manifest": manifest, "unreadable": unreadable}
-    yield Step("build_manifest", {"files": files}, listed, data.stage_config(), place)
-    yield Step("check_images", {**listed, "files": files}, {"check": check}, data.stage_config(), place)
+    manifest, check, images = folder / "manifest.csv", folder / "check.json", folder / "images.csv"
+    unreadable, options = folder / "unreadable.csv", data.stage_config()
+    read = {"image_list": images, "unreadable": unreadable}
+    yield Step("read_images", {"files": data.image_files(category)}, read, options, place, data.images_digest(category))
+    known = {"image_list": images, "files": data.truth_files(category)}
+    yield Step("build_manifest", known, {"manifest": manifest}, options, place, data.truth_digest(category))
+    checked = {"manifest": manifest, "unreadable": unreadable, "files": data.files(category)}
+    yield Step("check_images", checked, {"check": check}, options, place)
     for name, method in settings.methods.items():
         features = {}
         for role, wanted in method.feature_sets.items():
             features[role] = folder / "features" / method.backbone / f"{wanted.subset}.{wanted.view}.h5"
             yield Step(
                 "extract_features",
-                {"manifest": manifest, "weights": []},
+                {"image_list": images, "weights": []},
                 {"features": features[role]},
                 settings.backbones[method.backbone].stage_config(),
                 {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
@@ -209,7 +215,9 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
         for refiner, entry in settings.refiners.items():
             masks = folder / "masks" / f"{name}.{refiner}.h5"
             there = {**here, "refiner": refiner}
-            yield Step("refine_masks", read, {"masks": masks}, entry.stage_config(), there)
+            yield Step(
+                "refine_masks", {"image_list": images, "scores": scores}, {"masks": masks}, entry.stage_config(), there
+            )
             measured = _measured(settings, folder, f"{name}.{refiner}")
             yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
 

@@ -26,7 +26,8 @@ TEMPORARY = (".*.tmp", "*.part", "*.part.version", "*.lock", ".*partial*")
 CONTINUED = ("*.part", "*.part.version", "*.lock")  # what a download that broke off leaves
 PIECE = 100  # bytes that are received at a time; of a piece that does not come whole nothing is kept
 RUNS_OWN = (*TEMPORARY, f"{DOWNLOADS}/*.json")
-CHECK, MANIFEST, EVALUATION = ("check.json",), ("manifest.csv",), ("tables/*",)  # what a fault may alter
+CHECK, LISTED, MANIFEST = ("check.json",), ("images.csv",), ("manifest.csv",)  # what a fault may alter
+EVALUATION = ("tables/*",)
 ALL = ("*",)
 
 BASE: dict[str, Any] = {

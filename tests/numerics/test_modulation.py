@@ -229,7 +229,7 @@ def write_scores(path, maps, *, thresholds=(THRESHOLD, 3.0), localises=True):
     with ScoreWriter(
         path,
         IDS[: len(maps)],
-        {"manifest_sha256": "abc", "model": "net", "stage": "score_images"},
+        {"image_list_sha256": "abc", "model": "net", "stage": "score_images"},
         grid_sizes=np.array([anomaly_map.shape for anomaly_map in maps]),
         setting="few-shot-4",
         localises=localises,
@@ -242,7 +242,7 @@ def write_scores(path, maps, *, thresholds=(THRESHOLD, 3.0), localises=True):
 
 
 def write_masks(path, masks, ids=IDS):
-    with MaskWriter(path, ids[: len(masks)], {"manifest_sha256": "abc", "stage": "refine_masks"}) as writer:
+    with MaskWriter(path, ids[: len(masks)], {"image_list_sha256": "abc", "stage": "refine_masks"}) as writer:
         for mask in masks:
             writer.append(mask, 1.0, [])
     return path
@@ -303,7 +303,7 @@ def test_provenance_names_the_modulation_and_both_inputs(category):
         found = after.provenance
     assert found["stage"] == "modulate_scores"
     assert found["modulation"] == {"class": "Modulation", "params": modulation(strength=0.25).parameters()}
-    assert (found["manifest_sha256"], found["model"]) == ("abc", "net")
+    assert (found["image_list_sha256"], found["model"]) == ("abc", "net")
     assert (found["scores"]["stage"], found["masks"]["stage"]) == ("score_images", "refine_masks")
 
 

@@ -87,7 +87,11 @@ class Category:
         ids = [record.image_id for record in self.records] if ids is None else ids
         windows = [(0, 0, record.width, record.height) for record in self.records][: len(ids)]
         with EmbeddingWriter(
-            self.folder / "test.h5", ids, {"segmenter": made_by, "manifest_sha256": "f"}, windows=windows, shapes=[(1,)]
+            self.folder / "test.h5",
+            ids,
+            {"segmenter": made_by, "image_list_sha256": "f"},
+            windows=windows,
+            shapes=[(1,)],
         ) as writer:
             for number in range(len(ids)):
                 writer.write(number, (np.array([number], np.float16),))
@@ -230,7 +234,7 @@ def test_it_says_of_itself_that_it_is_the_oracle_and_what_made_it(mixed):
     assert set(result["metrics"]) == set(result["confidence"]) == set(MASK_METRICS)
     provenance = result["provenance"]
     assert (provenance["segmenter"], provenance["device"]) == (MODEL, "cpu")
-    assert provenance["manifest_sha256"] == "f"
+    assert provenance["image_list_sha256"] == "f"
     assert provenance["stage"] == "evaluate_oracle"
     assert provenance["seconds"] >= 0
 

@@ -175,7 +175,12 @@ def write_scores(path, scores, setting="zero-shot-single", note="", ids=None):
     shape = scores.maps[0].shape if scores.maps else (2, 2)
     ids = ids or [f"test/{index}.png" for index in range(IMAGES)]
     with ScoreWriter(
-        path, ids, {"manifest_sha256": "abc"}, grid_sizes=[shape] * IMAGES, setting=setting, localises=bool(scores.maps)
+        path,
+        ids,
+        {"image_list_sha256": "abc"},
+        grid_sizes=[shape] * IMAGES,
+        setting=setting,
+        localises=bool(scores.maps),
     ) as writer:
         for index, score in enumerate(scores.image_scores):
             anomaly_map = scores.maps[index] if scores.maps else np.full(shape, score)
@@ -203,7 +208,7 @@ def test_the_file_of_a_fusion_is_a_score_file_with_notes_seconds_and_provenance(
         assert_close(found.anomaly_map(2), expected.maps[2])
         assert (found.threshold, found.image_threshold) == pytest.approx(expected.thresholds, abs=1e-5)
         assert set(found.provenance["members"]) == {"m0", "m1"}
-        assert found.provenance["manifest_sha256"] == "abc"
+        assert found.provenance["image_list_sha256"] == "abc"
 
 
 def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import pytest
 
-from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.image_list import ListedImage, write_images
 from zsad.digests import append_digests
 from zsad.errors import DataError
 from zsad.evaluation.costs import (
@@ -71,19 +71,19 @@ SECONDS = {
 
 
 class Run:
-    """A folder with manifests and benchmarks; the working directory, as it is of a job."""
+    """A folder with lists of images and benchmarks; the working directory, as it is of a job."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for category in TEST_IMAGES:
-            write_manifest(self.manifest(category), [*records("test", category), *records("train", category)])
+            write_images(self.image_list(category), [*records("test", category), *records("train", category)])
         for (stage, detail), seconds in SECONDS.items():
             for category, each in seconds.items():
                 self.write_benchmark(stage, detail, category, each)
         self.metrics = folder / "metrics.csv"
         self.metrics.write_text("category,protocol\ntile,native\nmean,native\n")
 
-    def manifest(self, category: str) -> Path:
+    def image_list(self, category: str) -> Path:
         return self.folder / f"{category}.csv"
 
     def benchmark(self, stage: str, detail: str, category: str) -> Path:
@@ -95,7 +95,7 @@ class Run:
     def collect(self, *methods: Mapping[str, Any]) -> list[dict[str, str]]:
         collect_costs(
             methods=methods,
-            manifests={category: self.manifest(category) for category in TEST_IMAGES},
+            image_lists={category: self.image_list(category) for category in TEST_IMAGES},
             metrics_csv=self.metrics,
             cost_csv=self.folder / "cost.csv",
             markdown=self.folder / "cost.md",
@@ -108,10 +108,10 @@ class Run:
         return (self.folder / f"cost.{ending}").read_text(encoding="utf-8")
 
 
-def records(split: str, category: str) -> list[ImageRecord]:
+def records(split: str, category: str) -> list[ListedImage]:
     count = {"test": TEST_IMAGES, "train": TRAIN_IMAGES}[split][category]
     names = [f"{split}/{index}.png" for index in range(count)]
-    return [ImageRecord(name, name, split, None, "", "", 8, 8, "0" * 64) for name in names]
+    return [ListedImage(name, name, split, 8, 8, "0" * 64) for name in names]
 
 
 def write_benchmark(path: Path, *rows: tuple[float, str]) -> Path:
@@ -247,11 +247,11 @@ def test_the_device_is_what_the_results_tell(run: Run) -> None:
 
 
 def test_a_category_may_be_called_anything(run: Run) -> None:
-    write_manifest(run.manifest("{method} 1"), records("test", "tile"))
+    write_images(run.image_list("{method} 1"), records("test", "tile"))
     run.write_benchmark("score_images", "single", "{method} 1", 2.0)
     collect_costs(
         methods=[method("single", job("score_images", "single"))],
-        manifests={"{method} 1": run.manifest("{method} 1")},
+        image_lists={"{method} 1": run.image_list("{method} 1")},
         metrics_csv=run.metrics,
         cost_csv=run.folder / "cost.csv",
         markdown=run.folder / "cost.md",

@@ -18,7 +18,7 @@ from zsad.config import DEFAULT_PATH, Settings
 from zsad.data.inspection import Inspection, SizeCount, inspect_category
 from zsad.data.inspection_table import FeatureCost
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.stage import build_manifest
+from zsad.data.reading_stage import read_category
 from zsad.errors import ConfigError, ModelError
 from zsad.features import estimate
 from zsad.features.architecture import ConvNeXt, Transformer, architecture_of, published
@@ -94,10 +94,10 @@ def costs_of(configured: Settings, root: Path) -> list[FeatureCost]:
 
 def file_size(configured: Settings, root: Path, cost: FeatureCost, folder: Path) -> int:
     """Bytes of the file that the extraction really writes."""
-    build_manifest(MvtecLayout(), root, cost.category, folder / "manifest.csv", folder / "unreadable.csv")
+    read_category(MvtecLayout(), root, cost.category, folder / "images.csv", folder / "unreadable.csv")
     entry = configured.backbones[cost.source]
     extract_features(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         category=cost.category,
         subset=cost.subset,
         view=cost.view,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from zsad.data.image_list import ListedImage, read_images, write_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
 from zsad.features import extract, loading
 from zsad.features.base import Backbone, Execution, Extractor, Tokens
@@ -28,16 +29,13 @@ IN_THIS_PROCESS = Execution()
 
 @pytest.fixture
 def category(tmp_path: Path, write_png: Callable[..., Path]) -> Path:
-    """A folder of images of three shapes with its manifest."""
+    """A folder of images of three shapes with their list."""
     records = []
     for seed, (image_id, size) in enumerate({**SIZES, "train/good/0.png": (40, 40)}.items()):
         path = write_png(tmp_path / "images" / image_id, size=size, seed=seed)
         split = image_id.partition("/")[0]
-        label, mask = (1, "no/such/mask.png") if "bad" in image_id else (0, "")
-        records.append(
-            ImageRecord(image_id, str(path), split, label, image_id.split("/")[1], mask, *size, file_sha256(path))
-        )
-    write_manifest(tmp_path / "manifest.csv", records)
+        records.append(ListedImage(image_id, str(path), split, *size, file_sha256(path)))
+    write_images(tmp_path / "images.csv", records)
     return tmp_path
 
 
@@ -51,7 +49,7 @@ def extracted(
 ) -> Path:
     output = category / "features.h5"
     extract.extract_features(
-        manifest=category / "manifest.csv",
+        image_list=category / "images.csv",
         category="tile",
         subset=subset,
         view=view,
@@ -64,7 +62,7 @@ def extracted(
 
 
 def left_behind(category: Path) -> list[str]:
-    return sorted(path.name for path in category.iterdir() if path.name not in ("images", "manifest.csv"))
+    return sorted(path.name for path in category.iterdir() if path.name not in ("images", "images.csv"))
 
 
 def test_every_image_of_the_subset_is_stored_with_its_own_grid(category: Path) -> None:
@@ -100,7 +98,7 @@ def test_the_provenance_tells_what_made_the_file(category: Path) -> None:
         provenance = reader.provenance
     assert provenance["stage"] == "extract_features"
     assert provenance["params"] == {"family": "embedded"}
-    assert provenance["manifest_sha256"] == file_sha256(category / "manifest.csv")
+    assert provenance["image_list_sha256"] == file_sha256(category / "images.csv")
     assert (provenance["subset"], provenance["view"], provenance["device"]) == ("test", "hflip", "cpu")
     assert provenance["backbone"] == {"resolution": 32, "stride": 8}
     assert provenance["model"]["id"] == "embedded"
@@ -113,8 +111,8 @@ def test_a_slow_disk_holds_the_reading_up_so_that_few_images_are_in_memory(
     records = []
     for seed in range(20):
         path = write_png(tmp_path / "images" / f"{seed:02d}.png", size=(40, 40), seed=seed)
-        records.append(ImageRecord(f"test/{path.name}", str(path), "test", None, "", "", 40, 40, file_sha256(path)))
-    write_manifest(tmp_path / "manifest.csv", records)
+        records.append(ListedImage(f"test/{path.name}", str(path), "test", 40, 40, file_sha256(path)))
+    write_images(tmp_path / "images.csv", records)
     events: list[str] = []
 
     def read(path: str, sha256: str, white: float | None) -> np.ndarray:
@@ -185,7 +183,7 @@ def test_batches_end_where_the_shape_changes_or_the_capacity_is_reached() -> Non
 
 def test_an_image_changed_since_the_manifest_leaves_no_file(category: Path, write_png: Callable[..., Path]) -> None:
     write_png(category / "images/test/good/1.png", size=(70, 35), seed=99)
-    with pytest.raises(DataError, match=r"good/1\.png has changed since the manifest was made"):
+    with pytest.raises(DataError, match=r"good/1\.png has changed since it was listed"):
         extracted(category)
     assert left_behind(category) == []
 
@@ -193,9 +191,9 @@ def test_an_image_changed_since_the_manifest_leaves_no_file(category: Path, writ
 def test_a_truncated_image_leaves_no_file(category: Path) -> None:
     path = category / "images/test/good/1.png"
     path.write_bytes(path.read_bytes()[:-300])
-    manifest = category / "manifest.csv"
-    lines = [line for line in manifest.read_text().splitlines() if "good/1.png" in line]
-    manifest.write_text(manifest.read_text().replace(lines[0].split(",")[-1], file_sha256(path)))
+    listed = read_images(category / "images.csv")
+    of_now = [replace(image, sha256=file_sha256(path)) if image.path == str(path) else image for image in listed]
+    write_images(category / "images.csv", of_now)
     with pytest.raises(DataError, match=r"good/1\.png cannot be read as an image"):
         extracted(category)
     assert left_behind(category) == []
@@ -283,15 +281,3 @@ def test_an_unknown_view_names_the_known_one(category: Path) -> None:
 def test_an_empty_subset_is_refused(category: Path) -> None:
     with pytest.raises(DataError, match="fewer than the 4 references"):
         extracted(category, subset="references-k4-seed0")
-
-
-@pytest.fixture(autouse=True)
-def _truth_is_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Extraction reads the manifest without labels, in every test here."""
-    read = extract.read_manifest
-
-    def read_without_truth(path: Path, **options: bool) -> list[ImageRecord]:
-        assert not options.get("with_truth")
-        return read(path, **options)
-
-    monkeypatch.setattr(extract, "read_manifest", read_without_truth)

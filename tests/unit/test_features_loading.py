@@ -54,7 +54,7 @@ def test_what_is_wrong_with_an_image_is_said_as_in_this_process(sources: list[So
     with Loader(workers) as loader:
         images = loader.prepared(sources, PREPARE)
         assert [next(images)[0] for _ in range(4)] == [0, 1, 2, 3]
-        with pytest.raises(DataError, match=r"4\.png has changed since the manifest"):
+        with pytest.raises(DataError, match=r"4\.png has changed since it was listed"):
             next(images)
 
 

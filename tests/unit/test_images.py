@@ -64,7 +64,7 @@ def test_a_file_that_changed_since_the_manifest_is_refused(tmp_path: Path) -> No
     digest = hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
     read_image(tmp_path / "a.png", digest)
     Image.fromarray(RGB[::-1]).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="has changed since the manifest was made"):
+    with pytest.raises(DataError, match="has changed since it was listed"):
         read_image(tmp_path / "a.png", digest)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from zsad.data.image_list import ListedImage, read_images, write_images
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import COLUMNS, read_manifest, write_manifest
+from zsad.data.readings import read_all
 from zsad.data.subsets import references, select
 from zsad.errors import DataError
 
@@ -83,17 +86,21 @@ def test_an_empty_category_is_an_error(tmp_path: Path) -> None:
         LAYOUT.records(tmp_path, "empty")
 
 
-def test_a_manifest_is_sorted_deterministic_and_hides_the_truth_unless_asked(category: Path, tmp_path: Path) -> None:
+def test_a_manifest_is_sorted_and_deterministic_and_the_list_is_it_without_truth(
+    category: Path, tmp_path: Path
+) -> None:
     records = LAYOUT.records(category.parent, "bottle")
     write_manifest(tmp_path / "a.csv", records)
     write_manifest(tmp_path / "b.csv", records[::-1])
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    assert (tmp_path / "a.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == ",".join([*COLUMNS, "digest"])
     assert ",".join(COLUMNS) == "image_id,path,split,label,defect_type,mask_path,height,width,sha256"
-    with_truth = read_manifest(tmp_path / "a.csv", with_truth=True)
-    assert with_truth == sorted(records, key=lambda record: record.image_id)
-    for record in read_manifest(tmp_path / "a.csv"):
-        assert (record.label, record.defect_type, record.mask_path) == (None, "", "")
+    assert read_manifest(tmp_path / "a.csv") == sorted(records, key=lambda record: record.image_id)
+    listed = LAYOUT.listed(category.parent, "bottle", read_all(sorted(category.glob("t*/**/*.*"))))
+    write_images(tmp_path / "listed.csv", listed)
+    assert (tmp_path / "listed.csv").read_text().splitlines()[0] == "image_id,path,split,height,width,sha256,digest"
+    shared = [ListedImage(*(getattr(record, field.name) for field in fields(ListedImage))) for record in records]
+    assert read_images(tmp_path / "listed.csv") == sorted(shared, key=lambda image: image.image_id)
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from photographs import HEIC, LARGE, STRIP, TRUNCATED, write_photographs
+from zsad.data.image_list import read_images
 from zsad.data.images import read_image
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.folder import FolderLayout
-from zsad.data.manifest import read_manifest
+from zsad.data.reading_stage import read_category
 from zsad.data.readings import read_unreadable
-from zsad.data.stage import build_manifest
 
 SCALE = 0.1
 
@@ -26,9 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_but_the_damaged_one_are_listed_upright(folder: Path, tmp_path: Path) -> None:
-    manifest, unreadable = tmp_path / "manifest.csv", tmp_path / "unreadable.csv"
-    build_manifest(FolderLayout(), folder, folder.name, manifest, unreadable, policy="skip", threads=2)
-    records = {record.image_id: record for record in read_manifest(manifest)}
+    listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
+    read_category(FolderLayout(), folder, folder.name, listed, unreadable, policy="skip", threads=2)
+    records = {record.image_id: record for record in read_images(listed)}
     assert len(records) == 35
     assert {HEIC, STRIP.name, "{3F2504E0-4F89-11D3}.png", "part {category} <b>/a{1}.jpg", "Prüfling Größe Ä.jpg"} < set(
         records

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 import zsad.refinement.crop_stage as crop_stage
+from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
 from zsad.provenance import file_sha256
 from zsad.refinement.crop_stage import embed_crops
@@ -72,13 +72,13 @@ def write_inputs(folder, seed=0, scored=tuple(IDS), localises=True):
     for image_id, (height, width) in zip(IDS, SIZES, strict=True):
         path = folder / image_id.replace("/", "-")
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
-        records.append(ImageRecord(image_id, str(path), "test", None, "", "", height, width, file_sha256(path)))
-    write_manifest(folder / "manifest.csv", records)
+        records.append(ListedImage(image_id, str(path), "test", height, width, file_sha256(path)))
+    write_images(folder / "images.csv", records)
     grids = rng.integers(5, 15, (len(scored), 2))
     with ScoreWriter(
         folder / "scores.h5",
         scored,
-        {"manifest_sha256": "abc"},
+        {"image_list_sha256": "abc"},
         grid_sizes=grids,
         setting="zero-shot-single",
         localises=localises,
@@ -91,7 +91,7 @@ def write_inputs(folder, seed=0, scored=tuple(IDS), localises=True):
 
 def embed(folder, refiner, batch=None):
     embed_crops(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         scores=folder / "scores.h5",
         options=refiner.crops,
         min_area=refiner.min_area,
@@ -113,7 +113,7 @@ def refine(folder, refiner, crops):
         for index in range(len(IDS)):
             writer.write(index, (np.zeros(5, np.float16),))
     refine_masks(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         scores=folder / "scores.h5",
         refiner=refiner,
         output=folder / "masks.h5",
@@ -217,7 +217,7 @@ def test_provenance_tells_the_model_and_the_origin(tmp_path):
     with EmbeddingReader(embed(tmp_path, sam({}))) as embeddings:
         assert embeddings.provenance["segmenter"] == Means.model
         assert embeddings.provenance["stage"] == "embed_crops"
-        assert embeddings.provenance["manifest_sha256"] == "abc"
+        assert embeddings.provenance["image_list_sha256"] == "abc"
         assert embeddings.provenance["seconds"] >= 0
 
 
@@ -225,13 +225,13 @@ def test_a_changed_image_leaves_no_output(tmp_path):
     write_inputs(tmp_path)
     Image.new("RGB", SIZES[1][::-1]).save(tmp_path / "test-1.png")
 
-    with pytest.raises(DataError, match="has changed since the manifest was made"):
+    with pytest.raises(DataError, match="has changed since it was listed"):
         embed(tmp_path, sam(ALL))
 
     assert list((tmp_path / "out").glob("*")) == []
 
 
-def test_a_scored_image_that_the_manifest_lacks_is_named(tmp_path):
+def test_a_scored_image_that_the_list_lacks_is_named(tmp_path):
     write_inputs(tmp_path, scored=("test/0.png", "test/gone.png"))
 
     with pytest.raises(DataError, match=r"'test/gone\.png'; run the scoring again"):

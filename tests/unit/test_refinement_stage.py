@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tiny_sam import write_segment_anything
+from zsad.data.image_list import ListedImage, read_images, write_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
 from zsad.maps import at_image_size
@@ -35,9 +35,9 @@ def write_inputs(folder, scored=tuple(SIZES)):
     for image_id, (height, width) in SIZES.items():
         path = folder / image_id.replace("/", "-")
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
-        records.append(ImageRecord(image_id, str(path), "test", 1, "bad", "", height, width, file_sha256(path)))
-    write_manifest(folder / "manifest.csv", records)
-    provenance = {"manifest_sha256": "abc", "params": {"k": 3}}
+        records.append(ListedImage(image_id, str(path), "test", height, width, file_sha256(path)))
+    write_images(folder / "images.csv", records)
+    provenance = {"image_list_sha256": "abc", "params": {"k": 3}}
     grid_sizes = np.tile(GRID, (len(scored), 1))
     with ScoreWriter(
         folder / "scores.h5", scored, provenance, grid_sizes=grid_sizes, setting="zero-shot-single"
@@ -52,7 +52,7 @@ def write_inputs(folder, scored=tuple(SIZES)):
 
 def refine(folder, refiner=None, prompting=None):
     refine_masks(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         scores=folder / "scores.h5",
         refiner=refiner or Guided(radius=0.1),
         output=folder / "masks.h5",
@@ -96,7 +96,7 @@ def test_provenance_tells_refiner_parameters_threshold_and_origin(tmp_path):
     assert found["rule"] == "refine_masks"
     assert found["refiner"] == {"class": "Guided", "params": Guided(radius=0.1).parameters()}
     assert found["threshold"] == THRESHOLD
-    assert found["manifest_sha256"] == "abc"
+    assert found["image_list_sha256"] == "abc"
     assert found["seconds"] >= 0
 
 
@@ -114,13 +114,13 @@ def test_a_changed_image_leaves_no_output(tmp_path):
     write_inputs(tmp_path)
     Image.new("RGB", (40, 80)).save(tmp_path / "test-bad-b.png")
 
-    with pytest.raises(DataError, match="has changed since the manifest was made"):
+    with pytest.raises(DataError, match="has changed since it was listed"):
         refine(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir() if "masks" in path.name) == []
 
 
-def test_a_scored_image_that_the_manifest_lacks_is_named(tmp_path):
+def test_a_scored_image_that_the_list_lacks_is_named(tmp_path):
     write_inputs(tmp_path, scored=("test/bad/a.png", "test/bad/gone.png"))
 
     with pytest.raises(DataError, match=r"'test/bad/gone\.png'; run the scoring again"):
@@ -184,7 +184,7 @@ def write_parts(path, ids=tuple(SIZES), model=None):
 
 @pytest.fixture
 def square(tmp_path):
-    """A stand-in with the files that it needs; manifest and scores are there, too."""
+    """A stand-in with the files that it needs; list and scores are there, too."""
     write_inputs(tmp_path)
     return Prompting(SquarePart(), "cpu", write_embeddings(tmp_path / "embeddings.h5"))
 
@@ -222,7 +222,7 @@ def test_provenance_tells_the_model_and_the_device(tmp_path, square):
         assert masks.provenance["segmenter"] == Square.model
         assert masks.provenance["device"] == "cpu"
         assert masks.provenance["refiner"] == {"class": "Sam", "params": BELIEVING.parameters()}
-        assert masks.provenance["manifest_sha256"] == "abc"
+        assert masks.provenance["image_list_sha256"] == "abc"
 
 
 def test_parts_are_those_of_their_own_images_whatever_the_order(tmp_path, square):
@@ -306,7 +306,7 @@ def test_a_model_that_cannot_be_loaded_leaves_no_output(tmp_path, square):
 @pytest.mark.parametrize(
     ("files", "given"),
     [
-        ({"embeddings": "e.h5", "manifest": "m.csv", "scores": "s.h5"}, {}),
+        ({"embeddings": "e.h5", "image_list": "i.csv", "scores": "s.h5"}, {}),
         ({"embeddings": "e.h5", "foregrounds": "f.h5"}, {"foregrounds": "f.h5"}),
         ({"embeddings": "e.h5", "foregrounds": "f.h5", "crops": "c.h5"}, {"foregrounds": "f.h5", "crops": "c.h5"}),
     ],
@@ -332,7 +332,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         where="here",
     )
     embed_images(
-        manifest=tmp_path / "manifest.csv",
+        image_list=tmp_path / "images.csv",
         category="t",
         subset="test",
         segmenter=segmenter,
@@ -341,7 +341,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         provenance={},
     )
     embed_crops(
-        manifest=tmp_path / "manifest.csv",
+        image_list=tmp_path / "images.csv",
         scores=tmp_path / "scores.h5",
         options=refiner.crops,
         min_area=refiner.min_area,
@@ -363,7 +363,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         EmbeddingReader(tmp_path / "embeddings.h5") as embeddings,
         EmbeddingReader(tmp_path / "crops.h5") as crops,
     ):
-        for index, record in enumerate(read_manifest(tmp_path / "manifest.csv")):
+        for index, record in enumerate(read_images(tmp_path / "images.csv")):
             image = read_image(record.path, record.sha256)
             anomaly_map = at_image_size(scores.anomaly_map(index), record.height, record.width)
             part = PARTS[: record.height, : record.width]

@@ -151,7 +151,7 @@ def test_unlabelled_images_make_a_gallery_of_the_highest_and_lowest(tmp_path):
 def test_an_image_that_changed_since_the_manifest_stops_the_drawing_without_output(tmp_path):
     files = write_results(tmp_path / "data")
     Image.new("RGB", (80, 60)).save(tmp_path / "data" / "003.png")
-    with pytest.raises(DataError, match="has changed since the manifest"):
+    with pytest.raises(DataError, match="has changed since it was listed"):
         draw(files, tmp_path)
     assert not list(tmp_path.glob("gallery*"))
 

@@ -31,6 +31,7 @@ NAMES: Mapping[str, str] = {
 OF_MODELS = {"embed_crops": {"refiner": "sam_crops"}, "prompt_masks": {"refiner": "sam"}, "modulate_scores": {}}
 BY_IMAGES = (
     "make_demo",
+    "read_images",
     "build_manifest",
     "check_images",
     "extract_features",

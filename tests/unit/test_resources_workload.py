@@ -1,4 +1,4 @@
-"""How many images a category has and how large they are, with and without a manifest."""
+"""How many images a category has and how large they are, with and without their list."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from zsad.config import load
 from zsad.data.dataset import Dataset
-from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.image_list import ListedImage, write_images
 from zsad.resources.run import Run
 from zsad.resources.workload import Images, Size, Workload, workload_of
 
-NO_MANIFEST = Path("does not exist.csv")
+NO_LIST = Path("does not exist.csv")
 
 
 def dataset(root: Path | None, layout: str = "mvtec", **changes) -> Dataset:
@@ -41,25 +41,25 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_manifest_says_it_exactly(tmp_path: Path) -> None:
+def test_the_list_of_images_says_it_exactly(tmp_path: Path) -> None:
     records = [
-        ImageRecord(f"{split}/{index}.png", "", split, None, "", "", height, 100, "")
+        ListedImage(f"{split}/{index}.png", "", split, height, 100, "")
         for index, (split, height) in enumerate([("train", 50), ("test", 50), ("test", 70), ("test", 50)])
     ]
-    manifest = tmp_path / "manifest.csv"
-    write_manifest(manifest, records)
-    workload = workload_of(load().data, "ring", manifest)
+    listed = tmp_path / "images.csv"
+    write_images(listed, records)
+    workload = workload_of(load().data, "ring", listed)
     assert workload == Workload(Images((Size(50, 100, 1),)), Images((Size(70, 100, 1), Size(50, 100, 2))))
     assert (workload.test.count, workload.test.pixels, workload.every.count) == (3, 17_000, 4)
 
 
 def test_a_demo_category_is_what_its_options_say() -> None:
     data = load(dataset={"demo": {"size": 64, "train": 2, "good": 3, "defective": 4}}).data
-    assert workload_of(data, "ring", NO_MANIFEST) == Workload(Images((Size(64, 64, 2),)), Images((Size(64, 64, 7),)))
+    assert workload_of(data, "ring", NO_LIST) == Workload(Images((Size(64, 64, 2),)), Images((Size(64, 64, 7),)))
 
 
 def test_a_listing_counts_and_three_headers_tell_the_size(root: Path) -> None:
-    workload = workload_of(dataset(root), "bolt", NO_MANIFEST)
+    workload = workload_of(dataset(root), "bolt", NO_LIST)
     assert workload.train == Images((Size(20, 30, 3),))
     assert workload.test.count == 4
     assert workload.test.largest[:2] == (40, 60)
@@ -69,27 +69,27 @@ def test_an_image_that_cannot_be_read_is_taken_for_one_like_the_others(root: Pat
     for path in (root / "nut" / "train" / "good").iterdir():
         path.write_bytes(b"")
     (root / "nut" / "test" / "scratch" / "0.png").write_bytes(b"no image")
-    workload = workload_of(dataset(root), "nut", NO_MANIFEST)
+    workload = workload_of(dataset(root), "nut", NO_LIST)
     assert workload == Workload(Images((Size(20, 30, 3),)), Images((Size(20, 30, 4),)))
 
 
 def test_images_of_which_nothing_can_be_read_are_of_the_usual_size(root: Path) -> None:
     for path in (root / "nut").rglob("*.png"):
         path.write_bytes(b"")
-    assert workload_of(dataset(root), "nut", NO_MANIFEST).test == Images((Size(1024, 1024, 4),))
+    assert workload_of(dataset(root), "nut", NO_LIST).test == Images((Size(1024, 1024, 4),))
 
 
 def test_a_data_set_that_is_not_here_yet_is_as_published(tmp_path: Path) -> None:
     data = dataset(None, "mvtec_ad", download_to=str(tmp_path / "nothing"))
     category, counts = next((name, counts) for name, counts in data.facts.categories.items() if counts)
-    workload = workload_of(data, category, NO_MANIFEST)
+    workload = workload_of(data, category, NO_LIST)
     assert (workload.train.count, workload.test.count) == (counts.train, counts.test)
-    assert workload_of(data, "unknown", NO_MANIFEST).test.count > 0
+    assert workload_of(data, "unknown", NO_LIST).test.count > 0
 
 
 def test_a_subset_and_a_view_are_counted_as_they_are_shown() -> None:
     data = load(dataset={"demo": {"size": 64, "train": 5}}).data
-    workload = workload_of(data, "ring", NO_MANIFEST)
+    workload = workload_of(data, "ring", NO_LIST)
     counts = [
         workload.of(subset, view).count
         for subset, view in [
@@ -103,12 +103,12 @@ def test_a_subset_and_a_view_are_counted_as_they_are_shown() -> None:
     assert counts == [5, 2, 16, 5, 40]
 
 
-def test_a_category_is_looked_at_once_and_again_when_its_manifest_is_made(root: Path, tmp_path: Path) -> None:
+def test_a_category_is_looked_at_once_and_again_when_its_images_are_listed(root: Path, tmp_path: Path) -> None:
     run = Run(load(dataset={"layout": "mvtec", "root": str(root), "name": "t"}), tmp_path / "results")
     assert run.workload("bolt") is run.workload("bolt")
-    manifest = tmp_path / "results" / "t" / "bolt" / "manifest.csv"
-    manifest.parent.mkdir(parents=True)
-    write_manifest(manifest, [ImageRecord("test/0.png", "", "test", None, "", "", 8, 9, "")])
+    listed = tmp_path / "results" / "t" / "bolt" / "images.csv"
+    listed.parent.mkdir(parents=True)
+    write_images(listed, [ListedImage("test/0.png", "", "test", 8, 9, "")])
     assert run.workload("bolt").test == Images((Size(8, 9, 1),))
 
 

@@ -67,7 +67,7 @@ def run(tmp_path):
 @pytest.fixture
 def files(tmp_path):
     return {
-        "test": write_features(tmp_path / "test.h5", TOKENS, manifest_sha256="abc", model={"id": "toy"}),
+        "test": write_features(tmp_path / "test.h5", TOKENS, image_list_sha256="abc", model={"id": "toy"}),
         "mirrored": write_features(tmp_path / "hflip.h5", random_tokens(1, (6, 7), (7, 6), (6, 6))),
         "references": write_features(
             tmp_path / "references.h5", random_tokens(2, (4, 4)), ["train/7.png"], model={"id": "toy"}
@@ -148,7 +148,7 @@ def test_provenance_names_method_model_and_reference_images(run, files):
     assert provenance["stage"] == "score_images"
     assert provenance["scorer"] == {"class": "MemoryBank", "params": scorer.parameters()}
     assert provenance["setting"] == "few-shot-1"
-    assert provenance["manifest_sha256"] == "abc"
+    assert provenance["image_list_sha256"] == "abc"
     assert provenance["model"] == {"id": "toy"}
     assert provenance["device"] == "cpu"
     assert provenance["features"]["references"] == {

@@ -13,8 +13,8 @@ from PIL import Image
 
 from paths import REPOSITORY
 from tiny_sam import write_segment_anything
+from zsad.data.image_list import ListedImage, read_images, write_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
 from zsad.provenance import file_sha256
@@ -27,7 +27,7 @@ SIZES = {"test/a.png": (40, 64), "test/b.png": (64, 50), "test/c.png": (31, 31),
 
 
 @pytest.fixture
-def manifest(tmp_path):
+def image_list(tmp_path):
     """Four images, one of which is a training image."""
     rng = np.random.default_rng(0)
     records = []
@@ -35,9 +35,9 @@ def manifest(tmp_path):
         path = tmp_path / image_id.replace("/", "-")
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
         split = image_id.split("/")[0]
-        records.append(ImageRecord(image_id, str(path), split, None, "", "", height, width, file_sha256(path)))
-    write_manifest(tmp_path / "manifest.csv", records)
-    return tmp_path / "manifest.csv"
+        records.append(ListedImage(image_id, str(path), split, height, width, file_sha256(path)))
+    write_images(tmp_path / "images.csv", records)
+    return tmp_path / "images.csv"
 
 
 class Means(Segmenter):
@@ -81,10 +81,10 @@ class MeansPart(SegmenterPart):
         return loaded[-1]
 
 
-def embed(manifest, segmenter=None, subset="test", **execution):
-    output = manifest.parent / "out" / "embeddings.h5"
+def embed(image_list, segmenter=None, subset="test", **execution):
+    output = image_list.parent / "out" / "embeddings.h5"
     embed_images(
-        manifest=manifest,
+        image_list=image_list,
         category="t",
         subset=subset,
         segmenter=segmenter or MeansPart(),
@@ -95,50 +95,50 @@ def embed(manifest, segmenter=None, subset="test", **execution):
     return output
 
 
-def test_every_image_of_the_subset_is_embedded_whole_in_the_order_of_the_manifest(manifest):
-    with EmbeddingReader(embed(manifest)) as embeddings:
+def test_every_image_of_the_subset_is_embedded_whole_in_the_order_of_the_list(image_list):
+    with EmbeddingReader(embed(image_list)) as embeddings:
         assert embeddings.image_ids == ["test/a.png", "test/b.png", "test/c.png"]
         for index, image_id in enumerate(embeddings.image_ids):
             height, width = SIZES[image_id]
             assert embeddings.windows[index].tolist() == [0, 0, width, height]
             size, colour = embeddings.find(image_id, (0, 0, width, height))
-            image = read_image(manifest.parent / image_id.replace("/", "-"))[::2]
+            image = read_image(image_list.parent / image_id.replace("/", "-"))[::2]
             assert size.tolist() == [(height + 1) // 2, width]
             np.testing.assert_array_equal(colour[0], image.mean(axis=(0, 1)).astype(np.float16))
 
 
-def test_a_subset_of_training_images_is_embedded_alone(manifest):
-    with EmbeddingReader(embed(manifest, subset="references-k1-seed0")) as embeddings:
+def test_a_subset_of_training_images_is_embedded_alone(image_list):
+    with EmbeddingReader(embed(image_list, subset="references-k1-seed0")) as embeddings:
         assert embeddings.image_ids == ["train/d.png"]
         assert embeddings.provenance["subset"] == "references-k1-seed0"
 
 
 @pytest.mark.parametrize(("batch", "sizes"), [(None, [1, 1, 1]), (1, [1, 1, 1]), (2, [2, 1]), (3, [3]), (8, [3])])
-def test_as_many_images_are_embedded_at_a_time_as_are_asked_for(manifest, batch, sizes):
-    embed(manifest, batch=batch)
+def test_as_many_images_are_embedded_at_a_time_as_are_asked_for(image_list, batch, sizes):
+    embed(image_list, batch=batch)
 
     assert loaded[-1].batches == sizes
 
 
-def test_a_capacity_that_shrinks_is_followed(manifest):
-    records = read_manifest(manifest)
+def test_a_capacity_that_shrinks_is_followed(image_list):
+    records = read_images(image_list)
     copies = [replace(record, image_id=f"test/{n}.png", split="test") for n, record in enumerate(records * 2)]
-    write_manifest(manifest, copies)
+    write_images(image_list, copies)
 
-    with EmbeddingReader(embed(manifest, batch=3)) as embeddings:
+    with EmbeddingReader(embed(image_list, batch=3)) as embeddings:
         assert loaded[-1].batches == [3, 2, 2, 1]
         sizes = [embeddings.embedding(index)[0].tolist() for index in range(8)]
     assert sizes == [[(height + 1) // 2, width] for height, width in SIZES.values()] * 2
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
-def test_embeddings_are_those_that_the_network_makes_of_each_image_by_itself(manifest, batch):
-    part = SegmentAnything(model=str(write_segment_anything(manifest.parent / "sam.pth")), dtype="float32")
+def test_embeddings_are_those_that_the_network_makes_of_each_image_by_itself(image_list, batch):
+    part = SegmentAnything(model=str(write_segment_anything(image_list.parent / "sam.pth")), dtype="float32")
     model = part.load("cpu")
 
-    with EmbeddingReader(embed(manifest, part, batch=batch)) as embeddings:
+    with EmbeddingReader(embed(image_list, part, batch=batch)) as embeddings:
         for index, image_id in enumerate(embeddings.image_ids):
-            image = read_image(manifest.parent / image_id.replace("/", "-"))
+            image = read_image(image_list.parent / image_id.replace("/", "-"))
             (expected,) = model.embed([model.prepare(image)])
             found = embeddings.embedding(index)
             assert [array.dtype for array in found] == [np.float16] * len(model.shapes)
@@ -148,19 +148,19 @@ def test_embeddings_are_those_that_the_network_makes_of_each_image_by_itself(man
                 np.testing.assert_allclose(array, other, rtol=2e-3, atol=2e-3)  # a rounding of float16
 
 
-def test_provenance_tells_manifest_subset_model_and_device(manifest):
-    with EmbeddingReader(embed(manifest)) as embeddings:
+def test_provenance_tells_list_subset_model_and_device(image_list):
+    with EmbeddingReader(embed(image_list)) as embeddings:
         provenance = embeddings.provenance
     assert provenance["stage"] == "embed_images"
-    assert provenance["manifest_sha256"] == file_sha256(manifest)
+    assert provenance["image_list_sha256"] == file_sha256(image_list)
     assert (provenance["subset"], provenance["device"]) == ("test", "cpu")
     assert provenance["segmenter"] == Means.model
     assert provenance["seconds"] >= 0
 
 
-def test_the_log_tells_when_all_are_done(manifest, caplog):
+def test_the_log_tells_when_all_are_done(image_list, caplog):
     with caplog.at_level(logging.INFO):
-        embed(manifest, batch=2)
+        embed(image_list, batch=2)
 
     assert any("embeddings of t: 100 %, 3 of 3" in message for message in caplog.messages)
 
@@ -176,45 +176,45 @@ def test_fewer_or_more_embeddings_than_entries_leave_nothing(tmp_path, images):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def assert_nothing_left(manifest):
-    assert list((manifest.parent / "out").glob("*")) == []
+def assert_nothing_left(image_list):
+    assert list((image_list.parent / "out").glob("*")) == []
 
 
-def test_a_failure_in_the_middle_leaves_nothing(manifest):
+def test_a_failure_in_the_middle_leaves_nothing(image_list):
     with pytest.raises(ModelError, match="out of memory with a single image"):
-        embed(manifest, MeansPart(fails_at=3))
+        embed(image_list, MeansPart(fails_at=3))
 
     assert loaded[-1].batches == [1, 1, 1]
-    assert_nothing_left(manifest)
+    assert_nothing_left(image_list)
 
 
 @pytest.mark.parametrize("image_id", ["test/a.png", "test/c.png"])
-def test_a_changed_image_leaves_nothing(manifest, image_id):
-    Image.new("RGB", SIZES[image_id][::-1]).save(manifest.parent / image_id.replace("/", "-"))
+def test_a_changed_image_leaves_nothing(image_list, image_id):
+    Image.new("RGB", SIZES[image_id][::-1]).save(image_list.parent / image_id.replace("/", "-"))
 
-    with pytest.raises(DataError, match=rf"{image_id[-5:]} has changed since the manifest was made"):
-        embed(manifest)
+    with pytest.raises(DataError, match=rf"{image_id[-5:]} has changed since it was listed"):
+        embed(image_list)
 
-    assert_nothing_left(manifest)
+    assert_nothing_left(image_list)
 
 
-def test_a_missing_image_leaves_nothing(manifest):
-    (manifest.parent / "test-b.png").unlink()
+def test_a_missing_image_leaves_nothing(image_list):
+    (image_list.parent / "test-b.png").unlink()
 
     with pytest.raises(DataError, match=r"b\.png does not exist"):
-        embed(manifest)
+        embed(image_list)
 
-    assert_nothing_left(manifest)
+    assert_nothing_left(image_list)
 
 
-def test_an_empty_subset_is_named_before_a_model_is_loaded(manifest):
+def test_an_empty_subset_is_named_before_a_model_is_loaded(image_list):
     before = len(loaded)
 
     with pytest.raises(DataError, match="category 't' has 1 training images, fewer than the 2 references"):
-        embed(manifest, subset="references-k2-seed0")
+        embed(image_list, subset="references-k2-seed0")
 
     assert len(loaded) == before
-    assert_nothing_left(manifest)
+    assert_nothing_left(image_list)
 
 
 KILLED = """
@@ -233,15 +233,15 @@ stage.embed(Path(sys.argv[1]))
 """
 
 
-def test_a_job_that_is_killed_leaves_nothing_that_looks_finished_and_the_next_clears_up(manifest):
+def test_a_job_that_is_killed_leaves_nothing_that_looks_finished_and_the_next_clears_up(image_list):
     paths = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests/unit")]
-    job = subprocess.run([sys.executable, "-c", KILLED, str(manifest), *paths], check=False, capture_output=True)
+    job = subprocess.run([sys.executable, "-c", KILLED, str(image_list), *paths], check=False, capture_output=True)
 
     assert job.returncode == -signal.SIGKILL, job.stderr.decode()
-    (remains,) = (manifest.parent / "out").glob("*")
+    (remains,) = (image_list.parent / "out").glob("*")
     assert remains.name.startswith(".embeddings.h5.")
     assert remains.name.endswith(".tmp")
 
-    with EmbeddingReader(embed(manifest)) as embeddings:
+    with EmbeddingReader(embed(image_list)) as embeddings:
         assert len(embeddings) == 3
-    assert [path.name for path in (manifest.parent / "out").iterdir()] == ["embeddings.h5"]
+    assert [path.name for path in (image_list.parent / "out").iterdir()] == ["embeddings.h5"]

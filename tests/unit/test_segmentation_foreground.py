@@ -7,7 +7,7 @@ import pytest
 
 import zsad.segmentation.base as segmentation_base
 from tiny_sam import write_segment_anything
-from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import ConfigError, DataError
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
 from zsad.segmentation.foreground import (
@@ -245,13 +245,13 @@ def run(tmp_path):
         for image_id in listed:
             height, width = (changed or sizes).get(image_id, sizes[image_id])
             path, split = f"/nowhere/{image_id}", image_id.partition("/")[0]
-            records.append(ImageRecord(image_id, path, split, label, "", "", height, width, "0"))
-        write_manifest(tmp_path / "manifest.csv", records)
+            records.append(ListedImage(image_id, path, split, height, width, "0"))
+        write_images(tmp_path / "images.csv", records)
         with EmbeddingWriter(
             tmp_path / "embeddings.h5",
             ids,
             {
-                "manifest_sha256": "abc",
+                "image_list_sha256": "abc",
                 "subset": "test",
                 "params": {},
                 "segmenter": {"id": made_by, "dtype": "float32"},
@@ -266,7 +266,7 @@ def run(tmp_path):
                 writer.write(index, (pieces,))
         output = tmp_path / "masks" / "masks.h5"
         segment_foreground(
-            manifest=tmp_path / "manifest.csv",
+            image_list=tmp_path / "images.csv",
             embeddings=tmp_path / "embeddings.h5",
             segmenter=StandIn(),
             device="cpu",
@@ -326,19 +326,19 @@ def test_provenance_tells_model_options_device_and_origin(run):
     assert provenance["segmenter"] == {"id": "pieces"}
     assert provenance["options"] == {"least_value": 0.5}
     assert provenance["device"] == "cpu"
-    assert provenance["manifest_sha256"] == "abc"
+    assert provenance["image_list_sha256"] == "abc"
     assert provenance["subset"] == "test"
     assert provenance["seconds"] > 0
 
 
-def test_an_image_of_another_size_than_the_manifest_says_leaves_no_masks(run, tmp_path):
+def test_an_image_of_another_size_than_the_list_says_leaves_no_masks(run, tmp_path):
     with pytest.raises(DataError, match=r"'test/a\.png' from \(0, 0\) to \(30, 40\).* 30 x 41 pixels; delete"):
         run(changed={"test/a.png": (41, 30)})
     assert not list(tmp_path.glob("masks/*"))
 
 
-def test_an_image_that_the_manifest_does_not_list_leaves_no_masks(run, tmp_path):
-    with pytest.raises(DataError, match=r"'train/c\.png', which .*manifest\.csv does not list"):
+def test_an_image_that_is_not_listed_leaves_no_masks(run, tmp_path):
+    with pytest.raises(DataError, match=r"'train/c\.png', which .*images\.csv does not list"):
         run(listed=("test/a.png", "test/b.png"))
     assert not list(tmp_path.glob("masks/*"))
 
@@ -350,8 +350,8 @@ def test_with_a_network_a_part_is_the_best_of_its_candidates_however_they_are_de
         for seed, size in enumerate([(40, 64), (64, 50), (57, 57)])
     }
     embeddings = [model.embed([model.prepare(image)])[0] for image in images.values()]
-    records = [ImageRecord(name, "/nowhere", "test", None, "", "", *images[name].shape[:2], "0") for name in images]
-    write_manifest(tmp_path / "manifest.csv", records)
+    records = [ListedImage(name, "/nowhere", "test", *images[name].shape[:2], "0") for name in images]
+    write_images(tmp_path / "images.csv", records)
     windows = np.array([(0, 0, image.shape[1], image.shape[0]) for image in images.values()])
     with EmbeddingWriter(
         tmp_path / "embeddings.h5", list(images), model.provenance(), windows=windows, shapes=model.shapes
@@ -360,7 +360,7 @@ def test_with_a_network_a_part_is_the_best_of_its_candidates_however_they_are_de
             writer.write(index, embedding)
 
     segment_foreground(
-        manifest=tmp_path / "manifest.csv",
+        image_list=tmp_path / "images.csv",
         embeddings=tmp_path / "embeddings.h5",
         segmenter=SegmentAnything(model=str(tmp_path / "sam.pth")),
         device="cpu",

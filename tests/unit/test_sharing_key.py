@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from zsad.data.manifest import ImageRecord
+from zsad.data.image_list import ListedImage
 from zsad.provenance import library_versions
 from zsad.sharing import content_key as module
 from zsad.sharing.content_key import content_key, images_sha256
 
 RECORDS = [
-    ImageRecord("test/good/0.png", "/home/anna/0.png", "test", 0, "good", "", 40, 50, "ab" * 32),
-    ImageRecord("test/hole/0.png", "/home/anna/1.png", "test", 1, "hole", "/home/anna/m.png", 40, 50, "cd" * 32),
+    ListedImage("test/good/0.png", "/home/anna/0.png", "test", 40, 50, "ab" * 32),
+    ListedImage("test/hole/0.png", "/home/anna/1.png", "test", 40, 50, "cd" * 32),
 ]
 MODEL = {"id": "a/b", "revision": "c0ffee", "weights_sha256": {"model.safetensors": "ef" * 32}, "dtype": "float32"}
 PROVENANCE = {
@@ -96,7 +96,7 @@ CHANGES = {
 }
 NO_CHANGES = {
     "folder of the images": with_record(path="/home/bert/0.png"),
-    "truth": with_record(label=None, defect_type="", mask_path="/home/bert/m.png"),
+    "split, as the subset tells it": with_record(split="train"),
     "which of two GPUs": lambda given: {**given, "device": "cuda:1"},
     "order of the parameters": with_parameters(projected=False, normed=True, resolution=224),
     "other provenance": with_provenance("host", "node7"),
@@ -129,5 +129,5 @@ def test_the_versions_of_a_stage_name_all_that_reads_and_changes_an_image() -> N
 
 def test_the_digest_of_the_images_knows_no_folder() -> None:
     digest = images_sha256(RECORDS)
-    assert digest == images_sha256([replace(record, path="x", label=None) for record in RECORDS])
+    assert digest == images_sha256([replace(record, path="x") for record in RECORDS])
     assert digest != images_sha256(RECORDS[:1])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tiny_sam import write_segment_anything
-from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.image_list import ListedImage, write_images
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded, EmbeddedExtractor
 from zsad.features.extract import extract_features
@@ -33,15 +33,15 @@ def home(folder: Path, seed: int = 0) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
         digest = file_sha256(path)
-        records.append(ImageRecord(image_id, str(path), image_id[:5].strip("/"), None, "", "", height, width, digest))
-    write_manifest(folder / "manifest.csv", records)
+        records.append(ListedImage(image_id, str(path), image_id[:5].strip("/"), height, width, digest))
+    write_images(folder / "images.csv", records)
     return folder
 
 
 def extracted(folder: Path, shared: Path | None, *, resolution: int = 32, view: str = "rotations") -> Path:
     backbone = Embedded(resolution=resolution)
     extract_features(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         category="tile",
         subset="test",
         view=view,
@@ -57,7 +57,7 @@ def extracted(folder: Path, shared: Path | None, *, resolution: int = 32, view: 
 def embedded(folder: Path, shared: Path | None, weights: Path) -> Path:
     segmenter = SegmentAnything(model=str(weights), dtype="float32")
     embed_images(
-        manifest=folder / "manifest.csv",
+        image_list=folder / "images.csv",
         category="tile",
         subset="test",
         segmenter=segmenter,

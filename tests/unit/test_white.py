@@ -13,13 +13,13 @@ import pytest
 import tifffile
 
 from paths import REPOSITORY
+from zsad.data.image_list import COLUMNS, ListedImage, of_split, read_images, write_images
 from zsad.data.images import read_image
 from zsad.data.inspection import Inspection, inspect_category
 from zsad.data.layouts.folder import FolderLayout
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.data.manifest import COLUMNS, ImageRecord, of_split, read_manifest, write_manifest
 from zsad.data.pixels import eight_bit_rgb
-from zsad.data.stage import build_manifest
+from zsad.data.reading_stage import read_category
 from zsad.data.white import SAMPLED
 from zsad.errors import ConfigError, DataError
 from zsad.features.base import Execution
@@ -140,24 +140,24 @@ def test_every_layout_takes_white() -> None:
                 LAYOUTS.build(name, {"white": wrong})
 
 
-def test_the_manifest_hands_white_on_and_is_as_it_was_without(tmp_path: Path) -> None:
+def test_the_list_hands_white_on_and_is_as_it_was_without(tmp_path: Path) -> None:
     write(tmp_path / "in/a.png", TWELVE)
     for white, columns in ((None, COLUMNS), (4095, (*COLUMNS, "white"))):
-        build_manifest(FolderLayout(white=white), tmp_path / "in", "in", tmp_path / "m.csv", tmp_path / "u.csv")
-        assert (tmp_path / "m.csv").read_text().splitlines()[0] == ",".join(columns)
-        (record,) = read_manifest(tmp_path / "m.csv")
+        read_category(FolderLayout(white=white), tmp_path / "in", "in", tmp_path / "m.csv", tmp_path / "u.csv")
+        assert (tmp_path / "m.csv").read_text().splitlines()[0] == ",".join([*columns, "digest"])
+        (record,) = read_images(tmp_path / "m.csv")
         assert record.white == white
         assert len(np.unique(read_image(record.path, record.sha256, record.white))) == (17 if white is None else 192)
-    write_manifest(tmp_path / "mixed.csv", [record, replace(record, image_id="b", white=None)])
-    assert [each.white for each in of_split(read_manifest(tmp_path / "mixed.csv"), "test")] == [4095, None]
+    write_images(tmp_path / "mixed.csv", [record, replace(record, image_id="b", white=None)])
+    assert [each.white for each in of_split(read_images(tmp_path / "mixed.csv"), "test")] == [4095, None]
 
 
 def test_a_shared_file_of_features_is_that_of_one_white() -> None:
-    record = ImageRecord("a.tif", "in/a.tif", "test", None, "", "", 12, 16, "ab" * 32)
+    record = ListedImage("a.tif", "in/a.tif", "test", 12, 16, "ab" * 32)
     assert len({images_sha256([replace(record, white=white)]) for white in (None, 4095.0, 1023.0)}) == 3
 
 
-def test_whoever_reads_an_image_of_the_manifest_reads_it_with_its_white() -> None:
+def test_whoever_reads_an_listed_image_reads_it_with_its_white() -> None:
     """A stage that forgets it would see other pixels than the others, without any error."""
     readers = set()
     for path in (REPOSITORY / "zsad").rglob("*.py"):
@@ -181,9 +181,9 @@ def test_features_are_those_of_the_image_as_white_makes_it(tmp_path: Path) -> No
     write(tmp_path / "plain/a.png", np.round(values / 4095 * 255).astype(np.uint8))
     tokens = {}
     for name, white in (("deep", 4095), ("plain", None)):
-        build_manifest(FolderLayout(white=white), tmp_path / name, name, tmp_path / f"{name}.csv", tmp_path / "u.csv")
+        read_category(FolderLayout(white=white), tmp_path / name, name, tmp_path / f"{name}.csv", tmp_path / "u.csv")
         extract_features(
-            manifest=tmp_path / f"{name}.csv",
+            image_list=tmp_path / f"{name}.csv",
             category=name,
             subset="test",
             view="original",

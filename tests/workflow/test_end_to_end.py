@@ -15,7 +15,7 @@ from PIL import Image
 
 from harness import SMALL, Project, merged
 from zsad.config import DEFAULT_PATH
-from zsad.data.manifest import read_manifest
+from zsad.data.image_list import read_images
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.store import FeatureReader, MaskReader, ScoreReader
 from zsad.watching.running import last_report
@@ -80,9 +80,7 @@ def test_the_mean_row_is_the_mean_of_the_categories(smoke: Project) -> None:
 def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
     table = rows(smoke.result("smoke/tables/images.csv"))
     for category in ("brick", "ring"):
-        expected = {
-            r.image_id for r in read_manifest(smoke.result(f"smoke/{category}/manifest.csv")) if r.split == "test"
-        }
+        expected = {r.image_id for r in read_images(smoke.result(f"smoke/{category}/images.csv")) if r.split == "test"}
         for method in METHODS:
             listed = [row for row in table if (row["category"], row["method"]) == (category, method)]
             assert {row["image_id"] for row in listed} == expected
@@ -94,7 +92,7 @@ def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
 def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
     for category in ("brick", "ring"):
         folder = smoke.result(f"smoke/{category}")
-        records = [record for record in read_manifest(folder / "manifest.csv") if record.split == "test"]
+        records = [record for record in read_images(folder / "images.csv") if record.split == "test"]
         names = [record.image_id for record in records]
         with FeatureReader(folder / "features/embedded/test.original.h5") as features:
             assert features.image_ids == names
@@ -108,13 +106,13 @@ def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
                 for index, record in enumerate(records):
                     assert scores.anomaly_map(index).dtype == np.float32
                     assert masks.mask(index).shape == (record.height, record.width)
-                assert masks.provenance["manifest_sha256"] == scores.provenance["manifest_sha256"]
+                assert masks.provenance["image_list_sha256"] == scores.provenance["image_list_sha256"]
     with h5py.File(smoke.result("smoke/ring/features/embedded/test.original.h5")) as file:
         assert file["patch_tokens"].dtype == np.float16
         assert file["cls_tokens"].dtype == np.float32
         assert file["patch_tokens"].chunks[0] == 1
         provenance = json.loads(file.attrs["provenance"])
-        assert {"stage", "params", "versions", "code", "manifest_sha256", "model", "device", "seconds"} <= set(
+        assert {"stage", "params", "versions", "code", "image_list_sha256", "model", "device", "seconds"} <= set(
             provenance
         )
 

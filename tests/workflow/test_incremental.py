@@ -115,7 +115,7 @@ def test_a_new_method_runs_alone(project: Project) -> None:
 def test_a_new_category_runs_alone(project: Project) -> None:
     described = {
         "data/t/brick.sha256",
-        *(f"t/brick/{name}" for name in ("manifest.csv", "unreadable.csv", "check.json")),
+        *(f"t/brick/{name}" for name in ("images.csv", "manifest.csv", "unreadable.csv", "check.json")),
     }
     new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert project.would_make(merged(SMALL, dataset__categories=["ring", "brick"])) == new | OVERALL
@@ -167,6 +167,7 @@ def test_an_edit_with_an_old_modification_time_is_seen(project: Project, edit: C
 TOUCHED = (
     "results/data/t/ring/test/good/000.png",
     "results/data/t/ring.sha256",
+    "results/t/ring/images.csv",
     "results/t/ring/manifest.csv",
     "results/t/ring/features/embedded/test.original.h5",
     "results/t/ring/scores/memory_bank.h5",

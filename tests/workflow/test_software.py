@@ -120,7 +120,7 @@ def test_jobs_run_in_the_image_which_sees_the_working_folder_and_the_workflow(ma
     done = machine.run("--sdm", "apptainer", "--apptainer-args", "--bind /", "--", MANIFEST, container=str(image))
     assert done.returncode == 0, done.stdout + done.stderr
     assert (machine.work / MANIFEST).exists()
-    scripts = ["make_demo.py", "build_manifest.py"]
+    scripts = ["make_demo.py", "read_images.py", "build_manifest.py"]
     assert len(machine.records()) == len(scripts)
     for record, script in zip(machine.records(), scripts, strict=True):
         assert record["image"] == str(image)

@@ -52,7 +52,7 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_every_image_is_listed_and_none_has_a_label(inspected: Project) -> None:
-    records = read_manifest(inspected.result("folder/my photographs/manifest.csv"), with_truth=True)
+    records = read_manifest(inspected.result("folder/my photographs/manifest.csv"))
     assert [record.image_id for record in records] == sorted(NAMES)
     assert {(record.split, record.label, record.defect_type) for record in records} == {("test", None, "")}
 

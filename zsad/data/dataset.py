@@ -14,6 +14,7 @@ from zsad.data.demo import DemoOptions
 from zsad.data.known_truth import NO_TRUTH, KnownTruth, known_truth
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.listing import image_files, images_digest, truth_digest, truth_files
 from zsad.data.readings import Policy
 from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
 from zsad.tracked_files import is_literal
@@ -164,7 +165,7 @@ class Dataset:
         return "raise dataset.demo.train" if self.is_demo else self.layout.more_references
 
     def files(self, category: str) -> list[Path]:
-        """Every file that the manifest of a category is made from.
+        """Every file that is read of a category, for its check.
 
         A link that leads nowhere is none: whoever reads the images says so, instead of Snakemake with all paths.
 
@@ -172,9 +173,24 @@ class Dataset:
             DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
         """
         if category not in self._files:
-            files = self.layout.files(self.root, category, self.items(category))
-            self._files[category] = [path for path in files if path.exists()]
+            self._files[category] = _existing(self.layout.files(self.root, category, self.items(category)))
         return self._files[category]
+
+    def image_files(self, category: str) -> list[Path]:
+        """The files that the list of images is made from, as `files` names them."""
+        return _existing(image_files(self.items(category)))
+
+    def truth_files(self, category: str) -> list[Path]:
+        """The files that the manifest is made from besides the list of images, as `files` names them."""
+        return _existing(truth_files(self.items(category)))
+
+    def images_digest(self, category: str) -> str:
+        """Of all that places and tables say of a category's images but labels, types of defect and masks of tests."""
+        return images_digest(self.items(category))
+
+    def truth_digest(self, category: str) -> str:
+        """Of labels, types of defect and masks, as places and tables have them."""
+        return truth_digest(self.items(category))
 
     def saturation(self, category: str) -> Path | None:
         """The table of saturation areas of a category's defects; None for most data sets."""
@@ -206,7 +222,7 @@ class Dataset:
             raise DataError(one_sentence(stops))
 
     def stage_config(self) -> dict[str, Any]:
-        """What a manifest depends on besides the images."""
+        """What a list of images and a manifest depend on besides files and listing."""
         return {
             "layout": self.layout_name,
             "params": self.layout.parameters(),
@@ -247,3 +263,7 @@ class Dataset:
         if self.facts is not None:
             return self.download_to / self.layout_name / self.facts.root
         raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the images")
+
+
+def _existing(paths: Sequence[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]

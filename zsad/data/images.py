@@ -47,8 +47,8 @@ def read_image(path: str | Path, sha256: str | None = None, white: float | None 
     channel 12.
 
     Args:
-        sha256: the digest that the manifest records; another one means that the file has changed since.
-        white: the manifest's: the value that becomes 255, for values of more than 8 bits; None for the whole range of
+        sha256: the digest that the list of images records; another one means that the file has changed since.
+        white: the list's: the value that becomes 255, for values of more than 8 bits; None for the whole range of
             their type. Not for JPEG 2000 of 9 to 15 bits, where the file says it.
 
     Raises:
@@ -57,7 +57,7 @@ def read_image(path: str | Path, sha256: str | None = None, white: float | None 
     """
     content = read_bytes(path)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise DataError(f"{path} has changed since the manifest was made; run again to make the manifest anew")
+        raise DataError(f"{path} has changed since it was listed; run again to list it anew")
     return _rgb(decode(content, path), path, white)
 
 

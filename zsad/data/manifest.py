@@ -1,20 +1,20 @@
-"""The manifest: one row an image, the only list of images that the later stages know.
+"""The manifest: one row an image, what is listed of it and the truth.
 
-It holds each image's SHA-256, and whoever decodes an image checks it, so that the manifest stands for the pixels:
-whatever depends on an image may depend on the manifest instead.
+For the evaluation, the reports and people; the stages before read the list of images (`zsad.data.image_list`), in which
+there is no truth.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from zsad.errors import DataError
-from zsad.store import write_text
+from zsad.data.image_list import OPTIONAL, image_of, read_records, write_records
+from zsad.table_digest import RUN_AGAIN
+
+MEND = f"labels come from the data set itself: correct them there; {RUN_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class ImageRecord:
         mask_path: a mask, or a folder whose masks are united; empty if none.
         height, width: pixels, upright.
         sha256: of the file's bytes.
-        white: the value that is white where values have more than 8 bits, by ``dataset.params.white``; None for the
-            whole range of their type. A column that is there only if it is set.
+        white: as of `zsad.data.image_list.ListedImage`.
     """
 
     image_id: str
@@ -51,66 +50,27 @@ class ImageRecord:
         return self.height * self.width
 
 
-OPTIONAL = ("white",)  # columns that stand there only if an image has something in them, behind the others
 COLUMNS = tuple(field.name for field in fields(ImageRecord) if field.name not in OPTIONAL)
 
 
 def write_manifest(path: str | Path, records: Iterable[ImageRecord]) -> None:
     """Write a manifest, sorted by ``image_id``."""
-    records = sorted(records, key=lambda record: record.image_id)
-    columns = [*COLUMNS, *(name for name in OPTIONAL if any(getattr(record, name) is not None for record in records))]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for record in records:
-        values = (getattr(record, name) for name in columns)
-        writer.writerow(["" if value is None else value for value in values])
-    write_text(path, buffer.getvalue())
+    write_records(path, COLUMNS, records)
 
 
-def read_manifest(path: str | Path, *, with_truth: bool = False) -> list[ImageRecord]:
-    """Read a manifest.
-
-    Args:
-        with_truth: keep labels, defect types and masks. Only `zsad.evaluation` may ask for them (and
-            `zsad.reporting`, to draw them); without it they are blank.
+def read_manifest(path: str | Path) -> list[ImageRecord]:
+    """Read a manifest, with the truth: only `zsad.evaluation` may ask for it, and `zsad.reporting`, to draw it.
 
     Raises:
-        DataError: absent, or not a manifest.
+        DataError: absent, changed after it was made, or not a manifest.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run the step that makes it") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is no manifest ({error}); delete it and run again") from None
-    try:
-        records = [_record(row) for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is no manifest ({error!r}); delete it and run again") from None
-    if with_truth:
-        return records
-    return [replace(record, label=None, defect_type="", mask_path="") for record in records]
-
-
-def of_split(records: Sequence[ImageRecord], split: Literal["train", "test"]) -> list[ImageRecord]:
-    """The records of one split, in the manifest's order."""
-    return [record for record in records if record.split == split]
+    return read_records(path, COLUMNS, _record, what="manifest", mend=MEND)
 
 
 def _record(row: dict[str, str]) -> ImageRecord:
-    if {*row} - {*OPTIONAL} != {*COLUMNS}:
-        raise KeyError(f"columns are {sorted(row)}")
-    return ImageRecord(
-        image_id=row["image_id"],
-        path=row["path"],
-        split=row["split"],
-        label=int(row["label"]) if row["label"] else None,
-        defect_type=row["defect_type"],
-        mask_path=row["mask_path"],
-        height=int(row["height"]),
-        width=int(row["width"]),
-        sha256=row["sha256"],
-        white=float(row["white"]) if row.get("white") else None,
-    )
+    truth = {
+        "label": int(row["label"]) if row["label"] else None,
+        "defect_type": row["defect_type"],
+        "mask_path": row["mask_path"],
+    }
+    return ImageRecord(**vars(image_of(row)), **truth)

@@ -5,8 +5,6 @@ Few images are in memory at a time: as many as there are threads.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from zsad.data.images import image_facts
 from zsad.errors import DataError, MemoryShortageError
-from zsad.store import write_text
+from zsad.table_digest import read_table, write_table
 
 Policy = Literal["stop", "skip"]
 STOP: Policy = "stop"
@@ -83,29 +81,17 @@ def reason_of(failure: str) -> str:
 
 def write_unreadable(path: Path, failures: Iterable[Reading]) -> None:
     """Write the list of images that are left out, with the reason of each; a header alone if there is none."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((reading.path.as_posix(), reading.failure) for reading in failures)
-    write_text(path, buffer.getvalue())
+    write_table(path, COLUMNS, [(reading.path.as_posix(), reading.failure) for reading in failures])
 
 
 def read_unreadable(path: Path) -> dict[Path, str]:
     """Why each image is left out, by its path.
 
     Raises:
-        DataError: absent, or no such list.
+        DataError: absent, changed after it was made, or no such list.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DataError(f"{path} is no list of unreadable images; delete it and run again")
-            return {Path(row["path"]): row["reason"] for row in reader}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run the step that makes it") from None
-    except (UnicodeDecodeError, csv.Error, TypeError) as error:
-        raise DataError(f"{path} is no list of unreadable images ({error}); delete it and run again") from None
+    rows = read_table(path, COLUMNS, what="list of unreadable images")
+    return {Path(row["path"]): row["reason"] for row in rows}
 
 
 def skipped_text(lists: Mapping[str, Path]) -> str:

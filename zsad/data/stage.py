@@ -5,24 +5,12 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from zsad.data.demo import DemoOptions, make_category, planned_files
-from zsad.data.layouts.base import Item, Layout
+from zsad.data.image_list import read_images
+from zsad.data.layouts.base import Layout
 from zsad.data.manifest import ImageRecord, write_manifest
-from zsad.data.readings import (
-    SKIP,
-    STOP,
-    Policy,
-    Reading,
-    all_unreadable,
-    complaint,
-    failed,
-    read_all,
-    write_unreadable,
-)
-from zsad.errors import DataError
 from zsad.provenance import file_sha256
 from zsad.store import write_text
 
@@ -40,38 +28,18 @@ def make_demo(category: str, options: DemoOptions, checksums: Path) -> None:
     logger.info("wrote %d files to %s", len(lines), folder)
 
 
-def build_manifest(
-    layout: Layout,
-    root: Path,
-    category: str,
-    output: Path,
-    unreadable: Path,
-    *,
-    policy: Policy = STOP,
-    threads: int = 1,
-) -> None:
-    """Decode every image of a category and write its manifest; log what was found and which defects have no mask.
+def build_manifest(layout: Layout, root: Path, category: str, listed: Path, output: Path) -> None:
+    """Write a category's manifest; log what was found and which defects have no mask. No image is opened.
 
     Args:
+        listed: the list of images, see `zsad.data.image_list`.
         output: CSV, see `zsad.data.manifest`.
-        unreadable: CSV of the images that are left out, with the reason of each; of none with ``"stop"``.
-        policy: what becomes of images that cannot be read.
-        threads: that decode, each one image at a time.
 
     Raises:
-        DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.records`.
+        DataError: see `Layout.records`.
     """
-    items = layout.items(root, category)
-    readings = read_all([item.path for item in items], threads, layout.white)
-    failures = failed(readings)
-    for failure in failures:
-        logger.warning("left out: %s" if policy == SKIP else "%s", failure.failure)
-    if failures and policy == STOP:
-        raise DataError(complaint(failures, category))
-    _require_test_images(items, failures, category)
-    records = layout.records(root, category, [reading for reading in readings if not reading.failure])
+    records = layout.records(root, category, read_images(listed))
     write_manifest(output, records)
-    write_unreadable(unreadable, failures)
     for (split, defect), count in sorted(Counter((record.split, record.defect_type) for record in records).items()):
         logger.info("%s: %d images %s/%s", category, count, split, defect or "unlabelled")
     without = _without_mask(records)
@@ -80,13 +48,6 @@ def build_manifest(
             "%s: %d defective images have no mask and stay out of the pixel metrics, e.g. %s",
             category, len(without), without[0].image_id,
         )  # fmt: skip
-
-
-def _require_test_images(items: Sequence[Item], failures: Sequence[Reading], category: str) -> None:
-    why = {failure.path: failure.failure for failure in failures}
-    tests = [item.path for item in items if item.split == "test"]
-    if tests and all(path in why for path in tests):
-        raise DataError(all_unreadable(len(tests), category, why[tests[0]]))
 
 
 def _without_mask(records: list[ImageRecord]) -> list[ImageRecord]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zsad.data.manifest import ImageRecord, of_split
+from zsad.data.image_list import ListedImage, of_split
 from zsad.errors import DataError
 
 VIEWS = (
@@ -58,8 +58,8 @@ def references_count(subset: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[ImageRecord]:
-    """The images of a subset, in the manifest's order.
+def select(records: Sequence[ListedImage], subset: str, category: str) -> list[ListedImage]:
+    """The images of a subset, in the order of the list.
 
     Raises:
         DataError: the subset is empty, or fewer training images exist than references are asked for.

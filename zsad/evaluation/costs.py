@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zsad.data.manifest import read_manifest
+from zsad.data.image_list import read_images
 from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.evaluation.results import grouped
@@ -147,15 +147,15 @@ class Ledger:
 
     Args:
         plans: of all methods.
-        manifests: of every category.
+        image_lists: of every category.
 
     Raises:
-        DataError: a manifest is missing, or a benchmark is damaged. A missing benchmark is no error.
+        DataError: a list of images is missing, or a benchmark is damaged. A missing benchmark is no error.
     """
 
-    def __init__(self, plans: Sequence[Plan], manifests: Mapping[str, Path]) -> None:
+    def __init__(self, plans: Sequence[Plan], image_lists: Mapping[str, Path]) -> None:
         self._images = {
-            category: Counter(record.split for record in read_manifest(path)) for category, path in manifests.items()
+            category: Counter(record.split for record in read_images(path)) for category, path in image_lists.items()
         }
         self._methods = Counter(step.benchmark for plan in plans for step in plan.steps)
         self._usages = {benchmark: self._usages_of(benchmark) for benchmark in self._methods}
@@ -220,7 +220,7 @@ class Ledger:
 def collect_costs(
     *,
     methods: Sequence[Mapping[str, Any]],
-    manifests: Mapping[str, Path],
+    image_lists: Mapping[str, Path],
     metrics_csv: Path | None,
     cost_csv: Path,
     markdown: Path,
@@ -232,14 +232,14 @@ def collect_costs(
 
     Args:
         methods: for each method the fields of its `Plan`.
-        manifests: of every category.
+        image_lists: of every category.
         metrics_csv: the metrics of the run; they say by what protocol it was evaluated; None where nothing was.
 
     Raises:
-        DataError: a manifest or the metrics are missing, or a benchmark is damaged. A missing benchmark is no error.
+        DataError: a list of images or the metrics are missing, or a benchmark is damaged; a missing one is no error.
     """
     plans = [Plan.of(entry) for entry in methods]
-    ledger = Ledger(plans, manifests)
+    ledger = Ledger(plans, image_lists)
     rows: list[Cost] = []
     summary: list[dict[str, Cost]] = []
     for together in grouped(plans, lambda plan: plan.group or plan.method):
@@ -249,7 +249,7 @@ def collect_costs(
         if together[0].group:
             rows += totals.values()
         summary.append(_by_stage(cost for plan in together for cost in ledger.parts(plan).values()) | totals)
-    notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *_gaps(summary, len(manifests))]
+    notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *_gaps(summary, len(image_lists))]
     tables = [_summary_table(summary), _stages_table(rows)]
     write_text(cost_csv, _csv(rows))
     write_text(markdown, _as_markdown(tables, notes))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zsad.data.manifest import ImageRecord, of_split, read_manifest
+from zsad.data.image_list import of_split
+from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.data.saturation import Region, read_regions
 from zsad.errors import DataError
@@ -29,7 +30,7 @@ def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -
     Raises:
         DataError: the file has other images than the manifest.
     """
-    records = {record.image_id: record for record in of_split(read_manifest(manifest, with_truth=True), "test")}
+    records = {record.image_id: record for record in of_split(read_manifest(manifest), "test")}
     odd = sorted(set(records) ^ set(image_ids))
     if odd:
         raise DataError(

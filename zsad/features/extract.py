@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.data.image_list import ListedImage, read_images
 from zsad.data.subsets import select
 from zsad.device import resolve_device
 from zsad.features.base import Backbone, Execution, Extractor
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 def extract_features(
     *,
-    manifest: Path,
+    image_list: Path,
     category: str,
     subset: str,
     view: str,
@@ -47,7 +47,7 @@ def extract_features(
     """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
 
     Args:
-        manifest: the category's manifest; its labels are not read.
+        image_list: the category's list of images.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
         view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
@@ -63,12 +63,12 @@ def extract_features(
     """
     start = time.monotonic()
     views = variants(view)
-    records = select(read_manifest(manifest), subset, category)
+    records = select(read_images(image_list), subset, category)
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]
     with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
         details = {
-            "manifest_sha256": file_sha256(manifest),
+            "image_list_sha256": file_sha256(image_list),
             "images_sha256": images_sha256(records),
             "subset": subset,
             "view": view,
@@ -119,7 +119,7 @@ def extract_features(
         provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
 
 
-def _sources(records: Sequence[ImageRecord], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:
+def _sources(records: Sequence[ListedImage], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:
     """What is to be read: images of one shape after the other, because a batch has one shape."""
     count = len(variants(view))
     sources = [

@@ -30,10 +30,10 @@ class Source(NamedTuple):
 
     Attributes:
         path: the file.
-        sha256: its digest in the manifest.
+        sha256: its digest in the list of images.
         view: see `zsad.features.views`.
         first: index of the first of the images that the view makes of it.
-        white: of the values in the file, by the manifest.
+        white: of the values in the file, by the list of images.
     """
 
     path: str
@@ -85,7 +85,7 @@ class Loader:
             prepare: uint8 RGB ``[height, width, 3]`` to what the network takes.
 
         Raises:
-            DataError: an image is unreadable, or has changed since the manifest was made; or a worker was killed.
+            DataError: an image is unreadable, or has changed since it was listed; or a worker was killed.
         """
         for source, images in zip(sources, self._results(sources, prepare), strict=True):
             yield from enumerate(images, start=source.first)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from zsad.data.image_list import ListedImage, read_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.maps import at_image_size
 from zsad.provenance import inherited
 from zsad.refinement.crops import CropOptions, crop_windows
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def embed_crops(
     *,
-    manifest: Path,
+    image_list: Path,
     scores: Path,
     options: CropOptions,
     min_area: float,
@@ -40,19 +40,19 @@ def embed_crops(
     """Embed the window of every small component that will be prompted; there may be none in a category.
 
     Args:
-        manifest: names the images and their digests; its labels and masks are not read.
+        image_list: names the images and their digests.
         scores: score file; the components are those above its label-free threshold.
         min_area, max_prompts: of the refiner, which decide what is prompted.
         batch: windows to be embedded at a time; None for as many as suit the device.
         output: the embedding file, written whole or not at all.
 
     Raises:
-        DataError: a scored image is not in the manifest, is missing or has changed.
+        DataError: a scored image is not in the list, is missing or has changed.
         ModelError: the model cannot be used.
     """
     start = time.monotonic()
     with ScoreReader(scores) as reader:
-        records = records_of(reader, {record.image_id: record for record in read_manifest(manifest)}, manifest)
+        records = records_of(reader, {record.image_id: record for record in read_images(image_list)}, image_list)
         windows = [
             _windows(reader, index, record, options, min_area, max_prompts) for index, record in enumerate(records)
         ]
@@ -72,14 +72,14 @@ def embed_crops(
 
 
 def _windows(
-    reader: ScoreReader, index: int, record: ImageRecord, options: CropOptions, min_area: float, max_prompts: int
+    reader: ScoreReader, index: int, record: ListedImage, options: CropOptions, min_area: float, max_prompts: int
 ) -> list[Box]:
     anomaly_map = at_image_size(reader.anomaly_map(index), record.height, record.width)
     regions = regions_above(anomaly_map, reader.threshold, share_of_area(min_area, record.height, record.width))
     return crop_windows(options, regions[:max_prompts], record.height, record.width)
 
 
-def _crops(records: Sequence[ImageRecord], windows: Sequence[Sequence[Box]]) -> Iterator[np.ndarray]:
+def _crops(records: Sequence[ListedImage], windows: Sequence[Sequence[Box]]) -> Iterator[np.ndarray]:
     for record, of_image in zip(records, windows, strict=True):
         if of_image:
             image = read_image(record.path, record.sha256, record.white)

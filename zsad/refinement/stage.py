@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from zsad.data.image_list import ListedImage, read_images
 from zsad.data.images import read_image
-from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.errors import DataError
 from zsad.maps import at_image_size
 from zsad.progress import progress
@@ -61,7 +61,7 @@ def prompting_of(segmenter: Mapping[str, Any] | None, device: str, files: Mappin
 
 def refine_masks(
     *,
-    manifest: Path,
+    image_list: Path,
     scores: Path,
     refiner: Refiner,
     output: Path,
@@ -71,21 +71,21 @@ def refine_masks(
     """Outline the defects of every scored image, at the image's own resolution, with the scores' label-free threshold.
 
     Args:
-        manifest: names the images and their digests; its labels and masks are not read.
+        image_list: names the images and their digests.
         scores: score file; its images are outlined, in its order.
         output: the mask file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
         prompting: for a refiner that uses a segmentation model.
 
     Raises:
-        DataError: a scored image is not in the manifest, is missing or has changed; or embeddings are of another model.
+        DataError: a scored image is not in the list, is missing or has changed; or embeddings are of another model.
         ModelError: the segmentation model cannot be used.
     """
     _check_prompting(refiner, prompting)
-    records = {record.image_id: record for record in read_manifest(manifest)}
+    records = {record.image_id: record for record in read_images(image_list)}
     start = time.perf_counter()
     with ScoreReader(scores) as reader, _Prompter.opened(prompting) as prompter:
-        chosen = records_of(reader, records, manifest)
+        chosen = records_of(reader, records, image_list)
         details = {
             "refiner": {"class": type(refiner).__name__, "params": refiner.parameters()},
             "threshold": reader.threshold,
@@ -114,16 +114,16 @@ def _check_prompting(refiner: Refiner, prompting: Prompting | None) -> None:
         raise ValueError("the refiner asks what the part is, but no masks of it are given")
 
 
-def records_of(reader: ScoreReader, records: Mapping[str, ImageRecord], manifest: Path) -> list[ImageRecord]:
+def records_of(reader: ScoreReader, records: Mapping[str, ListedImage], image_list: Path) -> list[ListedImage]:
     """The records of the images of a score file, in its order.
 
     Raises:
-        DataError: the manifest lacks one.
+        DataError: the list lacks one.
     """
     missing = [image_id for image_id in reader.image_ids if image_id not in records]
     if missing:
         raise DataError(
-            f"{reader.path} has scores of {len(missing)} images that {manifest} does not list, first '{missing[0]}'; "
+            f"{reader.path} has scores of {len(missing)} images that {image_list} does not list, first '{missing[0]}'; "
             "run the scoring again"
         )
     return [records[image_id] for image_id in reader.image_ids]
@@ -188,7 +188,7 @@ class _Prompter:
 
 
 def _refined(
-    record: ImageRecord, grid_map: np.ndarray, refiner: Refiner, threshold: float, prompter: _Prompter
+    record: ListedImage, grid_map: np.ndarray, refiner: Refiner, threshold: float, prompter: _Prompter
 ) -> tuple[np.ndarray, Refinement]:
     image = read_image(record.path, record.sha256, record.white)
     height, width = image.shape[:2]

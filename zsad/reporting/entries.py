@@ -76,7 +76,7 @@ def collect_gallery(
     manifest: Path, scores: Path, masks: Path | None, refiner: str, evaluation: Path, options: ReportOptions
 ) -> Gallery:
     """Choose the images of one category and method and draw their pictures; arguments as in `draw_gallery`."""
-    records = {record.image_id: record for record in read_manifest(manifest, with_truth=True)}
+    records = {record.image_id: record for record in read_manifest(manifest)}
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
     threshold = number(evaluated["threshold"])

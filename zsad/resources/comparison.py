@@ -22,6 +22,7 @@ LOOKS = 2  # at a job that is long enough to be measured
 NAMES: Mapping[str, tuple[str, ...]] = {
     "download_dataset": ("published",),
     "make_demo": ("category",),
+    "read_images": ("category",),
     "build_manifest": ("category",),
     "check_images": ("category",),
     "extract_features": ("category", "backbone", "subset", "view"),

@@ -33,17 +33,25 @@ def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
     return STATISTICS.plus(DRAWN_BYTES * images.largest.pixels / 1e6, DRAWN_SECONDS * images.pixels)
 
 
-def manifest_threads(run: Run, names: Mapping[str, str]) -> int:
+def reading_threads(run: Run, names: Mapping[str, str]) -> int:
     """One for few images; a disk keeps up with few decoders."""
     return max(1, min(MOST_DECODERS, run.workload(names["category"]).every.count // IMAGES_A_DECODER))
 
 
-def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
+def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image decoded and hashed, as many at a time as there are threads."""
     images = run.workload(names["category"]).every
-    at_once = images.first(manifest_threads(run, names))
+    at_once = images.first(reading_threads(run, names))
     seconds = (DECODE_SECONDS + HASH_SECONDS * FILE_BYTES) * images.pixels
     return PLAIN.plus((READ_BYTES + FILE_BYTES) * at_once.pixels / 1e6, FILE_SECONDS * images.count + seconds)
+
+
+def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Every mask decoded at the most, one at a time."""
+    images = run.workload(names["category"]).every
+    return PLAIN.plus(
+        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.count + CHECK_SECONDS * images.pixels
+    )
 
 
 def check_images(run: Run, names: Mapping[str, str]) -> Estimate:

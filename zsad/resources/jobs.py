@@ -13,6 +13,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
     {
         "download_dataset": data.download_dataset,
         "make_demo": data.make_demo,
+        "read_images": data.read_images,
         "build_manifest": data.build_manifest,
         "check_images": data.check_images,
         "extract_features": features.extract_features,
@@ -38,7 +39,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
 # Rules that are worth several threads; all others have one.
 THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyType(
     {
-        "build_manifest": data.manifest_threads,
+        "read_images": data.reading_threads,
         "extract_features": features.extraction_threads,
         "score_images": scoring.scoring_threads,
         "embed_images": segmentation.encoder_threads,

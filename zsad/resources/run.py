@@ -19,7 +19,7 @@ class Run:
 
     Args:
         settings: its configuration.
-        results: the folder of all results; manifests are looked for there.
+        results: the folder of all results; lists of images are looked for there.
         on_gpu: whether networks run on a GPU.
     """
 
@@ -38,15 +38,15 @@ class Run:
             return []
 
     def workload(self, category: str) -> Workload:
-        """The images of a category; looked at once, and again when its manifest is made."""
-        manifest = self._results / self.settings.dataset / category / "manifest.csv"
+        """The images of a category; looked at once, and again when they are listed."""
+        listed = self._results / self.settings.dataset / category / "images.csv"
         try:
-            made = manifest.stat().st_mtime
+            made = listed.stat().st_mtime
         except OSError:
             made = 0.0
         known = self._workloads.get(category)
         if known is None or known[0] != made:
-            known = self._workloads[category] = (made, workload_of(self.settings.data, category, manifest))
+            known = self._workloads[category] = (made, workload_of(self.settings.data, category, listed))
         return known[1]
 
     @property

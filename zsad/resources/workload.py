@@ -1,6 +1,6 @@
 """How many images a category has, and how large they are, before anything of it is computed.
 
-A manifest says it exactly. Before there is one, the layout lists the images, and the headers of three of each split
+The list of images says it exactly. Before there is one, the layout lists them, and the headers of three of each split
 stand for their sizes; a demo category is what its options say; and a data set that is not downloaded yet is what its
 authors published of it.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.data.dataset import Dataset
+from zsad.data.image_list import read_images
 from zsad.data.images import image_size
 from zsad.data.layouts.base import Item
-from zsad.data.manifest import read_manifest
 from zsad.data.subsets import references_count
 from zsad.errors import ZsadError
 from zsad.features.views import variants
@@ -94,16 +94,16 @@ class Workload(NamedTuple):
         return Images(tuple(size._replace(images=shown * size.images) for size in images.sizes))
 
 
-def workload_of(data: Dataset, category: str, manifest: Path) -> Workload:
+def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
     """The images of a category, as far as they are known now.
 
     Images that cannot be read or listed are not complained about here: the step that reads them does.
 
     Args:
-        manifest: where the category's manifest is or will be.
+        listed: where the category's list of images is or will be.
     """
     try:
-        records = read_manifest(manifest)
+        records = read_images(listed)
     except ZsadError:
         return _expected(data, category)
     sizes = {split: [(r.height, r.width) for r in records if r.split == split] for split in SPLITS}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zsad.data.manifest import read_manifest
+from zsad.data.image_list import read_images
 from zsad.data.subsets import select
 from zsad.features.base import Execution
 from zsad.features.loading import Loader, Source
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def embed_images(
     *,
-    manifest: Path,
+    image_list: Path,
     category: str,
     subset: str,
     segmenter: SegmenterPart,
@@ -39,7 +39,7 @@ def embed_images(
     """Write the embeddings of a subset, or link to those that somebody else has made; on an error there is no output.
 
     Args:
-        manifest: the category's manifest; its labels are not read.
+        image_list: the category's list of images.
         category: name, for messages.
         subset: see `zsad.data.subsets`.
         execution: device, threads and the like; they change the speed alone.
@@ -52,13 +52,13 @@ def embed_images(
         ModelError: the model cannot be used, or the device has too little memory for one image.
     """
     start = time.monotonic()
-    records = select(read_manifest(manifest), subset, category)
+    records = select(read_images(image_list), subset, category)
     image_ids = [record.image_id for record in records]
     workers = execution.threads - 1 if execution.workers is None else execution.workers
     with Loader(min(workers, len(records) // 4)) as loader:
         model = segmenter.load(execution.device, execution.batch)
         details = {
-            "manifest_sha256": file_sha256(manifest),
+            "image_list_sha256": file_sha256(image_list),
             "images_sha256": images_sha256(records),
             "subset": subset,
             **model.provenance(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.data.image_list import ListedImage, read_images
 from zsad.errors import DataError
 from zsad.progress import progress
 from zsad.provenance import inherited
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 def segment_foreground(
     *,
-    manifest: Path,
+    image_list: Path,
     embeddings: Path,
     segmenter: SegmenterPart,
     device: str,
@@ -37,7 +37,7 @@ def segment_foreground(
     was found.
 
     Args:
-        manifest: names the images and their sizes; its labels and masks are not read.
+        image_list: names the images and their sizes.
         embeddings: of whole images; their order is kept.
         segmenter: the model that made them.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
@@ -45,14 +45,14 @@ def segment_foreground(
         provenance: what is known of the job; the stage adds the rest.
 
     Raises:
-        DataError: an embedding is not of a whole image of the manifest, or of another model.
+        DataError: an embedding is not of a whole image of the list, or of another model.
         ConfigError, ModelError: the model cannot be used; see `SegmenterPart.load`.
     """
     start = time.perf_counter()
     options = options or ForegroundOptions()
-    records = {record.image_id: record for record in read_manifest(manifest)}
+    records = {record.image_id: record for record in read_images(image_list)}
     with EmbeddingReader(embeddings) as reader:
-        sizes = _sizes(reader, records, manifest)
+        sizes = _sizes(reader, records, image_list)
         loaded = segmenter.load(device)
         loaded.check_made(reader.path, reader.provenance)
         details = {**loaded.provenance(), "options": options.parameters()}
@@ -67,20 +67,20 @@ def segment_foreground(
     logger.info("found an object in %d of %d images", objects, len(sizes))
 
 
-def _sizes(reader: EmbeddingReader, records: Mapping[str, ImageRecord], manifest: Path) -> list[tuple[int, int]]:
+def _sizes(reader: EmbeddingReader, records: Mapping[str, ListedImage], image_list: Path) -> list[tuple[int, int]]:
     """Height and width of each embedded image."""
     sizes = []
     for image_id, (left, top, right, bottom) in zip(reader.image_ids, reader.windows.tolist(), strict=True):
         record = records.get(image_id)
         if record is None:
             raise DataError(
-                f"{reader.path} has an embedding of '{image_id}', which {manifest} does not list; delete {reader.path} "
-                "and run again"
+                f"{reader.path} has an embedding of '{image_id}', which {image_list} does not list; delete "
+                f"{reader.path} and run again"
             )
         if (left, top, right, bottom) != (0, 0, record.width, record.height):
             raise DataError(
-                f"{reader.path} has '{image_id}' from ({left}, {top}) to ({right}, {bottom}), but {manifest} says that "
-                f"the image has {record.width} x {record.height} pixels; delete {reader.path} and run again"
+                f"{reader.path} has '{image_id}' from ({left}, {top}) to ({right}, {bottom}), but {image_list} says "
+                f"that the image has {record.width} x {record.height} pixels; delete {reader.path} and run again"
             )
         sizes.append((record.height, record.width))
     return sizes

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsad.data.manifest import ImageRecord
+from zsad.data.image_list import ListedImage
 from zsad.provenance import canonical_json, file_sha256
 
 INGREDIENTS = ("stage", "params", "code", "versions")  # of the provenance of a stage
@@ -18,7 +18,7 @@ INGREDIENTS = ("stage", "params", "code", "versions")  # of the provenance of a 
 
 def content_key(
     provenance: Mapping[str, Any],
-    records: Sequence[ImageRecord],
+    records: Sequence[ListedImage],
     *,
     file_format: str,
     model: Mapping[str, Any],
@@ -51,12 +51,12 @@ def content_key(
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-def images_sha256(records: Sequence[ImageRecord]) -> str:
-    """SHA-256, in hexadecimal, of a list of images: as that of the manifest, but without paths and labels."""
+def images_sha256(records: Sequence[ListedImage]) -> str:
+    """SHA-256, in hexadecimal, of a list of images: as that of `zsad.data.image_list`, but without paths and splits."""
     return hashlib.sha256(canonical_json(identities(records)).encode()).hexdigest()
 
 
-def identities(records: Sequence[ImageRecord]) -> list[tuple[str | int | float, ...]]:
+def identities(records: Sequence[ListedImage]) -> list[tuple[str | int | float, ...]]:
     """What tells images apart wherever they lie: name, digest, height and width, and the value that is white if set."""
     return [
         (record.image_id, record.sha256, record.height, record.width, *([record.white] if record.white else []))

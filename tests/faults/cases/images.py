@@ -28,7 +28,7 @@ from damages import (
     saved,
     written,
 )
-from fault import ALL, CHECK, MANIFEST, Damage, Fault, Place, restore
+from fault import ALL, CHECK, LISTED, MANIFEST, Damage, Fault, Place, restore
 from zsad.data import containers
 
 PNG, PNG_ID = f"{TILE}/test/crack/1.png", "test/crack/1.png"
@@ -232,14 +232,14 @@ NAMES = (
     Fault("name with a line break", IMAGES, renamed_to_bytes(PNG, b"a\nb.png"), r"'a\\nb\.png'.* has a line break"),
 )
 
-SLIGHT = (Fault("PNG without its end mark", IMAGES, cut(PNG, -12), alters=(*CHECK, *MANIFEST)),)
+SLIGHT = (Fault("PNG without its end mark", IMAGES, cut(PNG, -12), alters=(*CHECK, *LISTED, *MANIFEST)),)
 
 CHANGING = (
     Fault(
         "image that changes between the manifest and the features",
         IMAGES,
         drawn(PNG),
-        rf"{PNG} has changed since the manifest was made; run again",
+        rf"{PNG} has changed since it was listed; run again",
         before="extract_features",
     ),
     Fault(
@@ -253,7 +253,7 @@ CHANGING = (
         "image that changes before it is outlined",
         IMAGES,
         drawn(PNG),
-        rf"{PNG} has changed since the manifest was made; run again",
+        rf"{PNG} has changed since it was listed; run again",
         before="refine_masks",
     ),
     Fault("image that changes after a run", IMAGES, drawn(PNG), finished=True, alters=ALL),

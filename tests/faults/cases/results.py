@@ -16,6 +16,7 @@ from fault import Damage, Fault, Place, recover
 from zsad.digests import append_digests
 
 FOLDER = "results/t/tile"
+IMAGE_LIST = f"{FOLDER}/images.csv"
 MANIFEST = f"{FOLDER}/manifest.csv"
 FEATURES = f"{FOLDER}/features/embedded/test.original.h5"
 SCORES = f"{FOLDER}/scores/mutual.h5"
@@ -161,6 +162,7 @@ DAMAGED = (
 )
 
 UNWRITABLE = (
+    full("list of images", IMAGE_LIST, 300, "read_images"),
     full("manifest", MANIFEST, 300, "build_manifest"),
     full("check", CHECK, 300, "check_images"),
     full("features", FEATURES, 8000, "extract_features"),

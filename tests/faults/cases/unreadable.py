@@ -23,7 +23,7 @@ def listed(folder: str, *images: str) -> Callable[[Place], None]:
         with Path(folder, "unreadable.csv").open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         check = json.loads(Path(folder, "check.json").read_text(encoding="utf-8"))
-        assert [list(row) for row in rows] == [["path", "reason"]] * len(images)
+        assert [list(row) for row in rows] == [["path", "reason", "digest"]] * len(images)
         assert [row["path"].endswith(image) for row, image in zip(rows, images, strict=True)] == [True] * len(images)
         assert [image["image_id"] for image in check["unreadable"]] == list(images)
         assert [image["reason"] for image in check["unreadable"]] == [row["reason"] for row in rows]
@@ -73,7 +73,7 @@ STOPPED = (
         "several photographs cut off, all named at once",
         FOLDER,
         in_turn(cut("photographs/a.png", 0.5), written("photographs/b.jpg", HTML), cut("good/1.png", 0.5)),
-        r"^zsad: build_manifest: 3 images of photographs cannot be read: replace them, .*: "
+        r"^zsad: read_images: 3 images of photographs cannot be read: replace them, .*: "
         r"photographs/a\.png .*; photographs/b\.jpg .*web page.*; good/1\.png ",
         changes=STOP,
     ),
@@ -100,7 +100,7 @@ STOPPED = (
         "photograph that changes after it was decoded",
         FOLDER,
         drawn("photographs/a.png"),
-        r"photographs/a\.png has changed since the manifest was made; run again",
+        r"photographs/a\.png has changed since it was listed; run again",
         before="extract_features",
     ),
     Fault(

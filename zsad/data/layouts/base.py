@@ -1,7 +1,8 @@
 """What every layout knows: the categories under a root, and the images of a category.
 
 A layout says where everything lies without opening an image (`Layout.items`), so that even what cannot be opened is
-known by name; the manifest's records are made from that by reading every image (`Layout.records`).
+known by name; the list of images is made from that by reading every image (`Layout.listed`), and the manifest's records
+by what is known of each (`Layout.records`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from zsad.data.image_list import ListedImage
 from zsad.data.images import is_image
 from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.manifest import ImageRecord
@@ -129,7 +131,7 @@ class Layout(Part):
         return None
 
     def files(self, root: Path, category: str, items: Sequence[Item] | None = None) -> list[Path]:
-        """Every file that `records` depends on, sorted: images, masks and tables.
+        """Every file that `listed` and `records` depend on, sorted: images, masks and tables.
 
         Args:
             items: those of the category, where they have been listed already.
@@ -138,55 +140,86 @@ class Layout(Part):
         masks = [file for item in items if item.mask for file in mask_files(item.mask)]
         return sorted({*(item.path for item in items), *masks, *self.tables(root, category)})
 
-    def records(self, root: Path, category: str, readings: Iterable[Reading] | None = None) -> list[ImageRecord]:
-        """One record an image; a training image whose mask marks a defect is left out.
+    def listed(self, root: Path, category: str, readings: Iterable[Reading]) -> list[ListedImage]:
+        """What is listed of each image; a training image with a defect is left out, where only its mask marks it too.
 
         Args:
-            readings: of the images to list, all of them readable; None to read every image.
+            readings: of the images to list, all of them readable.
+
+        Raises:
+            DataError: there is no test image, or the mask of a training image cannot be read.
+        """
+        read = {reading.path: reading for reading in readings}
+        items = [item for item in self.items(root, category) if item.path in read]
+        images = [
+            listed_image(item, read[item.path], self.white)
+            for item in items
+            if not (item.split == "train" and is_defective(item, read[item.path]))
+        ]
+        _require_test_image(images, root, category)
+        return images
+
+    def records(self, root: Path, category: str, listed: Iterable[ListedImage] | None = None) -> list[ImageRecord]:
+        """One record an image.
+
+        Args:
+            listed: the images, see `listed`; None to read every image.
 
         Raises:
             DataError: there is no test image, an image cannot be read, or a mask that tells a label cannot.
         """
-        if readings is None:
+        if listed is None:
             readings = read_all((item.path for item in self.items(root, category)), white=self.white)
             if failures := failed(readings):
                 raise DataError(complaint(failures, category))
-        records = list(self._records(root, category, {reading.path: reading for reading in readings}))
-        if not any(record.split == "test" for record in records):
-            raise DataError(f"category '{category}' has no test images in {root}; add some or leave it out")
+            listed = self.listed(root, category, readings)
+        records = list(self._records(root, category, {image.image_id: image for image in listed}))
+        _require_test_image(records, root, category)
         return records
 
-    def _records(self, root: Path, category: str, readings: Mapping[Path, Reading]) -> Iterator[ImageRecord]:
+    def _records(self, root: Path, category: str, listed: Mapping[str, ListedImage]) -> Iterator[ImageRecord]:
         for item in self.items(root, category):
-            if item.path not in readings:
-                continue
-            record = image_record(item, readings[item.path], self.white)
-            if record.split == "test" or record.label != 1:
-                yield record
+            if item.image_id in listed:
+                yield image_record(item, listed[item.image_id])
 
 
-def image_record(item: Item, reading: Reading, white: float | None = None) -> ImageRecord:
-    """Describe an image by what it was read as, and by its mask where the mask alone tells the label.
+def _require_test_image(images: Iterable[ListedImage | ImageRecord], root: Path, category: str) -> None:
+    if not any(image.split == "test" for image in images):
+        raise DataError(f"category '{category}' has no test images in {root}; add some or leave it out")
+
+
+def is_defective(item: Item, size: Reading | ListedImage) -> bool:
+    """Whether an image is known to be, by its mask where the mask alone tells.
+
+    Args:
+        size: what has the image's height and width.
+    """
+    if item.label == "mask":
+        return item.mask is not None and bool(read_mask(item.mask, size.height, size.width).any())
+    return item.label == 1
+
+
+def listed_image(item: Item, reading: Reading, white: float | None) -> ListedImage:
+    """What is listed of an image.
 
     Args:
         white: see `Layout`.
     """
-    height, width = reading.height, reading.width
+    facts = {"height": reading.height, "width": reading.width, "sha256": reading.sha256}
+    return ListedImage(item.image_id, item.path.as_posix(), item.split, **facts, white=white)
+
+
+def image_record(item: Item, listed: ListedImage) -> ImageRecord:
+    """What is listed of an image with what is known of it, by its mask where the mask alone tells the label."""
     label, defect_type = item.label, item.defect_type
     if label == "mask":
-        label = int(item.mask is not None and read_mask(item.mask, height, width).any())
+        label = int(is_defective(item, listed))
         defect_type = defect_type if label else GOOD
     return ImageRecord(
-        image_id=item.image_id,
-        path=item.path.as_posix(),
-        split=item.split,
+        **vars(listed),
         label=label,
         defect_type=defect_type,
         mask_path=item.mask.as_posix() if item.mask and label != 0 else "",
-        height=height,
-        width=width,
-        sha256=reading.sha256,
-        white=white,
     )
 
 

@@ -23,6 +23,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
+from zsad.data.image_list import ListedImage
 from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, Split, named
 from zsad.data.layouts.folder import category_named, own_name
 from zsad.data.layouts.words import (
@@ -36,7 +37,6 @@ from zsad.data.layouts.words import (
 )
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
-from zsad.data.readings import Reading
 from zsad.errors import DataError, nearest_hint
 
 TABLE = "manifest.csv"
@@ -147,9 +147,9 @@ class CsvLayout(Layout):
             "on good images alone"
         ]
 
-    def _records(self, root: Path, category: str, readings: Mapping[Path, Reading]) -> Iterator[ImageRecord]:
+    def _records(self, root: Path, category: str, listed: Mapping[str, ListedImage]) -> Iterator[ImageRecord]:
         masks = {item.image_id: item.mask for item in self.items(root, category) if item.label == 0 and item.mask}
-        for record in super()._records(root, category, readings):
+        for record in super()._records(root, category, listed):
             mask = masks.get(record.image_id)
             if mask and read_mask(mask, record.height, record.width).any():
                 raise DataError(

@@ -1,0 +1,18 @@
+"""Rule read_images: decode a category's images and list them."""
+
+from pathlib import Path
+
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.reading_stage import read_category
+from zsad.job import job
+
+with job(snakemake) as this:
+    read_category(
+        LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
+        root=Path(this.cfg["root"]),
+        category=snakemake.wildcards.category,
+        output=Path(snakemake.output.image_list),
+        unreadable=Path(snakemake.output.unreadable),
+        policy=this.cfg["unreadable"],
+        threads=snakemake.threads,
+    )

@@ -1,0 +1,66 @@
+"""Tables of a category that somebody has changed: they are put aside when the next run begins, which makes them anew.
+
+Snakemake would take a changed table for a newer one and make what is computed from it, but never the table itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from zsad.data.image_list import read_images
+from zsad.data.manifest import read_manifest
+from zsad.data.readings import read_unreadable
+from zsad.errors import DataError
+
+TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
+    {"images.csv": read_images, "manifest.csv": read_manifest, "unreadable.csv": read_unreadable}
+)
+"""The tables in the folder of a category, and what reads them."""
+ASIDE = ".changed"  # before the ending of the name
+
+
+def changed_tables(folders: Iterable[Path]) -> list[Path]:
+    """The tables that were changed after they were made, in the folders of some categories."""
+    return [folder / name for folder in folders for name in TABLES if _is_changed(folder / name)]
+
+
+def put_aside(paths: Iterable[Path]) -> None:
+    """Rename tables, so that they are missing.
+
+    Raises:
+        DataError: one cannot be renamed.
+    """
+    for path in paths:
+        try:
+            path.replace(path.with_stem(f"{path.stem}{ASIDE}"))
+        except OSError as error:
+            raise DataError(
+                f"{path} was changed after it was made and cannot be renamed ({error.strerror}); delete it"
+            ) from None
+
+
+def changed_text(paths: Sequence[Path]) -> str:
+    """One sentence about tables that were changed."""
+    names = ", ".join(path.as_posix() for path in paths)
+    was, it, is_, copy = ("was", "it", "is", "a copy") if len(paths) == 1 else ("were", "they", "are", "copies")
+    return (
+        f"{names} {was} changed after {it} {was} made, and {is_} made anew with all that follows; labels come from the "
+        f"data set itself, so correct them there ({copy} with the changes: *{ASIDE}.csv)"
+    )
+
+
+def _is_changed(path: Path) -> bool:
+    if not os.path.lexists(path):
+        return False
+    if not path.is_file():
+        return True
+    if not os.access(path, os.R_OK):  # whoever needs it says so
+        return False
+    try:
+        TABLES[path.name](path)
+    except DataError:
+        return True
+    return False

@@ -1,0 +1,122 @@
+"""The list of images: one row an image, all that the stages before the evaluation know of a category.
+
+It holds each image's SHA-256, and whoever decodes an image checks it, so that the list stands for the pixels: whatever
+depends on an image may depend on the list instead. No label, type of defect or mask is in it, so that those stages
+neither see what they are to find out nor run again when it is corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+from zsad.errors import DataError
+from zsad.table_digest import RUN_AGAIN, read_table, write_table
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """One image of a category, without its label.
+
+    Attributes:
+        image_id: path inside the category's folder, with forward slashes; unique.
+        path: path as the workflow opens it.
+        split: ``"train"`` (good by definition) or ``"test"``.
+        height, width: pixels, upright.
+        sha256: of the file's bytes.
+        white: the value that is white where values have more than 8 bits, by ``dataset.params.white``; None for the
+            whole range of their type. A column that is there only if it is set.
+    """
+
+    image_id: str
+    path: str
+    split: Split
+    height: int
+    width: int
+    sha256: str
+    white: float | None = None
+
+    @property
+    def pixels(self) -> int:
+        """How many the image has."""
+        return self.height * self.width
+
+
+OPTIONAL = ("white",)  # columns that stand there only if an image has something in them, behind the others
+COLUMNS = tuple(field.name for field in fields(ListedImage) if field.name not in OPTIONAL)
+
+
+class _InSplit(Protocol):
+    @property
+    def split(self) -> Split: ...
+
+
+Record = TypeVar("Record", bound=_InSplit)
+Made = TypeVar("Made")
+
+
+def write_images(path: str | Path, images: Iterable[ListedImage]) -> None:
+    """Write a list of images, sorted by ``image_id``."""
+    write_records(path, COLUMNS, images)
+
+
+def write_records(path: str | Path, columns: Sequence[str], records: Iterable[ListedImage]) -> None:
+    """Write records, sorted by ``image_id``, and the `OPTIONAL` columns that any of them fills."""
+    records = sorted(records, key=lambda record: record.image_id)
+    columns = [*columns, *(name for name in OPTIONAL if any(getattr(record, name) is not None for record in records))]
+    write_table(path, columns, [[getattr(record, name) for name in columns] for record in records])
+
+
+def read_images(path: str | Path) -> list[ListedImage]:
+    """Read a list of images.
+
+    Raises:
+        DataError: absent, changed after it was made, or no list of images.
+    """
+    return read_records(path, COLUMNS, image_of, what="list of images")
+
+
+def read_records(
+    path: str | Path,
+    columns: Sequence[str],
+    make: Callable[[dict[str, str]], Made],
+    *,
+    what: str,
+    mend: str = RUN_AGAIN,
+) -> list[Made]:
+    """Read what `write_records` wrote; arguments and errors are those of `read_table`.
+
+    Args:
+        make: a record from the cells of its row, by column; it may raise `ValueError`.
+    """
+    rows = read_table(path, columns, OPTIONAL, what=what, mend=mend)
+    try:
+        return [make(row) for row in rows]
+    except ValueError as error:
+        raise DataError(f"{path} is no {what} ({error}); {RUN_AGAIN}") from None
+
+
+def image_of(row: dict[str, str]) -> ListedImage:
+    """The image of a row.
+
+    Raises:
+        ValueError: a number is none.
+    """
+    return ListedImage(
+        image_id=row["image_id"],
+        path=row["path"],
+        split=row["split"],
+        height=int(row["height"]),
+        width=int(row["width"]),
+        sha256=row["sha256"],
+        white=float(row["white"]) if row.get("white") else None,
+    )
+
+
+def of_split(records: Sequence[Record], split: Split) -> list[Record]:
+    """The images of one split, in their order."""
+    return [record for record in records if record.split == split]
