@@ -131,4 +131,4 @@ rule tables:
     """The tables."""
     input:
         expand(rules.collect_tables.output, dataset=settings.dataset),
-        expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex"], dataset=settings.dataset),
+        expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex", "sha256"], dataset=settings.dataset),

@@ -5,8 +5,6 @@ Few images are in memory at a time: as many as there are threads.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from zsad.csv_cells import read_table, write_table
 from zsad.data.images import image_facts
 from zsad.errors import DataError, MemoryShortageError
-from zsad.store import write_text
 
 Policy = Literal["stop", "skip"]
 STOP: Policy = "stop"
@@ -83,11 +81,8 @@ def reason_of(failure: str) -> str:
 
 def write_unreadable(path: Path, failures: Iterable[Reading]) -> None:
     """Write the list of images that are left out, with the reason of each; a header alone if there is none."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((reading.path.as_posix(), reading.failure) for reading in failures)
-    write_text(path, buffer.getvalue())
+    rows = ((reading.path.as_posix(), reading.failure) for reading in failures)
+    write_table(path, COLUMNS, (dict(zip(COLUMNS, row, strict=True)) for row in rows))
 
 
 def read_unreadable(path: Path) -> dict[Path, str]:
@@ -96,16 +91,7 @@ def read_unreadable(path: Path) -> dict[Path, str]:
     Raises:
         DataError: absent, or no such list.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise DataError(f"{path} is no list of unreadable images; delete it and run again")
-            return {Path(row["path"]): row["reason"] for row in reader}
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run the step that makes it") from None
-    except (UnicodeDecodeError, csv.Error, TypeError) as error:
-        raise DataError(f"{path} is no list of unreadable images ({error}); delete it and run again") from None
+    return {Path(row["path"]): row["reason"] for row in read_table(path, "list of unreadable images", COLUMNS)}
 
 
 def skipped_text(lists: Mapping[str, Path]) -> str:

@@ -1,0 +1,96 @@
+"""A table that was changed after it was made is refused; the list is one that ``sha256sum`` understands."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from evaluation_files import Run, mask_document, score_document
+from zsad.checksums import require_unchanged, write_checksums
+from zsad.errors import DataError
+
+CHANGED = r"{} was changed after it was made; delete it and run again, and keep edits in a copy elsewhere"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    names = ("a", "b")
+    return Run(tmp_path).collect(
+        [score_document(name, "mutual", 0.5) for name in names], [mask_document("a", "mutual", 0.5)]
+    )
+
+
+def tables(run: Run) -> list[Path]:
+    return [path for path in run.outputs.values() if path.suffix != ".sha256"]
+
+
+def test_the_list_has_every_table_and_passes(run: Run) -> None:
+    require_unchanged([*tables(run), None], run.outputs["checksums"])
+    listed = [line.split("  ")[1] for line in run.text("checksums").splitlines()]
+    assert sorted(listed) == sorted(path.name for path in tables(run))
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum is installed")
+def test_sha256sum_checks_it(run: Run) -> None:
+    command = ["sha256sum", "--strict", "-c", "tables.sha256"]
+    assert subprocess.run(command, cwd=run.folder, capture_output=True, check=False).returncode == 0
+    run.outputs["metrics_csv"].write_text("edited")
+    done = subprocess.run(command, cwd=run.folder, capture_output=True, check=False, text=True)
+    assert (done.returncode, "metrics.csv: FAILED" in done.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["metrics_csv", "refinement_csv", "comparisons_csv", "images_csv"])
+def test_every_flipped_bit_is_noticed(run: Run, name: str) -> None:
+    path, rng = run.outputs[name], random.Random(0)
+    whole = path.read_bytes()
+    for _ in range(200):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=CHANGED.format(path.name)):
+            require_unchanged([path], run.outputs["checksums"])
+
+
+def test_tables_that_are_cut_swapped_or_longer_are_noticed(run: Run) -> None:
+    path, other = run.outputs["metrics_csv"], run.outputs["refinement_csv"]
+    whole = path.read_bytes()
+    for content in (
+        b"",
+        whole[:-1],
+        whole[: len(whole) // 2],
+        other.read_bytes(),
+        whole + b"\n",
+        b"\xef\xbb\xbf" + whole,
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=CHANGED.format(path.name)):
+            require_unchanged([path, other], run.outputs["checksums"])
+    path.write_bytes(whole)
+    require_unchanged([path, other], run.outputs["checksums"])
+
+
+def test_what_is_missing_is_told(run: Run, tmp_path: Path) -> None:
+    path, sums = run.outputs["metrics_csv"], run.outputs["checksums"]
+    path.unlink()
+    with pytest.raises(DataError, match=r"metrics\.csv does not exist; run the step that makes it"):
+        require_unchanged([path], sums)
+    write_checksums(sums, [])
+    with pytest.raises(DataError, match=r"tables\.sha256 is no list of checksums; delete it and run again"):
+        require_unchanged([path], sums)
+    write_checksums(sums, [run.outputs["images_csv"]])
+    with pytest.raises(DataError, match=r"tables\.sha256 does not list metrics\.csv; delete both and run again"):
+        require_unchanged([path], sums)
+    sums.unlink()
+    with pytest.raises(DataError, match=r"tables\.sha256 does not exist; run the step that makes it"):
+        require_unchanged([path], sums)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\n", b"0123  metrics.csv\n", b"<html>\n"])
+def test_what_is_no_list_is_told(run: Run, content: bytes) -> None:
+    run.outputs["checksums"].write_bytes(content)
+    with pytest.raises(DataError, match="is no list of checksums; delete it and run again"):
+        require_unchanged(tables(run), run.outputs["checksums"])
