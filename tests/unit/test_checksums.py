@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from evaluation_files import Run, mask_document, score_document
+from paths import REPOSITORY
 from zsad.checksums import require_unchanged, write_checksums
 from zsad.errors import DataError
 
@@ -47,7 +51,7 @@ def test_sha256sum_checks_it(run: Run) -> None:
 def test_every_flipped_bit_is_noticed(run: Run, name: str) -> None:
     path, rng = run.outputs[name], random.Random(0)
     whole = path.read_bytes()
-    for _ in range(200):
+    for _ in range(100):
         content = bytearray(whole)
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(content)
@@ -94,3 +98,43 @@ def test_what_is_no_list_is_told(run: Run, content: bytes) -> None:
     run.outputs["checksums"].write_bytes(content)
     with pytest.raises(DataError, match="is no list of checksums; delete it and run again"):
         require_unchanged(tables(run), run.outputs["checksums"])
+
+
+class Files(dict):
+    """Inputs or outputs of a rule by name."""
+
+    __getattr__ = dict.__getitem__
+
+
+READ = {
+    "collect_costs": ("metrics_csv",),
+    "draw_summary": ("metrics_csv", "cost_csv"),
+    "build_page": ("metrics_csv", "refinement_csv", "comparisons_csv", "cost_csv"),
+}
+
+
+@pytest.mark.parametrize(("script", "name"), [(script, name) for script, names in READ.items() for name in names])
+def test_no_rule_reads_a_table_that_was_changed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, name: str
+) -> None:
+    monkeypatch.setattr("zsad.job._log_to", lambda path: None)
+    monkeypatch.setattr("zsad.job._limit_threads", lambda threads: None)
+    tables = {**run.outputs, "cost_csv": run.folder / "cost.csv"}
+    tables["cost_csv"].write_text("method,stage\nmutual,score_images\n")
+    write_checksums(run.folder / "cost.sha256", [tables["cost_csv"]])
+    tables[name].write_bytes(tables[name].read_bytes() + b" ")
+    sums = {"table_sums": str(tables["checksums"]), "cost_sums": str(run.folder / "cost.sha256")}
+    outputs = Files({output: str(run.folder / "made") for output in ("page", "folder", "summary", "cost_csv")})
+    job = SimpleNamespace(
+        rule=script,
+        input=Files({name: str(path) for name, path in tables.items()} | sums | {"manifests": []}),
+        output=outputs,
+        params=SimpleNamespace(cfg="{}", code="{}"),
+        resources={},
+        threads=1,
+        log=["none"],
+    )
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(REPOSITORY / "workflow_scripts" / f"{script}.py"), {"snakemake": job})
+    assert re.fullmatch(f"zsad: {script}: .*{CHANGED.format(tables[name].name)}\n", capsys.readouterr().err)
+    assert not (run.folder / "made").exists()
