@@ -134,3 +134,13 @@ def test_a_table_of_other_columns_is_none_of_these(tmp_path: Path) -> None:
         read_table(tmp_path / "table.csv", "list of names", columns=("b", "a"))
     with pytest.raises(DataError, match="does not exist; run the step that makes it"):
         read_table(tmp_path / "none.csv")
+
+
+def test_pandas_reads_a_table_as_the_readme_says(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "table.csv"
+    rows = [{"name": name, "value": value} for name, value in (("=1+1", "-0.03"), ("a;@b", "1"), ("\n'-1", "2"))]
+    write_table(path, ("name", "value"), rows, figures={"value"})
+    read = pandas.read_csv(path).map(lambda cell: decoded(cell) if isinstance(cell, str) else cell)
+    assert read["name"].tolist() == ["=1+1", "a;@b", "\n'-1"]
+    assert read["value"].tolist() == [-0.03, 1, 2]
