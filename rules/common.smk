@@ -98,6 +98,8 @@ MASK_DRAWS = f"{CATEGORY}/draws/{{method}}.{{refiner}}.h5"
 ORACLE_DRAWS = f"{CATEGORY}/draws/oracle/{{segmenter}}.h5"
 GALLERY_SHEET = f"{PLOTS}/{{category}}/{{method}}.gallery.png"
 GALLERY_PANELS = f"{PLOTS}/{{category}}/{{method}}.gallery.json"
+TABLE_SUMS = f"{TABLES}/tables.sha256"
+COST_SUMS = f"{TABLES}/cost.sha256"
 
 SHOWN_TABLES = {
     "metrics_csv": "all metrics",

@@ -6,6 +6,7 @@ rule collect_costs:
     input:
         images_csv=f"{TABLES}/images.csv",
         metrics_csv=made_table("metrics_csv"),
+        table_sums=TABLE_SUMS,
         image_lists=targets(IMAGE_LIST),
     output:
         cost_csv=report(
@@ -16,6 +17,7 @@ rule collect_costs:
         ),
         markdown=f"{TABLES}/cost.md",
         latex=f"{TABLES}/cost.tex",
+        checksums=COST_SUMS,
     log:
         f"{LOGS}/collect_costs.log",
     benchmark:

@@ -134,4 +134,4 @@ rule tables:
         targets(UNREADABLE),
         targets(MANIFEST),
         expand(rules.collect_tables.output, dataset=settings.dataset),
-        expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex"], dataset=settings.dataset),
+        expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex", "sha256"], dataset=settings.dataset),

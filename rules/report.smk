@@ -116,7 +116,9 @@ rule draw_summary:
     """All methods side by side over the categories."""
     input:
         metrics_csv=f"{TABLES}/metrics.csv",
+        table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
+        cost_sums=COST_SUMS,
     output:
         summary=report(
             f"{PLOTS}/summary.png",
@@ -162,7 +164,9 @@ rule build_page:
     input:
         **{name: made_table(name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")},
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
+        table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
+        cost_sums=COST_SUMS,
         evaluations=targets(SCORE_METRICS),
         mask_evaluations=targets(MASK_METRICS),
         galleries=targets(GALLERY_PANELS),

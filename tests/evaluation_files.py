@@ -22,6 +22,7 @@ OUTPUTS = {
     "refinement_csv": "refinement.csv",
     "markdown": "tables.md",
     "latex": "tables.tex",
+    "checksums": "tables.sha256",
 }
 
 

@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from zsad.checksums import require_unchanged
 from zsad.job import job, path_of
 from zsad.reporting.page import build_page
 
 with job(snakemake) as this:
+    tables = {name: path_of(snakemake.input, name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")}
+    cost_csv = Path(snakemake.input.cost_csv)
+    require_unchanged(tables.values(), Path(snakemake.input.table_sums))
+    require_unchanged([cost_csv], Path(snakemake.input.cost_sums))
     build_page(
         dataset=snakemake.wildcards.dataset,
-        metrics_csv=path_of(snakemake.input, "metrics_csv"),
-        refinement_csv=path_of(snakemake.input, "refinement_csv"),
+        **tables,
         evaluations=[Path(path) for path in snakemake.input.evaluations],
         mask_evaluations=[Path(path) for path in snakemake.input.mask_evaluations],
         galleries=[Path(path) for path in snakemake.input.galleries],
@@ -19,8 +23,7 @@ with job(snakemake) as this:
         checks=dict(zip(this.cfg["categories"], map(Path, snakemake.input.checks), strict=True)),
         configuration=this.cfg["configuration"],
         method_summaries=this.cfg["methods"],
-        comparisons_csv=path_of(snakemake.input, "comparisons_csv"),
-        cost_csv=Path(snakemake.input.cost_csv),
+        cost_csv=cost_csv,
         bars_plot=path_of(snakemake.input, "bars"),
         quality_plot=path_of(snakemake.input, "quality_cost"),
         output=Path(snakemake.output.page),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from zsad.checksums import require_unchanged
 from zsad.job import job
 from zsad.reporting.bars import draw_bars
 from zsad.reporting.options import ReportOptions
@@ -9,13 +10,15 @@ from zsad.reporting.quality_cost import draw_quality_cost
 from zsad.reporting.summary import draw_summary
 
 with job(snakemake) as this:
-    metrics_csv = Path(snakemake.input.metrics_csv)
+    metrics_csv, cost_csv = Path(snakemake.input.metrics_csv), Path(snakemake.input.cost_csv)
+    require_unchanged([metrics_csv], Path(snakemake.input.table_sums))
+    require_unchanged([cost_csv], Path(snakemake.input.cost_sums))
     options = ReportOptions(**this.cfg)
     draw_summary(metrics_csv=metrics_csv, options=options, output=Path(snakemake.output.summary))
     draw_bars(metrics_csv=metrics_csv, options=options, output=Path(snakemake.output.bars))
     draw_quality_cost(
         metrics_csv=metrics_csv,
-        cost_csv=Path(snakemake.input.cost_csv),
+        cost_csv=cost_csv,
         options=options,
         output=Path(snakemake.output.quality_cost),
     )

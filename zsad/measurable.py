@@ -24,6 +24,7 @@ TABLES = MappingProxyType(
         "comparisons_csv": "comparisons.csv",
         "markdown": "metrics.md",
         "latex": "metrics.tex",
+        "checksums": "tables.sha256",
     }
 )
 OVERALL_PLOTS = ("summary.png", "bars.png", "quality_cost.png")
@@ -69,7 +70,11 @@ class Measurable:
     @property
     def tables(self) -> dict[str, str]:
         """Those of `TABLES` that have something to tell."""
-        needs = {"images_csv": True, "refinement_csv": self.is_labelled, "comparisons_csv": self.has_ranking}
+        needs = {
+            **dict.fromkeys(("images_csv", "checksums"), True),
+            "refinement_csv": self.is_labelled,
+            "comparisons_csv": self.has_ranking,
+        }
         return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
 
     @property

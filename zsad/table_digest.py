@@ -3,7 +3,7 @@
 The last column holds a digest for each row, chained from the end of the table to its start: it covers the row's cells
 with the names of their columns, and the digest of the next row; the first one covers the number of rows, too. So a
 cell, a line or an order that was changed is noticed, and so is a line that was lost or added, at either end. How a
-program ends its lines or quotes its cells does not matter.
+program ends its lines or quotes its cells does not matter. Cells are kept safe for spreadsheets (`zsad.csv_cells`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsad.csv_cells import decoded, encoded
 from zsad.errors import DataError
 from zsad.store import write_text
 
@@ -35,7 +36,7 @@ def write_table(path: str | Path, columns: Sequence[str], rows: Iterable[Sequenc
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*columns, COLUMN] if texts else columns)
-    writer.writerows([*cells, digest] for cells, digest in zip(texts, digests, strict=True))
+    writer.writerows([*map(encoded, cells), digest] for cells, digest in zip(texts, digests, strict=True))
     write_text(path, buffer.getvalue())
 
 
@@ -57,7 +58,7 @@ def read_table(
     names = [name for name in found if name != COLUMN]
     if names != [*columns, *(name for name in optional if name in names)]:
         raise DataError(f"{path} is no {what} (its columns are {', '.join(found)}); {RUN_AGAIN}")
-    cells = [row[:-1] for row in rows]
+    cells = [[decoded(cell) for cell in row[:-1]] for row in rows]
     is_whole = all(len(row) == len(found) for row in rows) and (found == [*names, COLUMN] if rows else found == names)
     if not is_whole or row_digests(names, cells) != [row[-1] for row in rows]:
         raise DataError(f"{path} was changed after it was made; {mend}")

@@ -25,6 +25,7 @@ import h5py
 
 from paths import REPOSITORY
 from zsad.config import Settings
+from zsad.csv_cells import read_table
 from zsad.data.catalogue import datasets
 from zsad.errors import ZsadError
 
@@ -129,8 +130,7 @@ def results() -> dict[str, str]:
 
 def scored_images() -> set[str]:
     """The images that have a score by every method."""
-    with Path("results/t/tables/images.csv").open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_table("results/t/tables/images.csv")
     by_method = {
         method: {row["image_id"] for row in rows if row["method"] == method and row["image_score"] != "NaN"}
         for method in {row["method"] for row in rows}
@@ -170,6 +170,29 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
             "unmade": [(base / path).as_posix() for path in settings.measurable.unmade()],
         },
         {"dataset": data.name},
+    )
+    yield _costs(settings, base, outputs)
+
+
+def _costs(settings: Settings, base: Path, tables: Mapping[str, Path]) -> Step:
+    """The tables of cost, which nothing is known of: Snakemake alone leaves benchmarks."""
+    listed = [base / category / "images.csv" for category in settings.data.categories]
+    read = {name: tables[name] for name in ("images_csv", "metrics_csv") if name in tables}
+    step = {"stage": "score_images", "subset": "test", "benchmark": "none.tsv", "product": "", "for_scores": True}
+    plans = [
+        {
+            **{"method": name, "setting": entry.description["setting"], "backbone": entry.backbone, "group": ""},
+            "steps": [{**step, "detail": name}],
+        }
+        for name, entry in settings.methods.items()
+    ]
+    kinds = {"cost_csv": "csv", "markdown": "md", "latex": "tex", "checksums": "sha256"}
+    return Step(
+        "collect_costs",
+        {**read, "table_sums": tables["checksums"], "image_lists": listed},
+        {name: base / "tables" / f"cost.{kind}" for name, kind in kinds.items()},
+        {"categories": settings.data.categories, "methods": plans},
+        {"dataset": settings.data.name},
     )
 
 
@@ -257,6 +280,9 @@ def _text(value: Any) -> Any:
 
 
 def _without_times(table: Path) -> str:
+    if table.suffix == ".sha256":
+        lines = table.read_text(encoding="utf-8").splitlines()
+        return "\n".join(line for line in lines if not line.endswith("  images.csv"))
     if table.name != "images.csv":
         return table.read_text(encoding="utf-8")
     with table.open(encoding="utf-8", newline="") as stream:

@@ -59,8 +59,16 @@ def test_the_listing_says_what_is_known_and_training_images_do_not_count(
 @pytest.mark.parametrize(
     ("truths", "tables", "unmade"),
     [
-        ((UNKNOWN,), {"images_csv"}, {CURVES, ORACLE, "a/draws", "tables/metrics.csv", "tables/metrics.md"}),
-        ((GOOD,), {"images_csv", "refinement_csv"}, {CURVES, ORACLE, "tables/metrics.csv", "tables/metrics.tex"}),
+        (
+            (UNKNOWN,),
+            {"images_csv", "checksums"},
+            {CURVES, ORACLE, "a/draws", "tables/metrics.csv", "tables/metrics.md"},
+        ),
+        (
+            (GOOD,),
+            {"images_csv", "checksums", "refinement_csv"},
+            {CURVES, ORACLE, "tables/metrics.csv", "tables/metrics.tex"},
+        ),
         ((DEFECT,), set(TABLES) - {"comparisons_csv"}, {CURVES, ORACLE, "tables/comparisons.csv"}),
         ((MASKED,), set(TABLES), set()),
         ((GOOD, DEFECT), set(TABLES), {ORACLE}),
@@ -128,7 +136,7 @@ def test_a_folder_is_known_to_be_unlabelled_without_a_look_at_it(tmp_path: Path)
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
     data = {**DEFAULT["dataset"], "layout": "folder", "root": str(tmp_path)}
     settings = Settings(merged(DEFAULT, dataset=data))
-    assert list(settings.measurable.tables) == ["images_csv"]
+    assert list(settings.measurable.tables) == ["images_csv", "checksums"]
 
 
 def test_tables_of_an_earlier_run_with_labels_are_removed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from zsad.store import write_draws, write_json
 
 TABLES = {"metrics_csv": "metrics.csv", "defect_types_csv": "defect_types.csv", "images_csv": "images.csv"}
 TABLES |= {"refinement_csv": "refinement.csv", "comparisons_csv": "comparisons.csv"}
-TABLES |= {"markdown": "metrics.md", "latex": "metrics.tex"}
+TABLES |= {"markdown": "metrics.md", "latex": "metrics.tex", "checksums": "tables.sha256"}
 METHODS = ("mutual", "self_similarity")
 KINDS = ("score", "mask", "oracle")
 PARTIAL, WHOLE = Path("results/t/partial/metrics.csv"), Path("results/t/tables/metrics.csv")

@@ -608,3 +608,92 @@ def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
     assert board < shown.index("<li>2 images are &lt;odd&gt;</li>") < ring
     assert shown.count("cannot be read and are left out (1)") == 1
     assert board < shown.index("<li><code>&lt;cut&gt;.png</code>: it is cut off</li>") < ring
+
+
+NASTIES = "".join(
+    (
+        '"><img src=x onerror=alert(1)>',
+        "'><svg/onload=alert(1)>",
+        "</script><script>alert(1)</script>",
+        "</code></pre></style><style>*{}</style>",
+        "<!-- --><b>{{ 7 * 7 }}</b>{% raw %}",
+        "&lt;b&gt; &amp; &#60;",
+        "javascript:alert(1)",
+        "` | _x_ \\ $x$ %s",
+        "=1+1",
+    )
+)
+KEPT = ("category", "method", "backbone", "setting", "refiner", "dataset", "protocol", "split", "scale", "pictures")
+
+
+def with_words(value, words):
+    """A document with these words for every text but names of methods and pictures, and the content of the run."""
+    if isinstance(value, dict):
+        return {key: item if key in KEPT else with_words(item, words) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_words(item, words) for item in value]
+    return f"{value}{words}" if isinstance(value, str) else value
+
+
+def structure(source):
+    """The tags of a page with the names of their attributes, and what is neither text nor a value of an attribute."""
+    page = Page(source)
+    assert (page.open, page.misnested) == ([], [])
+    return [(tag, *attributes) for tag, attributes in page.tags], re.findall(r"<(?:script|style).*?</", source, re.S)
+
+
+def build_with(folder, words):
+    """A page in which all that comes from names and notes has these words in it."""
+    folder.mkdir()
+    arguments = build(folder, ["board", f"c{words}".replace("/", "-")], labels=(0, 1, 0, 1))
+    documents = (*arguments["evaluations"], *arguments["galleries"])
+    for path in documents:
+        document = read_json(path)
+        images = document.get("images", [])
+        for image in (*images, *(entry for group in document.get("groups", []) for entry in group["entries"])):
+            image |= {key: f"{image[key]}{words}" for key in ("image_id", "defect_type") if image.get(key)}
+            image["note"] = f"a note{words}"
+        for of_type in document.get("by_type", []):
+            of_type["defect_type"] += words
+        if "notes" in document:
+            document |= {"notes": [f"a note of all{words}"], "provenance": with_words(document["provenance"], words)}
+        write_json(path, document)
+    for path in arguments["mask_evaluations"]:
+        document = read_json(path)
+        document["regions"]["reasons"] = {f"too large{words}": 12}
+        write_json(path, {**document, "notes": [f"of masks{words}"]})
+    check = {"warnings": [f"odd{words}"], "unreadable": [{"image_id": f"cut{words}", "reason": f"why{words}"}]}
+    write_json(folder / "check.json", check)
+    summary = {"scorer": f"s{words}", "summary": f"what{words}", "reference": f"by{words}", "threshold": f"rule{words}"}
+    arguments |= {
+        "checks": {"board": folder / "check.json"},
+        "configuration": {**arguments["configuration"], f"key{words}": words, "left_out": {f"m{words}": words}},
+        "method_summaries": {method: {**summary, "setting": "few-shot-4"} for method in METHODS},
+    }
+    build_page(**{**arguments, "dataset": f"parts{words}"})
+    return arguments["output"].read_text(encoding="utf-8")
+
+
+def test_no_words_from_names_or_notes_are_markup_on_the_page(tmp_path):
+    words, source = NASTIES, build_with(tmp_path / "page", NASTIES)
+    assert structure(source) == structure(build_with(tmp_path / "plain", " plain words"))
+    page = Page(source)
+    for start in (
+        "a note",
+        "a note of all",
+        "of masks",
+        "odd",
+        "cut",
+        "why",
+        "what",
+        "by",
+        "rule",
+        "too large",
+        "parts",
+    ):
+        assert f"{start}{words}" in page.text
+    for start in ("test/000.png", "scratch", "evaluate_scores"):
+        assert f"{start}{words}" in page.text
+    values = [value for _, attributes in page.tags for value in attributes.values() if value]
+    assert any(f"test/000.png{words}" in value for value in values)
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]

@@ -1,4 +1,4 @@
-"""LaTeX tables are as wide as the text of an article at most, and can be referred to."""
+"""LaTeX tables are as wide as the text of an article at most, and names in tables are no markup."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import shutil
 import subprocess
 
 import pytest
+from markdown_it import MarkdownIt
 from PIL import ImageFont
 
 from zsad.evaluation.latex_widths import TEXT_WIDTH, limited, parts, text_width
-from zsad.evaluation.typeset import MOST_LINES, Cell, Change, Table, latex_table
+from zsad.evaluation.overview import as_markdown
+from zsad.evaluation.typeset import MOST_LINES, Cell, Change, Table, latex_source, latex_table, markdown_table
 from zsad.reporting.overlays import font
 
 SETTINGS = ("zero-shot-single", "zero-shot-batch", "few-shot-16")
@@ -156,3 +158,101 @@ def test_latex_finds_no_line_too_wide_without_making_any_table_smaller(tmp_path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     assert not re.findall(r"Overfull \\hbox.*|Float too large.*|multiply defined.*", done.stdout)
+
+
+NAMES = (
+    *(
+        "a|b",
+        "a\\|b",
+        "|",
+        "\\",
+        "\\\\",
+        "a\\",
+        "_x_",
+        "__init__",
+        "a__b",
+        "a_b",
+        "_",
+        "$x_1$",
+        "~~x~~",
+        "~",
+        "^^M",
+        "^",
+    ),
+    *("<script>alert(1)</script>", "<!--", "<b", "`x`", "``x''", "[a](javascript:1)", "![a](b)", "[x]: y", "[1pt]"),
+    *("&amp;", "&#65;", "&", "%", "#", "# x", "## x", "- x", "+ x", "1. x", "23) x", "> x", "* x", "*", "**x**", "---"),
+    *(
+        "=",
+        "a -- b",
+        "{",
+        "}",
+        "{}",
+        "\\input{/etc/passwd}",
+        "\\end{tabular}",
+        "\\write18{x}",
+        '"',
+        '"a',
+        "?`",
+        "<<,,>>",
+    ),
+    *(
+        "=1+1",
+        "@x",
+        "100%",
+        "http://x.y",
+        "\t=1",
+        "a\nb",
+        "a\r\n\r\nb",
+        "\n\n# x",
+        "\x07bell",
+        "x\u2028y",
+        "it's",
+        "''",
+    ),
+)
+
+
+def in_one_line(name: str) -> str:
+    return re.sub(r"[\s\x07]+", " ", name).strip()
+
+
+def shown_cells(markdown: str) -> list[str]:
+    """The cells and headings of a document as a reader sees them; no markup is in them."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    inline = [token for token in parser.parse(markdown) if token.type == "inline"]
+    for token in inline:
+        assert {child.type for child in token.children or ()} <= {"text", "text_special"}, token.content
+    return ["".join(child.content for child in token.children or ()) for token in inline]
+
+
+def test_no_name_is_markup_in_markdown() -> None:
+    rows = [["few-shot-4", name, Cell(0.5)] for name in NAMES]
+    table = Table("Of a | b, _c_ and <d>", ["setting", "a | _b_", "AUPRO"], rows, note="Of _a_\n\n# b")
+    expected = ["Of a | b, _c_ and <d>", "Of _a_ # b", "setting", "a | _b_", "AUPRO"]
+    expected += [cell for name in NAMES for cell in ("few-shot-4", in_one_line(name), "50.0")]
+    assert shown_cells(markdown_table(table)) == expected
+
+
+def test_no_note_is_markup_in_markdown() -> None:
+    document = as_markdown([], [*NAMES, *(f"{name}: a note" for name in NAMES)])
+    notes = shown_cells(document.split("## Notes\n")[1])
+    assert notes == [in_one_line(note) for note in (*NAMES, *(f"{name}: a note" for name in NAMES))]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex is installed")
+def test_no_name_is_a_command_in_latex(tmp_path) -> None:
+    """In every place where a name can be: a line's first cell, the title above the columns, shared by rows, broken."""
+    tables = [
+        Table("Of [a] _b_", ["[1pt]", "*"], [[name, Cell(0.5)] for name in NAMES], note="a\n\nb % \\bad"),
+        Table("Of rows", ["setting", "[x]", "b"], [["one", name, Cell(0.5)] for name in NAMES], apart=True),
+        Table("Of lines", ["name", "text"], [[f"{name}{'b' * 40}", f"{name * 3} {'b ' * 60}"] for name in NAMES]),
+        *(Table("Of names", ["setting", "b"], [[name, Cell(0.5)]], apart=True) for name in NAMES),
+    ]
+    packages = r"\usepackage[T1]{fontenc}\usepackage{array,booktabs,graphicx}\extrafloats{200}"
+    body = "\n".join(f"{latex_source([table], NAMES)}\\clearpage" for table in tables)
+    (tmp_path / "t.tex").write_text(
+        rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}", encoding="utf-8"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]

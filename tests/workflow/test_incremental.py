@@ -20,8 +20,9 @@ TABLES = {
     "t/tables/images.csv",
     "t/tables/metrics.md",
     "t/tables/metrics.tex",
+    "t/tables/tables.sha256",
 }
-COSTS = {f"t/tables/cost.{kind}" for kind in ("csv", "md", "tex")}
+COSTS = {f"t/tables/cost.{kind}" for kind in ("csv", "md", "tex", "sha256")}
 OVERALL_PLOTS = {"t/plots/summary.png", "t/plots/bars.png", "t/plots/quality_cost.png"}
 OVERALL = TABLES | COSTS | OVERALL_PLOTS | {"t/report.html"}
 METHODS = ("self_similarity", "mirror_symmetry", "memory_bank")

@@ -75,7 +75,10 @@ def test_the_list_of_images_is_ranked_for_each_method(inspected: Project) -> Non
 
 def test_what_no_label_allows_to_measure_is_not_made(inspected: Project) -> None:
     made = inspected.result("folder")
-    assert {path.name for path in (made / "tables").iterdir()} == {"images.csv", "cost.csv", "cost.md", "cost.tex"}
+    assert {path.name for path in (made / "tables").iterdir()} == {
+        *("images.csv", "tables.sha256"),
+        *("cost.csv", "cost.md", "cost.tex", "cost.sha256"),
+    }
     plots = {path.name for path in (made / "plots").rglob("*") if path.is_file()}
     assert plots == {"histograms.png", *(f"{name}.gallery.{kind}" for name in METHODS for kind in ("json", "png"))}
     assert not list(made.rglob("draws"))

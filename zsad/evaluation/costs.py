@@ -10,7 +10,6 @@ the evaluation, have rows of their own and are in neither.
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 import platform
@@ -20,6 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from zsad.checksums import write_checksums
+from zsad.csv_cells import read_table, write_table
 from zsad.data.image_list import read_images
 from zsad.data.subsets import references_count
 from zsad.errors import DataError
@@ -32,6 +33,8 @@ COST_COLUMNS = (
     *("method", "setting", "backbone", "stage", "detail", "images", "seconds", "seconds_per_image", "peak_mb"),
     *("shared", "categories", "device", "group"),
 )
+_TEXTS = ("method", "setting", "backbone", "stage", "detail", "device", "group")
+_FIGURES = frozenset(COST_COLUMNS) - {*_TEXTS}
 _PARTS = {
     "features": ("extract_features",),
     "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks", "prompt_masks"),
@@ -225,6 +228,7 @@ def collect_costs(
     cost_csv: Path,
     markdown: Path,
     latex: Path,
+    checksums: Path | None = None,
 ) -> None:
     """Collect the benchmarks of a run into its tables of cost.
 
@@ -234,6 +238,7 @@ def collect_costs(
         methods: for each method the fields of its `Plan`.
         image_lists: of every category.
         metrics_csv: the metrics of the run; they say by what protocol it was evaluated; None where nothing was.
+        checksums: of the tables that are written.
 
     Raises:
         DataError: a list of images or the metrics are missing, or a benchmark is damaged; a missing one is no error.
@@ -251,9 +256,11 @@ def collect_costs(
         summary.append(_by_stage(cost for plan in together for cost in ledger.parts(plan).values()) | totals)
     notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *_gaps(summary, len(image_lists))]
     tables = [_summary_table(summary), _stages_table(rows)]
-    write_text(cost_csv, _csv(rows))
+    write_table(cost_csv, COST_COLUMNS, map(_row, rows), _FIGURES)
     write_text(markdown, _as_markdown(tables, notes))
     write_text(latex, latex_source(tables, notes))
+    if checksums is not None:
+        write_checksums(checksums, (cost_csv, markdown, latex))
 
 
 def read_benchmark(path: Path) -> Usage:
@@ -330,22 +337,14 @@ def _mean_over_seeds(seeds: Sequence[Cost]) -> Cost:
     )
 
 
-def _csv(costs: Sequence[Cost]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COST_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_row(cost) for cost in costs)
-    return buffer.getvalue()
-
-
-def _row(cost: Cost) -> dict[str, str | int]:
-    texts = ("method", "setting", "backbone", "stage", "detail", "images", "categories", "device", "group")
+def _row(cost: Cost) -> dict[str, str]:
     return {
-        **{name: getattr(cost, name) for name in texts},
+        **{name: getattr(cost, name) for name in _TEXTS},
+        **{name: str(getattr(cost, name)) for name in ("images", "categories")},
         "seconds": _decimal(cost.seconds, 2),
         "seconds_per_image": _decimal(cost.seconds_per_image, 6),
         "peak_mb": _decimal(cost.peak_mb, 1),
-        "shared": int(cost.shared),
+        "shared": str(int(cost.shared)),
     }
 
 
@@ -401,11 +400,7 @@ def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
     """By what protocol the run was evaluated, as that takes its time too; nothing if nothing says it."""
     if metrics_csv is None:
         return []
-    try:
-        with open(metrics_csv, encoding="utf-8", newline="") as stream:
-            protocols = dict.fromkeys(row.get("protocol") or "" for row in csv.DictReader(stream))
-    except FileNotFoundError:
-        raise DataError(f"{metrics_csv} does not exist; run the step that makes it") from None
+    protocols = dict.fromkeys(row.get("protocol", "") for row in read_table(metrics_csv, "table of metrics"))
     known = [protocol for protocol in protocols if protocol]
     return [f"Evaluated by the protocol {', '.join(known)}."] if known else []
 

@@ -5,11 +5,8 @@ A row of what is missing has its names and nothing else; what is there and not k
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from scipy.stats import rankdata
@@ -20,7 +17,7 @@ from zsad.evaluation.refinement import COUNTS, VALUES
 from zsad.evaluation.refinement_table import RefinementResult
 from zsad.evaluation.results import KEYS, Result, first_places, is_known
 from zsad.metric_names import ALL_METRICS
-from zsad.store import NO_REFINER, number, write_text
+from zsad.store import NO_REFINER, number
 
 SIDES = ("low", "high")
 METRICS_COLUMNS = (
@@ -59,15 +56,14 @@ IMAGES_COLUMNS = (
     "note",
     "seconds",
 )
+TEXT_COLUMNS = frozenset(
+    (*KEYS, "defect_type", "reasons", "image_id", "note", "metric", "other", "verdict")
+)  # what is in them may come from names; all other columns hold figures
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    """Write a table whole or not at all; a row without one of the columns has an empty cell."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+def figures_of(columns: Iterable[str]) -> frozenset[str]:
+    """Those of the columns that hold figures."""
+    return frozenset(columns) - TEXT_COLUMNS
 
 
 def metrics_rows(results: Iterable[Result]) -> list[dict[str, str]]:

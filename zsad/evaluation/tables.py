@@ -25,6 +25,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from zsad.checksums import write_checksums
+from zsad.csv_cells import write_table
 from zsad.evaluation.comparisons import comparisons
 from zsad.evaluation.csv_tables import (
     COMPARISONS_COLUMNS,
@@ -34,10 +36,10 @@ from zsad.evaluation.csv_tables import (
     REFINEMENT_COLUMNS,
     comparison_rows,
     defect_type_rows,
+    figures_of,
     image_rows,
     metrics_rows,
     refinement_rows,
-    write_csv,
 )
 from zsad.evaluation.missing import MissingResult, missing_note
 from zsad.evaluation.overview import as_latex, as_markdown, is_told, overview_notes, overview_tables, without_unknown
@@ -76,6 +78,7 @@ def collect_tables(
     comparisons_csv: Path | None = None,
     markdown: Path | None = None,
     latex: Path | None = None,
+    checksums: Path | None = None,
 ) -> None:
     """Collect the evaluations of a run into its tables.
 
@@ -92,6 +95,7 @@ def collect_tables(
         missing: the results that were not made, by their JSON file among those above, which is not read.
         unmade: files and folders that an earlier run with more labels may have left; they are removed.
         images_csv: the list of images. The other tables are written where they are given.
+        checksums: of all that are written.
 
     Raises:
         DataError: a file is missing or damaged, or masks come without their scores.
@@ -125,10 +129,13 @@ def collect_tables(
         (comparisons_csv, COMPARISONS_COLUMNS, comparison_rows(compared)),
     ):
         if path is not None:
-            write_csv(path, columns, contents)
+            write_table(path, columns, contents, figures_of(columns))
     for path, written in ((markdown, as_markdown), (latex, as_latex)):
         if path is not None:
             write_text(path, written(known, notes))
+    if checksums is not None:
+        made = (metrics_csv, defect_types_csv, images_csv, refinement_csv, comparisons_csv, markdown, latex)
+        write_checksums(checksums, filter(None, made))
 
 
 def _read(

@@ -15,6 +15,14 @@ MOST_LINES = 45  # of a LaTeX table, which has to fit on a page
 _LOOSE = 1.25  # lines of text in a narrow column are as many times shorter than it
 _FIGURE = re.compile(r"[-\d.,%±–+/ ]*|missing|n/a")
 _LONGEST_PIECE = 15  # letters, which stay together in a line
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # line breaks among them
+_MARKDOWN = re.compile(
+    r"[\\|*`<>\[\]~$]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # between letters it is none
+    r"|&(?=#?\w+;)"
+    r"|\A[#+=-](?=[\s#=-]|\Z)"  # a heading, a rule, or an entry of a list
+)
+_NUMBERED = re.compile(r"\A(\d+)([.)])(?=\s|\Z)")
 _LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -22,6 +30,9 @@ _LATEX_ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\symbol{34}",  # a shorthand in some languages
+    **{character: f"{{{character}}}" for character in "[]*"},  # which a line's end, or a rule, would take for an option
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
@@ -73,13 +84,18 @@ def percent(value: float) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text with what Markdown would read as markup escaped."""
-    return re.sub(r"([\\|*`<>\[\]])", r"\\\1", text)
+    """Text in one line with what Markdown would read as markup escaped."""
+    return _NUMBERED.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", _one_line(text)))
 
 
 def latex_text(text: str) -> str:
-    """Text with LaTeX's special characters escaped."""
-    return "".join(_LATEX_ESCAPES.get(character, character) for character in text)
+    """Text in one line with LaTeX's special characters escaped, and those kept apart that it would join."""
+    escaped = "".join(_LATEX_ESCAPES.get(character, character) for character in _one_line(text))
+    return re.sub(r"([-',])(?=\1)", r"\1{}", escaped)
+
+
+def _one_line(text: str) -> str:
+    return _NO_TEXT.sub(" ", text).strip()
 
 
 def markdown_table(table: Table) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from zsad.csv_cells import read_table
 from zsad.errors import DataError
 from zsad.metric_names import TITLES
 from zsad.setting import setting_order
@@ -190,11 +190,9 @@ def read_rows(path: Path, what: str, parse: Callable[[dict[str, str]], Row]) -> 
     Raises:
         DataError: absent, or a row that ``parse`` cannot read.
     """
+    rows = read_table(path, f"table of {what}")
     try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return [parse(row) for row in csv.DictReader(stream)]
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; run the step that makes it") from None
+        return [parse(row) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no table of {what} ({error!r}); delete it and run again") from None
 
