@@ -123,7 +123,6 @@ NAMES = (
 CHANGES = (
     damaged("table of metrics with another digit", TABLE, with_another_digit, CHANGED),
     damaged("table of metrics cut off", TABLE, cut(TABLE, 0.5), CHANGED),
-    damaged("table of metrics without bytes", TABLE, written(TABLE, b""), CHANGED),
     damaged("masks' table in place of the metrics", TABLE, copied(f"{TABLES}/refinement.csv", TABLE), CHANGED),
     damaged("table of metrics of another run", TABLE, of_another_run, CHANGED),
     damaged("table of metrics that a spreadsheet saved", TABLE, saved_by_a_spreadsheet, CHANGED),
