@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 import pytest
 
+from zsad.checksums import require_unchanged
+from zsad.csv_cells import read_table
 from zsad.data.image_list import ListedImage, write_images
 from zsad.digests import append_digests
 from zsad.errors import DataError
@@ -100,6 +102,7 @@ class Run:
             cost_csv=self.folder / "cost.csv",
             markdown=self.folder / "cost.md",
             latex=self.folder / "cost.tex",
+            checksums=self.folder / "cost.sha256",
         )
         with open(self.folder / "cost.csv", encoding="utf-8", newline="") as stream:
             return list(csv.DictReader(stream))
@@ -301,3 +304,14 @@ def test_metrics_that_are_missing_are_named_and_nothing_is_written(run: Run) -> 
     with pytest.raises(DataError, match=r"metrics\.csv does not exist; run the step that makes it"):
         run.collect(SINGLE)
     assert not list(run.folder.glob("cost.*"))
+
+
+def test_no_name_in_the_costs_is_a_formula_in_a_spreadsheet(tmp_path):
+    run = Run(tmp_path)
+    steps = (job(*FEATURES), job("score_images", "single"))
+    written = run.collect(method("-x", *steps), method("single", *steps))
+    assert {row["method"] for row in written} == {"'-x", "single"}
+    read = read_table(tmp_path / "cost.csv")
+    assert {row["method"] for row in read} == {"-x", "single"}
+    assert [row["seconds"] for row in read] == [row["seconds"] for row in written]
+    require_unchanged([tmp_path / f"cost.{kind}" for kind in ("csv", "md", "tex")], tmp_path / "cost.sha256")

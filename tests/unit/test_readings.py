@@ -144,3 +144,16 @@ def test_nothing_is_said_of_a_run_that_left_out_none(folder: Path, tmp_path: Pat
 def test_a_folder_leaves_out_what_all_others_stop_at() -> None:
     assert (FolderLayout.unreadable, MvtecLayout.unreadable) == ("skip", "stop")
     assert readings.STOP == "stop"
+
+
+def test_no_path_in_the_list_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    paths = [Path(name) for name in ("=1+1/a.png", "-x/b.png", "@SUM(A1).png", "a;=1.png", "plain.png")]
+    write_unreadable(tmp_path / "list.csv", [Reading(path, failure=f"{path} is cut off") for path in paths])
+    assert read_unreadable(tmp_path / "list.csv") == {path: f"{path} is cut off" for path in paths}
+    assert [line.rpartition(",")[0] for line in (tmp_path / "list.csv").read_text().splitlines()[1:]] == [
+        "'=1+1/a.png,'=1+1/a.png is cut off",
+        "'-x/b.png,'-x/b.png is cut off",
+        "'@SUM(A1).png,'@SUM(A1).png is cut off",
+        "a;'=1.png,a;'=1.png is cut off",
+        "plain.png,plain.png is cut off",
+    ]

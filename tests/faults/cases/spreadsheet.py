@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cases.results import TABLE, copied, damaged
+from cases.results import TABLE, copied, wrong
 from cases.sound import FOLDER, IMAGES, TILE
 from damages import HTML, cut, edited, in_turn, moved, removed, written
 from fault import ALL, Fault, Place, restore
@@ -121,13 +121,12 @@ NAMES = (
 )
 
 CHANGES = (
-    damaged("table of metrics with another digit", TABLE, with_another_digit, CHANGED),
-    damaged("table of metrics cut off", TABLE, cut(TABLE, 0.5), CHANGED),
-    damaged("table of metrics without bytes", TABLE, written(TABLE, b""), CHANGED),
-    damaged("masks' table in place of the metrics", TABLE, copied(f"{TABLES}/refinement.csv", TABLE), CHANGED),
-    damaged("table of metrics of another run", TABLE, of_another_run, CHANGED),
-    damaged("table of metrics that a spreadsheet saved", TABLE, saved_by_a_spreadsheet, CHANGED),
-    damaged("page in place of checksums", SUMS, written(SUMS, HTML), rf"{SUMS} is no list of checksums; delete it"),
+    wrong("table of metrics with another digit", TABLE, with_another_digit, CHANGED),
+    wrong("table of metrics cut off", TABLE, cut(TABLE, 0.5), CHANGED),
+    wrong("masks' table in place of the metrics", TABLE, copied(f"{TABLES}/refinement.csv", TABLE), CHANGED),
+    wrong("table of metrics of another run", TABLE, of_another_run, CHANGED),
+    wrong("table of metrics that a spreadsheet saved", TABLE, saved_by_a_spreadsheet, CHANGED),
+    wrong("page in place of checksums", SUMS, written(SUMS, HTML), rf"{SUMS} is no list of checksums; delete it"),
 )
 
 FAULTS: tuple[Fault, ...] = (*NAMES, *CHANGES)
