@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from snakemake.common import get_appdirs
+
 from zsad.errors import DataError
 from zsad.system_errors import has_no_inode_left
 
@@ -53,6 +55,22 @@ def check_writable(dataset: str, categories: Iterable[str] = (), *, root: Path =
             f"the file system of {root / RESULTS} has no inode left for another file; delete files there, however "
             "small, and run again"
         )
+
+
+def check_cache() -> None:
+    """Refuse a user for whom Snakemake cannot keep its cache, at which it ends before it reads a rule.
+
+    Raises:
+        DataError: there is no home folder, or none that can be written to, and no ``XDG_CACHE_HOME``.
+    """
+    mend = "set XDG_CACHE_HOME to a folder that you can write to, e.g. `export XDG_CACHE_HOME=$PWD/.cache`"
+    try:
+        cache = Path(get_appdirs().user_cache_dir).parent
+    except RuntimeError:
+        raise DataError(f"the home folder of this user is not known; set HOME, or {mend}") from None
+    existing = next(folder for folder in (cache, *cache.parents) if os.path.lexists(folder))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise DataError(f"Snakemake cannot keep its cache in {cache}, for {existing} takes no folder of yours; {mend}")
 
 
 def _folders(dataset: str, categories: Iterable[str], root: Path) -> Iterator[Path]:

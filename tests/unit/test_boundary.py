@@ -36,7 +36,7 @@ from zsad.cli import command
 from zsad.errors import ConfigError, DataError
 from zsad.system_errors import MENDS
 from zsad.watching import failures
-from zsad.workplace import check_folders, check_writable
+from zsad.workplace import check_cache, check_folders, check_writable
 
 
 def caught(act: Callable[[], Any]) -> BaseException:
@@ -94,7 +94,7 @@ def test_what_is_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
     loop = caught(lambda: (tmp_path / "loop" / "a").write_text(""))
     assert f"for {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(file)
     assert f"for {tmp_path}/dangling is a link to nowhere, which is no folder; correct" in sentence_of(dangling)
-    listed = caught(lambda: os.listdir(tmp_path / "file"))
+    listed = caught(lambda: list((tmp_path / "file").iterdir()))
     assert f"for {tmp_path}/file is a file where a folder is needed; move it away" in sentence_of(listed)
     assert f"for {tmp_path}/loop is a link to loop, which is no folder" in sentence_of(loop)
 
@@ -453,6 +453,18 @@ def test_what_is_in_the_place_of_a_folder_of_results_is_refused(folder: str, kin
     assert str(refused.value).startswith(f"{place}, where a run keeps its files, is {what}")
     place.unlink()
     check_folders("t", root=tmp_path)
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc", "/proc/none"])
+def test_a_user_without_a_home_is_told_what_to_set(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith("/proc") and access(path, mode))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    with pytest.raises(DataError, match=rf"keep its cache in {home}/.cache, for .*; set XDG_CACHE_HOME to a folder"):
+        check_cache()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "cache"))
+    check_cache()
 
 
 def test_links_to_folders_are_as_good_as_folders(tmp_path: Path) -> None:
