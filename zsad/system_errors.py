@@ -69,6 +69,11 @@ def system_sentence(error: OSError, path: str | Path | None = None) -> str | Non
     return f"{what} cannot be {cannot} ({reason}); {mend} and run again"
 
 
+def is_of_writing(error: OSError, path: Path) -> bool:
+    """Whether an error, met while a file is written, is of that file and not of another that is read meanwhile."""
+    return error.filename == str(path) or (error.filename is None and error.errno in MENDS)
+
+
 def obstacle_to(path: str | Path, *, itself: bool = False) -> str:
     """What keeps the folders above a path from being such, and what mends it; empty if nothing does.
 
