@@ -77,7 +77,8 @@ def _told(error: Exception, log: str) -> str:
         logger.info("the traceback of the error below", exc_info=error)
         if is_debugged():
             print(with_traceback(error), file=sys.stderr)
-    sentence = sentence_of(error, traceback_in=log if _is_logged_to(log) else None)
+    place = "its log" if is_watched() else log  # whoever watches names it, and tells equal sentences once
+    sentence = sentence_of(error, traceback_in=place if _is_logged_to(log) else None)
     logger.error("%s", sentence)
     return sentence
 

@@ -14,7 +14,7 @@ MENDS: Mapping[int, str] = MappingProxyType(
         errno.EDQUOT: "free some of your quota of its disk",
         errno.EFBIG: "raise the limit for the size of files (`ulimit -f`)",
         errno.EROFS: "make its disk writable",
-        errno.EACCES: "give yourself the permission to read and write it, and to enter the folders above it",
+        errno.EACCES: "give yourself the permission for it, and to enter the folders above it",
         errno.EPERM: "give yourself the permission to change it",
         errno.ENOENT: "put it there, or correct its path",
         errno.ENAMETOOLONG: "shorten its name, or the names of the folders above it",

@@ -410,6 +410,21 @@ def test_a_sentence_that_the_rules_pass_on_stands_alone(snakemakes: tuple[io.Str
     assert snakemakes[0].getvalue() == "zsad: images is empty; fill it\n"
 
 
+def test_an_error_of_the_system_that_snakemake_passes_on_has_its_mend(snakemakes: tuple[io.StringIO, Path]) -> None:
+    from snakemake.exceptions import WorkflowError, print_exception
+
+    def passed_on() -> None:
+        try:
+            fail(OSError(errno.EROFS, "Read-only file system", "results/t"))
+        except OSError as error:
+            raise WorkflowError(error)  # noqa: B904
+
+    print_exception(caught(passed_on), {})
+    assert (
+        snakemakes[0].getvalue().startswith("zsad: results/t cannot be written (Read-only file system); make its disk")
+    )
+
+
 def test_what_snakemake_says_itself_stays(
     snakemakes: tuple[io.StringIO, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from snakemake.exceptions import ApiError, CliException, InputFunctionException,
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from zsad.boundary import is_debugged, sentence_of, with_traceback
+from zsad.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 from zsad.errors import ZsadError
 
 SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
@@ -89,14 +89,16 @@ class PatientStream:
 
 
 def _own(error: BaseException) -> BaseException:
-    """The error of this package that the rules pass on as one of Snakemake; else the same."""
-    return error.__context__ if isinstance(error.__context__, ZsadError) else error
+    """The error of this package, or of the system, that is passed on as one of Snakemake; else the same."""
+    inner = error.__cause__ or error.__context__
+    is_of_system = isinstance(inner, OSError) and type(error) is WorkflowError and known_sentence(inner) is not None
+    return inner if inner is not None and (isinstance(inner, ZsadError) or is_of_system) else error
 
 
 def _is_to_be_told(error: BaseException) -> bool:
-    if isinstance(error, (ZsadError, InputFunctionException)) or isinstance(error.__context__, ZsadError):
+    if isinstance(error, InputFunctionException) or _own(error) is not error:
         return True
-    return isinstance(error, Exception) and not isinstance(error, SNAKEMAKES_OWN)
+    return isinstance(error, ZsadError) or (isinstance(error, Exception) and not isinstance(error, SNAKEMAKES_OWN))
 
 
 def _printed_exception() -> BaseException | None:
