@@ -118,11 +118,10 @@ def _file_in_hand(error: BaseException) -> Path | None:
 
 
 def _of_system(error: OSError) -> str | None:
-    """By its number, else by its message: libraries raise it without a number for content that they cannot read."""
-    said = system_sentence(error) or system_sentence(error, _file_in_hand(error))
-    if said or error.errno is None:
-        return said or _by_message(error)
-    sentence = WITHOUT_A_FILE.get(error.errno)
+    """By its message where a library has one of its own, else by its number."""
+    if said := _by_message(error) or system_sentence(error) or system_sentence(error, _file_in_hand(error)):
+        return said
+    sentence = WITHOUT_A_FILE.get(error.errno or 0)
     return sentence and sentence(error)
 
 
@@ -265,6 +264,15 @@ def _of_model_files(error: BaseException) -> str:
     return f"a model cannot be loaded ({_short(first_line(error))}); download it again, or choose another"
 
 
+def _of_lock(error: BaseException) -> str:
+    what = _file_in_hand(error) or "a file"
+    return f"another program holds {what} open ({_short(first_line(error))}); end that and run again"
+
+
+def _of_temporary_folder(_: BaseException) -> str:
+    return "there is no folder for temporary files with space in it; set TMPDIR to one that you can write to"
+
+
 def _full(error: OSError, mend: str) -> str:
     return (
         f"a disk is full ({error.strerror}); {mend} on the disk of the results, and on that of temporary files "
@@ -279,6 +287,8 @@ def _of_nesting(error: RecursionError) -> str | None:
 # By what an exception says; a pattern each, the first that is found counts.
 MESSAGES: Mapping[str, Sentence] = MappingProxyType(
     {
+        r"unable to lock file": _of_lock,
+        r"No usable temporary directory": _of_temporary_folder,
         r"CUDA out of memory|MPS backend out of memory|CUBLAS_STATUS_ALLOC_FAILED": _of_graphics_memory,
         "|".join(map(re.escape, MEMORY_SIGNS)): _of_memory,
         r"CUDA error|CUDNN|CUDA driver|NVIDIA driver|No CUDA GPUs|CUDA unknown error|NCCL": _of_device,

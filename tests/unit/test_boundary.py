@@ -168,6 +168,8 @@ def test_content_that_a_library_cannot_read_names_the_file(
         (RuntimeError("CUDA error: an illegal memory access"), "the graphics card fails"),
         (RuntimeError("cannot cache function 'f': no locator available for file 'x.py'"), "set NUMBA_CACHE_DIR"),
         (RuntimeError("can't start new thread"), "run with fewer cores"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to one"),
+        (BlockingIOError(11, "Unable to synchronously open file (unable to lock file, errno = 11)"), "another program"),
         (RuntimeError("Could not determine home directory."), "set HOME to a folder"),
         (KeyError("getpwuid(): uid not found: 4711"), "set USER to any name"),
         (
