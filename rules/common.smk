@@ -9,6 +9,10 @@ sys.path.insert(0, workflow.basedir)
 from functools import cache
 from pathlib import Path
 
+from zsad.watching.failures import tell_failures_in_sentences
+
+tell_failures_in_sentences()  # before the other modules, in case a package is missing
+
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
@@ -33,6 +37,7 @@ from zsad.software import check_image, device_environment, image_address, image_
 from zsad.store import NO_REFINER
 from zsad.tracked_files import literal, stamp
 from zsad.watching.watch import watch_run
+from zsad.workplace import check_folders, check_writable
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
@@ -57,6 +62,7 @@ try:
     if DeploymentMethod.APPTAINER in deployment:
         container_image = image_address(settings.config["container"], Path(workflow.basedir))
     if workflow.is_main_process:
+        check_folders(settings.dataset)
         settings.check_models()
         settings.data.list_files()
         if container_image:

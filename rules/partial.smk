@@ -1,4 +1,4 @@
-# What is done after the last job: the images that were left out are named, and where something failed, tables of what
+# What is done before the first job: the places to write to are looked at. What is done after the last job: the images that were left out are named, and where something failed, tables of what
 # there is are written, which say what is missing.
 import atexit
 
@@ -21,6 +21,10 @@ def tell_what_was_skipped():
         return
     if said:
         print(f"zsad: {said}", flush=True)
+
+
+onstart:
+    check_writable(settings.dataset)
 
 
 onsuccess:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 from threadpoolctl import threadpool_limits
 
-from zsad.errors import DamagedFileError, ZsadError
+from zsad.boundary import is_debugged, sentence_of, with_traceback
+from zsad.errors import DamagedFileError, DataError, ZsadError
 from zsad.gpus import own_gpus
 from zsad.progress import is_watched
 from zsad.provenance import stage_provenance
@@ -43,24 +44,24 @@ class Job:
 
 @contextmanager
 def job(snakemake: Snakemake) -> Iterator[Job]:
-    """Run the block as a job: log to its file, keep to its threads and GPUs, end on a `ZsadError` with its sentence."""
-    _log_to(snakemake.log[0])
-    _limit_threads(snakemake.threads)
-    cfg = json.loads(snakemake.params.cfg)
-    code = json.loads(snakemake.params.code)
-    logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
+    """Run the block as a job: log to its file, keep to its threads and GPUs, end on any error with one sentence.
+
+    The traceback of an error that is no `ZsadError` is in the log.
+    """
+    log = snakemake.log[0]
     try:
+        _log_to(log)
+        _limit_threads(snakemake.threads)
+        cfg = json.loads(snakemake.params.cfg)
+        code = json.loads(snakemake.params.code)
+        logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
         with own_gpus(snakemake.resources.get("gpu", 0)):
             yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
-    except ZsadError as error:
-        sentence = _without_damaged_input(error, snakemake.input)
-        logger.error("%s", sentence)
-        if not is_watched():
+    except Exception as error:
+        sentence = _told(_without_damaged_input(error, snakemake.input), log)
+        if not is_watched() or not _is_logged_to(log):
             print(f"zsad: {snakemake.rule}: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None
-    except Exception:
-        logger.exception("unexpected error; please report it")
-        raise
     logger.info("done")
 
 
@@ -70,15 +71,34 @@ def path_of(files: Any, name: str) -> Path | None:
     return Path(file) if file else None
 
 
-def _without_damaged_input(error: ZsadError, inputs: Iterable[str]) -> str:
-    """The sentence of an error; a result that is damaged is removed, so that the next run makes it anew."""
+def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:
+    """The error to tell of; a result that is damaged is removed, so that the next run makes it anew."""
     if not isinstance(error, DamagedFileError) or str(error.path) not in set(inputs):
-        return str(error)
+        return error
     try:
         error.path.unlink(missing_ok=True)  # of a shared file the link alone
     except OSError:
-        return str(error)
-    return f"{error.path} {error.fault}; it is removed, and the next run makes it anew"
+        return error
+    return DataError(f"{error.path} {error.fault}; it is removed, and the next run makes it anew")
+
+
+def _told(error: Exception, log: str) -> str:
+    """The sentence of an error, which is the last line of the log; before it the traceback, if one helps."""
+    if not isinstance(error, ZsadError):
+        logger.info("the traceback of the error below", exc_info=error)
+        if is_debugged():
+            print(with_traceback(error), file=sys.stderr)
+    place = "its log" if is_watched() else log  # whoever watches names it, and tells equal sentences once
+    sentence = sentence_of(error, traceback_in=place if _is_logged_to(log) else None)
+    logger.error("%s", sentence)
+    return sentence
+
+
+def _is_logged_to(path: str) -> bool:
+    """Whether the log could be opened."""
+    handlers = logging.getLogger().handlers
+    place = os.path.abspath(path)  # noqa: PTH100
+    return any(isinstance(handler, logging.FileHandler) and handler.baseFilename == place for handler in handlers)
 
 
 def _log_to(path: str) -> None:

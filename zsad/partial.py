@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from zsad.boundary import known_sentence
 from zsad.errors import first_line
 from zsad.measurable import TABLES
 from zsad.store import ORACLE
@@ -35,7 +36,8 @@ def tell_what_is_missing(workflow: Workflow, settings: Settings) -> None:
     try:
         said = write_partial_tables(workflow.dag, workflow.scheduler.failed, settings)
     except Exception as error:
-        said = f"tables of what there is could not be written ({first_line(error)}); the error of the run stands above"
+        reason = known_sentence(error) or first_line(error)
+        said = f"tables of what there is could not be written ({reason}); the error of the run stands above"
     if said:
         print(f"zsad: {said}", flush=True)
 

@@ -7,7 +7,6 @@ digests of its bytes (`zsad.digests`); a JSON file has one of its content. They 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import json
@@ -16,7 +15,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 import h5py
@@ -25,6 +23,7 @@ import numpy as np
 from zsad.digests import CheckedFile, append_digests
 from zsad.errors import DamagedFileError, DataError, first_line
 from zsad.provenance import canonical_json
+from zsad.system_errors import is_of_writing, system_sentence
 
 FEATURES_FORMAT = "zsad-features-2"
 EMBEDDINGS_FORMAT = "zsad-embeddings-2"
@@ -48,15 +47,6 @@ NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
 PER_IMAGE = "total per image"  # stands in the costs for a stage: all that one more test image takes
 REFERENCES = "references"  # likewise: what is done once, with other images
 
-UNWRITABLE: Mapping[int, str] = MappingProxyType(
-    {
-        errno.ENOSPC: "free some space on its disk",
-        errno.EDQUOT: "free some of your quota of its disk",
-        errno.EFBIG: "raise the limit for the size of files (`ulimit -f`)",
-        errno.EROFS: "make its disk writable",
-    }
-)
-
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -65,7 +55,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     What an earlier, killed attempt at the same file left behind is removed first.
 
     Raises:
-        DataError: the disk has no space for it.
+        DataError: the disk has no space or no inode for it, fails, or may not be written to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,10 +68,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        # Of other files than this one the block itself knows more.
+        sentence = system_sentence(error, path) if is_of_writing(error, temporary) else None
+        if sentence is None:
             raise
-        mend = UNWRITABLE[error.errno]
-        raise DataError(f"{path} cannot be written ({error.strerror}); {mend} and run again") from None
+        raise DataError(sentence) from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -24,10 +24,12 @@ from typing import Any, NamedTuple
 import h5py
 
 from paths import REPOSITORY
+from zsad.boundary import sentence_of
 from zsad.config import Settings
 from zsad.csv_cells import read_table
 from zsad.data.catalogue import datasets
 from zsad.errors import ZsadError
+from zsad.workplace import check_folders
 
 RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100, "shared": 0}
 TIMED = "seconds"  # the column of the list of images, and the content of a score file, that differ between equal runs
@@ -93,6 +95,9 @@ class Chain:
                 step = None
                 status = 1
                 print(error, file=said)
+            except OSError as error:  # what Snakemake itself fails at, as zsad/watching/failures.py shows it
+                status = 1
+                print(sentence_of(error), file=said)
             except SystemExit as end:
                 status = int(end.code or 0)
         return Outcome(status, said.getvalue().splitlines(), list(step.outputs.values()) if step else [])
@@ -140,6 +145,7 @@ def scored_images() -> set[str]:
 
 def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     settings = Settings(config)
+    check_folders(settings.dataset)
     settings.data.list_files()
     data = settings.data
     base = Path("results") / data.name

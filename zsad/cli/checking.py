@@ -9,12 +9,16 @@ from typing import Any
 
 from zsad.config import Settings, load
 from zsad.errors import DataError
+from zsad.workplace import check_cache, check_folders, check_writable
 
 
 def check(options: argparse.Namespace) -> int:
     """Print what the configuration asks for and what its images are like; 1 if a run would stop at them."""
     settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
     _print_configuration(settings)
+    check_cache()
+    check_folders(settings.dataset)
+    check_writable(settings.dataset)
     settings.check_models()
     data = settings.data
     if data.is_demo and not data.root.exists():

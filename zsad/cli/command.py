@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from zsad.boundary import is_debugged, sentence_of, with_traceback
 from zsad.cli.checking import check
 from zsad.cli.downloads import download
 from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_segmenters
@@ -20,16 +21,48 @@ from zsad.errors import ZsadError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # what a locale has no letter for is no reason to stop
     try:
+        options = _parser().parse_args(arguments)
         os.environ.update(default_sharing().variables())  # before the hub's client is imported
-        return options.run(options) or 0
-    except ZsadError as error:
-        print(f"zsad: {error}", file=sys.stderr)
-        return 1
+        status = options.run(options) or 0
+        _flush()
     except BrokenPipeError:  # `zsad methods | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        _write_no_more()
+        return 0
+    except Exception as error:
+        if is_debugged() and not isinstance(error, ZsadError):
+            print(with_traceback(error), file=sys.stderr)
+        sentence = _of_output(error) or sentence_of(error)
+        print(f"zsad: {sentence}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # which a program that was started without one has not
+        sys.stdout.flush()
+
+
+def _write_no_more() -> None:
+    """Send to nowhere what Python would still write at its end, and complain of."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _of_output(error: Exception) -> str | None:
+    """The sentence for a standard output that cannot be written, e.g. a file on a full disk; None for anything else."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    try:
+        os.write(sys.stdout.fileno(), b"\n")  # as what could not be written is lost, and need not fail again
+    except OSError as failure:
+        _write_no_more()
+        return f"the output cannot be written ({failure.strerror}); send it elsewhere"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,8 @@ from zsad.features.huggingface import HuggingFace
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+    from zsad.features.families import Family
+
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
@@ -165,7 +167,8 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
-    from zsad.features.checkpoint import config_content, parsed_config
+    from zsad.features.checkpoint import checked_config, config_content, parsed_config
+    from zsad.features.config_sense import sense_of_config
     from zsad.features.families import family_of
 
     content = config_content(backbone.model, folder)
@@ -173,7 +176,13 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
         facts = facts_of_timm(content["architecture"])
         return published(facts, backbone) if facts else None
     family = family_of(content.get("model_type"), backbone.model)
-    config = family.config_for(parsed_config(backbone.model, folder))
+    config = checked_config(family, parsed_config(backbone.model, folder), backbone.model, folder)
+    with sense_of_config(backbone.model, folder):
+        return _of_config(family, config, backbone)
+
+
+def _of_config(family: Family, config: PretrainedConfig, backbone: HuggingFace) -> Architecture:
+    """The sizes that a model's own ``config.json`` tells."""
     chosen = family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
     patch = family.patch(config)
     if not family.has_attention:

@@ -6,20 +6,23 @@ goes wrong on the way is a `ModelError` that says how to mend it; the libraries 
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import huggingface_hub
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from zsad.errors import DataError, ModelError, first_line
+from zsad.errors import DataError, ModelError
+from zsad.features.config_sense import (
+    built_within,
+    check_content,
+    sense_of_config,
+    sense_of_weights,
+    whole_number,
+)
 from zsad.features.conversion import Converted, from_timm, from_torch_hub, read_pth
 from zsad.features.families import Family, family_of
 from zsad.features.hub import locate, weight_files
@@ -69,7 +72,7 @@ class Checkpoint(NamedTuple):
                 "weights_only": True,
                 "use_safetensors": self.weight_files[0].suffix == ".safetensors",
             }
-        with damaged_weights(self.name, self.source):
+        with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
             model, info = self.family.model_class().from_pretrained(
                 **source,
                 **self.family.load_arguments,
@@ -101,22 +104,36 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     _silence_libraries()
     path, commit = locate(name, revision)
     if path.is_file():
-        with damaged_weights(name, path):
+        with sense_of_weights(name, path):
             converted = from_torch_hub(read_pth(path), name)
         return _converted(name, path, commit, converted, [path])
     content = config_content(name, path)
     files = required_weights(name, path)
     if "architecture" in content and "model_type" not in content:
-        with damaged_weights(name, path):
+        with sense_of_weights(name, path):
             state = {key: tensor for file in files for key, tensor in load_file(file).items()}
         converted = from_timm(state, content["architecture"], name)
         return _converted(name, path, commit, converted, files)
     family = family_of(content.get("model_type"), name)
-    return Checkpoint(name, path, commit, family.config_for(parsed_config(name, path)), family, files, None)
+    config = checked_config(family, parsed_config(name, path), name, path)
+    return Checkpoint(name, path, commit, config, family, files, None)
+
+
+def checked_config(family: Family, config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
+    """What of a configuration describes the network, once its patches and layers are numbers that can be.
+
+    Raises:
+        ModelError: they are not.
+    """
+    with sense_of_config(name, source):
+        own = family.config_for(config)
+        whole_number(family.patch(own), "the patch size", name)
+        whole_number(family.layer_count(own), f"the number of {family.layer_noun}s", name)
+    return own
 
 
 def _silence_libraries() -> None:
-    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors come as exceptions, too
     transformers.utils.logging.disable_progress_bar()
     huggingface_hub.utils.logging.set_verbosity_error()
 
@@ -147,11 +164,15 @@ def config_content(name: str, folder: Path) -> dict[str, Any]:
     """
     if not (folder / "config.json").is_file():
         raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
-    try:
-        content = read_foreign_json(folder / "config.json")
-    except DataError as error:
-        raise ModelError(f"model '{name}': {error}") from None
-    return content if isinstance(content, dict) else {}
+    with sense_of_config(name, folder):
+        try:
+            content = read_foreign_json(folder / "config.json")
+        except DataError as error:
+            raise ModelError(f"model '{name}': {error}") from None
+        if not isinstance(content, dict):
+            return {}
+        check_content(name, folder, content)
+    return content
 
 
 def parsed_config(name: str, folder: Path) -> PretrainedConfig:
@@ -160,22 +181,6 @@ def parsed_config(name: str, folder: Path) -> PretrainedConfig:
     Raises:
         ModelError: it cannot be used.
     """
-    try:
+    _silence_libraries()
+    with sense_of_config(name, folder):
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, TypeError, ValueError, StrictDataclassError) as error:
-        raise ModelError(f"the config.json of model '{name}' is not usable ({first_line(error)}); mend it") from None
-
-
-@contextmanager
-def damaged_weights(name: str, source: Path) -> Iterator[None]:
-    """Turn whatever a library says of weights that it cannot load into a `ModelError`."""
-    try:
-        yield
-        return
-    except pickle.UnpicklingError:
-        reason = "they are damaged, or hold more than tensors, which may be harmful code"
-    except (SafetensorError, EOFError, OSError, RuntimeError, ValueError) as error:
-        reason = first_line(error)
-    raise ModelError(
-        f"the weights of model '{name}' in {source} cannot be loaded ({reason}); download them again"
-    ) from None

@@ -57,7 +57,7 @@ def _check_sides(backbone: HuggingFace, patch: int) -> None:
 
 
 def _check_folder(backbone: HuggingFace, folder: Path) -> None:
-    from zsad.features.checkpoint import config_content, parsed_config, required_weights
+    from zsad.features.checkpoint import checked_config, config_content, parsed_config, required_weights
     from zsad.features.families import family_of
 
     content = config_content(backbone.model, folder)
@@ -66,15 +66,16 @@ def _check_folder(backbone: HuggingFace, folder: Path) -> None:
         facts = facts_of_timm(content["architecture"])
         return _check_published(backbone, facts) if facts else None  # of others the conversion says what they lack
     family = family_of(content.get("model_type"), backbone.model)
-    return _check_config(backbone, family, family.config_for(parsed_config(backbone.model, folder)))
+    config = checked_config(family, parsed_config(backbone.model, folder), backbone.model, folder)
+    return _check_config(backbone, family, config)
 
 
 def _check_file(backbone: HuggingFace, path: Path) -> None:
-    from zsad.features.checkpoint import damaged_weights
+    from zsad.features.config_sense import sense_of_weights
     from zsad.features.conversion import from_torch_hub, read_pth
     from zsad.features.families import family_of
 
-    with damaged_weights(backbone.model, path):  # mapped into memory: no weights are read
+    with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model).config
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 

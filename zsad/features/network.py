@@ -14,6 +14,7 @@ from zsad.errors import ConfigError, ModelError, first_line
 from zsad.features.attention import BLOCKED
 from zsad.features.base import Execution, Extractor, Tokens
 from zsad.features.checkpoint import Checkpoint, find_checkpoint
+from zsad.features.config_sense import COMPILERS, computed_by, sense_of_config
 from zsad.features.debias import BasisCache, positional_basis, without_positions
 from zsad.features.families import TokenReader
 from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
@@ -50,9 +51,10 @@ def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtrac
     if device == "cpu":
         keep_freed_memory()
     network = checkpoint.load(_attention(device, dtype), projected=backbone.projected)
-    reader = family.reader(
-        network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
-    )
+    with sense_of_config(name, checkpoint.source):
+        reader = family.reader(
+            network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
+        )
     _move(in_format(network, dtype), device, name)
     if not family.has_attention:
         network.to(memory_format=torch.channels_last)  # for convolutions it pays, for matrix products it does nothing
@@ -194,7 +196,7 @@ class NetworkExtractor(Extractor):
         return patch_tokens, cls_tokens
 
     def _computed(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with computing_in(self._dtype, self.device):
+        with computed_by(self._name), computing_in(self._dtype, self.device):
             patch_tokens, cls_tokens = self._read(pixels)
         return patch_tokens.float(), cls_tokens.float()
 
@@ -226,4 +228,4 @@ def _attention(device: str, dtype: torch.dtype) -> str:
 
 def _is_of_compiler(error: Exception) -> bool:
     # Importing its classes of errors takes a second, and few runs compile.
-    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+    return type(error).__module__.startswith(COMPILERS)

@@ -11,7 +11,9 @@ import numpy as np
 import transformers
 
 from zsad.errors import ConfigError, ModelError, first_line
-from zsad.features.checkpoint import config_content, damaged_weights, parsed_config
+from zsad.features.checkpoint import config_content, parsed_config
+from zsad.features.config_sense import built_within, computed_by, sense_of_config, sense_of_weights
+from zsad.features.hub import weight_files
 from zsad.lazy import torch
 
 if TYPE_CHECKING:
@@ -49,9 +51,11 @@ class TextEncoder:
 
         Raises:
             ConfigError: a text has more tokens than the model reads.
+            ModelError: the tokenizer does not fit the model, or the model itself is damaged.
         """
-        tokens = [self._checked_tokens(text) for text in texts]
-        batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
+        with computed_by(self.name):
+            tokens = [self._checked_tokens(text) for text in texts]
+            batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
         return np.concatenate([np.empty((0, self.channels), dtype=np.float32), *batches])
 
     def _checked_tokens(self, text: str) -> list[int]:
@@ -83,7 +87,8 @@ def load_text_encoder(folder: Path, name: str, device: str) -> TextEncoder:
     """
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    config = _text_config(folder, name)
+    with sense_of_config(name, folder):
+        config = _text_config(folder, name)
     tokenizer = _tokenizer(folder, name)
     # The embedding is that of the end of the text, which a mismatch would leave unfound. Configurations by OpenAI say
     # 2, for which transformers takes the highest number in the text.
@@ -122,7 +127,7 @@ def _tokenizer(folder: Path, name: str) -> CLIPTokenizer:
 
 
 def _network(folder: Path, name: str, config: CLIPTextConfig) -> CLIPTextModelWithProjection:
-    with damaged_weights(name, folder):
+    with sense_of_weights(name, folder), built_within(weight_files(folder), name):
         network, info = transformers.CLIPTextModelWithProjection.from_pretrained(
             folder,
             config=config,

@@ -11,12 +11,15 @@ import transformers
 
 from zsad.errors import ModelError
 from zsad.features.attention import BLOCKED
-from zsad.features.checkpoint import config_content, damaged_weights, parsed_config
+from zsad.features.checkpoint import config_content, parsed_config
+from zsad.features.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
 from zsad.segmentation.attention import BlockedSamAttention
 from zsad.segmentation.frames import Frame, PaddedFrame, StretchedFrame
 from zsad.segmentation.network import PromptableNetwork, PromptBatch
 from zsad.segmentation.weights import Weights
 
+SIDE = "prompt_encoder_config.image_size"
+LARGEST_SIDE = 4096  # px; published models have 1024
 HALF = (0.5, 0.5, 0.5)
 
 
@@ -174,7 +177,7 @@ def build(name: str, weights: Weights) -> TransformersNetwork:
     family = _family_of(config_content(name, weights.path).get("model_type"), name)
     model_class = getattr(transformers, family.model_class)
     parsed_config(name, weights.path)
-    with damaged_weights(name, weights.path):
+    with sense_of_weights(name, weights.path), built_within(weights.files, name):
         module, info = model_class.from_pretrained(
             weights.path,
             local_files_only=True,
@@ -190,13 +193,20 @@ def build(name: str, weights: Weights) -> TransformersNetwork:
             f"the weights of model '{name}' lack {len(missing)} of its tensors ({missing[0]}, ...); download it again, "
             "or correct its config.json"
         )
-    return family.network(module, family.frame(module.prompt_encoder.input_image_size))
+    with sense_of_config(name, weights.path):
+        side = whole_number(module.prompt_encoder.input_image_size, SIDE, name)
+        if side > LARGEST_SIDE:
+            raise ModelError(
+                f"the config.json of model '{name}' is not usable ({SIDE} is {side}, more than {LARGEST_SIDE} px); "
+                "mend it, or download the model again"
+            )
+        return family.network(module, family.frame(side))
 
 
 def _family_of(model_type: object, name: str) -> Family:
     if isinstance(model_type, str) and model_type in FAMILIES:
         return FAMILIES[model_type]
-    given = f"of the type '{model_type}'" if model_type else "of no known type"
+    given = f"of the type '{model_type!s:.60}'" if model_type else "of no known type"
     raise ModelError(
         f"model '{name}' is {given}, which cannot be prompted here; choose one of these types: {', '.join(FAMILIES)}"
     )

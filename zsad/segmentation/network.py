@@ -14,6 +14,7 @@ import torch
 
 from zsad.device import number_format, resolve_device
 from zsad.errors import DataError, ModelError
+from zsad.features.config_sense import computed_by
 from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
 from zsad.features.precision import computing_in, in_format
 from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter
@@ -220,8 +221,13 @@ class NetworkSegmenter(Segmenter):
     @torch.inference_mode()
     def _embedded(self, prepared: Sequence[np.ndarray]) -> list[Embedding]:
         pixels = self._frame.pixels(prepared, self.device)
-        with computing_in(self._dtype, self.device):
+        with computed_by(self.model["id"]), computing_in(self._dtype, self.device):
             tensors = self._network.embed(pixels)
+        if (made := [tuple(tensor.shape[1:]) for tensor in tensors]) != self.shapes:
+            raise ModelError(
+                f"model '{self.model['id']}' makes embeddings of shapes {made} where its config.json says "
+                f"{self.shapes}; download it again, or choose another"
+            )
         halves = [tensor.half() for tensor in tensors]
         if not all(bool(torch.isfinite(tensor).all()) for tensor in halves):
             raise DataError(
@@ -235,7 +241,9 @@ class NetworkSegmenter(Segmenter):
     def _decoded(
         self, embedding: Sequence[torch.Tensor], height: int, width: int, prompts: Sequence[Prompt], *, several: bool
     ) -> list[Candidates]:
-        logits, quality = self._network.decode(embedding, self._batch(prompts, height, width), several=several)
+        batch = self._batch(prompts, height, width)
+        with computed_by(self.model["id"]):
+            logits, quality = self._network.decode(embedding, batch, several=several)
         # One prompt at a time, because the candidates of a large image take far more memory than all before them.
         upscaled = (self._frame.upscaled(mask[None], height, width)[0] for mask in logits.float())
         return [

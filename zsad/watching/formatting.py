@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from zsad.watching.shortening import shortened_list, shortened_text
 
 SENTENCE = re.compile(r"^\S+ \S+ ERROR zsad\.job: (?P<sentence>.+)\Z", re.M | re.S)
-UNEXPECTED = "unexpected error"  # how zsad/job.py begins what is no sentence for a user
 EXIT_STATUS = re.compile(
     r"RuleException:\nCalledProcessError in file \"[^\n]*\.smk\", line \d+:\n"
     r"Command '[^\n]*\.snakemake/scripts/\w+\.(?P<rule>\w+)\.py'? returned non-zero exit status 1\.\s*"
@@ -91,7 +90,7 @@ class TerminalFormatter(logging.Formatter):
     def _failed_group(self, record: logging.LogRecord) -> str:
         jobs = vars(record)["job_error_info"]
         known = [(self._sentence(job), job) for job in jobs]
-        if not any(sentence for sentence, _ in known) or any(_is_unexpected(job["log"]) for job in jobs):
+        if not any(sentence for sentence, _ in known):
             changed = copy.copy(record)
             vars(changed)["job_error_info"] = [_short_lists(job) for job in jobs]
             return self._inner.format(changed)
@@ -125,7 +124,7 @@ class TerminalFormatter(logging.Formatter):
         before = self._logs.get(job["jobid"], [])
         for path, old in zip(job["log"], before, strict=False):
             match = SENTENCE.search(end_of(path)) if signature(path) != old else None
-            if match and not match["sentence"].startswith(UNEXPECTED) and " ERROR zsad.job: " not in match["sentence"]:
+            if match and " ERROR zsad.job: " not in match["sentence"]:
                 return match["sentence"].strip()
         return ""
 
@@ -152,10 +151,6 @@ def end_of(path: str | Path, length: int = 8192) -> str:
             return file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _is_unexpected(logs: Iterable[str]) -> bool:
-    return any(f"ERROR zsad.job: {UNEXPECTED}" in end_of(log, 1 << 20) for log in logs)
 
 
 def _with_short_lists(record: logging.LogRecord) -> logging.LogRecord:

@@ -1,6 +1,6 @@
 """The table of all faults, one module for each kind of thing that can be wrong."""
 
-from cases import archives, downloads, folders, images, masks, results, spreadsheet, tables, unreadable
+from cases import archives, downloads, errors, folders, images, masks, results, spreadsheet, tables, unreadable
 from fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -13,4 +13,5 @@ FAULTS: tuple[Fault, ...] = (
     *spreadsheet.FAULTS,
     *downloads.FAULTS,
     *archives.FAULTS,
+    *errors.FAULTS,
 )

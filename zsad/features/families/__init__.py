@@ -26,7 +26,7 @@ FAMILIES: dict[str, Family] = {
 __all__ = ["FAMILIES", "Family", "TokenReader", "family_of"]
 
 
-def family_of(model_type: str | None, name: str) -> Family:
+def family_of(model_type: object, name: str) -> Family:
     """The family of a checkpoint.
 
     Args:
@@ -36,8 +36,8 @@ def family_of(model_type: str | None, name: str) -> Family:
     Raises:
         ModelError: there is none.
     """
-    if model_type not in FAMILIES:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise ModelError(
-            f"model '{name}' is of type '{model_type}', which is not supported; use one of {', '.join(FAMILIES)}"
+            f"model '{name}' is of type '{model_type!s:.60}', which is not supported; use one of {', '.join(FAMILIES)}"
         )
     return FAMILIES[model_type]

@@ -1,0 +1,112 @@
+"""Snakemake's own failures as one sentence where the cause is known, and without a traceback where it is not.
+
+This concerns the process that reads the rules: what goes wrong while they are read, in a function that gives inputs or
+parameters, or while folders of results are looked through. What a job does is told by `zsad.job`. Errors that Snakemake
+says itself, of which most name the rule and the file, are left as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from tokenize import TokenError
+from types import FrameType
+from typing import IO, Any
+
+from snakemake.exceptions import ApiError, CliException, InputFunctionException, RuleException, WorkflowError
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from zsad.boundary import is_debugged, known_sentence, sentence_of, with_traceback
+from zsad.errors import ZsadError
+
+SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
+PRINTER = "print_exception"  # the function of Snakemake that tells of every exception, and ...
+PRINTED = "ex"  # ... what it calls it
+
+
+def tell_failures_in_sentences() -> None:
+    """From now on, tell of exceptions in the process of Snakemake as `zsad.boundary` does."""
+    if not any(isinstance(known, SentenceFilter) for known in logger.filters):
+        logger.addFilter(SentenceFilter())
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+            handler.setStream(PatientStream(handler.stream))
+
+
+class SentenceFilter(logging.Filter):
+    """Puts a sentence in the place of a traceback, which goes to Snakemake's own log file alone."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record that tells of an exception; all records pass."""
+        if getattr(record, "event", None) == LogEvent.ERROR and not is_debugged():
+            error = _printed_exception()
+            if error is not None and _is_to_be_told(error):
+                record.msg, record.args = self._told(error, record), ()
+        return True
+
+    def _told(self, error: BaseException, record: logging.LogRecord) -> str:
+        rule = getattr(getattr(error, "rule", None), "name", None)
+        files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+        if not isinstance(_own(error), ZsadError):
+            whole = logging.makeLogRecord({"levelno": record.levelno, "levelname": record.levelname})
+            whole.msg = with_traceback(error)
+            for handler in files:
+                handler.handle(whole)
+        sentence = sentence_of(_own(error), traceback_in=files[0].baseFilename if files else None)
+        return f"zsad: {rule}: {sentence}" if rule else f"zsad: {sentence}"
+
+
+class PatientStream:
+    """A stream that goes on in silence once nobody reads it any more, as at ``snakemake -n | head``."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, unless nobody reads it."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._close()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, unless nobody reads it."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._close()
+
+    def _close(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+
+def _own(error: BaseException) -> BaseException:
+    """The error of this package, or of the system, that is passed on as one of Snakemake; else the same."""
+    inner = error.__cause__ or error.__context__
+    is_of_system = isinstance(inner, OSError) and type(error) is WorkflowError and known_sentence(inner) is not None
+    return inner if inner is not None and (isinstance(inner, ZsadError) or is_of_system) else error
+
+
+def _is_to_be_told(error: BaseException) -> bool:
+    if isinstance(error, InputFunctionException) or _own(error) is not error:
+        return True
+    return isinstance(error, ZsadError) or (isinstance(error, Exception) and not isinstance(error, SNAKEMAKES_OWN))
+
+
+def _printed_exception() -> BaseException | None:
+    """The exception that Snakemake is telling of, which its records hold as a text alone."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == PRINTER and frame.f_globals.get("__name__") == "snakemake.exceptions":
+            error = frame.f_locals.get(PRINTED)
+            return error if isinstance(error, BaseException) else None
+        frame = frame.f_back
+    return None
