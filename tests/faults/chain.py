@@ -26,6 +26,7 @@ import h5py
 from paths import REPOSITORY
 from zsad.config import Settings
 from zsad.data.catalogue import datasets
+from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.errors import ZsadError
 
 RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100, "shared": 0}
@@ -145,6 +146,10 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     base = Path("results") / data.name
     if data.is_downloaded:
         yield _download(settings)
+    changed = changed_tables(base / category for category in data.categories)
+    if changed:
+        put_aside(changed)
+        print(changed_text(changed))
     for category in data.categories:
         yield from _category_steps(settings, category, base)
     metrics = sorted(base.glob("*/metrics/*.json"))

@@ -1,6 +1,6 @@
 """The table of all faults, one module for each kind of thing that can be wrong."""
 
-from cases import archives, downloads, folders, images, masks, results, tables, unreadable
+from cases import archives, dependence, downloads, folders, images, masks, results, tables, unreadable
 from fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -10,6 +10,7 @@ FAULTS: tuple[Fault, ...] = (
     *tables.FAULTS,
     *unreadable.FAULTS,
     *results.FAULTS,
+    *dependence.FAULTS,
     *downloads.FAULTS,
     *archives.FAULTS,
 )

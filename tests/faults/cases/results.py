@@ -7,7 +7,7 @@ import shutil
 import h5py
 
 from cases.sound import IMAGES
-from damages import HTML, cut, edited, files_up_to, in_turn, removed, written
+from damages import HTML, cut, files_up_to, in_turn, removed, written
 from fault import Damage, Fault, Place, recover
 
 FOLDER = "results/t/tile"
@@ -65,8 +65,6 @@ DAMAGED = (
     damaged("draws cut off", DRAWS, cut(DRAWS, 0.5), rf"{DRAWS} is not a readable HDF5 file"),
     damaged("scores in place of draws", DRAWS, copied(SCORES, DRAWS), rf"{DRAWS} is no file of draws"),
     damaged("metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is no evaluation"),
-    damaged("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha"), rf"{MANIFEST} is no manifest"),
-    damaged("manifest that is no text", MANIFEST, copied(SCORES, MANIFEST), rf"{MANIFEST} is no manifest"),
 )
 
 UNWRITABLE = (
