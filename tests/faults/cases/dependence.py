@@ -38,7 +38,7 @@ def afterwards(name: str, path: str, damage: Damage, sound: Sound = IMAGES) -> F
     def then(place: Place) -> None:
         assert kept.exists()
 
-    return Fault(name, sound, damage, tells=rf"^{path} {CHANGED}, and is made anew", finished=True, then=then)
+    return Fault(name, sound, damage, tells=rf"^{path} {CHANGED}, and is put aside", finished=True, then=then)
 
 
 OF_IMAGES = {
