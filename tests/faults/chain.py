@@ -28,6 +28,7 @@ from zsad.boundary import sentence_of
 from zsad.config import Settings
 from zsad.csv_cells import read_table
 from zsad.data.catalogue import datasets
+from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.errors import ZsadError
 from zsad.workplace import check_folders
 
@@ -151,6 +152,10 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     base = Path("results") / data.name
     if data.is_downloaded:
         yield _download(settings)
+    changed = changed_tables(base / category for category in data.categories)
+    if changed:
+        put_aside(changed)
+        print(changed_text(changed))
     for category in data.categories:
         yield from _category_steps(settings, category, base)
     metrics = sorted(base.glob("*/metrics/*.json"))

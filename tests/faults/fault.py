@@ -122,6 +122,7 @@ class Fault:
         sound: the data set that it befalls.
         damage: brings it about.
         said: pattern of the one sentence that ends the run; empty if the run goes on.
+        tells: pattern of the one sentence with which it goes on; empty if it says nothing.
         loses: the images that it goes on without; usually none.
         gains: the images that it goes on with besides.
         alters: the results that may differ where it goes on, as patterns of paths.
@@ -136,6 +137,7 @@ class Fault:
     sound: Sound
     damage: Damage
     said: str = ""
+    tells: str = ""
     loses: frozenset[str] = frozenset()
     gains: frozenset[str] = frozenset()
     alters: Sequence[str] = ()

@@ -43,7 +43,7 @@ def test_what_was_changed_is_renamed_and_told_of_in_one_sentence(
     assert not path.exists()
     assert path.with_stem(f"{path.stem}.changed").read_bytes() == written
     assert changed_tables(folders) == []
-    assert changed_text([path]).startswith(f"{path} was changed after it was made, and is made anew")
+    assert changed_text([path]).startswith(f"{path} was changed after it was made, and is put aside")
 
 
 def test_two_are_told_of_together(folders: list[Path]) -> None:

@@ -13,9 +13,11 @@ import pytest
 from zsad.data.image_list import ListedImage, read_images, write_images
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import COLUMNS, read_manifest, write_manifest
+from zsad.data.masks import mask_sha256
 from zsad.data.readings import read_all
 from zsad.data.subsets import references, select
 from zsad.errors import DataError
+from zsad.provenance import file_sha256
 
 LAYOUT = MvtecLayout()
 
@@ -58,6 +60,11 @@ def test_every_image_is_listed_once_with_label_mask_size_and_checksum(category: 
     assert masks["test/crack/001.PNG"] == "001.png"
     assert masks["test/crack/002.bmp"] == "002"
     assert masks["test/dent [1]/a b.jpg"] == masks["test/good/000.png"] == masks["train/good/000.png"] == ""
+    assert records["test/crack/001.PNG"].mask_sha256 == file_sha256(category / "ground_truth/crack/001.png")
+    union = mask_sha256(category / "ground_truth/crack/002")
+    assert records["test/crack/002.bmp"].mask_sha256 == union
+    (category / "ground_truth/crack/002/1.png").rename(category / "ground_truth/crack/002/2.png")
+    assert mask_sha256(category / "ground_truth/crack/002") != union
     dent = records["test/dent [1]/a b.jpg"]
     assert (dent.label, dent.defect_type, dent.height, dent.width) == (1, "dent [1]", 20, 8)
     assert dent.sha256 == hashlib.sha256(Path(dent.path).read_bytes()).hexdigest()
@@ -94,7 +101,7 @@ def test_a_manifest_is_sorted_and_deterministic_and_the_list_is_it_without_truth
     write_manifest(tmp_path / "b.csv", records[::-1])
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     assert (tmp_path / "a.csv").read_text().splitlines()[0] == ",".join([*COLUMNS, "digest"])
-    assert ",".join(COLUMNS) == "image_id,path,split,label,defect_type,mask_path,height,width,sha256"
+    assert ",".join(COLUMNS) == "image_id,path,split,label,defect_type,mask_path,height,width,sha256,mask_sha256"
     assert read_manifest(tmp_path / "a.csv") == sorted(records, key=lambda record: record.image_id)
     listed = LAYOUT.listed(category.parent, "bottle", read_all(sorted(category.glob("t*/**/*.*"))))
     write_images(tmp_path / "listed.csv", listed)

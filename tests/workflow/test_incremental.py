@@ -64,27 +64,29 @@ def test_a_run_without_a_change_runs_nothing(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "change"),
+    "changes",
     [
-        ("self_similarity", {"methods__self_similarity__params": {"k": 2}}),
-        ("mirror_symmetry", {"methods__mirror_symmetry__params__tie_break": False}),
-        ("self_similarity", {"methods__self_similarity__image_score": {"aggregate": "max"}}),
-        ("memory_bank", {"methods__memory_bank__threshold": {"rule": "mebin"}}),
+        {
+            "self_similarity": {"methods__self_similarity__params": {"k": 2}},
+            "mirror_symmetry": {"methods__mirror_symmetry__params__tie_break": False},
+        },
+        {
+            "self_similarity": {"methods__self_similarity__image_score": {"aggregate": "max"}},
+            "memory_bank": {"methods__memory_bank__threshold": {"rule": "mebin"}},
+        },
     ],
-    ids=["number", "flipped boolean", "image score", "threshold rule"],
+    ids=["number and flipped boolean", "image score and threshold rule"],
 )
 def test_a_scoring_parameter_runs_its_method_and_what_follows(
-    project: Project, method: str, change: dict[str, object]
+    project: Project, changes: dict[str, dict[str, object]]
 ) -> None:
-    assert project.would_make(merged(SMALL, **change)) == scored(method) | OVERALL
+    changed = merged(SMALL, **{name: value for change in changes.values() for name, value in change.items()})
+    assert project.would_make(changed) == set.union(OVERALL, *map(scored, changes))
 
 
-def test_what_would_run_runs(project: Project) -> None:
-    changed = merged(SMALL, methods__self_similarity__params={"k": 2})
-    run = project.run(changed)
-    assert run.status == 0, run.output
-    assert run.made == scored("self_similarity") | OVERALL
-    assert project.would_make(changed) == set()
+def test_draws_of_the_bootstrap_measure_anew(project: Project) -> None:
+    anew = set.union(*(measured(method) | gallery(method) for method in METHODS)) | plots() | OVERALL
+    assert project.would_make(merged(SMALL, evaluation__bootstrap=60)) == anew
 
 
 def test_two_swapped_values_are_a_change(project: Project) -> None:

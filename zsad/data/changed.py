@@ -45,10 +45,10 @@ def put_aside(paths: Iterable[Path]) -> None:
 def changed_text(paths: Sequence[Path]) -> str:
     """One sentence about tables that were changed."""
     names = ", ".join(path.as_posix() for path in paths)
-    was, it, is_, copy = ("was", "it", "is", "a copy") if len(paths) == 1 else ("were", "they", "are", "copies")
+    was, it, is_ = ("was", "it", "is") if len(paths) == 1 else ("were", "they", "are")
     return (
-        f"{names} {was} changed after {it} {was} made, and {is_} made anew with all that follows; labels come from the "
-        f"data set itself, so correct them there ({copy} with the changes: *{ASIDE}.csv)"
+        f"{names} {was} changed after {it} {was} made, and {is_} put aside (*{ASIDE}.csv) to be made anew with all "
+        "that follows; labels come from the data set itself, so correct them there"
     )
 
 

@@ -1,7 +1,7 @@
 """The manifest: one row an image, what is listed of it and the truth.
 
 For the evaluation, the reports and people; the stages before read the list of images (`zsad.data.image_list`), in which
-there is no truth.
+there is no truth. It holds the digest of each mask, so that whatever depends on a mask may depend on it instead.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class ImageRecord:
         mask_path: a mask, or a folder whose masks are united; empty if none.
         height, width: pixels, upright.
         sha256: of the file's bytes.
+        mask_sha256: of the mask, see `zsad.data.masks.mask_sha256`; empty if none.
         white: as of `zsad.data.image_list.ListedImage`.
     """
 
@@ -42,6 +43,7 @@ class ImageRecord:
     height: int
     width: int
     sha256: str
+    mask_sha256: str = ""
     white: float | None = None
 
     @property
@@ -72,5 +74,6 @@ def _record(row: dict[str, str]) -> ImageRecord:
         "label": int(row["label"]) if row["label"] else None,
         "defect_type": row["defect_type"],
         "mask_path": row["mask_path"],
+        "mask_sha256": row["mask_sha256"],
     }
     return ImageRecord(**vars(image_of(row)), **truth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -19,7 +20,7 @@ TURN = (
 )
 
 
-def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
+def read_mask(path: str | Path, height: int, width: int, sha256: str = "") -> np.ndarray:
     """Read a ground-truth mask to bool ``[height, width]``: every pixel that is not black is defective.
 
     So 0/1, 0/255, grey, 16-bit and coloured masks need no setting. A palette is looked up by colour, and a transparent
@@ -31,11 +32,14 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
 
     Args:
         height, width: of the image, pixels, upright.
+        sha256: the digest that the manifest records; another one means that the mask has changed since.
 
     Raises:
-        DataError: absent or unreadable, of another size than its image, not a number somewhere, or a folder without
-            masks.
+        DataError: absent, changed or unreadable, of another size than its image, not a number somewhere, or a folder
+            without masks.
     """
+    if sha256 and mask_sha256(path) != sha256:
+        raise DataError(f"the mask {path} has changed since it was listed; run again to list it anew")
     mask = np.zeros((height, width), dtype=bool)
     for file in _files(Path(path)):
         content = read_bytes(file)
@@ -47,6 +51,20 @@ def read_mask(path: str | Path, height: int, width: int) -> np.ndarray:
             )
         mask |= _is_set(decode(content, file), file)
     return mask
+
+
+def mask_sha256(path: str | Path) -> str:
+    """SHA-256 of a mask, in hexadecimal: of its bytes, or of names and digests of the masks in a folder.
+
+    Raises:
+        DataError: absent or unreadable, or a folder without masks.
+    """
+    files = _files(Path(path))
+    digests = [hashlib.sha256(read_bytes(file)).hexdigest() for file in files]
+    if files == [Path(path)]:
+        return digests[0]
+    named = [f"{digest}  {file.name}\n" for digest, file in zip(digests, files, strict=True)]
+    return hashlib.sha256("".join(named).encode()).hexdigest()
 
 
 def has_orientation(path: str | Path) -> bool:

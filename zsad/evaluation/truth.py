@@ -48,7 +48,7 @@ def pixel_truth(record: ImageRecord) -> np.ndarray:
     """bool ``[height, width]`` of an image with pixel truth; a good image has no defective pixel."""
     if record.label == 0:
         return np.zeros((record.height, record.width), dtype=bool)
-    return read_mask(record.mask_path, record.height, record.width)
+    return read_mask(record.mask_path, record.height, record.width, record.mask_sha256)
 
 
 class MapsWithTruth(Sequence[PixelImage]):

@@ -163,7 +163,7 @@ def _draw(
 
 def _truth(record: ImageRecord, photograph: np.ndarray) -> tuple[str, np.ndarray, str]:
     if record.mask_path:
-        mask = read_mask(record.mask_path, record.height, record.width)
+        mask = read_mask(record.mask_path, record.height, record.width, record.mask_sha256)
         filled = overlays.filled(photograph, mask, overlays.TRUTH_COLOUR)
         return "marked", filled, overlays.outline_path(mask, photograph.shape[:2])
     words = {0: "good", 1: "no mask", None: "unknown"}[record.label]

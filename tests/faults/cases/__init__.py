@@ -1,6 +1,18 @@
 """The table of all faults, one module for each kind of thing that can be wrong."""
 
-from cases import archives, downloads, errors, folders, images, masks, results, spreadsheet, tables, unreadable
+from cases import (
+    archives,
+    dependence,
+    downloads,
+    errors,
+    folders,
+    images,
+    masks,
+    results,
+    spreadsheet,
+    tables,
+    unreadable,
+)
 from fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -11,6 +23,7 @@ FAULTS: tuple[Fault, ...] = (
     *unreadable.FAULTS,
     *results.FAULTS,
     *spreadsheet.FAULTS,
+    *dependence.FAULTS,
     *downloads.FAULTS,
     *archives.FAULTS,
     *errors.FAULTS,

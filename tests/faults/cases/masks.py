@@ -20,8 +20,10 @@ def second_of_another_size(place: Place) -> None:
     draw_mask(f"{UNITED}/1.png", size=(32, 39))
 
 
+CHANGED = rf"the mask {MASK} has changed since it was listed; run again"
 MISFIT = rf"the mask {MASK} is 20 x 16 pixels but its image is 40 x 32"
 SMALL = np.full((16, 20), 255, np.uint8)
+MOVED = np.pad(np.full((8, 8), 255, np.uint8), ((20, 4), (20, 12)))
 
 FAULTS: tuple[Fault, ...] = (
     Fault("mask of another size", IMAGES, saved(MASK, SMALL), MISFIT),
@@ -47,14 +49,14 @@ FAULTS: tuple[Fault, ...] = (
         "mask that marks nothing",
         IMAGES,
         saved(MASK, np.zeros((32, 40), np.uint8)),
-        alters=(*CHECK, *EVALUATION),
+        alters=(*CHECK, *MANIFEST, *EVALUATION),
         then=lambda place: warned("mask that marks no pixel", "test/crack/0.png"),
     ),
     Fault(
         "mask that marks all",
         IMAGES,
         saved(MASK, np.full((32, 40), 255, np.uint8)),
-        alters=(*CHECK, *EVALUATION),
+        alters=(*CHECK, *MANIFEST, *EVALUATION),
         then=lambda place: warned("inverted", "test/crack/0.png"),
     ),
     Fault(
@@ -78,5 +80,6 @@ FAULTS: tuple[Fault, ...] = (
         rf"the image {MASK} does not exist",
         before="evaluate_scores",
     ),
-    Fault("mask that shrinks between check and metrics", IMAGES, saved(MASK, SMALL), MISFIT, before="evaluate_masks"),
+    Fault("mask that shrinks between check and metrics", IMAGES, saved(MASK, SMALL), CHANGED, before="evaluate_masks"),
+    Fault("mask that moves between check and metrics", IMAGES, saved(MASK, MOVED), CHANGED, before="evaluate_scores"),
 )

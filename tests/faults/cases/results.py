@@ -157,8 +157,6 @@ DAMAGED = (
     damaged(
         "metrics of something else", METRICS, written(METRICS, "{}"), rf"{METRICS} is not a result of this version"
     ),
-    wrong("manifest without a column", MANIFEST, edited(MANIFEST, ",sha256", ",sha"), rf"{MANIFEST} is no manifest"),
-    wrong("manifest that is no text", MANIFEST, copied(SCORES, MANIFEST), rf"{MANIFEST} is no manifest"),
 )
 
 UNWRITABLE = (

@@ -19,7 +19,7 @@ from zsad.data.image_list import ListedImage
 from zsad.data.images import is_image
 from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.manifest import ImageRecord
-from zsad.data.masks import read_mask
+from zsad.data.masks import mask_sha256, read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
 from zsad.errors import DataError
 from zsad.registry import Part
@@ -215,11 +215,13 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
     if label == "mask":
         label = int(is_defective(item, listed))
         defect_type = defect_type if label else GOOD
+    mask = item.mask if label != 0 else None
     return ImageRecord(
         **vars(listed),
         label=label,
         defect_type=defect_type,
-        mask_path=item.mask.as_posix() if item.mask and label != 0 else "",
+        mask_path=mask.as_posix() if mask else "",
+        mask_sha256=mask_sha256(mask) if mask else "",
     )
 
 

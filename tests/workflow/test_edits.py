@@ -1,0 +1,136 @@
+"""One run after any edit makes anew what depends on it and nothing else, and leaves nothing for the next to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness import Project, merged
+
+pytestmark = pytest.mark.slow
+
+SIZE = (32, 40)
+COLUMNS = "path,category,split,label,defect_type,mask_path"
+CONFIG = {
+    "dataset": {"name": "t", "layout": "csv", "root": "photographs"},
+    "backbones": {"embedded": {"params": {"resolution": 64}}},
+    "methods": {
+        "self_similarity": {"params": {"k": 1}},
+        **dict.fromkeys(("mirror_symmetry", "flip_consistency", "mutual", "memory_bank")),
+    },
+    "evaluation": {"bootstrap": 40},
+}
+MEASURED = {"metrics/self_similarity.json", "draws/self_similarity.h5"}
+TRUTH = {"manifest.csv", *MEASURED}
+SCORED = {"scores/self_similarity.h5", *MEASURED}
+ALL = {"images.csv", "unreadable.csv", "features/embedded/test.original.h5", *SCORED, *TRUTH}
+CHECK = "check.json"
+
+Edit = Callable[[Project, str], object]
+
+
+def photograph(project: Project, path: str) -> Path:
+    return project.folder / "photographs" / path
+
+
+def draw(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(path)
+
+
+def draw_mask(path: Path, corner: int) -> None:
+    """A mask with a square of 64 px."""
+    mask = np.zeros(SIZE, np.uint8)
+    mask[corner : corner + 8, corner : corner + 8] = 255
+    Image.fromarray(mask).save(path)
+
+
+def in_table(old: str, new: str) -> Edit:
+    def edit(project: Project, category: str) -> None:
+        table = photograph(project, "manifest.csv")
+        text = table.read_text()
+        assert text.count(old.format(category)) == 1
+        table.write_text(text.replace(old.format(category), new.format(category)))
+
+    return edit
+
+
+def in_result(name: str, old: str, new: str) -> Edit:
+    def edit(project: Project, category: str) -> None:
+        path = project.result(f"t/{category}/{name}")
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+    return edit
+
+
+def touch(project: Project, category: str) -> None:
+    for path in photograph(project, category).iterdir():
+        os.utime(path)
+
+
+def move_mask(project: Project, category: str) -> None:
+    draw_mask(photograph(project, f"{category}/0_mask.png"), corner=20)
+
+
+# By the name of a category: what is done to it, and which of its results are made anew.
+EDITS: Mapping[str, tuple[Edit, set[str]]] = MappingProxyType(
+    {
+        "label": (in_table("{0}/1.png,{0},test,good,,", "{0}/1.png,{0},test,defective,hole,"), TRUTH),
+        "mask": (move_mask, TRUTH),
+        "touched": (touch, set()),
+        "image": (lambda project, category: draw(photograph(project, f"{category}/1.png"), 99), ALL),
+        "image taken out": (in_table("{0}/2.png,{0},test,good,,\n", ""), ALL),
+        "edited manifest": (in_result("manifest.csv", ",test,0,good,", ",test,1,hole,"), TRUTH),
+        "edited list": (in_result("images.csv", ",test,", ",train,"), ALL),
+    }
+)
+TARGETS = [
+    f"results/t/{category}/{name}"
+    for category in EDITS
+    for name in ("images.csv", "manifest.csv", "metrics/self_similarity.json")
+]
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run on a table of tiny categories, one for each edit."""
+    project = Project.copy_of_repository(tmp_path_factory.mktemp("edits") / "project")
+    rows = [COLUMNS]
+    for seed, category in enumerate(EDITS):
+        for index in range(3):
+            draw(photograph(project, f"{category}/{index}.png"), 10 * seed + index)
+        draw_mask(photograph(project, f"{category}/0_mask.png"), corner=8)
+        rows.append(f"{category}/0.png,{category},test,defective,hole,{category}/0_mask.png")
+        rows += [f"{category}/{index}.png,{category},test,good,," for index in (1, 2)]
+    photograph(project, "manifest.csv").write_text("\n".join(rows) + "\n")
+    run = project.run(CONFIG, *TARGETS, f"results/t/touched/{CHECK}")
+    assert run.status == 0, run.output
+    return project
+
+
+def test_one_run_converges_after_any_edit(edited: Project, edit: Callable[[Path], None]) -> None:
+    for category, (change, _) in EDITS.items():
+        change(edited, category)
+    run = edited.run(CONFIG, *TARGETS)
+    assert run.status == 0, run.output
+    kept = {"t/edited manifest/manifest.changed.csv", "t/edited list/images.changed.csv"}
+    expected = {f"t/{category}/{name}" for category, (_, names) in EDITS.items() for name in names}
+    assert run.made == expected | kept
+    assert run.output.count(" were changed after they were made, and are put aside") == 1
+
+    # Several edits at once hide none of each other; what the last run had left would be seen here.
+    in_table("{0}/1.png,{0},test,good,,", "{0}/1.png,{0},test,defective,hole,")(edited, "touched")
+    edit(edited.folder / "zsad/data/inspection.py")
+    changed = merged(CONFIG, methods__self_similarity__params={"k": 2})
+    assert edited.would_make(changed, *TARGETS, f"results/t/touched/{CHECK}") == {
+        f"t/touched/{CHECK}",
+        "t/touched/manifest.csv",
+        *(f"t/{category}/{name}" for category in EDITS for name in SCORED),
+    }
