@@ -240,11 +240,23 @@ def image_stamp(wildcards):
     return "" if settings.data.is_demo else stamp(available().files(wildcards.category))
 
 
+def reading_config(wildcards):
+    """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
+    return frozen({**settings.data.stage_config(), "bounds": settings.image_bounds().stage_config()})
+
+
 def check_config(wildcards):
-    """All that the check of a category depends on besides its images: the layout, and what has been published."""
+    """All that the check of a category depends on besides its images: layout, methods, and what has been published."""
     facts = settings.data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
-    return frozen({**settings.data.stage_config(), "published": published})
+    suitability = settings.suitability().stage_config()
+    return frozen({**settings.data.stage_config(), "published": published, "suitability": suitability})
+
+
+def check_code(wildcards):
+    """The code behind the check of a category: that of the scorers too, which say what they refuse."""
+    scorers = sorted({entry.scorer for entry in settings.methods.values() if not entry.members})
+    return code("check_images.py", LAYOUTS.entry(settings.data.layout_name), *map(SCORERS.entry, scorers))
 
 
 def weight_files(wildcards):

@@ -73,7 +73,7 @@ rule build_manifest:
         runtime=duration("build_manifest"),
         gpu=0,
     params:
-        cfg=frozen(settings.data.stage_config()),
+        cfg=reading_config,
         stamp=image_stamp,
         code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
@@ -106,7 +106,7 @@ rule check_images:
     params:
         cfg=check_config,
         stamp=image_stamp,
-        code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
+        code=check_code,
     message:
         "Checking the images of {wildcards.category}"
     script:

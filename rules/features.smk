@@ -24,6 +24,7 @@ rule extract_features:
         runtime=duration("extract_features"),
         gpu=extraction_gpus,
         shared=settings.sharing.resource("features"),
+        max_patches=settings.data.bounds.max_patches,
     params:
         cfg=extraction_config,
         code=extraction_code,

@@ -26,4 +26,5 @@ with job(snakemake) as this:
         provenance=this.provenance,
         shared=shared_folder(FEATURES, snakemake.resources.shared),
         model_files=[Path(path) for path in snakemake.input.weights],
+        max_patches=int(snakemake.resources.max_patches),
     )

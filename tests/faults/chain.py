@@ -28,7 +28,15 @@ from zsad.config import Settings
 from zsad.data.catalogue import datasets
 from zsad.errors import ZsadError
 
-RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100, "shared": 0}
+RESOURCES = {
+    "device": "cpu",
+    "batch": "auto",
+    "workers": "auto",
+    "compiled": "0",
+    "scoring_mb": 100,
+    "shared": 0,
+    "max_patches": 65536,
+}
 TIMED = "seconds"  # the column of the list of images, and the content of a score file, that differ between equal runs
 NOTHING: Mapping[str, Callable[[], None]] = MappingProxyType({})
 
@@ -136,6 +144,7 @@ def scored_images() -> set[str]:
 
 def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     settings = Settings(config)
+    settings.check_models()
     settings.data.list_files()
     data = settings.data
     base = Path("results") / data.name
@@ -186,8 +195,12 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     files = data.files(category)
     unreadable = folder / "unreadable.csv"
     listed = {"manifest": manifest, "unreadable": unreadable}
-    yield Step("build_manifest", {"files": files}, listed, data.stage_config(), place)
-    yield Step("check_images", {**listed, "files": files}, {"check": check}, data.stage_config(), place)
+    suitability = {"suitability": settings.suitability().stage_config()}
+    bounds = {"bounds": settings.image_bounds().stage_config()}
+    yield Step("build_manifest", {"files": files}, listed, {**data.stage_config(), **bounds}, place)
+    yield Step(
+        "check_images", {**listed, "files": files}, {"check": check}, {**data.stage_config(), **suitability}, place
+    )
     for name, method in settings.methods.items():
         features = {}
         for role, wanted in method.feature_sets.items():

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.demo import DemoOptions, make_category, planned_files
 from zsad.data.layouts.base import Item, Layout
 from zsad.data.manifest import ImageRecord, write_manifest
@@ -49,6 +50,7 @@ def build_manifest(
     *,
     policy: Policy = STOP,
     threads: int = 1,
+    bounds: Bounds = NO_BOUNDS,
 ) -> None:
     """Decode every image of a category and write its manifest; log what was found and which defects have no mask.
 
@@ -57,12 +59,13 @@ def build_manifest(
         unreadable: CSV of the images that are left out, with the reason of each; of none with ``"stop"``.
         policy: what becomes of images that cannot be read.
         threads: that decode, each one image at a time.
+        bounds: an image out of them counts as one that cannot be read.
 
     Raises:
         DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.records`.
     """
     items = layout.items(root, category)
-    readings = read_all([item.path for item in items], threads, layout.white)
+    readings = read_all([item.path for item in items], threads, layout.white, bounds)
     failures = failed(readings)
     for failure in failures:
         logger.warning("left out: %s" if policy == SKIP else "%s", failure.failure)

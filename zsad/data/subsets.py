@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from zsad.data.manifest import ImageRecord, of_split
 from zsad.errors import DataError
 
 VIEWS = (
@@ -33,6 +32,30 @@ VIEWS = (
 )
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
+
+
+class SizedImage(NamedTuple):
+    """An image as far as its size goes.
+
+    Attributes:
+        height, width: pixels, upright.
+    """
+
+    image_id: str
+    split: Literal["train", "test"]
+    height: int
+    width: int
+
+
+class OfSplit(Protocol):
+    """What is of a split: a record of the manifest, or a `SizedImage`."""
+
+    @property
+    def split(self) -> str:
+        """``"train"`` or ``"test"``."""
+
+
+Image = TypeVar("Image", bound=OfSplit)
 
 
 class FeatureSet(NamedTuple):
@@ -58,14 +81,14 @@ def references_count(subset: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[ImageRecord]:
+def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     """The images of a subset, in the manifest's order.
 
     Raises:
         DataError: the subset is empty, or fewer training images exist than references are asked for.
     """
     if subset in ("test", "train"):
-        chosen = of_split(records, subset)
+        chosen = [record for record in records if record.split == subset]
         if not chosen:
             raise DataError(f"category '{category}' has no {subset} images; add some or leave the category out")
         return chosen
@@ -73,7 +96,7 @@ def select(records: Sequence[ImageRecord], subset: str, category: str) -> list[I
     if not match:
         raise DataError(f"'{subset}' names no subset; use 'test', 'train' or 'references-k<count>-seed<seed>'")
     count, seed = int(match[1]), int(match[2])
-    train = of_split(records, "train")
+    train = [record for record in records if record.split == "train"]
     if len(train) < count:
         fewer = f"lower 'shots' to {len(train)} or less, or add images to train/good"
         raise DataError(

@@ -148,12 +148,9 @@ class AlignedBank(Bank):
             self._kept = self._piece(self._runs[0])
 
     def least_candidates(self) -> int:
-        """In a corner a quarter of the window lies in the image."""
-        sizes = [
-            min(rows, self._window + 1) * min(columns, self._window + 1)
-            for rows, columns in self.reader.grid_sizes[self.indices].tolist()
-        ]
-        return sum(sizes)
+        """In a corner of the image, where fewest are."""
+        grids = self.reader.grid_sizes[self.indices].tolist()
+        return sum(window_candidates(*grid, self._window) for grid in grids)
 
     def _piece(self, run: Sequence[int]) -> AlignedPiece:
         return AlignedPiece([self._unit_tokens(index) for index in run], self._window)
@@ -187,6 +184,11 @@ class AlignedPiece(Piece):
                     found.append(h.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf))
             nearest = smallest(torch.cat([nearest, torch.stack(found, dim=2)], dim=2), k)
         return nearest
+
+
+def window_candidates(rows: int, columns: int, window: int) -> int:
+    """Patches in the window of a corner of a grid, of which a quarter lies in the image."""
+    return min(rows, window + 1) * min(columns, window + 1)
 
 
 def _place(size: int, other: int, device: torch.device) -> torch.Tensor:

@@ -9,10 +9,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer
+from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
@@ -55,6 +54,12 @@ class BatchNeighbours(Scorer):
         """Another image to be compared with."""
         return Needs(test=FEWEST_COMPARED)
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """There is only one image."""
+        if (count := len(images["test"].image_ids)) < FEWEST_COMPARED:
+            return f"batch neighbours need at least {FEWEST_COMPARED} test images, and there is {count}; add some"
+        return super().refusal(images)
+
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of different images at each layer, and the smallest few for each patch."""
         test = tokens["test"]
@@ -72,10 +77,7 @@ class BatchNeighbours(Scorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        if len(test) < FEWEST_COMPARED:
-            raise DataError(
-                f"batch neighbours need at least {FEWEST_COMPARED} test images, and there is 1; use another method"
-            )
+        self.check(features)
         layers = layer_indices(test, self.layers)
         maps = [torch.zeros(*grid, device=compute.device) for grid in test.grid_sizes.tolist()]
         patches = test.grid_sizes.prod(axis=1)

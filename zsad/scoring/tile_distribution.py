@@ -12,9 +12,8 @@ from pydantic import Field, field_validator
 from scipy.ndimage import gaussian_filter
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import RANKED, TokenCount
 from zsad.scoring.similarity import CACHED_BYTES
@@ -82,6 +81,16 @@ class TileDistribution(Scorer):
         """Each value of a token is ranked in each of the tiles that it lies in."""
         return super().operations(tokens) + RANKED * self.tile**2 * tokens["test"].values
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """An image's grid is smaller than a tile."""
+        for image_id, (rows, columns) in zip(images["test"].image_ids, images["test"].grids, strict=True):
+            if min(rows, columns) < self.tile:
+                return (
+                    f"{image_id} has only {rows} x {columns} patches, fewer than a tile of {self.tile} x {self.tile}; "
+                    "lower 'tile' or raise the backbone's resolution"
+                )
+        return super().refusal(images)
+
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
@@ -90,19 +99,11 @@ class TileDistribution(Scorer):
         """
         test = features["test"]
         layers = layer_indices(test, self.layers)
-        self._check_grids(test)
+        self.check(features)
         for index in range(len(test)):
             tokens = unit_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
             residuals = torch.stack([tile_residuals(layer, self.tile, compute) for layer in tokens])
             yield ImageScore(index, self._gathered(residuals.mean(dim=0)).cpu().numpy())
-
-    def _check_grids(self, test: FeatureReader) -> None:
-        for image_id, (rows, columns) in zip(test.image_ids, test.grid_sizes, strict=True):
-            if min(rows, columns) < self.tile:
-                raise DataError(
-                    f"{image_id} has only {rows} x {columns} patches, fewer than a tile of {self.tile} x {self.tile}; "
-                    "lower 'tile' or raise the backbone's resolution"
-                )
 
     def _gathered(self, residuals: torch.Tensor) -> torch.Tensor:
         """Step 3: ``S``, ``[row, column]``, from ``e_q(p)`` as `tile_residuals` gives it."""
