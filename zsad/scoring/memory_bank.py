@@ -20,6 +20,8 @@ from zsad.scoring.similarity import smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
 
+NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
+
 
 class MemoryBank(ReferenceScorer):
     """Score each patch by its distance to the nearest patches of good images.
@@ -111,7 +113,30 @@ class MemoryBank(ReferenceScorer):
     def score_by(
         self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, once the last piece of the bank is reached."""
+        """Yield ``S`` of each image, in order, some images after the other where the bank is in pieces."""
+        for some in self._groups(model, features, indices, compute):
+            yield from self._scored(model, features, some, compute)
+
+    def _groups(
+        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[list[int]]:
+        """Images of which the memory holds the nearest in some pieces until the last is reached; all if it is one."""
+        layers = len(layer_indices(features, self.layers))
+        patches = features.grid_sizes.prod(axis=1).tolist()
+        most = compute.count(4 * layers * self.k, NEAREST_SHARE) if model.piece_count > 1 else math.inf
+        group: list[int] = []
+        held = 0
+        for index in indices:
+            if group and held + patches[index] > most:
+                yield group
+                group, held = [], 0
+            group.append(index)
+            held += patches[index]
+        yield group
+
+    def _scored(
+        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
         layers = layer_indices(features, self.layers)
         nearest: dict[int, torch.Tensor] = {}  # [layer, row, column, k]
         for number, piece in enumerate(model.pieces(), start=1):
