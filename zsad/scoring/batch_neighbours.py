@@ -70,8 +70,10 @@ class BatchNeighbours(Scorer):
         return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The tokens of one layer."""
-        return 4.0 * tokens["test"].values / tokens["test"].layers
+        """The tokens of one layer, and the nearest of every patch."""
+        test = tokens["test"]
+        nearest = self.quantile * (float(test.images) * test.patches) ** 2
+        return 4.0 * test.values / test.layers + NEAREST_BYTES * nearest
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, once all are compared.

@@ -83,6 +83,11 @@ class TileDistribution(Scorer):
         """Each value of a token is ranked in each of the tiles that it lies in."""
         return super().operations(tokens) + RANKED * self.tile**2 * tokens["test"].values
 
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The residuals of one image at every place of the tile."""
+        test = tokens["test"]
+        return 4.0 * (RESIDUAL_COPIES + test.layers) * self.tile**2 * test.patches
+
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
         """An image's grid is smaller than a tile."""
         for image_id, (rows, columns) in zip(images["test"].image_ids, images["test"].grids, strict=True):
