@@ -246,17 +246,18 @@ def reading_config(wildcards):
 
 
 def check_config(wildcards):
-    """All that the check of a category depends on besides its images: layout, methods, and what has been published."""
+    """All that the check of a category depends on besides its images: the layout, and what has been published."""
     facts = settings.data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
-    suitability = settings.suitability().stage_config()
-    return frozen({**settings.data.stage_config(), "published": published, "suitability": suitability})
+    return frozen({**settings.data.stage_config(), "published": published})
 
 
-def check_code(wildcards):
-    """The code behind the check of a category: that of the scorers too, which say what they refuse."""
-    scorers = sorted({entry.scorer for entry in settings.methods.values() if not entry.members})
-    return code("check_images.py", LAYOUTS.entry(settings.data.layout_name), *map(SCORERS.entry, scorers))
+def asked_methods(wildcards, input):
+    """What the methods refuse is asked again wherever it can save work, but nothing is run again to ask.
+
+    Snakemake does not compare a parameter whose function is given the input.
+    """
+    return frozen(settings.suitability().stage_config())
 
 
 def weight_files(wildcards):

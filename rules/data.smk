@@ -106,7 +106,8 @@ rule check_images:
     params:
         cfg=check_config,
         stamp=image_stamp,
-        code=check_code,
+        code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
+        suitability=asked_methods,
     message:
         "Checking the images of {wildcards.category}"
     script:

@@ -28,6 +28,7 @@ rule extract_features:
     params:
         cfg=extraction_config,
         code=extraction_code,
+        suitability=asked_methods,
     message:
         "Extracting {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"
     script:

@@ -18,5 +18,5 @@ with job(snakemake) as this:
         provenance=this.provenance,
         left_out=read_unreadable(Path(snakemake.input.unreadable)),
         facts=facts_of(this.cfg["layout"]),
-        refusals=Suitability.from_config(this.cfg["suitability"]).refusals(snakemake.wildcards.category),
+        refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

@@ -6,6 +6,7 @@ that (`zsad.scoring.base.Scorer.refusal`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -40,15 +41,16 @@ class Suitability(NamedTuple):
     layouts: Mapping[str, TokenLayout]
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """What `stage_config` gave."""
+    def from_json(cls, text: str) -> Self:
+        """What `stage_config` gave, written as JSON."""
+        config = json.loads(text)
         return cls(
             {name: Asked(**asked) for name, asked in config["methods"].items()},
             {name: _layout(**layout) for name, layout in config["layouts"].items()},
         )
 
     def stage_config(self) -> dict[str, Any]:
-        """As plain JSON types, for the check of a category."""
+        """As plain JSON types, for the steps that ask."""
         return {
             "methods": {name: asked._asdict() for name, asked in self.methods.items()},
             "layouts": {name: layout._asdict() | {"rule": list(layout.rule)} for name, layout in self.layouts.items()},

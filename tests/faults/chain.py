@@ -62,6 +62,7 @@ class Step(NamedTuple):
     outputs: dict[str, Path]
     cfg: dict[str, Any]
     wildcards: dict[str, str]
+    suitability: str = ""  # what is asked of the methods, which nothing is run again for
 
     @property
     def files(self) -> list[Path]:
@@ -195,12 +196,10 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     files = data.files(category)
     unreadable = folder / "unreadable.csv"
     listed = {"manifest": manifest, "unreadable": unreadable}
-    suitability = {"suitability": settings.suitability().stage_config()}
+    suitability = json.dumps(settings.suitability().stage_config())
     bounds = {"bounds": settings.image_bounds().stage_config()}
     yield Step("build_manifest", {"files": files}, listed, {**data.stage_config(), **bounds}, place)
-    yield Step(
-        "check_images", {**listed, "files": files}, {"check": check}, {**data.stage_config(), **suitability}, place
-    )
+    yield Step("check_images", {**listed, "files": files}, {"check": check}, data.stage_config(), place, suitability)
     for name, method in settings.methods.items():
         features = {}
         for role, wanted in method.feature_sets.items():
@@ -211,6 +210,7 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 {"features": features[role]},
                 settings.backbones[method.backbone].stage_config(),
                 {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
+                suitability,
             )
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}
@@ -244,7 +244,7 @@ def _execute(step: Step) -> None:
         rule=step.script,
         input=_Named({name: _text(value) for name, value in step.inputs.items()}),
         output=_Named({name: str(path) for name, path in step.outputs.items()}),
-        params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}"),
+        params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}", suitability=step.suitability),
         wildcards=SimpleNamespace(**step.wildcards),
         resources=_Named(RESOURCES),
         threads=1,

@@ -163,7 +163,7 @@ def test_every_scorer_has_no_objection_to_ordinary_images(name: str) -> None:
     images = [SizedImage(f"{split}/{index}.png", split, 256, 300) for split in ("test", "train") for index in range(9)]
     asked = settings.suitability().methods["self_similarity"]._replace(scorer=name, params=entry.parameters())
     suitability = Suitability({name: asked}, settings.suitability().layouts)
-    again = Suitability.from_config(json.loads(json.dumps(suitability.stage_config())))
+    again = Suitability.from_json(json.dumps(suitability.stage_config()))
     assert again.refusals("lid")(images) == []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +26,7 @@ from zsad.data.impostors import unread_kind
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import has_orientation, read_mask
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
-from zsad.data.subsets import SizedImage
+from zsad.data.subsets import Refusals, SizedImage, no_refusals
 from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
 from zsad.progress import progress
@@ -39,14 +39,6 @@ UNLABELLED = "unlabelled"
 HALF = 0.5  # of an image, which hardly any defect covers
 UNKNOWN = "?"
 ALIASES = {"MPO": "JPEG"}  # several photographs in one file, which cameras name as one
-
-
-Refusals = Callable[[Sequence[SizedImage]], Sequence[str]]
-
-
-def no_refusals(images: Sequence[SizedImage]) -> Sequence[str]:
-    """Nothing that images cannot be used for."""
-    return ()
 
 
 @dataclass(frozen=True)

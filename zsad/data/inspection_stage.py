@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 from zsad.data.catalogue import DatasetFacts
-from zsad.data.inspection import Refusals, inspect_category, no_refusals
+from zsad.data.inspection import inspect_category
 from zsad.data.inspection_table import category_text
 from zsad.data.layouts.base import Layout
+from zsad.data.subsets import Refusals, no_refusals
 from zsad.errors import DataError, one_sentence
 from zsad.store import write_json
 

@@ -8,7 +8,7 @@ of references differ by what is added and by nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -45,6 +45,14 @@ class SizedImage(NamedTuple):
     split: Literal["train", "test"]
     height: int
     width: int
+
+
+Refusals = Callable[[Sequence[SizedImage]], Sequence[str]]
+
+
+def no_refusals(images: Sequence[SizedImage]) -> Sequence[str]:
+    """Nothing that images cannot be used for."""
+    return ()
 
 
 class OfSplit(Protocol):

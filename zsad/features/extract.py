@@ -15,9 +15,9 @@ import numpy as np
 
 from zsad.data.bounds import too_many_patches
 from zsad.data.manifest import ImageRecord, read_manifest
-from zsad.data.subsets import select
+from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
 from zsad.device import resolve_device
-from zsad.errors import DataError
+from zsad.errors import DataError, one_sentence
 from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
@@ -46,6 +46,7 @@ def extract_features(
     shared: Path | None = None,
     model_files: Sequence[Path] = (),
     max_patches: int | None = None,
+    refusals: Refusals = no_refusals,
 ) -> None:
     """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
 
@@ -59,16 +60,20 @@ def extract_features(
         shared: folder of the features that several users share; None to share nothing.
         model_files: the files of a model in a local folder, which the name of a shared file depends on.
         max_patches: that may be computed for an image; None for any number.
+        refusals: what the images of the category cannot be used for, a sentence each.
 
     Raises:
         ConfigError: an unknown view, or a parameter that does not fit the model.
-        DataError: an empty subset, an unreadable or changed image or one with too many patches, features that are not
-            finite.
+        DataError: an empty subset, images that a method refuses, an unreadable or changed image, one with too many
+            patches, features that are not finite.
         ModelError: the model cannot be used, or the device has too little memory for one image.
     """
     start = time.monotonic()
     views = variants(view)
-    records = select(read_manifest(manifest), subset, category)
+    listed = read_manifest(manifest)
+    records = select(listed, subset, category)
+    if reasons := refusals([SizedImage(image.image_id, image.split, image.height, image.width) for image in listed]):
+        raise DataError(one_sentence(reasons))
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]
     with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
