@@ -190,7 +190,7 @@ LATER = Fault(
     "method that refuses, added to a finished run",
     IMAGES,
     nothing,
-    r"^zsad: extract_features: method 'further': the references have 480 patches to compare with, fewer than k = 999",
+    r"^zsad: extract_features: method 'further': the references have 60 patches to compare with, fewer than k = 999",
     changes=scored_by("memory_bank", shots=3, k=999, rotations=False),
     finished=True,
 )
