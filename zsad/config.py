@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -266,9 +266,13 @@ class Settings:
 
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""
+        return Bounds.of(self.data.bounds, {name: layout.rule for name, layout in self._layouts.items()})
+
+    @cached_property
+    def _layouts(self) -> dict[str, TokenLayout]:
+        """How the tokens of the backbones lie that are known before they are loaded."""
         layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
-        grids = {name: layout.rule for name, layout in layouts.items() if layout is not None}
-        return Bounds.of(self.data.bounds, grids)
+        return {name: layout for name, layout in layouts.items() if layout is not None}
 
     def suitability(self) -> Suitability:
         """The methods that score features, as far as it is known which images they refuse."""
@@ -282,8 +286,7 @@ class Settings:
             for name, entry in self.methods.items()
             if not entry.members
         }
-        layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
-        return Suitability(methods, {name: layout for name, layout in layouts.items() if layout is not None})
+        return Suitability(methods, self._layouts)
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
