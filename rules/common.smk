@@ -296,11 +296,24 @@ def listing(kind):
     return digest
 
 
+def reading_config(wildcards):
+    """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
+    return frozen({**settings.data.stage_config(), "bounds": settings.image_bounds().stage_config()})
+
+
 def check_config(wildcards):
     """All that the check of a category depends on besides its images: the layout, and what has been published."""
     facts = settings.data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
     return frozen({**settings.data.stage_config(), "published": published})
+
+
+def asked_methods(wildcards, input):
+    """What the methods refuse is asked again wherever it can save work, but nothing is run again to ask.
+
+    Snakemake does not compare a parameter whose function is given the input.
+    """
+    return frozen(settings.suitability().stage_config())
 
 
 def weight_files(wildcards):

@@ -78,7 +78,7 @@ rule read_images:
         runtime=duration("read_images"),
         gpu=0,
     params:
-        cfg=frozen(settings.data.stage_config()),
+        cfg=reading_config,
         stamp=stamp_of("image_files"),
         listing=listing("images_digest"),
         code=code("read_images.py", LAYOUTS.entry(settings.data.layout_name)),
@@ -146,6 +146,7 @@ rule check_images:
         cfg=check_config,
         stamp=stamp_of("files"),
         code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
+        suitability=asked_methods,
     message:
         "Checking the images of {wildcards.category}"
     script:

@@ -23,9 +23,11 @@ rule extract_features:
         runtime=duration("extract_features"),
         gpu=extraction_gpus,
         shared=settings.sharing.resource("features"),
+        max_patches=settings.data.bounds.max_patches,
     params:
         cfg=extraction_config,
         code=extraction_code,
+        suitability=asked_methods,
     message:
         "Extracting {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"
     script:

@@ -7,6 +7,7 @@ from zsad.data.inspection_stage import check_category
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.readings import read_unreadable
 from zsad.job import job
+from zsad.suitability import Suitability
 
 with job(snakemake) as this:
     check_category(
@@ -17,4 +18,5 @@ with job(snakemake) as this:
         provenance=this.provenance,
         left_out=read_unreadable(Path(snakemake.input.unreadable)),
         facts=facts_of(this.cfg["layout"]),
+        refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

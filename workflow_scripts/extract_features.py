@@ -7,6 +7,7 @@ from zsad.features.extract import extract_features
 from zsad.features.registry import BACKBONES
 from zsad.job import job
 from zsad.sharing.root import FEATURES, shared_folder
+from zsad.suitability import Suitability
 
 with job(snakemake) as this:
     extract_features(
@@ -26,4 +27,6 @@ with job(snakemake) as this:
         provenance=this.provenance,
         shared=shared_folder(FEATURES, snakemake.resources.shared),
         model_files=[Path(path) for path in snakemake.input.weights],
+        max_patches=int(snakemake.resources.max_patches),
+        refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

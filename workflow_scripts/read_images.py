@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from zsad.data.bounds import Bounds
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.reading_stage import read_category
 from zsad.job import job
@@ -15,4 +16,5 @@ with job(snakemake) as this:
         unreadable=Path(snakemake.output.unreadable),
         policy=this.cfg["unreadable"],
         threads=snakemake.threads,
+        bounds=Bounds.from_config(this.cfg["bounds"]),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
 from zsad.configfiles import check_switched_off, defined_entries, read_configuration
+from zsad.data.bounds import Bounds
 from zsad.data.dataset import Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
@@ -22,6 +23,7 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.features.catalogue import MODELS, facts_of
 from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
+from zsad.grids import TokenLayout
 from zsad.measurable import Measurable
 from zsad.refinement.base import Refiner
 from zsad.refinement.modulation import Modulation
@@ -41,6 +43,7 @@ from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.weights import local_files, weights_megabytes
 from zsad.sharing.options import Sharing, SharingOptions
 from zsad.store import NO_REFINER, ORACLE
+from zsad.suitability import Asked, Suitability
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
@@ -59,6 +62,10 @@ class BackboneEntry:
     def stage_config(self) -> dict[str, Any]:
         """What the extraction of features depends on."""
         return {"family": self.family, "params": self.params}
+
+    def known_layout(self) -> TokenLayout | None:
+        """How its tokens will lie; see `zsad.features.base.Backbone.known_layout`."""
+        return BACKBONES.build(self.family, self.params).known_layout()
 
     def weights_megabytes(self) -> int | None:
         """Size of the weights in float32, 10^6 bytes; None for a model of unknown size, 0 for none."""
@@ -238,6 +245,48 @@ class Settings:
         """
         for entry in self.backbones.values():
             BACKBONES.build(entry.family, entry.params).check_model()
+            self._check_patches(entry)
+
+    def _check_patches(self, entry: BackboneEntry) -> None:
+        """Refuse a backbone that computes too many patches even for a square image.
+
+        Raises:
+            ConfigError: it does.
+        """
+        layout, most = entry.known_layout(), self.data.bounds.max_patches
+        if layout is None or (patches := layout.rule.computed(1, 1)) <= most:
+            return
+        asked = {key: entry.params.get(key) for key in ("resolution", "tile", "overlap")}
+        given = ", ".join(f"{key} {value}" for key, value in asked.items() if value)
+        lower = "resolution or overlap" if asked["overlap"] else "resolution"
+        raise ConfigError(
+            f"backbone '{entry.name}' with {given} computes {patches} patches for a square image, more than "
+            f"dataset.max_patches {most} allows; lower its {lower}, or raise dataset.max_patches"
+        )
+
+    def image_bounds(self) -> Bounds:
+        """What images are held to: the bounds of the data set, and those that follow from the backbones."""
+        return Bounds.of(self.data.bounds, {name: layout.rule for name, layout in self._layouts.items()})
+
+    @cached_property
+    def _layouts(self) -> dict[str, TokenLayout]:
+        """How the tokens of the backbones lie that are known before they are loaded."""
+        layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
+        return {name: layout for name, layout in layouts.items() if layout is not None}
+
+    def suitability(self) -> Suitability:
+        """The methods that score features, as far as it is known which images they refuse."""
+        methods = {
+            name: Asked(
+                entry.scorer,
+                entry.params,
+                entry.backbone,
+                THRESHOLDS.load(entry.scoring["threshold"]["rule"]).needs_references,
+            )
+            for name, entry in self.methods.items()
+            if not entry.members
+        }
+        return Suitability(methods, self._layouts)
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:

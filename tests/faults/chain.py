@@ -32,7 +32,15 @@ from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.errors import ZsadError
 from zsad.workplace import check_folders
 
-RESOURCES = {"device": "cpu", "batch": "auto", "workers": "auto", "compiled": "0", "scoring_mb": 100, "shared": 0}
+RESOURCES = {
+    "device": "cpu",
+    "batch": "auto",
+    "workers": "auto",
+    "compiled": "0",
+    "scoring_mb": 100,
+    "shared": 0,
+    "max_patches": 65536,
+}
 TIMED = "seconds"  # the column of the list of images, and the content of a score file, that differ between equal runs
 NOTHING: Mapping[str, Callable[[], None]] = MappingProxyType({})
 
@@ -59,6 +67,7 @@ class Step(NamedTuple):
     cfg: dict[str, Any]
     wildcards: dict[str, str]
     listing: str = ""
+    suitability: str = ""  # what is asked of the methods, which nothing is run again for
 
     @property
     def files(self) -> list[Path]:
@@ -147,6 +156,7 @@ def scored_images() -> set[str]:
 def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     settings = Settings(config)
     check_folders(settings.dataset)
+    settings.check_models()
     settings.data.list_files()
     data = settings.data
     base = Path("results") / data.name
@@ -222,12 +232,14 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     place = {"dataset": data.name, "category": category}
     manifest, check, images = folder / "manifest.csv", folder / "check.json", folder / "images.csv"
     unreadable, options = folder / "unreadable.csv", data.stage_config()
+    suitability = json.dumps(settings.suitability().stage_config())
+    bounded = {**options, "bounds": settings.image_bounds().stage_config()}
     read = {"image_list": images, "unreadable": unreadable}
-    yield Step("read_images", {"files": data.image_files(category)}, read, options, place, data.images_digest(category))
+    yield Step("read_images", {"files": data.image_files(category)}, read, bounded, place, data.images_digest(category))
     known = {"image_list": images, "files": data.truth_files(category)}
     yield Step("build_manifest", known, {"manifest": manifest}, options, place, data.truth_digest(category))
     checked = {"manifest": manifest, "unreadable": unreadable, "files": data.files(category)}
-    yield Step("check_images", checked, {"check": check}, options, place)
+    yield Step("check_images", checked, {"check": check}, options, place, suitability=suitability)
     for name, method in settings.methods.items():
         features = {}
         for role, wanted in method.feature_sets.items():
@@ -238,6 +250,7 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 {"features": features[role]},
                 settings.backbones[method.backbone].stage_config(),
                 {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
+                suitability,
             )
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}
@@ -277,7 +290,7 @@ def _execute(step: Step) -> None:
         rule=step.script,
         input=_Named({name: _text(value) for name, value in step.inputs.items()}),
         output=_Named({name: str(path) for name, path in step.outputs.items()}),
-        params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}"),
+        params=SimpleNamespace(cfg=json.dumps(step.cfg), code="{}", suitability=step.suitability),
         wildcards=SimpleNamespace(**step.wildcards),
         resources=_Named(RESOURCES),
         threads=1,

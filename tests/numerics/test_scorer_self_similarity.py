@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from closeness import assert_close
-from feature_files import maps, random_tokens, stored
+from feature_files import maps, random_tokens, scores, stored
 from zsad.errors import DataError
 from zsad.scoring.compute import Compute
-from zsad.scoring.self_similarity import SelfSimilarity
+from zsad.scoring.self_similarity import PART_TOO_SMALL, SelfSimilarity
 
 
 def reference(tokens, fraction, radius, k=None):
@@ -113,8 +113,10 @@ def test_on_the_foreground_alone_what_the_background_repeats_is_odd_and_the_back
     assert whole[6, 6] < found[6, 6] / 10
 
 
-def test_a_part_too_small_for_the_radius_is_refused_by_name(tmp_path):
+def test_where_the_part_is_too_small_for_the_radius_the_whole_image_is_the_part_with_a_note(tmp_path):
     tokens = np.tile([1.0, 0.0], (1, 12, 12, 1))
     tokens[:, 5:7, 5:7] = [0.0, 1.0]
-    with pytest.raises(DataError, match=r"test/0\.png has only 12 x 12 patches with a small part"):
-        maps(SelfSimilarity(foreground="otsu"), tmp_path, test=[tokens])
+    (found,) = scores(SelfSimilarity(foreground="otsu"), tmp_path, test=[tokens])
+    assert found.note == PART_TOO_SMALL
+    (whole,) = maps(SelfSimilarity(), tmp_path, test=[tokens])
+    assert_close(found.anomaly_map, whole)

@@ -148,7 +148,7 @@ def test_whatever_the_folder_is_called_the_workflow_takes_its_category(
     write_png(tmp_path / name / "a.png")
     config = {
         **{"layout": "folder", "name": None, "params": {}, "root": str(tmp_path / name), "download_to": "data"},
-        **{"categories": "all", "unreadable": None, "demo": {}},
+        **{"categories": "all", "unreadable": None, "max_aspect": 50, "max_patches": 65536, "demo": {}},
     }
     data = Dataset(config)
     assert len(data.files(data.categories[0])) == 1

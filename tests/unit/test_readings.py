@@ -108,7 +108,7 @@ def test_the_list_of_what_is_left_out_is_read_as_it_was_written(tmp_path: Path) 
 def test_one_sentence_names_all_but_not_without_end() -> None:
     many = [Reading(Path(f"{index}.png"), failure=f"{index}.png is broken; mend it") for index in range(NAMED + 2)]
     said = complaint(many, "lid")
-    assert said.startswith(f"{NAMED + 2} images of lid cannot be read: ")
+    assert said.startswith(f"{NAMED + 2} images of lid cannot be used: ")
     assert f"{NAMED - 1}.png is broken; and 2 more" in said
     assert "mend it" not in said
     assert complaint(many[:1], "lid") == "0.png is broken; mend it, or set dataset.unreadable to 'skip'"
@@ -120,14 +120,14 @@ def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: 
     assert [record.image_id for record in read_images(listed)] == ["a.png", "c.png", "turned.jpg", "z, 1.png"]
     assert [path.name for path in read_unreadable(unreadable)] == ["b.png", "ö.png"]
     text = skipped_text({"parts": unreadable, "later": tmp_path / "none.csv"})
-    assert text == f"2 images were left out, since they cannot be read; why stands in {unreadable.as_posix()}"
+    assert text == f"2 images were left out, since they cannot be used; why stands in {unreadable.as_posix()}"
 
 
 def test_a_run_that_must_not_leave_out_any_stops_with_all_of_them_and_writes_nothing(
     folder: Path, tmp_path: Path
 ) -> None:
     listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
-    with pytest.raises(DataError, match=r"2 images of parts cannot be read: .*b\.png .*; .*ö\.png "):
+    with pytest.raises(DataError, match=r"2 images of parts cannot be used: .*b\.png .*; .*ö\.png "):
         read_category(FolderLayout(), folder, "parts", listed, unreadable, policy="stop")
     assert not listed.exists()
     assert not unreadable.exists()

@@ -606,7 +606,7 @@ def test_what_the_check_of_the_images_remarks_stands_in_its_category(tmp_path):
     board, ring = shown.index('id="category-1"'), shown.index('id="category-2"')
     assert shown.count("The check of the images remarks:") == 1
     assert board < shown.index("<li>2 images are &lt;odd&gt;</li>") < ring
-    assert shown.count("cannot be read and are left out (1)") == 1
+    assert shown.count("cannot be used and are left out (1)") == 1
     assert board < shown.index("<li><code>&lt;cut&gt;.png</code>: it is cut off</li>") < ring
 
 

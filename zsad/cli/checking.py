@@ -37,7 +37,16 @@ def check(options: argparse.Namespace) -> int:
     from zsad.features.estimate import expected_cost
 
     inspections = [
-        inspect_category(data.layout, data.root, category, full=options.full, facts=data.facts, policy=data.unreadable)
+        inspect_category(
+            data.layout,
+            data.root,
+            category,
+            full=options.full,
+            facts=data.facts,
+            policy=data.unreadable,
+            bounds=settings.image_bounds(),
+            refusals=settings.suitability().refusals(category),
+        )
         for category in data.categories
     ]
     print()

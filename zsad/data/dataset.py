@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from zsad.data.bounds import BoundOptions
 from zsad.data.catalogue import DatasetFacts, facts_of
 from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
 from zsad.data.demo import TEXTURES as DEMO_TEXTURES
@@ -36,6 +37,7 @@ class Dataset:
         layout_name, layout: how it lies on disk.
         facts: of the published data set that the layout is for; None for anybody's images.
         unreadable: whether images that cannot be read stop a run, or are left out and listed.
+        bounds: how long and how large an image may be.
         is_demo: whether its images are generated.
         is_downloaded: whether its images are downloaded into `download_to`, being a published data set without a root.
         download_to: folder of all downloads, shared by all configurations.
@@ -55,6 +57,7 @@ class Dataset:
             )
         self.facts: DatasetFacts | None = facts_of(self.layout_name)
         self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
+        self.bounds = BoundOptions.build({name: config[name] for name in BoundOptions.model_fields}, where="dataset")
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
         self.is_downloaded = self.facts is not None and config["root"] is None
@@ -233,7 +236,8 @@ class Dataset:
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""
         demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
-        return {"name": self.name, **self.stage_config(), "categories": self.categories, **demo}
+        described = {"name": self.name, **self.stage_config(), **self.bounds.parameters()}
+        return {**described, "categories": self.categories, **demo}
 
     @property
     def _expected_truth(self) -> KnownTruth:

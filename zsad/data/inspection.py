@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.catalogue import DatasetFacts
 from zsad.data.image_header import Header
 from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is_image
@@ -25,6 +26,7 @@ from zsad.data.impostors import unread_kind
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import has_orientation, read_mask
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
+from zsad.data.subsets import Refusals, SizedImage, no_refusals
 from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
 from zsad.progress import progress
@@ -173,6 +175,8 @@ def inspect_category(
     facts: DatasetFacts | None = None,
     policy: Policy = STOP,
     left_out: Mapping[Path, str] = MappingProxyType({}),
+    bounds: Bounds = NO_BOUNDS,
+    refusals: Refusals = no_refusals,
 ) -> Inspection:
     """Look at every image of a category; whatever is wrong stands in the result.
 
@@ -182,10 +186,12 @@ def inspect_category(
         facts: of the published data set, to compare with.
         policy: what becomes of images that cannot be read.
         left_out: images that are known to be unreadable and left out, with the reason of each; they are not opened.
+        bounds: an image out of them counts as one that cannot be read.
+        refusals: what the images that are left cannot be used for, a sentence each, which would stop a run.
     """
     try:
         items = layout.items(root, category)
-        looks = _looks([item for item in items if item.path not in left_out], layout.white, full=full)
+        looks = _looks([item for item in items if item.path not in left_out], layout.white, bounds, full=full)
         ignored = _ignored(layout, root, category, items)
         remarks = layout.remarks(root, category)
         findings = layout.findings(root, category)
@@ -209,6 +215,7 @@ def inspect_category(
         problems=(
             *(finding.text for finding in findings if finding.stops),
             *_problems(items, looks, skipped, root, category),
+            *refusals(_sized(looks)),
         ),
         warnings=(
             *_published_differences(facts, category, items),
@@ -240,10 +247,10 @@ def shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:EXAMPLES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _looks(items: Sequence[Item], white: float | None, *, full: bool) -> list[Look]:
+def _looks(items: Sequence[Item], white: float | None, bounds: Bounds, *, full: bool) -> list[Look]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        looks = pool.map(partial(_look, white=white, full=full), items)
+        looks = pool.map(partial(_look, white=white, bounds=bounds, full=full), items)
         looks = list(progress(looks, total=len(items), label="looking at the images"))
     if full:
         return looks
@@ -251,9 +258,11 @@ def _looks(items: Sequence[Item], white: float | None, *, full: bool) -> list[Lo
     return [_sampled(look, white) if look.item.image_id in sampled else look for look in looks]
 
 
-def _look(item: Item, white: float | None, *, full: bool) -> Look:
+def _look(item: Item, white: float | None, bounds: Bounds, *, full: bool) -> Look:
     try:
         header = image_header(item.path)
+        if failure := bounds.failure(item.path, *header.upright_size):
+            return Look(item, failure=failure)
         look = Look(item, size=header.upright_size, header=header, mode=_mode(item.path))
         if full:
             look = look._replace(greatest=greatest_value(item.path, white))
@@ -309,6 +318,15 @@ def _sizes(looks: Sequence[Look]) -> tuple[SizeCount, ...]:
     return tuple(SizeCount(*place, images) for place, images in sorted(counts.items()))
 
 
+def _sized(looks: Sequence[Look]) -> list[SizedImage]:
+    """The images that the manifest will list."""
+    return [
+        SizedImage(look.item.image_id, look.item.split, *look.size)
+        for look in looks
+        if look.size and not look.is_left_out
+    ]
+
+
 def _problems(
     items: Sequence[Item], looks: Sequence[Look], skipped: Mapping[str, str], root: Path, category: str
 ) -> Iterator[str]:
@@ -348,7 +366,7 @@ def _left_out(skipped: Mapping[str, str]) -> Iterator[str]:
     if skipped:
         names = sorted(skipped)
         they = "1 image is left out, since it" if len(names) == 1 else f"{len(names)} images are left out, since they"
-        yield f"{they} cannot be read: {shortened(names)}; the first: {reason_of(skipped[names[0]])}"
+        yield f"{they} cannot be used: {shortened(names)}; the first: {reason_of(skipped[names[0]])}"
 
 
 def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:

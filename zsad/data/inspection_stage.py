@@ -13,6 +13,7 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.inspection import inspect_category
 from zsad.data.inspection_table import category_text
 from zsad.data.layouts.base import Layout
+from zsad.data.subsets import Refusals, no_refusals
 from zsad.errors import DataError, one_sentence
 from zsad.store import write_json
 
@@ -27,6 +28,7 @@ def check_category(
     provenance: Mapping[str, Any],
     facts: DatasetFacts | None = None,
     left_out: Mapping[Path, str] = MappingProxyType({}),
+    refusals: Refusals = no_refusals,
 ) -> None:
     """Write what headers and masks of a category tell; log it as a table.
 
@@ -36,11 +38,12 @@ def check_category(
         provenance: to be stored with it.
         facts: of the published data set, to compare with.
         left_out: the images that the manifest leaves out for being unreadable, with the reason of each.
+        refusals: what the other images cannot be used for, a sentence each, which would stop a run.
 
     Raises:
         DataError: something would stop the run; there is no output then.
     """
-    inspection = inspect_category(layout, root, category, facts=facts, left_out=left_out)
+    inspection = inspect_category(layout, root, category, facts=facts, left_out=left_out, refusals=refusals)
     for line in category_text(inspection).splitlines():
         logger.info("%s", line)
     if inspection.problems:

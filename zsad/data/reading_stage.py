@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.image_list import of_split, write_images
 from zsad.data.layouts.base import Item, Layout
 from zsad.data.readings import (
@@ -33,6 +34,7 @@ def read_category(
     *,
     policy: Policy = STOP,
     threads: int = 1,
+    bounds: Bounds = NO_BOUNDS,
 ) -> None:
     """Decode every image of a category and list them.
 
@@ -41,12 +43,13 @@ def read_category(
         unreadable: CSV of the images that are left out, with the reason of each; of none with ``"stop"``.
         policy: what becomes of images that cannot be read.
         threads: that decode, each one image at a time.
+        bounds: an image out of them counts as one that cannot be read.
 
     Raises:
         DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.listed`.
     """
     items = layout.items(root, category)
-    readings = read_all([item.path for item in items], threads, layout.white)
+    readings = read_all([item.path for item in items], threads, layout.white, bounds)
     failures = failed(readings)
     for failure in failures:
         logger.warning("left out: %s" if policy == SKIP else "%s", failure.failure)

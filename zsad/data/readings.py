@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.images import image_facts
 from zsad.errors import DataError, MemoryShortageError
 from zsad.table_digest import read_table, write_table
@@ -39,17 +40,27 @@ class Reading(NamedTuple):
     failure: str = ""
 
 
-def read_all(paths: Iterable[Path], threads: int = 1, white: float | None = None) -> list[Reading]:
+def read_all(
+    paths: Iterable[Path], threads: int = 1, white: float | None = None, bounds: Bounds = NO_BOUNDS
+) -> list[Reading]:
     """Decode images, in the order given.
 
     Args:
         white: as of `zsad.data.images.read_image`.
+        bounds: an image out of them counts as one that cannot be read.
 
     Raises:
         DataError: there is too little memory, or an image that was listed is gone.
     """
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(partial(_reading, white=white), paths))
+        return [within(bounds, reading) for reading in pool.map(partial(_reading, white=white), paths)]
+
+
+def within(bounds: Bounds, reading: Reading) -> Reading:
+    """The reading of an image; one that failed if the image is out of bounds."""
+    if reading.failure or not (failure := bounds.failure(reading.path, reading.height, reading.width)):
+        return reading
+    return Reading(reading.path, failure=failure)
 
 
 def failed(readings: Iterable[Reading]) -> list[Reading]:
@@ -58,20 +69,20 @@ def failed(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def complaint(failures: Sequence[Reading], category: str) -> str:
-    """One sentence about all images that cannot be read, with what can be done."""
+    """One sentence about all images that cannot be read or are out of bounds, with what can be done."""
     if len(failures) == 1:
         return f"{failures[0].failure}, or set dataset.unreadable to '{SKIP}'"
     named = "; ".join(reason_of(reading.failure) for reading in failures[:NAMED])
     more = f"; and {len(failures) - NAMED} more, which the log of this step names" if len(failures) > NAMED else ""
     return (
-        f"{len(failures)} images of {category} cannot be read: replace them, take them out of the folder, or set "
+        f"{len(failures)} images of {category} cannot be used: replace them, take them out of the folder, or set "
         f"dataset.unreadable to '{SKIP}': {named}{more}"
     )
 
 
 def all_unreadable(images: int, category: str, first: str) -> str:
     """The sentence for a category of whose images to inspect not one can be read."""
-    return f"not one of the {images} test images of category '{category}' can be read; the first: {first}"
+    return f"not one of the {images} test images of category '{category}' can be used; the first: {first}"
 
 
 def reason_of(failure: str) -> str:
@@ -109,7 +120,7 @@ def skipped_text(lists: Mapping[str, Path]) -> str:
     total = sum(counts.values())
     they = "1 image was left out, since it" if total == 1 else f"{total} images were left out, since they"
     where = ", ".join(lists[category].as_posix() for category in counts)
-    return f"{they} cannot be read; why stands in {where}"
+    return f"{they} cannot be used; why stands in {where}"
 
 
 def _reading(path: Path, white: float | None) -> Reading:

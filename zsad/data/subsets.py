@@ -8,12 +8,11 @@ of references differ by what is added and by nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from zsad.data.image_list import ListedImage, of_split
 from zsad.errors import DataError
 
 VIEWS = (
@@ -33,6 +32,38 @@ VIEWS = (
 )
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
+
+
+class SizedImage(NamedTuple):
+    """An image as far as its size goes.
+
+    Attributes:
+        height, width: pixels, upright.
+    """
+
+    image_id: str
+    split: Literal["train", "test"]
+    height: int
+    width: int
+
+
+Refusals = Callable[[Sequence[SizedImage]], Sequence[str]]
+
+
+def no_refusals(images: Sequence[SizedImage]) -> Sequence[str]:
+    """Nothing that images cannot be used for."""
+    return ()
+
+
+class OfSplit(Protocol):
+    """What is of a split: a record of the manifest, or a `SizedImage`."""
+
+    @property
+    def split(self) -> str:
+        """``"train"`` or ``"test"``."""
+
+
+Image = TypeVar("Image", bound=OfSplit)
 
 
 class FeatureSet(NamedTuple):
@@ -58,14 +89,14 @@ def references_count(subset: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def select(records: Sequence[ListedImage], subset: str, category: str) -> list[ListedImage]:
+def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     """The images of a subset, in the order of the list.
 
     Raises:
         DataError: the subset is empty, or fewer training images exist than references are asked for.
     """
     if subset in ("test", "train"):
-        chosen = of_split(records, subset)
+        chosen = [record for record in records if record.split == subset]
         if not chosen:
             raise DataError(f"category '{category}' has no {subset} images; add some or leave the category out")
         return chosen
@@ -73,7 +104,7 @@ def select(records: Sequence[ListedImage], subset: str, category: str) -> list[L
     if not match:
         raise DataError(f"'{subset}' names no subset; use 'test', 'train' or 'references-k<count>-seed<seed>'")
     count, seed = int(match[1]), int(match[2])
-    train = of_split(records, "train")
+    train = [record for record in records if record.split == "train"]
     if len(train) < count:
         fewer = f"lower 'shots' to {len(train)} or less, or add images to train/good"
         raise DataError(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zsad.features.catalogue import MODELS, ModelFacts, facts_of
 from zsad.features.families.dinov3_convnext import stage_stride
 from zsad.features.huggingface import HuggingFace
+from zsad.grids import GridRule, TokenLayout
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -197,6 +198,36 @@ def _of_config(family: Family, config: PretrainedConfig, backbone: HuggingFace) 
         blocks=max(chosen) + 1,
         block_weights=4 * width**2 + _perceptron_weights(config),
     )
+
+
+def token_layout(backbone: HuggingFace) -> TokenLayout | None:
+    """How the tokens of a published model, or one in a local folder, will lie; None for any other.
+
+    Raises:
+        ConfigError, ModelError: see `architecture_of`.
+    """
+    facts = facts_of(backbone.model)
+    if facts is None and not Path(backbone.model).expanduser().is_dir():
+        return None
+    network = architecture_of(backbone)
+    if network is None:
+        return None
+    tile = None if backbone.tile is None else max(1, backbone.tile // network.stride)
+    rule = GridRule(
+        max(1, backbone.resolution // network.patch),
+        network.patch // network.stride,
+        backbone.fit,
+        tile,
+        backbone.overlap // network.stride,
+    )
+    return TokenLayout(rule, _layer_names(backbone.layers, facts), network.channels, backbone.debias)
+
+
+def _layer_names(layers: Sequence[int], facts: ModelFacts | None) -> tuple[str, ...] | None:
+    """What the kept layers are called; None if some are counted from the end of an unknown number."""
+    if facts is not None:
+        return tuple(str(layer % layer_count(facts)) for layer in layers)
+    return None if min(layers) < 0 else tuple(map(str, layers))
 
 
 def layer_count(facts: ModelFacts) -> int:

@@ -15,6 +15,8 @@ from transformers.masking_utils import sdpa_mask
 BLOCKED = "zsad_blocked"  # the name under which transformers finds it
 BLOCK_QUERIES = 128  # with 6 to 16 heads and 800 to 1800 tokens, 1 to 5 MB of scores: what an L2 or L3 cache holds
 
+MOST_SCORES = 2**23  # that are computed at a time, of many images or long ones
+
 
 def blocked_attention(
     module: torch.nn.Module,
@@ -40,8 +42,9 @@ def blocked_attention(
     keys, values = key.to(number_format).transpose(-1, -2), value.to(number_format).contiguous()
     images, heads, tokens, channels = query.shape
     attended = torch.empty(images, tokens, heads, channels, dtype=number_format, device=query.device)
-    for start in range(0, tokens, BLOCK_QUERIES):
-        block = slice(start, start + BLOCK_QUERIES)
+    together = max(1, min(BLOCK_QUERIES, MOST_SCORES // (images * heads * tokens)))
+    for start in range(0, tokens, together):
+        block = slice(start, start + together)
         scores = torch.matmul(queries[:, :, block], keys)
         if attention_mask is not None:
             scores = scores + attention_mask[..., block, :]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from zsad.grids import TokenLayout
 from zsad.registry import Part
 
 
@@ -47,6 +48,11 @@ class Extractor:
     @abstractmethod
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
+
+    def computed_patches(self, height: int, width: int) -> int:
+        """How many patches are computed for such an image: more than its grid has where tiles or a border add some."""
+        rows, columns = self.grid_size(height, width)
+        return rows * columns
 
     def capacity(self, height: int, width: int) -> int:
         """How many prepared images of ``height x width`` pixels `begin` should be given at a time."""
@@ -104,6 +110,16 @@ class Backbone(Part):
             ConfigError: they do not fit.
             ModelError: it is on this machine, and damaged or of an unknown family.
         """
+
+    def known_layout(self) -> TokenLayout | None:
+        """How its tokens will lie; None where only loading the model tells, as for a model that is downloaded yet.
+
+        Nothing is looked for in the hub's cache: what is found must not depend on what has been downloaded.
+
+        Raises:
+            ConfigError, ModelError: the parameters do not fit the model, or it is damaged.
+        """
+        return None
 
     @abstractmethod
     def load(self, execution: Execution) -> Extractor:

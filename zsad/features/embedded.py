@@ -18,6 +18,7 @@ from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded_statistics import STATISTICS
 from zsad.features.filter_bank import channel_names, filter_responses, kind
 from zsad.features.geometry import nearest_multiples, patch_grid, resized_to_grid
+from zsad.grids import GridRule, TokenLayout
 
 CLIP = 8.0  # standard deviations
 CONSTANT_WEIGHT = 0.7
@@ -44,6 +45,11 @@ class Embedded(Backbone):
                 f"resolution {self.resolution} is not a multiple of the stride {self.stride}; use {lower} or {upper}"
             )
         return self
+
+    def known_layout(self) -> TokenLayout:
+        """How its tokens will lie."""
+        rule = GridRule(self.resolution // self.stride)
+        return TokenLayout(rule, tuple(EmbeddedExtractor.layers), len(channel_names()) + 1)
 
     def load(self, execution: Execution) -> EmbeddedExtractor:
         """Return the filter bank; it runs on the CPU, in one thread, whatever ``execution`` says."""

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from zsad.data.bounds import too_many_patches
 from zsad.data.image_list import ListedImage, read_images
-from zsad.data.subsets import select
+from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
 from zsad.device import resolve_device
+from zsad.errors import DataError, one_sentence
 from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
@@ -43,6 +45,8 @@ def extract_features(
     provenance: Mapping[str, Any],
     shared: Path | None = None,
     model_files: Sequence[Path] = (),
+    max_patches: int | None = None,
+    refusals: Refusals = no_refusals,
 ) -> None:
     """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
 
@@ -55,18 +59,25 @@ def extract_features(
         provenance: of the stage; what was extracted, from what and by what is added.
         shared: folder of the features that several users share; None to share nothing.
         model_files: the files of a model in a local folder, which the name of a shared file depends on.
+        max_patches: that may be computed for an image; None for any number.
+        refusals: what the images of the category cannot be used for, a sentence each.
 
     Raises:
         ConfigError: an unknown view, or a parameter that does not fit the model.
-        DataError: an empty subset, an unreadable or changed image, features that are not finite.
+        DataError: an empty subset, images that a method refuses, an unreadable or changed image, one with too many
+            patches, features that are not finite.
         ModelError: the model cannot be used, or the device has too little memory for one image.
     """
     start = time.monotonic()
     views = variants(view)
-    records = select(read_images(image_list), subset, category)
+    listed = read_images(image_list)
+    records = select(listed, subset, category)
+    if reasons := refusals([SizedImage(image.image_id, image.split, image.height, image.width) for image in listed]):
+        raise DataError(one_sentence(reasons))
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]
     with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
+        _check_patches(extractor, records, max_patches)
         details = {
             "image_list_sha256": file_sha256(image_list),
             "images_sha256": images_sha256(records),
@@ -117,6 +128,15 @@ def extract_features(
             view=view,
         )
         provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
+
+
+def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: int | None) -> None:
+    """Refuse an image with too many patches; only of a model that was not known before does it come to that."""
+    for record in records:
+        patches = extractor.computed_patches(record.height, record.width)
+        if most is not None and patches > most:
+            name = extractor.model["id"]
+            raise DataError(too_many_patches(record.path, record.height, record.width, name, patches, most))
 
 
 def _sources(records: Sequence[ListedImage], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:

@@ -16,18 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from zsad.errors import ConfigError
+from zsad.grids import Fit, fitted_grid
 from zsad.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Fit = Literal["short_side", "pad"]
 SIDES = ("resolution", "tile", "overlap")  # parameters that must be multiples of the patch size
 
 
@@ -39,12 +39,7 @@ def patch_grid(height: int, width: int, resolution: int, patch: int, fit: Fit = 
         resolution: the side that ``fit`` names after resizing, pixels; a multiple of ``patch``.
         patch: side of a patch after resizing, pixels.
     """
-    given = resolution // patch
-    known, other = (min, max) if fit == "short_side" else (max, min)
-    reference, free = known(height, width), other(height, width)
-    # Integers, rounded half up: a floating-point tie could fall differently on two machines.
-    wanted = max((2 * free * given + reference) // (2 * reference), 1)
-    return (given, wanted) if height == reference else (wanted, given)
+    return fitted_grid(height, width, resolution // patch, fit)
 
 
 def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from zsad.features.base import Backbone, Execution
 
 if TYPE_CHECKING:
     from zsad.features.network import NetworkExtractor
+    from zsad.grids import TokenLayout
 
 
 class HuggingFace(Backbone):
@@ -68,6 +69,12 @@ class HuggingFace(Backbone):
         from zsad.features.fitting import check_fit
 
         check_fit(self)
+
+    def known_layout(self) -> TokenLayout | None:
+        """How its tokens will lie, of a published model or one in a local folder."""
+        from zsad.features.architecture import token_layout
+
+        return token_layout(self)
 
     def load(self, execution: Execution) -> NetworkExtractor:
         """Load the checkpoint onto the device.

@@ -24,6 +24,7 @@ from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
 from zsad.features.precision import computing_in, in_format
 from zsad.features.tiling import Tile, TilePlan
 from zsad.features.transfer import Transfer
+from zsad.grids import GridRule
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,15 @@ class NetworkExtractor(Extractor):
         rows, columns = self.prepare.grid_size(height, width)
         finer = self._read.patch // self._read.stride
         return rows * finer, columns * finer
+
+    def computed_patches(self, height: int, width: int) -> int:
+        """How many patches the network computes for such an image, those of a border and of overlaps included."""
+        patch, stride = self._read.patch, self._read.stride
+        tile = None if self._tile is None else self._tile // stride
+        rule = GridRule(
+            self.prepare.resolution // patch, patch // stride, self.prepare.fit, tile, self._overlap // stride
+        )
+        return rule.computed(height, width)
 
     def capacity(self, height: int, width: int) -> int:
         """How many prepared images to compute at a time; fewer after the device ran out of memory."""

@@ -38,14 +38,15 @@ def weights_megabytes(entry: BackboneEntry) -> int:
 
 
 def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
-    """The tokens that a backbone makes of some images; each image counts as the largest does."""
+    """The tokens that a backbone makes of some images; each counts as the one with the largest grid does."""
     if not is_network(entry):
         extractor = BACKBONES.build(entry.family, entry.params).load(Execution())
-        rows, columns = extractor.grid_size(images.largest.height, images.largest.width)
-        return TokenCount(images.count, rows * columns, len(extractor.layers), extractor.channels)
+        patches = max(math.prod(extractor.grid_size(*size[:2])) for size in images.shapes)
+        return TokenCount(images.count, patches, len(extractor.layers), extractor.channels)
     backbone, network = BACKBONES.build(entry.family, entry.params), network_of(entry)
-    rows, columns = Preparation(backbone.resolution, network.patch, backbone.fit).grid_size(*images.largest[:2])
-    patches = rows * columns * (network.patch // network.stride) ** 2
+    prepared = Preparation(backbone.resolution, network.patch, backbone.fit)
+    patches = max(math.prod(prepared.grid_size(*size[:2])) for size in images.shapes)
+    patches *= (network.patch // network.stride) ** 2
     return TokenCount(images.count, patches, network.layers, network.channels)
 
 

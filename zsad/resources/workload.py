@@ -39,9 +39,15 @@ class Size(NamedTuple):
 
 
 class Images(NamedTuple):
-    """Some images, by their sizes; the largest first."""
+    """Some images, by their sizes; the largest first.
+
+    Attributes:
+        drawn_from: the sizes of all images that these are the largest of, any of which could be drawn in their place,
+            and have a larger patch grid; none if they are no draw.
+    """
 
     sizes: tuple[Size, ...]
+    drawn_from: tuple[Size, ...] = ()
 
     @classmethod
     def of(cls, sizes: Iterable[tuple[int, int]]) -> Images:
@@ -64,13 +70,18 @@ class Images(NamedTuple):
         """The size of the largest; a single pixel if there are no images."""
         return self.sizes[0] if self.sizes else Size(1, 1, 0)
 
+    @property
+    def shapes(self) -> tuple[Size, ...]:
+        """The sizes that any of them may have; a single pixel if there are no images."""
+        return self.drawn_from or self.sizes or (self.largest,)
+
     def first(self, count: int) -> Images:
         """So many of them, the largest first: no more are needed in any draw of as many."""
         kept, left = [], count
         for size in self.sizes:
             kept.append(size._replace(images=min(size.images, left)))
             left -= kept[-1].images
-        return Images(tuple(size for size in kept if size.images))
+        return Images(tuple(size for size in kept if size.images), self.shapes)
 
 
 class Workload(NamedTuple):
@@ -91,7 +102,8 @@ class Workload(NamedTuple):
         if (drawn := references_count(subset)) is not None:
             images = images.first(drawn)
         shown = len(variants(view))
-        return Images(tuple(size._replace(images=shown * size.images) for size in images.sizes))
+        sizes = tuple(size._replace(images=shown * size.images) for size in images.sizes)
+        return images._replace(sizes=sizes)
 
 
 def workload_of(data: Dataset, category: str, listed: Path) -> Workload:

@@ -13,6 +13,7 @@ from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import unit_tokens
 from zsad.store import FeatureReader
 
+FOUND_SHARE = 0.2  # of the memory, for distances at different places of a window
 BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest
 
 
@@ -148,36 +149,34 @@ class AlignedBank(Bank):
             self._kept = self._piece(self._runs[0])
 
     def least_candidates(self) -> int:
-        """In a corner a quarter of the window lies in the image."""
-        sizes = [
-            min(rows, self._window + 1) * min(columns, self._window + 1)
-            for rows, columns in self.reader.grid_sizes[self.indices].tolist()
-        ]
-        return sum(sizes)
+        """In a corner of the image, where fewest are."""
+        grids = self.reader.grid_sizes[self.indices].tolist()
+        return sum(window_candidates(*grid, self._window) for grid in grids)
 
     def _piece(self, run: Sequence[int]) -> AlignedPiece:
-        return AlignedPiece([self._unit_tokens(index) for index in run], self._window)
+        return AlignedPiece([self._unit_tokens(index) for index in run], self._window, self.compute)
 
 
 class AlignedPiece(Piece):
     """The grids of some references; ``images``: unit tokens ``[layer, row, column, channel]``, one tensor an image."""
 
-    def __init__(self, images: Sequence[torch.Tensor], window: int) -> None:
-        self._images, self._window = images, window
+    def __init__(self, images: Sequence[torch.Tensor], window: int, compute: Compute) -> None:
+        self._images, self._window, self._compute = images, window, compute
 
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
         """The nearest at a patch's place and around it; grids of another size are laid over each other."""
         rows, columns, _ = tokens.shape
         nearest = tokens.new_empty(rows, columns, 0)
         for image in self._images:
-            found = []
-            reference = image[layer]
+            reference, found = image[layer], []
+            together = self._compute.count(2 * 4 * rows * columns, FOUND_SHARE)
             row, column = (
                 _place(size, other, tokens.device)
                 for size, other in zip((rows, columns), reference.shape[:2], strict=True)
             )
-            for down in range(-self._window, self._window + 1):
-                for along in range(-self._window, self._window + 1):
+            down_reach, along_reach = (min(self._window, size - 1) for size in reference.shape[:2])
+            for down in range(-down_reach, down_reach + 1):
+                for along in range(-along_reach, along_reach + 1):
                     at_row, at_column = row + down, column + along
                     inside_rows = (at_row >= 0) & (at_row < reference.shape[0])
                     inside_columns = (at_column >= 0) & (at_column < reference.shape[1])
@@ -185,8 +184,20 @@ class AlignedPiece(Piece):
                     there = there[:, at_column.clamp(0, reference.shape[1] - 1)]
                     h = (tokens - there).square().sum(dim=2) / 2
                     found.append(h.masked_fill(~(inside_rows[:, None] & inside_columns), torch.inf))
-            nearest = smallest(torch.cat([nearest, torch.stack(found, dim=2)], dim=2), k)
+                    if len(found) == together:
+                        nearest, found = _with(nearest, found, k), []
+            nearest = _with(nearest, found, k) if found else nearest
         return nearest
+
+
+def _with(nearest: torch.Tensor, found: Sequence[torch.Tensor], k: int) -> torch.Tensor:
+    """The ``k`` nearest so far, ``[row, column, k or fewer]``, and further distances ``[row, column]``."""
+    return smallest(torch.cat([nearest, torch.stack(list(found), dim=2)], dim=2), k)
+
+
+def window_candidates(rows: int, columns: int, window: int) -> int:
+    """Patches in the window of a corner of a grid, of which a quarter lies in the image."""
+    return min(rows, window + 1) * min(columns, window + 1)
 
 
 def _place(size: int, other: int, device: torch.device) -> torch.Tensor:

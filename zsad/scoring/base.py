@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError, nearest_hint
 from zsad.registry import Part
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount
@@ -33,6 +34,45 @@ class ImageScore(NamedTuple):
     anomaly_map: np.ndarray | None
     note: str = ""
     image_score: float | None = None
+
+
+class Shown(NamedTuple):
+    """The images of a role as far as they are known before they have features.
+
+    Attributes:
+        image_ids: each view of an image counts.
+        grids: rows and columns of the patch grid of each.
+        layers: names of those that the features have; None if they are not known.
+        channels: width of a token.
+    """
+
+    image_ids: Sequence[str]
+    grids: Sequence[tuple[int, int]]
+    layers: Sequence[str] | None
+    channels: int
+
+    @classmethod
+    def of(cls, reader: FeatureReader, indices: Sequence[int] | None = None) -> Self:
+        """Those of a file, or some of them."""
+        indices = range(len(reader)) if indices is None else indices
+        grids = reader.grid_sizes.tolist()
+        return cls(
+            [reader.image_ids[index] for index in indices],
+            [tuple(grids[index]) for index in indices],
+            reader.layers,
+            reader.channels,
+        )
+
+    def only(self, indices: Sequence[int]) -> Self:
+        """Some of the images."""
+        return self._replace(
+            image_ids=[self.image_ids[index] for index in indices], grids=[self.grids[index] for index in indices]
+        )
+
+    @property
+    def patches(self) -> int:
+        """Of all images."""
+        return sum(rows * columns for rows, columns in self.grids)
 
 
 FEWEST_COMPARED = 2  # test images of a method that compares them: one, and another
@@ -106,6 +146,31 @@ class Scorer(Method):
         Raises:
             DataError: too few images for the method.
         """
+
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """Why it cannot score images of such sizes, a sentence; empty if it can.
+
+        It is asked before any feature is computed, and asks itself in `score`.
+
+        Args:
+            images: by the roles of `feature_sets`.
+            scores_references: see `needs`.
+        """
+        wanted = getattr(self, "layers", None) or ()
+        for shown in images.values():
+            for layer in wanted:
+                if shown.layers is not None and layer not in shown.layers:
+                    return f"the features have no layer '{layer}'{nearest_hint(layer, shown.layers)}"
+        return ""
+
+    def check(self, features: Mapping[str, FeatureReader]) -> None:
+        """Refuse feature files that it cannot score.
+
+        Raises:
+            DataError: see `refusal`.
+        """
+        if reason := self.refusal({role: Shown.of(reader) for role, reader in features.items()}):
+            raise DataError(reason)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """Multiplications and additions that scoring takes, about; see `zsad.scoring.cost`.

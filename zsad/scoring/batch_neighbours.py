@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer
+from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
 from zsad.store import FeatureReader
+
+BLOCK_SHARE, NEAREST_SHARE = 0.2, 0.3  # of the memory, for tokens and for the nearest so far
+NEAREST_BYTES = 3 * 4  # of a distance: the nearest, those that are found, and both together
 
 
 class BatchNeighbours(Scorer):
@@ -55,6 +57,12 @@ class BatchNeighbours(Scorer):
         """Another image to be compared with."""
         return Needs(test=FEWEST_COMPARED)
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """There is only one image."""
+        if (count := len(images["test"].image_ids)) < FEWEST_COMPARED:
+            return f"batch neighbours need at least {FEWEST_COMPARED} test images, and there is {count}; add some"
+        return super().refusal(images)
+
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of different images at each layer, and the smallest few for each patch."""
         test = tokens["test"]
@@ -62,8 +70,10 @@ class BatchNeighbours(Scorer):
         return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """The tokens of one layer."""
-        return 4.0 * tokens["test"].values / tokens["test"].layers
+        """The tokens of one layer, and the nearest of every patch."""
+        test = tokens["test"]
+        nearest = self.quantile * (float(test.images) * test.patches) ** 2
+        return 4.0 * test.values / test.layers + NEAREST_BYTES * nearest
 
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, once all are compared.
@@ -72,43 +82,81 @@ class BatchNeighbours(Scorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        if len(test) < FEWEST_COMPARED:
-            raise DataError(
-                f"batch neighbours need at least {FEWEST_COMPARED} test images, and there is 1; use another method"
-            )
+        self.check(features)
         layers = layer_indices(test, self.layers)
         maps = [torch.zeros(*grid, device=compute.device) for grid in test.grid_sizes.tolist()]
         patches = test.grid_sizes.prod(axis=1)
         pairs = float(patches.sum()) ** 2 - float((patches**2).sum())
         with Meter("comparing patches", pairs * len(layers)) as meter:
             for layer in layers:
-                for index, nearest in enumerate(self._nearest(test, layer, compute, meter)):
-                    maps[index] += nearest.mean(dim=1).reshape(maps[index].shape) / len(layers)
+                for part, nearest in self._nearest(test, layer, compute, meter):
+                    maps[part.index].view(-1)[part.patches] += nearest.mean(dim=1) / len(layers)
         for index, anomaly_map in enumerate(maps):
             tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
             part, note = find_part(test, index, tokens, self.foreground)
             yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy(), note)
 
-    def _nearest(self, test: FeatureReader, layer: int, compute: Compute, meter: Meter) -> list[torch.Tensor]:
-        """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, one tensor an image.
+    def _nearest(
+        self, test: FeatureReader, layer: int, compute: Compute, meter: Meter
+    ) -> Iterator[tuple[Part, torch.Tensor]]:
+        """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, part by part.
 
-        Every block of images is compared with all images before the next one is read.
+        Every block of images is compared with all parts before the next one is read. Where the memory does not hold the
+        nearest of all, some parts after the other are compared with all blocks.
         """
         patches = test.grid_sizes.prod(axis=1).tolist()
         wanted = [max(1, int(self.quantile * (sum(patches) - own)) - 1) for own in patches]
         metric = Metric(compute, unit_tokens(test, 0, [layer], compute.device).flatten(0, 2).mean(dim=0))
-        size = compute.count(max(patches) * metric.point_bytes, share=0.2)
+        size = compute.count(max(patches) * metric.point_bytes, share=BLOCK_SHARE)
         blocks = [range(start, min(start + size, len(test))) for start in range(0, len(test), size)]
-        best = [torch.empty(own, 0, device=compute.device) for own in patches]
-        for block in blocks:
-            points = torch.cat([metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block])
-            ends = list(accumulate(patches[block.start : block.stop], initial=0))
-            for index in range(len(test)):
-                own = unit_tokens(test, index, [layer], compute.device)
-                queries = metric.queries(metric.points(own))
-                start, end = ends[index - block.start :][:2] if index in block else (0, 0)
-                for run in (run for run in (points[:start], points[end:]) if len(run)):
-                    found = metric.nearest(queries, run, min(wanted[index], len(run)))
-                    best[index] = smallest(torch.cat([best[index], found], dim=1), wanted[index])
-                meter.add(float(patches[index] * (len(points) - end + start)))
-        return best
+        for parts in _groups(patches, wanted, compute.count(NEAREST_BYTES, share=NEAREST_SHARE)):
+            best = [torch.empty(part.count, 0, device=compute.device) for part in parts]
+            for block in blocks:
+                points = torch.cat(
+                    [metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block]
+                )
+                ends = list(accumulate(patches[block.start : block.stop], initial=0))
+                for number, part in enumerate(parts):
+                    own = unit_tokens(test, part.index, [layer], compute.device).flatten(0, 2)[part.patches]
+                    queries = metric.queries(metric.points(own))
+                    most = wanted[part.index]
+                    start, end = ends[part.index - block.start :][:2] if part.index in block else (0, 0)
+                    for run in (run for run in (points[:start], points[end:]) if len(run)):
+                        found = metric.nearest(queries, run, min(most, len(run)))
+                        best[number] = smallest(torch.cat([best[number], found], dim=1), most)
+                    meter.add(float(part.count * (len(points) - end + start)))
+            yield from zip(parts, best, strict=True)
+
+
+class Part(NamedTuple):
+    """Some patches of an image."""
+
+    index: int
+    patches: slice
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.patches.stop - self.patches.start
+
+
+def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[Part]]:
+    """All patches of all images, in groups that want so many neighbours together at most, at least one patch each.
+
+    Args:
+        patches: how many an image has.
+        wanted: how many neighbours each patch of an image wants.
+    """
+    group: list[Part] = []
+    left = most
+    for index, (own, each) in enumerate(zip(patches, wanted, strict=True)):
+        start = 0
+        while start < own:
+            if left < min(each * (own - start), most) and group:
+                yield group
+                group, left = [], most
+            stop = min(own, start + max(1, left // each))
+            group.append(Part(index, slice(start, stop)))
+            left -= each * (stop - start)
+            start = stop
+    yield group

@@ -8,9 +8,8 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
-from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore
+from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
@@ -53,17 +52,22 @@ class ClassTokenKnn(ReferenceScorer):
         """As many as have ``k`` class tokens together."""
         return math.ceil(self.k / (ROTATIONS if self.rotations else 1))
 
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """The references are fewer than ``k``."""
+        if (count := len(references.image_ids)) >= self.k:
+            return ""
+        return (
+            f"there are {count} class tokens of references to compare with, fewer than k = {self.k}; lower 'k' or "
+            "raise 'shots'"
+        )
+
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Neighbours:
         """The class tokens of the references at ``indices``.
 
         Raises:
             DataError: they are fewer than ``k``.
         """
-        if len(indices) < self.k:
-            raise DataError(
-                f"there are {len(indices)} class tokens of references to compare with, fewer than k = {self.k}; lower "
-                "'k' or raise 'shots'"
-            )
+        self.check_fit(references, indices)
         tokens = self._tokens(references, indices, compute.device)
         metric = Metric(compute, tokens.mean(dim=0))
         return Neighbours(metric, metric.points(tokens))

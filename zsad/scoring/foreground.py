@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import cv2
 import numpy as np
 from pydantic import BeforeValidator, Field
+from scipy.sparse import csr_array
 
 from zsad.data.subsets import base_id, is_upright
 from zsad.errors import DataError
@@ -111,15 +112,20 @@ def patch_shares(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
         mask: bool ``[height, width]``.
     """
     height, width = mask.shape
-    return _overlaps(rows, height) @ mask.astype(np.float32) @ _overlaps(columns, width).T
+    down = _overlaps(rows, height) @ mask.astype(np.float32)
+    return (_overlaps(columns, width) @ down.T).T
 
 
-def _overlaps(patches: int, pixels: int) -> np.ndarray:
-    """Share of each of the patches along a side that each of its pixels takes up, float32 ``[patch, pixel]``."""
-    edges = np.arange(patches + 1) * pixels / patches
-    pixel = np.arange(pixels)
-    overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    return (overlap.clip(min=0) * patches / pixels).astype(np.float32)
+def _overlaps(patches: int, pixels: int) -> csr_array:
+    """Share of each of the patches along a side that each of its pixels takes up, float32 ``[patch, pixel]``.
+
+    Sparse, as a patch has few of a long side's pixels.
+    """
+    # In units that are whole for both: a pixel is ``patches`` of them long, and a patch ``pixels``.
+    ends = np.union1d(np.arange(patches + 1) * pixels, np.arange(pixels + 1) * patches)
+    starts, lengths = ends[:-1], np.diff(ends)
+    shares = (lengths / pixels).astype(np.float32)
+    return csr_array((shares, (starts // pixels, starts // patches)), shape=(patches, pixels))
 
 
 def foreground_mask(tokens: torch.Tensor, foreground: float | str | None) -> torch.Tensor:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore
+from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ALL, ReferenceScorer, Shots
 from zsad.scoring.tokens import Layers, layer_indices, normalise
@@ -112,18 +111,23 @@ class GMM(ReferenceScorer):
         """Three, or as many as there are components."""
         return max(FEWEST_REFERENCES, self.components)
 
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """The references are too few."""
+        count, fewest = len(references.image_ids), self.fewest_references()
+        if count >= fewest:
+            return ""
+        return (
+            f"a Gaussian mixture with components = {self.components} needs at least {fewest} references to be "
+            f"fitted to, and there are {count}; raise 'shots' or add images to train/good"
+        )
+
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Density:
         """The density of the references at ``indices``.
 
         Raises:
             DataError: they are fewer than 3, or than the components.
         """
-        fewest = self.fewest_references()
-        if len(indices) < fewest:
-            raise DataError(
-                f"a Gaussian mixture with components = {self.components} needs at least {fewest} references to be "
-                f"fitted to, and there are {len(indices)}; raise 'shots' or add images to train/good"
-            )
+        self.check_fit(references, indices)
         embeddings = np.stack(list(self._embeddings(references, indices)))
         return self._density(embeddings[np.lexsort(embeddings.T)])  # sorted: their order must not matter
 

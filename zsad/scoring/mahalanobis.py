@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from zsad.errors import ConfigError, DataError
 from zsad.lazy import torch
 from zsad.progress import progress
-from zsad.scoring.base import ImageScore
+from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import DECOMPOSITION, TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
@@ -103,6 +103,18 @@ class Mahalanobis(ReferenceScorer):
         width = self.channels or references.layers * references.channels
         return 8.0 * references.patches * width * min(width, references.images) if self.per_position else 0.0
 
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """More channels are asked for than there are, or with ``per_position`` the grids differ."""
+        if references.layers is not None:
+            total = len(self.layers or references.layers) * references.channels
+            if self.channels is not None and self.channels > total:
+                return _too_few_channels(total, self.channels)
+        if not self.per_position:
+            return ""
+        (first, *_), (expected, *_) = references.image_ids, references.grids
+        pairs = (pair for shown in (references, scored) for pair in zip(shown.image_ids, shown.grids, strict=True))
+        return next((_other_grid(*pair, first, expected) for pair in pairs if pair[1] != expected), "")
+
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Gaussians:
         """The Gaussian, or those of all positions.
 
@@ -139,7 +151,7 @@ class Mahalanobis(ReferenceScorer):
         if self.channels is None:
             return Vectors(reader, layers, None)
         if self.channels > total:
-            raise ConfigError(f"there are {total} channels, fewer than the {self.channels} asked for; lower 'channels'")
+            raise ConfigError(_too_few_channels(total, self.channels))
         drawn = np.random.default_rng(self.channel_seed).permutation(total)[: self.channels]
         return Vectors(reader, layers, sorted(drawn.tolist()))
 
@@ -275,12 +287,9 @@ class PositionGaussians(Gaussians):
         """
         for index in indices:
             if not np.array_equal(features.grid_sizes[index], self._grid):
-                grid, expected = (" x ".join(map(str, sizes)) for sizes in (features.grid_sizes[index], self._grid))
-                raise DataError(
-                    f"{features.image_ids[index]} has {grid} patches and the reference "
-                    f"{self._references.image_ids[self._indices[0]]} has {expected}, so that they have no positions in "
-                    "common; set 'per_position: false' or use images of one size"
-                )
+                reference = self._references.image_ids[self._indices[0]]
+                grid = features.grid_sizes[index]
+                raise DataError(_other_grid(features.image_ids[index], grid, reference, self._grid))
 
     def _variance(self) -> float:
         """The variance of a channel over all patches, the mean over the channels."""
@@ -328,6 +337,18 @@ class PositionPiece(Piece):
         rest = y - z @ self._axes
         along = z.square() / (self._variances + self._epsilon)[:, None]
         return rest.square().sum(dim=(1, 2)) / self._epsilon + along.sum(dim=(1, 2))
+
+
+def _too_few_channels(total: int, asked: int) -> str:
+    return f"there are {total} channels, fewer than the {asked} asked for; lower 'channels'"
+
+
+def _other_grid(image_id: str, grid: Sequence[int], reference: str, expected: Sequence[int]) -> str:
+    shown, wanted = (" x ".join(map(str, sizes)) for sizes in (grid, expected))
+    return (
+        f"{image_id} has {shown} patches and the reference {reference} has {wanted}, so that they have no positions in "
+        "common; set 'per_position: false' or use images of one size"
+    )
 
 
 def _gaussian(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

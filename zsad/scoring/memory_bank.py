@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -9,8 +10,8 @@ from pydantic import Field, model_validator
 
 from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.bank import AlignedBank, Bank, FreeBank
-from zsad.scoring.base import ImageScore
+from zsad.scoring.bank import AlignedBank, Bank, FreeBank, window_candidates
+from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
@@ -18,6 +19,8 @@ from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
+
+NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
 
 
 class MemoryBank(ReferenceScorer):
@@ -82,6 +85,16 @@ class MemoryBank(ReferenceScorer):
         """The bank, or as much of it as a coreset is chosen from at a time."""
         return 4.0 * tokens["references"].values
 
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """The references have fewer than ``k`` patches; of a coreset of vectors that are alike only `fit` knows."""
+        if self.window is not None:
+            candidates = sum(window_candidates(*grid, self.window) for grid in references.grids)
+        else:
+            # A coreset of each piece is rounded up, and a piece is an image at least.
+            share, pieces = (1, 0) if self.coreset is None else (self.coreset, len(references.grids))
+            candidates = math.floor(share * references.patches) + pieces
+        return _too_few_patches(candidates, self.k)
+
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Bank:
         """The bank.
 
@@ -93,17 +106,37 @@ class MemoryBank(ReferenceScorer):
             bank: Bank = FreeBank(references, indices, layers, compute, self.coreset)
         else:
             bank = AlignedBank(references, indices, layers, compute, self.window)
-        if bank.least_candidates() < self.k:
-            raise DataError(
-                f"the references have {bank.least_candidates()} patches to compare with, fewer than k = {self.k}; "
-                "lower 'k'"
-            )
+        if reason := _too_few_patches(bank.least_candidates(), self.k):
+            raise DataError(reason)
         return bank
 
     def score_by(
         self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, once the last piece of the bank is reached."""
+        """Yield ``S`` of each image, in order, some images after the other where the bank is in pieces."""
+        for some in self._groups(model, features, indices, compute):
+            yield from self._scored(model, features, some, compute)
+
+    def _groups(
+        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[list[int]]:
+        """Images of which the memory holds the nearest in some pieces until the last is reached; all if it is one."""
+        layers = len(layer_indices(features, self.layers))
+        patches = features.grid_sizes.prod(axis=1).tolist()
+        most = compute.count(4 * layers * self.k, NEAREST_SHARE) if model.piece_count > 1 else math.inf
+        group: list[int] = []
+        held = 0
+        for index in indices:
+            if group and held + patches[index] > most:
+                yield group
+                group, held = [], 0
+            group.append(index)
+            held += patches[index]
+        yield group
+
+    def _scored(
+        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
         layers = layer_indices(features, self.layers)
         nearest: dict[int, torch.Tensor] = {}  # [layer, row, column, k]
         for number, piece in enumerate(model.pieces(), start=1):
@@ -119,3 +152,9 @@ class MemoryBank(ReferenceScorer):
                     scores = nearest.pop(index).mean(dim=(0, 3))
                     part, note = find_part(features, index, tokens[-1], self.foreground)
                     yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy(), note)
+
+
+def _too_few_patches(candidates: int, k: int) -> str:
+    if candidates >= k:
+        return ""
+    return f"the references have {candidates} patches to compare with, fewer than k = {k}; lower 'k'"

@@ -12,7 +12,7 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.progress import Meter
-from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer
+from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer, Shown
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
 from zsad.scoring.tokens import Layers, layer_indices
@@ -76,6 +76,10 @@ class MutualScorer(Scorer):
         """Another image to be compared with."""
         return Needs(test=FEWEST_COMPARED)
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """There is only one image."""
+        return super().refusal(images) or _too_few(len(images["test"].image_ids))
+
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """One product for two images of a batch at each layer and neighbourhood, and a sort of each patch's row."""
         test = tokens["test"]
@@ -96,11 +100,8 @@ class MutualScorer(Scorer):
         Raises:
             DataError: there is only one image.
         """
-        if count < FEWEST_COMPARED:
-            raise DataError(
-                f"mutual scoring needs at least {FEWEST_COMPARED} test images, and there is 1; add some or use another "
-                "method"
-            )
+        if reason := _too_few(count):
+            raise DataError(reason)
         parts = 1 if self.batch is None else min(math.ceil(count / self.batch), count // 2)
         order = np.random.default_rng(self.seed).permutation(count) if parts > 1 else np.arange(count)
         return [sorted(part.tolist()) for part in np.array_split(order, parts)]
@@ -124,6 +125,15 @@ class MutualScorer(Scorer):
             visible = self.visible(len(images))
             rescored[images] = rescored_by_neighbours(image_scores[images], cls_tokens[images], self.rescoring, visible)
         return rescored
+
+
+def _too_few(images: int) -> str:
+    if images >= FEWEST_COMPARED:
+        return ""
+    return (
+        f"mutual scoring needs at least {FEWEST_COMPARED} test images, and there is {images}; add some or use another "
+        "method"
+    )
 
 
 def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> torch.Tensor:

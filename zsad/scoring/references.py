@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from zsad.data.subsets import FeatureSet, base_id, is_upright, references
 from zsad.errors import DataError
-from zsad.scoring.base import ImageScore, Needs, Scorer
+from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.store import FeatureReader
 
@@ -70,6 +70,32 @@ class ReferenceScorer(Scorer):
             least = next(number for number in count(2) if _fewest_in_a_fit(number) >= least)
         return Needs(train=least if self.shots == ALL else max(self.shots, least), least_train=least)
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """The references are too few, or what `fit_refusal` says of all of them and of every fold."""
+        if reason := super().refusal(images):
+            return reason
+        test, shown = images["test"], images["references"]
+        if scores_references and (reason := _too_few_to_score(_owners(shown.image_ids))):
+            return reason
+        asked = [(shown, test)]
+        if scores_references:
+            asked += [(shown.only(fitted), shown.only(scored)) for fitted, scored in _folds(shown.image_ids)]
+        return next(filter(None, (self.fit_refusal(fitted, scored) for fitted, scored in asked)), "")
+
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """Why it cannot be fitted to some of the references, or not score images by it; empty if it can."""
+        return ""
+
+    def check_fit(self, references: FeatureReader, indices: Sequence[int]) -> None:
+        """Refuse references that it cannot be fitted to.
+
+        Raises:
+            DataError: see `fit_refusal`.
+        """
+        shown = Shown.of(references, indices)
+        if reason := self.fit_refusal(shown, shown):
+            raise DataError(reason)
+
     @abstractmethod
     def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Any:
         """What is learnt from some of the references.
@@ -101,19 +127,37 @@ class ReferenceScorer(Scorer):
             DataError: there is only one reference.
         """
         reader = features["references"]
-        owners = [base_id(image_id) for image_id in reader.image_ids]
-        names = list(dict.fromkeys(owners))
-        if len(names) < 2:
-            raise DataError(
-                "a threshold from references needs at least 2 of them, and there is 1; raise 'shots' or choose "
-                "another threshold rule"
-            )
-        folds = min(FOLDS, len(names))
-        for fold in range(folds):
-            left_out = set(names[fold::folds])
-            model = self.fit(reader, [i for i, owner in enumerate(owners) if owner not in left_out], compute)
-            upright = [i for i, owner in enumerate(owners) if owner in left_out and is_upright(reader.image_ids[i])]
-            yield from self.score_by(model, reader, upright, compute)
+        if reason := _too_few_to_score(_owners(reader.image_ids)):
+            raise DataError(reason)
+        for fitted, scored in _folds(reader.image_ids):
+            yield from self.score_by(self.fit(reader, fitted, compute), reader, scored, compute)
+
+
+def _owners(image_ids: Sequence[str]) -> list[str]:
+    """The images that are shown, each once however often it is turned."""
+    return list(dict.fromkeys(map(base_id, image_ids)))
+
+
+def _too_few_to_score(references: Sequence[str]) -> str:
+    if len(references) >= 2:
+        return ""
+    return (
+        f"a threshold from references needs at least 2 of them, and there is {len(references)}; raise 'shots' or "
+        "choose another threshold rule"
+    )
+
+
+def _folds(image_ids: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+    """Positions of what is fitted to, and of what is scored by that, upright alone: of each image once."""
+    owners = list(map(base_id, image_ids))
+    names = _owners(image_ids)
+    folds = min(FOLDS, len(names))
+    for fold in range(folds):
+        left_out = set(names[fold::folds])
+        yield (
+            [index for index, owner in enumerate(owners) if owner not in left_out],
+            [index for index, owner in enumerate(owners) if owner in left_out and is_upright(image_ids[index])],
+        )
 
 
 def _fewest_in_a_fit(references: int) -> int:

@@ -9,15 +9,16 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 from zsad.store import FeatureReader
+
+PART_TOO_SMALL = "the part is too small for its patches to be compared, so that the whole image is the part"
 
 
 class SelfSimilarity(Scorer):
@@ -31,7 +32,8 @@ class SelfSimilarity(Scorer):
     averaged over the layers. It needs a surface that repeats itself; whatever occurs once is odd, be it a defect or a
     part's only screw. ``N(p)`` is a share of the image, not one patch, so that a defect that occurs a few times, or
     spreads over several patches, does not vouch for itself. With ``foreground``, only patches of the part are scored
-    and compared; the background is 0.
+    and compared; the background is 0. Where the part is so small that some patch has too few others, the whole image
+    is the part, with a note.
     """
 
     summary: ClassVar[str] = "A patch against the most similar other patches of the same image."
@@ -70,6 +72,12 @@ class SelfSimilarity(Scorer):
         pairs = float(test.images) * test.patches**2 * test.layers
         return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)
 
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """An image has too few patches for the exclusion radius, or for ``k``."""
+        test = images["test"]
+        reasons = (self._too_small(image_id, *grid) for image_id, grid in zip(test.image_ids, test.grids, strict=True))
+        return super().refusal(images) or next(filter(None, reasons), "")
+
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
@@ -78,28 +86,35 @@ class SelfSimilarity(Scorer):
         """
         test = features["test"]
         layers = layer_indices(test, self.layers)
-        for index, image_id in enumerate(test.image_ids):
+        self.check(features)
+        for index in range(len(test)):
             tokens = image_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
             part, note = find_part(test, index, tokens[-1], self.foreground)
-            k = self._neighbours(image_id, part)
+            candidates = fewest_candidates(part, self.exclusion_radius)
+            if candidates < self._least:
+                part, note = torch.ones_like(part), PART_TOO_SMALL
+                candidates = fewest_candidates(part, self.exclusion_radius)
+            k = self.k or math.ceil(self.fraction * candidates)
             maps = [self_dissimilarity(unit, k, self.exclusion_radius, compute, part) for unit in normalise(tokens)]
             yield ImageScore(index, torch.where(part, torch.stack(maps).mean(dim=0), 0).cpu().numpy(), note)
 
-    def _neighbours(self, image_id: str, part: torch.Tensor) -> int:
-        """Size of ``N(p)``, the same for every patch."""
-        candidates = fewest_candidates(part, self.exclusion_radius)
+    @property
+    def _least(self) -> int:
+        """The fewest others that a patch must have."""
+        return self.k or 1
+
+    def _too_small(self, image_id: str, rows: int, columns: int) -> str:
+        """Why an image has too few patches; empty if it has enough."""
+        side = 2 * self.exclusion_radius + 1
+        candidates = rows * columns - min(rows, side) * min(columns, side)
         if candidates < 1:
-            rows, columns = part.shape
-            raise DataError(
-                f"{image_id} has only {rows} x {columns} patches{'' if part.all() else ' with a small part'}, so that "
-                f"some patch has no other beyond the exclusion radius of {self.exclusion_radius}; lower "
-                "'exclusion_radius' or raise the backbone's resolution"
+            return (
+                f"{image_id} has only {rows} x {columns} patches, so that some patch has no other beyond the exclusion "
+                f"radius of {self.exclusion_radius}; lower 'exclusion_radius' or raise the backbone's resolution"
             )
-        if self.k is None:
-            return math.ceil(self.fraction * candidates)
-        if self.k > candidates:
-            raise DataError(
+        if candidates < self._least:
+            return (
                 f"{image_id} has {candidates} patches beyond the exclusion radius of a patch, fewer than k = {self.k}; "
                 "lower 'k' or 'exclusion_radius', or raise the backbone's resolution"
             )
-        return self.k
+        return ""

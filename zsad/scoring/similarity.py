@@ -15,12 +15,14 @@ and zero for equal ones. Products are summed in float32 by the hardware.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 
 ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
 CACHED_BYTES = 4 << 20  # larger blocks of distances leave the processor's cache and are slower
+LEAST_HEIGHT = 16  # rows of a block of distances, below which it is narrowed
 SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
 
 
@@ -90,7 +92,7 @@ class Metric:
         for rows in queries.split(height):
             best = rows.new_empty(len(rows), 0)
             for columns in points.split(width):
-                best = smallest(torch.cat([best, smallest(self._product(rows, columns), k)], dim=1), k)
+                best = smallest(torch.cat([best, smallest(self.product(rows, columns), k)], dim=1), k)
             nearest.append(best.float().clamp_(min=0))
         return torch.cat(nearest)
 
@@ -107,14 +109,14 @@ class Metric:
             float32 ``[vector]`` and ``[other vector]``.
         """
         height, _ = self.block(len(queries), len(points), 1, whole_width=True)
-        of_queries, of_points = [], []
+        of_queries, of_points = [], queries.new_full((len(points),), torch.inf, dtype=torch.float32)
         for rows in queries.split(height):
-            h = self._product(rows, points)
+            h = self.product(rows, points)
             of_queries.append(self._remeasured(_least(h, 1), h, rows, points))
-            of_points.append(self._remeasured(_least(h, 0), h.T, points, rows))
-        return torch.cat(of_queries), torch.stack(of_points).amin(dim=0)
+            of_points = torch.minimum(of_points, self._remeasured(_least(h, 0), h.T, points, rows))
+        return torch.cat(of_queries), of_points
 
-    def _product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    def product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """``h`` of all pairs, ``[query, point]``, valid until the next call.
 
         The memory is used again: fresh pages cost a CPU as much as a tenth of the product.
@@ -133,6 +135,14 @@ class Metric:
         entries = max(1, budget // self.format.itemsize)
         width = points if whole_width else min(points, max(k, math.isqrt(entries)))
         return max(1, min(queries, entries // width)), width
+
+    def wide_block(self, patches: int, k: int) -> tuple[int, int]:
+        """The same for all pairs of the patches of an image: of all its width, if that leaves some rows of patches."""
+        height, width = self.block(patches, patches, k, whole_width=True)
+        if height >= LEAST_HEIGHT:
+            return height, width
+        height, width = self.block(patches, max(k, height * width // LEAST_HEIGHT), k, whole_width=True)
+        return height, min(width, patches)
 
     def _remeasured(
         self, least: torch.Tensor, h: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
@@ -187,17 +197,23 @@ def self_dissimilarity(
         raise ValueError(f"no {k} neighbours beyond radius {exclusion_radius} for each patch of {rows} x {columns}")
     metric = Metric(compute, tokens.mean(dim=(0, 1)))
     points = metric.points(tokens)
-    queries = metric.queries(points).reshape(rows, columns, -1)
-    near_rows, near_columns = (_near(size, exclusion_radius).to(tokens.device) for size in (rows, columns))
-    height, _ = metric.block(rows * columns, rows * columns, k, whole_width=True)
-    distances = []
-    for some, near in zip(*(grid.split(max(1, height // columns)) for grid in (queries, near_rows)), strict=True):
-        # [query row, query column, row, column]
-        excluded = near[:, None, :, None] & near_columns[None, :, None, :] | ~among
-        h = some.flatten(0, 1) @ points.T
-        h.masked_fill_(excluded.reshape(h.shape), torch.inf)
-        distances.append(smallest(h, k).float().clamp_(min=0).mean(dim=1))
-    return torch.cat(distances).reshape(rows, columns)
+    height, width = metric.wide_block(rows * columns, k)
+    if height >= columns:
+        height -= height % columns  # whole rows of the grid
+    queries, places = metric.queries(points), torch.arange(rows * columns, device=tokens.device)
+    grid, distances = points.reshape(rows, columns, -1), tokens.new_empty(rows * columns, dtype=torch.float32)
+    for some, place, result in zip(*(values.split(height) for values in (queries, places, distances)), strict=True):
+        near_rows = _near(place // columns, rows, exclusion_radius)
+        near_columns = _near(place % columns, columns, exclusion_radius)
+        best = some.new_empty(len(some), 0)
+        for down, along in _parts(rows, columns, width):
+            # [query, row, column]
+            excluded = near_rows[:, down, None] & near_columns[:, None, along] | ~among[down, along]
+            h = metric.product(some, grid[down, along].flatten(0, 1))
+            h.masked_fill_(excluded.flatten(1), torch.inf)
+            best = smallest(torch.cat([best, smallest(h, k)], dim=1), k) if best.shape[1] else smallest(h, k)
+        result.copy_(best.float().clamp_(min=0).mean(dim=1))
+    return distances.reshape(rows, columns)
 
 
 def fewest_candidates(among: torch.Tensor, exclusion_radius: int) -> int:
@@ -213,10 +229,16 @@ def fewest_candidates(among: torch.Tensor, exclusion_radius: int) -> int:
     return int(among.sum() - near[among].max().round())
 
 
-def _near(size: int, radius: int) -> torch.Tensor:
-    """Which positions along an axis are at most ``radius`` apart, bool ``[size, size]``."""
-    position = torch.arange(size)
-    return (position[:, None] - position).abs() <= radius
+def _near(positions: torch.Tensor, size: int, radius: int) -> torch.Tensor:
+    """Which places along an axis are at most ``radius`` from each position, bool ``[position, size]``."""
+    return (positions[:, None] - torch.arange(size, device=positions.device)).abs() <= radius
+
+
+def _parts(rows: int, columns: int, patches: int) -> Iterator[tuple[slice, slice]]:
+    """A grid in parts of so many patches at most: some of its rows, or some of one row."""
+    for top in range(0, rows, max(1, patches // columns)):
+        for left in range(0, columns, patches):
+            yield slice(top, top + max(1, patches // columns)), slice(left, left + patches)
 
 
 def _least(h: torch.Tensor, dim: int) -> torch.Tensor:

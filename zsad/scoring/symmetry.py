@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from zsad.scoring.tokens import normalise
 SMALLEST_CHANCE = 1e-5  # below it all patches are alike, and that they match says nothing
 EQUAL = 1e-5  # asymmetries that differ by less are equal; it is more than rounding does
 ROUNDING = 1e-3  # of a place, patches
+BLOCK_SHARE = 0.25  # of the memory, for distances between rows of the grid
+DISTANCE_BYTES, SHIFT_BYTES = 4, 24  # of a pair of patches; of a patch at a shift
 TILT_STEP = 2.5  # degrees
 CLEAR_GAIN = 0.05  # share of the asymmetry that a tilt must take away
 
@@ -98,7 +101,7 @@ def aligned(image: Image, view: str, tokens: torch.Tensor, max_shift: float, max
     reach = (int(max_shift * rows), int(max_shift * columns))
     shown, points = places(matrix, rows, columns, tokens.device), image.points(tokens)
     valid = within(shown, rows, columns)
-    upright = Alignment(points, shown, valid, best_shift(image.queries, points, valid, reach))
+    upright = Alignment(points, shown, valid, best_shift(image, points, valid, reach))
     if view not in MIRRORS or upright.shift.asymmetry <= EQUAL:
         return upright
     best = upright
@@ -160,29 +163,28 @@ def resampled(tokens: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     return normalise(mixed).reshape(tokens.shape)
 
 
-def best_shift(queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, reach: tuple[int, int]) -> Shift:
+def best_shift(image: Image, points: torch.Tensor, valid: torch.Tensor, reach: tuple[int, int]) -> Shift:
     """The shift of least asymmetry; of equals the one nearest to none.
 
     Args:
-        queries, points, valid: see `asymmetries`.
+        points, valid: see `asymmetries`.
         reach: greatest shift along either axis, patches.
     """
     down, along = (range(-most, most + 1) for most in reach)
-    found = asymmetries(queries, points, valid, down, along).cpu().numpy()
+    found = asymmetries(image, points, valid, down, along).cpu().numpy()
     distance = np.hypot(*np.meshgrid(down, along, indexing="ij"))
     row, column = np.unravel_index(np.where(found <= found.min() + EQUAL, distance, np.inf).argmin(), found.shape)
     return Shift(down[row], along[column], float(found[row, column]))
 
 
 def asymmetries(
-    queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, down: Sequence[int], along: Sequence[int]
+    image: Image, points: torch.Tensor, valid: torch.Tensor, down: Sequence[int], along: Sequence[int]
 ) -> torch.Tensor:
     """``A`` of each shift: mean distance of the pairs, as a share of the mean distance of all pairs of their patches.
 
     A shift down costs ``2 columns`` operations a number of the grid, whatever the shifts along; chance costs 2 a shift.
 
     Args:
-        queries: of the image, ``[row, column, width]``.
         points: of the transformed image, ``[row, column, width]``.
         valid: bool ``[row, column]``, the patches of the transformed image that count.
         down, along: the shifts along the two axes of the grid.
@@ -191,23 +193,52 @@ def asymmetries(
         float32 ``[down, along]``; infinite where no patches overlap, and where those that do are all alike, so that
         they would fit anyhow. If they are alike without a shift, that is symmetric: 0.
     """
-    rows, columns, _ = queries.shape
+    rows, columns, _ = points.shape
     points = points * valid[..., None]
-    reached = _column_at(columns, [-shift for shift in along], valid.device)[1].T.to(points.dtype)  # [shift, column]
+    memory = image.metric.compute.memory
     results = []
     for step in down:
         here, there = overlap(rows, step), overlap(rows, -step)
-        total = _at_shifts(_rows_against_rows(queries[here], points[there]).sum(dim=0), along, 0).sum(dim=0)
-        counted = _valid_at_shifts(valid[there], along)  # [row, column, shift]
-        count = counted.sum(dim=(0, 1))
-        queries_sum = counted.flatten(0, 1).T.to(queries.dtype) @ queries[here].flatten(0, 1)  # [shift, width]
-        points_sum = reached @ points[there].sum(dim=0)
+        blocks = _column_blocks(rows, columns, len(along), memory)
+        sums = (_sums(image.queries[here, some], points[there], valid[there], some, along) for some in blocks)
+        total, count, queries_sum = reduce(lambda one, other: tuple(map(torch.add, one, other)), sums)
+        points_sum = _reached_sum(points[there].sum(dim=0), along, memory)
         chance = (queries_sum * points_sum).sum(dim=1) / count.clamp(min=1) ** 2
         asymmetry = (total / count.clamp(min=1) / chance.clamp(min=SMALLEST_CHANCE)).clamp(min=0)
         alike = torch.tensor([0.0 if step == shift == 0 else torch.inf for shift in along], device=valid.device)
         asymmetry = torch.where(chance < SMALLEST_CHANCE, alike, asymmetry)
         results.append(torch.where(count > 0, asymmetry, torch.inf))
     return torch.stack(results)
+
+
+def _sums(
+    queries: torch.Tensor, points: torch.Tensor, valid: torch.Tensor, some: slice, along: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What `asymmetries` sums over the pairs of some columns of the image, at each shift along the rows.
+
+    Args:
+        queries: of these columns, ``[row, column, width]``.
+        points: zero where not valid.
+
+    Returns:
+        Sum of the distances and number of the pairs, ``[shift]``, and the sum of their queries, ``[shift, width]``.
+    """
+    total = _at_shifts(_rows_against_rows(queries, points).sum(dim=0), some, along, 0).sum(dim=0)
+    counted = _valid_at_shifts(valid, some, along)  # [row, column, shift]
+    queries_sum = counted.flatten(0, 1).T.to(queries.dtype) @ queries.flatten(0, 1)
+    return total, counted.sum(dim=(0, 1)), queries_sum
+
+
+def _reached_sum(points: torch.Tensor, along: Sequence[int], memory: int) -> torch.Tensor:
+    """Sum of the columns, ``[column, width]``, that lie at each shift from another column: ``[shift, width]``."""
+    columns = len(points)
+    size = max(1, int(BLOCK_SHARE * memory) // (SHIFT_BYTES * columns))
+    sums = []
+    for start in range(0, len(along), size):
+        back = [-shift for shift in along[start : start + size]]
+        reached = _column_at(columns, slice(0, columns), back, points.device)[1].T  # [shift, column]
+        sums.append(reached.to(points.dtype) @ points)
+    return torch.cat(sums)
 
 
 def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
@@ -220,13 +251,18 @@ def residuals(image: Image, alignment: Alignment, window: int) -> torch.Tensor:
     """
     points, valid, shift = alignment.points, alignment.valid, alignment.shift
     rows, columns, _ = points.shape
-    along = range(shift.along - window, shift.along + window + 1)
+    down, along = (
+        range(max(middle - window, 1 - size), min(middle + window + 1, size))  # what lies in the grid
+        for middle, size in ((shift.down, rows), (shift.along, columns))
+    )
     least = points.new_full((rows, columns), torch.inf)
-    for step in range(shift.down - window, shift.down + window + 1):
+    for step in down:
         here, there = overlap(rows, step), overlap(rows, -step)
-        distances = _rows_against_rows(image.queries[here], points[there])
-        distances = distances.masked_fill(~valid[there][:, None], torch.inf)
-        least[here] = least[here].minimum(_at_shifts(distances, along, torch.inf).amin(dim=2))
+        for some in _column_blocks(rows, columns, len(along), image.metric.compute.memory):
+            distances = _rows_against_rows(image.queries[here, some], points[there])
+            distances.masked_fill_(~valid[there][:, None], torch.inf)
+            nearest = _at_shifts(distances, some, along, torch.inf).amin(dim=2)
+            least[here, some] = least[here, some].minimum(nearest)
     return least.clamp(min=0).masked_fill(~at_partner(valid, shift, False), torch.inf)
 
 
@@ -262,7 +298,7 @@ def _tilted(image: Image, matrix: np.ndarray, tokens: torch.Tensor, reach: tuple
     across = 0 if matrix[0, 0] < 0 else 1
     slant = math.ceil(reach[across] * math.tan(math.radians(abs(tilt))))
     narrowed = (reach[0], min(slant, reach[1])) if across == 0 else (min(slant, reach[0]), reach[1])
-    return Alignment(points, shown, valid, best_shift(image.queries, points, valid, narrowed), tilt)
+    return Alignment(points, shown, valid, best_shift(image, points, valid, narrowed), tilt)
 
 
 def _clearly_better(tilted: Alignment, upright: Alignment, image: Image, tokens: torch.Tensor) -> bool:
@@ -272,7 +308,7 @@ def _clearly_better(tilted: Alignment, upright: Alignment, image: Image, tokens:
     nearby = places(np.eye(2), rows, columns, tokens.device) + sampled - sampled.round()
     points, valid = image.points(resampled(tokens, nearby)), within(nearby, rows, columns)
     down, along, asymmetry = upright.shift
-    smoothed = float(asymmetries(image.queries, points, valid, [down], [along]))
+    smoothed = float(asymmetries(image, points, valid, [down], [along]))
     return tilted.shift.asymmetry < (1 - CLEAR_GAIN) * min(asymmetry, smoothed)
 
 
@@ -281,19 +317,33 @@ def _rows_against_rows(queries: torch.Tensor, points: torch.Tensor) -> torch.Ten
     return torch.bmm(queries, points.transpose(1, 2))
 
 
-def _at_shifts(distances: torch.Tensor, along: Sequence[int], outside: float) -> torch.Tensor:
-    """The diagonals of ``[..., column, other column]`` as ``[..., column, shift]``; ``outside`` beyond the matrix."""
-    there, inside = _column_at(distances.shape[-1], along, distances.device)
+def _column_blocks(rows: int, columns: int, shifts: int, memory: int) -> list[slice]:
+    """The columns of a grid, so many at a time as are compared with all columns within a share of the memory."""
+    bytes_each = rows * (DISTANCE_BYTES * columns + SHIFT_BYTES * shifts)
+    size = max(1, int(BLOCK_SHARE * memory) // bytes_each)
+    return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
+
+
+def _at_shifts(distances: torch.Tensor, some: slice, along: Sequence[int], outside: float) -> torch.Tensor:
+    """The diagonals of ``[..., column, other column]`` as ``[..., column, shift]``; ``outside`` beyond the matrix.
+
+    Args:
+        distances: of some of the columns, and all other columns.
+    """
+    there, inside = _column_at(distances.shape[-1], some, along, distances.device)
     return distances.gather(-1, there.expand(*distances.shape[:-1], -1)).masked_fill(~inside, outside)
 
 
-def _valid_at_shifts(valid: torch.Tensor, along: Sequence[int]) -> torch.Tensor:
-    """Whether the patch at each shift along the row counts, bool ``[row, column, shift]``."""
-    there, inside = _column_at(valid.shape[1], along, valid.device)
+def _valid_at_shifts(valid: torch.Tensor, some: slice, along: Sequence[int]) -> torch.Tensor:
+    """Whether the patch at each shift along the row counts, bool ``[row, column, shift]``, for some columns."""
+    there, inside = _column_at(valid.shape[1], some, along, valid.device)
     return valid[:, there] & inside
 
 
-def _column_at(columns: int, along: Sequence[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The column at each shift from each, ``[column, shift]``, and whether there is one."""
-    there = torch.arange(columns, device=device)[:, None] + torch.tensor(list(along), device=device)
+def _column_at(
+    columns: int, some: slice, along: Sequence[int], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The column at each shift from some columns, ``[column, shift]``, and whether there is one."""
+    own = torch.arange(some.start, some.stop, device=device)
+    there = own[:, None] + torch.tensor(list(along), device=device)
     return there.clamp(0, columns - 1), (there >= 0) & (there < columns)

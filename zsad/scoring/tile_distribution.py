@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field, field_validator
 from scipy.ndimage import gaussian_filter
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.base import ImageScore, Scorer
+from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import RANKED, TokenCount
 from zsad.scoring.similarity import CACHED_BYTES
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 from zsad.store import FeatureReader
 
+RESIDUAL_SHARE, RESIDUAL_COPIES = 0.5, 4  # of the memory; residuals, their mean, blurred, and folded
+TYPICAL_BYTES = 64  # of a value: in tiles that overlap, sorted, with its place
 BLUR_WIDTH = 2.0  # standard deviations to either side: 5 x 5 patches for sigma_s = 1, as published
 
 
@@ -82,6 +83,21 @@ class TileDistribution(Scorer):
         """Each value of a token is ranked in each of the tiles that it lies in."""
         return super().operations(tokens) + RANKED * self.tile**2 * tokens["test"].values
 
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The residuals of one image at every place of the tile."""
+        test = tokens["test"]
+        return 4.0 * (RESIDUAL_COPIES + test.layers) * self.tile**2 * test.patches
+
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """An image's grid is smaller than a tile."""
+        for image_id, (rows, columns) in zip(images["test"].image_ids, images["test"].grids, strict=True):
+            if min(rows, columns) < self.tile:
+                return (
+                    f"{image_id} has only {rows} x {columns} patches, fewer than a tile of {self.tile} x {self.tile}; "
+                    "lower 'tile' or raise the backbone's resolution"
+                )
+        return super().refusal(images)
+
     def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
@@ -90,22 +106,28 @@ class TileDistribution(Scorer):
         """
         test = features["test"]
         layers = layer_indices(test, self.layers)
-        self._check_grids(test)
+        self.check(features)
         for index in range(len(test)):
             tokens = unit_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
-            residuals = torch.stack([tile_residuals(layer, self.tile, compute) for layer in tokens])
-            yield ImageScore(index, self._gathered(residuals.mean(dim=0)).cpu().numpy())
+            yield ImageScore(index, self._map(tokens, compute).cpu().numpy())
 
-    def _check_grids(self, test: FeatureReader) -> None:
-        for image_id, (rows, columns) in zip(test.image_ids, test.grid_sizes, strict=True):
-            if min(rows, columns) < self.tile:
-                raise DataError(
-                    f"{image_id} has only {rows} x {columns} patches, fewer than a tile of {self.tile} x {self.tile}; "
-                    "lower 'tile' or raise the backbone's resolution"
-                )
+    def _map(self, tokens: torch.Tensor, compute: Compute) -> torch.Tensor:
+        """``S``, ``[row, column]``, of unit tokens ``[layer, row, column, channel]``; by blocks of tiles."""
+        reach, (rows, columns) = self.tile // 2, tokens.shape[1:3]
+        typical = [typical_tile(layer, self.tile, compute) for layer in tokens]
+        whole = tokens.new_zeros(rows + self.tile - 1, columns + self.tile - 1)
+        for block in _blocks(rows, columns, self.tile, len(tokens), compute):
+            residuals = torch.stack(
+                [
+                    tile_residuals(layer, self.tile, compute, of_layer, block)
+                    for layer, of_layer in zip(tokens, typical, strict=True)
+                ]
+            ).mean(dim=0)
+            whole[block.place(self.tile)] += self._gathered(residuals)
+        return whole[reach : reach + rows, reach : reach + columns]
 
     def _gathered(self, residuals: torch.Tensor) -> torch.Tensor:
-        """Step 3: ``S``, ``[row, column]``, from ``e_q(p)`` as `tile_residuals` gives it."""
+        """Step 3: ``S`` of all patches that the tiles hold, ``[row, column]``, from ``e_q(p)`` of `tile_residuals`."""
         t, rows, columns = self.tile, *residuals.shape[2:]
         blur = gaussian_filter(np.eye(t), (self.sigma_s, 0), mode="mirror", truncate=BLUR_WIDTH)
         weights = np.exp(-((np.arange(t) - t // 2) ** 2) / (2 * self.sigma_p**2))
@@ -113,38 +135,78 @@ class TileDistribution(Scorer):
         along = torch.from_numpy(along.astype(np.float32)).to(residuals.device)
         shares = torch.einsum("ai,bj,ijrc->abrc", along, along, residuals)
         padded = torch.nn.functional.fold(shares.reshape(1, t * t, -1), (rows + t - 1, columns + t - 1), t)
-        return padded[0, 0, t // 2 : t // 2 + rows, t // 2 : t // 2 + columns]
+        return padded[0, 0]
 
 
-def tile_residuals(tokens: torch.Tensor, t: int, compute: Compute) -> torch.Tensor:
-    """Step 2 of `TileDistribution`: ``e_q(p)`` for each place ``p`` in the tile about each patch ``q``.
+class Block(NamedTuple):
+    """Some patches of a grid: rows and columns, from and to."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def place(self, t: int) -> tuple[slice, slice]:
+        """Where the tiles of ``t x t`` about them lie on the padded grid."""
+        return slice(self.top, self.bottom + t - 1), slice(self.left, self.right + t - 1)
+
+
+def _blocks(rows: int, columns: int, t: int, layers: int, compute: Compute) -> Iterator[Block]:
+    """A grid in blocks whose residuals take a share of the memory; the grid itself where it is small."""
+    patches = compute.count((RESIDUAL_COPIES + layers) * 4 * t * t + _rank_bytes(t), RESIDUAL_SHARE)
+    height, width = rows, columns
+    if rows * columns > patches:
+        side = max(1, math.isqrt(patches))
+        height = min(rows, max(side, patches // columns))
+        width = min(columns, max(1, patches // height))
+    for top in range(0, rows, height):
+        for left in range(0, columns, width):
+            yield Block(top, min(top + height, rows), left, min(left + width, columns))
+
+
+def typical_tile(tokens: torch.Tensor, t: int, compute: Compute) -> torch.Tensor:
+    """Step 1 of `TileDistribution`: ``R`` of tokens ``[row, column, channel]``, ``[channel, 2 t^2 - 1]``.
+
+    Between each two values is their mean, for values that share ranks.
+    """
+    values = tokens.permute(2, 0, 1)  # [channel, row, column]
+    chunk = max(1, compute.memory // (TYPICAL_BYTES * values[0].numel()))
+    return torch.cat([_with_midpoints(_typical_tile(some, t)) for some in values.split(chunk)])
+
+
+def tile_residuals(tokens: torch.Tensor, t: int, compute: Compute, typical: torch.Tensor, block: Block) -> torch.Tensor:
+    """Step 2 of `TileDistribution`: ``e_q(p)`` for each place ``p`` in the tile about each patch ``q`` of a block.
 
     Args:
         tokens: ``[row, column, channel]``, at least ``t`` rows and columns.
+        typical: from `typical_tile`.
 
     Returns:
         float32 ``[t, t, row, column]``: place in the tile, middle of the tile.
     """
-    rows, columns, channels = tokens.shape
+    rows, columns, channels = block.bottom - block.top, block.right - block.left, tokens.shape[2]
     values = tokens.permute(2, 0, 1)  # [channel, row, column]
-    padded = torch.nn.functional.pad(values, (t // 2,) * 4, mode="reflect")
+    padded = torch.nn.functional.pad(values, (t // 2,) * 4, mode="reflect")[:, *block.place(t)]
     residuals = tokens.new_zeros(t, t, rows, columns)
     chunk = _channels_at_a_time(padded.shape[1] * padded.shape[2], t, compute)
-    for some, some_padded in zip(values.split(chunk), padded.split(chunk), strict=True):
-        typical = _with_midpoints(_typical_tile(some, t))  # [channel, 2 t^2 - 1]
-        first = torch.arange(len(some), device=some.device)[:, None, None] * typical.shape[1]
-        for i, j, ranks in _doubled_ranks(some_padded, t):
+    for some, some_typical in zip(padded.split(chunk), typical.split(chunk), strict=True):
+        first = torch.arange(len(some), device=some.device)[:, None, None] * some_typical.shape[1]
+        for i, j, ranks in _doubled_ranks(some, t):
             here = slice(i, i + rows), slice(j, j + columns)
-            matched = typical.flatten()[first + ranks[:, *here]]
-            residuals[i, j] += (some_padded[:, *here] - matched).abs_().sum(dim=0)
+            matched = some_typical.flatten()[first + ranks[:, *here]]
+            residuals[i, j] += (some[:, *here] - matched).abs_().sum(dim=0)
     return residuals.div_(channels)
 
 
 def _channels_at_a_time(patches: int, t: int, compute: Compute) -> int:
     """How many channels of a padded grid are ranked together: within the memory, and on a CPU within the cache."""
     budget = min(compute.memory, CACHED_BYTES) if compute.device == "cpu" else compute.memory
-    bytes_a_patch = 2 * t * (t + 2) * _rank_type(t).itemsize + 32  # sums of comparisons; values, places and residuals
-    return max(1, budget // (patches * bytes_a_patch))
+    return max(1, budget // (patches * _rank_bytes(t)))
+
+
+def _rank_bytes(t: int) -> int:
+    """Bytes a patch and channel that is ranked: sums of comparisons; values, places and residuals."""
+    return 2 * t * (t + 2) * _rank_type(t).itemsize + 32
 
 
 def _rank_type(t: int) -> torch.dtype:

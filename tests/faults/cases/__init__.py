@@ -6,6 +6,7 @@ from cases import (
     downloads,
     errors,
     folders,
+    geometry,
     images,
     masks,
     results,
@@ -27,4 +28,5 @@ FAULTS: tuple[Fault, ...] = (
     *downloads.FAULTS,
     *archives.FAULTS,
     *errors.FAULTS,
+    *geometry.FAULTS,
 )

@@ -73,7 +73,7 @@ STOPPED = (
         "several photographs cut off, all named at once",
         FOLDER,
         in_turn(cut("photographs/a.png", 0.5), written("photographs/b.jpg", HTML), cut("good/1.png", 0.5)),
-        r"^zsad: read_images: 3 images of photographs cannot be read: replace them, .*: "
+        r"^zsad: read_images: 3 images of photographs cannot be used: replace them, .*: "
         r"photographs/a\.png .*; photographs/b\.jpg .*web page.*; good/1\.png ",
         changes=STOP,
     ),
@@ -81,7 +81,7 @@ STOPPED = (
         "not one photograph that can be read",
         FOLDER,
         in_turn(*(written(f"photographs/{name}", b"") for name in ("a.png", "b.jpg", "line 2/c.png"))),
-        r"not one of the 3 test images of category 'photographs' can be read; the first: photographs/a\.png .*empty",
+        r"not one of the 3 test images of category 'photographs' can be used; the first: photographs/a\.png .*empty",
     ),
     Fault(
         "too few references that can be read",

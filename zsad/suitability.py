@@ -1,0 +1,116 @@
+"""Which images the configured methods refuse for their sizes or number, known before any feature is computed.
+
+It follows from the sizes of the images, from how each backbone lays its patches, and from what each scorer says of
+that (`zsad.scoring.base.Scorer.refusal`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+from zsad.data.subsets import FeatureSet, SizedImage, select
+from zsad.errors import DataError
+from zsad.features.views import variants
+from zsad.grids import GridRule, TokenLayout
+from zsad.scoring.base import Scorer, Shown
+from zsad.scoring.registry import SCORERS
+
+
+class Asked(NamedTuple):
+    """A method that scores features.
+
+    Attributes:
+        scorer, params: see `SCORERS`.
+        backbone: its name.
+        scores_references: whether its threshold rule has the references scored.
+    """
+
+    scorer: str
+    params: Mapping[str, Any]
+    backbone: str
+    scores_references: bool
+
+
+class Suitability(NamedTuple):
+    """The methods by name, and how the tokens of the backbones lie that are known before they are loaded."""
+
+    methods: Mapping[str, Asked]
+    layouts: Mapping[str, TokenLayout]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `stage_config` gave, written as JSON."""
+        config = json.loads(text)
+        return cls(
+            {name: Asked(**asked) for name, asked in config["methods"].items()},
+            {name: _layout(**layout) for name, layout in config["layouts"].items()},
+        )
+
+    def stage_config(self) -> dict[str, Any]:
+        """As plain JSON types, for the steps that ask."""
+        return {
+            "methods": {name: asked._asdict() for name, asked in self.methods.items()},
+            "layouts": {name: layout._asdict() | {"rule": list(layout.rule)} for name, layout in self.layouts.items()},
+        }
+
+    def refusals(self, category: str) -> Callable[[Sequence[SizedImage]], list[str]]:
+        """What tells of the images of a category why methods refuse them, a sentence for each such method."""
+        return partial(self._refusals, category)
+
+    def _refusals(self, category: str, images: Sequence[SizedImage]) -> list[str]:
+        if not any(image.split == "test" for image in images):  # of which others have their say
+            return []
+        reasons: dict[str, str] = {}
+        for name, asked in self.methods.items():
+            reasons.setdefault(self._reason(asked, category, images), name)
+        return [f"method '{name}': {reason}" for reason, name in reasons.items() if reason]
+
+    def _reason(self, asked: Asked, category: str, images: Sequence[SizedImage]) -> str:
+        scorer, layout = SCORERS.build(asked.scorer, asked.params), self.layouts.get(asked.backbone)
+        try:
+            chosen = {role: select(images, of.subset, category) for role, of in scorer.feature_sets().items()}
+        except DataError as error:
+            return str(error)
+        if layout is None:
+            return _too_few(scorer, len(chosen["test"]))
+        if reason := next(_positions(layout, images), ""):
+            return reason
+        shown = {role: _shown(chosen[role], of, layout) for role, of in scorer.feature_sets().items()}
+        return scorer.refusal(shown, scores_references=asked.scores_references)
+
+
+def _layout(rule: Sequence[Any], layers: Sequence[str] | None, channels: int, debias: int) -> TokenLayout:
+    return TokenLayout(GridRule(*rule), None if layers is None else tuple(layers), channels, debias)
+
+
+def _too_few(scorer: Scorer, tests: int) -> str:
+    """Whether the test images are too few for a scorer whose backbone is not known yet."""
+    least = scorer.needs().test
+    return "" if tests >= least else f"it compares at least {least} test images, and there is {tests}; add some"
+
+
+def _shown(images: Sequence[SizedImage], features: FeatureSet, layout: TokenLayout) -> Shown:
+    """What a scorer will see of images."""
+    views = variants(features.view)
+    return Shown(
+        [image.image_id + view.suffix for image in images for view in views],
+        [layout.rule.size(image.height, image.width) for image in images for _ in views],
+        layout.layers,
+        layout.channels,
+    )
+
+
+def _positions(layout: TokenLayout, images: Sequence[SizedImage]) -> Iterator[str]:
+    """Of which images the position cannot be taken out of the tokens, as they have too few patches."""
+    for image in images if layout.debias else ():
+        rows, columns = layout.rule.seen_at_once(image.height, image.width)
+        most = min(rows * columns, layout.channels) - 1
+        if layout.debias > most:
+            yield (
+                f"{image.image_id} has {rows} x {columns} patches with {layout.channels} channels, which have {most} "
+                f"directions, fewer than the {layout.debias} that the backbone's debias takes out; lower debias or "
+                "raise the backbone's resolution"
+            )
