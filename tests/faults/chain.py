@@ -250,7 +250,7 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 {"features": features[role]},
                 settings.backbones[method.backbone].stage_config(),
                 {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
-                suitability,
+                suitability=suitability,
             )
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}

@@ -109,7 +109,7 @@ FAULTS: tuple[Fault, ...] = (
         "file in place of the logs",
         written("results/log", "mine"),
         "results/log",
-        r"build_manifest: results/log cannot be read or written \(File exists\); move away",
+        r"read_images: results/log cannot be read or written \(File exists\); move away",
     ),
     amid(
         "file system without an inode left",
