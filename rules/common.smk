@@ -16,6 +16,7 @@ from zsad.codetrace import code_hashes, import_package_from
 from zsad.config import Settings
 from zsad.configfiles import read_configuration
 from zsad.data.catalogue import datasets
+from zsad.data.dataset import DOWNLOADS
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
@@ -76,7 +77,9 @@ PLOTS = "results/{dataset}/plots"
 LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
-DOWNLOAD = f"{settings.data.download_to.as_posix()}/{{published}}.json"
+# Where nothing is to be downloaded, the folder of downloads is no part of any path.
+downloads = settings.data.download_to if settings.data.is_downloaded else DOWNLOADS
+DOWNLOAD = f"{downloads.as_posix()}/{{published}}.json"
 MANIFEST = f"{CATEGORY}/manifest.csv"
 UNREADABLE = f"{CATEGORY}/unreadable.csv"
 CHECK = f"{CATEGORY}/check.json"
@@ -228,16 +231,26 @@ def download_config(wildcards):
     )
 
 
-def image_files(wildcards):
+def followed(files):
+    """How a rule follows files that people named: those that can be inputs, and a stamp for those that cannot.
+
+    Args:
+        files: an input function of their paths.
+
+    Returns:
+        An input function, and a function of a parameter; see zsad/tracked_files.py. A rule needs both.
+    """
+    return lambda wildcards: literal(files(wildcards)), lambda wildcards: stamp(files(wildcards))
+
+
+def images_and_masks(wildcards):
     """What a manifest is made from: the images and masks, or the checksums of the generated ones."""
     if settings.data.is_demo:
-        return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
-    return literal(available().files(wildcards.category))
+        return [f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"]
+    return available().files(wildcards.category)
 
 
-def image_stamp(wildcards):
-    """What stands for the images and masks whose names Snakemake would misread; see zsad/tracked_files.py."""
-    return "" if settings.data.is_demo else stamp(available().files(wildcards.category))
+image_files, image_stamp = followed(images_and_masks)
 
 
 def check_config(wildcards):
@@ -247,9 +260,12 @@ def check_config(wildcards):
     return frozen({**settings.data.stage_config(), "published": published})
 
 
-def weight_files(wildcards):
+def backbone_files(wildcards):
     """The files of a model in a local folder; none for a hub id or a backbone without weights."""
     return settings.backbones[wildcards.backbone].local_files()
+
+
+weight_files, weight_stamp = followed(backbone_files)
 
 
 def scoring_files(wildcards):
@@ -293,9 +309,12 @@ def extraction_code(wildcards):
     return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
-def segmenter_files(wildcards):
+def segmentation_files(wildcards):
     """The files of a segmentation model that lies on this machine; none for a published one."""
     return settings.segmenters[wildcards.segmenter].local_files()
+
+
+segmenter_files, segmenter_stamp = followed(segmentation_files)
 
 
 def segmenter_config(wildcards):
@@ -398,7 +417,7 @@ def prompted(wildcards):
 
 
 def refinement_files(wildcards):
-    """What a refiner reads besides images and scores: embeddings, parts, crops and the weights of its model."""
+    """What a refiner reads besides images, scores and the weights of its model: embeddings, parts and crops."""
     segmenter = prompted(wildcards)
     if segmenter is None:
         return {}
@@ -409,7 +428,7 @@ def refinement_files(wildcards):
         "segmenter": segmenter.name,
         "subset": "test",
     }
-    files = {"weights": segmenter.local_files(), "embeddings": EMBEDDINGS.format(**place)}
+    files = {"embeddings": EMBEDDINGS.format(**place)}
     if refiner.foreground:
         files["foregrounds"] = FOREGROUNDS.format(**place)
     if refiner.crops is not None:
@@ -417,9 +436,13 @@ def refinement_files(wildcards):
     return files
 
 
-def crop_weights(wildcards):
-    """The files of the segmentation model that embeds a refiner's crops."""
-    return prompted(wildcards).local_files()
+def refiner_files(wildcards):
+    """The files of the segmentation model that a refiner prompts; none for one without, or a published one."""
+    segmenter = prompted(wildcards)
+    return [] if segmenter is None else segmenter.local_files()
+
+
+refiner_weights, refiner_stamp = followed(refiner_files)
 
 
 def crop_config(wildcards):
@@ -458,14 +481,18 @@ def evaluation_config(wildcards):
             "backbone": settings.methods[wildcards.method].backbone,
             "group": settings.methods[wildcards.method].group,
             "options": settings.evaluation.parameters(),
+            "saturation": next(iter(saturation_tables(wildcards)), None),
         }
     )
 
 
-def saturation_table(wildcards):
+def saturation_tables(wildcards):
     """The table of saturation areas, of a data set that has one."""
     table = available().saturation(wildcards.category)
     return [] if table is None else [table.as_posix()]
+
+
+saturation_table, saturation_stamp = followed(saturation_tables)
 
 
 def tables_config(wildcards):

@@ -26,6 +26,7 @@ rule extract_features:
         shared=settings.sharing.resource("features"),
     params:
         cfg=extraction_config,
+        stamp=weight_stamp,
         code=extraction_code,
     message:
         "Extracting {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"

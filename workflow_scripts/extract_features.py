@@ -7,6 +7,7 @@ from zsad.features.extract import extract_features
 from zsad.features.registry import BACKBONES
 from zsad.job import job
 from zsad.sharing.root import FEATURES, shared_folder
+from zsad.tracked_files import local_files
 
 with job(snakemake) as this:
     extract_features(
@@ -25,5 +26,5 @@ with job(snakemake) as this:
         output=Path(snakemake.output.features),
         provenance=this.provenance,
         shared=shared_folder(FEATURES, snakemake.resources.shared),
-        model_files=[Path(path) for path in snakemake.input.weights],
+        model_files=[Path(path) for path in local_files(this.cfg["params"].get("model"))],
     )

@@ -31,7 +31,7 @@ def image_address(container: str, workflow: Path) -> str:
     Args:
         workflow: the folder that a relative path is taken from.
     """
-    return container if "://" in container else str(workflow / Path(container).expanduser())
+    return container if "://" in container else str(workflow / container)
 
 
 def check_image(address: str, *, environments_too: bool = False) -> None:
