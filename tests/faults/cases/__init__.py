@@ -1,6 +1,6 @@
 """The table of all faults, one module for each kind of thing that can be wrong."""
 
-from cases import archives, downloads, folders, images, masks, results, tables, unreadable
+from cases import archives, downloads, folders, images, masks, paths, results, tables, unreadable
 from fault import Fault
 
 FAULTS: tuple[Fault, ...] = (
@@ -12,4 +12,5 @@ FAULTS: tuple[Fault, ...] = (
     *results.FAULTS,
     *downloads.FAULTS,
     *archives.FAULTS,
+    *paths.FAULTS,
 )
