@@ -232,13 +232,13 @@ def download_config(wildcards):
 
 
 def followed(files):
-    """How a rule follows files that people named: those that can be inputs, and a stamp for those that cannot.
+    """How jobs follow files that people named: those that can be inputs, and a stamp for those that cannot.
 
     Args:
         files: an input function of their paths.
 
     Returns:
-        An input function, and a function of a parameter; see zsad/tracked_files.py. A rule needs both.
+        An input function, and a function of a parameter; both are needed. See zsad/tracked_files.py.
     """
     return lambda wildcards: literal(files(wildcards)), lambda wildcards: stamp(files(wildcards))
 
