@@ -59,17 +59,16 @@ try:
         settings.data.list_files()
         if container_image:
             check_image(container_image, environments_too=DeploymentMethod.CONDA in deployment)
+    # Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+    os.environ.update(settings.sharing.variables())
+    if container_image:
+        os.environ.update(image_environment(settings, Path(workflow.basedir)))
 except ZsadError as error:
     raise WorkflowError(str(error)) from None
 
 # The terminal of the run itself, not of its jobs.
 if workflow.is_main_process:
     watch_run(dry_run=workflow.output_settings.dryrun)
-
-# Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
-os.environ.update(settings.sharing.variables())
-if container_image:
-    os.environ.update(image_environment(settings, Path(workflow.basedir)))
 
 CATEGORY = "results/{dataset}/{category}"
 TABLES = "results/{dataset}/tables"

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+_SHELL = re.compile(r"""[\s"'\\$`;&|<>(){}\[\]*?]|^[~#]""")
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 
 
@@ -33,6 +34,12 @@ def expanded(path: str) -> str:
             "or begin with '~/' for the home folder"
         )
     return path
+
+
+def shell_sign(path: str | Path) -> str:
+    """The first sign in a path that a shell would not take as it is written; empty if there is none."""
+    found = _SHELL.search(str(path))
+    return found[0] if found else ""
 
 
 UserPath = Annotated[str, AfterValidator(expanded)]

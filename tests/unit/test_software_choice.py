@@ -58,6 +58,25 @@ def test_an_image_in_a_path_with_a_space_is_refused(tmp_path: Path) -> None:
         check_image(str(tmp_path / "my image.sif"))
 
 
+@pytest.mark.parametrize("name", ["it's.sif", "a;b.sif", "$x.sif", "{a}.sif"])
+def test_an_image_that_a_shell_would_misread_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match="in its path, which Snakemake cannot run; move it"):
+        check_image(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b"])
+def test_folders_that_an_image_cannot_be_given_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=r"the folder .* has '.' in its path, which separates folders where a cont"):
+        image_environment(settings(), tmp_path / name, {})
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(ConfigError, match=r"the working folder .* has '.' in its path, .* without --sdm apptainer"):
+        image_environment(settings(), tmp_path, {})
+
+
 def test_environments_in_an_image_are_refused() -> None:
     with pytest.raises(ConfigError, match="exclude each other"):
         check_image("docker://registry.example/zsad:1", environments_too=True)
