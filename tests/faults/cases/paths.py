@@ -20,7 +20,7 @@ ODD_NAMES = {
     f"{TILE}/test/crack/0.png": f"{TILE}/test/crack/{{{{x}}}}<b>.png",
     f"{TILE}/ground_truth/crack/0_mask.png": f"{TILE}/ground_truth/crack/{{{{x}}}}<b>_mask.png",
 }
-ODD_ROOTS = ("{a}/<b>/images ", "<logs>", " a;b & $(c) `d`", "50%*?[1]\\n'\"", "s3:", "~images", "./~/images")
+ODD_ROOTS = ("{a}/<logs>/images ", " 50%*?[1]\\n'\"; $(c) `d`", "s3:", "./~/images")
 
 
 def at_home(place: Place) -> None:
