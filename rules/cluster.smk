@@ -2,7 +2,7 @@
 #
 # The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
 # network works on and what lies between, `measure` is the rest.
-from zsad.submissions import check_folder_names
+from zsad.submissions import check_folder_names, check_places
 
 
 def site(name):
@@ -77,5 +77,6 @@ def submission(part, narrow, *, last=False):
 if workflow.is_main_process and are_narrow() and settings.data.is_here:
     try:
         check_folder_names(settings)
+        check_places(Path.cwd(), Path(workflow.basedir))
     except ZsadError as error:
         raise WorkflowError(str(error)) from None

@@ -22,6 +22,7 @@ from zsad.config import Settings
 from zsad.configfiles import read_configuration
 from zsad.data.catalogue import datasets
 from zsad.data.changed import changed_tables, changed_text, put_aside
+from zsad.data.dataset import DOWNLOADS
 from zsad.data.layouts.base import TAKEN
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
@@ -67,6 +68,10 @@ try:
         settings.data.list_files()
         if container_image:
             check_image(container_image, environments_too=DeploymentMethod.CONDA in deployment)
+    # Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+    os.environ.update(settings.sharing.variables())
+    if container_image:
+        os.environ.update(image_environment(settings, Path(workflow.basedir)))
 except ZsadError as error:
     raise WorkflowError(str(error)) from None
 
@@ -74,18 +79,15 @@ except ZsadError as error:
 if workflow.is_main_process:
     watch_run(dry_run=workflow.output_settings.dryrun)
 
-# Where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
-os.environ.update(settings.sharing.variables())
-if container_image:
-    os.environ.update(image_environment(settings, Path(workflow.basedir)))
-
 CATEGORY = "results/{dataset}/{category}"
 TABLES = "results/{dataset}/tables"
 PLOTS = "results/{dataset}/plots"
 LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
-DOWNLOAD = f"{settings.data.download_to.as_posix()}/{{published}}.json"
+# Where nothing is to be downloaded, the folder of downloads is no part of any path.
+downloads = settings.data.download_to if settings.data.is_downloaded else DOWNLOADS
+DOWNLOAD = f"{downloads.as_posix()}/{{published}}.json"
 IMAGE_LIST = f"{CATEGORY}/images.csv"
 MANIFEST = f"{CATEGORY}/manifest.csv"
 UNREADABLE = f"{CATEGORY}/unreadable.csv"
@@ -240,27 +242,28 @@ def download_config(wildcards):
     )
 
 
-def image_files(wildcards):
-    """What the list of images is made from: they themselves, or the checksums of generated ones."""
-    return listed_files(wildcards, "image_files")
+def followed(files):
+    """How jobs follow files that people named: those that can be inputs, and a stamp for those that cannot.
+
+    Args:
+        files: an input function of their paths.
+
+    Returns:
+        An input function, and a function of a parameter; both are needed. See zsad/tracked_files.py.
+    """
+    return lambda wildcards: literal(files(wildcards)), lambda wildcards: stamp(files(wildcards))
 
 
-def truth_files(wildcards):
-    """What the manifest is made from besides the list of images: the masks."""
-    return listed_files(wildcards, "truth_files")
+def listed_files(kind):
+    """An input function: files of a category by the name of a method of `Dataset`, or the checksums of generated ones."""
 
+    def files(wildcards):
+        check_tables()
+        if settings.data.is_demo:
+            return [f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"]
+        return getattr(available(), kind)(wildcards.category)
 
-def checked_files(wildcards):
-    """What is checked: images, masks and tables."""
-    return listed_files(wildcards, "files")
-
-
-def listed_files(wildcards, kind):
-    """Files of a category, by the name of a method of `Dataset`, as inputs."""
-    check_tables()
-    if settings.data.is_demo:
-        return f"results/data/{wildcards.dataset}/{wildcards.category}.sha256"
-    return literal(getattr(available(), kind)(wildcards.category))
+    return files
 
 
 @cache
@@ -275,13 +278,10 @@ def check_tables():
         logger.warning(changed_text(changed))
 
 
-def stamp_of(kind):
-    """A parameter that stands for those whose names Snakemake would misread; see zsad/tracked_files.py."""
-
-    def digest(wildcards):
-        return "" if settings.data.is_demo else stamp(getattr(available(), kind)(wildcards.category))
-
-    return digest
+# What the list of images is made from, what the manifest is made from besides: masks, and what is checked: tables too.
+image_files, image_stamp = followed(listed_files("image_files"))
+truth_files, truth_stamp = followed(listed_files("truth_files"))
+checked_files, checked_stamp = followed(listed_files("files"))
 
 
 def listing(kind):
@@ -316,9 +316,12 @@ def asked_methods(wildcards, input):
     return frozen(settings.suitability().stage_config())
 
 
-def weight_files(wildcards):
+def backbone_files(wildcards):
     """The files of a model in a local folder; none for a hub id or a backbone without weights."""
     return settings.backbones[wildcards.backbone].local_files()
+
+
+weight_files, weight_stamp = followed(backbone_files)
 
 
 def scoring_files(wildcards):
@@ -362,9 +365,12 @@ def extraction_code(wildcards):
     return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
-def segmenter_files(wildcards):
+def segmentation_files(wildcards):
     """The files of a segmentation model that lies on this machine; none for a published one."""
     return settings.segmenters[wildcards.segmenter].local_files()
+
+
+segmenter_files, segmenter_stamp = followed(segmentation_files)
 
 
 def segmenter_config(wildcards):
@@ -467,7 +473,7 @@ def prompted(wildcards):
 
 
 def refinement_files(wildcards):
-    """What a refiner reads besides images and scores: embeddings, parts, crops and the weights of its model."""
+    """What a refiner reads besides images, scores and the weights of its model: embeddings, parts and crops."""
     segmenter = prompted(wildcards)
     if segmenter is None:
         return {}
@@ -478,7 +484,7 @@ def refinement_files(wildcards):
         "segmenter": segmenter.name,
         "subset": "test",
     }
-    files = {"weights": segmenter.local_files(), "embeddings": EMBEDDINGS.format(**place)}
+    files = {"embeddings": EMBEDDINGS.format(**place)}
     if refiner.foreground:
         files["foregrounds"] = FOREGROUNDS.format(**place)
     if refiner.crops is not None:
@@ -486,9 +492,13 @@ def refinement_files(wildcards):
     return files
 
 
-def crop_weights(wildcards):
-    """The files of the segmentation model that embeds a refiner's crops."""
-    return prompted(wildcards).local_files()
+def refiner_files(wildcards):
+    """The files of the segmentation model that a refiner prompts; none for one without, or a published one."""
+    segmenter = prompted(wildcards)
+    return [] if segmenter is None else segmenter.local_files()
+
+
+refiner_weights, refiner_stamp = followed(refiner_files)
 
 
 def crop_config(wildcards):
@@ -527,14 +537,18 @@ def evaluation_config(wildcards):
             "backbone": settings.methods[wildcards.method].backbone,
             "group": settings.methods[wildcards.method].group,
             "options": settings.evaluation.parameters(),
+            "saturation": next(iter(saturation_tables(wildcards)), None),
         }
     )
 
 
-def saturation_table(wildcards):
+def saturation_tables(wildcards):
     """The table of saturation areas, of a data set that has one."""
     table = available().saturation(wildcards.category)
     return [] if table is None else [table.as_posix()]
+
+
+saturation_table, saturation_stamp = followed(saturation_tables)
 
 
 def tables_config(wildcards):

@@ -79,7 +79,7 @@ rule read_images:
         gpu=0,
     params:
         cfg=reading_config,
-        stamp=stamp_of("image_files"),
+        stamp=image_stamp,
         listing=listing("images_digest"),
         code=code("read_images.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
@@ -111,7 +111,7 @@ rule build_manifest:
         gpu=0,
     params:
         cfg=frozen(settings.data.stage_config()),
-        stamp=stamp_of("truth_files"),
+        stamp=truth_stamp,
         listing=listing("truth_digest"),
         code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
     message:
@@ -144,7 +144,7 @@ rule check_images:
         gpu=0,
     params:
         cfg=check_config,
-        stamp=stamp_of("files"),
+        stamp=checked_stamp,
         code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
         suitability=asked_methods,
     message:

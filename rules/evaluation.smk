@@ -25,6 +25,7 @@ rule evaluate_scores:
         gpu=0,
     params:
         cfg=evaluation_config,
+        stamp=saturation_stamp,
         code=code("evaluate_scores.py"),
     message:
         "Measuring {wildcards.method} on {wildcards.category}"
@@ -88,6 +89,7 @@ rule evaluate_oracle:
         gpu=network_gpus(),
     params:
         cfg=oracle_config,
+        stamp=segmenter_stamp,
         code=oracle_code,
     message:
         "Measuring {wildcards.segmenter} with true boxes on {wildcards.category}"

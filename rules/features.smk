@@ -26,6 +26,7 @@ rule extract_features:
         max_patches=settings.data.bounds.max_patches,
     params:
         cfg=extraction_config,
+        stamp=weight_stamp,
         code=extraction_code,
         suitability=asked_methods,
     message:

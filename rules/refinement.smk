@@ -6,7 +6,7 @@ rule embed_crops:
     input:
         image_list=IMAGE_LIST,
         scores=SCORES,
-        weights=crop_weights,
+        weights=refiner_weights,
     output:
         crops=CROPS,
     log:
@@ -25,6 +25,7 @@ rule embed_crops:
         gpu=network_gpus(),
     params:
         cfg=crop_config,
+        stamp=refiner_stamp,
         code=crop_code,
     message:
         "Embedding crops of {wildcards.category}: {wildcards.method} for {wildcards.refiner}"
@@ -38,6 +39,7 @@ rule refine_masks:
         unpack(refinement_files),
         image_list=IMAGE_LIST,
         scores=SCORES,
+        weights=refiner_weights,
     output:
         masks=MASKS,
     log:
@@ -57,6 +59,7 @@ rule refine_masks:
         gpu=0,
     params:
         cfg=refinement_config,
+        stamp=refiner_stamp,
         code=refinement_code,
     message:
         "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}"

@@ -25,6 +25,7 @@ rule embed_images:
         shared=settings.sharing.resource("embeddings"),
     params:
         cfg=segmenter_config,
+        stamp=segmenter_stamp,
         code=embedding_code,
     message:
         "Embedding {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"
@@ -56,6 +57,7 @@ rule segment_foreground:
         gpu=network_gpus(),
     params:
         cfg=foreground_config,
+        stamp=segmenter_stamp,
         code=foreground_code,
     message:
         "Outlining the part in {wildcards.category} by {wildcards.segmenter}: {wildcards.subset}"

@@ -6,6 +6,7 @@ from zsad.features.execution import execution_of
 from zsad.job import job
 from zsad.segmentation.embedding_stage import embed_images
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.segmentation.weights import local_files
 from zsad.sharing.root import EMBEDDINGS, shared_folder
 
 with job(snakemake) as this:
@@ -24,5 +25,5 @@ with job(snakemake) as this:
         output=Path(snakemake.output.embeddings),
         provenance=this.provenance,
         shared=shared_folder(EMBEDDINGS, snakemake.resources.shared),
-        model_files=[Path(path) for path in snakemake.input.weights],
+        model_files=[Path(path) for path in local_files(this.cfg["params"]["model"])],
     )

@@ -8,6 +8,7 @@ from zsad.features.registry import BACKBONES
 from zsad.job import job
 from zsad.sharing.root import FEATURES, shared_folder
 from zsad.suitability import Suitability
+from zsad.tracked_files import local_files
 
 with job(snakemake) as this:
     extract_features(
@@ -26,7 +27,7 @@ with job(snakemake) as this:
         output=Path(snakemake.output.features),
         provenance=this.provenance,
         shared=shared_folder(FEATURES, snakemake.resources.shared),
-        model_files=[Path(path) for path in snakemake.input.weights],
+        model_files=[Path(path) for path in local_files(this.cfg["params"].get("model"))],
         max_patches=int(snakemake.resources.max_patches),
         refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

@@ -40,10 +40,13 @@ from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
-from zsad.segmentation.weights import local_files, weights_megabytes
+from zsad.segmentation.weights import local_files as segmenter_files
+from zsad.segmentation.weights import weights_megabytes
 from zsad.sharing.options import Sharing, SharingOptions
 from zsad.store import NO_REFINER, ORACLE
 from zsad.suitability import Asked, Suitability
+from zsad.tracked_files import check_workflow_folder, local_files
+from zsad.user_paths import expanded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
@@ -77,11 +80,7 @@ class BackboneEntry:
 
     def local_files(self) -> list[str]:
         """The files of a model that lies in a local folder, sorted, or the single file that it is."""
-        model = Path(self.params["model"]) if "model" in self.params else None
-        if model is None or not model.exists():
-            return []
-        files = [model] if model.is_file() else model.iterdir()
-        return sorted(path.as_posix() for path in files if path.is_file())
+        return local_files(self.params.get("model"))
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class SegmenterEntry:
 
     def local_files(self) -> list[str]:
         """The files of a model that lies in a local folder, sorted, or the single file that it is."""
-        return local_files(self.params["model"])
+        return segmenter_files(self.params["model"])
 
     def weights_megabytes(self) -> int | None:
         """Size of the weights, 10^6 bytes; None for a model of unknown size."""
@@ -189,7 +188,8 @@ class Settings:
         left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
 
     Raises:
-        ConfigError: an unknown key, a wrong value, a name that does not exist, or no method that can run.
+        ConfigError: an unknown key, a wrong value, a name that does not exist, a path that Snakemake cannot use, or no
+            method that can run.
         DataError: the data set's folder is absent or has no category.
     """
 
@@ -200,6 +200,7 @@ class Settings:
         files: Sequence[Mapping[str, Any]] | None = None,
         left_out: Mapping[str, str] | None = None,
     ) -> None:
+        check_workflow_folder(REPOSITORY)
         self.config = checked(config)
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
@@ -555,7 +556,28 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
     if errors:
         raise ConfigError(_sentence(errors[0]))
-    return typed
+    return _with_paths(typed, validator.schema)
+
+
+def _with_paths(value: Any, schema: Mapping[str, Any], place: str = "") -> Any:
+    """The value with every path in it written out, where the schema's ``format`` says that there is one.
+
+    Raises:
+        ConfigError: names the key whose path cannot be written out.
+    """
+    if isinstance(value, Mapping):
+        known, other = schema.get("properties", {}), schema.get("additionalProperties")
+        other = other if isinstance(other, Mapping) else {}
+        return {
+            key: _with_paths(item, known.get(key, other), f"{place}.{key}" if place else key)
+            for key, item in value.items()
+        }
+    if not isinstance(value, str) or schema.get("format") != "path":
+        return value
+    try:
+        return expanded(value)
+    except ValueError as error:
+        raise ConfigError(f"{place} '{value}': {error}") from None
 
 
 @cache

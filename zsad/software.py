@@ -9,10 +9,12 @@ from pathlib import Path
 
 from zsad.config import Settings
 from zsad.errors import ConfigError
+from zsad.user_paths import shell_sign
 
 ENVIRONMENT = "envs/zsad.yaml"
 ENVIRONMENTS_BY_DEVICE = {"cuda": "envs/zsad-cuda.yaml"}
 
+UNBOUND = ":,"  # what separates folders, and what is done with them, in the lists that an image is given
 CACHES = ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TORCH_HOME")
 
 
@@ -31,7 +33,7 @@ def image_address(container: str, workflow: Path) -> str:
     Args:
         workflow: the folder that a relative path is taken from.
     """
-    return container if "://" in container else str(workflow / Path(container).expanduser())
+    return container if "://" in container else str(workflow / container)
 
 
 def check_image(address: str, *, environments_too: bool = False) -> None:
@@ -42,7 +44,8 @@ def check_image(address: str, *, environments_too: bool = False) -> None:
         environments_too: whether conda environments were asked for as well.
 
     Raises:
-        ConfigError: the image is no file, has a space in its path, or is to hold conda environments.
+        ConfigError: the image is no file, has a sign in its path that a shell reads as its own, or is to hold conda
+            environments.
     """
     if environments_too:
         raise ConfigError(
@@ -55,10 +58,10 @@ def check_image(address: str, *, environments_too: bool = False) -> None:
             f"container image '{address}' does not exist; build it with `apptainer build envs/zsad.sif envs/zsad.def` "
             "in the workflow's folder, or set 'container' to an image of yours"
         )
-    if " " in address:
+    if sign := shell_sign(address):
         raise ConfigError(
-            f"container image '{address}' has a space in its path, which Snakemake cannot run; move it, "
-            "and set 'container' to its new path"
+            f"container image '{address}' has {'a space' if sign == ' ' else repr(sign)} in its path, which Snakemake "
+            "cannot run; move it, and set 'container' to its new path"
         )
 
 
@@ -84,12 +87,27 @@ def image_environment(
 
 
 def _outside(folders: list[Path]) -> list[str]:
-    """The folders, or what exists of the way to them, that do not lie in the working folder."""
+    """The folders, or what exists of the way to them, that do not lie in the working folder.
+
+    Raises:
+        ConfigError: one of them, or the working folder, cannot be given to an image.
+    """
     found: list[str] = []
+    if sign := next((sign for sign in UNBOUND if sign in str(Path.cwd())), None):
+        raise ConfigError(_unbound("working folder", Path.cwd(), sign))
     for folder in folders:
         place = folder.expanduser().absolute()
         while not place.is_dir():
             place = place.parent
         if place != Path(place.anchor) and not place.is_relative_to(Path.cwd()):
+            if sign := next((sign for sign in UNBOUND if sign in str(place)), None):
+                raise ConfigError(_unbound("folder", place, sign))
             found.append(str(place))
     return found
+
+
+def _unbound(what: str, folder: Path, sign: str) -> str:
+    return (
+        f"the {what} {folder} has '{sign}' in its path, which separates folders where a container image is given them; "
+        "move or rename it, or run without --sdm apptainer"
+    )

@@ -1,11 +1,13 @@
-"""A limit of the LSF plugin for Snakemake: it makes a folder whose name has all wildcards of a submission."""
+"""Limits of the LSF plugin for Snakemake: it makes a folder with all wildcards of a submission, and quotes no path."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zsad.errors import ConfigError
+from zsad.user_paths import shell_sign
 
 if TYPE_CHECKING:
     from zsad.config import Settings
@@ -19,14 +21,35 @@ def check_folder_names(settings: Settings) -> None:
     """Check that the plugin can make its folders, which is else an error of the operating system in mid-run.
 
     Raises:
-        ConfigError: names of a data set, category, backbone, method and so on are too long together.
+        ConfigError: names of a data set, category, backbone, method and so on are too long together, or that of a
+            category has a sign in it that a shell reads as its own.
     """
+    for category in settings.categories:
+        if sign := shell_sign(category):
+            raise ConfigError(
+                f"the category '{category}' has {sign!r} in its name, which the shell that submits to LSF would "
+                "misread; rename its folder"
+            )
     for name in folder_names(settings):
         if (length := len(name.encode())) > LONGEST:
             raise ConfigError(
                 f"names are too long for LSF, whose plugin makes a folder '{name}' of {length} characters, where "
                 f"{LONGEST} are allowed; give the data set (dataset.name), the backbone (an entry of 'backbones') or "
                 "the method a shorter one"
+            )
+
+
+def check_places(working: Path, workflow: Path) -> None:
+    """Check that the shell that submits to LSF takes the folders as they are called.
+
+    Raises:
+        ConfigError: it would not, and jobs would start elsewhere or not at all.
+    """
+    for what, folder in (("working folder", working), ("folder of the workflow", workflow)):
+        if sign := shell_sign(folder):
+            raise ConfigError(
+                f"the {what} {folder} has {sign!r} in its path, which the shell that submits to LSF would misread; "
+                "move or rename it"
             )
 
 

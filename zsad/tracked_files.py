@@ -1,22 +1,32 @@
-"""How Snakemake is told of files that people made and named: by name, or by a digest where it would misread the name.
+"""How Snakemake is told of paths that people named: by name, or by a digest where it would misread the name.
 
 Snakemake reads ``{word}`` in a path as a wildcard and ``<word>`` as a path variable, and has no way to escape either. A
 file with such a name cannot be an input. Its size and time of change go into a parameter instead, so that a changed
-file makes the same steps run again.
+file makes the same steps run again. Where a path must be a part of a pattern, such as the folder of downloads, it is
+refused.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from zsad.errors import ConfigError
 
 SYNTAX = frozenset("{}<>")
 
 
+def has_syntax(text: str | Path) -> bool:
+    """Whether Snakemake may read something else than what is written."""
+    return not SYNTAX.isdisjoint(str(text))
+
+
 def is_literal(path: str | Path) -> bool:
-    """Whether Snakemake takes the path as it is written."""
-    return SYNTAX.isdisjoint(str(path))
+    """Whether Snakemake takes the path as it is written, and without a warning for each job that reads it."""
+    text = str(path)
+    return not has_syntax(text) and text == text.strip(" ") and len(text.splitlines()) == 1
 
 
 def literal(paths: Iterable[str | Path]) -> list[str]:
@@ -27,7 +37,43 @@ def literal(paths: Iterable[str | Path]) -> list[str]:
 def stamp(paths: Iterable[str | Path]) -> str:
     """A digest of names, sizes and times of the files that cannot be inputs, hexadecimal; empty if none."""
     states = [_state(Path(path)) for path in paths if not is_literal(path)]
-    return hashlib.sha256(repr(states).encode()).hexdigest() if states else ""
+    return hashlib.sha256(repr(states).encode(errors="surrogateescape")).hexdigest() if states else ""
+
+
+def check_folder_of_downloads(folder: Path) -> None:
+    """Refuse a folder that cannot be a part of a pattern, as the outputs of a rule are.
+
+    Raises:
+        ConfigError: Snakemake would misread it.
+    """
+    if has_syntax(folder):
+        raise ConfigError(
+            f"the folder of downloads {folder} has one of {{ }} < > in its path, which Snakemake would misread; set "
+            "dataset.download_to to another folder"
+        )
+
+
+def check_workflow_folder(folder: Path) -> None:
+    """Refuse a folder of the workflow whose scripts Snakemake would not find, or whose library Python would not.
+
+    Raises:
+        ConfigError: it has braces in its path, or what separates paths in lists of them.
+    """
+    reasons = {**dict.fromkeys("{}", "Snakemake would misread"), os.pathsep: "separates folders in PYTHONPATH"}
+    for sign, reason in reasons.items():
+        if sign in str(folder):
+            raise ConfigError(
+                f"the folder of the workflow, {folder}, has '{sign}' in its path, which {reason}; move or rename it"
+            )
+
+
+def local_files(model: str | None) -> list[str]:
+    """The files of a model that lies in a local folder, sorted, or the single file that it is; none for any other."""
+    if model is None or not Path(model).exists():
+        return []
+    path = Path(model)
+    files = [path] if path.is_file() else path.iterdir()
+    return sorted(file.as_posix() for file in files if file.is_file())
 
 
 def _state(path: Path) -> tuple[str, int, int]:

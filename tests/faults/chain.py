@@ -257,8 +257,10 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
         yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
         read = {"manifest": manifest, "scores": scores}
         options = {"options": settings.evaluation.parameters()}
-        named = {"backbone": method.backbone, "group": "", **options}
-        yield Step("evaluate_scores", {**read, "saturation": []}, _measured(settings, folder, name), named, here)
+        tables = [path.as_posix() for path in [data.saturation(category)] if path]
+        named = {"backbone": method.backbone, "group": "", "saturation": next(iter(tables), None), **options}
+        measured = _measured(settings, folder, name)
+        yield Step("evaluate_scores", {**read, "saturation": list(map(Path, tables))}, measured, named, here)
         for refiner, entry in settings.refiners.items():
             masks = folder / "masks" / f"{name}.{refiner}.h5"
             there = {**here, "refiner": refiner}

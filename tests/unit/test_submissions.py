@@ -1,7 +1,8 @@
-"""Names that are too long for the LSF plugin are refused before anything runs."""
+"""Names that are too long for the LSF plugin, or that it would misread, are refused before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import yaml
 
 from zsad.config import Settings, load
 from zsad.errors import ConfigError
-from zsad.submissions import LONGEST, check_folder_names, folder_names
+from zsad.submissions import LONGEST, check_folder_names, check_places, folder_names
+
+ONE_METHOD = dict.fromkeys(("mirror_symmetry", "flip_consistency", "mutual", "memory_bank"))
 
 
 def settings(folder: Path, **changes: object) -> Settings:
@@ -37,3 +40,22 @@ def test_names_that_are_too_long_together_are_one_sentence(tmp_path: Path) -> No
     long = settings(tmp_path, dataset={"name": "x" * 110})
     with pytest.raises(ConfigError, match=r"too long for LSF, .* of \d+ characters, where 255 are allowed; give the"):
         check_folder_names(long)
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "x;y", "50$", "a&b", "(1)", "x*", "#1"])
+def test_a_category_that_a_shell_would_misread_is_one_sentence(
+    name: str, tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    write_png(tmp_path / "images" / name / "test/good/0.png")
+    own = settings(tmp_path, dataset={"layout": "mvtec", "root": f"{tmp_path}/images"}, methods=ONE_METHOD)
+    with pytest.raises(ConfigError, match=r"the category '.*' has .+ in its name, .* LSF would misread; rename its"):
+        check_folder_names(own)
+
+
+@pytest.mark.parametrize("name", ["my project", "a{1,2}", "$HOME", "50%;rm", "a\nb"])
+def test_folders_that_a_shell_would_misread_are_one_sentence(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"the working folder /w/[\s\S]* has .+ in its path, .* move or"):
+        check_places(Path("/w") / name, Path("/flow"))
+    with pytest.raises(ConfigError, match=r"the folder of the workflow /w/[\s\S]* has .+ in its path"):
+        check_places(Path("/w"), Path("/w") / name)
+    check_places(Path("/w/50%-é~#1:,=+@"), Path("/flow"))

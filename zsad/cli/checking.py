@@ -9,11 +9,14 @@ from typing import Any
 
 from zsad.config import Settings, load
 from zsad.errors import DataError
+from zsad.tracked_files import check_workflow_folder
 from zsad.workplace import check_cache, check_folders, check_writable
 
 
 def check(options: argparse.Namespace) -> int:
     """Print what the configuration asks for and what its images are like; 1 if a run would stop at them."""
+    if Path("Snakefile").is_file():  # a clone that this command is not of, but the run is
+        check_workflow_folder(Path.cwd())
     settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
     _print_configuration(settings)
     check_cache()

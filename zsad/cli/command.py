@@ -17,6 +17,7 @@ from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_
 from zsad.config import default_sharing
 from zsad.data.demo import CATEGORIES, DemoOptions, make_category
 from zsad.errors import ZsadError
+from zsad.user_paths import expanded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,21 +101,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetched.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
     fetched.add_argument(
-        "--to", type=Path, help="folder for data sets (default: data, in the shared folder if there is one)"
+        "--to", type=_path, help="folder for data sets (default: data, in the shared folder if there is one)"
     )
     checked = _add(commands, "check", "check a configuration and its images, and say what they ask for", check)
     checked.add_argument(
-        "folder", nargs="?", type=Path, metavar="FOLDER", help="images to check in place of the configured ones"
+        "folder", nargs="?", type=_path, metavar="FOLDER", help="images to check in place of the configured ones"
     )
     checked.add_argument(
-        "--configfile", nargs="*", type=Path, default=[], help="merged into config.yaml, in this order"
+        "--configfile", nargs="*", type=_path, default=[], help="merged into config.yaml, in this order"
     )
     checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
     demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
-    demo.add_argument("folder", type=Path, help="gets one folder a category")
+    demo.add_argument("folder", type=_path, help="gets one folder a category")
     demo.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: 0)")
     demo.add_argument("--size", type=int, default=256, help="side of an image in px (default: 256)")
     return parser
+
+
+def _path(text: str) -> Path:
+    """A path that a shell has left as it was written, e.g. in ``--to=~/data``."""
+    try:
+        return Path(expanded(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}': {error}") from None
 
 
 def _add(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.listing import image_files, images_digest, truth_digest, truth_files
 from zsad.data.readings import Policy
 from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
-from zsad.tracked_files import is_literal
+from zsad.tracked_files import check_folder_of_downloads, has_syntax
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")
@@ -79,8 +79,8 @@ class Dataset:
         Raises:
             ConfigError: a category has not been published, or the images cannot be downloaded into a file.
         """
-        if self.is_downloaded and self.download_to.exists() and not self.download_to.is_dir():
-            raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
+        if self.is_downloaded:
+            self._check_downloads()
         if self.is_here:
             _ = self.categories
         elif self._wanted != "all" and self.facts is not None and self.facts.categories:
@@ -107,7 +107,7 @@ class Dataset:
                 if known:
                     raise ConfigError(f"category '{category}' cannot be read: {known}")
                 raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
-            if category in TAKEN or not is_literal(category):
+            if category in TAKEN or has_syntax(category):
                 raise ConfigError(
                     f"a category cannot be called '{category}': the name is taken, or has one of {{ }} < >; "
                     "rename its folder"
@@ -245,6 +245,11 @@ class Dataset:
             good, defective = bool(self.demo_options.good), bool(self.demo_options.defective)
             return KnownTruth(good, defective, masks=defective)
         return self.layout.expected_truth
+
+    def _check_downloads(self) -> None:
+        if self.download_to.exists() and not self.download_to.is_dir():
+            raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
+        check_folder_of_downloads(self.download_to)
 
     def _check_published(self, wanted: Sequence[str]) -> None:
         for category in wanted:

@@ -275,7 +275,7 @@ def _perceptron_weights(config: PretrainedConfig) -> int:
 
 def model_folder(backbone: HuggingFace) -> Path | None:
     """The folder of a model that is on this machine."""
-    local = Path(backbone.model).expanduser()
+    local = Path(backbone.model)
     if local.exists():
         return local if local.is_dir() else None
     from huggingface_hub.errors import HFValidationError

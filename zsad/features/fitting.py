@@ -35,7 +35,7 @@ def check_fit(backbone: HuggingFace) -> None:
     folder = model_folder(backbone)
     if folder is not None:
         return _check_folder(backbone, folder)
-    path = Path(backbone.model).expanduser()
+    path = Path(backbone.model)
     if path.is_file():
         _check_file(backbone, path)
     return None

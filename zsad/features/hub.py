@@ -245,7 +245,7 @@ def check_weights(
 
 
 def _local_path(name: str) -> Path | None:
-    path = Path(name).expanduser()
+    path = Path(name)
     if path.is_dir():
         return path
     if path.is_file():
@@ -254,7 +254,7 @@ def _local_path(name: str) -> Path | None:
         raise ModelError(
             f"model '{name}' is a file but not a .pth checkpoint; name the folder that holds config.json and weights"
         )
-    if path.is_absolute() or name.startswith((".", "~")) or path.suffix in TORCH_HUB_SUFFIXES:
+    if path.is_absolute() or name.startswith(".") or path.suffix in TORCH_HUB_SUFFIXES:
         kind = "file" if path.suffix in TORCH_HUB_SUFFIXES else "folder"
         raise ModelError(f"the model {kind} '{name}' does not exist; correct 'model', or give a hub id")
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zsad.features.base import Backbone, Execution
+from zsad.user_paths import UserPath
 
 if TYPE_CHECKING:
     from zsad.features.network import NetworkExtractor
@@ -22,7 +23,7 @@ class HuggingFace(Backbone):
 
     summary: ClassVar[str] = "Any checkpoint of DINO, DINOv2, DINOv3 or CLIP: hub id, local folder or .pth file."
 
-    model: Annotated[str, Field(min_length=1)] = Field(
+    model: Annotated[UserPath, Field(min_length=1)] = Field(
         description="name of the catalogue (dinov3-vits16), hub id (facebook/dinov2-small), local folder, or .pth file"
     )
     revision: str | None = Field(None, description="branch, tag or commit on the hub; null for its main branch")

@@ -69,7 +69,7 @@ def _network_of(family: str, params: str, megabytes: int) -> Architecture:
             return published(facts, backbone)
     except ZsadError:  # a layer that does not exist: the job says so
         pass
-    config = _config_in(Path(backbone.model).expanduser())
+    config = _config_in(Path(backbone.model))
     blocks = config.get("num_hidden_layers", USUAL_BLOCKS)
     width = config.get("hidden_size") or round(math.sqrt(megabytes * 1e6 / 4 / USUAL_BLOCKS / BLOCK_WEIGHTS)) or 1
     inner = config.get("intermediate_size") or 4 * width

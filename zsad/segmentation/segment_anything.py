@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zsad.segmentation.base import SegmenterPart
+from zsad.user_paths import UserPath
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter
@@ -18,7 +19,7 @@ class SegmentAnything(SegmenterPart):
     summary: ClassVar[str] = "The authors' own code of Segment Anything, for their .pth files of weights."
     reference: ClassVar[str] = "Kirillov et al., Segment Anything, ICCV 2023"
 
-    model: Annotated[str, Field(min_length=1)] = Field(
+    model: Annotated[UserPath, Field(min_length=1)] = Field(
         "sam-vit-b", description="name of the catalogue (sam-vit-b), or a .pth file"
     )
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = Field(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from zsad.segmentation.base import SegmenterPart
+from zsad.user_paths import UserPath
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter
@@ -22,7 +23,7 @@ class TransformersSam(SegmenterPart):
     summary: ClassVar[str] = "SAM, SAM-HQ, SAM 2 and SAM 3 in transformers: hub id or local folder."
     reference: ClassVar[str] = "Kirillov et al., Segment Anything, ICCV 2023; Ravi et al., SAM 2, ICLR 2025"
 
-    model: Annotated[str, Field(min_length=1)] = Field(
+    model: Annotated[UserPath, Field(min_length=1)] = Field(
         "sam2.1-hiera-small",
         description="name of the catalogue (sam2.1-hiera-small), hub id (facebook/sam-vit-base), or local folder",
     )

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from zsad import tracked_files
 from zsad.errors import ConfigError, ModelError
 from zsad.segmentation.catalogue import MODELS, SegmenterFacts, facts_of
 
@@ -90,11 +91,7 @@ def checkpoint_path(facts: SegmenterFacts) -> Path:
 
 def local_files(model: str) -> list[str]:
     """The files of a model that lies in a local folder, sorted, or the single file that it is; none for any other."""
-    path = Path(model).expanduser()
-    if model in MODELS or not path.exists():
-        return []
-    files = [path] if path.is_file() else path.iterdir()
-    return sorted(file.as_posix() for file in files if file.is_file())
+    return [] if model in MODELS else tracked_files.local_files(model)
 
 
 def weights_megabytes(model: str) -> int | None:

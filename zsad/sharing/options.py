@@ -11,6 +11,7 @@ from pydantic import Field
 from zsad.errors import ConfigError
 from zsad.registry import Part
 from zsad.sharing.root import EMBEDDINGS, FEATURES, ROOT_VARIABLE
+from zsad.user_paths import UserPath
 
 # The models of the hub alone: HF_HOME would share the user's token as well.
 HUB_CACHE = "HF_HUB_CACHE"
@@ -21,7 +22,9 @@ TORCH_HOME = "TORCH_HOME"
 class SharingOptions(Part):
     """The section as it is written."""
 
-    root: str | None = Field(None, description="folder of all that is shared; null for that of the environment, if any")
+    root: UserPath | None = Field(
+        None, description="folder of all that is shared; null for that of the environment, if any"
+    )
     features: bool = Field(False, description="whether features are shared too")
     embeddings: bool = Field(False, description="whether embeddings of segmentation models are shared too")
 
@@ -44,7 +47,7 @@ class Sharing:
         self._environment = environment
         self._switches = {FEATURES: options.features, EMBEDDINGS: options.embeddings}
         source = "sharing.root" if options.root else ROOT_VARIABLE
-        root = options.root or environment.get(ROOT_VARIABLE)
+        root = options.root or SharingOptions.build({"root": environment.get(ROOT_VARIABLE)}, where=ROOT_VARIABLE).root
         if not root:
             if asked := [kind for kind, is_shared in self._switches.items() if is_shared]:
                 raise ConfigError(
@@ -53,7 +56,7 @@ class Sharing:
                 )
             self.root = None
             return
-        self.root = Path(root).expanduser().absolute()
+        self.root = Path(root).absolute()
         if not self.root.is_dir():
             fault = "is no folder" if self.root.exists() else "does not exist"
             raise ConfigError(

@@ -9,6 +9,7 @@ from cases import (
     geometry,
     images,
     masks,
+    paths,
     results,
     spreadsheet,
     tables,
@@ -29,4 +30,5 @@ FAULTS: tuple[Fault, ...] = (
     *archives.FAULTS,
     *errors.FAULTS,
     *geometry.FAULTS,
+    *paths.FAULTS,
 )

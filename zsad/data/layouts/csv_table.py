@@ -38,6 +38,7 @@ from zsad.data.layouts.words import (
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.errors import DataError, nearest_hint
+from zsad.user_paths import UserPath, expanded
 
 TABLE = "manifest.csv"
 COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path")
@@ -110,7 +111,7 @@ class CsvLayout(Layout):
 
     more_references: ClassVar[str] = "give the table lines of good images whose split is 'train'"
 
-    table: str = Field(TABLE, min_length=1, description="the table, if dataset.root is the folder that holds it")
+    table: UserPath = Field(TABLE, min_length=1, description="the table, if dataset.root is the folder that holds it")
 
     def categories(self, root: Path) -> list[str]:
         """The categories of the table; images without one are in a category named after ``root``."""
@@ -308,8 +309,11 @@ def _item(folder: Path, row: Row) -> Item:
     Raises:
         DataError: the image or the mask does not exist.
     """
-    path = folder / row.path
-    mask = folder / row.mask_path if row.mask_path else None
+    try:
+        path = folder / expanded(row.path)
+        mask = folder / expanded(row.mask_path) if row.mask_path else None
+    except ValueError as error:
+        raise DataError(f"{row.where}: {error}") from None
     try:
         if not path.is_file():
             raise DataError(f"{row.where}: the image {path} {_why_not(path)}")

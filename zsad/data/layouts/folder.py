@@ -23,6 +23,7 @@ from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, folders, 
 from zsad.data.layouts.folder_names import find_oddities
 from zsad.data.readings import SKIP, Policy
 from zsad.errors import DataError
+from zsad.user_paths import UserPath
 
 FALLBACK = "images"
 REFERENCES = "references"
@@ -39,7 +40,7 @@ class FolderLayout(Layout):
 
     more_references: ClassVar[str] = "set dataset.params.references to a folder of enough good images"
 
-    references: str | None = Field(
+    references: UserPath | None = Field(
         None,
         min_length=1,
         description="folder of good images for methods with references, absolute or relative to the working directory",

@@ -1,0 +1,59 @@
+"""Paths as people write them in a configuration: ``~`` is the home folder, in this one place and so for everybody.
+
+Whoever reads a path from the configuration gets it with the home folder written out: the check, Snakemake, the jobs,
+and what results are named by. Variables such as ``$HOME`` are not replaced: what they stand for may differ between
+the machine that starts a run and those that compute.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_SHELL = re.compile(r"""[\s"'\\$`;&|<>(){}\[\]*?]|^[~#]""")
+_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+
+
+def expanded(path: str) -> str:
+    """The path with a ``~`` or ``~user`` at its beginning written out; anything else, e.g. a URL, as it is.
+
+    Raises:
+        ValueError: it is in the home folder of nobody, or has a variable in it and does not exist.
+    """
+    if "://" in path:
+        return path
+    if path.startswith("~"):
+        path = _with_home(path)
+    if (variable := _VARIABLE.search(path)) and not os.path.lexists(path):
+        raise ValueError(
+            f"it does not exist, and variables such as {variable[0]} are not replaced in paths; write the folder out, "
+            "or begin with '~/' for the home folder"
+        )
+    return path
+
+
+def shell_sign(path: str | Path) -> str:
+    """The first sign in a path that a shell would not take as it is written; empty if there is none."""
+    found = _SHELL.search(str(path))
+    return found[0] if found else ""
+
+
+UserPath = Annotated[str, AfterValidator(expanded)]
+"""A parameter that is a path, or may be one."""
+
+
+def _with_home(path: str) -> str:
+    try:
+        return Path(path).expanduser().as_posix()
+    except RuntimeError:  # there is no such user, or no home folder
+        if os.path.lexists(path):
+            return path
+        owner = Path(path).parts[0].removeprefix("~")
+        raise ValueError(
+            f"{f'user {owner!r}' if owner else 'the user of this process'} has no home folder on this machine; "
+            f"write the folder out, or './{path}' if that is its name"
+        ) from None
