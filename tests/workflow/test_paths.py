@@ -19,6 +19,7 @@ from zsad.tracked_files import stamp
 PLAIN, MISREAD = "plain", "{category} <results> {1,2}"
 FOLLOWED = {
     "build_manifest",
+    "read_images",
     "check_images",
     "extract_features",
     "embed_images",
