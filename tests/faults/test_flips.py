@@ -11,6 +11,11 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
+from zsad.checksums import require_unchanged, write_checksums
+from zsad.csv_cells import read_table, write_table
+from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
+from zsad.data.readings import Reading, read_unreadable, write_unreadable
 from zsad.errors import DataError
 from zsad.store import (
     EmbeddingReader,
@@ -94,6 +99,42 @@ def embeddings_of(path: Path) -> Any:
         return file.image_ids, file.provenance, file.windows.tolist(), arrays
 
 
+def write_list(path: Path) -> None:
+    write_images(path, [ListedImage(name, f"set/{name}", "test", 32, 40, "ab" * 32) for name in NAMES])
+
+
+def write_labels(path: Path) -> None:
+    known = [("good", 0, ""), ("crack", 1, "set/mask.png"), ("", None, "")]
+    write_manifest(
+        path,
+        [
+            ImageRecord(name, f"set/{name}", "test", label, defect, mask, 32, 40, "ab" * 32)
+            for name, (defect, label, mask) in zip(NAMES, known, strict=True)
+        ],
+    )
+
+
+def write_failures(path: Path) -> None:
+    write_unreadable(path, [Reading(Path(name), failure=f"{name} is cut off; replace it") for name in NAMES])
+
+
+def write_figures(path: Path) -> None:
+    columns = ("category", "method", "auroc")
+    write_table(
+        path, columns, [dict(zip(columns, ("=tile", name, "0.9375"), strict=True)) for name in NAMES], ("auroc",)
+    )
+    write_checksums(sums_of(path), [path])
+
+
+def sums_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def figures_of(path: Path) -> Any:
+    require_unchanged([path], sums_of(path))
+    return read_table(path)
+
+
 def draws_of(path: Path) -> Any:
     return {name: values.tobytes() for name, values in read_draws(path).items()}
 
@@ -124,6 +165,10 @@ KINDS = {
     "scores": Kind(write_scores, scores_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
+    "list of images": Kind(write_list, read_images),
+    "manifest": Kind(write_labels, read_manifest),
+    "list of unreadable images": Kind(write_failures, read_unreadable),
+    "table": Kind(write_figures, figures_of),
     "json": Kind(lambda path: write_json(path, EVALUATION), read_json),
 }
 
