@@ -25,6 +25,7 @@ include: "rules/steps.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
 include: "rules/partial.smk"
+include: "rules/lineage.smk"
 
 
 localrules:

@@ -236,7 +236,12 @@ def test_the_cause_of_an_error_is_told_and_what_it_merely_happened_beside_is_not
 
 def run_job(log: Path, act: Callable[[], Any]) -> None:
     frame = SimpleNamespace(
-        rule="score_images", params=SimpleNamespace(cfg="{}", code="{}"), resources={}, threads=1, log=[str(log)]
+        rule="score_images",
+        input=[],
+        params=SimpleNamespace(cfg="{}", code="{}"),
+        resources={},
+        threads=1,
+        log=[str(log)],
     )
     with job.job(frame):  # type: ignore[arg-type]
         act()

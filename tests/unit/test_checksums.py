@@ -127,7 +127,7 @@ def test_no_rule_reads_a_table_that_was_changed(
     outputs = Files({output: str(run.folder / "made") for output in ("page", "folder", "summary", "cost_csv")})
     job = SimpleNamespace(
         rule=script,
-        input=Files({name: str(path) for name, path in tables.items()} | sums | {"manifests": []}),
+        input=Files({name: str(path) for name, path in tables.items()} | sums | {"image_lists": []}),
         output=outputs,
         params=SimpleNamespace(cfg="{}", code="{}"),
         resources={},

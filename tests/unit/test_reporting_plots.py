@@ -199,7 +199,7 @@ def test_a_figure_of_two_categories_is_refused(tmp_path, evaluations):
 
 def test_an_evaluation_that_lacks_parts_is_refused_by_what_it_lacks(tmp_path):
     path = tmp_path / "evaluation.json"
-    path.write_text('{"dataset": "parts"}')
+    write_json(path, {"dataset": "parts"})
     with pytest.raises(DataError, match="it lacks category, method"):
         draw_curves(evaluations=[path], options=OPTIONS, output=tmp_path / "curves.png")
 

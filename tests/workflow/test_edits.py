@@ -134,3 +134,19 @@ def test_one_run_converges_after_any_edit(edited: Project, edit: Callable[[Path]
         "t/touched/manifest.csv",
         *(f"t/{category}/{name}" for category in EDITS for name in SCORED),
     }
+
+
+def test_the_next_run_makes_what_a_failed_one_was_to_make(edited: Project) -> None:
+    """Snakemake removes the output of the job that fails, and with it what it knows of its parameters."""
+    changed = merged(CONFIG, methods__self_similarity__params={"k": 3})
+    target = "results/t/touched/metrics/self_similarity.json"
+    features = edited.result("t/touched/features/embedded/test.original.h5")
+    os.truncate(features, features.stat().st_size // 2)
+    run = edited.run(changed, target)
+    assert run.status != 0
+    assert f"{features.relative_to(edited.folder)} is not a readable HDF5 file" in run.output
+    assert not features.exists()
+    run = edited.run(changed, target)
+    assert run.status == 0, run.output
+    assert {f"t/touched/{name}" for name in SCORED} <= run.made
+    assert features.exists()

@@ -51,9 +51,9 @@ class Model(NamedTuple):
 def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list[FeatureCost]:
     """The cost of every file of features that the configured methods read, and of embeddings as far as it is known.
 
-    Bytes are those of the tokens, which the files store without compression; a file's header adds some kB. Every image
-    of a file takes what its largest grid takes. For a draw of references from training images of several sizes, that
-    is an upper bound.
+    Bytes are those of the tokens, which the files store without compression; a file's header adds some kB, and where
+    sizes of images differ, up to a quarter (`zsad.store`). For a draw of references from training images of several
+    sizes, they are those to be expected.
 
     Seconds are, for a network, the operations of its matrix products by the rate at which this machine multiplies two
     matrices; for the embedded backbone, one image of the most frequent size by their number. So they are a lower bound
@@ -145,7 +145,8 @@ def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, m
     if model is None or not images:
         return FeatureCost(inspection.category, backbone, subset, view, images, bytes=None, seconds=None)
     grids = [model.grid_size(size.height, size.width) for size in sizes]
-    patches = max(rows for rows, _ in grids) * max(columns for _, columns in grids)
+    each = sum(size.images * rows * columns for size, (rows, columns) in zip(sizes, grids, strict=True))
+    patches = round(share * each) * shown
     seconds = model.seconds(sizes)
     return FeatureCost(
         category=inspection.category,
@@ -153,7 +154,7 @@ def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, m
         subset=subset,
         view=view,
         images=images,
-        bytes=images * model.layers * model.channels * (PATCH_TOKEN_BYTES * patches + CLS_TOKEN_BYTES),
+        bytes=model.layers * model.channels * (PATCH_TOKEN_BYTES * patches + CLS_TOKEN_BYTES * images),
         seconds=None if seconds is None else seconds * shown * share,
     )
 

@@ -11,7 +11,8 @@ from cases.sound import DOWNLOADED, FOLDER, IMAGES, TABLE, TILE
 from damages import edited, in_turn, moved, nothing
 from fault import ALL, CHECK, MANIFEST, Damage, Fault, Place
 
-PATHS = (*MANIFEST, *CHECK)
+LISTS = tuple(f"{category}/images.csv" for category in ("tile", "photographs", "lid", "line"))
+PATHS = (*MANIFEST, *LISTS, *CHECK)
 ODD_NAMES = {
     f"{TILE}/train/good/0.png": f"{TILE}/train/good/{{0F8FAD5B-D9CB-469F-A165-70867728950E}}.png",
     f"{TILE}/train/good/1.png": f"{TILE}/train/good/ {{a,b+}} .png",
