@@ -175,6 +175,19 @@ def draws_beside(pattern):
     return {"draws": pattern} if settings.measurable.is_labelled else {}
 
 
+def once_downloaded(pattern):
+    """An input function: one file, which is not asked for before it is known which categories there are.
+
+    Snakemake asks again for the parameters of a job that waits for a checkpoint only if its inputs do, too.
+    """
+
+    def file(wildcards):
+        available()
+        return pattern.format(**wildcards)
+
+    return file
+
+
 def made_table(name):
     """A table by its name in zsad/measurable.py; nothing where it would hold no figure."""
     tables = settings.measurable.tables

@@ -115,7 +115,7 @@ use rule draw_plots as draw_histograms with:
 rule draw_summary:
     """All methods side by side over the categories."""
     input:
-        metrics_csv=f"{TABLES}/metrics.csv",
+        metrics_csv=once_downloaded(f"{TABLES}/metrics.csv"),
         table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,

@@ -13,6 +13,9 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from snakemake.common.tbdstring import TBDString
+from snakemake.exceptions import IncompleteCheckpointException
+
 from zsad.provenance import canonical_json
 
 if TYPE_CHECKING:
@@ -32,16 +35,27 @@ class Lineages:
 
     def __init__(self, rules: Iterable[Rule], named: Callable[[Mapping[str, str]], Any]) -> None:
         self._rules = list(rules)
+        self._checkpoints = [rule for rule in self._rules if rule.is_checkpoint]
         self._named = named
         self._known: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
 
     def parameter(self, rule: Rule) -> Callable[[Any], str]:
-        """The parameter of a rule: a function of wildcards."""
-        return lambda wildcards: self._of_inputs(rule, dict(wildcards.items()))
+        """The parameter of a rule: a function of wildcards. Snakemake asks again once a checkpoint is done."""
+
+        def lineage(wildcards: Any) -> str:
+            try:
+                return self._of_inputs(rule, dict(wildcards.items()))
+            except IncompleteCheckpointException:
+                return TBDString()
+
+        return lineage
 
     def _of_inputs(self, rule: Rule, wildcards: Mapping[str, str]) -> str:
         """Hexadecimal; of all results that a job reads."""
         inputs, *_ = rule.expand_input(wildcards)
+        for checkpoint in self._checkpoints:  # which stands among the inputs for those that are not known yet
+            if waiting := next((path for path in inputs if checkpoint.is_producer(path)), None):
+                raise IncompleteCheckpointException(checkpoint, waiting)
         results = {str(path) for path in inputs if str(path).startswith(RESULTS)}
         return _digest([self._of_result(path) for path in sorted(results)])
 

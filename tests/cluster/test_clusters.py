@@ -32,6 +32,7 @@ CATEGORIES = ("brick", CATEGORY)
 CORES = 8  # of a submission, by the profiles
 QUICKLY = ("--latency-wait", "10", "--seconds-between-status-checks", "1")
 SLURM_QUICKLY = (*QUICKLY, "--slurm-init-seconds-before-status-checks", "3")
+STEP_ENDS_SECONDS = 3.0  # after its output is there; until then Snakemake takes that for incomplete
 WITH_GPU = ("extract_features", "score_images")  # submissions of the profile of LSF
 LSF_QUEUES = {"hpc": 4320, "gpua100": 1440}  # and the longest walltime, minutes
 
@@ -163,9 +164,11 @@ def end_processes_of(project: Project) -> None:
 
 
 def extracting(cluster: slurm.Slurm, project: Project) -> list[dict[str, str]]:
-    """The jobs of `detect`, once both are there, one runs, and the first features are whole."""
+    """The jobs of `detect`, once both are there, one runs, and the step of the first features has ended."""
     jobs = [job for job in cluster.jobs() if "_detect-" in job["Comment"]]
-    begun = running(cluster, "detect") and list(project.result("t").glob("*/features/*/*.h5"))
+    features = project.result("t").glob("*/features/*/*.h5")
+    ended = [path for path in features if time.time() - path.stat().st_mtime > STEP_ENDS_SECONDS]
+    begun = running(cluster, "detect") and ended
     return jobs if begun and len(jobs) == len(CATEGORIES) else []
 
 
