@@ -20,7 +20,6 @@ import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from zsad.errors import DamagedFileError, DataError
+from zsad.errors import DamagedFileError, DataError, first_line
 
 BLOCK = 1 << 21  # bytes at most; more would not stay in the cache of a processor until their checksum is computed
 MARK = b"zsaddig1"
@@ -102,12 +101,12 @@ class CheckedFile(io.RawIOBase):
         Raises:
             DamagedFileError: one disagrees.
         """
-        with suppress(OSError):  # which says what `damage` says
+        try:
             for number, is_checked in enumerate(self._is_checked):
                 if not is_checked:
                     self._checked_block(number)
-        if self.damage:
-            raise DamagedFileError(self.path, self.damage)
+        except OSError as error:
+            raise DamagedFileError(self.path, self.damage or f"cannot be read ({first_line(error)})") from None
 
     def readinto(self, buffer: Any) -> int:
         """Read from the current place on.
@@ -176,7 +175,7 @@ class CheckedFile(io.RawIOBase):
         self._ends: list[int] = entries["end"].tolist()
         self._starts = [0, *self._ends[:-1]]
         if self._ends[-1:] != [self._size] or any(
-            end - start > BLOCK for start, end in zip(self._starts, self._ends, strict=True)
+            not 0 < end - start <= BLOCK for start, end in zip(self._starts, self._ends, strict=True)
         ):
             raise DamagedFileError(self.path, "is not a readable HDF5 file of this version (its digests are of others)")
 

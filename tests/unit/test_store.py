@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 from pathlib import Path
@@ -296,6 +297,19 @@ def test_a_json_file_may_be_laid_out_anew(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "a.json").read_text())
     (tmp_path / "a.json").write_text(json.dumps(dict(reversed(document.items())), indent=4))
     assert read_json(tmp_path / "a.json") == {"a": [1, {"é": None}], "b": 1.5}
+
+
+def test_a_disk_that_fails_is_no_sound_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _features(tmp_path / "f.h5", [(2, 2)])
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with FeatureReader(tmp_path / "f.h5") as reader:
+        monkeypatch.setattr(reader._bytes, "_is_checked", bytearray(1))
+        monkeypatch.setattr("zsad.digests.os.preadv", fail)
+        with pytest.raises(DamagedFileError, match=r"f\.h5 cannot be read \(.*Input/output error\)"):
+            reader.check()
 
 
 @pytest.mark.parametrize(
