@@ -3,9 +3,8 @@ from snakemake.iocontainers import Wildcards
 
 from zsad.lineage import NAME, Lineages
 
-# The parameters of jobs are compared by the process that starts them.
-if workflow.is_main_process:
-    lineages = Lineages(workflow.rules, lambda wildcards: Wildcards(fromdict=wildcards))
-    for each in workflow.rules:
-        if "code" in each.params.keys():
-            each.set_params(**{NAME: lineages.parameter(each)})
+# In jobs that a cluster runs, too: they compare the parameters of what is finished of a submission.
+lineages = Lineages(workflow.rules, lambda wildcards: Wildcards(fromdict=wildcards))
+for each in workflow.rules:
+    if "code" in each.params.keys():
+        each.set_params(**{NAME: lineages.parameter(each)})
