@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 Fit = Literal["short_side", "pad"]
 
@@ -36,6 +36,16 @@ class GridRule(NamedTuple):
     fit: Fit = "short_side"
     tile: int | None = None
     overlap: int = 0
+
+    @classmethod
+    def of_network(cls, resolution: int, patch: int, stride: int, fit: Fit, tile: int | None, overlap: int) -> Self:
+        """That of a network; all lengths in pixels.
+
+        Args:
+            stride: between tokens of the layers that are kept.
+        """
+        tokens = None if tile is None else max(1, tile // stride)
+        return cls(max(1, resolution // patch), patch // stride, fit, tokens, overlap // stride)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the tokens of an image of ``height x width`` pixels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Dataset:
         self._wanted: list[str] | str = config["categories"]
         self._items: dict[str, list[Item]] = {}
         self._truths: dict[str, KnownTruth] = {}
-        self._files: dict[str, list[Path]] = {}
+        self._files: dict[tuple[str, str], list[Path]] = {}
 
     @property
     def is_here(self) -> bool:
@@ -175,17 +175,15 @@ class Dataset:
         Raises:
             DataError: a table of the data set is absent or wrong, or a file's name cannot be written down.
         """
-        if category not in self._files:
-            self._files[category] = _existing(self.layout.files(self.root, category, self.items(category)))
-        return self._files[category]
+        return self._existing("checked", category, lambda items: self.layout.files(self.root, category, items))
 
     def image_files(self, category: str) -> list[Path]:
         """The files that the list of images is made from, as `files` names them."""
-        return _existing(image_files(self.items(category)))
+        return self._existing("images", category, image_files)
 
     def truth_files(self, category: str) -> list[Path]:
         """The files that the manifest is made from besides the list of images, as `files` names them."""
-        return _existing(truth_files(self.items(category)))
+        return self._existing("truth", category, truth_files)
 
     def images_digest(self, category: str) -> str:
         """Of all that places and tables say of a category's images but labels, types of defect and masks of tests."""
@@ -239,6 +237,12 @@ class Dataset:
         described = {"name": self.name, **self.stage_config(), **self.bounds.parameters()}
         return {**described, "categories": self.categories, **demo}
 
+    def _existing(self, kind: str, category: str, files: Callable[[Sequence[Item]], list[Path]]) -> list[Path]:
+        """Those files of a category that exist; as Snakemake asks for them many times, they are looked at once."""
+        if (kind, category) not in self._files:
+            self._files[kind, category] = [path for path in files(self.items(category)) if path.exists()]
+        return self._files[kind, category]
+
     @property
     def _expected_truth(self) -> KnownTruth:
         if self.is_demo:
@@ -272,7 +276,3 @@ class Dataset:
         if self.facts is not None:
             return self.download_to / self.layout_name / self.facts.root
         raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the images")
-
-
-def _existing(paths: Sequence[Path]) -> list[Path]:
-    return [path for path in paths if path.exists()]

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
+from zsad.data.subsets import Image, Split
 from zsad.errors import DataError
 from zsad.table_digest import RUN_AGAIN, read_table, write_table
-
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,6 @@ OPTIONAL = ("white",)  # columns that stand there only if an image has something
 COLUMNS = tuple(field.name for field in fields(ListedImage) if field.name not in OPTIONAL)
 
 
-class _InSplit(Protocol):
-    @property
-    def split(self) -> Split: ...
-
-
-Record = TypeVar("Record", bound=_InSplit)
 Made = TypeVar("Made")
 
 
@@ -117,6 +110,6 @@ def image_of(row: dict[str, str]) -> ListedImage:
     )
 
 
-def of_split(records: Sequence[Record], split: Split) -> list[Record]:
+def of_split(records: Sequence[Image], split: Split) -> list[Image]:
     """The images of one split, in their order."""
     return [record for record in records if record.split == split]

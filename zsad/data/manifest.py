@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 from zsad.data.image_list import OPTIONAL, image_of, read_records, write_records
+from zsad.data.subsets import Split
 from zsad.table_digest import RUN_AGAIN
 
 MEND = f"labels come from the data set itself: correct them there; {RUN_AGAIN}"
@@ -36,7 +36,7 @@ class ImageRecord:
 
     image_id: str
     path: str
-    split: Literal["train", "test"]
+    split: Split
     label: int | None
     defect_type: str
     mask_path: str

@@ -34,6 +34,9 @@ _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
 
 
+Split = Literal["train", "test"]
+
+
 class SizedImage(NamedTuple):
     """An image as far as its size goes.
 
@@ -42,7 +45,7 @@ class SizedImage(NamedTuple):
     """
 
     image_id: str
-    split: Literal["train", "test"]
+    split: Split
     height: int
     width: int
 
@@ -56,10 +59,10 @@ def no_refusals(images: Sequence[SizedImage]) -> Sequence[str]:
 
 
 class OfSplit(Protocol):
-    """What is of a split: a record of the manifest, or a `SizedImage`."""
+    """What is of a split: an image of a list or of the manifest, or a `SizedImage`."""
 
     @property
-    def split(self) -> str:
+    def split(self) -> Split:
         """``"train"`` or ``"test"``."""
 
 

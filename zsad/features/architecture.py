@@ -212,13 +212,8 @@ def token_layout(backbone: HuggingFace) -> TokenLayout | None:
     network = architecture_of(backbone)
     if network is None:
         return None
-    tile = None if backbone.tile is None else max(1, backbone.tile // network.stride)
-    rule = GridRule(
-        max(1, backbone.resolution // network.patch),
-        network.patch // network.stride,
-        backbone.fit,
-        tile,
-        backbone.overlap // network.stride,
+    rule = GridRule.of_network(
+        backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
     return TokenLayout(rule, _layer_names(backbone.layers, facts), network.channels, backbone.debias)
 

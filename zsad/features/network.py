@@ -108,10 +108,13 @@ class NetworkExtractor(Extractor):
 
     def computed_patches(self, height: int, width: int) -> int:
         """How many patches the network computes for such an image, those of a border and of overlaps included."""
-        patch, stride = self._read.patch, self._read.stride
-        tile = None if self._tile is None else self._tile // stride
-        rule = GridRule(
-            self.prepare.resolution // patch, patch // stride, self.prepare.fit, tile, self._overlap // stride
+        rule = GridRule.of_network(
+            self.prepare.resolution,
+            self._read.patch,
+            self._read.stride,
+            self.prepare.fit,
+            self._tile,
+            self._overlap,
         )
         return rule.computed(height, width)
 

@@ -21,6 +21,7 @@ from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import mask_sha256, read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
+from zsad.data.subsets import Split
 from zsad.errors import DataError
 from zsad.registry import Part
 from zsad.store import MEANS
@@ -28,7 +29,6 @@ from zsad.store import MEANS
 GOOD = "good"
 # Beside the categories in a folder of results.
 TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables")
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
