@@ -79,7 +79,7 @@ def _write(path: Path, photograph: Oddity, scale: float) -> None:
         Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
         return
     if path.suffix == ".heic":
-        import pillow_heif  # in requirements-heic.txt
+        import pillow_heif  # in envs/extras/heic.txt
 
         pillow_heif.from_pillow(image.convert("RGB")).save(path)
         return

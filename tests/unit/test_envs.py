@@ -249,13 +249,18 @@ def test_images_are_deaf_to_packages_of_the_user_and_see_the_same_locale() -> No
 # --- what is optional ---
 
 
-def test_what_reads_heic_is_optional_and_tested() -> None:
-    optional, tested = (pins_of(REPOSITORY / f"requirements-{name}.txt") for name in ("heic", "dev"))
-    assert set(optional) == {"pillow-heif"}
-    assert optional["pillow-heif"] == tested["pillow-heif"]
-    assert "pillow-heif" not in pins_of(REPOSITORY / "requirements.txt")
+EXTRAS = sorted((REPOSITORY / "envs" / "extras").glob("*.txt"))
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=[path.stem for path in EXTRAS])
+def test_what_is_optional_is_pinned_and_tested(extra: Path) -> None:
+    optional, tested = pins_of(extra), pins_of(REPOSITORY / "requirements-dev.txt")
+    assert optional
+    assert optional.items() <= tested.items()
+    assert not optional.keys() & pins_of(REPOSITORY / "requirements.txt").keys()
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     extras = project["tool"]["setuptools"]["dynamic"]["optional-dependencies"]
-    assert extras["heic"] == {"file": ["requirements-heic.txt"]}
-    for requirement in needed("pillow-heif", set()):
-        assert requirement.specifier.contains(distribution(requirement.name).version), requirement
+    assert extras[extra.stem] == {"file": [f"envs/extras/{extra.name}"]}
+    for name in optional:
+        for requirement in needed(name, set()):
+            assert requirement.specifier.contains(distribution(requirement.name).version), requirement
