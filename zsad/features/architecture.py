@@ -242,11 +242,11 @@ def assumed_architecture(backbone: HuggingFace) -> Architecture:
 
     Unlike `architecture_of` it knows all models, imports neither torch nor transformers, and never fails.
     """
-    return _assumed_architecture(backbone, backbone.weights_megabytes())
+    return _assumed_architecture(backbone, backbone.assumed_megabytes())
 
 
 @lru_cache
-def _assumed_architecture(backbone: HuggingFace, megabytes: int | None) -> Architecture:
+def _assumed_architecture(backbone: HuggingFace, megabytes: int) -> Architecture:
     if facts := facts_of(backbone.model):
         return published(facts, backbone)
     config = _config_in(Path(backbone.model))

@@ -15,10 +15,9 @@ ACTIVATION_BYTES = 4 * 24  # a patch and channel: the widest place of a block in
 PIXEL_BYTES = 2 * 3 * 4  # an image as float32 RGB, twice
 
 
-def assumed_width(megabytes: int | None) -> int:
-    """Channels of a ViT with so many MB of weights in float32; None for a network of unknown size."""
-    weights = (UNKNOWN_WEIGHTS if megabytes is None else megabytes) * 1e6 / WEIGHT_BYTES
-    return round(math.sqrt(weights / USUAL_BLOCKS / BLOCK_WEIGHTS)) or 1
+def assumed_width(megabytes: int) -> int:
+    """Channels of a ViT with so many MB of weights in float32."""
+    return round(math.sqrt(megabytes * 1e6 / WEIGHT_BYTES / USUAL_BLOCKS / BLOCK_WEIGHTS)) or 1
 
 
 def assumed_operations(width: int, tokens: int) -> float:

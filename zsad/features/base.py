@@ -12,6 +12,7 @@ from zsad.errors import ZsadError
 from zsad.features.assumed import (
     ACTIVATION_BYTES,
     PIXEL_BYTES,
+    UNKNOWN_WEIGHTS,
     USUAL_SIDE,
     assumed_operations,
     assumed_width,
@@ -210,11 +211,16 @@ class Backbone(Part):
         """
         return self.known_layout()
 
+    def assumed_megabytes(self) -> int:
+        """`weights_megabytes`, or those of a ViT-L."""
+        known = _told(self.weights_megabytes)
+        return UNKNOWN_WEIGHTS if known is None else known
+
     def assumed_layout(self) -> TokenLayout:
         """`known_layout` with as many names of layers as there are, or a guess: a ViT of the size of the weights."""
         layout = _told(self.known_layout)
         if layout is None:
-            layout = TokenLayout(GridRule(USUAL_SIDE), None, assumed_width(_told(self.weights_megabytes) or None))
+            layout = TokenLayout(GridRule(USUAL_SIDE), None, assumed_width(self.assumed_megabytes() or UNKNOWN_WEIGHTS))
         return layout if layout.layers is not None else layout._replace(layers=("last",))
 
     def operations(self, height: int, width: int) -> float | None:
@@ -232,7 +238,7 @@ class Backbone(Part):
     def assumed_operations(self, height: int, width: int) -> float | None:
         """`operations`, or those of a ViT with as many weights; None where there are no weights either."""
         operations = _told(lambda: self.operations(height, width))
-        megabytes = _told(self.weights_megabytes)
+        megabytes = self.assumed_megabytes()
         if operations is not None or megabytes == 0:
             return operations
         return assumed_operations(assumed_width(megabytes), self.assumed_layout().rule.computed(height, width))
