@@ -8,15 +8,15 @@ from zsad.features.registry import BACKBONES
 from zsad.job import job
 from zsad.sharing.root import FEATURES, shared_folder
 from zsad.suitability import Suitability
-from zsad.tracked_files import local_files
 
 with job(snakemake) as this:
+    backbone = BACKBONES.build(this.cfg["family"], this.cfg["params"])
     extract_features(
         image_list=Path(snakemake.input.image_list),
         category=snakemake.wildcards.category,
         subset=snakemake.wildcards.subset,
         view=snakemake.wildcards.view,
-        backbone=BACKBONES.build(this.cfg["family"], this.cfg["params"]),
+        backbone=backbone,
         execution=execution_of(
             device=snakemake.resources.device,
             threads=snakemake.threads,
@@ -27,7 +27,7 @@ with job(snakemake) as this:
         output=Path(snakemake.output.features),
         provenance=this.provenance,
         shared=shared_folder(FEATURES, snakemake.resources.shared),
-        model_files=[Path(path) for path in local_files(this.cfg["params"].get("model"))],
+        model_files=[Path(path) for path in backbone.local_files()],
         max_patches=int(snakemake.resources.max_patches),
         refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

@@ -20,9 +20,9 @@ from zsad.data.dataset import Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
-from zsad.features.catalogue import MODELS, facts_of
+from zsad.features.base import Backbone
 from zsad.features.execution import ExtractionOptions
-from zsad.features.registry import BACKBONES
+from zsad.features.registry import BACKBONES, completed, model_names, named
 from zsad.grids import TokenLayout
 from zsad.measurable import Measurable
 from zsad.refinement.base import Refiner
@@ -45,7 +45,7 @@ from zsad.segmentation.weights import weights_megabytes
 from zsad.sharing.options import Sharing, SharingOptions
 from zsad.store import NO_REFINER, ORACLE
 from zsad.suitability import Asked, Suitability
-from zsad.tracked_files import check_workflow_folder, local_files
+from zsad.tracked_files import check_workflow_folder
 from zsad.user_paths import expanded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -66,21 +66,22 @@ class BackboneEntry:
         """What the extraction of features depends on."""
         return {"family": self.family, "params": self.params}
 
+    @cached_property
+    def backbone(self) -> Backbone:
+        """What all that must be known of it is asked of; nothing is loaded."""
+        return BACKBONES.build(self.family, self.params)
+
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie; see `zsad.features.base.Backbone.known_layout`."""
-        return BACKBONES.build(self.family, self.params).known_layout()
+        return self.backbone.known_layout()
 
     def weights_megabytes(self) -> int | None:
         """Size of the weights in float32, 10^6 bytes; None for a model of unknown size, 0 for none."""
-        if "model" not in self.params:
-            return 0
-        if facts := facts_of(self.params["model"]):
-            return round(1000 * facts.gigabytes)
-        return sum(Path(path).stat().st_size for path in self.local_files()) // 10**6 or None
+        return self.backbone.weights_megabytes()
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, sorted, or the single file that it is."""
-        return local_files(self.params.get("model"))
+        """The files of a model on this machine that its tokens depend on, sorted."""
+        return self.backbone.local_files()
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ class Settings:
             ModelError: a model on this machine is damaged, incomplete, or of an unknown family.
         """
         for entry in self.backbones.values():
-            BACKBONES.build(entry.family, entry.params).check_model()
+            entry.backbone.check_model()
             self._check_patches(entry)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
@@ -526,15 +527,15 @@ class Settings:
         configured = dict(_entries(self.config, "backbones"))
         if reference in configured:
             name, family, params = reference, configured[reference]["family"], configured[reference].get("params") or {}
-        elif reference in MODELS or "/" in reference or Path(reference).exists():
-            name, family, params = _slug(reference), "transformers", {"model": reference}
+        elif found := named(reference):
+            name, (family, params) = _slug(reference), found
         else:
-            hint = nearest_hint(reference, [*configured, *MODELS])
+            hint = nearest_hint(reference, [*configured, *model_names()])
             raise ConfigError(
                 f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a model of `zsad backbones`, "
                 f"nor a hub id (owner/name), nor a folder or file that exists{hint}"
             )
-        backbone = BACKBONES.build(family, _completed(params), where=f"backbones.{name}.params")
+        backbone = BACKBONES.build(family, completed(family, params), where=f"backbones.{name}.params")
         entry = BackboneEntry(name=name, family=family, params=backbone.parameters())
         if self.backbones.setdefault(name, entry) != entry:
             raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
@@ -663,14 +664,6 @@ def _foregrounds(scorer: Scorer, threshold_rule: str) -> dict[str, str]:
         return {}
     roles = ["test", *(["references"] if THRESHOLDS.load(threshold_rule).needs_references else [])]
     return {role: features.subset for role, features in scorer.feature_sets().items() if role in roles}
-
-
-def _completed(params: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a backbone with what the catalogue says of its model: where it lies, and what suits it."""
-    facts = facts_of(str(params.get("model")))
-    if facts is None:
-        return dict(params)
-    return {"resolution": facts.resolution, "layers": facts.layers, **params, "model": facts.hub_id}
 
 
 def _slug(reference: str) -> str:

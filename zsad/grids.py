@@ -54,18 +54,17 @@ class GridRule(NamedTuple):
 
     def computed(self, height: int, width: int) -> int:
         """How many patches are computed for an image, with a border that makes it square and overlaps of tiles."""
-        rows, columns = self.size(height, width)
-        if self.fit == "pad":
-            return max(rows, columns) ** 2
-        if self.tile is None:
-            return rows * columns
-        return self._covered(rows) * self._covered(columns)
+        rows, columns = self.seen_at_once(height, width)
+        return self.inputs(height, width) * rows * columns
 
-    def _covered(self, length: int) -> int:
-        """Tokens of all tiles along a side of the grid."""
-        if length <= self.tile:
-            return length
-        return self.tile * (1 + -(-(length - self.tile) // (self.tile - self.overlap)))
+    def inputs(self, height: int, width: int) -> int:
+        """How many inputs of the size `seen_at_once` a network sees of an image: one, or as many as it has tiles."""
+        rows, columns = self.size(height, width)
+        return 1 if self.tile is None or self.fit == "pad" else self._tiles(rows) * self._tiles(columns)
+
+    def _tiles(self, length: int) -> int:
+        """Tiles along a side of the grid."""
+        return 1 if length <= self.tile else 1 + -(-(length - self.tile) // (self.tile - self.overlap))
 
     def seen_at_once(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of what a network sees of an image at a time: the image, its square, or a tile."""

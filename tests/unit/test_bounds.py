@@ -18,7 +18,6 @@ from zsad.errors import ConfigError
 from zsad.features.architecture import architecture_of
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded
-from zsad.features.estimate import input_shapes
 from zsad.features.geometry import patch_grid
 from zsad.features.huggingface import HuggingFace
 from zsad.features.tiling import TilePlan
@@ -91,18 +90,28 @@ def test_a_backbone_that_cannot_pass_the_bound_does_not_make_images_be_read_anew
     ],
 )
 def test_patches_are_counted_as_the_network_sees_them(params: dict[str, object], size: tuple[int, int]) -> None:
-    from zsad.data.inspection import SizeCount
-
     backbone = HuggingFace(**params)
     network, layout = architecture_of(backbone), backbone.known_layout()
-    shapes = list(input_shapes(backbone, network, SizeCount("test", *size, 1)))
-    assert layout.rule.computed(*size) == sum(
-        (height // network.stride) * (width // network.stride) for height, width in shapes
-    )
     finer = network.patch // network.stride
-    grid = patch_grid(*size, backbone.resolution, network.patch, backbone.fit)
-    assert layout.rule.size(*size) == (finer * grid[0], finer * grid[1])
+    rows, columns = (finer * side for side in patch_grid(*size, backbone.resolution, network.patch, backbone.fit))
+    assert layout.rule.size(*size) == (rows, columns)
+    seen = _inputs(backbone, network.stride, rows, columns)
+    assert set(seen) == {layout.rule.seen_at_once(*size)}
+    assert layout.rule.inputs(*size) == len(seen)
+    assert layout.rule.computed(*size) == sum(rows * columns for rows, columns in seen)
+    shapes = [(rows * network.stride, columns * network.stride) for rows, columns in seen]
+    assert backbone.operations(*size) == pytest.approx(sum(network.operations(*shape) for shape in shapes))
     assert (layout.channels, len(layout.layers)) == (network.channels, network.layers)
+
+
+def _inputs(backbone: HuggingFace, stride: int, rows: int, columns: int) -> list[tuple[int, int]]:
+    """Rows and columns of all that a network sees of an image: the image, its square, or its tiles."""
+    if backbone.fit == "pad":
+        return [(max(rows, columns), max(rows, columns))]
+    if backbone.tile is None:
+        return [(rows, columns)]
+    plan = TilePlan(rows, columns, backbone.tile // stride, backbone.overlap // stride)
+    return [(tile.rows, tile.columns) for tile in plan.tiles()]
 
 
 @pytest.mark.parametrize("length", range(1, 40))

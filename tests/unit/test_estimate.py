@@ -24,7 +24,7 @@ from zsad.features import estimate
 from zsad.features.architecture import ConvNeXt, Transformer, architecture_of, published
 from zsad.features.base import Execution
 from zsad.features.catalogue import MODELS, ModelFacts
-from zsad.features.estimate import expected_cost, input_shapes, network_seconds, product_rate
+from zsad.features.estimate import cost_of, expected_cost, operations_of, product_rate
 from zsad.features.extract import extract_features
 from zsad.features.huggingface import HuggingFace
 from zsad.features.registry import BACKBONES
@@ -264,15 +264,19 @@ def test_the_operations_of_a_convnext_are_those_that_torch_counts(convolutional:
 )
 def test_what_a_network_sees_of_an_image(params: dict[str, Any], shapes: Sequence[tuple[int, int]]) -> None:
     backbone = HuggingFace(model="dinov3-vits16", resolution=64, **params)
-    assert list(input_shapes(backbone, architecture_of(backbone), SizeCount("test", 100, 200, 1))) == shapes
+    network = architecture_of(backbone)
+    counted = sum(network.operations(*shape) for shape in shapes)
+    assert backbone.operations(100, 200) == backbone.assumed_operations(100, 200) == counted
 
 
-def test_the_time_is_operations_by_rate_for_every_image() -> None:
-    backbone = HuggingFace(model="dinov3-vits16", resolution=64)
+def test_the_time_is_operations_by_rate_for_every_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "product_rate", lambda device, dtype: {("cpu", "float32"): 1e9}[device, dtype])
+    backbone = HuggingFace(model="dinov3-vits16", resolution=64, dtype="float32")
     network = architecture_of(backbone)
     sizes = [SizeCount("test", 64, 64, 3), SizeCount("test", 64, 128, 2)]
     operations = 3 * network.operations(64, 64) + 2 * network.operations(64, 128)
-    assert network_seconds(backbone, network, sizes, rate=1e9) == pytest.approx(operations / 1e9)
+    assert operations_of(backbone, sizes) == operations
+    assert cost_of(backbone, "cpu").seconds(sizes) == pytest.approx(operations / 1e9)
 
 
 def test_the_rate_is_measured_once_and_briefly() -> None:
@@ -281,7 +285,3 @@ def test_the_rate_is_measured_once_and_briefly() -> None:
     assert time.perf_counter() - start < 5
     assert 1e6 < rate < 1e15
     assert product_rate("cpu", "float32") == rate
-
-
-def test_every_family_of_backbones_is_costed() -> None:
-    assert list(estimate.MODELS_BY_FAMILY) == BACKBONES.names()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.features.catalogue import MODELS, ModelFacts
+from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
 from zsad.registry import Part, Registry
@@ -20,9 +20,10 @@ from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import SegmenterFacts
 from zsad.segmentation.registry import SEGMENTERS
 
-BACKBONE_COLUMNS = ("name", "hub id", "size", "GB", "licence", "gated", "patch", "px", "cached")
+BACKBONE_COLUMNS = ("name", "hub id or package", "size", "GB", "licence", "gated", "patch", "px", "cached")
 SEGMENTER_COLUMNS = ("name", "hub id or file", "family", "size", "GB", "licence", "gated", "px", "cached")
 DATASET_COLUMNS = ("name", "title", "categories", "train", "test", "GB", "licence")
+FLOAT32_BYTES = 4
 NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
 
 
@@ -35,14 +36,13 @@ def show_methods(_: argparse.Namespace) -> None:
 
 def show_backbones(options: argparse.Namespace) -> None:
     """Print the published models and the families of backbones."""
-    # It imports the hub's client, which the other commands do without.
-    from zsad.features.hub import is_cached
-
-    cached = {facts.name: is_cached(facts.hub_id, revision=None) for facts in MODELS.values()}
+    families = [BACKBONES.load(name) for name in BACKBONES.names()]
+    cached = {model.name: family.has(model.name) for family in families for model in family.models()}
+    models = [model for family in families for model in family.models()]
     if options.json:
-        return _print_json(MODELS.values(), cached, BACKBONES)
+        return _print_json(models, cached, BACKBONES)
     _show_models(
-        [BACKBONE_COLUMNS, *(_backbone_row(facts, cached[facts.name]) for facts in MODELS.values())],
+        [BACKBONE_COLUMNS, *(_backbone_row(model, cached[model.name]) for model in models)],
         "px is the default short side of the image",
         BACKBONES,
     )
@@ -118,16 +118,17 @@ def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[
     _show(registry)
 
 
-def _backbone_row(facts: ModelFacts, cached: bool) -> tuple[str, ...]:
+def _backbone_row(model: NamedModel, cached: bool) -> tuple[str, ...]:
+    count = model.parameters
     return (
-        facts.name,
-        facts.hub_id,
-        f"{facts.parameters / 1e6:.1f} M",
-        f"{facts.gigabytes:.2f}",
-        facts.licence,
-        "yes" if facts.gated else "-",
-        str(facts.patch),
-        str(facts.resolution),
+        model.name,
+        model.place or "-",
+        "?" if count is None else f"{count / 1e6:.1f} M",
+        "?" if count is None else f"{count * FLOAT32_BYTES / 1e9:.2f}",
+        model.licence or "?",
+        "yes" if model.gated else "-",
+        "-" if model.patch is None else str(model.patch),
+        "-" if model.resolution is None else str(model.resolution),
         "yes" if cached else "-",
     )
 

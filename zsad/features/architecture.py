@@ -6,13 +6,16 @@ table here.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zsad.features.assumed import USUAL_BLOCKS, USUAL_PATCH, assumed_width
 from zsad.features.catalogue import MODELS, ModelFacts, facts_of
 from zsad.features.families.dinov3_convnext import stage_stride
 from zsad.features.huggingface import HuggingFace
@@ -35,12 +38,14 @@ class Architecture(ABC):
         stride: pixels of the input per token along each side.
         layers: how many are kept.
         channels: width of a token.
+        width: of a token inside the network.
     """
 
     patch: int
     stride: int
     layers: int
     channels: int
+    width: int
 
     @abstractmethod
     def operations(self, height: int, width: int) -> float:
@@ -53,7 +58,6 @@ class Transformer(Architecture):
 
     Attributes:
         prefix_tokens: class and register tokens.
-        width: of a token inside the network.
         blocks: up to the last layer that is kept.
         block_weights: in the matrices of one block.
     """
@@ -91,6 +95,11 @@ class ConvNeXt(Architecture):
     channels: int
     depths: tuple[int, ...]
     widths: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """That of the widest kept layer."""
+        return self.channels
 
     def operations(self, height: int, width: int) -> float:
         """Two for each weight of a block and position on the grid of its stage."""
@@ -210,12 +219,58 @@ def token_layout(backbone: HuggingFace) -> TokenLayout | None:
     if facts is None and not Path(backbone.model).expanduser().is_dir():
         return None
     network = architecture_of(backbone)
-    if network is None:
-        return None
+    return None if network is None else layout_of(backbone, network)
+
+
+def layout_of(backbone: HuggingFace, network: Architecture) -> TokenLayout:
+    """How the tokens of a network lie."""
     rule = GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
-    return TokenLayout(rule, _layer_names(backbone.layers, facts), network.channels, backbone.debias)
+    return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
+
+
+def operations_for(backbone: HuggingFace, network: Architecture, height: int, width: int) -> float:
+    """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
+    rule = layout_of(backbone, network).rule
+    rows, columns = rule.seen_at_once(height, width)
+    return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
+
+
+def assumed_architecture(backbone: HuggingFace) -> Architecture:
+    """The sizes of a network: as published, as its ``config.json`` says, or a ViT with as many weights.
+
+    Unlike `architecture_of` it knows all models, imports neither torch nor transformers, and never fails.
+    """
+    return _assumed_architecture(backbone, backbone.assumed_megabytes())
+
+
+@lru_cache
+def _assumed_architecture(backbone: HuggingFace, megabytes: int) -> Architecture:
+    if facts := facts_of(backbone.model):
+        return published(facts, backbone)
+    config = _config_in(Path(backbone.model))
+    width = config.get("hidden_size") or assumed_width(megabytes)
+    inner = config.get("intermediate_size") or 4 * width
+    return Transformer(
+        patch=config.get("patch_size", USUAL_PATCH),
+        layers=len(backbone.layers),
+        channels=width,
+        prefix_tokens=1 + config.get("num_register_tokens", 0),
+        width=width,
+        blocks=config.get("num_hidden_layers", USUAL_BLOCKS),
+        block_weights=4 * width**2 + 2 * width * inner,
+    )
+
+
+def _config_in(folder: Path) -> Mapping[str, int]:
+    """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
+    try:
+        content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = content.get("vision_config", content)
+        return {name: value for name, value in content.items() if type(value) is int}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _layer_names(layers: Sequence[int], facts: ModelFacts | None) -> tuple[str, ...] | None:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from zsad.grids import TokenLayout
+from zsad.errors import ZsadError
+from zsad.features.assumed import (
+    ACTIVATION_BYTES,
+    PIXEL_BYTES,
+    UNKNOWN_WEIGHTS,
+    USUAL_SIDE,
+    assumed_operations,
+    assumed_width,
+)
+from zsad.grids import GridRule, TokenLayout
 from zsad.registry import Part
 
 
@@ -92,16 +101,78 @@ class Execution(NamedTuple):
     compiled: bool = False
 
 
+class NamedModel(Protocol):
+    """What a family says of a model that it knows by name; a NamedTuple, of which more fields go into the JSON listing.
+
+    Attributes:
+        name: what the configuration may call it.
+        place: where its weights are: a hub id, a file, or a package.
+        parameters: how many weights it has; None if that is not known.
+        licence: of the weights.
+        gated: whether an account that has accepted the licence is needed.
+        patch: what sides of the image must be a multiple of, pixels; None for anything.
+        resolution: short side of the resized image unless the configuration says otherwise, pixels; None for its own.
+    """
+
+    name: str
+    place: str
+    parameters: int | None
+    licence: str
+    gated: bool
+    patch: int | None
+    resolution: int | None
+
+
+class ListedModel(NamedTuple):
+    """The plainest `NamedModel`: a name, and what else is known."""
+
+    name: str
+    place: str = ""
+    parameters: int | None = None
+    licence: str = ""
+    gated: bool = False
+    patch: int | None = None
+    resolution: int | None = None
+
+
 class Backbone(Part):
     """A named source of patch features; its fields are its parameters (resolution, layers, ...).
+
+    A subclass says what it is (`summary`, `is_network`) and how it is loaded (`load`). All else answers what the
+    configuration, the requests of jobs and `zsad check` ask, has a default, and imports no framework: the rules ask
+    before any job. No result depends on the answers but by `known_layout`, which refuses images that a method cannot
+    take before anything is computed.
 
     Class attributes:
         summary: one sentence for listings and the page.
         is_network: whether it profits from several threads or a GPU, and needs the memory of one.
+        takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
     """
 
     summary: ClassVar[str]
     is_network: ClassVar[bool] = True
+    takes_any: ClassVar[bool] = False
+
+    @classmethod
+    def params_of(cls, reference: str) -> dict[str, Any] | None:
+        """The parameters that a word of the configuration stands for; None if it is nothing of this family's.
+
+        Where an entry of ``backbones`` has the word for one of these parameters, the others complete it.
+
+        Args:
+            reference: a model's name, a hub id, a folder or a file.
+        """
+        return None
+
+    @classmethod
+    def models(cls) -> Sequence[NamedModel]:
+        """The models that it knows by name, for `zsad backbones` and for hints."""
+        return ()
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether the weights of one of `models` are on this machine; asks no network."""
+        return True
 
     def check_model(self) -> None:
         """Compare the parameters with the model, as far as it is known without loading or downloading it.
@@ -110,6 +181,17 @@ class Backbone(Part):
             ConfigError: they do not fit.
             ModelError: it is on this machine, and damaged or of an unknown family.
         """
+
+    def weights_megabytes(self) -> int | None:
+        """Size of the weights in float32, 10^6 bytes; 0 for none, None for a model of unknown size."""
+        return 0
+
+    def local_files(self) -> list[str]:
+        """Files of a model on this machine that the tokens depend on, sorted; jobs run again when one changes.
+
+        Weights that a package brings are none of them: the code pins their SHA-256.
+        """
+        return []
 
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie; None where only loading the model tells, as for a model that is downloaded yet.
@@ -121,6 +203,63 @@ class Backbone(Part):
         """
         return None
 
+    def layout_here(self) -> TokenLayout | None:
+        """`known_layout`, or what a model says that has been downloaded to this machine; for `zsad check` alone.
+
+        Raises:
+            ConfigError, ModelError: see `known_layout`.
+        """
+        return self.known_layout()
+
+    def assumed_megabytes(self) -> int:
+        """`weights_megabytes`, or those of a ViT-L."""
+        known = _told(self.weights_megabytes)
+        return UNKNOWN_WEIGHTS if known is None else known
+
+    def assumed_layout(self) -> TokenLayout:
+        """`known_layout` with as many names of layers as there are, or a guess: a ViT of the size of the weights."""
+        layout = _told(self.known_layout)
+        if layout is None:
+            layout = TokenLayout(GridRule(USUAL_SIDE), None, assumed_width(self.assumed_megabytes() or UNKNOWN_WEIGHTS))
+        return layout if layout.layers is not None else layout._replace(layers=("last",))
+
+    def operations(self, height: int, width: int) -> float | None:
+        """Multiplications and additions for one image of ``height x width`` pixels.
+
+        Returns:
+            None if they are not known, or not what takes the time. Then `zsad check` measures the time of an image
+            where `is_network` is false, and says nothing of it otherwise.
+
+        Raises:
+            ConfigError, ModelError: see `known_layout`.
+        """
+        return None
+
+    def assumed_operations(self, height: int, width: int) -> float | None:
+        """`operations`, or those of a ViT with as many weights; None where there are no weights either."""
+        operations = _told(lambda: self.operations(height, width))
+        megabytes = self.assumed_megabytes()
+        if operations is not None or megabytes == 0:
+            return operations
+        return assumed_operations(assumed_width(megabytes), self.assumed_layout().rule.computed(height, width))
+
+    def number_format(self, device: str) -> str:
+        """The format of its matrix products, as torch calls it.
+
+        Args:
+            device: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+        Raises:
+            ConfigError: the device does not compute in the format that is asked for.
+        """
+        return "float32"
+
+    def working_bytes(self, height: int, width: int) -> float:
+        """Memory at the peak for one image of ``height x width`` pixels beside the weights; rather more than less."""
+        layout = self.assumed_layout()
+        rows, columns = layout.rule.seen_at_once(height, width)
+        return ACTIVATION_BYTES * rows * columns * layout.channels + PIXEL_BYTES * height * width
+
     @abstractmethod
     def load(self, execution: Execution) -> Extractor:
         """Load the weights, if any, onto the device.
@@ -128,3 +267,11 @@ class Backbone(Part):
         Raises:
             ModelError: the model is absent, gated, or not of a kind that is known here.
         """
+
+
+def _told(answer: Callable[[], Any]) -> Any:
+    """What a backbone answers; None where its model is not as it should be, which the check and the job say."""
+    try:
+        return answer()
+    except (ZsadError, OSError):
+        return None

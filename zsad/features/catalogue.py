@@ -62,6 +62,11 @@ class ModelFacts(NamedTuple):
     reference: str
 
     @property
+    def place(self) -> str:
+        """Where its weights are."""
+        return self.hub_id
+
+    @property
     def gigabytes(self) -> float:
         """Size of the weights in float32, 10^9 bytes."""
         return self.parameters * FLOAT32_BYTES / 1e9

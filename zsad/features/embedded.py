@@ -22,6 +22,7 @@ from zsad.grids import GridRule, TokenLayout
 
 CLIP = 8.0  # standard deviations
 CONSTANT_WEIGHT = 0.7
+FILTER_BYTES = 60  # a pixel of the resized image
 
 
 class Embedded(Backbone):
@@ -50,6 +51,11 @@ class Embedded(Backbone):
         """How its tokens will lie."""
         rule = GridRule(self.resolution // self.stride)
         return TokenLayout(rule, tuple(EmbeddedExtractor.layers), len(channel_names()) + 1)
+
+    def working_bytes(self, height: int, width: int) -> float:
+        """The filter responses of every pixel of the resized image, some at a time."""
+        rows, columns = self.known_layout().rule.size(height, width)
+        return FILTER_BYTES * rows * columns * self.stride**2
 
     def load(self, execution: Execution) -> EmbeddedExtractor:
         """Return the filter bank; it runs on the CPU, in one thread, whatever ``execution`` says."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,15 +12,9 @@ import numpy as np
 from zsad.data.inspection import Inspection, SizeCount
 from zsad.data.inspection_table import FeatureCost
 from zsad.data.subsets import FeatureSet, references_count
-from zsad.device import number_format, resolve_device
+from zsad.device import resolve_device
 from zsad.errors import ConfigError
-from zsad.features.architecture import Architecture, architecture_of
-from zsad.features.base import Execution
-from zsad.features.embedded import Embedded
-from zsad.features.geometry import Preparation
-from zsad.features.huggingface import HuggingFace
-from zsad.features.registry import BACKBONES
-from zsad.features.tiling import TilePlan
+from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.views import variants
 from zsad.lazy import torch
 
@@ -32,19 +26,17 @@ MEASURED_SECONDS = 0.2
 PRODUCT_SIDE = {"cpu": 768, "mps": 2048, "cuda": 8192}  # of the matrices whose product is timed
 
 
-class Model(NamedTuple):
-    """A backbone as far as its cost goes.
+class Cost(NamedTuple):
+    """What a backbone costs; None for what is not known.
 
     Attributes:
         grid_size: height and width of an image in pixels to rows and columns of its patch grid.
-        layers: how many are kept.
-        channels: width of a token.
+        values: of the tokens of a patch: layers times channels.
         seconds: of sizes of images, for all their images once.
     """
 
-    grid_size: Callable[[int, int], tuple[int, int]]
-    layers: int
-    channels: int
+    grid_size: Callable[[int, int], tuple[int, int]] | None
+    values: int
     seconds: Callable[[Sequence[SizeCount]], float | None]
 
 
@@ -55,9 +47,10 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
     sizes of images differ, up to a quarter (`zsad.store`). For a draw of references from training images of several
     sizes, they are those to be expected.
 
-    Seconds are, for a network, the operations of its matrix products by the rate at which this machine multiplies two
-    matrices; for the embedded backbone, one image of the most frequent size by their number. So they are a lower bound
-    of the right order: on two cores, a ViT-S/16 takes 1.1 times as long in float32, and 1.8 times in bfloat16.
+    Seconds are the operations that a backbone counts by the rate at which this machine multiplies two matrices; of a
+    backbone that counts none and is no network, one image of the most frequent size by their number. So they are a
+    lower bound of the right order: on two cores, a ViT-S/16 takes 1.1 times as long in float32, and 1.8 times in
+    bfloat16.
 
     Args:
         inspections: of the categories that are wanted.
@@ -66,44 +59,74 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
         By category, in the order of the inspections, then by name. Files of no image are left out.
 
     Raises:
-        ConfigError, ModelError: see `zsad.features.architecture.architecture_of`.
+        ConfigError, ModelError: see `Backbone.layout_here`, and `Backbone.load` of what is no network.
     """
-    models = {name: _model(settings, name) for name in dict(settings.feature_sets)}
+    device = settings.config["device"]
+    known = {name: cost_of(settings.backbones[name].backbone, device) for name in dict(settings.feature_sets)}
     costs = [
         cost
         for inspection in inspections
         for cost in (
-            *(_feature_cost(inspection, name, features, models[name]) for name, features in settings.feature_sets),
+            *(_feature_cost(inspection, name, features, known[name]) for name, features in settings.feature_sets),
             *(_embedding_cost(inspection, file) for file in _embedding_files(settings)),
         )
     ]
     return [cost for cost in costs if cost.images]
 
 
-def network_seconds(backbone: HuggingFace, network: Architecture, sizes: Sequence[SizeCount], rate: float) -> float:
-    """Seconds of the matrix products for images of some sizes.
+def cost_of(backbone: Backbone, device: str) -> Cost:
+    """What a backbone costs on a device of the configuration; one that is no network is loaded to find out.
 
-    Args:
-        rate: multiplications and additions a second.
+    Raises:
+        ConfigError, ModelError: see `expected_cost`.
     """
-    return sum(
-        size.images * sum(network.operations(*shape) for shape in input_shapes(backbone, network, size)) / rate
-        for size in sizes
-    )
+    layout = backbone.layout_here()
+    if backbone.is_network:
+        seconds = partial(_counted_seconds, backbone, device)
+        if layout is None:
+            return Cost(None, 0, seconds)
+        kept = layout.layers or backbone.assumed_layout().layers  # of an unknown name, but of a known number
+        return Cost(layout.rule.size, len(kept) * layout.channels, seconds)
+    extractor = backbone.load(Execution())
+    grid_size = extractor.grid_size if layout is None else layout.rule.size
+    measured = cache(partial(_seconds_an_image, extractor))
+    return Cost(grid_size, len(extractor.layers) * extractor.channels, partial(_seconds, backbone, measured))
 
 
-def input_shapes(backbone: HuggingFace, network: Architecture, size: SizeCount) -> Iterator[tuple[int, int]]:
-    """Height and width in pixels of all that a network sees of one image: the image, its square, or its tiles."""
-    rows, columns = Preparation(backbone.resolution, network.patch, backbone.fit).grid_size(size.height, size.width)
-    height, width = rows * network.patch, columns * network.patch
-    if backbone.fit == "pad":
-        yield max(height, width), max(height, width)
-    elif backbone.tile is not None and max(height, width) > backbone.tile:
-        tile, overlap = (length // network.stride for length in (backbone.tile, backbone.overlap))
-        for part in TilePlan(height // network.stride, width // network.stride, tile, overlap).tiles():
-            yield part.rows * network.stride, part.columns * network.stride
-    else:
-        yield height, width
+def operations_of(backbone: Backbone, sizes: Sequence[SizeCount]) -> float | None:
+    """Multiplications and additions of a backbone for images of some sizes; None if it counts none."""
+    counts = [(size.images, backbone.operations(size.height, size.width)) for size in sizes]
+    if any(operations is None for _, operations in counts):
+        return None
+    return sum(images * operations for images, operations in counts)
+
+
+def _counted_seconds(backbone: Backbone, device: str, sizes: Sequence[SizeCount]) -> float | None:
+    operations = operations_of(backbone, sizes)
+    if operations is None:
+        return None
+    try:
+        there = resolve_device(device)
+        return operations / product_rate(there, backbone.number_format(there))
+    except ConfigError:  # this machine is not the one that computes
+        return None
+
+
+def _seconds(backbone: Backbone, measured: Callable[[int, int], float], sizes: Sequence[SizeCount]) -> float:
+    """Of what is no network, and so runs on the CPU."""
+    counted = _counted_seconds(backbone, "cpu", sizes)
+    if counted is not None:
+        return counted
+    usual = max(sizes, key=lambda size: size.images)
+    return sum(size.images for size in sizes) * measured(usual.height, usual.width)
+
+
+def _seconds_an_image(extractor: Extractor, height: int, width: int) -> float:
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    extractor.extract(image[:64, :64])  # the first call of a library is slow
+    start = time.perf_counter()
+    extractor.extract(image)
+    return time.perf_counter() - start
 
 
 @cache
@@ -137,26 +160,20 @@ def _embedding_files(settings: Settings) -> list[tuple[str, str]]:
     return sorted(refined | outlined)
 
 
-def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, model: Model | None) -> FeatureCost:
+def _feature_cost(inspection: Inspection, backbone: str, features: FeatureSet, known: Cost) -> FeatureCost:
     subset, view = features
     sizes, share = _sizes_of(inspection, subset)
     shown = len(variants(view))
     images = round(share * sum(size.images for size in sizes)) * shown
-    if model is None or not images:
-        return FeatureCost(inspection.category, backbone, subset, view, images, bytes=None, seconds=None)
-    grids = [model.grid_size(size.height, size.width) for size in sizes]
-    each = sum(size.images * rows * columns for size, (rows, columns) in zip(sizes, grids, strict=True))
-    patches = round(share * each) * shown
-    seconds = model.seconds(sizes)
-    return FeatureCost(
-        category=inspection.category,
-        source=backbone,
-        subset=subset,
-        view=view,
-        images=images,
-        bytes=model.layers * model.channels * (PATCH_TOKEN_BYTES * patches + CLS_TOKEN_BYTES * images),
-        seconds=None if seconds is None else seconds * shown * share,
-    )
+    size_bytes = seconds = None
+    if images and known.grid_size is not None:
+        grids = [known.grid_size(size.height, size.width) for size in sizes]
+        each = sum(size.images * rows * columns for size, (rows, columns) in zip(sizes, grids, strict=True))
+        patches = round(share * each) * shown
+        size_bytes = known.values * (PATCH_TOKEN_BYTES * patches + CLS_TOKEN_BYTES * images)
+    if images and (of_all := known.seconds(sizes)) is not None:
+        seconds = of_all * shown * share
+    return FeatureCost(inspection.category, backbone, subset, view, images, size_bytes, seconds)
 
 
 def _embedding_cost(inspection: Inspection, file: tuple[str, str]) -> FeatureCost:
@@ -176,52 +193,3 @@ def _sizes_of(inspection: Inspection, subset: str) -> tuple[list[SizeCount], flo
     if drawn is None or not available:
         return sizes, 1.0
     return sizes, min(drawn, available) / available
-
-
-def _model(settings: Settings, name: str) -> Model | None:
-    """A configured backbone; None if nothing is known of it on this machine."""
-    entry = settings.backbones[name]
-    backbone = BACKBONES.build(entry.family, entry.params)
-    return MODELS_BY_FAMILY[entry.family](backbone, settings.config["device"])
-
-
-def _embedded(backbone: Embedded, device: str) -> Model:
-    extractor = backbone.load(Execution())
-
-    @cache
-    def seconds_an_image(height: int, width: int) -> float:
-        image = np.zeros((height, width, 3), dtype=np.uint8)
-        extractor.extract(image[:64, :64])  # the first call of a library is slow
-        start = time.perf_counter()
-        extractor.extract(image)
-        return time.perf_counter() - start
-
-    def seconds(sizes: Sequence[SizeCount]) -> float:
-        usual = max(sizes, key=lambda size: size.images)
-        return sum(size.images for size in sizes) * seconds_an_image(usual.height, usual.width)
-
-    return Model(extractor.grid_size, len(extractor.layers), extractor.channels, seconds)
-
-
-def _network(backbone: HuggingFace, device: str) -> Model | None:
-    network = architecture_of(backbone)
-    if network is None:
-        return None
-    finer = network.patch // network.stride
-
-    def grid_size(height: int, width: int) -> tuple[int, int]:
-        rows, columns = Preparation(backbone.resolution, network.patch, backbone.fit).grid_size(height, width)
-        return rows * finer, columns * finer
-
-    def seconds(sizes: Sequence[SizeCount]) -> float | None:
-        try:
-            there = resolve_device(device)
-            dtype = number_format(backbone.dtype, there)
-        except ConfigError:  # this machine is not the one that computes
-            return None
-        return network_seconds(backbone, network, sizes, product_rate(there, str(dtype).removeprefix("torch.")))
-
-    return Model(grid_size, network.layers, network.channels, seconds)
-
-
-MODELS_BY_FAMILY: Mapping[str, Callable[..., Model | None]] = {"embedded": _embedded, "transformers": _network}

@@ -6,11 +6,16 @@ DINOv3 (Siméoni et al., 2025), CLIP (Radford et al., ICML 2021). `zsad.features
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from zsad.features.assumed import ACTIVATION_BYTES
 from zsad.features.base import Backbone, Execution
+from zsad.features.catalogue import MODELS, ModelFacts, facts_of
+from zsad.tracked_files import local_files
 from zsad.user_paths import UserPath
 
 if TYPE_CHECKING:
@@ -22,6 +27,7 @@ class HuggingFace(Backbone):
     """The patch and class tokens of chosen layers of a frozen network."""
 
     summary: ClassVar[str] = "Any checkpoint of DINO, DINOv2, DINOv3 or CLIP: hub id, local folder or .pth file."
+    takes_any: ClassVar[bool] = True
 
     model: Annotated[UserPath, Field(min_length=1)] = Field(
         description="name of the catalogue (dinov3-vits16), hub id (facebook/dinov2-small), local folder, or .pth file"
@@ -64,6 +70,26 @@ class HuggingFace(Backbone):
             raise ValueError(f"overlap {self.overlap} is not smaller than tile {self.tile}; lower it")
         return self
 
+    @classmethod
+    def params_of(cls, reference: str) -> dict[str, Any] | None:
+        """Where a model lies, and for a published one what suits it; any hub id or path is a model."""
+        if facts := facts_of(reference):
+            return {"model": facts.hub_id, "resolution": facts.resolution, "layers": facts.layers}
+        return {"model": reference} if "/" in reference or Path(reference).exists() else None
+
+    @classmethod
+    def models(cls) -> Sequence[ModelFacts]:
+        """The published models."""
+        return tuple(MODELS.values())
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether a published model lies whole in the hub's cache."""
+        # It imports the hub's client.
+        from zsad.features.hub import is_cached
+
+        return is_cached(MODELS[name].hub_id, revision=None)
+
     def check_model(self) -> None:
         """Compare resolution, tiles and layers with the model; see `zsad.features.fitting`."""
         # Only an own model makes this import torch and transformers.
@@ -71,11 +97,65 @@ class HuggingFace(Backbone):
 
         check_fit(self)
 
+    def weights_megabytes(self) -> int | None:
+        """As published, or as the files of a model on this machine are; None for any other."""
+        if facts := facts_of(self.model):
+            return round(1000 * facts.gigabytes)
+        return sum(Path(path).stat().st_size for path in self.local_files()) // 10**6 or None
+
+    def local_files(self) -> list[str]:
+        """The files of a model that lies in a local folder, or the single file that it is."""
+        return local_files(self.model)
+
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie, of a published model or one in a local folder."""
         from zsad.features.architecture import token_layout
 
         return token_layout(self)
+
+    def layout_here(self) -> TokenLayout | None:
+        """The same, also of a model in the hub's cache."""
+        from zsad.features.architecture import architecture_of, layout_of
+
+        network = architecture_of(self)
+        return None if network is None else layout_of(self, network)
+
+    def assumed_layout(self) -> TokenLayout:
+        """As published, as its ``config.json`` says, or that of a ViT with as many weights."""
+        from zsad.features.architecture import assumed_architecture, layout_of
+
+        return layout_of(self, assumed_architecture(self))._replace(layers=tuple(map(str, self.layers)))
+
+    def operations(self, height: int, width: int) -> float | None:
+        """Those of the matrix products; None for a model that is not here, and for a ``.pth`` file."""
+        from zsad.features.architecture import architecture_of, operations_for
+
+        network = architecture_of(self)
+        return None if network is None else operations_for(self, network, height, width)
+
+    def assumed_operations(self, height: int, width: int) -> float:
+        """The same of the network behind `assumed_layout`."""
+        from zsad.features.architecture import assumed_architecture, operations_for
+
+        return operations_for(self, assumed_architecture(self), height, width)
+
+    def number_format(self, device: str) -> str:
+        """What ``dtype`` comes to on a device; this imports torch.
+
+        Raises:
+            ConfigError: float16 on a CPU.
+        """
+        from zsad.device import number_format
+
+        return str(number_format(self.dtype, device)).removeprefix("torch.")
+
+    def working_bytes(self, height: int, width: int) -> float:
+        """The widest place of a block, for all patches of the image at once."""
+        from zsad.features.architecture import assumed_architecture, layout_of
+
+        network = assumed_architecture(self)
+        rows, columns = layout_of(self, network).rule.size(height, width)
+        return ACTIVATION_BYTES * rows * columns * network.width
 
     def load(self, execution: Execution) -> NetworkExtractor:
         """Load the checkpoint onto the device.

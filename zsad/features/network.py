@@ -93,6 +93,9 @@ class NetworkExtractor(Extractor):
         self._read = reader
         self._dtype = dtype
         self._tile, self._overlap = backbone.tile, backbone.overlap
+        self._rule = GridRule.of_network(
+            backbone.resolution, reader.patch, reader.stride, backbone.fit, backbone.tile, backbone.overlap
+        )
         self._limit = batch
         self._transfer = Transfer(device)
         statistics = torch.tensor([checkpoint.family.mean, checkpoint.family.std], device=device)
@@ -102,21 +105,11 @@ class NetworkExtractor(Extractor):
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
-        rows, columns = self.prepare.grid_size(height, width)
-        finer = self._read.patch // self._read.stride
-        return rows * finer, columns * finer
+        return self._rule.size(height, width)
 
     def computed_patches(self, height: int, width: int) -> int:
         """How many patches the network computes for such an image, those of a border and of overlaps included."""
-        rule = GridRule.of_network(
-            self.prepare.resolution,
-            self._read.patch,
-            self._read.stride,
-            self.prepare.fit,
-            self._tile,
-            self._overlap,
-        )
-        return rule.computed(height, width)
+        return self._rule.computed(height, width)
 
     def capacity(self, height: int, width: int) -> int:
         """How many prepared images to compute at a time; fewer after the device ran out of memory."""

@@ -1,5 +1,10 @@
 """The backbones by name: one line each."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 from zsad.features.base import Backbone
 from zsad.registry import Registry
 
@@ -10,3 +15,30 @@ BACKBONES: Registry[Backbone] = Registry(
         "transformers": "zsad.features.huggingface:HuggingFace",
     },
 )
+
+
+def named(reference: str) -> tuple[str, dict[str, Any]] | None:
+    """The family and the parameters that a word of the configuration stands for; None if no family knows it.
+
+    Families are asked in their order, but those last that take any hub id or path.
+    """
+    for family in sorted(BACKBONES.names(), key=lambda name: BACKBONES.load(name).takes_any):
+        params = BACKBONES.load(family).params_of(reference)
+        if params is not None:
+            return family, params
+    return None
+
+
+def completed(family: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an entry with those that a word among them stands for, such as what suits a named model."""
+    found = dict(params)
+    for parameter, word in params.items():
+        known = BACKBONES.load(family).params_of(word) if isinstance(word, str) else None
+        if known is not None and parameter in known:
+            found = {**known, **found, parameter: known[parameter]}
+    return found
+
+
+def model_names() -> list[str]:
+    """The names of all models of all families."""
+    return [model.name for family in BACKBONES.names() for model in BACKBONES.load(family).models()]

@@ -9,19 +9,17 @@ from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
 from zsad.resources.run import Run
-from zsad.resources.tokens import is_network, network_of, network_operations, tokens_of, weights_megabytes
-from zsad.resources.workload import Images
-from zsad.scoring.cost import TokenCount
+from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
+from zsad.resources.workload import Images, Size
 
 CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations a second: of a core in float32, of a GPU in 16 bits; conservative
 LOADED_COPIES = 2  # of the weights: what is read, and the network
 CPU_PATCHES, GPU_PATCHES = 1024, 32768  # computed at a time; see `zsad.features.network`
-ACTIVATION_BYTES = 4 * 24  # a patch and channel: the widest place of a block in float32
 LEAST_IMAGES = 4  # that a process which reads images is worth; see `zsad.features.extract`
 NETWORK_THREADS, GPU_THREADS = 8, 4
 WORKER_MEGABYTES = 250  # a process that reads images, torch included
 TOKEN_COPIES = 3 * 4  # bytes a value: computed, converted, written
-FILTER_BYTES, FILTER_SECONDS = 60, 1.4e-7  # a pixel of the resized image, by the embedded filter bank
+SECONDS_A_BYTE = 1.4e-7 / 60  # of working memory, where operations are unknown: as long as the filter bank takes
 
 
 def extraction_threads(run: Run, names: Mapping[str, str]) -> int:
@@ -34,13 +32,12 @@ def extraction_threads(run: Run, names: Mapping[str, str]) -> int:
 
 
 def extract_features(run: Run, names: Mapping[str, str]) -> Estimate:
-    """Images decoded, and shown to a network or to the filter bank."""
+    """Images decoded, and shown to the backbone."""
     entry = run.settings.backbones[names["backbone"]]
     images = _images(run, names)
-    tokens = tokens_of(entry, images)
-    estimate = _by_network(run, names, entry, images) if is_network(entry) else _by_filters(entry, tokens)
+    estimate = _by_network(run, names, entry, images) if is_network(entry) else _one_by_one(entry, images)
     return estimate.plus(
-        (DECODED_BYTES * images.largest.pixels + TOKEN_COPIES * tokens.image_values) / 1e6,
+        (DECODED_BYTES * images.largest.pixels + TOKEN_COPIES * tokens_of(entry, images).image_values) / 1e6,
         DECODE_SECONDS * images.pixels,
     )
 
@@ -49,26 +46,44 @@ def _images(run: Run, names: Mapping[str, str]) -> Images:
     return run.workload(names["category"]).of(names["subset"], names["view"])
 
 
-def _by_filters(entry: BackboneEntry, tokens: TokenCount) -> Estimate:
-    pixels = tokens.patches * entry.params["stride"] ** 2
-    return PLAIN.plus(FILTER_BYTES * pixels / 1e6, tokens.images * FILTER_SECONDS * pixels)
+def _one_by_one(entry: BackboneEntry, images: Images) -> Estimate:
+    most = max(working_bytes(entry, size) for size in images.shapes)
+    weights = LOADED_COPIES * entry.backbone.assumed_megabytes()
+    return PLAIN.plus(weights + most / 1e6, _seconds(entry, images, CPU_RATE))
 
 
 def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images: Images) -> Estimate:
-    network = network_of(entry)
     tokens = tokens_of(entry, images)
-    at_a_time = max(tokens.patches, GPU_PATCHES if run.on_gpu else CPU_PATCHES)
-    if run.settings.extraction.batch is not None:
-        at_a_time = tokens.patches * run.settings.extraction.batch
-    activations = 0 if run.on_gpu else ACTIVATION_BYTES * at_a_time * getattr(network, "width", network.channels)
-    buffers = TOKEN_COPIES * at_a_time * network.layers * network.channels
+    buffers = TOKEN_COPIES * _patches_at_a_time(run, tokens.patches) * tokens.layers * tokens.channels
+    activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
     files = run.workload(names["category"]).of(names["subset"]).count  # each is read once, however it is shown
     readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
     estimate = TRANSFORMERS.plus(
-        LOADED_COPIES * weights_megabytes(entry) + (activations + buffers) / 1e6 + readers,
-        network_operations(entry, images) / (GPU_RATE if run.on_gpu else CPU_RATE),
+        LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
+        _seconds(entry, images, GPU_RATE if run.on_gpu else CPU_RATE),
     )
     return estimate.plus(*CUDA) if run.on_gpu else estimate
+
+
+def _activations(run: Run, entry: BackboneEntry, size: Size) -> float:
+    """Bytes inside a network for as many images of a size as are computed at a time."""
+    patches = patches_of(entry, size)
+    return working_bytes(entry, size) * _patches_at_a_time(run, patches) / patches
+
+
+def _patches_at_a_time(run: Run, patches: int) -> int:
+    """Patches that a network computes at a time, of images that have so many each."""
+    if run.settings.extraction.batch is not None:
+        return patches * run.settings.extraction.batch
+    return max(patches, GPU_PATCHES if run.on_gpu else CPU_PATCHES)
+
+
+def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
+    """Seconds of the computation: its operations by a rate, or where they are unknown, the time to fill its memory."""
+    operations = operations_of(entry, images)
+    if operations is not None:
+        return operations / rate
+    return images.count * SECONDS_A_BYTE * max(working_bytes(entry, size) for size in images.shapes)
 
 
 def readers_of(run: Run, threads: int, images: int) -> int:

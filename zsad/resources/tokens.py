@@ -1,98 +1,47 @@
-"""The tokens of a backbone, and what a network's products cost, without loading it or importing torch."""
+"""The tokens of a backbone and what it costs, as it says itself, without loading it or importing torch."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zsad.errors import ZsadError
-from zsad.features.architecture import Architecture, Transformer, published
-from zsad.features.base import Execution
-from zsad.features.catalogue import facts_of
-from zsad.features.estimate import input_shapes
-from zsad.features.geometry import Preparation
-from zsad.features.registry import BACKBONES
+from zsad.features.base import Backbone
 from zsad.resources.workload import Images, Size
 from zsad.scoring.cost import TokenCount
 
 if TYPE_CHECKING:
     from zsad.config import BackboneEntry
 
-UNKNOWN_WEIGHTS = 1200  # MB of a network of which nothing is known: about a ViT-L
-USUAL_PATCH, USUAL_BLOCKS, BLOCK_WEIGHTS = 16, 12, 12  # of a ViT; weights of a block in squares of its width
-
 
 def is_network(entry: BackboneEntry) -> bool:
-    """Whether a backbone has weights, and profits from several threads or a GPU."""
-    return BACKBONES.load(entry.family).is_network
-
-
-def weights_megabytes(entry: BackboneEntry) -> int:
-    """Size of a backbone's weights in float32, MB."""
-    known = entry.weights_megabytes()
-    return UNKNOWN_WEIGHTS if known is None else known
+    """Whether a backbone profits from several threads or a GPU."""
+    return entry.backbone.is_network
 
 
 def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
     """The tokens that a backbone makes of some images; each counts as the one with the largest grid does."""
-    if not is_network(entry):
-        extractor = BACKBONES.build(entry.family, entry.params).load(Execution())
-        patches = max(math.prod(extractor.grid_size(*size[:2])) for size in images.shapes)
-        return TokenCount(images.count, patches, len(extractor.layers), extractor.channels)
-    backbone, network = BACKBONES.build(entry.family, entry.params), network_of(entry)
-    prepared = Preparation(backbone.resolution, network.patch, backbone.fit)
-    patches = max(math.prod(prepared.grid_size(*size[:2])) for size in images.shapes)
-    patches *= (network.patch // network.stride) ** 2
-    return TokenCount(images.count, patches, network.layers, network.channels)
+    layout = entry.backbone.assumed_layout()
+    patches = max(patches_of(entry, size) for size in images.shapes)
+    return TokenCount(images.count, patches, len(layout.layers), layout.channels)
 
 
-def network_operations(entry: BackboneEntry, images: Images) -> float:
-    """Multiplications and additions of a network for some images."""
-    backbone, network = BACKBONES.build(entry.family, entry.params), network_of(entry)
-    return sum(size.images * _operations(backbone, network, size) for size in images.sizes)
+def patches_of(entry: BackboneEntry, size: Size) -> int:
+    """The patches of one image of a size."""
+    return math.prod(entry.backbone.assumed_layout().rule.size(size.height, size.width))
 
 
-def network_of(entry: BackboneEntry) -> Architecture:
-    """The sizes of a network: as published, as its ``config.json`` says, or a ViT with as many weights."""
-    return _network_of(entry.family, json.dumps(entry.params), weights_megabytes(entry))
+def operations_of(entry: BackboneEntry, images: Images) -> float | None:
+    """Multiplications and additions for some images; None if they are not what takes the time."""
+    counts = [(size.images, entry.backbone.assumed_operations(size.height, size.width)) for size in images.sizes]
+    if any(operations is None for _, operations in counts):
+        return None
+    return sum(count * operations for count, operations in counts)
 
 
-@lru_cache
-def _network_of(family: str, params: str, megabytes: int) -> Architecture:
-    backbone = BACKBONES.build(family, json.loads(params))
+def working_bytes(entry: BackboneEntry, size: Size) -> float:
+    """Memory at the peak for one image of a size; what is usual, where the model is not as it should be."""
     try:
-        if facts := facts_of(backbone.model):
-            return published(facts, backbone)
-    except ZsadError:  # a layer that does not exist: the job says so
-        pass
-    config = _config_in(Path(backbone.model))
-    blocks = config.get("num_hidden_layers", USUAL_BLOCKS)
-    width = config.get("hidden_size") or round(math.sqrt(megabytes * 1e6 / 4 / USUAL_BLOCKS / BLOCK_WEIGHTS)) or 1
-    inner = config.get("intermediate_size") or 4 * width
-    return Transformer(
-        patch=config.get("patch_size", USUAL_PATCH),
-        layers=len(backbone.layers),
-        channels=width,
-        prefix_tokens=1 + config.get("num_register_tokens", 0),
-        width=width,
-        blocks=blocks,
-        block_weights=4 * width**2 + 2 * width * inner,
-    )
-
-
-def _config_in(folder: Path) -> Mapping[str, int]:
-    """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
-    try:
-        content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        content = content.get("vision_config", content)
-        return {name: value for name, value in content.items() if type(value) is int}
-    except (OSError, ValueError, AttributeError):
-        return {}
-
-
-def _operations(backbone: Any, network: Architecture, size: Size) -> float:
-    return sum(network.operations(*shape) for shape in input_shapes(backbone, network, size))
+        return entry.backbone.working_bytes(size.height, size.width)
+    except (ZsadError, OSError):  # the check and the job say so
+        return Backbone.working_bytes(entry.backbone, size.height, size.width)
