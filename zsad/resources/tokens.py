@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ USUAL_PATCH, USUAL_BLOCKS, BLOCK_WEIGHTS = 16, 12, 12  # of a ViT; weights of a 
 
 
 def is_network(entry: BackboneEntry) -> bool:
-    """Whether a backbone has weights, and profits from several threads or a GPU."""
-    return BACKBONES.load(entry.family).is_network
+    """Whether a backbone has weights, and profits from several threads or a GPU; a joint if a member does."""
+    return BACKBONES.load(entry.family).is_network or any(map(is_network, entry.members))
 
 
 def weights_megabytes(entry: BackboneEntry) -> int:
@@ -39,6 +39,8 @@ def weights_megabytes(entry: BackboneEntry) -> int:
 
 def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
     """The tokens that a backbone makes of some images; each counts as the one with the largest grid does."""
+    if entry.members:
+        return joined_tokens([tokens_of(member, images) for member in entry.members])
     if not is_network(entry):
         extractor = BACKBONES.build(entry.family, entry.params).load(Execution())
         patches = max(math.prod(extractor.grid_size(*size[:2])) for size in images.shapes)
@@ -48,6 +50,12 @@ def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
     patches = max(math.prod(prepared.grid_size(*size[:2])) for size in images.shapes)
     patches *= (network.patch // network.stride) ** 2
     return TokenCount(images.count, patches, network.layers, network.channels)
+
+
+def joined_tokens(members: Sequence[TokenCount]) -> TokenCount:
+    """The tokens of a joint: the layers of all members side by side, on the finest grid."""
+    patches = max(tokens.patches for tokens in members)
+    return TokenCount(members[0].images, patches, 1, sum(tokens.layers * tokens.channels for tokens in members))
 
 
 def network_operations(entry: BackboneEntry, images: Images) -> float:
