@@ -369,13 +369,24 @@ def shown_masks(wildcards):
 
 
 def extraction_config(wildcards):
-    """All that features depend on besides the images."""
+    """All that features depend on besides the images, or the features that they are joined from."""
     return frozen(settings.backbones[wildcards.backbone].stage_config())
 
 
 def extraction_code(wildcards):
     """The code behind the features of one backbone."""
     return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
+
+
+def joined_files(wildcards):
+    """The features of the members of a joint, of the same images, in its order."""
+    members = settings.backbones[wildcards.backbone].members
+    return [FEATURES.format(**{**wildcards, "backbone": member.name}) for member in members]
+
+
+def joining_code(wildcards):
+    """The code behind the features of a joint."""
+    return code("join_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
 def segmentation_files(wildcards):
@@ -470,9 +481,9 @@ def modulating_masks(wildcards):
     )
 
 
-def named(methods):
-    """The pattern of the given names of methods and nothing else."""
-    return "|".join(methods) or "(?!)"
+def named(entries):
+    """The pattern of the given names and nothing else."""
+    return "|".join(entries) or "(?!)"
 
 
 def prompts(refiner):

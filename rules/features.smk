@@ -1,4 +1,4 @@
-# From images to patch features, once for each backbone, subset of images and view.
+# From images to patch features, once for each backbone, subset of images and view; those of several may be joined.
 
 
 rule extract_features:
@@ -12,6 +12,8 @@ rule extract_features:
         f"{LOGS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.log",
     benchmark:
         f"{BENCHMARKS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
+    wildcard_constraints:
+        backbone=named(name for name, entry in settings.backbones.items() if not entry.members),
     group:
         submission("detect", "extract_features")
     conda:
@@ -33,6 +35,37 @@ rule extract_features:
         "Extracting {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"
     script:
         "../workflow_scripts/extract_features.py"
+
+
+rule join_features:
+    """The features of several backbones side by side, from the files of each."""
+    input:
+        features=joined_files,
+    output:
+        features=FEATURES,
+    log:
+        f"{LOGS}/join_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.log",
+    benchmark:
+        f"{BENCHMARKS}/join_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
+    wildcard_constraints:
+        backbone=named(name for name, entry in settings.backbones.items() if entry.members),
+    group:
+        submission("detect", "join_features")
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        **on_device(wants_gpu=False),
+        mem_mb=memory("join_features"),
+        runtime=duration("join_features"),
+        gpu=0,
+    params:
+        cfg=extraction_config,
+        code=joining_code,
+    message:
+        "Joining {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"
+    script:
+        "../workflow_scripts/join_features.py"
 
 
 rule features:

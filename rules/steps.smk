@@ -14,6 +14,13 @@ def step(stage, dataset, **names):
     }
 
 
+def feature_steps(dataset, backbone, wanted):
+    """The steps up to the features of a set of images; of a joint first those of its members."""
+    before = [needed for member in backbone.members for needed in feature_steps(dataset, member, wanted)]
+    stage = "join_features" if backbone.members else "extract_features"
+    return [*before, step(stage, dataset, backbone=backbone.name, **wanted._asdict())]
+
+
 def scoring_steps(dataset, method):
     """The steps up to one method's scores; first those of the methods whose scores it reads."""
     entry = settings.methods[method]
@@ -24,8 +31,9 @@ def scoring_steps(dataset, method):
     if entry.members:
         return [*before, step("fuse_scores", dataset, method=method)]
     features = [
-        step("extract_features", dataset, backbone=entry.backbone, **wanted._asdict())
+        needed
         for wanted in entry.feature_sets.values()
+        for needed in feature_steps(dataset, settings.backbones[entry.backbone], wanted)
     ]
     foregrounds = [
         step(stage, dataset, segmenter=entry.segmenter, subset=subset)

@@ -22,6 +22,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.base import Backbone
 from zsad.features.execution import ExtractionOptions
+from zsad.features.joint import JOINT, Member, check_different, member_references
 from zsad.features.registry import BACKBONES, completed, model_names, named
 from zsad.grids import TokenLayout
 from zsad.measurable import Measurable
@@ -56,20 +57,31 @@ TORCH_SUFFIXES = (".pth", ".pt")
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """A backbone as configured: its family (see `BACKBONES`) and all its parameters."""
+    """A backbone as configured: its family (see `BACKBONES`) and all its parameters.
+
+    Attributes:
+        members: the backbones whose features are joined; only a joint has any.
+    """
 
     name: str
     family: str
     params: dict[str, Any]
+    members: tuple[BackboneEntry, ...] = ()
 
     def stage_config(self) -> dict[str, Any]:
-        """What the extraction of features depends on."""
+        """What the extraction of features, or their joining, depends on."""
         return {"family": self.family, "params": self.params}
 
     @cached_property
     def backbone(self) -> Backbone:
         """What all that must be known of it is asked of; nothing is loaded."""
         return BACKBONES.build(self.family, self.params)
+
+    def shown(self) -> dict[str, Any]:
+        """What `stage_config` says, for readers: members by name, as each has an entry of its own."""
+        if not self.members:
+            return self.stage_config()
+        return {"family": self.family, "params": {**self.params, "members": [member.name for member in self.members]}}
 
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie; see `zsad.features.base.Backbone.known_layout`."""
@@ -268,7 +280,9 @@ class Settings:
 
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""
-        return Bounds.of(self.data.bounds, {name: layout.rule for name, layout in self._layouts.items()})
+        # A joint computes no patches beside those of its members.
+        grids = {name: layout.rule for name, layout in self._layouts.items() if not layout.members}
+        return Bounds.of(self.data.bounds, grids)
 
     @cached_property
     def _layouts(self) -> dict[str, TokenLayout]:
@@ -292,12 +306,13 @@ class Settings:
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
-        """Backbone and images of all features that the methods read, each once, sorted."""
+        """Backbone and images of all features that the methods read, or that those are joined from, once and sorted."""
         return sorted(
             {
-                (method.backbone, features)
+                (backbone, features)
                 for method in self.methods.values()
                 for features in method.feature_sets.values()
+                for backbone in (method.backbone, *(member.name for member in self.backbones[method.backbone].members))
             }
         )
 
@@ -326,7 +341,7 @@ class Settings:
         """Everything that the results depend on, with every default filled in; for the page."""
         return {
             "dataset": self.data.resolved(),
-            "backbones": {name: entry.stage_config() for name, entry in self.backbones.items()},
+            "backbones": {name: entry.shown() for name, entry in self.backbones.items()},
             "methods": {
                 name: {"backbone": entry.backbone, **_segmenter_of(entry), **entry.stage_config()}
                 for name, entry in self.methods.items()
@@ -359,6 +374,7 @@ class Settings:
         users = [*self.methods.values(), *self.refiners.values()]
         segmenters = {entry.segmenter for entry in users}
         backbones = {entry.backbone for entry in self.methods.values()}
+        backbones |= {member.name for name in backbones & {*self.backbones} for member in self.backbones[name].members}
         self.segmenters = {name: entry for name, entry in self.segmenters.items() if name in segmenters}
         self.backbones = {name: entry for name, entry in self.backbones.items() if name in backbones}
 
@@ -389,7 +405,7 @@ class Settings:
         image_score = {**self.config["image_score"], **entry.get("image_score", {})}
         return MethodEntry(
             name=name,
-            backbone=self._backbone(entry.get("backbone") or self.config["backbone"], where),
+            backbone=self._backbones_of(entry.get("backbone") or self.config["backbone"], where),
             scorer=entry["scorer"],
             params=scorer.parameters(),
             scoring={
@@ -522,6 +538,37 @@ class Settings:
             raise ConfigError(f"two segmenters would both be called '{name}'; give them names under 'segmenters'")
         return name
 
+    def _backbones_of(self, reference: str | list[str], where: str) -> str:
+        """Resolve what stands under ``backbone``: a backbone, an entry that joins several, or a list of them."""
+        if not isinstance(reference, str):
+            name = "-".join(map(_slug, member_references({"members": reference}, where)))
+            return self._joint(name, {"members": reference}, where)
+        if params := self._joint_params(reference):
+            return self._joint(reference, params, f"backbones.{reference}.params")
+        return self._backbone(reference, where)
+
+    def _joint(self, name: str, params: Mapping[str, Any], where: str) -> str:
+        """Enter a joint, after its members, in ``self.backbones``; return its name."""
+        references = member_references(params, where)
+        for reference in references:
+            if self._joint_params(reference):
+                raise ConfigError(f"{where}: '{reference}' is a joint itself; name its members in its place")
+        entries = [self.backbones[self._backbone(reference, where)] for reference in references]
+        members = [Member(name=entry.name, **entry.stage_config()) for entry in entries]
+        check_different(members, where)
+        joint = BACKBONES.build(JOINT, {**params, "members": members}, where=where)
+        entry = BackboneEntry(name, JOINT, joint.parameters(), tuple(entries))
+        if self.backbones.setdefault(name, entry) != entry:
+            raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
+        return name
+
+    def _joint_params(self, reference: str) -> dict[str, Any] | None:
+        """The parameters of an entry of ``backbones`` that is a joint, as written; None for any other name."""
+        entry = dict(_entries(self.config, "backbones")).get(reference)
+        if entry is None or entry["family"] != JOINT:
+            return None
+        return {"members": None, **(entry.get("params") or {})}
+
     def _backbone(self, reference: str, where: str) -> str:
         """Resolve a name, hub id or folder to an entry of ``self.backbones``; return the entry's name."""
         configured = dict(_entries(self.config, "backbones"))
@@ -573,6 +620,8 @@ def _with_paths(value: Any, schema: Mapping[str, Any], place: str = "") -> Any:
             key: _with_paths(item, known.get(key, other), f"{place}.{key}" if place else key)
             for key, item in value.items()
         }
+    if isinstance(value, list):
+        return [_with_paths(item, schema.get("items", {}), place) for item in value]
     if not isinstance(value, str) or schema.get("format") != "path":
         return value
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Self
 
 Fit = Literal["short_side", "pad"]
@@ -74,6 +76,29 @@ class GridRule(NamedTuple):
         return (rows, columns) if self.tile is None else (min(rows, self.tile), min(columns, self.tile))
 
 
+def finest(grids: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The rows and columns of the grid with the most patches; of several the first."""
+    return max(grids, key=math.prod)
+
+
+class JointRule(NamedTuple):
+    """How the tokens of several backbones lie that are joined: on the finest of their grids, image by image."""
+
+    members: tuple[GridRule, ...]
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the tokens of an image of ``height x width`` pixels."""
+        return finest(rule.size(height, width) for rule in self.members)
+
+    def computed(self, height: int, width: int) -> int:
+        """How many patches are computed for an image; those of the members are computed by themselves."""
+        return math.prod(self.size(height, width))
+
+    def seen_at_once(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of what is seen of an image at a time: all of it."""
+        return self.size(height, width)
+
+
 class TokenLayout(NamedTuple):
     """What is known of a backbone's tokens before it is loaded.
 
@@ -82,9 +107,28 @@ class TokenLayout(NamedTuple):
         layers: names of the layers that are kept; None if they are not known.
         channels: width of a token.
         debias: directions of the position that are taken out of the tokens.
+        members: the layouts that it is joined from; none of a single backbone.
     """
 
-    rule: GridRule
+    rule: GridRule | JointRule
     layers: tuple[str, ...] | None
     channels: int
     debias: int = 0
+    members: tuple[TokenLayout, ...] = ()
+
+
+JOINT_LAYER = "joint"
+
+
+def joined_layout(members: Sequence[TokenLayout]) -> TokenLayout | None:
+    """How tokens lie that are joined from others: one layer, all layers of the members side by side.
+
+    Returns:
+        None where it is not known how many layers a member has.
+    """
+    widths = [None if layout.layers is None else len(layout.layers) * layout.channels for layout in members]
+    known = [width for width in widths if width is not None]
+    if len(known) < len(members):
+        return None
+    rule = JointRule(tuple(layout.rule for layout in members))
+    return TokenLayout(rule, (JOINT_LAYER,), sum(known), members=tuple(members))

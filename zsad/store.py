@@ -446,6 +446,7 @@ class FeatureReader(_Reader):
         image_ids: identifiers, in the order of the first axis.
         layers: names of the layers.
         channels: width of a token.
+        cls_source: what `cls_tokens` are, ``"class token"`` or ``"mean of patch tokens"``.
         grid_sizes: int32 ``[image, 2]``, rows and columns of each image's patch grid.
         provenance: what made the file.
     """
@@ -459,6 +460,7 @@ class FeatureReader(_Reader):
 
     def _load(self) -> None:
         self.layers: list[str] = [str(layer) for layer in self._file.attrs["layers"]]
+        self.cls_source: str = str(self._file.attrs["cls_source"])
         self.grid_sizes: np.ndarray = self._file["grid_size"][:]
         self.channels: int = self._file["patch_tokens"].shape[-1]
         _require_grids(self.grid_sizes, self._file["patch_tokens"].shape[2:4])
@@ -475,6 +477,10 @@ class FeatureReader(_Reader):
     def cls_tokens(self) -> np.ndarray:
         """float32 ``[image, layer, channel]``."""
         return self._read("cls_tokens", np.s_[:])
+
+    def cls_tokens_of(self, index: int) -> np.ndarray:
+        """The same of one image, float32 ``[layer, channel]``."""
+        return self._read("cls_tokens", np.s_[index])
 
 
 def _require_grids(grid_sizes: np.ndarray, largest: tuple[int, ...]) -> None:

@@ -60,7 +60,8 @@ def folder_names(settings: Settings) -> Iterator[str]:
         place = {"dataset": settings.dataset, "category": category}
         yield _folder_name(dict.fromkeys((*demo, *PREPARED), place))
         for backbone, features in settings.feature_sets:
-            yield _folder_name({"extract_features": {**place, "backbone": backbone, **features._asdict()}})
+            step = "join_features" if settings.backbones[backbone].members else "extract_features"
+            yield _folder_name({step: {**place, "backbone": backbone, **features._asdict()}})
         for method in settings.methods:
             of_method = {**place, "method": method}
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from zsad.data.subsets import FeatureSet, SizedImage, select
 from zsad.errors import DataError
 from zsad.features.views import variants
-from zsad.grids import GridRule, TokenLayout
+from zsad.grids import GridRule, TokenLayout, joined_layout
 from zsad.scoring.base import Scorer, Shown
 from zsad.scoring.registry import SCORERS
 
@@ -46,14 +46,14 @@ class Suitability(NamedTuple):
         config = json.loads(text)
         return cls(
             {name: Asked(**asked) for name, asked in config["methods"].items()},
-            {name: _layout(**layout) for name, layout in config["layouts"].items()},
+            {name: _layout(layout) for name, layout in config["layouts"].items()},
         )
 
     def stage_config(self) -> dict[str, Any]:
         """As plain JSON types, for the steps that ask."""
         return {
             "methods": {name: asked._asdict() for name, asked in self.methods.items()},
-            "layouts": {name: layout._asdict() | {"rule": list(layout.rule)} for name, layout in self.layouts.items()},
+            "layouts": {name: _described(layout) for name, layout in self.layouts.items()},
         }
 
     def refusals(self, category: str) -> Callable[[Sequence[SizedImage]], list[str]]:
@@ -76,14 +76,25 @@ class Suitability(NamedTuple):
             return str(error)
         if layout is None:
             return _too_few(scorer, len(chosen["test"]))
-        if reason := next(_positions(layout, images), ""):
-            return reason
+        for each in layout.members or (layout,):
+            if reason := next(_positions(each, images), ""):
+                return reason
         shown = {role: _shown(chosen[role], of, layout) for role, of in scorer.feature_sets().items()}
         return scorer.refusal(shown, scores_references=asked.scores_references)
 
 
-def _layout(rule: Sequence[Any], layers: Sequence[str] | None, channels: int, debias: int) -> TokenLayout:
-    return TokenLayout(GridRule(*rule), None if layers is None else tuple(layers), channels, debias)
+def _described(layout: TokenLayout) -> dict[str, Any]:
+    if layout.members:
+        return {"members": [_described(member) for member in layout.members]}
+    return {"rule": list(layout.rule), "layers": layout.layers, "channels": layout.channels, "debias": layout.debias}
+
+
+def _layout(described: Mapping[str, Any]) -> TokenLayout:
+    """What `_described` gave."""
+    if members := described.get("members"):
+        return joined_layout([_layout(member) for member in members])
+    layers = None if described["layers"] is None else tuple(described["layers"])
+    return TokenLayout(GridRule(*described["rule"]), layers, described["channels"], described["debias"])
 
 
 def _too_few(scorer: Scorer, tests: int) -> str:

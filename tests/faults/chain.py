@@ -242,16 +242,27 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     yield Step("check_images", checked, {"check": check}, options, place, suitability=suitability)
     for name, method in settings.methods.items():
         features = {}
+        backbone = settings.backbones[method.backbone]
         for role, wanted in method.feature_sets.items():
-            features[role] = folder / "features" / method.backbone / f"{wanted.subset}.{wanted.view}.h5"
-            yield Step(
-                "extract_features",
-                {"image_list": images, "weights": []},
-                {"features": features[role]},
-                settings.backbones[method.backbone].stage_config(),
-                {**place, "subset": wanted.subset, "view": wanted.view, "backbone": method.backbone},
-                suitability=suitability,
-            )
+            here = {**place, "subset": wanted.subset, "view": wanted.view}
+            files = {
+                each.name: folder / "features" / each.name / f"{wanted.subset}.{wanted.view}.h5"
+                for each in (backbone, *backbone.members)
+            }
+            for each in backbone.members or [backbone]:
+                yield Step(
+                    "extract_features",
+                    {"image_list": images, "weights": []},
+                    {"features": files[each.name]},
+                    each.stage_config(),
+                    {**here, "backbone": each.name},
+                    suitability=suitability,
+                )
+            features[role] = files.pop(backbone.name)
+            if files:
+                joined = {"features": features[role]}
+                named = {**here, "backbone": backbone.name}
+                yield Step("join_features", {"features": list(files.values())}, joined, backbone.stage_config(), named)
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}
         yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)

@@ -36,7 +36,7 @@ COST_COLUMNS = (
 _TEXTS = ("method", "setting", "backbone", "stage", "detail", "device", "group")
 _FIGURES = frozenset(COST_COLUMNS) - {*_TEXTS}
 _PARTS = {
-    "features": ("extract_features",),
+    "features": ("extract_features", "join_features"),
     "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks", "prompt_masks"),
     "scoring": ("score_images", "fuse_scores", "modulate_scores"),
 }

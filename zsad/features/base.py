@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -146,11 +147,13 @@ class Backbone(Part):
     Class attributes:
         summary: one sentence for listings and the page.
         is_network: whether it profits from several threads or a GPU, and needs the memory of one.
+        sees_images: whether it is loaded and shown images, and not joined from the features of others.
         takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
     """
 
     summary: ClassVar[str]
     is_network: ClassVar[bool] = True
+    sees_images: ClassVar[bool] = True
     takes_any: ClassVar[bool] = False
 
     @classmethod
@@ -259,6 +262,20 @@ class Backbone(Part):
         layout = self.assumed_layout()
         rows, columns = layout.rule.seen_at_once(height, width)
         return ACTIVATION_BYTES * rows * columns * layout.channels + PIXEL_BYTES * height * width
+
+    def seconds_an_image(self, height: int, width: int) -> float:
+        """Seconds for one image of ``height x width`` pixels on this machine, measured.
+
+        It is asked only of what is no network and counts no operations.
+
+        Raises:
+            ConfigError, ModelError: see `load`.
+        """
+        extractor, image = self.load(Execution()), np.zeros((height, width, 3), dtype=np.uint8)
+        extractor.extract(image[:64, :64])  # the first call of a library is slow
+        start = time.perf_counter()
+        extractor.extract(image)
+        return time.perf_counter() - start
 
     @abstractmethod
     def load(self, execution: Execution) -> Extractor:

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from zsad.data.inspection import Inspection, SizeCount
 from zsad.data.inspection_table import FeatureCost
 from zsad.data.subsets import FeatureSet, references_count
 from zsad.device import resolve_device
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.base import Backbone, Execution
 from zsad.features.views import variants
 from zsad.lazy import torch
 
@@ -87,10 +85,13 @@ def cost_of(backbone: Backbone, device: str) -> Cost:
             return Cost(None, 0, seconds)
         kept = layout.layers or backbone.assumed_layout().layers  # of an unknown name, but of a known number
         return Cost(layout.rule.size, len(kept) * layout.channels, seconds)
+    seconds = partial(_seconds, backbone, cache(backbone.seconds_an_image))
+    if layout is not None and layout.layers is not None:
+        return Cost(layout.rule.size, len(layout.layers) * layout.channels, seconds)
+    if not backbone.sees_images:
+        return Cost(None, 0, lambda sizes: None)
     extractor = backbone.load(Execution())
-    grid_size = extractor.grid_size if layout is None else layout.rule.size
-    measured = cache(partial(_seconds_an_image, extractor))
-    return Cost(grid_size, len(extractor.layers) * extractor.channels, partial(_seconds, backbone, measured))
+    return Cost(extractor.grid_size, len(extractor.layers) * extractor.channels, seconds)
 
 
 def operations_of(backbone: Backbone, sizes: Sequence[SizeCount]) -> float | None:
@@ -119,14 +120,6 @@ def _seconds(backbone: Backbone, measured: Callable[[int, int], float], sizes: S
         return counted
     usual = max(sizes, key=lambda size: size.images)
     return sum(size.images for size in sizes) * measured(usual.height, usual.width)
-
-
-def _seconds_an_image(extractor: Extractor, height: int, width: int) -> float:
-    image = np.zeros((height, width, 3), dtype=np.uint8)
-    extractor.extract(image[:64, :64])  # the first call of a library is slow
-    start = time.perf_counter()
-    extractor.extract(image)
-    return time.perf_counter() - start
 
 
 @cache

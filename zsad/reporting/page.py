@@ -161,6 +161,7 @@ def build_page(
         "methods": [_method(key, name, results, method_summaries) for key, name in names.items()],
         "settings": {key.setting: setting_meaning(key.setting) for key in names},
         "hand_crafted": _hand_crafted({key.backbone for key in names}, configuration),
+        "joints": _joints({key.backbone for key in names}, configuration),
         "left_out": configuration.get("left_out", {}),
         "panel_titles": PANEL_TITLES,
         "titles": METRIC_TITLES,
@@ -302,9 +303,22 @@ def _method(
 
 
 def _hand_crafted(backbones: Iterable[str], configuration: Mapping[str, Any]) -> list[str]:
-    """The backbones that are no foundation model."""
+    """The backbones that are no foundation model, those of a joint too."""
     families = configuration.get("backbones") or {}
-    return sorted(name for name in backbones if (families.get(name) or {}).get("family", name) == "embedded")
+    used = {single for name in backbones for single in _members(name, configuration) or [name]}
+    return sorted(name for name in used if (families.get(name) or {}).get("family", name) == "embedded")
+
+
+def _joints(backbones: Iterable[str], configuration: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The backbones that are joined from others, and those others."""
+    members = {name: _members(name, configuration) for name in sorted(set(backbones))}
+    return {name: joined for name, joined in members.items() if joined}
+
+
+def _members(backbone: str, configuration: Mapping[str, Any]) -> list[str]:
+    """What a backbone is joined from; nothing for a single one."""
+    entry = (configuration.get("backbones") or {}).get(backbone) or {}
+    return list(entry["params"]["members"]) if entry.get("family") == "joint" else []
 
 
 def _run(result: Evaluation, names: Mapping[MethodKey, str]) -> dict[str, Any]:

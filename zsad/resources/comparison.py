@@ -26,6 +26,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "build_manifest": ("category",),
     "check_images": ("category",),
     "extract_features": ("category", "backbone", "subset", "view"),
+    "join_features": ("category", "backbone", "subset", "view"),
     "embed_images": ("category", "segmenter", "subset"),
     "segment_foreground": ("category", "segmenter", "subset"),
     "score_images": ("category", "method"),

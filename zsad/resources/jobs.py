@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from zsad.resources import data, evaluation, features, refinement, reporting, scoring, segmentation
+from zsad.resources import data, evaluation, features, joining, refinement, reporting, scoring, segmentation
 from zsad.resources.estimate import Estimate
 from zsad.resources.run import Run
 
@@ -17,6 +17,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "build_manifest": data.build_manifest,
         "check_images": data.check_images,
         "extract_features": features.extract_features,
+        "join_features": joining.join_features,
         "embed_images": segmentation.embed_images,
         "segment_foreground": segmentation.segment_foreground,
         "score_images": scoring.score_images,

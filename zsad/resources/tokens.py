@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def is_network(entry: BackboneEntry) -> bool:
-    """Whether a backbone profits from several threads or a GPU."""
-    return entry.backbone.is_network
+    """Whether a backbone profits from several threads or a GPU; a joint if a member does."""
+    return entry.backbone.is_network or any(map(is_network, entry.members))
 
 
 def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:

@@ -1,0 +1,15 @@
+"""Rule join_features: the features of several backbones side by side."""
+
+from pathlib import Path
+
+from zsad.features.joining import join_features
+from zsad.features.registry import BACKBONES
+from zsad.job import job
+
+with job(snakemake) as this:
+    join_features(
+        features=[Path(path) for path in snakemake.input.features],
+        joint=BACKBONES.build(this.cfg["family"], this.cfg["params"]),
+        output=Path(snakemake.output.features),
+        provenance=this.provenance,
+    )
