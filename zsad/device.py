@@ -29,6 +29,10 @@ def resolve_device(device: str) -> str:
 def number_format(dtype: str, device: str) -> torch.dtype:
     """The format to compute in; ``"auto"`` is bfloat16 where the device computes in it natively, else float32.
 
+    That is for networks, whose features then depend a little on the machine (a mean cosine of 0.99999), and which
+    provenance names. What computes scores from features asks `zsad.scoring.compute.Compute.format`, for which
+    ``"auto"`` is float32.
+
     Raises:
         ConfigError: float16 on a CPU, which is hundreds of times as slow there.
     """

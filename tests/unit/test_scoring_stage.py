@@ -159,11 +159,14 @@ def test_provenance_names_method_model_and_reference_images(run, files):
     }
 
 
-@pytest.mark.parametrize(("native", "expected"), [(True, "bfloat16"), (False, "float32")])
-def test_provenance_names_the_device_and_number_format_that_auto_chose(run, files, native, expected, monkeypatch):
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(("asked", "expected"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_provenance_names_the_device_and_number_format_that_auto_chose(
+    run, files, native, asked, expected, monkeypatch
+):
     monkeypatch.setattr("zsad.scoring.compute.resolve_device", {"auto": "cpu"}.get)
     monkeypatch.setattr("zsad.device._has_bfloat16", {"cpu": native}.get)
-    compute = compute_of(device="auto", memory_mb="16", precision="auto")
+    compute = compute_of(device="auto", memory_mb="16", precision=asked)
     assert compute.memory == 16_000_000
     with ScoreReader(run(Mutual(), compute=compute, test=files["test"])) as found:
         assert found.provenance["device"] == "cpu"

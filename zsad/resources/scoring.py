@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zsad.resources.estimate import Estimate
-from zsad.resources.features import CPU_RATE, GPU_RATE
+from zsad.resources.features import CPU_RATE
 from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, TORCH
 from zsad.resources.run import Run, scorer_behind
 from zsad.resources.tokens import is_network, tokens_of
@@ -15,6 +15,7 @@ from zsad.scoring.references import FOLDS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 
+GPU_RATE = 5e12  # operations a second, in float32; conservative
 NETWORK_THREADS = 4  # the wide tokens of a network are worth several
 IMAGE_COPIES = 8 * 4  # bytes a value of an image's tokens: read, converted, normalised, and as operands
 MAP_BYTES = 64  # a patch: maps as they are made, kept and written
