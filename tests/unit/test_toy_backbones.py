@@ -201,6 +201,16 @@ def test_families_and_their_models_are_listed(capsys: pytest.CaptureFixture[str]
     assert next(model for model in listed["models"] if model["name"] == "toy-table")["cached"] is False
 
 
+def test_only_models_of_a_hub_are_downloaded(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download", "toy-table"]) == 0
+    assert capsys.readouterr().out == "toy-table: family 'table', on this machine: nothing is downloaded\n"
+    Path("toy.txt").unlink()
+    assert main(["download", "toy-table"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("zsad: model 'toy-table' of family 'table' is not on this machine, and not of a hub")
+    assert said.count("\n") == 1
+
+
 PLANNED = ("extract_features", "score_images", "refine_masks", "evaluate_scores", "evaluate_masks", "build_page")
 OWN = {"my_backbone": {"cells": 6}, "strip": {}, "measured": {}, "table": {"table": "toy.txt"}}
 
