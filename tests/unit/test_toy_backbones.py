@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -284,6 +285,28 @@ def test_files_of_a_model_are_followed_and_missed(images: Path, capsys: pytest.C
         Settings(config).check_models()
     gone = estimated(Run(Settings(config)), "extract_features", {"category": "tile", "backbone": "toy", **TEST})
     assert gone.megabytes > 2 * 1200  # nothing is known of the weights any more
+
+
+def test_files_that_cannot_be_listed_are_told_at_the_start(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unlisted(self: Table) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", "models/toy")
+
+    monkeypatch.setattr(Table, "local_files", unlisted)
+    config = merged(with_one("table", table="toy.txt"), dataset=configuration(images)["dataset"])
+    with pytest.raises(
+        ModelError, match=r"backbone 'toy': models/toy of its model cannot be read \(Permission denied\)"
+    ):
+        Settings(config).check_models()
+
+
+def test_a_file_that_vanishes_under_a_run_fails_the_job_in_a_sentence(images: Path) -> None:
+    config = merged(with_one("table", table="toy.txt"), dataset=configuration(images)["dataset"])
+    outcome = Chain().run(config, {"extract_features": Path("toy.txt").unlink})
+    assert outcome.status == 1
+    assert re.fullmatch(r"zsad: extract_features: .*toy\.txt.*", outcome.said[-1])
+    assert not any(path.exists() for path in outcome.failed)
+    Path("toy.txt").write_text("1\n", encoding="utf-8")
+    assert Chain().run(config).status == 0
 
 
 TEST = {"subset": "test", "view": "original"}
