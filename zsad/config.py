@@ -18,7 +18,7 @@ from zsad.configfiles import check_switched_off, defined_entries, read_configura
 from zsad.data.bounds import Bounds
 from zsad.data.dataset import Dataset
 from zsad.data.subsets import FeatureSet
-from zsad.errors import ConfigError, nearest_hint
+from zsad.errors import ConfigError, ModelError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.base import Backbone
 from zsad.features.execution import ExtractionOptions
@@ -94,6 +94,26 @@ class BackboneEntry:
     def local_files(self) -> list[str]:
         """The files of a model on this machine that its tokens depend on, sorted."""
         return self.backbone.local_files()
+
+    def check_files(self) -> None:
+        """Look whether those files are there.
+
+        Raises:
+            ModelError: one is not, or they cannot be listed.
+        """
+        try:
+            absent = next((path for path in self.local_files() if not Path(path).is_file()), None)
+        except OSError as error:
+            place, reason = error.filename or "a file", error.strerror or type(error).__name__
+            raise ModelError(
+                f"backbone '{self.name}': {place} of its model cannot be read ({reason}); make it readable, or correct "
+                "the backbone's parameters"
+            ) from None
+        if absent is not None:
+            raise ModelError(
+                f"backbone '{self.name}': {absent} of its model does not exist; put it back, or correct the "
+                "backbone's parameters"
+            )
 
 
 @dataclass(frozen=True)
@@ -259,6 +279,7 @@ class Settings:
         """
         for entry in self.backbones.values():
             entry.backbone.check_model()
+            entry.check_files()
             self._check_patches(entry)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
@@ -274,8 +295,9 @@ class Settings:
         given = ", ".join(f"{key} {value}" for key, value in asked.items() if value)
         lower = "resolution or overlap" if asked["overlap"] else "resolution"
         raise ConfigError(
-            f"backbone '{entry.name}' with {given} computes {patches} patches for a square image, more than "
-            f"dataset.max_patches {most} allows; lower its {lower}, or raise dataset.max_patches"
+            f"backbone '{entry.name}'{f' with {given}' if given else ''} computes {patches} patches for a square "
+            f"image, more than dataset.max_patches {most} allows; "
+            f"{f'lower its {lower}' if given else 'change its parameters'}, or raise dataset.max_patches"
         )
 
     def image_bounds(self) -> Bounds:

@@ -23,7 +23,7 @@ from zsad.data.catalogue import Archive, DatasetFacts, datasets
 from zsad.data.demo import CATEGORIES
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.features.catalogue import MODELS
-from zsad.features.registry import BACKBONES
+from zsad.features.registry import BACKBONES, model_names
 from zsad.refinement.registry import REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
@@ -102,7 +102,8 @@ def test_every_model_is_listed_in_a_line_that_fits_a_terminal(hub: Hub, capsys: 
     assert main(["backbones"]) == 0
     shown = capsys.readouterr().out
     table = shown.split("\n\n")[1].splitlines()
-    assert len(table) == 1 + len(MODELS)
+    assert [row.split()[0] for row in table[1:]] == model_names()
+    assert {*MODELS} <= {*model_names()}
     assert max(map(len, table)) <= 140
     for row in (
         "dinov3-vitl16 facebook/dinov3-vitl16-pretrain-lvd1689m 303.1 M 1.21 DINOv3 License yes 16 448 -",
@@ -179,7 +180,8 @@ def test_the_listing_for_programs_holds_every_fact(hub: Hub, capsys: pytest.Capt
     facts = MODELS["dinov2-small"]
     small = next(model for model in listed["models"] if model["name"] == facts.name)
     assert small == {**facts._asdict(), "layers": list(facts.layers), "cached": True}
-    assert [model["name"] for model in listed["models"] if model["cached"]] == ["dinov2-small"]
+    assert [model["name"] for model in listed["models"] if model["cached"] and "hub_id" in model] == ["dinov2-small"]
+    assert [model["name"] for model in listed["models"]] == model_names()
     assert [family["name"] for family in listed["families"]] == BACKBONES.names()
     embedded = listed["families"][BACKBONES.names().index("embedded")]
     assert {"name": "stride", "required": False, "default": 8} in [

@@ -8,6 +8,9 @@ from pathlib import Path
 from zsad.config import default_sharing
 from zsad.data.catalogue import datasets
 from zsad.data.dataset import DOWNLOADS
+from zsad.errors import ModelError
+from zsad.features.base import NamedModel
+from zsad.features.registry import BACKBONES, listed
 from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
 
 
@@ -46,6 +49,25 @@ def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path, str]:
     from zsad.features.hub import download as download_model
     from zsad.segmentation.weights import published_models
 
+    if name not in BACKBONE_MODELS.hub_ids and (known := listed(name)) is not None:
+        return _brought_otherwise(*known), "on this machine: nothing is downloaded"
     located = download_model(name, revision, BACKBONE_MODELS.joined(published_models()), progress=True)
     check_weights(weight_files(located.path), None, name)
     return located.path, f"commit {located.commit}"
+
+
+def _brought_otherwise(family: str, model: NamedModel) -> str:
+    """What a model comes by that is not of the hub, such as a package.
+
+    Raises:
+        ModelError: it is not here, or damaged.
+    """
+    kind = BACKBONES.load(family)
+    kind.build(kind.params_of(model.name), where=f"backbone '{model.name}'").check_model()
+    if not kind.has(model.name):
+        source = f" ({model.place})" if model.place else ""
+        raise ModelError(
+            f"model '{model.name}'{source} of family '{family}' is not on this machine, and not of a hub that it could "
+            "be downloaded from; `zsad backbones` says what the family needs"
+        )
+    return model.place or f"family '{family}'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zsad.features.base import Backbone
+from zsad.features.base import Backbone, NamedModel
 from zsad.registry import Registry
 
 BACKBONES: Registry[Backbone] = Registry(
@@ -38,6 +38,12 @@ def completed(family: str, params: Mapping[str, Any]) -> dict[str, Any]:
         if known is not None and parameter in known:
             found = {**known, **found, parameter: known[parameter]}
     return found
+
+
+def listed(name: str) -> tuple[str, NamedModel] | None:
+    """The family that lists a model by its name, and what it says of it; None if none does."""
+    every = ((family, model) for family in BACKBONES.names() for model in BACKBONES.load(family).models())
+    return next(((family, model) for family, model in every if model.name == name), None)
 
 
 def model_names() -> list[str]:
