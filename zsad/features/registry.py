@@ -7,6 +7,7 @@ BACKBONES: Registry[Backbone] = Registry(
     "backbone family",
     {
         "embedded": "zsad.features.embedded:Embedded",
+        "efficientnet_lite": "zsad.features.efficientnet_lite:EfficientNetLite",
         "transformers": "zsad.features.huggingface:HuggingFace",
     },
 )
