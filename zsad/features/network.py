@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from zsad.device import number_format, resolve_device
-from zsad.errors import ConfigError, ModelError, first_line
+from zsad.errors import ModelError
 from zsad.features.attention import BLOCKED
-from zsad.features.base import Execution, Extractor, Tokens
+from zsad.features.base import Execution
+from zsad.features.batched import BatchedExtractor
 from zsad.features.checkpoint import Checkpoint, find_checkpoint
-from zsad.features.config_sense import COMPILERS, computed_by, sense_of_config
+from zsad.features.config_sense import computed_by, sense_of_config
 from zsad.features.debias import BasisCache, positional_basis, without_positions
 from zsad.features.families import TokenReader
 from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
 from zsad.features.hub import check_weights
 from zsad.features.huggingface import HuggingFace
-from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
+from zsad.features.memory import is_out_of_memory, keep_freed_memory
 from zsad.features.precision import computing_in, in_format
 from zsad.features.tiling import Tile, TilePlan
-from zsad.features.transfer import Transfer
 from zsad.grids import GridRule
 
-logger = logging.getLogger(__name__)
-
-# Patches computed at a time, where the configuration says nothing. On a CPU larger batches gain nothing once a
-# matrix product is large enough for all cores; a GPU needs far more to be busy.
-PATCHES_AT_A_TIME = {"cpu": 1024, "mps": 8192, "cuda": 32768}
+REMEDY = "lower resolution, cut images into tiles (tile), use dtype bfloat16, or choose a smaller model"
 
 
 def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtractor:
@@ -72,7 +65,7 @@ def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtrac
     return NetworkExtractor(backbone, checkpoint, reader, dtype, device, execution.batch, model)
 
 
-class NetworkExtractor(Extractor):
+class NetworkExtractor(BatchedExtractor):
     """A checkpoint on a device; made by `load_extractor`."""
 
     def __init__(
@@ -85,19 +78,16 @@ class NetworkExtractor(Extractor):
         batch: int | None,
         model: dict[str, Any],
     ) -> None:
+        super().__init__(name=checkpoint.name, remedy=REMEDY, device=device, batch=batch)
         self.layers, self.channels, self.cls_source = reader.layers, reader.channels, reader.cls_source
-        self.device = device
         self.model = model
         self.prepare = Preparation(backbone.resolution, reader.patch, backbone.fit)
-        self._name = checkpoint.name
         self._read = reader
         self._dtype = dtype
         self._tile, self._overlap = backbone.tile, backbone.overlap
         self._rule = GridRule.of_network(
             backbone.resolution, reader.patch, reader.stride, backbone.fit, backbone.tile, backbone.overlap
         )
-        self._limit = batch
-        self._transfer = Transfer(device)
         statistics = torch.tensor([checkpoint.family.mean, checkpoint.family.std], device=device)
         self._mean, self._std = statistics[:, None, :, None, None]
         self._debias = backbone.debias
@@ -111,38 +101,17 @@ class NetworkExtractor(Extractor):
         """How many patches the network computes for such an image, those of a border and of overlaps included."""
         return self._rule.computed(height, width)
 
-    def capacity(self, height: int, width: int) -> int:
-        """How many prepared images to compute at a time; fewer after the device ran out of memory."""
-        if self._limit is not None:
-            return self._limit
+    def computed_at_once(self, height: int, width: int) -> int:
+        """Patches of the network of a prepared image, of its square, or of a tile."""
         if self.prepare.fit == "pad":
             height = width = max(height, width)
         elif self._tile is not None:
             height, width = min(height, self._tile), min(width, self._tile)
-        patches = (height // self._read.patch) * (width // self._read.patch)
-        return max(PATCHES_AT_A_TIME[self.device] // patches, 1)
+        return (height // self._read.patch) * (width // self._read.patch)
 
-    def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
-        """Start on prepared images of one size; in halves, if the device has too little memory for all at once.
-
-        Raises:
-            ModelError: the device has too little memory for one of them.
-        """
-        started: list[Callable[[], Tokens]] = []
-        waiting = list(prepared)
-        size = len(waiting)
-        while waiting:
-            part = self._started_if_it_fits(waiting[:size])
-            if part is not None:
-                started.append(part)
-                del waiting[:size]
-                continue
-            release(self.device)
-            if size == 1:
-                raise ModelError(self._too_little_memory(*waiting[0].shape[:2]))
-            size = self._limit = (min(size, len(waiting)) + 1) // 2
-            logger.info("%s is out of memory: from now on at most %d images at a time", self.device, size)
-        return started[0] if len(started) == 1 else lambda: _joined([part() for part in started])
+    def tokens_of_images(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `BatchedExtractor.tokens_of_images`."""
+        return self.tokens_of(self._normalised(images))
 
     def tokens_of(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tokens of images on the device; the network's part of the work.
@@ -163,28 +132,6 @@ class NetworkExtractor(Extractor):
             patch_tokens, cls_tokens = self._tokens_of_input(border.around(pixels, self._read.patch))
             return border.dropped(patch_tokens, self._read.patch // self._read.stride), cls_tokens
         return self._tokens_of_input(pixels)
-
-    def _started_if_it_fits(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens] | None:
-        """None if the device is out of memory, in which case nothing of the attempt is left on it."""
-        try:
-            with torch.inference_mode():
-                pixels = self._transfer.upload(prepared)
-                return self._transfer.download(*self.tokens_of(self._normalised(pixels)))
-        except (RuntimeError, MemoryError) as error:
-            if _is_of_compiler(error):
-                raise ConfigError(
-                    f"model '{self._name}' cannot be compiled here ({first_line(error)}); set extraction.compile to "
-                    "false, or install a C++ compiler"
-                ) from None
-            if not is_out_of_memory(error):
-                raise
-        return None
-
-    def _too_little_memory(self, height: int, width: int) -> str:
-        return (
-            f"model '{self._name}' runs out of memory on {self.device} with a single image of {width} x {height} "
-            "pixels; lower resolution, cut images into tiles (tile), use dtype bfloat16, or choose a smaller model"
-        )
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
@@ -212,10 +159,6 @@ class NetworkExtractor(Extractor):
         return positional_basis(patch_tokens[0], self._debias)
 
 
-def _joined(parts: Sequence[Tokens]) -> Tokens:
-    return Tokens(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
 def _move(network: torch.nn.Module, device: str, name: str) -> None:
     try:
         network.to(device)
@@ -230,8 +173,3 @@ def _move(network: torch.nn.Module, device: str, name: str) -> None:
 
 def _attention(device: str, dtype: torch.dtype) -> str:
     return BLOCKED if device == "cpu" and dtype != torch.float32 else "sdpa"
-
-
-def _is_of_compiler(error: Exception) -> bool:
-    # Importing its classes of errors takes a second, and few runs compile.
-    return type(error).__module__.startswith(COMPILERS)

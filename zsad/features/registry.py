@@ -12,6 +12,7 @@ BACKBONES: Registry[Backbone] = Registry(
     "backbone family",
     {
         "embedded": "zsad.features.embedded:Embedded",
+        "efficientnet_lite": "zsad.features.efficientnet_lite:EfficientNetLite",
         "joint": "zsad.features.joint:Joint",
         "transformers": "zsad.features.huggingface:HuggingFace",
     },

@@ -1,0 +1,1 @@
+"""Convolutional networks behind the interface of every backbone: what they share, and a module for each."""
