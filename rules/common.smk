@@ -318,7 +318,8 @@ def check_config(wildcards):
     """All that the check of a category depends on besides its images: the layout, and what has been published."""
     facts = settings.data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
-    return frozen({**settings.data.stage_config(), "published": published})
+    package = {"verified": facts.package.version} if facts and facts.package else {}
+    return frozen({**settings.data.stage_config(), "published": published, **package})
 
 
 def asked_methods(wildcards, input):

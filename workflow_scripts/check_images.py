@@ -18,5 +18,6 @@ with job(snakemake) as this:
         provenance=this.provenance,
         left_out=read_unreadable(Path(snakemake.input.unreadable)),
         facts=facts_of(this.cfg["layout"]),
+        package=this.cfg.get("package", ""),
         refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
     )

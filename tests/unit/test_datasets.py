@@ -47,7 +47,7 @@ def test_every_layout_of_a_published_data_set_has_its_facts(name: str) -> None:
     facts = facts_of(name)
     assert facts is not None
     assert facts.categories
-    assert facts.archives
+    assert bool(facts.archives) != bool(facts.package)
     assert all([facts.title, facts.citation, facts.licence])
 
 

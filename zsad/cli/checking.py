@@ -28,7 +28,7 @@ def check(options: argparse.Namespace) -> int:
         print("\nThe run draws the images of the demo set; until then there is none to check.")
         return 0
     if not data.is_here:
-        is_by_hand = not data.facts.archives or any(not archive.urls for archive in data.facts.archives)
+        is_by_hand = data.facts.is_by_hand
         fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
         raise DataError(
             f"{data.layout_name} is not in {data.root} yet; "
@@ -46,6 +46,7 @@ def check(options: argparse.Namespace) -> int:
             category,
             full=options.full,
             facts=data.facts,
+            package=str(data.package or ""),
             policy=data.unreadable,
             bounds=settings.image_bounds(),
             refusals=settings.suitability().refusals(category),
@@ -68,7 +69,8 @@ def _guessed(folder: Path) -> Mapping[str, Any]:
 
 
 def _print_configuration(settings: Settings) -> None:
-    where = f"{settings.data.layout_name} layout in {settings.data.root}"
+    package = f", of {settings.data.package}" if settings.data.package else ""
+    where = f"{settings.data.layout_name} layout in {settings.data.root}{package}"
     print(f"data set   {settings.dataset} ({where})")
     if settings.data.is_here:
         print(f"categories {', '.join(settings.categories)}")

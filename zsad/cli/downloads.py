@@ -8,6 +8,7 @@ from pathlib import Path
 from zsad.config import default_sharing
 from zsad.data.catalogue import datasets
 from zsad.data.dataset import DOWNLOADS
+from zsad.data.packages import installed
 from zsad.errors import ModelError
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES, listed
@@ -18,12 +19,20 @@ def download(options: argparse.Namespace) -> None:
     """Fetch what is named, and print where it is."""
     for name in options.names:
         if name in datasets():
-            folder = options.to or default_sharing().downloads or DOWNLOADS
-            print(f"{name}: {_downloaded_dataset(name, folder)}")
+            print(f"{name}: {_found_dataset(name, options.to)}")
             continue
         is_segmenter = segmenter_facts_of(name) is not None
         path, version = (_downloaded_segmenter if is_segmenter else _downloaded_backbone)(name, options.revision)
         print(f"{name}: {path}, {version}")
+
+
+def _found_dataset(name: str, to: Path | None) -> str:
+    """Where a data set is now, fetched if it does not come by a package."""
+    facts = datasets()[name]
+    if facts.package:
+        found = installed(facts)
+        return f"{found.root}, {found}, a package: nothing is downloaded"
+    return str(_downloaded_dataset(name, to or default_sharing().downloads or DOWNLOADS))
 
 
 def _downloaded_dataset(name: str, folder: Path) -> Path:

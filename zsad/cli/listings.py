@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.packages import verified
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
@@ -73,10 +74,14 @@ def show_datasets(options: argparse.Namespace) -> None:
     for line in aligned([DATASET_COLUMNS, *map(_dataset_row, datasets(), datasets().values())], NUMBER_COLUMNS):
         print(f"  {line}")
     print("\nGB is the size of the download. `dataset: {layout: NAME}` has one downloaded and unpacked by the run, and")
-    print("`zsad download NAME` does it ahead; what must be fetched by hand says where and where to put it.\n")
+    print(
+        "`zsad download NAME` does it ahead; what must be fetched by hand says where and where to put it. What comes by"
+    )
+    print("a package is installed with the command below, found where it is, and not copied.\n")
     for name, facts in datasets().items():
         print(f"  {name}: {facts.citation}")
-        for line in (facts.homepage, f"licence: {facts.licence}", *facts.notes):
+        comes = (f"package: {verified(facts.package)} (`{facts.package.command}`)",) if facts.package else ()
+        for line in (facts.homepage, f"licence: {facts.licence}", *comes, *facts.notes):
             print(f"    {line}")
     print("\nLayouts\n")
     _show(LAYOUTS)
@@ -85,16 +90,22 @@ def show_datasets(options: argparse.Namespace) -> None:
 def _dataset_row(name: str, facts: DatasetFacts) -> tuple[str, ...]:
     counts = [counts for counts in facts.categories.values() if counts]
     sizes = [archive.size for archive in facts.archives]
-    is_by_hand = any(not archive.urls for archive in facts.archives)
     return (
         name,
         facts.title,
         str(len(facts.categories)),
         _total([count.train for count in counts]),
         _total([count.test for count in counts]),
-        "by hand" if is_by_hand else _total(sizes, lambda size: f"{size / 1e9:.1f}"),
+        _way(facts) or _total(sizes, lambda size: f"{size / 1e9:.1f}"),
         facts.licence.partition(" (")[0].partition(":")[0].partition(";")[0],
     )
+
+
+def _way(facts: DatasetFacts) -> str:
+    """How a data set comes, if it is not downloaded."""
+    if facts.package:
+        return "package"
+    return "by hand" if facts.is_by_hand else ""
 
 
 def _total(numbers: Sequence[int | None], text: Callable[[int], str] = str) -> str:

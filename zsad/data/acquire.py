@@ -65,11 +65,17 @@ def acquire_dataset(
 
     Raises:
         ConfigError: there is no such data set.
+        DownloadError: it comes by a package.
         DataError, DownloadError: see `acquire`.
     """
     facts = datasets().get(name)
     if facts is None:
         raise ConfigError(f"there is no published data set '{name}'{nearest_hint(name, datasets())}")
+    if facts.package:
+        raise DownloadError(
+            f"{facts.title} comes by the package {facts.package.name} and is not downloaded; run "
+            f"`{facts.package.command}`"
+        )
     folder = acquire(name, facts, download_to, progress=progress, by_command=by_command)
     root = folder / facts.root
     contents = {

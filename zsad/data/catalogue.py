@@ -51,6 +51,29 @@ class Archive(Facts):
         return self
 
 
+class Package(Facts):
+    """A Python package that holds the images of a data set; it is found where it is installed, and never imported.
+
+    Attributes:
+        name: of the distribution, e.g. ``"elpv-dataset"``.
+        version: the one that was verified; another is used as well, and the check says so.
+        extra: of this project, which installs it: ``pip install "zsad[extra]"``.
+        folder: what the layout takes for its root, from the folder that packages are installed into.
+        verified: what is known of this version, a sentence.
+    """
+
+    name: str
+    version: str
+    extra: str
+    folder: str
+    verified: str
+
+    @property
+    def command(self) -> str:
+        """What installs it."""
+        return f'pip install "zsad[{self.extra}]"'
+
+
 class ImageCounts(Facts):
     """How many images a category has by what its authors published; None where they do not say."""
 
@@ -71,7 +94,8 @@ class DatasetFacts(Facts):
             no such difference.
         root: folder, inside the unpacked archives, that holds the categories; ``"."`` for the top.
         unpacked_bytes: size on disk, about; None if unknown.
-        archives: what is downloaded; none for a data set that must be fetched as its authors say.
+        archives: what is downloaded; none for a data set that must be fetched as its authors say, or has a package.
+        package: what holds the images in place of archives; None for most data sets.
         notes: what a user should know, a sentence each.
     """
 
@@ -84,7 +108,19 @@ class DatasetFacts(Facts):
     root: str = "."
     unpacked_bytes: int | None = None
     archives: tuple[Archive, ...] = ()
+    package: Package | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether the user must fetch some of it."""
+        return self.package is None and not (self.archives and all(archive.urls for archive in self.archives))
+
+    @model_validator(mode="after")
+    def _comes_one_way(self) -> DatasetFacts:
+        if self.archives and self.package:
+            raise ValueError("a data set has archives or a package, not both")
+        return self
 
 
 @cache

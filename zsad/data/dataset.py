@@ -16,6 +16,7 @@ from zsad.data.known_truth import NO_TRUTH, KnownTruth, known_truth
 from zsad.data.layouts.base import TAKEN, Item, Layout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.listing import image_files, images_digest, truth_digest, truth_files
+from zsad.data.packages import Installed, installed
 from zsad.data.readings import Policy
 from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
 from zsad.tracked_files import check_folder_of_downloads, has_syntax
@@ -39,12 +40,14 @@ class Dataset:
         unreadable: whether images that cannot be read stop a run, or are left out and listed.
         bounds: how long and how large an image may be.
         is_demo: whether its images are generated.
-        is_downloaded: whether its images are downloaded into `download_to`, being a published data set without a root.
+        package: what holds its images, being a published data set of a package without a root; None for all others.
+        is_downloaded: whether its images are downloaded into `download_to`, being any other one without a root.
         download_to: folder of all downloads, shared by all configurations.
         root: folder of the categories; nothing is ever written into one that is configured.
 
     Raises:
         ConfigError: a name that does not exist, or a root that is missing or superfluous.
+        DataError: the package of the data set is not installed, or not whole.
     """
 
     def __init__(self, config: Mapping[str, Any], downloads: Path | None = None) -> None:
@@ -60,7 +63,9 @@ class Dataset:
         self.bounds = BoundOptions.build({name: config[name] for name in BoundOptions.model_fields}, where="dataset")
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
-        self.is_downloaded = self.facts is not None and config["root"] is None
+        is_asked_for = self.facts is not None and config["root"] is None
+        self.package: Installed | None = installed(self.facts) if is_asked_for and self.facts.package else None
+        self.is_downloaded = is_asked_for and self.package is None
         self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
         self.root = self._root(config["root"])
         self._wanted: list[str] | str = config["categories"]
@@ -229,13 +234,15 @@ class Dataset:
             "params": self.layout.parameters(),
             "root": self.root.as_posix(),
             "unreadable": self.unreadable,
+            **({"package": str(self.package)} if self.package else {}),
         }
 
     def resolved(self) -> dict[str, Any]:
         """Everything that the results depend on, with every default filled in; for the page."""
         demo = {"demo": self.demo_options.parameters()} if self.is_demo else {}
         described = {"name": self.name, **self.stage_config(), **self.bounds.parameters()}
-        return {**described, "categories": self.categories, **demo}
+        licence = {"licence": self.facts.licence} if self.facts else {}
+        return {**described, **licence, "categories": self.categories, **demo}
 
     def _existing(self, kind: str, category: str, files: Callable[[Sequence[Item]], list[Path]]) -> list[Path]:
         """Those files of a category that exist; as Snakemake asks for them many times, they are looked at once."""
@@ -273,6 +280,8 @@ class Dataset:
             return DEMO_ROOT / self.name
         if root is not None:
             return Path(root)
+        if self.package:
+            return self.package.root
         if self.facts is not None:
             return self.download_to / self.layout_name / self.facts.root
         raise ConfigError(f"dataset.layout '{self.layout_name}' needs dataset.root, the folder of the images")

@@ -21,6 +21,8 @@ SIGNS_OF_ROOT: Mapping[str, str] = MappingProxyType(
         "real_iad": "realiad_jsons/",
         "magnetic_tile": "MT_Free/",
         "kolektor_sdd2": "train/*_GT.png",
+        "elpv": "images/cell0001.png",
+        "textile": "nominal/textile_*.jpg",
     }
 )
 SIGNS_OF_CATEGORY: Mapping[str, str] = MappingProxyType(

@@ -25,6 +25,7 @@ from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is
 from zsad.data.impostors import unread_kind
 from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
 from zsad.data.masks import has_orientation, read_mask
+from zsad.data.packages import other_version
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.data.subsets import Refusals, SizedImage, no_refusals
 from zsad.data.white import clipped, sample, unused_range
@@ -173,6 +174,7 @@ def inspect_category(
     *,
     full: bool = False,
     facts: DatasetFacts | None = None,
+    package: str = "",
     policy: Policy = STOP,
     left_out: Mapping[Path, str] = MappingProxyType({}),
     bounds: Bounds = NO_BOUNDS,
@@ -184,6 +186,7 @@ def inspect_category(
         root: folder of the categories.
         full: decode every image, not its header alone.
         facts: of the published data set, to compare with.
+        package: name and version of the package that holds the images; empty if none does.
         policy: what becomes of images that cannot be read.
         left_out: images that are known to be unreadable and left out, with the reason of each; they are not opened.
         bounds: an image out of them counts as one that cannot be read.
@@ -203,7 +206,8 @@ def inspect_category(
         looks = [look for look in looks if not look.failure]
     unread = [Look(item) for item in items if item.image_id in skipped]
     leaked, repeated = _copies(looks)
-    oddities = (leaked, repeated, *_oddities(looks, layout.white), *ignored)
+    unmasked = _unmasked(looks) if layout.expected_truth.masks else Oddity("", "", [])
+    oddities = (leaked, repeated, unmasked, *_oddities(looks, layout.white), *ignored)
     return Inspection(
         category=category,
         counts=_counts([*looks, *unread]),
@@ -218,7 +222,7 @@ def inspect_category(
             *refusals(_sized(looks)),
         ),
         warnings=(
-            *_published_differences(facts, category, items),
+            *_published_differences(facts, category, items, package),
             *(finding.text for finding in findings if not finding.stops),
             *_one_sided(looks),
             *_types_alike(looks),
@@ -376,9 +380,13 @@ def _failures(failures: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield failures[0][1] + (f"; and {len(others)} more like it: {shortened(others)}" if others else "")
 
 
-def _published_differences(facts: DatasetFacts | None, category: str, items: Sequence[Item]) -> Iterator[str]:
+def _published_differences(
+    facts: DatasetFacts | None, category: str, items: Sequence[Item], package: str
+) -> Iterator[str]:
     if facts is None:
         return
+    if difference := other_version(facts, package):
+        yield difference
     if category not in facts.categories:
         hint = nearest_hint(category, facts.categories, or_all=False)
         yield f"'{category}' is no category that {facts.title} has been published with{hint}"
@@ -416,14 +424,19 @@ def _copies(looks: Sequence[Look]) -> tuple[Oddity, Oddity]:
     )
 
 
+def _unmasked(looks: Sequence[Look]) -> Oddity:
+    """The defective test images without a mask, where a data set has any."""
+    defective = [look.item for look in looks if look.item.split == "test" and look.label == 1]
+    return Oddity(
+        "defective image",
+        "without a mask, and so without a part in the pixel metrics",
+        [item.image_id for item in defective if item.mask is None],
+    )
+
+
 def _oddities(looks: Sequence[Look], white: float | None) -> Iterator[Oddity]:
     """What is odd about images and masks."""
     tests = [look for look in looks if look.item.split == "test"]
-    yield Oddity(
-        "defective image",
-        "without a mask, and so without a part in the pixel metrics",
-        [look.item.image_id for look in tests if look.label == 1 and look.item.mask is None],
-    )
     yield Oddity(
         "defective image",
         "with a mask that marks no pixel",

@@ -27,6 +27,7 @@ def check_category(
     output: Path,
     provenance: Mapping[str, Any],
     facts: DatasetFacts | None = None,
+    package: str = "",
     left_out: Mapping[Path, str] = MappingProxyType({}),
     refusals: Refusals = no_refusals,
 ) -> None:
@@ -37,13 +38,16 @@ def check_category(
         output: JSON of an `Inspection`.
         provenance: to be stored with it.
         facts: of the published data set, to compare with.
+        package: name and version of the package that holds the images; empty if none does.
         left_out: the images that the manifest leaves out for being unreadable, with the reason of each.
         refusals: what the other images cannot be used for, a sentence each, which would stop a run.
 
     Raises:
         DataError: something would stop the run; there is no output then.
     """
-    inspection = inspect_category(layout, root, category, facts=facts, left_out=left_out, refusals=refusals)
+    inspection = inspect_category(
+        layout, root, category, facts=facts, package=package, left_out=left_out, refusals=refusals
+    )
     for line in category_text(inspection).splitlines():
         logger.info("%s", line)
     if inspection.problems:

@@ -17,6 +17,8 @@ LAYOUTS: Registry[Layout] = Registry(
         "magnetic_tile": "zsad.data.layouts.magnetic_tile:MagneticTileLayout",
         "kolektor_sdd2": "zsad.data.layouts.kolektor_sdd2:KolektorSdd2Layout",
         "real_iad": "zsad.data.layouts.real_iad:RealIadLayout",
+        "elpv": "zsad.data.layouts.elpv:ElpvLayout",
+        "textile": "zsad.data.layouts.textile:TextileLayout",
         "folder": "zsad.data.layouts.folder:FolderLayout",
         "csv": "zsad.data.layouts.csv_table:CsvLayout",
     },
