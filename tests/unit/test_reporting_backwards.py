@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from paths import REPOSITORY
 from reporting_files import METRICS, evaluation_of, metrics_row, write_metrics
 from zsad.data.manifest import ImageRecord
 from zsad.refinement.registry import MODULATIONS
@@ -81,3 +82,10 @@ def test_every_method_says_what_it_cannot_see():
             assert len(blind_to.split()) > 5, name
             assert blind_to[0].islower(), name  # it completes a sentence
             assert not blind_to.endswith("."), name
+
+
+def test_the_docs_say_of_every_method_what_its_class_says():
+    text = (REPOSITORY / "docs" / "methods.md").read_text(encoding="utf-8")
+    for registry in (SCORERS, FUSIONS, MODULATIONS):
+        for name in registry.names():
+            assert f"| `{name}` | {registry.load(name).blind_to} |" in text

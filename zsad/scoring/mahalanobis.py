@@ -58,7 +58,7 @@ class Mahalanobis(ReferenceScorer):
         "one Gaussian for all positions is this project's variant for parts that are not aligned."
     )
     blind_to: ClassVar[str] = (
-        "a defect that lies between kinds of good patches, as one Gaussian covers the gap, or, without "
+        "a defect that changes patches in the way in which good ones differ anyway, such as another shade, or, without "
         "'per_position', a sound part in a wrong place"
     )
 
