@@ -165,6 +165,17 @@ def test_a_gaussian_is_blind_to_what_good_patches_differ_in_anyway(tmp_path: Pat
     assert seen > 1.2 * max(rest)
 
 
+@pytest.mark.parametrize(
+    "name", ["self_similarity", "mutual", "batch_neighbours", "memory_bank", "mahalanobis", "subspace"]
+)
+def test_a_texture_that_has_grown_weaker_ranks_backwards(name: str, tmp_path: Path) -> None:
+    """Its patches lie in the middle of the good ones, nearer to all of them than these to each other."""
+    weaker = [NOISE / 2 * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS)) for seed in range(2)]
+    quarters = good(0) - NOISE * np.random.default_rng(0).normal(size=(SIDE, SIDE, CHANNELS))
+    found = image_scores(name, tmp_path / "x", [*(quarters + noise for noise in weaker), *OTHERS])
+    assert found[:2].max() < found[2:].min()
+
+
 @pytest.mark.parametrize("name", ["gmm", "class_token_knn"])
 def test_a_small_defect_hardly_moves_what_sees_the_image_as_a_whole(name: str, tmp_path: Path) -> None:
     small, whole, *rest = image_scores(name, tmp_path / "x", [spot(1), everywhere(2), *OTHERS])

@@ -31,8 +31,8 @@ class FlipConsistency(Scorer):
         "kin of anomaly scores from consistency under augmentation."
     )
     blind_to: ClassVar[str] = (
-        "a defect that the backbone describes as firmly as the rest: it measures how features change in a mirror, "
-        "which most defects do not alter"
+        "a defect that the backbone describes as firmly as the rest, or a texture that has grown weaker: it "
+        "measures how features change in a mirror, which most defects do not alter"
     )
 
     layers: Layers = None

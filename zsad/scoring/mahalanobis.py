@@ -58,8 +58,8 @@ class Mahalanobis(ReferenceScorer):
         "one Gaussian for all positions is this project's variant for parts that are not aligned."
     )
     blind_to: ClassVar[str] = (
-        "a defect that changes patches in the way in which good ones differ anyway, such as another shade, or, without "
-        "'per_position', a sound part in a wrong place"
+        "a defect that changes patches in the way in which good ones differ anyway, such as another shade, a "
+        "texture that has grown weaker, or, without 'per_position', a sound part in a wrong place"
     )
 
     per_position: bool = Field(

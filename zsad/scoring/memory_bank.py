@@ -45,8 +45,8 @@ class MemoryBank(ReferenceScorer):
         "window of RAD: arXiv 2601.22763."
     )
     blind_to: ClassVar[str] = (
-        "a sound part that is missing or in a wrong place, unless 'window' compares positions, or a defect that the "
-        "references show too"
+        "what has its like in the references: a sound part that is missing or in a wrong place, unless 'window' "
+        "compares positions, or a texture that has grown weaker"
     )
 
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")

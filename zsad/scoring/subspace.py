@@ -65,8 +65,8 @@ class Subspace(ReferenceScorer):
     summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few good reference images."
     reference: ClassVar[str] = "SubspaceAD: Lendering et al., CVPR 2026, arXiv 2602.23013."
     blind_to: ClassVar[str] = (
-        "a defect that looks like a mixture of what good patches show, such as another shade or a blur, or a sound "
-        "part in a wrong place"
+        "a defect that looks like a mixture of what good patches show, such as another shade or a weaker texture, "
+        "or a sound part in a wrong place"
     )
 
     explained_variance: float = Field(
