@@ -58,7 +58,7 @@ def table(folders: Sequence[Path], methods: Sequence[str]) -> str:
     lines.append(f"|---|---|{'---:|' * len(backbones)}")
     for (dataset, category, method), found in cells.items():
         figures_of = " | ".join(found.get(backbone, "") for backbone in backbones)
-        lines.append(f"| {dataset}, {category} | `{method}` | {figures_of} |")
+        lines.append(f"| {_named(dataset, category)} | `{method}` | {figures_of} |")
     return "\n".join(lines)
 
 
@@ -85,9 +85,13 @@ def draw(folders: Sequence[Path], methods: Sequence[str], output: Path) -> None:
         figure = Figure(figsize=(COLUMN_WIDTH * len(columns), HEIGHT), layout="constrained")
         grid = figure.subplots(2, len(columns), squeeze=False, gridspec_kw={"height_ratios": [3, 2]})
         for (above, below), (title, evaluations) in zip(grid.T, sorted(columns.items()), strict=True):
-            _draw_curves(above, ", ".join(title), evaluations, names, lines)
+            _draw_curves(above, _named(*title), evaluations, names, lines)
             _draw_scores(below, max(evaluations, key=lambda evaluation: measured(evaluation, METRIC)[0]))
         figures.save(figure, output, DPI)
+
+
+def _named(dataset: str, category: str) -> str:
+    return category if dataset == category else f"{dataset}, {category}"
 
 
 def _dataset(folder: Path) -> str:
