@@ -475,7 +475,7 @@ def test_a_method_that_ranks_backwards_is_named_beside_its_figure_with_what_it_c
         assert f"mutual ranks backwards {where}: Image AUROC 0.203 (0.13–0.28) is below chance" in text
     assert "probably because it cannot see <what repeats>." in text
     assert "Cannot see <what repeats>." in text  # beside what the method does
-    assert "memory_bank ranks backwards on scratch: Pixel AUROC 0.350 (0.30–0.40)" in text
+    assert "memory_bank ranks backwards on defects of type scratch: Pixel AUROC 0.350 (0.30–0.40)" in text
     assert "probably because these defects resemble what it compares with." in text
 
 
