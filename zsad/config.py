@@ -715,7 +715,8 @@ def _merged_threshold(general: Mapping[str, Any], own: Mapping[str, Any]) -> dic
 
 
 def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
-    return {"scorer": scorer, "summary": method.summary, "reference": method.reference, "setting": setting}
+    said = {"summary": method.summary, "reference": method.reference, "blind_to": method.blind_to}
+    return {"scorer": scorer, **said, "setting": setting}
 
 
 def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:

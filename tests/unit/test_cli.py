@@ -24,8 +24,8 @@ from zsad.data.demo import CATEGORIES
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.features.catalogue import MODELS
 from zsad.features.registry import BACKBONES, model_names
-from zsad.refinement.registry import REFINERS
-from zsad.scoring.registry import SCORERS
+from zsad.refinement.registry import MODULATIONS, REFINERS
+from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation import weights
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
@@ -89,10 +89,11 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["methods"]) == main(["backbones"]) == main(["segmenters"]) == 0
     shown = capsys.readouterr().out
-    for registry in (SCORERS, THRESHOLDS, REFINERS, BACKBONES, SEGMENTERS):
+    for registry in (SCORERS, FUSIONS, MODULATIONS, THRESHOLDS, REFINERS, BACKBONES, SEGMENTERS):
         for name in registry.names():
             part = registry.load(name)
             assert f"{name}: {part.summary}" in shown
+            assert f"cannot see: {getattr(part, 'blind_to', '')}" in shown
             for parameter, field in part.model_fields.items():
                 assert field.description, f"{name}.{parameter} has no description"
                 assert f"{parameter} (" in shown

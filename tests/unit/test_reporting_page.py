@@ -456,6 +456,29 @@ def test_every_metric_stands_in_a_table_with_its_limits_but_one_that_the_data_se
     assert summary.count("0.61–0.92") == 3 * (4 + 7) + 6 * 6
 
 
+def test_a_method_that_ranks_backwards_is_named_beside_its_figure_with_what_it_cannot_see(page, tmp_path):
+    assert "backwards" not in page.text
+    arguments = build(tmp_path, ["board"])
+    wrong = {"image_auroc": 0.2034, "image_auroc_low": 0.13, "image_auroc_high": 0.28}
+    rows = [metrics_row(category, *method, **wrong) for category in ("board", "mean") for method in METHODS.items()]
+    summaries = {**arguments["method_summaries"]}
+    summaries["mutual"] |= {"blind_to": "<what repeats>"}
+    metrics_csv = write_metrics(tmp_path / "metrics.csv", rows)
+    for path in arguments["evaluations"]:
+        evaluation = read_json(path)
+        evaluation["by_type"][0]["confidence"]["pixel_auroc"] = [0.3, 0.4]
+        evaluation["by_type"][0]["metrics"]["pixel_auroc"] = 0.35
+        write_json(path, evaluation)
+    build_page(**arguments | {"metrics_csv": metrics_csv, "method_summaries": summaries})
+    text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
+    for where in ("on the mean", "here"):
+        assert f"mutual ranks backwards {where}: Image AUROC 0.203 (0.13–0.28) is below chance" in text
+    assert "probably because it cannot see <what repeats>." in text
+    assert "Cannot see <what repeats>." in text  # beside what the method does
+    assert "memory_bank ranks backwards on defects of type scratch: Pixel AUROC 0.350 (0.30–0.40)" in text
+    assert "probably because these defects resemble what it compares with." in text
+
+
 def test_each_type_of_defect_has_its_rows_folded_away(page):
     text = " ".join(page.text.split())
     assert "scratch · 2 images self_similarity0.7500.70–0.80" in text

@@ -37,13 +37,14 @@ EXECUTED = (
 )
 # What no test can execute, or another does; each with the reason.
 NOT_EXECUTED = {
-    r"make (run|test|test-portable|lint|envs)": "installs packages or runs the suite; the Makefile has the targets",
+    r"make (run|demo-real|test|test-portable|lint|envs)": "installs packages or runs the suite; see the Makefile",
     r"snakemake --report .*": "needs the finished run; tested on the run of the first block",
     r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
     r"zsad download( NAME)?|zsad check": "a mention, without what it is for",
     r"zsad download mvtec_ad": "5 GB: tests/faults/test_bad_input.py downloads a small set by the workflow",
     r"python benchmarks/resources\.py .*": "needs a finished run: tests/workflow/test_resources.py has one",
+    r"python benchmarks/real_photographs\.py .*": "needs a finished run: tests/unit/test_real_photographs.py draws one",
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
     r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
     r"pip install pillow-heif": "installs a package",
@@ -176,7 +177,7 @@ def test_every_command_is_executed_or_stands_among_the_exceptions() -> None:
     stale = [pattern for pattern in NOT_EXECUTED if not any(re.fullmatch(pattern, line) for line in commands())]
     assert not stale, "no command of the README is like these"
     makefile = (REPOSITORY / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make (\w+)", README, re.M):
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.M):
         assert f"\n{target}:" in makefile
     assert "make test" in (REPOSITORY / ".ci/run").read_text()
 

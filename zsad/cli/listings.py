@@ -13,9 +13,9 @@ from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.packages import verified
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
-from zsad.refinement.registry import REFINERS
+from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Part, Registry
-from zsad.scoring.registry import SCORERS
+from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import SegmenterFacts
@@ -29,8 +29,15 @@ NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
 
 
 def show_methods(_: argparse.Namespace) -> None:
-    """Print the scorers, thresholds and refiners with their parameters."""
-    for title, registry in (("Scorers", SCORERS), ("Thresholds", THRESHOLDS), ("Refiners", REFINERS)):
+    """Print the scorers, thresholds and refiners with their parameters, and what scorers cannot see."""
+    listed = {
+        "Scorers": SCORERS,
+        "Scorers of other methods' scores": FUSIONS,
+        "Scorers of a method's map and a refiner's masks": MODULATIONS,
+        "Thresholds": THRESHOLDS,
+        "Refiners": REFINERS,
+    }
+    for title, registry in listed.items():
         print(f"{title}\n")
         _show(registry)
 
@@ -183,6 +190,8 @@ def _show(registry: Registry[Any]) -> None:
         print(f"  {name}: {part.summary}")
         if reference := getattr(part, "reference", ""):
             print(f"    source: {reference}")
+        if blind_to := getattr(part, "blind_to", ""):
+            print(f"    cannot see: {blind_to}")
         for parameter, field in part.model_fields.items():
             default = "required" if field.is_required() else f"default {field.default!r}"
             print(f"    {parameter} ({default}): {field.description}")

@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from zsad.errors import DataError
 from zsad.provenance import library_versions
 from zsad.reporting.album import Album
+from zsad.reporting.backwards import backwards
 from zsad.reporting.comparisons import read_comparisons, win_matrices
 from zsad.reporting.costs import cost_table, read_costs
 from zsad.reporting.entries import PANEL_TITLES
@@ -92,8 +93,8 @@ def build_page(
         galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
         curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
         configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
-        method_summaries: for each method its ``scorer``, ``summary``, ``reference`` and ``setting``, and
-            the ``threshold`` rule in words.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, what it is
+            ``blind_to``, and the ``threshold`` rule in words.
         output: HTML; of a heavy page, the index.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.
@@ -119,6 +120,7 @@ def build_page(
 
     means = [row for row in rows if row.category == MEAN]
     best = best_method([row for row in means if row.key in names], names)
+    blind_to = {method: summary.get("blind_to", "") for method, summary in method_summaries.items()}
     sections = [
         category_section(
             category,
@@ -135,6 +137,7 @@ def build_page(
             histograms=_plot(histogram_plots[category]),
             check=read_json(checks[category]) if category in checks else None,
             rules={method: summary.get("threshold", "") for method, summary in method_summaries.items()},
+            blind_to=blind_to,
         )
         for place, category in enumerate(categories)
     ]
@@ -152,6 +155,7 @@ def build_page(
         "mean_of": mean_of(means, len(categories)),
         "means": _mean_tables(rows, in_tables),
         "mean_masks": mask_table(means, in_tables),
+        "backwards": backwards(means, in_tables, blind_to),
         "matrices": win_matrices(read_comparisons(comparisons_csv), in_tables) if comparisons_csv else [],
         "cost": cost_table(read_costs(cost_csv), in_tables) if cost_csv else None,
         "quality_plot": _plot(quality_plot) if quality_plot else None,
@@ -298,6 +302,7 @@ def _method(
         "scorer": summary.get("scorer", ""),
         "summary": summary.get("summary", ""),
         "reference": summary.get("reference", ""),
+        "blind_to": summary.get("blind_to", ""),
         "milliseconds": f"{1000 * sum(known) / len(known):.3g}" if known else "n/a",
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zsad.metric_names import HEADLINE_METRICS
+from zsad.reporting.backwards import backwards, backwards_by_type
 from zsad.reporting.numbers import with_limits
 from zsad.reporting.refinement import reasons_of, refinement_table
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key, measured
@@ -38,6 +39,7 @@ def category_section(
     histograms: dict[str, Any],
     check: Mapping[str, Any] | None,
     rules: Mapping[str, str] = MappingProxyType({}),
+    blind_to: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """What the template shows of one category.
 
@@ -51,6 +53,7 @@ def category_section(
         curves, histograms: pictures, as `zsad.reporting.page` embeds them; None where there are no curves.
         check: what the check of the images found (see `zsad.data.inspection.Inspection`); None if there was none.
         rules: what set the thresholds of each method, in words.
+        blind_to: what each method cannot see, in words.
     """
     regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
     has_labels = any(image["label"] is not None for image in results[0]["images"])
@@ -74,6 +77,8 @@ def category_section(
         "unreadable": check["unreadable"] if check else [],
         **tables,
         "types": type_table(results, names),
+        "backwards": backwards(rows, in_tables, blind_to),
+        "backwards_by_type": backwards_by_type(results, names, blind_to),
         "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
         "curves": curves,
         "histograms": histograms,

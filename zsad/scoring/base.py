@@ -98,10 +98,13 @@ class Method(Part):
     Class attributes:
         summary: one sentence for listings and the page.
         reference: where the method comes from (paper, section), or that it is this project's own.
+        blind_to: which defects it is bound to miss, by how it works; it completes "cannot see ...". Empty if nobody has
+            said it.
     """
 
     summary: ClassVar[str]
     reference: ClassVar[str]
+    blind_to: ClassVar[str] = ""
 
 
 class Scorer(Method):

@@ -37,6 +37,10 @@ class BatchNeighbours(Scorer):
 
     summary: ClassVar[str] = "A patch against the nearest patches of all other test images of the unlabelled batch."
     reference: ClassVar[str] = "AnomalyDINO, batched zero-shot: Damm et al., WACV 2025, section 4.4."
+    blind_to: ClassVar[str] = (
+        "a defect that repeats in the batch, be it within one other image, a texture that has grown weaker, or a "
+        "sound part in a wrong place, as positions are not compared"
+    )
 
     quantile: float = Field(
         0.001, gt=0, le=1, description="Share of all patches of the other images, the nearest, that is averaged over."

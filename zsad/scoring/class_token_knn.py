@@ -43,6 +43,9 @@ class ClassTokenKnn(ReferenceScorer):
         "k nearest neighbours in the full-shot runs of student projects with DINOv3; the first stage of methods that "
         "choose references by their class tokens, such as VisionAD and RAD."
     )
+    blind_to: ClassVar[str] = (
+        "a small defect, which hardly changes the image's class token, and never where a defect is"
+    )
 
     k: int = Field(1, ge=1, description="Number of nearest references whose distances are averaged.")
     rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")

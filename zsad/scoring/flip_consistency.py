@@ -30,6 +30,10 @@ class FlipConsistency(Scorer):
         'The "mirroring" of student projects with DINOv3, which flips the features of the flipped image back; '
         "kin of anomaly scores from consistency under augmentation."
     )
+    blind_to: ClassVar[str] = (
+        "a defect that the backbone describes as firmly as the rest, or a texture that has grown weaker: it "
+        "measures how features change in a mirror, which most defects do not alter"
+    )
 
     layers: Layers = None
 

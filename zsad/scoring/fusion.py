@@ -60,6 +60,7 @@ class Fusion(Method):
 
     summary: ClassVar[str] = "The scores of other methods, on a common scale, averaged."
     reference: ClassVar[str] = "This project's own arrangement of score normalisation and averaging."
+    blind_to: ClassVar[str] = "what none of its methods sees; one that ranks backwards spoils the mean of the others"
 
     methods: tuple[str, ...] = Field(description="Names of the methods whose scores are combined, at least two.")
     weights: tuple[float, ...] | None = Field(

@@ -84,6 +84,9 @@ class GMM(ReferenceScorer):
         "The Gaussian mixture of student projects with DINOv3; residual as in probabilistic PCA: Tipping and Bishop, "
         "J. R. Stat. Soc. B 61, 1999."
     )
+    blind_to: ClassVar[str] = (
+        "a small defect, which hardly moves the mean of an image's patches, and never where a defect is"
+    )
 
     shots: Shots = ALL
     pooling: Literal["patches", "class"] = Field(

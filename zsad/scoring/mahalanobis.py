@@ -57,6 +57,10 @@ class Mahalanobis(ReferenceScorer):
         "PaDiM: Defard et al., ICPR 2021 workshops, section III, with 'per_position'; "
         "one Gaussian for all positions is this project's variant for parts that are not aligned."
     )
+    blind_to: ClassVar[str] = (
+        "a defect that changes patches in the way in which good ones differ anyway, such as another shade, a "
+        "texture that has grown weaker, or, without 'per_position', a sound part in a wrong place"
+    )
 
     per_position: bool = Field(
         False, description="One Gaussian for each place of the patch grid, for aligned parts; false for one in all."

@@ -44,6 +44,10 @@ class MemoryBank(ReferenceScorer):
         "AnomalyDINO: Damm et al., WACV 2025, section 3; coreset of PatchCore: Roth et al., CVPR 2022, section 3.2; "
         "window of RAD: arXiv 2601.22763."
     )
+    blind_to: ClassVar[str] = (
+        "what has its like in the references: a sound part that is missing or in a wrong place, unless 'window' "
+        "compares positions, or a texture that has grown weaker"
+    )
 
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")
     rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")

@@ -84,6 +84,10 @@ class MirrorSymmetry(Scorer):
         "This project's own: the bilateral-symmetry reading of mirroring with foundation-model features; kin of "
         "left-right comparison in medical imaging."
     )
+    blind_to: ClassVar[str] = (
+        "a defect that is as symmetric as the part or changes all of an image alike, and none at all where the part "
+        "is not symmetric and it abstains"
+    )
 
     symmetries: tuple[Symmetry, ...] = Field(
         ("horizontal", "vertical", "half_turn"),

@@ -47,6 +47,10 @@ class Mutual(MutualScorer):
 
     summary: ClassVar[str] = "A patch against each other test image of the unlabelled batch."
     reference: ClassVar[str] = "MuSc: Li et al., ICLR 2024, sections 3.1 to 3.3."
+    blind_to: ClassVar[str] = (
+        "a defect that many of the other test images share, a texture that has grown weaker, or a sound part in a "
+        "wrong place, as positions are not compared"
+    )
 
     online: bool = Field(
         False, description="Whether an image sees those alone that came before it, in an order drawn with seed."

@@ -55,6 +55,10 @@ class MutualConsistent(MutualScorer):
 
     summary: ClassVar[str] = "A patch against each other test image, but for those that repeat the same oddity."
     reference: ClassVar[str] = "After CoDeGraph: Le-Gia and Ahn, TMLR 2025 (its idea, in this project's reading)."
+    blind_to: ClassVar[str] = (
+        "a defect that half of the test images share, a texture that has grown weaker, or a sound part in a wrong "
+        "place, as positions are not compared"
+    )
 
     false_alarms: float = Field(
         0.1,

@@ -41,6 +41,10 @@ class SelfSimilarity(Scorer):
         "Mean distance to the K nearest features of the image: Aota, Tong and Okatani, WACV 2023; "
         "here with an exclusion radius and cosine distance."
     )
+    blind_to: ClassVar[str] = (
+        "a defect that changes all of an image alike or repeats in it, whose patches vouch for each other; and it "
+        "takes whatever occurs once, a busbar or a screw, for odd"
+    )
 
     k: int | None = Field(
         None, ge=1, description="Number of the most similar patches to average over; null for a share of them all."

@@ -64,6 +64,10 @@ class Subspace(ReferenceScorer):
 
     summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few good reference images."
     reference: ClassVar[str] = "SubspaceAD: Lendering et al., CVPR 2026, arXiv 2602.23013."
+    blind_to: ClassVar[str] = (
+        "a defect that looks like a mixture of what good patches show, such as another shade or a weaker texture, "
+        "or a sound part in a wrong place"
+    )
 
     explained_variance: float = Field(
         0.99, gt=0, le=1, description="Share of the variance of the reference patches that the subspace holds at least."

@@ -53,6 +53,9 @@ class TileDistribution(Scorer):
 
     summary: ClassVar[str] = "The values around a patch against those of the image's typical tile, for textures."
     reference: ClassVar[str] = "FCA: Ardelean and Weyrich, WACV 2024."
+    blind_to: ClassVar[str] = (
+        "a defect that changes all tiles of an image alike; of an image that is odd for the most part it marks the rest"
+    )
 
     tile: int = Field(9, ge=1, description="Side t of a tile, in patches; odd.")
     sigma_s: float = Field(

@@ -1,0 +1,192 @@
+"""What a method says that it cannot see, it does not see: such a defect scores no more than what is good.
+
+And the same images with a defect of another kind, which the method is made for, score more, so that it is not for the
+images that nothing is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_files import scores
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.registry import SCORERS
+
+SIDE, CHANNELS, IMAGES = 12, 24, 8
+NOISE = 0.1
+Tokens = list[np.ndarray]  # ``[layer, row, column, channel]``, one an image
+rng = np.random.default_rng(3)
+KINDS = rng.normal(size=(4, CHANNELS))  # of good patches: the four quarters of a part
+ODD = rng.normal(size=CHANNELS)  # what no good image shows
+
+
+def good(seed: int) -> np.ndarray:
+    """A part of four quarters that differ, with noise."""
+    noise = np.random.default_rng(seed).normal(size=(SIDE, SIDE, CHANNELS))
+    quarters = KINDS.reshape(2, 2, CHANNELS).repeat(SIDE // 2, axis=0).repeat(SIDE // 2, axis=1)
+    return (quarters + NOISE * noise)[None]
+
+
+def spot(seed: int, what: np.ndarray = ODD, size: int = 2) -> np.ndarray:
+    """A part with a small odd spot."""
+    image = good(seed)
+    image[0, 2 : 2 + size, 3 : 3 + size] = what + NOISE * np.random.default_rng(seed).normal(
+        size=(size, size, CHANNELS)
+    )
+    return image
+
+
+def everywhere(seed: int) -> np.ndarray:
+    """A part that is odd throughout, and the same throughout."""
+    return ODD + NOISE * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS))
+
+
+def swapped(seed: int) -> np.ndarray:
+    """A part whose quarters have changed places."""
+    return np.roll(good(seed), SIDE // 2, axis=2)
+
+
+def between(seed: int) -> np.ndarray:
+    """A part with a spot halfway between two kinds of good patches."""
+    return spot(seed, (KINDS[0] + KINDS[1]) / 2)
+
+
+REFERENCES = [good(100 + seed) for seed in range(4)]
+OTHERS = [good(200 + seed) for seed in range(IMAGES)]
+
+
+def batch(defect: Callable[[int], np.ndarray], copies: int) -> Tokens:
+    """Test images, the defective ones first."""
+    return [defect(seed) for seed in range(copies)] + OTHERS[copies:]
+
+
+def image_scores(name: str, folder: Path, test: Tokens, **params: object) -> np.ndarray:
+    """By a scorer; its mirrored views are the mirrored images of a backbone that is equivariant."""
+    fields = SCORERS.load(name).model_fields
+    scorer = SCORERS.build(name, {"shots": "all", **params} if "shots" in fields else params)
+    views = {
+        "original": lambda image: image,
+        "rotations": lambda image: image,
+        "hflip": lambda image: image[:, :, ::-1],
+        "vflip": lambda image: image[:, ::-1],
+        "rot180": lambda image: image[:, ::-1, ::-1],
+    }
+    roles = {
+        role: [views[wanted.view](image) for image in (test if wanted.subset == "test" else REFERENCES)]
+        for role, wanted in scorer.feature_sets().items()
+    }
+    folder.mkdir()
+    scoring = ImageScoring()
+    return np.array(
+        [
+            one.image_score if one.anomaly_map is None else scoring.image_score(one.anomaly_map)
+            for one in scores(scorer, folder, **roles)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "unseen", "copies", "seen"),
+    [
+        ("self_similarity", {}, everywhere, 1, spot),
+        ("mutual", {}, spot, 6, spot),
+        ("mutual_consistent", {}, spot, 6, spot),
+        ("batch_neighbours", {}, spot, 2, spot),
+        ("mutual", {}, swapped, 1, spot),
+        ("batch_neighbours", {}, swapped, 1, spot),
+        ("memory_bank", {}, swapped, 1, spot),
+        ("subspace", {}, swapped, 1, spot),
+        ("subspace", {}, between, 1, spot),
+        ("mahalanobis", {}, swapped, 1, spot),
+        ("gmm", {}, swapped, 1, everywhere),
+        ("class_token_knn", {}, swapped, 1, everywhere),
+        ("flip_consistency", {}, spot, 1, None),
+    ],
+)
+def test_a_method_is_blind_to_what_it_says(name, params, unseen, copies, seen, tmp_path: Path) -> None:
+    found = image_scores(name, tmp_path / "unseen", batch(unseen, copies), **params)
+    assert found[:copies].mean() <= found[copies:].max() + 0.05 * abs(found[copies:].max()) + 1e-6
+    if seen:
+        found = image_scores(name, tmp_path / "seen", batch(seen, 1), **params)
+        assert found[0] > 1.05 * found[1:].max()
+
+
+def test_a_symmetric_defect_is_invisible_to_mirror_symmetry(tmp_path: Path) -> None:
+    """In a part whose left half differs from place to place, so that no other axis suits it."""
+    half = np.random.default_rng(5).normal(size=(1, SIDE, SIDE // 2, CHANNELS))
+    odd = half.copy()
+    odd[0, 2:4, 2:4] = ODD
+    parts = [
+        np.concatenate([left, right[:, :, ::-1]], axis=2) for left, right in ((half, half), (odd, odd), (odd, half))
+    ]
+    sound, unseen, seen = image_scores("mirror_symmetry", tmp_path / "x", parts, symmetries=["horizontal"])
+    assert unseen == pytest.approx(sound, abs=1e-5)
+    assert seen > sound + 0.1
+
+
+def test_tiles_of_a_texture_are_blind_to_what_is_throughout_and_mark_the_rest_of_what_is_nearly_so(tmp_path) -> None:
+    def texture(seed: int, odd_columns: int = 0) -> np.ndarray:
+        image = KINDS[0] + NOISE * np.random.default_rng(seed).normal(size=(SIDE, SIDE, CHANNELS))
+        image[:, :odd_columns] = ODD
+        return image[None]
+
+    test = [everywhere(1), texture(2, SIDE // 4), texture(3, 3 * SIDE // 4), *(texture(seed) for seed in range(4, 10))]
+    found = scores(SCORERS.build("tile_distribution", {"tile": 3}), tmp_path, test=test)
+    throughout, quarter, most, *rest = (one.anomaly_map for one in found)
+    assert throughout.max() <= 1.05 * max(anomaly_map.max() for anomaly_map in rest)
+    odd = np.arange(SIDE) < SIDE // 4
+    assert quarter[:, odd].mean() > 2 * quarter[:, ~odd].mean()
+    odd = np.arange(SIDE) < 3 * SIDE // 4
+    assert most[:, ~odd].mean() > 2 * most[:, odd].mean()
+
+
+def test_a_gaussian_is_blind_to_what_good_patches_differ_in_anyway(tmp_path: Path) -> None:
+    """A shade that good patches have now and then; as strong a change in another direction is found."""
+    shade, other = np.random.default_rng(6).normal(size=(2, CHANNELS)) / CHANNELS**0.5
+
+    def shaded(seed: int, spot: np.ndarray | float = 0.0) -> np.ndarray:
+        light = np.random.default_rng(1000 + seed).normal(size=(SIDE, SIDE, 1))
+        image = good(seed)
+        image[0] += light * shade
+        image[0, 2:4, 3:5] += spot
+        return image
+
+    references = [shaded(100 + seed) for seed in range(4)]
+    test = [shaded(1, shade), shaded(2, 2 * other), *(shaded(seed) for seed in range(3, 9))]
+    folder = tmp_path / "x"
+    folder.mkdir()
+    found = scores(SCORERS.build("mahalanobis", {"shots": "all"}), folder, test=test, references=references)
+    unseen, seen, *rest = (ImageScoring().image_score(one.anomaly_map) for one in found)
+    assert unseen <= 1.05 * max(rest)
+    assert seen > 1.2 * max(rest)
+
+
+@pytest.mark.parametrize(
+    "name", ["self_similarity", "mutual", "batch_neighbours", "memory_bank", "mahalanobis", "subspace"]
+)
+def test_a_texture_that_has_grown_weaker_ranks_backwards(name: str, tmp_path: Path) -> None:
+    """Its patches lie in the middle of the good ones, nearer to all of them than these to each other."""
+    weaker = [NOISE / 2 * np.random.default_rng(seed).normal(size=(1, SIDE, SIDE, CHANNELS)) for seed in range(2)]
+    quarters = good(0) - NOISE * np.random.default_rng(0).normal(size=(SIDE, SIDE, CHANNELS))
+    found = image_scores(name, tmp_path / "x", [*(quarters + noise for noise in weaker), *OTHERS])
+    assert found[:2].max() < found[2:].min()
+
+
+@pytest.mark.parametrize("name", ["gmm", "class_token_knn"])
+def test_a_small_defect_hardly_moves_what_sees_the_image_as_a_whole(name: str, tmp_path: Path) -> None:
+    small, whole, *rest = image_scores(name, tmp_path / "x", [spot(1), everywhere(2), *OTHERS])
+    assert small - max(rest) < 0.2 * (whole - max(rest))
+
+
+def test_a_position_tells_what_is_in_a_wrong_place(tmp_path: Path) -> None:
+    test = batch(swapped, 1)
+    for name, params in (
+        ("memory_bank", {"rotations": False, "window": 1}),
+        ("mahalanobis", {"per_position": True}),
+    ):
+        found = image_scores(name, tmp_path / name, test, **params)
+        assert found[0] > 2 * found[1:].max()
