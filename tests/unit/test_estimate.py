@@ -27,6 +27,7 @@ from zsad.features.catalogue import MODELS, ModelFacts
 from zsad.features.estimate import expected_cost, input_shapes, network_seconds, product_rate
 from zsad.features.extract import extract_features
 from zsad.features.huggingface import HuggingFace
+from zsad.features.joint import JOINT
 from zsad.features.registry import BACKBONES
 from zsad.store import CHUNK_WASTE
 
@@ -284,4 +285,4 @@ def test_the_rate_is_measured_once_and_briefly() -> None:
 
 
 def test_every_family_of_backbones_is_costed() -> None:
-    assert list(estimate.MODELS_BY_FAMILY) == BACKBONES.names()
+    assert {*estimate.MODELS_BY_FAMILY, JOINT} == {*BACKBONES.names()}

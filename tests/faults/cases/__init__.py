@@ -8,6 +8,7 @@ from cases import (
     folders,
     geometry,
     images,
+    joints,
     masks,
     paths,
     results,
@@ -20,6 +21,7 @@ from fault import Fault
 FAULTS: tuple[Fault, ...] = (
     *images.FAULTS,
     *masks.FAULTS,
+    *joints.FAULTS,
     *folders.FAULTS,
     *tables.FAULTS,
     *unreadable.FAULTS,
