@@ -8,6 +8,7 @@ from cases import (
     folders,
     geometry,
     images,
+    joints,
     masks,
     networks,
     paths,
@@ -21,6 +22,7 @@ from fault import Fault
 FAULTS: tuple[Fault, ...] = (
     *images.FAULTS,
     *masks.FAULTS,
+    *joints.FAULTS,
     *folders.FAULTS,
     *tables.FAULTS,
     *unreadable.FAULTS,
