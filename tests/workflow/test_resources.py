@@ -27,12 +27,12 @@ pytestmark = pytest.mark.slow
 SIZED = merged(
     CONFIG,
     dataset={"name": "t", "categories": ["brick"], "demo": {"size": 320, "train": 4, "good": 3, "defective": 5}},
-    backbones={"embedded": {"params": {"resolution": 512}}},
+    backbones={"embedded": {"params": {"resolution": 512}}, "half": {"family": "embedded"}},
     methods={
         "self_similarity": None,
         "mirror_symmetry": None,
         "flip_consistency": None,
-        "mutual": {},
+        "mutual": {"backbone": ["embedded", "half"]},
         "memory_bank": {"params": {"shots": 2, "rotations": False}},
         "ensemble": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bank"]}},
         "sharpened": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "guided"}},

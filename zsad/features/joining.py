@@ -1,4 +1,8 @@
-"""The stage that joins the feature files of several backbones into one, which scorers read as any other."""
+"""The stage that joins the feature files of several backbones into one, which scorers read as any other.
+
+The files of the members may be shared between users (`zsad.sharing`); what is joined from them is not, as it takes
+about as long to join as to copy.
+"""
 
 from __future__ import annotations
 
