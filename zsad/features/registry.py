@@ -8,6 +8,7 @@ BACKBONES: Registry[Backbone] = Registry(
     {
         "embedded": "zsad.features.embedded:Embedded",
         "efficientnet_lite": "zsad.features.efficientnet_lite:EfficientNetLite",
+        "resnet": "zsad.features.resnet:ResNet",
         "transformers": "zsad.features.huggingface:HuggingFace",
     },
 )
