@@ -14,6 +14,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "embedded": "zsad.features.embedded:Embedded",
         "efficientnet_lite": "zsad.features.efficientnet_lite:EfficientNetLite",
         "joint": "zsad.features.joint:Joint",
+        "resnet": "zsad.features.resnet:ResNet",
         "transformers": "zsad.features.huggingface:HuggingFace",
     },
 )

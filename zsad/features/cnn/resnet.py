@@ -1,0 +1,218 @@
+"""ResNets and Wide ResNets in plain torch.
+
+He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. Names of modules are those of torchvision, so that its
+published state dicts fit as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from zsad.features.cnn.residual import STEM_KERNEL, ResNetShape, Stage
+from zsad.features.cnn.trunk import Moments, Trunk, fused
+from zsad.features.families.base import IMAGENET_MEAN, IMAGENET_STD
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SMALLEST_SHARE = 0.1  # of a channel's deviation before it is rectified, and of the mean deviation, that it has after
+
+
+class ResNet(nn.Module):
+    """The network without its classifier.
+
+    Args:
+        shape: its stages.
+        padding: ``"zeros"``, as it was trained, or ``"replicate"``, which continues every map by its border, so that a
+            flat image has the same values everywhere. The pooling ignores what is beyond the border either way.
+    """
+
+    def __init__(self, shape: ResNetShape, padding: str = "zeros") -> None:
+        super().__init__()
+        self.conv1 = _convolution(3, shape.stem, STEM_KERNEL, 2, padding)
+        self.bn1 = nn.BatchNorm2d(shape.stem)
+        inputs = shape.stem
+        self.stages = len(shape.stages)
+        for number, stage in enumerate(shape.stages, start=1):
+            self.add_module(f"layer{number}", _stage(inputs, stage, shape, padding))
+            inputs = stage.width
+
+    def maps(self, pixels: Tensor, kept: Sequence[int]) -> list[Tensor]:
+        """The outputs of stages, ``[image, channel, row, column]`` each; nothing after the last of them is computed.
+
+        Args:
+            pixels: ``[image, 3, height, width]``, normalised.
+            kept: numbers of the stages, counted from 1.
+        """
+        values = F.max_pool2d(F.relu(self.bn1(self.conv1(pixels)), inplace=True), 3, 2, 1)
+        outputs = {}
+        for number in range(1, max(kept) + 1):
+            values = self.stage(number)(values)
+            outputs[number] = values
+        return [outputs[number] for number in kept]
+
+    def moments(self, kept: Sequence[int]) -> list[Moments]:
+        """Mean and deviation of the channels of the outputs of stages in training, by the batch norms behind them.
+
+        A batch norm's output has the mean of its bias and the deviation of its weight. What is added up is taken for
+        independent, and for normal before it is rectified.
+        """
+        moments = rectified(*_of_norm(self.bn1))
+        found = {}
+        for number in range(1, max(kept) + 1):
+            for block in self.stage(number):
+                moments = block.moments(moments)
+            found[number] = moments
+        return [found[number] for number in kept]
+
+    def fuse(self) -> None:
+        """Make batch norms part of the convolutions before them."""
+        fused(self, "conv1", "bn1")
+        for number in range(1, self.stages + 1):
+            for block in self.stage(number):
+                block.fuse()
+
+    def stage(self, number: int) -> nn.Sequential:
+        """The blocks of a stage, counted from 1."""
+        return self.get_submodule(f"layer{number}")
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions of 3 x 3, or a bottleneck: 1 x 1, 3 x 3, 1 x 1; the input is added to the last.
+
+    Args:
+        stride: of the block.
+        convolutions: kernel, inputs, outputs, stride and groups of each.
+    """
+
+    def __init__(self, stride: int, convolutions: Sequence[tuple[int, int, int, int, int]], padding: str) -> None:
+        super().__init__()
+        self._count = len(convolutions)
+        for number, (kernel, inputs, outputs, own, groups) in enumerate(convolutions, start=1):
+            self.add_module(f"conv{number}", _convolution(inputs, outputs, kernel, own, padding, groups))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(outputs))
+        inputs, outputs = convolutions[0][1], convolutions[-1][2]
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(_convolution(inputs, outputs, 1, stride, padding), nn.BatchNorm2d(outputs))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """``[image, channel, row, column]`` to the output."""
+        values = inputs
+        for number in range(1, self._count + 1):
+            values = self.get_submodule(f"bn{number}")(self.get_submodule(f"conv{number}")(values))
+            if number < self._count:
+                values = F.relu(values, inplace=True)
+        return F.relu(values + (inputs if self.downsample is None else self.downsample(inputs)), inplace=True)
+
+    def moments(self, inputs: Moments) -> Moments:
+        """Of the output, for those of the input."""
+        shortcut = inputs if self.downsample is None else _of_norm(self.downsample[1])
+        own = _of_norm(self.get_submodule(f"bn{self._count}"))
+        return rectified(own.mean + shortcut.mean, (own.deviation**2 + shortcut.deviation**2) ** 0.5)
+
+    def fuse(self) -> None:
+        """Make batch norms part of the convolutions before them."""
+        for number in range(1, self._count + 1):
+            fused(self, f"conv{number}", f"bn{number}")
+        if self.downsample is not None:
+            fused(self.downsample, "0", "1")
+
+
+class KeptMaps(nn.Module):
+    """The maps of chosen stages alone, of a network whose batch norms it fuses."""
+
+    def __init__(self, network: ResNet, kept: Sequence[int]) -> None:
+        super().__init__()
+        network.fuse()
+        self._network, self._kept = network, list(kept)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """See `ResNet.maps`."""
+        return self._network.maps(pixels, self._kept)
+
+
+def rectified(mean: Tensor, deviation: Tensor) -> Moments:
+    """Of the positive part of normal variables, negative values being zero.
+
+    Where a channel is hardly ever positive, its deviation is bounded from below, or its rare values would drown all.
+
+    Args:
+        mean, deviation: float32 ``[channel]``.
+    """
+    sigma = deviation.double().clamp(min=1e-12)
+    ratio = mean.double() / sigma
+    below = (1 + torch.erf(ratio / math.sqrt(2))) / 2
+    density = torch.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi)
+    first = sigma * (ratio * below + density)
+    second = sigma**2 * ((1 + ratio**2) * below + ratio * density)
+    spread = (second - first**2).clamp(min=0).sqrt()
+    return Moments(first.to(mean.dtype), torch.maximum(spread, SMALLEST_SHARE * sigma).to(mean.dtype))
+
+
+def trunk_of(shape: ResNetShape, weights: Mapping[str, Tensor], kept: Sequence[int]) -> Trunk:
+    """The network up to the last of the stages that are kept.
+
+    Args:
+        weights: its state dict in float32, without classifier; see `zsad.features.cnn.resnet_weights`.
+        kept: numbers of the stages, counted from 1.
+    """
+    with torch.device("meta"):
+        network = ResNet(shape, padding="replicate")
+    network.load_state_dict(weights, strict=True, assign=True)
+    network.eval()
+    for number in range(max(kept) + 1, network.stages + 1):
+        delattr(network, f"layer{number}")
+    network.stages = max(kept)
+    return Trunk(
+        moments=[_of_any_use(moments) for moments in network.moments(kept)],
+        network=KeptMaps(network, kept),
+        layers=shape.layers(kept),
+        multiple=shape.strides()[max(kept) - 1],
+        pixel_mean=[255 * value for value in IMAGENET_MEAN],
+        pixel_scale=[255 * value for value in IMAGENET_STD],
+    )
+
+
+def _of_any_use(moments: Moments) -> Moments:
+    """With deviations that can be divided by: a channel that pruning has silenced has none."""
+    deviation = moments.deviation
+    least = SMALLEST_SHARE * deviation.mean() if deviation.any() else torch.ones(())
+    return moments._replace(deviation=deviation.clamp(min=float(least)))
+
+
+def _of_norm(norm: nn.BatchNorm2d) -> Moments:
+    return Moments(norm.bias.detach(), norm.weight.detach().abs())
+
+
+def _stage(inputs: int, stage: Stage, shape: ResNetShape, padding: str) -> nn.Sequential:
+    blocks = []
+    for place in range(stage.depth):
+        stride = stage.stride if place == 0 else 1
+        blocks.append(ResidualBlock(stride, _convolutions(inputs, stage, stride, shape), padding))
+        inputs = stage.width
+    return nn.Sequential(*blocks)
+
+
+def _convolutions(inputs: int, stage: Stage, stride: int, shape: ResNetShape) -> list[tuple[int, int, int, int, int]]:
+    """Kernel, inputs, outputs, stride and groups of those of a block."""
+    if not shape.bottleneck:
+        return [(3, inputs, stage.inner, stride, 1), (3, stage.inner, stage.width, 1, 1)]
+    first, second = (stride, 1) if shape.strided_first else (1, stride)
+    return [
+        (1, inputs, stage.inner, first, 1),
+        (3, stage.inner, stage.inner, second, stage.groups),
+        (1, stage.inner, stage.width, 1, 1),
+    ]
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: str, groups: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        inputs, outputs, kernel, stride, padding=kernel // 2, padding_mode=padding, groups=groups, bias=False
+    )
