@@ -15,7 +15,7 @@ from zsad.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONSTANT_WEIGHT = 2.0  # in deviations of a channel
+CONSTANT_WEIGHT = 0.5
 
 
 def with_constant(tokens: Tensor, weight: float) -> Tensor:
