@@ -32,6 +32,7 @@ ALL = ("*",)
 
 BASE: dict[str, Any] = {
     **yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8")),
+    "backbone": "embedded",
     "backbones": {"embedded": {"family": "embedded", "params": {"resolution": 32}}},
     "methods": {
         "mutual": {"scorer": "mutual"},

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slow
 
 CONFIG: dict[str, Any] = {
     "dataset": {"name": "t", "layout": "mvtec", "root": "images"},
+    "backbone": "embedded",
     "backbones": {"embedded": {"params": {"resolution": 32}}},
     "methods": dict.fromkeys(("self_similarity", "mirror_symmetry", "flip_consistency", "memory_bank")),
     "refiners": dict.fromkeys(("guided", "grabcut")),

@@ -26,7 +26,7 @@ def test_the_default_is_valid_and_complete() -> None:
     assert default.dataset == "demo"
     assert len(default.categories) >= 4
     assert list(default.methods) == ["self_similarity", "mirror_symmetry", "flip_consistency", "mutual", "memory_bank"]
-    assert list(default.backbones) == ["embedded"]
+    assert {method.backbone for method in default.methods.values()} <= {*default.backbones}
     assert default.methods["memory_bank"].params["shots"] == 8
     assert default.methods["memory_bank"].feature_sets == {
         "test": FeatureSet("test"),
@@ -220,7 +220,8 @@ def test_seeds_make_as_many_methods_of_one_group() -> None:
 
 def test_a_fusion_reads_the_scores_of_its_methods_and_sees_what_they_see() -> None:
     fused = settings(
-        methods__both={"scorer": "fusion", "params": {"methods": ["self_similarity", "memory_bank"], "scale": "rank"}}
+        backbone="embedded",
+        methods__both={"scorer": "fusion", "params": {"methods": ["self_similarity", "memory_bank"], "scale": "rank"}},
     )
     entry = fused.methods["both"]
     assert entry.members == ("self_similarity", "memory_bank")
@@ -298,7 +299,7 @@ def test_a_backbone_is_an_entry_a_hub_id_or_a_folder(tmp_path: Path) -> None:
 
     (tmp_path / "my model").mkdir()
     (tmp_path / "my model" / "config.json").write_text("{}")
-    local = settings(methods__mutual__backbone=str(tmp_path / "my model"))
+    local = settings(backbone="embedded", methods__mutual__backbone=str(tmp_path / "my model"))
     assert local.methods["mutual"].backbone == "my-model"
     assert local.backbones["my-model"].local_files() == [f"{tmp_path}/my model/config.json"]
     assert local.methods["memory_bank"].backbone == "embedded"
@@ -474,6 +475,7 @@ def test_what_the_page_shows_names_the_segmenters_of_methods_and_refiners() -> N
 
 def test_a_modulation_reads_the_scores_and_masks_of_one_method() -> None:
     some = with_sam(
+        backbone="embedded",
         methods__both={"scorer": "fusion", "params": {"methods": ["self_similarity", "memory_bank"]}},
         methods__sharp={"scorer": "modulation", "params": {"method": "memory_bank", "refiner": "sam", "strength": 0.3}},
         methods__sharper={"scorer": "modulation", "params": {"method": "both", "refiner": "guided"}},

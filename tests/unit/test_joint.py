@@ -36,8 +36,10 @@ FINE = {"family": "embedded", "params": {"stride": 4}}
 
 
 def settings(**changes: Any) -> Settings:
-    """The default with two more filter banks."""
-    return Settings(merged(DEFAULT, **{"backbones__coarse": COARSE, "backbones__fine": FINE, **changes}))
+    """The default with the filter bank, and two more of them."""
+    return Settings(
+        merged(DEFAULT, **{"backbone": "embedded", "backbones__coarse": COARSE, "backbones__fine": FINE, **changes})
+    )
 
 
 def joint(members: Any, **params: Any) -> dict[str, Any]:

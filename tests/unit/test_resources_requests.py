@@ -166,9 +166,10 @@ def test_a_network_gets_as_many_threads_as_its_images_are_worth(tmp_path: Path) 
 
 
 def test_a_network_is_used_if_a_backbone_or_a_refiner_has_one(tmp_path: Path) -> None:
-    config = tmp_path / "vits.yaml"
-    config.write_text("backbone: dinov3-vits16\n", encoding="utf-8")
-    assert [uses_network(load(*files)) for files in ((), (SAM,), (config,))] == [False, True, True]
+    plain, vits = tmp_path / "plain.yaml", tmp_path / "vits.yaml"
+    plain.write_text("backbone: embedded\n", encoding="utf-8")
+    vits.write_text("backbone: dinov3-vits16\n", encoding="utf-8")
+    assert [uses_network(load(*files)) for files in ((plain,), (SAM, plain), (vits,))] == [False, True, True]
 
 
 def test_every_scorer_says_what_it_costs(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_one_photograph_is_enough_for_the_methods_that_look_at_one(tmp_path: Pat
         f"methods__{name}": {"scorer": name, "backbone": "dinov2-small"}
         for name in ("mutual_consistent", "batch_neighbours")
     }
-    settings = of_folder(tmp_path / "lids", **changes)
+    settings = of_folder(tmp_path / "lids", backbone="embedded", **changes)
     assert list(settings.methods) == SINGLE
     assert list(settings.left_out) == ["mutual", "memory_bank", "mutual_consistent", "batch_neighbours"]
     assert settings.left_out["batch_neighbours"] == (

@@ -31,6 +31,7 @@ READERS = {
 # One category and few, small images: the shape of the default with 23 jobs.
 SMALL = {
     "dataset": {"name": "t", "categories": ["ring"], "demo": {"size": 64, "train": 4, "good": 3, "defective": 4}},
+    "backbone": "embedded",
     "backbones": {"embedded": {"params": {"resolution": 64}}},
     "methods": {
         "mirror_symmetry": {"params": {"symmetries": ["horizontal"]}},

@@ -19,6 +19,7 @@ SIZE = (32, 40)
 COLUMNS = "path,category,split,label,defect_type,mask_path"
 CONFIG = {
     "dataset": {"name": "t", "layout": "csv", "root": "photographs"},
+    "backbone": "embedded",
     "backbones": {"embedded": {"params": {"resolution": 64}}},
     "methods": {
         "self_similarity": {"params": {"k": 1}},

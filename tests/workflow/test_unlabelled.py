@@ -20,7 +20,12 @@ from zsad.data.manifest import read_manifest
 pytestmark = pytest.mark.slow
 
 METHODS = ("self_similarity", "mirror_symmetry", "flip_consistency", "mutual")
-FEW = {"backbones": SMALL["backbones"], "refiners": {"grabcut": None}, "report": SMALL["report"]}
+FEW = {
+    "backbone": "embedded",
+    "backbones": SMALL["backbones"],
+    "refiners": {"grabcut": None},
+    "report": SMALL["report"],
+}
 NAMES = ("Ä 1.JPG", "a/b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg")
 
 
