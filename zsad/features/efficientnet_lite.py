@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from zsad.features.cnn.blocks import Block, blocks_of, kept_layers, operations, widest_values
-from zsad.features.cnn.family import Cnn
+from zsad.features.cnn.family import PATCH, Cnn
 from zsad.features.layers import chosen_layers
 from zsad.features.packages import PackagedWeights
 
@@ -94,9 +94,10 @@ class EfficientNetLite(Cnn):
     @classmethod
     def models(cls) -> Sequence[NamedVariant]:
         """The networks, with the packages that their weights come in."""
+        resolution = cls.model_fields["resolution"].default
         return [
-            NamedVariant(name, variant.weights.package, variant.megabytes * 10**6 // 4, LICENCE, False, None, None)
-            for name, variant in VARIANTS.items()
+            NamedVariant(name, net.weights.package, net.megabytes * 10**6 // 4, LICENCE, False, PATCH, resolution)
+            for name, net in VARIANTS.items()
         ]
 
     @classmethod
