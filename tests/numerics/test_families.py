@@ -431,7 +431,8 @@ def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
         family_of("resnet", "mine")
     assert str(caught.value) == (
         "model 'mine' is of type 'resnet', which is not supported; use one of "
-        "vit, dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip, clip_vision_model"
+        "vit, dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip, clip_vision_model, or "
+        "`family: resnet` for a local folder"
     )
 
 

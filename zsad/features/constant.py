@@ -3,6 +3,11 @@
 Standardised responses of a flat region are near zero. Normalised to unit length they are noise of full strength, so
 that flat regions differ from each other as much as structures do. A constant beside the responses keeps what is near
 zero together: for small responses cosine similarity then falls with the Euclidean distance.
+
+Networks that norm each place by itself need none, and it would hardly help them: vision transformers, and ConvNeXts,
+which have a LayerNorm over the channels of a place in their stem, in every block and between stages. Their tokens of
+flat regions are about as long as those of structures, also of stages whose output is not normed, so that a constant
+would bring all distances nearer alike.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from zsad.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+# In deviations of a channel; chosen on generated textures by the rule in benchmarks/constant_channel.py.
 CONSTANT_WEIGHT = 0.5
 
 

@@ -37,7 +37,9 @@ def family_of(model_type: object, name: str) -> Family:
         ModelError: there is none.
     """
     if not isinstance(model_type, str) or model_type not in FAMILIES:
+        elsewhere = ", or `family: resnet` for a local folder" if model_type == "resnet" else ""
         raise ModelError(
             f"model '{name}' is of type '{model_type!s:.60}', which is not supported; use one of {', '.join(FAMILIES)}"
+            f"{elsewhere}"
         )
     return FAMILIES[model_type]
