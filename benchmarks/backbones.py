@@ -3,9 +3,9 @@
     pip install "zsad[efficientnet,elpv]"
     python benchmarks/backbones.py --magnetic-tile ROOT     # ROOT: magnetic tiles in the MVTec AD layout
 
-The whole workflow runs over magnetic tiles, ELPV's mono- and polycrystalline cells (120 good and 120 defective test
-images each), and the two textures of the demo set that are made from photographs. Methods are `memory_bank` (8
-references, three draws of them), `mutual` and `self_similarity`.
+The whole workflow runs over magnetic tiles, ELPV's mono- and polycrystalline cells (60 good and 60 defective test images
+each, as config/elpv.yaml draws them), and the two textures of the demo set that are made from photographs. Methods are
+`memory_bank` (8 references, three draws of them), `mutual` and `self_similarity`.
 
 The rule, fixed before the first run:
 
@@ -83,7 +83,7 @@ def data_sets(magnetic_tile: Path) -> dict[str, dict[str, Any]]:
             "root": str(magnetic_tile.resolve().parent),
             "categories": [magnetic_tile.name],
         },
-        "elpv": {"layout": "elpv", "params": {"good": 120, "defective": 120}},
+        "elpv": {"layout": "elpv", "params": {"train": 40, "good": 60, "defective": 60}},
         "demo": {"layout": "demo", "categories": ["brick", "grass"]},
     }
 
