@@ -3,9 +3,9 @@
     pip install "zsad[efficientnet,elpv]"
     python benchmarks/backbones.py --magnetic-tile ROOT     # ROOT: magnetic tiles in the MVTec AD layout
 
-The whole workflow runs over magnetic tiles, ELPV's mono- and polycrystalline cells (60 good and 60 defective test images
-each, as config/elpv.yaml draws them), and the two textures of the demo set that are made from photographs. Methods are
-`memory_bank` (8 references, three draws of them), `mutual` and `self_similarity`.
+The whole workflow runs over magnetic tiles, over ELPV's mono- and polycrystalline cells (60 good and 60 defective test
+images each, as config/elpv.yaml draws them), and over the two textures of the demo set that are made from photographs.
+Methods are `memory_bank` (8 references, three draws of them), `mutual` and `self_similarity`.
 
 The rule, fixed before the first run:
 
