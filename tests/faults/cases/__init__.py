@@ -11,6 +11,7 @@ from cases import (
     joints,
     masks,
     networks,
+    packages,
     paths,
     resnets,
     results,
@@ -37,4 +38,5 @@ FAULTS: tuple[Fault, ...] = (
     *geometry.FAULTS,
     *paths.FAULTS,
     *networks.FAULTS,
+    *packages.FAULTS,
 )
