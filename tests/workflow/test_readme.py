@@ -48,7 +48,7 @@ NOT_EXECUTED = {
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
     r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
     r"pip install pillow-heif": "installs a package",
-    r'pip install "zsad\[(elpv|textile|efficientnet)\]"': "installs a package; tests/unit/test_packages.py has what comes of it",
+    r'pip install "zsad\[(elpv|textile|efficientnet)\]"': "installs packages; see tests/unit/test_packages.py",
     r"(mkdir|export) .*": "a shell's own",
 }
 COMMANDS = ("snakemake", "zsad", "make", "python", "apptainer", "docker", "bash", "sh", "pip", "conda")
