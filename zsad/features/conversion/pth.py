@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -29,7 +30,9 @@ def read_pth(path: Path) -> dict[str, torch.Tensor]:
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
-        reason = f"cannot be read ({error.strerror or error})"
+        # A file that was cut off has torch look for its end in front of its beginning.
+        cut_off = error.errno == errno.EINVAL
+        reason = "is damaged" if cut_off else f"cannot be read ({error.strerror or error})"
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
         # What the unpickler raises over an arbitrary sequence of bytes.
         reason = "is damaged"
