@@ -8,10 +8,13 @@ BIN := $(VENV)/bin
 # What the libraries read: how wide the vector units are that they may use. AVX2 orders sums furthest from AVX-512.
 OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: run test test-portable lint format envs clean
+.PHONY: run demo-real test test-portable lint format envs clean
 
 run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES)
+
+demo-real: $(VENV)/.installed-elpv  ## real photographs of solar cells, from a package to results/elpv/report.html
+	$(BIN)/snakemake --cores $(CORES) --configfile config/elpv.yaml
 
 test: $(VENV)/.installed-dev  ## the whole test suite, in a process more than cores: runs on clusters mostly wait
 	$(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
@@ -41,6 +44,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.installed-elpv: $(VENV)/.installed envs/extras/elpv.txt
+	$(BIN)/python -m pip install --quiet --requirement envs/extras/elpv.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt

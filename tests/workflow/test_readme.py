@@ -37,7 +37,7 @@ EXECUTED = (
 )
 # What no test can execute, or another does; each with the reason.
 NOT_EXECUTED = {
-    r"make (run|test|test-portable|lint|envs)": "installs packages or runs the suite; the Makefile has the targets",
+    r"make (run|demo-real|test|test-portable|lint|envs)": "installs packages or runs the suite; see the Makefile",
     r"snakemake --report .*": "needs the finished run; tested on the run of the first block",
     r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
@@ -47,6 +47,7 @@ NOT_EXECUTED = {
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
     r"(ssh|scp|tmux|module load|git clone|\$EDITOR|bjobs|bpeek) ?.*": "a cluster's own: nothing of this project",
     r"pip install pillow-heif": "installs a package",
+    r'pip install "zsad\[(elpv|textile)\]"': "installs a package: tests/unit/test_packages.py has what comes of it",
     r"(mkdir|export) .*": "a shell's own",
 }
 COMMANDS = ("snakemake", "zsad", "make", "python", "apptainer", "docker", "bash", "sh", "pip", "conda")

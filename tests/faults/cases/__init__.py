@@ -9,6 +9,7 @@ from cases import (
     geometry,
     images,
     masks,
+    packages,
     paths,
     results,
     spreadsheet,
@@ -31,4 +32,5 @@ FAULTS: tuple[Fault, ...] = (
     *errors.FAULTS,
     *geometry.FAULTS,
     *paths.FAULTS,
+    *packages.FAULTS,
 )

@@ -34,6 +34,7 @@ TYPES = ("mono", "poly")
 THIRDS: Mapping[int, str] = MappingProxyType({0: "0", 1: "1/3", 2: "2/3", 3: "1"})
 TOLERANCE = 1e-3  # of a probability that was rounded to few digits
 DEFECT, UNCERTAIN = "defective", "uncertain"
+RESTORE = "restore the table as it was published"
 
 
 class Cell(NamedTuple):
@@ -148,27 +149,24 @@ def _cells(root: Path) -> list[Cell]:
             continue
         cell = _cell(text.split(), f"{table}, line {line}")
         if cell.name in cells:
-            raise DataError(f"{table}, line {line}: {cell.name} stands in an earlier line already; {_RESTORE}")
+            raise DataError(f"{table}, line {line}: {cell.name} stands in an earlier line already; {RESTORE}")
         cells[cell.name] = cell
     if not cells:
-        raise DataError(f"the table {table} lists no image; {_RESTORE}")
+        raise DataError(f"the table {table} lists no image; {RESTORE}")
     return list(cells.values())
-
-
-_RESTORE = "restore the table as it was published"
 
 
 def _lines(table: Path) -> Iterator[str]:
     try:
         text = table.read_text(encoding="utf-8-sig")  # which takes all kinds of line ends
     except FileNotFoundError:
-        raise DataError(f"the table {table} does not exist; {_RESTORE}") from None
+        raise DataError(f"the table {table} does not exist; {RESTORE}") from None
     except UnicodeDecodeError:
-        raise DataError(f"the table {table} is not text in UTF-8; {_RESTORE}") from None
+        raise DataError(f"the table {table} is not text in UTF-8; {RESTORE}") from None
     except OSError as error:
         raise DataError(f"the table {table} cannot be read ({error.strerror}); make it readable") from None
     if "\0" in text:  # as in UTF-16 without a mark
-        raise DataError(f"the table {table} is not text in UTF-8; {_RESTORE}")
+        raise DataError(f"the table {table} is not text in UTF-8; {RESTORE}")
     return iter(text.split("\n"))
 
 
@@ -176,19 +174,19 @@ def _cell(words: list[str], where: str) -> Cell:
     if len(words) != len(Cell._fields):
         raise DataError(
             f"{where} has {len(words)} columns, not the three of ELPV: image, probability of a defect, type of cell; "
-            f"{_RESTORE}"
+            f"{RESTORE}"
         )
     name, probability, cell_type = words
     if cell_type not in TYPES:
-        raise DataError(f"{where}: there is no type of cell '{cell_type}'{nearest_hint(cell_type, TYPES)}; {_RESTORE}")
+        raise DataError(f"{where}: there is no type of cell '{cell_type}'{nearest_hint(cell_type, TYPES)}; {RESTORE}")
     return Cell(_name(name, where), _thirds(probability, where), cell_type)
 
 
 def _name(path: str, where: str) -> str:
     """The path of an image, without detours."""
     name = posixpath.normpath(path)
-    if PurePosixPath(name).is_absolute() or PurePosixPath(name).parts[0] == "..":
-        raise DataError(f"{where}: the image {path} lies outside of the folder of the table; {_RESTORE}")
+    if PurePosixPath(name).is_absolute() or PurePosixPath(name).parts[:1] == ("..",):
+        raise DataError(f"{where}: the image {path} lies outside of the folder of the table; {RESTORE}")
     return name
 
 
@@ -196,17 +194,23 @@ def _thirds(probability: str, where: str) -> int:
     try:
         value = float(probability)
     except ValueError:
-        raise DataError(f"{where}: the probability '{probability}' is no number; {_RESTORE}") from None
+        raise DataError(f"{where}: the probability '{probability}' is no number; {RESTORE}") from None
     thirds = next((thirds for thirds in THIRDS if math.isclose(value, thirds / 3, abs_tol=TOLERANCE)), None)
     if thirds is None:
         raise DataError(
-            f"{where}: the probability of a defect is {probability}, none of {', '.join(THIRDS.values())}; {_RESTORE}"
+            f"{where}: the probability of a defect is {probability}, none of {', '.join(THIRDS.values())}; {RESTORE}"
         )
     return thirds
 
 
 def _image(root: Path, name: str) -> Path:
     path = root / name
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise DataError(
+            f"{root / TABLE} lists {name}, which cannot be reached ({error.strerror}); restore it"
+        ) from None
+    if not is_there:
         raise DataError(f"{root / TABLE} lists {name}, but there is no image {path}; restore it")
     return named(path)
