@@ -43,6 +43,7 @@ NOT_EXECUTED = {
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
     r"zsad download( NAME)?|zsad check": "a mention, without what it is for",
     r"zsad download mvtec_ad": "5 GB: tests/faults/test_bad_input.py downloads a small set by the workflow",
+    r"python benchmarks/backbones\.py .*": "twenty minutes; tests/unit/test_benchmark_backbones.py tries the rule",
     r"python benchmarks/resources\.py .*": "needs a finished run: tests/workflow/test_resources.py has one",
     r"python benchmarks/real_photographs\.py .*": "needs a finished run: tests/unit/test_real_photographs.py draws one",
     r"python benchmarks/submissions\.py .*": "tests/cluster/test_profiles.py runs it",
