@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
+from zsad.features.base import ListedModel
 from zsad.features.cnn.blocks import Block, blocks_of, kept_layers, operations, widest_values
 from zsad.features.cnn.family import PATCH, Cnn
 from zsad.features.layers import chosen_layers
@@ -60,18 +61,6 @@ VARIANTS = {
 }
 
 
-class NamedVariant(NamedTuple):
-    """A network as `zsad backbones` lists it; see `zsad.features.base.NamedModel`."""
-
-    name: str
-    place: str
-    parameters: int | None
-    licence: str
-    gated: bool
-    patch: int | None
-    resolution: int | None
-
-
 class EfficientNetLite(Cnn):
     """The outputs of chosen blocks of an EfficientNet-Lite, standardised by their batch norms."""
 
@@ -92,11 +81,18 @@ class EfficientNetLite(Cnn):
         return {"model": reference} if reference in VARIANTS else None
 
     @classmethod
-    def models(cls) -> Sequence[NamedVariant]:
+    def models(cls) -> Sequence[ListedModel]:
         """The networks, with the packages that their weights come in."""
         resolution = cls.model_fields["resolution"].default
         return [
-            NamedVariant(name, net.weights.package, net.megabytes * 10**6 // 4, LICENCE, False, PATCH, resolution)
+            ListedModel(
+                name,
+                net.weights.package,
+                net.megabytes * 10**6 // 4,
+                LICENCE,
+                patch=PATCH,
+                resolution=resolution,
+            )
             for name, net in VARIANTS.items()
         ]
 
