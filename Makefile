@@ -10,8 +10,8 @@ OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_I
 
 .PHONY: run demo-real test test-portable lint format envs clean
 
-run: $(VENV)/.installed  ## the demo set, from images to results/demo/report.html
-	$(BIN)/snakemake --cores $(CORES)
+run: $(VENV)/.installed  ## the demo set by the filter bank, which is quick, from images to results/demo/report.html
+	$(BIN)/snakemake --cores $(CORES) --config backbone=embedded
 
 demo-real: $(VENV)/.installed-elpv  ## real photographs of solar cells, from a package to results/elpv/report.html
 	$(BIN)/snakemake --cores $(CORES) --configfile config/elpv.yaml
