@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zsad.cli.command import main
-from zsad.config import load
+from zsad.config import BackboneEntry, load
 from zsad.data.bounds import NO_BOUNDS, BoundOptions, Bounds
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.mvtec import MvtecLayout
@@ -129,7 +129,7 @@ def test_the_filter_bank_is_known_as_it_is() -> None:
 
 
 def test_memory_is_asked_for_by_the_largest_grid_and_not_by_the_largest_image() -> None:
-    entry = load().backbones["embedded"]
+    entry = BackboneEntry("embedded", "embedded", Embedded().parameters())
     square, strip = (1000, 1000), (20, 1000)
     longest = tokens_of(entry, Images.of([strip])).patches
     assert longest == 50 * 32 * 32
@@ -178,5 +178,7 @@ def test_every_scorer_has_no_objection_to_ordinary_images(name: str) -> None:
 
 def test_a_square_image_must_not_have_too_many_patches() -> None:
     settings = load(dataset={"max_patches": 1000})
-    with pytest.raises(ConfigError, match=r"'embedded' with resolution 256 computes 1024 patches for a square image"):
+    with pytest.raises(
+        ConfigError, match=r"'efficientnet-lite0' with resolution 256 computes 1024 patches for a square image"
+    ):
         settings.check_models()

@@ -55,7 +55,7 @@ def test_the_default_is_valid_and_complete() -> None:
         ({"backbone": "embeded"}, r"backbone 'embeded' is neither .* did you mean 'embedded'\?"),
         ({"methods__mutual__backbone": "nothing"}, r"methods\.mutual: backbone 'nothing' is neither"),
         (
-            {"backbones__embedded__params": {"resolutoin": 1}},
+            {"backbone": "embedded", "backbones__embedded__params": {"resolutoin": 1}},
             r"unknown parameter 'resolutoin'; did you mean 'resolution'\?",
         ),
         ({"threshold__rule": "mebn"}, r"did you mean 'mebin'\?"),

@@ -47,11 +47,18 @@ BY_IMAGES = (
 )
 
 
+def by_filters(folder: Path) -> Path:
+    """A configuration that names the filter bank, whatever the default is."""
+    config = folder / "filters.yaml"
+    config.write_text("backbone: embedded\n", encoding="utf-8")
+    return config
+
+
 def planned(
     folder: Path, *configs: Path, on_gpu: bool = False, demo: Mapping[str, Any] | None = None, **changes
 ) -> Run:
-    """A run on the demo set with changes of the configuration, whose results would lie in a folder."""
-    settings = load(*configs, dataset={"demo": dict(demo or {})})
+    """A run on the demo set by the filter bank or as configurations say, whose results would lie in a folder."""
+    settings = load(by_filters(folder), *configs, dataset={"demo": dict(demo or {})})
     return Run(settings, folder, on_gpu=on_gpu)
 
 
@@ -183,7 +190,7 @@ def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None
     script = (
         "import sys\nfrom pathlib import Path\nfrom zsad.config import load\nfrom zsad.resources.run import Run\n"
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
-        f"run = Run(load(Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
+        f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES)!r}\n"
         "for rule in set(ESTIMATES) - {'embed_crops', 'prompt_masks', 'modulate_scores'}:\n"
         "    estimated(run, rule, names)\n"
