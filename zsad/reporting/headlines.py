@@ -74,5 +74,5 @@ def mean_of(means: Sequence[MetricsRow], categories: int) -> str:
         (words, max((int(row.value(column)) for row in means if not math.isnan(row.value(column))), default=categories))
         for column, words in (("categories", "image metrics"), ("pixel_categories", "metrics of pixels"))
     ]
-    short = [f"{words}: the {count} of them that have truth" for words, count in counted if count < categories]
+    short = [f"{words}: the {count} of them that have truth" for words, count in counted if 0 < count < categories]
     return f"{everything} ({'; '.join(short)})" if short else everything
