@@ -1,4 +1,4 @@
-"""The README's picture and first table, from finished runs on real photographs; no photograph is in them.
+"""The README's first picture, and a table, from finished runs on real photographs; no photograph is in them.
 
     make demo-real                                            # ELPV; its page shows the photographs themselves
     python benchmarks/real_photographs.py results/elpv --picture docs/real.png

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 import lsf_emulation
 import slurm
 from harness import SMALL, Project, merged
-from paths import REPOSITORY
+from paths import load_script
 from zsad.store import FeatureReader
 
 if TYPE_CHECKING:
@@ -195,10 +194,7 @@ def through_lsf(project: Project, config: dict[str, Any], folder: Path) -> OnLsf
 def planned(project: Project, config: dict[str, Any], profile: str) -> list[Submission]:
     """What benchmarks/submissions.py says of a run, from a dry run."""
     project.command(config)
-    spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "benchmarks" / "submissions.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.submissions(
+    return load_script("benchmarks/submissions.py").submissions(
         project.folder / "profiles" / profile, project.folder, ["--configfile", project.folder / "override.yaml"]
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 import yaml
 import yte
 
-from paths import REPOSITORY
+from paths import REPOSITORY, load_script
 
 PROFILES = REPOSITORY / "profiles"
 CLUSTERS = ("slurm", "dtu-hpc")
@@ -38,10 +37,7 @@ def profile(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def planner() -> ModuleType:
     """benchmarks/submissions.py."""
-    spec = importlib.util.spec_from_file_location("submissions", REPOSITORY / "benchmarks" / "submissions.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/submissions.py")
 
 
 @pytest.mark.parametrize("name", ["local-gpu", *CLUSTERS])

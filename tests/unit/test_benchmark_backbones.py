@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from paths import REPOSITORY
+from paths import load_script
 
 NOISE = np.random.default_rng(0).normal(scale=0.01, size=1000)
 
@@ -16,10 +15,7 @@ NOISE = np.random.default_rng(0).normal(scale=0.01, size=1000)
 @pytest.fixture(scope="module")
 def backbones() -> ModuleType:
     """benchmarks/backbones.py, which is a script and no part of a package."""
-    spec = importlib.util.spec_from_file_location("backbones", REPOSITORY / "benchmarks" / "backbones.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/backbones.py")
 
 
 def measured(backbones: ModuleType, **figures: float) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
 import re
 import subprocess
 import tomllib
@@ -18,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from paths import REPOSITORY
+from paths import REPOSITORY, load_script
 from zsad.software import ENVIRONMENT, ENVIRONMENTS_BY_DEVICE
 
 ENVS = REPOSITORY / "envs"
@@ -54,10 +53,7 @@ CUDA_OF_TORCH = {
 @pytest.fixture(scope="module")
 def writer() -> ModuleType:
     """envs/write_environments.py, which is a script and no part of a package."""
-    spec = importlib.util.spec_from_file_location("write_environments", ENVS / "write_environments.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("envs/write_environments.py")
 
 
 def lines_of(path: Path) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from PIL import Image
 
-from paths import REPOSITORY
+from paths import load_script
 from reporting_files import evaluation_of, metrics_row, write_metrics
 from zsad.data.manifest import ImageRecord
 from zsad.store import write_json
@@ -19,10 +18,7 @@ METHODS = {"memory_bank": "few-shot-8", "mutual": "zero-shot-batch", "self_simil
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("real_photographs", REPOSITORY / "benchmarks" / "real_photographs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/real_photographs.py")
 
 
 def finished(folder: Path, backbone: str, first: float, categories: tuple[str, ...] = ("mono", "poly")) -> Path:

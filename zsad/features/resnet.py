@@ -15,7 +15,7 @@ from pydantic import Field
 
 from zsad.errors import ConfigError, DataError, ModelError
 from zsad.features.cnn.family import Cnn
-from zsad.features.cnn.residual import PUBLISHED, ResNetShape
+from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, ResNetShape
 from zsad.store import read_foreign_json
 from zsad.user_paths import UserPath
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".pth", ".pt")
 PUBLISHED_FILE = re.compile(rf"({'|'.join(PUBLISHED)})-[0-9a-f]{{8,64}}\.pth")  # as torchvision names its files
 ANY_FILE = re.compile(r"(wide_)?resnet\d+([-_.].*)?\.pth?")
-MODEL_TYPE = "resnet"  # of config.json
 
 
 class ResNet(Cnn):

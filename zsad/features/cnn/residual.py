@@ -13,6 +13,7 @@ from zsad.features.cnn.places import Cells, MapLayer
 
 STEM_KERNEL, STEM_STRIDE = 7, 4  # pixels; the stride is that of a convolution and of the pooling after it
 # All convolutions are padded alike on both sides, so that cell i is centred at the middle of pixel i * stride.
+MODEL_TYPE = "resnet"  # of the config.json of a transformers folder
 FIRST = 0.5
 
 

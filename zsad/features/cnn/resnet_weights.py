@@ -18,13 +18,12 @@ from safetensors.torch import load_file
 
 from zsad.errors import ModelError
 from zsad.features.checkpoint import config_content, required_weights
-from zsad.features.cnn.residual import STEM_KERNEL, ResNetShape, Stage
+from zsad.features.cnn.residual import MODEL_TYPE, STEM_KERNEL, ResNetShape, Stage
 from zsad.features.cnn.resnet import ResNet
 from zsad.features.config_sense import sense_of_config, sense_of_weights
 from zsad.features.conversion.pth import read_pth
 from zsad.features.conversion.weights import OriginalWeights
 
-MODEL_TYPE = "resnet"
 MARKS = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight")
 DROPPED = (r"fc\..*", r".*\.num_batches_tracked")  # the classifier, and counters that only training uses
 REMEMBERED = 16
