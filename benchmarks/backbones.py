@@ -33,7 +33,8 @@ import numpy as np
 import yaml
 
 from zsad.evaluation.bootstrap import interval
-from zsad.store import read_draws, read_json
+from zsad.files.evaluations import read_draws
+from zsad.files.json_files import read_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CANDIDATES: Mapping[str, str | list[str]] = {  # the cheapest first

@@ -21,12 +21,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import torch
+from calibration import SIDE, Appearance, cloud, photograph
 from embedded_quality import DEFECTS, TOP_FRACTION, Category, _defective, procedural
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from zsad.features.base import Execution
-from zsad.features.calibration import SIDE, Appearance, cloud, photograph
 from zsad.features.cnn.extractor import CnnExtractor
 from zsad.features.efficientnet_lite import VARIANTS, EfficientNetLite
 from zsad.maps import at_image_size

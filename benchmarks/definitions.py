@@ -31,7 +31,7 @@ import numpy as np
 from scipy import ndimage
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
-from zsad.data.demo import CATEGORIES, DEFECT_KINDS
+from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS
 from zsad.data.image_list import of_split
 from zsad.data.images import read_image
 from zsad.data.layouts.mvtec import MvtecLayout

@@ -32,9 +32,9 @@ import numpy as np
 import pytest
 import torch
 
-from zsad.digests import CheckedFile, append_digests
+from zsad.files.digests import CheckedFile, append_digests
+from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.scoring.tokens import normalise
-from zsad.store import FeatureReader, FeatureWriter
 
 SIDE, CHANNELS = 37, 768
 IMAGE_BYTES = SIDE * SIDE * CHANNELS * 2

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from calibration import PATTERNS, SIDE, Appearance, photograph, texture
 from sklearn.metrics import roc_auc_score
 
 from zsad.data.image_list import of_split
@@ -26,7 +27,6 @@ from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.features.base import Execution
-from zsad.features.calibration import PATTERNS, SIDE, Appearance, photograph, texture
 from zsad.features.embedded import Embedded
 from zsad.features.geometry import resized_to_grid
 from zsad.maps import at_image_size

@@ -35,11 +35,11 @@ from transformers import AutoModel, DINOv3ViTConfig, DINOv3ViTModel
 
 from zsad.data.image_list import ListedImage, write_images
 from zsad.features.base import Execution
-from zsad.features.extract import extract_features
+from zsad.features.extract_features import extract_features
 from zsad.features.huggingface import HuggingFace
 from zsad.features.network import load_extractor
-from zsad.provenance import file_sha256
-from zsad.store import FeatureReader
+from zsad.files.features import FeatureReader
+from zsad.files.provenance import file_sha256
 
 SIZES = {
     "vits16": {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 12, "num_attention_heads": 6},

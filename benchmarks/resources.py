@@ -15,9 +15,9 @@ import argparse
 import math
 from pathlib import Path
 
-from zsad.config import load
 from zsad.resources.comparison import Comparison, comparisons, speed
 from zsad.resources.run import Run
+from zsad.workflow.settings import load
 
 MOST = 2.0
 

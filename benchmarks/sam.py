@@ -35,11 +35,11 @@ import transformers
 from scoring import peak_memory, synchronise, timed
 
 from zsad.device import number_format
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.scoring.compute import MEGABYTE
 from zsad.segmentation.base import Candidates, Prompt
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
-from zsad.store import EmbeddingReader, EmbeddingWriter
 
 PROMPTS = (1, 5, 20)
 SIDE = 1024

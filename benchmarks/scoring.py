@@ -35,13 +35,13 @@ import psutil
 import torch
 from sklearn.metrics import roc_auc_score
 
+from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.scoring.compute import MEGABYTE, Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import normalise
-from zsad.store import FeatureReader, FeatureWriter
 
 LOWEST = 0.3
 BANK, BANK_IMAGES, CORESET, CORESET_SHARE = 131_072, 8, 20_000, 0.05

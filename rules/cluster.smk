@@ -2,7 +2,7 @@
 #
 # The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
 # network works on and what lies between, `measure` is the rest.
-from zsad.submissions import check_folder_names, check_places
+from zsad.workflow.submissions import check_folder_names, check_places
 
 
 def site(name):

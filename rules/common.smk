@@ -17,9 +17,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
-from zsad.codetrace import code_hashes, import_package_from
-from zsad.config import Settings
-from zsad.configfiles import read_configuration
+from zsad.workflow.codetrace import code_hashes, import_package_from
+from zsad.workflow.settings import Settings
+from zsad.workflow.configfiles import read_configuration
 from zsad.data.catalogue import datasets
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.data.dataset import DOWNLOADS
@@ -28,17 +28,17 @@ from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
-from zsad.provenance import canonical_json
+from zsad.files.provenance import canonical_json
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.runnable import sentences
+from zsad.workflow.runnable import sentences
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
-from zsad.software import check_image, device_environment, image_address, image_environment
-from zsad.store import NO_REFINER
-from zsad.tracked_files import literal, stamp
+from zsad.workflow.software import check_image, device_environment, image_address, image_environment
+from zsad.names import NO_REFINER
+from zsad.files.tracked import literal, stamp
 from zsad.watching.watch import watch_run
-from zsad.workplace import check_folders, check_writable
+from zsad.workflow.workplace import check_folders, check_writable
 
 # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
 import_package_from(Path(workflow.basedir))
@@ -189,7 +189,7 @@ def once_downloaded(pattern):
 
 
 def made_table(name):
-    """A table by its name in zsad/measurable.py; nothing where it would hold no figure."""
+    """A table by its name in zsad/workflow/measurable.py; nothing where it would hold no figure."""
     tables = settings.measurable.tables
     return f"{TABLES}/{tables[name]}" if name in tables else []
 
@@ -232,12 +232,12 @@ def frozen(value):
 
 
 def environment():
-    """The conda environment of a rule that computes on the device; see zsad/software.py."""
+    """The conda environment of a rule that computes on the device; see zsad/workflow/software.py."""
     return f"../{device_environment(settings.config['device'])}"
 
 
 def code(script, *entries):
-    """The content of the code behind a rule, as one parameter; see zsad/codetrace.py."""
+    """The content of the code behind a rule, as one parameter; see zsad/workflow/codetrace.py."""
     return frozen(code_hashes(Path(workflow.basedir), f"workflow_scripts/{script}", entries))
 
 
@@ -262,7 +262,7 @@ def followed(files):
         files: an input function of their paths.
 
     Returns:
-        An input function, and a function of a parameter; both are needed. See zsad/tracked_files.py.
+        An input function, and a function of a parameter; both are needed. See zsad/files/tracked.py.
     """
     return lambda wildcards: literal(files(wildcards)), lambda wildcards: stamp(files(wildcards))
 

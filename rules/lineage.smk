@@ -1,7 +1,7 @@
-# One more parameter of every rule, behind all of them: what its inputs depend on; see zsad/lineage.py.
+# One more parameter of every rule, behind all of them: what its inputs depend on; see zsad/workflow/lineage.py.
 from snakemake.iocontainers import Wildcards
 
-from zsad.lineage import NAME, Lineages
+from zsad.workflow.lineage import NAME, Lineages
 
 # In jobs that a cluster runs, too: they compare the parameters of what is finished of a submission.
 lineages = Lineages(workflow.rules, lambda wildcards: Wildcards(fromdict=wildcards))

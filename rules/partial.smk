@@ -4,7 +4,7 @@ import atexit
 
 from zsad.errors import ZsadError
 from zsad.data.readings import skipped_text
-from zsad.partial import forget_what_was_missing, tell_what_is_missing
+from zsad.workflow.partial import forget_what_was_missing, tell_what_is_missing
 
 # In place of `onsuccess`, which Snakemake leaves out where there was nothing to do.
 if workflow.is_main_process:

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from zsad.evaluation.tables import collect_tables
-from zsad.metric_names import ALL_METRICS, MASK_METRICS
-from zsad.store import write_draws, write_json
+from zsad.files.evaluations import write_draws
+from zsad.files.json_files import write_json
+from zsad.names import ALL_METRICS, MASK_METRICS
+from zsad.tables.collect_tables import collect_tables
 
 DRAWS = 200
 OUTPUTS = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
-from zsad.store import FeatureReader, FeatureWriter
 
 PLAIN = Compute()
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from zsad import download
+from zsad.files import download
 
 
 @dataclass

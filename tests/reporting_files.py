@@ -11,9 +11,12 @@ import numpy as np
 from PIL import Image
 
 from zsad.data.manifest import ImageRecord, write_manifest
-from zsad.evaluation.tables import REFINEMENT_COLUMNS
-from zsad.provenance import file_sha256
-from zsad.store import ALL_TYPES, MaskWriter, ScoreWriter, write_json
+from zsad.files.json_files import write_json
+from zsad.files.masks import MaskWriter
+from zsad.files.provenance import file_sha256
+from zsad.files.scores import ScoreWriter
+from zsad.names import ALL_TYPES
+from zsad.tables.collect_tables import REFINEMENT_COLUMNS
 
 METRICS = (
     *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from zsad.data.build_manifest import build_manifest
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.data.stage import build_manifest
-from zsad.job import job
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     build_manifest(

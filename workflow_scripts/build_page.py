@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.checksums import require_unchanged
-from zsad.job import job, path_of
+from zsad.files.checksums import require_unchanged
 from zsad.reporting.page import build_page
+from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
     tables = {name: path_of(snakemake.input, name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")}

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from zsad.data.catalogue import facts_of
-from zsad.data.inspection_stage import check_category
+from zsad.data.check_images import check_images
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.readings import read_unreadable
-from zsad.job import job
-from zsad.suitability import Suitability
+from zsad.workflow.job import job
+from zsad.workflow.suitability import Suitability
 
 with job(snakemake) as this:
-    check_category(
+    check_images(
         LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
         root=Path(this.cfg["root"]),
         category=snakemake.wildcards.category,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.checksums import require_unchanged
-from zsad.evaluation.costs import collect_costs
-from zsad.job import job, path_of
+from zsad.files.checksums import require_unchanged
+from zsad.tables.collect_costs import collect_costs
+from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
     image_lists = [Path(path) for path in snakemake.input.image_lists]

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.evaluation.tables import collect_tables
-from zsad.job import job, path_of
-from zsad.measurable import TABLES
+from zsad.tables.collect_tables import collect_tables
+from zsad.workflow.job import job, path_of
+from zsad.workflow.measurable import TABLES
 
 with job(snakemake) as this:
     collect_tables(

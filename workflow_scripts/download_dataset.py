@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from zsad.data.acquire import acquire_dataset
-from zsad.job import job
+from zsad.data.download_dataset import download_dataset
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
-    acquire_dataset(
+    download_dataset(
         this.cfg["dataset"],
         Path(this.cfg["download_to"]),
         record=Path(snakemake.output.record),

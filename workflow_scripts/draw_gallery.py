@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.job import job
-from zsad.reporting.gallery import draw_gallery
+from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.options import ReportOptions
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     draw_gallery(

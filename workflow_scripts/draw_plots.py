@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from zsad.job import job, path_of
 from zsad.reporting.curves import draw_curves
 from zsad.reporting.distributions import draw_histograms
 from zsad.reporting.options import ReportOptions
+from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
     evaluations = [Path(path) for path in snakemake.input.evaluations]

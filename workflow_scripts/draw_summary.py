@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from zsad.checksums import require_unchanged
-from zsad.job import job
+from zsad.files.checksums import require_unchanged
 from zsad.reporting.bars import draw_bars
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost import draw_quality_cost
 from zsad.reporting.summary import draw_summary
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     metrics_csv, cost_csv = Path(snakemake.input.metrics_csv), Path(snakemake.input.cost_csv)

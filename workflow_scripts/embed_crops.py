@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from zsad.features.execution import execution_of
-from zsad.job import job
-from zsad.refinement.crop_stage import embed_crops
 from zsad.refinement.crops import CropOptions
+from zsad.refinement.embed_crops import embed_crops
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     crops, segmenter = this.cfg["crops"], this.cfg["segmenter"]

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from zsad.features.execution import execution_of
-from zsad.job import job
-from zsad.segmentation.embedding_stage import embed_images
+from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.weights import local_files
 from zsad.sharing.root import EMBEDDINGS, shared_folder
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     embed_images(

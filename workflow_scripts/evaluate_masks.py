@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.evaluation.mask_stage import evaluate_masks
+from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
-from zsad.job import job, path_of
+from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
     evaluate_masks(

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from zsad.evaluation.evaluate_oracle import evaluate_oracle
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.oracle import evaluate_oracle
-from zsad.job import job
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     evaluate_oracle(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from zsad.evaluation.evaluate_scores import evaluate_scores
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.stage import evaluate_scores
-from zsad.job import job, path_of
+from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
     evaluate_scores(

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from zsad.features.execution import execution_of
-from zsad.features.extract import extract_features
+from zsad.features.extract_features import extract_features
 from zsad.features.registry import BACKBONES
-from zsad.job import job
 from zsad.sharing.root import FEATURES, shared_folder
-from zsad.suitability import Suitability
+from zsad.workflow.job import job
+from zsad.workflow.suitability import Suitability
 
 with job(snakemake) as this:
     backbone = BACKBONES.build(this.cfg["family"], this.cfg["params"])

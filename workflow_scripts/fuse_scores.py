@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.job import job
-from zsad.scoring.fusion_stage import fuse_scores
+from zsad.scoring.fuse_scores import fuse_scores
 from zsad.scoring.registry import FUSIONS
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     fuse_scores(

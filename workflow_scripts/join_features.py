@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.features.joining import join_features
+from zsad.features.join_features import join_features
 from zsad.features.registry import BACKBONES
-from zsad.job import job
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     join_features(

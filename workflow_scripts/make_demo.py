@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.data.demo import DemoOptions
-from zsad.data.stage import make_demo
-from zsad.job import job
+from zsad.data.demo.make_demo import make_demo
+from zsad.data.demo.plan import DemoOptions
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     make_demo(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.job import job
-from zsad.refinement.modulation_stage import modulate_scores
+from zsad.refinement.modulate_scores import modulate_scores
 from zsad.refinement.registry import MODULATIONS
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     modulate_scores(

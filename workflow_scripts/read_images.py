@@ -4,11 +4,11 @@ from pathlib import Path
 
 from zsad.data.bounds import Bounds
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.data.reading_stage import read_category
-from zsad.job import job
+from zsad.data.read_images import read_images
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
-    read_category(
+    read_images(
         LAYOUTS.build(this.cfg["layout"], this.cfg["params"]),
         root=Path(this.cfg["root"]),
         category=snakemake.wildcards.category,

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from zsad.job import job
+from zsad.refinement.refine_masks import prompting_of, refine_masks
 from zsad.refinement.registry import REFINERS
-from zsad.refinement.stage import prompting_of, refine_masks
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     refine_masks(

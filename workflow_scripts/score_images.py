@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from zsad.job import job
 from zsad.scoring.compute import compute_of
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.stage import score_images
+from zsad.scoring.score_images import score_images
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.workflow.job import job
 
 FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part; the others are features
 

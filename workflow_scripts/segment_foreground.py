@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from zsad.job import job
 from zsad.segmentation.foreground import ForegroundOptions
-from zsad.segmentation.foreground_stage import segment_foreground
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.segmentation.segment_foreground import segment_foreground
+from zsad.workflow.job import job
 
 with job(snakemake) as this:
     segment_foreground(

@@ -19,7 +19,7 @@ import lsf_emulation
 import slurm
 from harness import SMALL, Project, merged
 from paths import load_script
-from zsad.store import FeatureReader
+from zsad.files.features import FeatureReader
 
 if TYPE_CHECKING:
     from submissions import Submission

@@ -139,7 +139,7 @@ rule use_a_gpu:
 USE_A_GPU = """
 import json, os, time
 from pathlib import Path
-from zsad.job import job
+from zsad.workflow.job import job
 
 with job(snakemake):
     begin = time.time()

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 import h5py
 
 from paths import REPOSITORY
-from zsad.boundary import sentence_of
-from zsad.config import Settings
-from zsad.csv_cells import read_table
 from zsad.data.catalogue import datasets
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.errors import ZsadError
-from zsad.workplace import check_folders
+from zsad.errors.boundary import sentence_of
+from zsad.files.csv_cells import read_table
+from zsad.workflow.settings import Settings
+from zsad.workflow.workplace import check_folders
 
 RESOURCES = {
     "device": "cpu",

@@ -17,7 +17,7 @@ import yaml
 
 from file_server import FileServer
 from harness import merged
-from zsad.config import DEFAULT_PATH
+from zsad.workflow.settings import DEFAULT_PATH
 
 RESULTS = "results"
 DOWNLOADS = "data"

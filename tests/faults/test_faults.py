@@ -27,7 +27,7 @@ from file_server import FileServer, ServedFile, running_file_server
 from paths import REPOSITORY
 from zsad.data import catalogue
 from zsad.data.catalogue import read_catalogue
-from zsad.provenance import library_versions
+from zsad.files.provenance import library_versions
 
 ARCHIVES = Path(DOWNLOADS, "archives")
 DOWNLOAD = """
@@ -78,10 +78,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small downloads come in pieces and are tried again at once; what is the same for all runs is looked up once."""
-    monkeypatch.setattr("zsad.provenance.library_versions", versions)
+    monkeypatch.setattr("zsad.files.provenance.library_versions", versions)
     monkeypatch.setattr(os, "fsync", lambda file: None)
-    monkeypatch.setattr("zsad.download.CHUNK", PIECE)
-    monkeypatch.setattr("zsad.download.PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("zsad.files.download.CHUNK", PIECE)
+    monkeypatch.setattr("zsad.files.download.PAUSE_SECONDS", 0.001)
 
 
 @pytest.fixture(scope="module")

@@ -11,25 +11,18 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
-from zsad.checksums import require_unchanged, write_checksums
-from zsad.csv_cells import read_table, write_table
-from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
 from zsad.data.readings import Reading, read_unreadable, write_unreadable
 from zsad.errors import DataError
-from zsad.store import (
-    EmbeddingReader,
-    EmbeddingWriter,
-    FeatureReader,
-    MaskReader,
-    MaskWriter,
-    ScoreReader,
-    ScoreWriter,
-    read_draws,
-    read_json,
-    write_draws,
-    write_json,
-)
+from zsad.files.checksums import require_unchanged, write_checksums
+from zsad.files.csv_cells import read_table, write_table
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
+from zsad.files.evaluations import read_draws, write_draws
+from zsad.files.features import FeatureReader
+from zsad.files.json_files import read_json, write_json
+from zsad.files.masks import MaskReader, MaskWriter
+from zsad.files.scores import ScoreReader, ScoreWriter
 
 FLIPS = 2000  # of each kind of file
 PROVENANCE = {"stage": "test", "params": {"k": 3}, "seconds": 0.5}
@@ -145,7 +138,7 @@ def write_features_of_mixed_sizes(path: Path) -> None:
 
 def write_features_in_small_blocks(path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zsad.digests.BLOCK", 300)
+        patch.setattr("zsad.files.digests.BLOCK", 300)
         write_features(path, random_tokens(0, *GRIDS, channels=200), NAMES, **PROVENANCE)
 
 
@@ -165,7 +158,7 @@ KINDS = {
     "scores": Kind(write_scores, scores_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
-    "list of images": Kind(write_list, read_images),
+    "list of images": Kind(write_list, read_image_list),
     "manifest": Kind(write_labels, read_manifest),
     "list of unreadable images": Kind(write_failures, read_unreadable),
     "table": Kind(write_figures, figures_of),

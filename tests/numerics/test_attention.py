@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from zsad.features.attention import BLOCK_QUERIES, blocked_attention
+from zsad.models.attention import BLOCK_QUERIES, blocked_attention
 
 
 def plain_attention(query: np.ndarray, key: np.ndarray, value: np.ndarray, scaling: float) -> np.ndarray:

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 
+from paths import load_script
 from zsad.features import filter_bank
 from zsad.features.base import Execution
-from zsad.features.calibration import statistics
 from zsad.features.embedded import CLIP, CONSTANT_WEIGHT, Embedded, EmbeddedExtractor
 from zsad.features.embedded_statistics import STATISTICS
 from zsad.features.filter_bank import channel_names, filter_responses, kind, opponent_planes, pooled, wavelet_moduli
 
+calibration = load_script("benchmarks/calibration.py")
 SIZE = (48, 64)
 
 
@@ -202,7 +203,7 @@ def test_a_small_defect_changes_the_features_around_it_and_nowhere_else(image: n
 
 
 def test_the_stored_statistics_are_those_of_the_generated_textures() -> None:
-    regenerated = statistics()
+    regenerated = calibration.statistics()
     assert list(regenerated) == list(STATISTICS)
     assert set(STATISTICS) == {kind(name) for name in channel_names()}
     for name, stored in STATISTICS.items():

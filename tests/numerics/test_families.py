@@ -44,7 +44,7 @@ from transformers import (
 
 from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
-from zsad.features.families import FAMILIES, Family, TokenReader, family_of
+from zsad.models.families import FAMILIES, Family, TokenReader, family_of
 
 PATCH, HIDDEN, HEADS, BLOCKS, TRAINED_SIDE, PROJECTED = 4, 32, 4, 3, 16, 24
 SIZE = Size(PATCH, TRAINED_SIDE, HEADS, BLOCKS)
@@ -456,8 +456,7 @@ def test_colours_are_normalised_as_in_training() -> None:
 
 def test_the_table_of_families_imports_neither_torch_nor_transformers() -> None:
     program = (
-        "import sys, zsad.features.families\n"
-        "print([name for name in ('torch', 'transformers') if name in sys.modules])\n"
+        "import sys, zsad.models.families\nprint([name for name in ('torch', 'transformers') if name in sys.modules])\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

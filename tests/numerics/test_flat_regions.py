@@ -24,12 +24,13 @@ from transformers import (
     ViTModel,
 )
 
+from paths import load_script
 from zsad.features.base import Execution
-from zsad.features.calibration import PATTERNS, Appearance, photograph, texture
 from zsad.features.constant import CONSTANT_WEIGHT, with_constant
 from zsad.features.efficientnet_lite import EfficientNetLite
 from zsad.features.huggingface import HuggingFace
 
+calibration = load_script("benchmarks/calibration.py")
 SIDE = 128
 GREY = (124, 116, 104)  # near the mean colour, at which a stem without biases puts out nothing
 COLOURS = (GREY, (40, 40, 40), (200, 200, 200))
@@ -65,9 +66,11 @@ def flat(seed: int, colour: tuple[int, int, int], noise: float = 2.5) -> np.ndar
 
 def textures() -> list[np.ndarray]:
     images = []
-    for number, pattern in enumerate(PATTERNS):
+    for number, pattern in enumerate(calibration.PATTERNS):
         rng = np.random.default_rng([7, number])
-        images.append(photograph(texture(SIDE, pattern, rng), Appearance.draw(rng), rng))
+        images.append(
+            calibration.photograph(calibration.texture(SIDE, pattern, rng), calibration.Appearance.draw(rng), rng)
+        )
     return images
 
 

@@ -12,13 +12,13 @@ import pytest
 from closeness import assert_close
 from feature_files import PLAIN, maps, random_tokens, write_features
 from zsad.features.embedded import Embedded
+from zsad.features.join_features import join_features
 from zsad.features.joined_tokens import joined, joined_vectors, resampled
-from zsad.features.joining import join_features
 from zsad.features.joint import Joint, Member
+from zsad.files.features import FeatureReader
 from zsad.maps import at_image_size
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.store import FeatureReader
 
 HALF = 2**-10  # steps of float16, as files store tokens
 # Grids of three members, layers and channels of each: equal, nested, and such that neither divides the other.

@@ -22,7 +22,7 @@ from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.mask_counts import mask_counts
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, rank_scores
-from zsad.metric_names import IMAGE_METRICS
+from zsad.names import IMAGE_METRICS
 
 DRAWN = ("pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax", "aupro", "aupro_005")
 

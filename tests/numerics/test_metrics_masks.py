@@ -7,7 +7,7 @@ from sklearn import metrics as reference
 
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.mask_counts import mask_counts, mask_metrics
-from zsad.metric_names import MASK_METRICS
+from zsad.names import MASK_METRICS
 
 EIGHT = np.ones((3, 3))
 

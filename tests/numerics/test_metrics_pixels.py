@@ -16,7 +16,7 @@ from zsad.evaluation.curves import pro_curve
 from zsad.evaluation.defects import BYTES_A_DEFECT, region_areas
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, iou_max
-from zsad.metric_names import PIXEL_METRICS
+from zsad.names import PIXEL_METRICS
 
 LIMIT = 0.3
 BINNED = [metric for metric in PIXEL_METRICS if metric != "auspro_005"]

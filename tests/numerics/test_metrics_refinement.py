@@ -8,11 +8,14 @@ from PIL import Image
 
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
-from zsad.evaluation.mask_stage import evaluate_masks
+from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES, cause_of
+from zsad.files.json_files import read_json
+from zsad.files.masks import MaskWriter
+from zsad.files.scores import ScoreWriter
 from zsad.maps import at_image_size
-from zsad.store import ALL_TYPES, MaskWriter, ScoreWriter, read_json
+from zsad.names import ALL_TYPES
 
 THRESHOLD = 0.5
 SIZES = [(20, 26), (17, 23), (24, 16)]

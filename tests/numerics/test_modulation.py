@@ -7,12 +7,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from closeness import assert_close
-from zsad.digests import append_digests
 from zsad.errors import ConfigError, DataError
+from zsad.files.digests import append_digests
+from zsad.files.masks import MaskReader, MaskWriter
+from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
+from zsad.refinement.modulate_scores import IMAGES_ALONE, modulate_scores
 from zsad.refinement.modulation import Modulation, coverage
-from zsad.refinement.modulation_stage import IMAGES_ALONE, modulate_scores
-from zsad.store import MaskReader, MaskWriter, ScoreReader, ScoreWriter
 
 SIZES = [(60, 44), (17, 23), (44, 60), (9, 9), (50, 20)]
 GRIDS = [(8, 6), (5, 7), (6, 8), (12, 12), (9, 4)]  # the fourth is finer than its image

@@ -31,7 +31,7 @@ from zsad.errors import ModelError
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
 from zsad.features.network import NetworkExtractor
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 CLIP = ([0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711])

@@ -18,8 +18,8 @@ from closeness import assert_close
 from faults.chain import Chain
 from feature_files import scores
 from harness import merged
-from zsad.config import DEFAULT_PATH
-from zsad.data.demo.generate import DemoOptions, write_image, write_image_and_mask
+from zsad.data.demo.generate import write_image, write_image_and_mask
+from zsad.data.demo.plan import DemoOptions
 from zsad.data.images import read_image
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded
@@ -27,6 +27,7 @@ from zsad.features.views import variants
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
+from zsad.workflow.settings import DEFAULT_PATH
 
 CATEGORY, DEFECTS, GOOD, REFERENCES = "brick", ("crack", "stain"), 6, 3
 SIZE = 96  # px

@@ -7,12 +7,13 @@ from scipy import ndimage
 
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
+from zsad.evaluation.evaluate_oracle import MIN_REGION_PIXELS, evaluate_oracle, true_regions
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.oracle import MIN_REGION_PIXELS, evaluate_oracle, true_regions
 from zsad.evaluation.refinement import VALUES
-from zsad.metric_names import MASK_METRICS
+from zsad.files.embeddings import EmbeddingWriter
+from zsad.files.json_files import read_json
+from zsad.names import ALL_TYPES, MASK_METRICS
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
-from zsad.store import ALL_TYPES, EmbeddingWriter, read_json
 
 MODEL = {"id": "stand-in", "weights": None}
 NEGATIVE, POSITIVE = -5.0, 5.0

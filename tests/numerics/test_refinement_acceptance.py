@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from zsad.data.demo import CATEGORIES, DEFECT_KINDS
 from zsad.data.demo.generate import defective_image, good_image
+from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS
 from zsad.evaluation.mask_counts import mask_counts, mask_metrics
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded

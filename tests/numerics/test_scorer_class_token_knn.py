@@ -6,9 +6,9 @@ import pytest
 from closeness import assert_close
 from feature_files import random_tokens, scores, write_features
 from zsad.errors import DataError
+from zsad.files.features import FeatureReader
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
-from zsad.store import FeatureReader
 
 COMPUTE = Compute()
 

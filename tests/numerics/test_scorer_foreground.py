@@ -11,12 +11,13 @@ from sklearn.decomposition import PCA
 from closeness import assert_close
 from feature_files import PLAIN, random_tokens, write_features
 from zsad.errors import ConfigError, DataError
+from zsad.files.features import FeatureReader
+from zsad.files.masks import MaskReader, MaskWriter
 from zsad.scoring.batch_neighbours import BatchNeighbours
 from zsad.scoring.foreground import TOO_SMALL, find_part, foreground_mask, patch_shares, segmented_part
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.store import FeatureReader, MaskReader, MaskWriter
 
 
 def picture(seed=0, rows=14, columns=16, scale=20.0, noise=0.02):

@@ -6,11 +6,11 @@ from scipy import stats
 
 from closeness import assert_close
 from zsad.errors import ConfigError, DataError
+from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
+from zsad.scoring.fuse_scores import fuse_scores
 from zsad.scoring.fusion import Fusion, MemberScores
-from zsad.scoring.fusion_stage import fuse_scores
 from zsad.scoring.thresholds.base import Thresholds
-from zsad.store import ScoreReader, ScoreWriter
 
 IMAGES = 5
 

@@ -6,9 +6,9 @@ import pytest
 from closeness import assert_close
 from feature_files import random_tokens, scores, write_features
 from zsad.errors import ConfigError, DataError
+from zsad.files.features import FeatureReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.gmm import GMM
-from zsad.store import FeatureReader
 
 COMPUTE = Compute()
 COVARIANCES = ["full", "diag", "tied", "spherical"]

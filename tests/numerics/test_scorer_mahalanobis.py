@@ -7,9 +7,9 @@ import torch
 from closeness import assert_close
 from feature_files import maps, random_tokens, stored, write_features
 from zsad.errors import ConfigError, DataError
+from zsad.files.features import FeatureReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.mahalanobis import Mahalanobis
-from zsad.store import FeatureReader
 
 GRIDS = [(5, 4), (3, 7), (4, 4)]
 BOTH = pytest.mark.parametrize("per_position", [False, True])

@@ -15,8 +15,9 @@ from torch.utils._pytree import tree_leaves
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, write_features
-from zsad.features import attention
-from zsad.features.attention import blocked_attention
+from zsad.files.features import FeatureReader
+from zsad.models import attention
+from zsad.models.attention import blocked_attention
 from zsad.scoring.base import Scorer
 from zsad.scoring.batch_neighbours import BatchNeighbours
 from zsad.scoring.compute import Compute
@@ -27,7 +28,6 @@ from zsad.scoring.mutual import Mutual
 from zsad.scoring.mutual_consistent import MutualConsistent
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.tile_distribution import TileDistribution
-from zsad.store import FeatureReader
 
 MEGABYTE = 10**6
 STRIP, SHORT, LONG, LOW = (

@@ -7,12 +7,12 @@ import torch
 from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
+from zsad.files.features import FeatureReader
 from zsad.scoring.bank import FreeBank
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import CANDIDATES, greedy_coreset
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.similarity import Metric
-from zsad.store import FeatureReader
 
 
 def reference(tokens, references, k, window=None):

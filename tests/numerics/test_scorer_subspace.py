@@ -7,10 +7,10 @@ import torch
 from closeness import assert_close
 from feature_files import maps, random_tokens, write_features
 from zsad.errors import ConfigError
+from zsad.files.features import FeatureReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.moments import Moments
 from zsad.scoring.subspace import Subspace
-from zsad.store import FeatureReader
 
 GRIDS = [(5, 4), (3, 7), (4, 4)]
 

@@ -16,11 +16,11 @@ from torch.nn.functional import interpolate, pad
 
 import tiny_sam
 from closeness import assert_close
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.segmentation.base import MASK_PROMPT_RANGE, Candidates, Prompt, Segmenter
 from zsad.segmentation.segment_anything import SegmentAnything
 from zsad.segmentation.torchvision_standin import segment_anything_modeling
 from zsad.segmentation.transformers_sam import TransformersSam
-from zsad.store import EmbeddingReader, EmbeddingWriter
 
 FAMILIES = list(tiny_sam.MAKERS)
 ALL = ["segment_anything", *FAMILIES]

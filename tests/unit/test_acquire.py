@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 
 from file_server import FileServer, ServedFile, hurry, running_file_server
-from zsad import download
-from zsad.data import acquire as module
-from zsad.data.acquire import acquire, acquire_dataset
+from zsad.data import download_dataset as module
 from zsad.data.catalogue import Archive, DatasetFacts
+from zsad.data.download_dataset import acquire, download_dataset
 from zsad.errors import ConfigError, ZsadError
-from zsad.store import read_json
+from zsad.files import download
+from zsad.files.json_files import read_json
 
 FILES = {
     f"top/{category}/test/good/{index}.png": np.random.default_rng([index, len(category)]).bytes(900)
@@ -156,7 +156,7 @@ def test_the_record_says_what_the_data_set_was_made_from(
 ) -> None:
     monkeypatch.setattr(module, "datasets", lambda: {"bolts": facts})
     with caplog.at_level(logging.INFO):
-        acquire_dataset("bolts", here, here / "bolts.json")
+        download_dataset("bolts", here, here / "bolts.json")
     tables_sha256 = hashlib.sha256(TABLES_ARCHIVE).hexdigest()
     assert read_json(here / "bolts.json") == {
         "dataset": "bolts",
@@ -180,10 +180,10 @@ def test_the_record_says_what_the_data_set_was_made_from(
     )
     written = (here / "bolts.json").read_bytes()
     (here / "bolts.json").unlink()
-    acquire_dataset("bolts", here, here / "bolts.json")
+    download_dataset("bolts", here, here / "bolts.json")
     assert (here / "bolts.json").read_bytes() == written
     with pytest.raises(ConfigError, match=r"^there is no published data set 'bolt'; did you mean 'bolts'\?$"):
-        acquire_dataset("bolt", here, here / "bolt.json")
+        download_dataset("bolt", here, here / "bolt.json")
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))
@@ -440,7 +440,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from zsad.data import unpack
-from zsad.data.acquire import acquire
+from zsad.data.download_dataset import acquire
 from zsad.data.catalogue import DatasetFacts
 
 write = unpack._write

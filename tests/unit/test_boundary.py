@@ -31,12 +31,12 @@ from PIL import Image
 from pydantic import BaseModel
 
 from zsad import boundary, job
-from zsad.boundary import known_sentence, sentence_of
 from zsad.cli import command
 from zsad.errors import ConfigError, DataError
-from zsad.system_errors import MENDS
+from zsad.errors.boundary import known_sentence, sentence_of
+from zsad.errors.system import MENDS
 from zsad.watching import failures
-from zsad.workplace import check_cache, check_folders, check_writable
+from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
 def caught(act: Callable[[], Any]) -> BaseException:
@@ -285,7 +285,7 @@ def test_a_job_ends_with_a_sentence_and_keeps_the_traceback_in_its_log(
     assert len(shown) == 1
     assert shown[0].startswith(f"zsad: score_images: {said}")
     lines = log.read_text().splitlines()
-    assert f" ERROR zsad.job: {said}" in lines[-1]
+    assert f" ERROR zsad.workflow.job: {said}" in lines[-1]
     assert ("Traceback (most recent call last):" in lines) == has_traceback
     if "unexpected" in said:
         assert f"the traceback that is in {log}" in shown[0]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from zsad.cli.command import main
-from zsad.config import BackboneEntry, load
 from zsad.data.bounds import NO_BOUNDS, BoundOptions, Bounds
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.mvtec import MvtecLayout
@@ -26,7 +25,8 @@ from zsad.resources.tokens import tokens_of
 from zsad.resources.workload import Images
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
-from zsad.suitability import Suitability
+from zsad.workflow.settings import BackboneEntry, load
+from zsad.workflow.suitability import Suitability
 
 # Height and width of the longest images of published data sets and usual cameras.
 ORDINARY = {

@@ -23,7 +23,7 @@ from transformers import (
     ViTModel,
 )
 
-from zsad.features.catalogue import DINOV3, MODELS, ModelFacts, facts_of, names, ungated_twin
+from zsad.models.catalogue import DINOV3, MODELS, ModelFacts, facts_of, names, ungated_twin
 
 PROMISED = [
     *(f"dinov3-{size}" for size in ("vits16", "vits16plus", "vitb16", "vitl16", "vith16plus", "vit7b16")),
@@ -143,7 +143,7 @@ def test_a_model_is_known_by_its_name_and_by_its_hub_id_alone() -> None:
 def test_the_catalogue_imports_no_framework() -> None:
     program = (
         "import sys\n"
-        "import zsad.features.catalogue\n"
+        "import zsad.models.catalogue\n"
         "print([name for name in ('torch', 'transformers', 'huggingface_hub') if name in sys.modules])\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

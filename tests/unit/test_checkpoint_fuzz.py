@@ -17,8 +17,8 @@ import torch
 import tiny_sam
 from checkpoint_fuzz import FAMILIES, REMOVED, Mutation, mutated, outcome, sample, write
 from zsad.errors import ModelError
-from zsad.features import config_sense
-from zsad.features.config_sense import MOST, built_within, check_content
+from zsad.models import config_sense
+from zsad.models.config_sense import MOST, built_within, check_content
 
 SAMPLE, SAMPLE_OF_SEGMENTERS = 8, 3  # mutations a family
 MEMORY = 2**30  # bytes that a tiny model may ask for besides those that the process has

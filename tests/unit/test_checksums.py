@@ -14,8 +14,8 @@ import pytest
 
 from evaluation_files import Run, mask_document, score_document
 from paths import REPOSITORY
-from zsad.checksums import require_unchanged, write_checksums
 from zsad.errors import DataError
+from zsad.files.checksums import require_unchanged, write_checksums
 
 CHANGED = r"{} was changed after it was made; delete it and run again, and keep edits in a copy elsewhere"
 
@@ -117,8 +117,8 @@ READ = {
 def test_no_rule_reads_a_table_that_was_changed(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], script: str, name: str
 ) -> None:
-    monkeypatch.setattr("zsad.job._log_to", lambda path: None)
-    monkeypatch.setattr("zsad.job._limit_threads", lambda threads: None)
+    monkeypatch.setattr("zsad.workflow.job._log_to", lambda path: None)
+    monkeypatch.setattr("zsad.workflow.job._limit_threads", lambda threads: None)
     tables = {**run.outputs, "cost_csv": run.folder / "cost.csv"}
     tables["cost_csv"].write_text("method,stage\nmutual,score_images\n")
     write_checksums(run.folder / "cost.sha256", [tables["cost_csv"]])

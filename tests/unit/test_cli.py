@@ -18,12 +18,12 @@ from file_server import ServedFile, running_file_server
 from hub_server import Hub, Repository, running_hub, use_hub
 from paths import REPOSITORY
 from zsad.cli import downloads, listings, main
-from zsad.data import acquire
+from zsad.data import download_dataset as acquire
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
-from zsad.data.demo import CATEGORIES
+from zsad.data.demo.plan import CATEGORIES
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.features.catalogue import MODELS
 from zsad.features.registry import BACKBONES, model_names
+from zsad.models.catalogue import MODELS
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from paths import REPOSITORY
-from zsad.codetrace import code_hashes
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.workflow.codetrace import code_hashes
 
 SCRIPTS = sorted(path.name for path in (REPOSITORY / "workflow_scripts").glob("*.py"))
 REGISTRIES = {
@@ -72,7 +72,7 @@ def test_modules_that_are_imported_by_name_are_given(project: Path) -> None:
 def test_an_edit_changes_one_hash_whatever_its_modification_time_and_a_touch_none(project: Path) -> None:
     def hashes() -> dict[str, str]:
         code = (
-            "import json, sys; from pathlib import Path; from zsad.codetrace import code_hashes; "
+            "import json, sys; from pathlib import Path; from zsad.workflow.codetrace import code_hashes; "
             "print(json.dumps(code_hashes(Path(sys.argv[1]), sys.argv[2])))"
         )
         arguments = [sys.executable, "-c", code, str(project), "workflow_scripts/run.py"]
@@ -128,7 +128,7 @@ def test_the_features_of_a_network_depend_on_all_that_is_behind_them_but_not_on_
     tracked = code_hashes(REPOSITORY, "workflow_scripts/extract_features.py", [BACKBONES.entry("transformers")])
     for part in ("network.py", "attention.py", "families/clip.py", "conversion/timm.py", "loading.py", "debias.py"):
         assert f"zsad/features/{part}" in tracked
-    assert "zsad/features/catalogue.py" not in tracked
+    assert "zsad/models/catalogue.py" not in tracked
 
 
 def test_the_built_in_features_do_not_depend_on_networks() -> None:

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings, load
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError, ZsadError
+from zsad.workflow.settings import DEFAULT_PATH, Settings, load
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 

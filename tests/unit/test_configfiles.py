@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from zsad.cli.command import main
-from zsad.config import load
-from zsad.configfiles import read_configuration
 from zsad.errors import ConfigError
+from zsad.workflow.configfiles import read_configuration
+from zsad.workflow.settings import load
 
 
 @pytest.fixture(autouse=True)

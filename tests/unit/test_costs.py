@@ -10,19 +10,19 @@ from typing import Any
 import h5py
 import pytest
 
-from zsad.checksums import require_unchanged
-from zsad.csv_cells import read_table
 from zsad.data.image_list import ListedImage, write_images
-from zsad.digests import append_digests
 from zsad.errors import DataError
-from zsad.evaluation.costs import (
+from zsad.files.checksums import require_unchanged
+from zsad.files.csv_cells import read_table
+from zsad.files.digests import append_digests
+from zsad.names import PER_IMAGE, REFERENCES
+from zsad.tables.collect_costs import (
     COST_COLUMNS,
     Plan,
     collect_costs,
     machine_sentence,
     read_benchmark,
 )
-from zsad.store import PER_IMAGE, REFERENCES
 
 TEST_IMAGES = {"tile": 4, "brick": 6}
 TRAIN_IMAGES = {"tile": 5, "brick": 3}

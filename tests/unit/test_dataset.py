@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from zsad.config import DEFAULT_PATH
 from zsad.data.dataset import Dataset
 from zsad.errors import ConfigError, DataError
+from zsad.workflow.settings import DEFAULT_PATH
 
 SECTION: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())["dataset"]
 

@@ -11,21 +11,14 @@ import pytest
 import skimage.data
 from sklearn.metrics import roc_auc_score
 
-from zsad.data.demo import (
-    CATEGORIES,
-    DEFECT_KINDS,
-    DemoOptions,
-    defect_counts,
-    generate,
-    make_category,
-    planned_files,
-    textures,
-)
+from zsad.data.demo import generate, textures
 from zsad.data.demo.board import board
 from zsad.data.demo.board_components import Canvas, draw_component
 from zsad.data.demo.board_layout import COMPONENTS, HALF_SIZES
 from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image, good_image, visibility
+from zsad.data.demo.make_demo import make_category
 from zsad.data.demo.photograph import Light, lit
+from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS, DemoOptions, defect_counts, planned_files
 from zsad.data.demo.ring import Pose, ring
 from zsad.data.demo.surface import Surface
 from zsad.data.images import read_image
@@ -42,7 +35,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 def test_importing_the_plan_imports_no_drawing():
     heavy = "{'cv2', 'PIL', 'scipy', 'skimage', 'torch'}"
-    code = f"import sys, zsad.data.demo; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, zsad.data.demo.plan; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from file_server import FileServer, ServedFile, hurry, running_file_server
-from zsad import download
-from zsad.download import DownloadError, SourceError, fetch, fetch_from
+from zsad.files import download
+from zsad.files.download import DownloadError, SourceError, fetch, fetch_from
 
 CONTENT = np.random.default_rng(0).bytes(5000)
 OTHER = np.random.default_rng(1).bytes(5000)

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from paths import REPOSITORY, load_script
-from zsad.software import ENVIRONMENT, ENVIRONMENTS_BY_DEVICE
+from zsad.workflow.software import ENVIRONMENT, ENVIRONMENTS_BY_DEVICE
 
 ENVS = REPOSITORY / "envs"
 

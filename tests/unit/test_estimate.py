@@ -14,21 +14,21 @@ import yaml
 from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel, DINOv3ViTConfig, DINOv3ViTModel
 
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.data.inspection import Inspection, SizeCount, inspect_category
 from zsad.data.inspection_table import FeatureCost
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.reading_stage import read_category
+from zsad.data.read_images import read_images
 from zsad.errors import ConfigError, ModelError
-from zsad.features import estimate
 from zsad.features.architecture import ConvNeXt, Transformer, architecture_of, published
 from zsad.features.base import Execution
-from zsad.features.catalogue import MODELS, ModelFacts
-from zsad.features.estimate import cost_of, expected_cost, operations_of, product_rate
-from zsad.features.extract import extract_features
+from zsad.features.extract_features import extract_features
 from zsad.features.huggingface import HuggingFace
 from zsad.features.registry import BACKBONES
-from zsad.store import CHUNK_WASTE
+from zsad.files.chunks import CHUNK_WASTE
+from zsad.models.catalogue import MODELS, ModelFacts
+from zsad.resources import feature_files as estimate
+from zsad.resources.feature_files import cost_of, expected_cost, operations_of, product_rate
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 HEADER = 10_000  # bytes of a feature file beside its tokens: identifiers, provenance, the format's own
@@ -95,7 +95,7 @@ def costs_of(configured: Settings, root: Path) -> list[FeatureCost]:
 
 def file_size(configured: Settings, root: Path, cost: FeatureCost, folder: Path) -> int:
     """Bytes of the file that the extraction really writes."""
-    read_category(MvtecLayout(), root, cost.category, folder / "images.csv", folder / "unreadable.csv")
+    read_images(MvtecLayout(), root, cost.category, folder / "images.csv", folder / "unreadable.csv")
     entry = configured.backbones[cost.source]
     extract_features(
         image_list=folder / "images.csv",

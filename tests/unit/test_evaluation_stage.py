@@ -10,12 +10,15 @@ from PIL import Image
 
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
-from zsad.evaluation.mask_stage import evaluate_masks
+from zsad.evaluation.evaluate_masks import evaluate_masks
+from zsad.evaluation.evaluate_scores import evaluate_scores
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.stage import evaluate_scores
+from zsad.files.evaluations import read_draws
+from zsad.files.json_files import read_json
+from zsad.files.masks import MaskWriter
+from zsad.files.scores import ScoreWriter
 from zsad.maps import at_image_size
-from zsad.metric_names import ALL_METRICS, MASK_METRICS
-from zsad.store import MaskWriter, ScoreWriter, read_draws, read_json
+from zsad.names import ALL_METRICS, MASK_METRICS
 
 HEIGHT, WIDTH, GRID = 24, 32, (6, 8)
 THRESHOLD = 0.5

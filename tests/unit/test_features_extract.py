@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.errors import ConfigError, DataError
 from zsad.features import extract, loading
@@ -19,8 +19,8 @@ from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded import Embedded
 from zsad.features.huggingface import HuggingFace
 from zsad.features.writing import BATCHES_WAITING
-from zsad.provenance import file_sha256
-from zsad.store import FeatureReader
+from zsad.files.features import FeatureReader
+from zsad.files.provenance import file_sha256
 
 SIZES = {"test/bad/0.png": (40, 40), "test/good/0.png": (40, 90), "test/good/1.png": (70, 35)}
 BACKBONE = Embedded(resolution=32)
@@ -191,7 +191,7 @@ def test_an_image_changed_since_the_manifest_leaves_no_file(category: Path, writ
 def test_a_truncated_image_leaves_no_file(category: Path) -> None:
     path = category / "images/test/good/1.png"
     path.write_bytes(path.read_bytes()[:-300])
-    listed = read_images(category / "images.csv")
+    listed = read_image_list(category / "images.csv")
     of_now = [replace(image, sha256=file_sha256(path)) if image.path == str(path) else image for image in listed]
     write_images(category / "images.csv", of_now)
     with pytest.raises(DataError, match=r"good/1\.png cannot be read as an image"):

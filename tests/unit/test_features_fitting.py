@@ -10,9 +10,9 @@ import pytest
 import torch
 import transformers
 
-from zsad.config import load
 from zsad.errors import ZsadError
 from zsad.features.huggingface import HuggingFace
+from zsad.workflow.settings import load
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "image_size": 28}
 

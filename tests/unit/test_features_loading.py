@@ -18,7 +18,7 @@ from zsad.data.images import read_image
 from zsad.errors import DataError
 from zsad.features.geometry import resized_to_grid
 from zsad.features.loading import AHEAD, Loader, Source, prepared_variants
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
 
 PREPARE = partial(resized_to_grid, resolution=16, patch=8)
 

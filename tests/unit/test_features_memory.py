@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zsad.features.memory import is_out_of_memory
+from zsad.models.memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from zsad.errors import DataError
 from zsad.features.base import Tokens
 from zsad.features.writing import BackgroundWriter, Batch
-from zsad.store import FeatureReader, FeatureWriter
+from zsad.files.features import FeatureReader, FeatureWriter
 
 
 def open_writer(path: Path, count: int) -> FeatureWriter:

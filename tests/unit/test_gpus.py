@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from paths import REPOSITORY
-from zsad import gpus
-from zsad.gpus import VISIBLE, own_gpus, visible_gpus
+from zsad.workflow import gpus
+from zsad.workflow.gpus import VISIBLE, own_gpus, visible_gpus
 
 HOLD = """
 import sys
 from pathlib import Path
-from zsad import gpus
+from zsad.workflow import gpus
 gpus.LOCKS = Path(sys.argv[1])
 with gpus.own_gpus(int(sys.argv[2])) as held:
     print(",".join(held), flush=True)

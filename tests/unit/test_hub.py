@@ -17,7 +17,7 @@ from transformers import Dinov2Config, Dinov2Model
 
 from hub_server import Hub, Repository, running_hub, use_hub
 from zsad.errors import ConfigError, ModelError, ZsadError
-from zsad.features.hub import Located, check_weights, download, is_cached, locate, weight_files
+from zsad.models.hub import Located, check_weights, download, is_cached, locate, weight_files
 
 SMALL = "facebook/dinov2-small"  # `dinov2-small` in the catalogue
 WEIGHTS = "model.safetensors"
@@ -369,7 +369,7 @@ def test_a_path_that_leads_nowhere_is_no_hub_id(tmp_path: Path) -> None:
 def test_finding_and_downloading_are_silent(hub: Hub, tmp_path: Path) -> None:
     hub.models[SMALL].cut_after[WEIGHTS] = 1500
     program = (
-        "from zsad.features.hub import locate\n"
+        "from zsad.models.hub import locate\n"
         "from zsad.errors import ModelError\n"
         "print(locate('dinov2-small', None).commit)\n"
         "try:\n    locate('someone/unknown', None)\n"

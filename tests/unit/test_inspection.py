@@ -16,6 +16,7 @@ from PIL import Image
 
 from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, ImageCounts
+from zsad.data.check_images import check_images
 from zsad.data.guessing import guess_layout
 from zsad.data.inspection import (
     Inspection,
@@ -25,12 +26,12 @@ from zsad.data.inspection import (
     shortened,
     unexpected_categories,
 )
-from zsad.data.inspection_stage import check_category
 from zsad.data.inspection_table import WIDTH, FeatureCost, bytes_text, category_text, inspection_text, seconds_text
-from zsad.data.layouts.base import Item, Layout
+from zsad.data.layouts.base import Layout
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.errors import DataError
-from zsad.store import read_json
+from zsad.files.json_files import read_json
 
 SIZE = (12, 16)
 DEFECTS = ("0", "1", "2", "3")
@@ -274,7 +275,7 @@ def test_the_stage_writes_what_it_found_and_logs_it(
     root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    check_category(MvtecLayout(), root, "tile", tmp_path / "check.json", {"stage": "check_images"})
+    check_images(MvtecLayout(), root, "tile", tmp_path / "check.json", {"stage": "check_images"})
     written = read_json(tmp_path / "check.json")
     assert written.pop("provenance") == {"stage": "check_images"}
     assert written == json.loads(json.dumps(asdict(inspected(root))))
@@ -295,7 +296,7 @@ def test_the_stage_stops_at_a_problem_and_leaves_nothing(
     for fault in faults:
         PROBLEMS[fault][0](root / "tile")
     with pytest.raises(DataError) as raised:
-        check_category(MvtecLayout(), root, "tile", tmp_path / "check.json", {"stage": "check_images"})
+        check_images(MvtecLayout(), root, "tile", tmp_path / "check.json", {"stage": "check_images"})
     first = inspected(root).problems[0]
     assert str(raised.value) == first + more
     assert not (tmp_path / "check.json").exists()

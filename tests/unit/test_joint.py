@@ -14,21 +14,22 @@ from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
 from feature_files import random_tokens, write_features
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.data.dataset import Dataset
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.subsets import SizedImage
 from zsad.errors import ConfigError, DamagedFileError, DataError
-from zsad.features.estimate import expected_cost
-from zsad.features.joining import join_features
+from zsad.features.join_features import join_features
 from zsad.features.joint import Joint
+from zsad.files.chunks import CHUNK_WASTE
+from zsad.files.features import FeatureReader
 from zsad.reporting.page import _hand_crafted, _joints
+from zsad.resources.feature_files import expected_cost
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run, uses_network
-from zsad.store import CHUNK_WASTE, FeatureReader
-from zsad.submissions import folder_names
-from zsad.suitability import Suitability
+from zsad.workflow.settings import DEFAULT_PATH, Settings
+from zsad.workflow.submissions import folder_names
+from zsad.workflow.suitability import Suitability
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 COARSE = {"family": "embedded", "params": {"resolution": 128}}

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from zsad.data.dataset import Dataset
-from zsad.data.layouts.base import TAKEN, Item, Layout
+from zsad.data.layouts.base import TAKEN, Layout
 from zsad.data.layouts.csv_table import CsvLayout
 from zsad.data.layouts.folder import FolderLayout, category_named
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.errors import DataError
 

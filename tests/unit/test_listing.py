@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from paths import REPOSITORY
-from zsad.codetrace import code_hashes
-from zsad.data.image_list import read_images
-from zsad.data.layouts.base import Item
+from zsad.data.build_manifest import build_manifest
+from zsad.data.image_list import read_image_list
 from zsad.data.layouts.csv_table import CsvLayout
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.kolektor_sdd2 import KolektorSdd2Layout
 from zsad.data.listing import image_files, images_digest, truth_digest, truth_files
 from zsad.data.manifest import read_manifest
-from zsad.data.reading_stage import read_category
-from zsad.data.stage import build_manifest
+from zsad.data.read_images import read_images
+from zsad.workflow.codetrace import code_hashes
 
 ITEMS = (
     Item(Path("a/0.png"), "0.png", "train", 0, "good"),
@@ -95,9 +95,9 @@ def test_a_mask_that_marks_a_training_image_leaves_it_out_of_both_lists(
     layout = KolektorSdd2Layout()
     (category,) = layout.categories(tmp_path)
     images, manifest = tmp_path / "images.csv", tmp_path / "manifest.csv"
-    read_category(layout, tmp_path, category, images, tmp_path / "unreadable.csv")
+    read_images(layout, tmp_path, category, images, tmp_path / "unreadable.csv")
     build_manifest(layout, tmp_path, category, images, manifest)
-    listed = [image.image_id for image in read_images(images)]
+    listed = [image.image_id for image in read_image_list(images)]
     assert listed == [record.image_id for record in read_manifest(manifest)]
     assert len(listed) == (2 if marks else 3)
     assert [record.label for record in read_manifest(manifest) if record.split == "test"] == [int(marks)]
@@ -112,7 +112,7 @@ def test_the_list_of_images_is_the_same_whatever_a_table_calls_them(
     for label in ("good", "defective", ""):
         table = f"path,category,split,label\na.png,lid,train,good\nb.png,lid,,{label}\n"
         (tmp_path / "manifest.csv").write_text(table)
-        read_category(CsvLayout(), tmp_path, "lid", tmp_path / "i.csv", tmp_path / "u.csv")
+        read_images(CsvLayout(), tmp_path, "lid", tmp_path / "i.csv", tmp_path / "u.csv")
         build_manifest(CsvLayout(), tmp_path, "lid", tmp_path / "i.csv", tmp_path / "m.csv")
         lists.append((tmp_path / "i.csv").read_bytes())
         manifests.append([record.label for record in read_manifest(tmp_path / "m.csv")])

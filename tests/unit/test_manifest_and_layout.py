@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import COLUMNS, read_manifest, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.readings import read_all
 from zsad.data.subsets import references, select
 from zsad.errors import DataError
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
 
 LAYOUT = MvtecLayout()
 
@@ -107,7 +107,7 @@ def test_a_manifest_is_sorted_and_deterministic_and_the_list_is_it_without_truth
     write_images(tmp_path / "listed.csv", listed)
     assert (tmp_path / "listed.csv").read_text().splitlines()[0] == "image_id,path,split,height,width,sha256,digest"
     shared = [ListedImage(*(getattr(record, field.name) for field in fields(ListedImage))) for record in records]
-    assert read_images(tmp_path / "listed.csv") == sorted(shared, key=lambda image: image.image_id)
+    assert read_image_list(tmp_path / "listed.csv") == sorted(shared, key=lambda image: image.image_id)
 
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:

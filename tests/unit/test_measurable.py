@@ -11,10 +11,10 @@ from PIL import Image
 
 from evaluation_files import Run, mask_document, score_document
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.data.known_truth import NO_TRUTH, WHOLE_TRUTH, KnownTruth
-from zsad.evaluation.tables import collect_tables
-from zsad.measurable import OVERALL_PLOTS, TABLES
+from zsad.tables.collect_tables import collect_tables
+from zsad.workflow.measurable import OVERALL_PLOTS, TABLES
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 IMAGES_ALONE = {"scorer": "class_token_knn", "params": {"shots": 1}}

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from photographs import HEIC, LARGE, STRIP, TRUNCATED, write_photographs
-from zsad.data.image_list import read_images
+from zsad.data.image_list import read_image_list
 from zsad.data.images import read_image
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.folder import FolderLayout
-from zsad.data.reading_stage import read_category
+from zsad.data.read_images import read_images
 from zsad.data.readings import read_unreadable
 
 SCALE = 0.1
@@ -27,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_but_the_damaged_one_are_listed_upright(folder: Path, tmp_path: Path) -> None:
     listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
-    read_category(FolderLayout(), folder, folder.name, listed, unreadable, policy="skip", threads=2)
-    records = {record.image_id: record for record in read_images(listed)}
+    read_images(FolderLayout(), folder, folder.name, listed, unreadable, policy="skip", threads=2)
+    records = {record.image_id: record for record in read_image_list(listed)}
     assert len(records) == 35
     assert {HEIC, STRIP.name, "{3F2504E0-4F89-11D3}.png", "part {category} <b>/a{1}.jpg", "Prüfling Größe Ä.jpg"} < set(
         records

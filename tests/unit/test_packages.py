@@ -19,19 +19,20 @@ import yaml
 from PIL import Image
 
 from zsad.cli import main
-from zsad.config import DEFAULT_PATH
 from zsad.data import catalogue
-from zsad.data.acquire import acquire_dataset
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.dataset import Dataset
+from zsad.data.download_dataset import download_dataset
 from zsad.data.inspection import inspect_category
 from zsad.data.known_truth import KnownTruth
-from zsad.data.layouts.base import Item, Layout
+from zsad.data.layouts.base import Layout
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.layouts.sampled import drawn_order
 from zsad.data.packages import Installed, installed, other_version
-from zsad.download import DownloadError
 from zsad.errors import ConfigError, DataError
+from zsad.files.download import DownloadError
+from zsad.workflow.settings import DEFAULT_PATH
 
 SECTION: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())["dataset"]
 PACKAGED = ("elpv", "textile")
@@ -157,7 +158,7 @@ def test_a_package_without_its_files_is_to_be_installed_again(install: Callable[
 
 def test_what_a_package_holds_is_not_downloaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(DownloadError, match=r"comes by the package elpv-dataset .* `pip install \"zsad\[elpv\]\"`"):
-        acquire_dataset("elpv", tmp_path / "data", tmp_path / "data/elpv.json")
+        download_dataset("elpv", tmp_path / "data", tmp_path / "data/elpv.json")
     assert main(["download", "elpv", "--to", str(tmp_path / "data")]) == 0
     found = installed(datasets()["elpv"])
     assert capsys.readouterr().out == f"elpv: {found.root}, {found}, a package: nothing is downloaded\n"

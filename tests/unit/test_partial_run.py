@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from evaluation_files import score_document
-from zsad.partial import blame, forget_what_was_missing, tell_what_is_missing, write_partial_tables
-from zsad.store import write_draws, write_json
+from zsad.files.evaluations import write_draws
+from zsad.files.json_files import write_json
+from zsad.workflow.partial import blame, forget_what_was_missing, tell_what_is_missing, write_partial_tables
 
 TABLES = {"metrics_csv": "metrics.csv", "defect_types_csv": "defect_types.csv", "images_csv": "images.csv"}
 TABLES |= {"refinement_csv": "refinement.csv", "comparisons_csv": "comparisons.csv"}

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from evaluation_files import Run, mask_document, measured_document, score_document
-from zsad.evaluation.csv_tables import METRICS_COLUMNS
-from zsad.evaluation.missing import MissingResult, missing_note
-from zsad.evaluation.results import KEYS
-from zsad.evaluation.tables import collect_tables
-from zsad.metric_names import MASK_METRICS
-from zsad.store import ORACLE
+from zsad.names import MASK_METRICS, ORACLE
+from zsad.tables.collect_tables import collect_tables
+from zsad.tables.csv_tables import METRICS_COLUMNS
+from zsad.tables.missing import MissingResult, missing_note
+from zsad.tables.results import KEYS
 
 METHODS = {"self_similarity": "", "mutual": "", "bank-seed0": "bank", "bank-seed1": "bank"}
 CATEGORIES = {"tile": 0.8, "brick": 0.6, "screw": 0.5}

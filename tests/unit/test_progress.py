@@ -98,7 +98,7 @@ def test_bytes_that_were_there_before_are_no_pace(reports) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "2026-01-02 10:11:12,123 INFO zsad.job: refining: 45 %, 1 of 2, 3.0 s",
+        "2026-01-02 10:11:12,123 INFO zsad.workflow.job: refining: 45 %, 1 of 2, 3.0 s",
         "2026-01-02 10:11:12,123 INFO zsad.progress: refining: 45 %, 1 of 2, 3.0 s, about 2",
         "2026-01-02 10:11:12,123 INFO zsad.progress: refining",
         "",

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from zsad.errors import DataError
-from zsad.evaluation.published import COLUMNS, DEFAULT, FIGURES, published_for, read_published
-from zsad.setting import setting_order
+from zsad.names import setting_order
+from zsad.tables.published import COLUMNS, DEFAULT, FIGURES, published_for, read_published
 
 PUBLISHED = read_published()
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from zsad.data import images, readings
-from zsad.data.image_list import read_images
+from zsad.data.image_list import read_image_list
 from zsad.data.images import image_size
 from zsad.data.layouts.folder import FolderLayout
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.reading_stage import read_category
+from zsad.data.read_images import read_images
 from zsad.data.readings import (
     NAMED,
     Reading,
@@ -26,7 +26,7 @@ from zsad.data.readings import (
     write_unreadable,
 )
 from zsad.errors import DataError, MemoryShortageError
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
 
 WritePng = Callable[..., Path]
 
@@ -116,8 +116,8 @@ def test_one_sentence_names_all_but_not_without_end() -> None:
 
 def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: Path) -> None:
     listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
-    read_category(FolderLayout(), folder, "parts", listed, unreadable, policy="skip", threads=2)
-    assert [record.image_id for record in read_images(listed)] == ["a.png", "c.png", "turned.jpg", "z, 1.png"]
+    read_images(FolderLayout(), folder, "parts", listed, unreadable, policy="skip", threads=2)
+    assert [record.image_id for record in read_image_list(listed)] == ["a.png", "c.png", "turned.jpg", "z, 1.png"]
     assert [path.name for path in read_unreadable(unreadable)] == ["b.png", "ö.png"]
     text = skipped_text({"parts": unreadable, "later": tmp_path / "none.csv"})
     assert text == f"2 images were left out, since they cannot be used; why stands in {unreadable.as_posix()}"
@@ -128,7 +128,7 @@ def test_a_run_that_must_not_leave_out_any_stops_with_all_of_them_and_writes_not
 ) -> None:
     listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
     with pytest.raises(DataError, match=r"2 images of parts cannot be used: .*b\.png .*; .*ö\.png "):
-        read_category(FolderLayout(), folder, "parts", listed, unreadable, policy="stop")
+        read_images(FolderLayout(), folder, "parts", listed, unreadable, policy="stop")
     assert not listed.exists()
     assert not unreadable.exists()
 
@@ -136,7 +136,7 @@ def test_a_run_that_must_not_leave_out_any_stops_with_all_of_them_and_writes_not
 def test_nothing_is_said_of_a_run_that_left_out_none(folder: Path, tmp_path: Path, write_png: WritePng) -> None:
     write_png(tmp_path / "set/tile/test/good/0.png")
     listed, unreadable = tmp_path / "images.csv", tmp_path / "unreadable.csv"
-    read_category(MvtecLayout(), tmp_path / "set", "tile", listed, unreadable)
+    read_images(MvtecLayout(), tmp_path / "set", "tile", listed, unreadable)
     assert read_unreadable(unreadable) == {}
     assert skipped_text({"tile": unreadable}) == ""
 

@@ -11,7 +11,7 @@ from PIL import Image
 from paths import load_script
 from reporting_files import evaluation_of, metrics_row, write_metrics
 from zsad.data.manifest import ImageRecord
-from zsad.store import write_json
+from zsad.files.json_files import write_json
 
 METHODS = {"memory_bank": "few-shot-8", "mutual": "zero-shot-batch", "self_similarity": "zero-shot-single"}
 

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import zsad.refinement.crop_stage as crop_stage
+import zsad.refinement.embed_crops as crop_stage
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
 from zsad.errors import DataError
-from zsad.provenance import file_sha256
-from zsad.refinement.crop_stage import embed_crops
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
+from zsad.files.masks import MaskReader
+from zsad.files.provenance import file_sha256
+from zsad.files.scores import ScoreWriter
+from zsad.refinement.embed_crops import embed_crops
+from zsad.refinement.refine_masks import Prompting, refine_masks
 from zsad.refinement.regions import slices
 from zsad.refinement.sam import Sam
-from zsad.refinement.stage import Prompting, refine_masks
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
-from zsad.store import EmbeddingReader, EmbeddingWriter, MaskReader, ScoreWriter
 
 SIZES = [(97, 61), (64, 128), (33, 33), (75, 210), (51, 50), (128, 127)]
 IDS = [f"test/{index}.png" for index in range(len(SIZES))]

@@ -5,9 +5,9 @@ import pytest
 
 import zsad.segmentation.base as segmentation_base
 from zsad.errors import DataError
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.refinement.prompted import PromptedImage
 from zsad.segmentation.base import Candidates, Prompt, Segmenter
-from zsad.store import EmbeddingReader, EmbeddingWriter
 
 HEIGHT, WIDTH = 30, 50
 CROP = (4, 6, 14, 16)

@@ -7,22 +7,24 @@ import pytest
 from PIL import Image
 
 from tiny_sam import write_segment_anything
-from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
+from zsad.files.masks import MaskReader, MaskWriter
+from zsad.files.provenance import file_sha256
+from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
-from zsad.provenance import file_sha256
-from zsad.refinement.crop_stage import embed_crops
 from zsad.refinement.crops import CropOptions
+from zsad.refinement.embed_crops import embed_crops
 from zsad.refinement.guided import Guided
 from zsad.refinement.prompted import PromptedImage
+from zsad.refinement.refine_masks import Prompting, prompting_of, refine_masks
 from zsad.refinement.sam import Sam
-from zsad.refinement.stage import Prompting, prompting_of, refine_masks
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
-from zsad.segmentation.embedding_stage import embed_images
+from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.segment_anything import SegmentAnything
-from zsad.store import EmbeddingReader, EmbeddingWriter, MaskReader, MaskWriter, ScoreReader, ScoreWriter
 
 SIZES = {"test/bad/a.png": (48, 64), "test/bad/b.png": (80, 40), "test/good/c.png": (32, 32)}
 GRID = (8, 8)
@@ -363,7 +365,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         EmbeddingReader(tmp_path / "embeddings.h5") as embeddings,
         EmbeddingReader(tmp_path / "crops.h5") as crops,
     ):
-        for index, record in enumerate(read_images(tmp_path / "images.csv")):
+        for index, record in enumerate(read_image_list(tmp_path / "images.csv")):
             image = read_image(record.path, record.sha256)
             anomaly_map = at_image_size(scores.anomaly_map(index), record.height, record.width)
             part = PARTS[: record.height, : record.width]

@@ -7,12 +7,13 @@ import pytest
 from evaluation_files import Run, mask_document, measured_document, score_document
 from reporting_files import metrics_row, refinement_row, write_metrics, write_refinement
 from zsad.errors import DataError
-from zsad.evaluation.csv_tables import REFINEMENT_COLUMNS
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.metric_names import MASK_METRICS, RANKING_METRICS
+from zsad.files.evaluations import read_draws
+from zsad.files.json_files import read_json
+from zsad.names import ALL_TYPES, MASK_METRICS, ORACLE, RANKING_METRICS
 from zsad.reporting.refinement import Change, as_percent, reasons_of, refinement_table
 from zsad.reporting.results import display_names, read_metrics, read_refinement
-from zsad.store import ALL_TYPES, ORACLE, read_draws, read_json
+from zsad.tables.csv_tables import REFINEMENT_COLUMNS
 
 KEYS = ("category", "method", "refiner", "defect_type")
 

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from reporting_files import THRESHOLD, Files, write_results
 from zsad.errors import DataError
+from zsad.files.json_files import read_json
 from zsad.reporting import overlays
+from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.entries import collect_gallery
-from zsad.reporting.gallery import draw_gallery
 from zsad.reporting.options import ReportOptions
-from zsad.store import read_json
 
 OPTIONS = ReportOptions(gallery=2, panel=64)
 

@@ -15,15 +15,16 @@ from reporting_files import (
     write_results,
 )
 from zsad.errors import DataError
+from zsad.files.json_files import read_json, write_json
+from zsad.names import MEANS, ORACLE
 from zsad.reporting.comparisons import Balance, read_comparisons, win_matrices
 from zsad.reporting.costs import read_costs
-from zsad.reporting.gallery import draw_gallery
+from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.headlines import setting_meaning
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.page import build_page
 from zsad.reporting.results import METRIC_TITLES, MethodKey, read_metrics
 from zsad.reporting.tables import image_table, pixel_table, type_table
-from zsad.store import MEANS, ORACLE, read_json, write_json
 
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from reporting_files import metrics_row, write_metrics, write_results
 from zsad.errors import DataError
+from zsad.files.json_files import read_json, write_json
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
 from zsad.reporting.curves import draw_curves, with_bands
 from zsad.reporting.distributions import draw_histograms
@@ -22,7 +23,6 @@ from zsad.reporting.results import (
     with_any,
 )
 from zsad.reporting.summary import draw_summary
-from zsad.store import read_json, write_json
 
 OPTIONS = ReportOptions(dpi=50)
 

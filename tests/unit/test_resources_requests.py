@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from paths import REPOSITORY
-from zsad.config import load
 from zsad.resources.estimate import LONGEST, Estimate, memory_request, runtime_request
 from zsad.resources.jobs import ESTIMATES, estimated, threads_of
 from zsad.resources.run import Run, uses_network
+from zsad.workflow.settings import load
 
 SAM = REPOSITORY / "config" / "sam.yaml"
 EVERY_METHOD = REPOSITORY / "config" / "all_methods.yaml"
@@ -188,7 +188,8 @@ def test_every_scorer_says_what_it_costs(tmp_path: Path) -> None:
 
 def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom zsad.config import load\nfrom zsad.resources.run import Run\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from zsad.workflow.settings import load\nfrom zsad.resources.run import Run\n"
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
         f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES)!r}\n"

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from zsad.config import load
 from zsad.data.dataset import Dataset
 from zsad.data.image_list import ListedImage, write_images
 from zsad.resources.run import Run
 from zsad.resources.workload import Images, Size, Workload, workload_of
+from zsad.workflow.settings import load
 
 NO_LIST = Path("does not exist.csv")
 

@@ -11,7 +11,6 @@ import yaml
 from PIL import Image
 
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.errors import ConfigError
 from zsad.features.views import variants
 from zsad.scoring.class_token_knn import ROTATIONS, ClassTokenKnn
@@ -19,6 +18,7 @@ from zsad.scoring.gmm import GMM
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.registry import SCORERS
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 SINGLE = ["self_similarity", "mirror_symmetry", "flip_consistency"]

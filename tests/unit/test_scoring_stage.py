@@ -8,6 +8,8 @@ import pytest
 from feature_files import maps, random_tokens, write_features
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
+from zsad.files.masks import MaskWriter
+from zsad.files.scores import ScoreReader
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.batch_neighbours import BatchNeighbours
 from zsad.scoring.class_token_knn import ClassTokenKnn
@@ -17,11 +19,10 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.scoring.stage import score_images
 from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 from zsad.scoring.thresholds.robust_tail import RobustTail
-from zsad.store import MaskWriter, ScoreReader
 
 TOKENS = random_tokens(0, (6, 7), (7, 6), (6, 6))
 

@@ -5,9 +5,9 @@ import pytest
 
 from feature_files import random_tokens, stored, write_features
 from zsad.errors import ConfigError
+from zsad.files.features import FeatureReader
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.tokens import layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 
 @pytest.fixture

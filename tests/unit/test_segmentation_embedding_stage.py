@@ -13,15 +13,15 @@ from PIL import Image
 
 from paths import REPOSITORY
 from tiny_sam import write_segment_anything
-from zsad.data.image_list import ListedImage, read_images, write_images
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
-from zsad.provenance import file_sha256
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
+from zsad.files.provenance import file_sha256
 from zsad.segmentation.base import Segmenter, SegmenterPart
-from zsad.segmentation.embedding_stage import embed_images, write_embeddings
+from zsad.segmentation.embed_images import embed_images, write_embeddings
 from zsad.segmentation.segment_anything import SegmentAnything
-from zsad.store import EmbeddingReader, EmbeddingWriter
 
 SIZES = {"test/a.png": (40, 64), "test/b.png": (64, 50), "test/c.png": (31, 31), "train/d.png": (20, 90)}
 
@@ -121,7 +121,7 @@ def test_as_many_images_are_embedded_at_a_time_as_are_asked_for(image_list, batc
 
 
 def test_a_capacity_that_shrinks_is_followed(image_list):
-    records = read_images(image_list)
+    records = read_image_list(image_list)
     copies = [replace(record, image_id=f"test/{n}.png", split="test") for n, record in enumerate(records * 2)]
     write_images(image_list, copies)
 

@@ -9,6 +9,8 @@ import zsad.segmentation.base as segmentation_base
 from tiny_sam import write_segment_anything
 from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import ConfigError, DataError
+from zsad.files.embeddings import EmbeddingWriter
+from zsad.files.masks import MaskReader
 from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
 from zsad.segmentation.foreground import (
     NO_OBJECT,
@@ -18,9 +20,8 @@ from zsad.segmentation.foreground import (
     middle_share,
     object_mask,
 )
-from zsad.segmentation.foreground_stage import segment_foreground
 from zsad.segmentation.segment_anything import SegmentAnything
-from zsad.store import EmbeddingWriter, MaskReader
+from zsad.segmentation.segment_foreground import segment_foreground
 
 HEIGHT, WIDTH = 57, 83
 

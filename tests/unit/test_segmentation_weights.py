@@ -16,8 +16,8 @@ from huggingface_hub import constants
 
 from file_server import FileServer, ServedFile, running_file_server
 from hub_server import Hub, Repository, running_hub, use_hub
-from zsad import download as web
 from zsad.errors import ConfigError, ModelError, ZsadError
+from zsad.files import download as web
 from zsad.segmentation import weights
 from zsad.segmentation.catalogue import MODELS, SegmenterFacts
 from zsad.segmentation.weights import (

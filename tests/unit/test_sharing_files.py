@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
-from zsad.digests import append_digests
 from zsad.errors import DataError
+from zsad.files.digests import append_digests
+from zsad.files.features import FEATURES_FORMAT, FeatureReader
 from zsad.sharing import files
 from zsad.sharing.files import STALE_SECONDS, SharedFile, provide
-from zsad.store import FEATURES_FORMAT, FeatureReader
 
 KEY, OTHER_KEY = "ab" * 32, "ac" * 32
 IDS = ["test/0.png", "test/1.png"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from zsad.data.image_list import ListedImage
-from zsad.provenance import library_versions
+from zsad.files.provenance import library_versions
 from zsad.sharing import content_key as module
 from zsad.sharing.content_key import content_key, images_sha256
 

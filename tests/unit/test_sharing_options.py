@@ -13,11 +13,11 @@ import yaml
 from harness import merged
 from paths import REPOSITORY
 from zsad.cli import downloads, main
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.errors import ConfigError, ModelError
-from zsad.features import hub
+from zsad.models import hub
 from zsad.sharing.options import MOVED_BY_USER, Sharing, SharingOptions
 from zsad.sharing.root import ROOT_VARIABLE, shared_folder
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 OF_CACHES = (*MOVED_BY_USER, "TORCH_HOME")
@@ -79,7 +79,7 @@ def test_caches_that_the_user_has_moved_stay_there(
 
 def test_the_client_of_the_hub_uses_the_shared_models_and_the_users_own_token(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from zsad.config import default_sharing\n"
+        "import os, sys; from zsad.workflow.settings import default_sharing\n"
         "assert 'huggingface_hub' not in sys.modules\n"
         "os.environ.update(default_sharing().variables())\n"
         "from huggingface_hub import constants\n"

@@ -14,12 +14,13 @@ from tiny_sam import write_segment_anything
 from zsad.data.image_list import ListedImage, write_images
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded, EmbeddedExtractor
-from zsad.features.extract import extract_features
-from zsad.provenance import file_sha256, stage_provenance
-from zsad.segmentation.embedding_stage import embed_images
+from zsad.features.extract_features import extract_features
+from zsad.files.embeddings import EmbeddingReader
+from zsad.files.features import FeatureReader
+from zsad.files.provenance import file_sha256, stage_provenance
+from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.network import NetworkSegmenter
 from zsad.segmentation.segment_anything import SegmentAnything
-from zsad.store import EmbeddingReader, FeatureReader
 
 SIZES = {"test/a.png": (40, 64), "test/b.png": (64, 50), "train/c.png": (40, 40)}
 

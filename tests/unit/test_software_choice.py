@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.errors import ConfigError
-from zsad.software import check_image, device_environment, image_address, image_environment
+from zsad.workflow.settings import DEFAULT_PATH, Settings
+from zsad.workflow.software import check_image, device_environment, image_address, image_environment
 
 CONFIG: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 

@@ -11,24 +11,15 @@ import h5py
 import numpy as np
 import pytest
 
-from zsad.digests import append_digests
 from zsad.errors import DamagedFileError, DataError
-from zsad.store import (
-    EmbeddingReader,
-    EmbeddingWriter,
-    FeatureReader,
-    FeatureWriter,
-    MaskReader,
-    MaskWriter,
-    ScoreReader,
-    ScoreWriter,
-    atomic_path,
-    read_draws,
-    read_json,
-    write_draws,
-    write_json,
-    write_text,
-)
+from zsad.files.atomic import atomic_path, write_text
+from zsad.files.digests import append_digests
+from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
+from zsad.files.evaluations import read_draws, write_draws
+from zsad.files.features import FeatureReader, FeatureWriter
+from zsad.files.json_files import read_json, write_json
+from zsad.files.masks import MaskReader, MaskWriter
+from zsad.files.scores import ScoreReader, ScoreWriter
 
 
 def _features(path: Path, grids: list[tuple[int, int]], layers: int = 2, channels: int = 3) -> list[np.ndarray]:
@@ -307,7 +298,7 @@ def test_a_disk_that_fails_is_no_sound_file(tmp_path: Path, monkeypatch: pytest.
 
     with FeatureReader(tmp_path / "f.h5") as reader:
         monkeypatch.setattr(reader._bytes, "_is_checked", bytearray(1))
-        monkeypatch.setattr("zsad.digests.os.preadv", fail)
+        monkeypatch.setattr("zsad.files.digests.os.preadv", fail)
         with pytest.raises(DamagedFileError, match=r"f\.h5 cannot be read \(.*Input/output error\)"):
             reader.check()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zsad.config import Settings, load
 from zsad.errors import ConfigError
-from zsad.submissions import LONGEST, check_folder_names, check_places, folder_names
+from zsad.workflow.settings import Settings, load
+from zsad.workflow.submissions import LONGEST, check_folder_names, check_places, folder_names
 
 ONE_METHOD = dict.fromkeys(("mirror_symmetry", "flip_consistency", "mutual", "memory_bank"))
 

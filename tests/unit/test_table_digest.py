@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zsad.errors import DataError
-from zsad.table_digest import COLUMN, LENGTH, read_table, row_digests, write_table
+from zsad.files.table_digest import COLUMN, LENGTH, read_table, row_digests, write_table
 
 COLUMNS = ("path", "reason")
 ROWS = [

@@ -5,9 +5,9 @@ import pytest
 
 from evaluation_files import Run, draws_of, image, mask_document, score_document
 from zsad.errors import DataError
-from zsad.evaluation.csv_tables import IMAGES_COLUMNS, METRICS_COLUMNS
-from zsad.evaluation.tables import collect_tables
-from zsad.evaluation.typeset import latex_text, markdown_text
+from zsad.tables.collect_tables import collect_tables
+from zsad.tables.csv_tables import IMAGES_COLUMNS, METRICS_COLUMNS
+from zsad.tables.typeset import latex_text, markdown_text
 
 
 @pytest.fixture

@@ -20,17 +20,17 @@ from harness import merged
 from paths import REPOSITORY
 from toy_backbones import SpoiltNetwork, Table
 from zsad.cli.command import main
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.data.inspection import inspect_category
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.errors import ConfigError, ModelError
 from zsad.features.base import Backbone
-from zsad.features.estimate import expected_cost
 from zsad.features.registry import BACKBONES, named
+from zsad.files.features import FeatureReader
 from zsad.resources.estimate import memory_request, runtime_request
+from zsad.resources.feature_files import expected_cost
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run, uses_network
-from zsad.store import FeatureReader
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8"))
 DOCUMENTED = (REPOSITORY / "docs/backbones.md").read_text(encoding="utf-8")

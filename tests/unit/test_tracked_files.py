@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from zsad import config
 from zsad.cli import main
 from zsad.errors import ConfigError
-from zsad.tracked_files import (
+from zsad.files.tracked import (
     check_folder_of_downloads,
     check_workflow_folder,
     has_syntax,
@@ -19,6 +18,7 @@ from zsad.tracked_files import (
     local_files,
     stamp,
 )
+from zsad.workflow import settings as config
 
 MISREAD = ("a{1}.png", "{3F2504E0-4F89}.png", "{category}/x.png", "<b>/x.png", "x<results>.png", "{x", "y}", "<", ">")
 WARNED_OF = (" a.png", "a.png ", "a\nb.png")  # by Snakemake, for each job

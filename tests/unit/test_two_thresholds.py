@@ -13,19 +13,19 @@ from test_evaluation_stage import Category
 from evaluation_files import Run, score_document
 from feature_files import random_tokens, write_features
 from harness import merged
-from zsad.config import DEFAULT_PATH, Settings
 from zsad.errors import ConfigError
 from zsad.evaluation.marks import marks_above
+from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.fusion import Fusion, MemberScores
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.scoring.stage import score_images
 from zsad.scoring.thresholds.base import Evidence, Thresholds
 from zsad.scoring.thresholds.fixed import Fixed
-from zsad.store import ScoreReader
+from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 IMAGES_ALONE = {"scorer": "class_token_knn", "params": {"shots": 2}}

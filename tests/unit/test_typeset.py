@@ -10,10 +10,10 @@ import pytest
 from markdown_it import MarkdownIt
 from PIL import ImageFont
 
-from zsad.evaluation.latex_widths import TEXT_WIDTH, limited, parts, text_width
-from zsad.evaluation.overview import as_markdown
-from zsad.evaluation.typeset import MOST_LINES, Cell, Change, Table, latex_source, latex_table, markdown_table
 from zsad.reporting.overlays import font
+from zsad.tables.latex_widths import TEXT_WIDTH, limited, parts, text_width
+from zsad.tables.overview import as_markdown
+from zsad.tables.typeset import MOST_LINES, Cell, Change, Table, latex_source, latex_table, markdown_table
 
 SETTINGS = ("zero-shot-single", "zero-shot-batch", "few-shot-16")
 LONG = "a_memory_bank_with_a_very_long_name_that_somebody_gave_to_it_for_want_of_a_shorter_one"

@@ -13,13 +13,13 @@ from pydantic.fields import FieldInfo
 
 from harness import merged
 from zsad.cli import main
-from zsad.config import DEFAULT_PATH, SCHEMA_PATH, Settings
-from zsad.data.demo import DemoOptions
+from zsad.data.demo.plan import DemoOptions
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
+from zsad.files.user_paths import expanded
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
@@ -30,7 +30,7 @@ from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.sharing.options import Sharing, SharingOptions
-from zsad.user_paths import expanded
+from zsad.workflow.settings import DEFAULT_PATH, SCHEMA_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 REGISTRIES = (BACKBONES, SEGMENTERS, SCORERS, FUSIONS, MODULATIONS, REFINERS, THRESHOLDS, LAYOUTS)

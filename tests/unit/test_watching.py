@@ -121,7 +121,7 @@ def test_a_failed_job_is_told_of_by_its_sentence_alone_and_once(terminal, tmp_pa
     logs = [tmp_path / "1.log", tmp_path / "2.log"]
     for number, log in enumerate(logs):
         begin(logger, log, number)
-        write(log, "INFO zsad.job: build_manifest with {}", f"ERROR zsad.job: {SENTENCE}")
+        write(log, "INFO zsad.workflow.job: build_manifest with {}", f"ERROR zsad.workflow.job: {SENTENCE}")
         fail(logger, log, number)
     end(logger)
     text = stream.getvalue()
@@ -134,7 +134,7 @@ def test_a_failed_job_is_told_of_by_its_sentence_alone_and_once(terminal, tmp_pa
 def test_a_sentence_that_is_out_of_sight_stands_last_again(terminal, tmp_path: Path) -> None:
     logger, stream = terminal
     begin(logger, tmp_path / "x.log")
-    write(tmp_path / "x.log", f"ERROR zsad.job: {SENTENCE}")
+    write(tmp_path / "x.log", f"ERROR zsad.workflow.job: {SENTENCE}")
     fail(logger, tmp_path / "x.log")
     for number in range(30):
         logger.info(f"something else {number}")
@@ -146,9 +146,9 @@ def test_a_sentence_that_is_out_of_sight_stands_last_again(terminal, tmp_path: P
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
-        (["INFO zsad.job: killed while working"], 1),
-        (["INFO zsad.job: killed while working"], 137),
-        ([f"ERROR zsad.job: {SENTENCE}", "ERROR zsad.job: another sentence"], 1),
+        (["INFO zsad.workflow.job: killed while working"], 1),
+        (["INFO zsad.workflow.job: killed while working"], 137),
+        ([f"ERROR zsad.workflow.job: {SENTENCE}", "ERROR zsad.workflow.job: another sentence"], 1),
     ],
     ids=["without a word", "killed", "two sentences"],
 )
@@ -169,7 +169,7 @@ def test_an_unknown_failure_is_shown_in_full_but_for_the_list(
 
 def test_a_log_of_an_earlier_run_explains_nothing(terminal, tmp_path: Path) -> None:
     logger, stream = terminal
-    write(tmp_path / "x.log", f"ERROR zsad.job: {SENTENCE}")
+    write(tmp_path / "x.log", f"ERROR zsad.workflow.job: {SENTENCE}")
     begin(logger, tmp_path / "x.log")
     fail(logger, tmp_path / "x.log")
     assert STATUS.format(1) in stream.getvalue()
@@ -189,7 +189,7 @@ def test_a_failed_submission_is_told_of_by_the_sentences_of_its_jobs(terminal, t
     known, other = tmp_path / "1.log", tmp_path / "2.log"
     begin(logger, known, 1)
     begin(logger, other, 2)
-    write(known, f"ERROR zsad.job: {SENTENCE}")
+    write(known, f"ERROR zsad.workflow.job: {SENTENCE}")
     extra = {"event": LogEvent.GROUP_ERROR, "aux_logs": [str(tmp_path / "slurm.log")]}
     (tmp_path / "slurm.log").write_text("of the queue\n")
     jobs = {"job_error_info": [error_info(known, 1), error_info(other, 2)], "groupid": "g"}
@@ -201,7 +201,7 @@ def test_a_failed_submission_is_told_of_by_the_sentences_of_its_jobs(terminal, t
     assert f"zsad: build_manifest: {SENTENCE}\n" in stream.getvalue()
     assert "slurm.log" in stream.getvalue()
     unexpected = "unexpected error (ValueError: x); report it"
-    write(other, f"ERROR zsad.job: {unexpected}")
+    write(other, f"ERROR zsad.workflow.job: {unexpected}")
     logger.error("Error in group", extra={**extra, **jobs})
     assert f"zsad: build_manifest: {unexpected}\n" in stream.getvalue()
     assert "jobs:" not in stream.getvalue()
@@ -228,7 +228,9 @@ def watched(logger: logging.Logger) -> RunningJobs:
 
 
 def report(log: Path, percent: int, left: int | None = None, label: str = "refining") -> None:
-    write(log, "INFO zsad.job: with {}", f"INFO zsad.progress: {Report(label, percent, percent, 100, 5.0, left)}")
+    write(
+        log, "INFO zsad.workflow.job: with {}", f"INFO zsad.progress: {Report(label, percent, percent, 100, 5.0, left)}"
+    )
 
 
 def test_jobs_run_from_their_start_to_their_end_and_are_at_what_their_logs_say(terminal, tmp_path: Path) -> None:
@@ -257,7 +259,7 @@ def test_the_last_whole_line_counts(tmp_path: Path) -> None:
     assert last_report(log) is None
     report(log, 10)
     with log.open("a") as file:
-        file.write("INFO zsad.job: else\n" + "2026-01-02 10:11:12,124 INFO zsad.progress: refining: 20 %, 2")
+        file.write("INFO zsad.workflow.job: else\n" + "2026-01-02 10:11:12,124 INFO zsad.progress: refining: 20 %, 2")
     assert last_report(log).percent == 10
 
 

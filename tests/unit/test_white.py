@@ -13,20 +13,20 @@ import pytest
 import tifffile
 
 from paths import REPOSITORY
-from zsad.data.image_list import COLUMNS, ListedImage, of_split, read_images, write_images
+from zsad.data.image_list import COLUMNS, ListedImage, of_split, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.data.inspection import Inspection, inspect_category
 from zsad.data.layouts.folder import FolderLayout
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.pixels import eight_bit_rgb
-from zsad.data.reading_stage import read_category
+from zsad.data.read_images import read_images
 from zsad.data.white import SAMPLED
 from zsad.errors import ConfigError, DataError
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded
-from zsad.features.extract import extract_features
+from zsad.features.extract_features import extract_features
+from zsad.files.features import FeatureReader
 from zsad.sharing.content_key import images_sha256
-from zsad.store import FeatureReader
 
 LOSSLESS = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
 TWELVE = np.linspace(0, 4095, 12 * 16).round().astype(np.uint16).reshape(12, 16)
@@ -143,13 +143,13 @@ def test_every_layout_takes_white() -> None:
 def test_the_list_hands_white_on_and_is_as_it_was_without(tmp_path: Path) -> None:
     write(tmp_path / "in/a.png", TWELVE)
     for white, columns in ((None, COLUMNS), (4095, (*COLUMNS, "white"))):
-        read_category(FolderLayout(white=white), tmp_path / "in", "in", tmp_path / "m.csv", tmp_path / "u.csv")
+        read_images(FolderLayout(white=white), tmp_path / "in", "in", tmp_path / "m.csv", tmp_path / "u.csv")
         assert (tmp_path / "m.csv").read_text().splitlines()[0] == ",".join([*columns, "digest"])
-        (record,) = read_images(tmp_path / "m.csv")
+        (record,) = read_image_list(tmp_path / "m.csv")
         assert record.white == white
         assert len(np.unique(read_image(record.path, record.sha256, record.white))) == (17 if white is None else 192)
     write_images(tmp_path / "mixed.csv", [record, replace(record, image_id="b", white=None)])
-    assert [each.white for each in of_split(read_images(tmp_path / "mixed.csv"), "test")] == [4095, None]
+    assert [each.white for each in of_split(read_image_list(tmp_path / "mixed.csv"), "test")] == [4095, None]
 
 
 def test_a_shared_file_of_features_is_that_of_one_white() -> None:
@@ -181,7 +181,7 @@ def test_features_are_those_of_the_image_as_white_makes_it(tmp_path: Path) -> No
     write(tmp_path / "plain/a.png", np.round(values / 4095 * 255).astype(np.uint8))
     tokens = {}
     for name, white in (("deep", 4095), ("plain", None)):
-        read_category(FolderLayout(white=white), tmp_path / name, name, tmp_path / f"{name}.csv", tmp_path / "u.csv")
+        read_images(FolderLayout(white=white), tmp_path / name, name, tmp_path / f"{name}.csv", tmp_path / "u.csv")
         extract_features(
             image_list=tmp_path / f"{name}.csv",
             category=name,

@@ -16,7 +16,12 @@ import yaml
 
 from paths import REPOSITORY
 from zsad.errors import DataError
-from zsad.store import EmbeddingReader, FeatureReader, MaskReader, ScoreReader, read_draws, read_json
+from zsad.files.embeddings import EmbeddingReader
+from zsad.files.evaluations import read_draws
+from zsad.files.features import FeatureReader
+from zsad.files.json_files import read_json
+from zsad.files.masks import MaskReader
+from zsad.files.scores import ScoreReader
 
 PARTS = ("Snakefile", "config.yaml", "config", "envs", "profiles", "rules", "schemas", "workflow_scripts", "zsad")
 NOT_RESULTS = ("logs", "benchmarks")

@@ -14,11 +14,13 @@ import yaml
 from PIL import Image
 
 from harness import SMALL, Project, merged
-from zsad.config import DEFAULT_PATH
-from zsad.data.image_list import read_images
+from zsad.data.image_list import read_image_list
+from zsad.files.features import FeatureReader
+from zsad.files.masks import MaskReader
+from zsad.files.scores import ScoreReader
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.store import FeatureReader, MaskReader, ScoreReader
 from zsad.watching.running import last_report
+from zsad.workflow.settings import DEFAULT_PATH
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +82,9 @@ def test_the_mean_row_is_the_mean_of_the_categories(smoke: Project) -> None:
 def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
     table = rows(smoke.result("smoke/tables/images.csv"))
     for category in ("brick", "ring"):
-        expected = {r.image_id for r in read_images(smoke.result(f"smoke/{category}/images.csv")) if r.split == "test"}
+        expected = {
+            r.image_id for r in read_image_list(smoke.result(f"smoke/{category}/images.csv")) if r.split == "test"
+        }
         for method in METHODS:
             listed = [row for row in table if (row["category"], row["method"]) == (category, method)]
             assert {row["image_id"] for row in listed} == expected
@@ -92,7 +96,7 @@ def test_every_test_image_is_listed_for_every_method(smoke: Project) -> None:
 def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
     for category in ("brick", "ring"):
         folder = smoke.result(f"smoke/{category}")
-        records = [record for record in read_images(folder / "images.csv") if record.split == "test"]
+        records = [record for record in read_image_list(folder / "images.csv") if record.split == "test"]
         names = [record.image_id for record in records]
         with FeatureReader(folder / "features/embedded/test.original.h5") as features:
             assert features.image_ids == names

@@ -144,13 +144,13 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
     ("module", "expected"),
     [
         ("zsad/scoring/self_similarity.py", scored("self_similarity") | OVERALL),
-        ("zsad/scoring/stage.py", all_scored()),
-        ("zsad/features/extract.py", features() | all_scored()),
+        ("zsad/scoring/score_images.py", all_scored()),
+        ("zsad/features/extract_features.py", features() | all_scored()),
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
         ("zsad/reporting/page.html.jinja", {"t/report.html"}),
         ("zsad/data/inspection.py", {"t/ring/check.json", "t/report.html"}),
         ("workflow_scripts/draw_summary.py", OVERALL_PLOTS | {"t/report.html"}),
-        ("zsad/evaluation/costs.py", COSTS | OVERALL_PLOTS | {"t/report.html"}),
+        ("zsad/tables/collect_costs.py", COSTS | OVERALL_PLOTS | {"t/report.html"}),
     ],
 )
 def test_an_edited_module_runs_its_stage_and_what_follows(
@@ -176,7 +176,7 @@ TOUCHED = (
     "results/t/ring/scores/memory_bank.h5",
     "workflow_scripts/score_images.py",
     "zsad/scoring/mutual.py",
-    "zsad/store.py",
+    "zsad/files/scores.py",
     "rules/scoring.smk",
     "config.yaml",
 )

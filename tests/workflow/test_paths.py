@@ -14,7 +14,7 @@ import transformers
 import yaml
 
 from paths import REPOSITORY
-from zsad.tracked_files import stamp
+from zsad.files.tracked import stamp
 
 PLAIN, MISREAD = "plain", "{category} <results> {1,2}"
 FOLLOWED = {

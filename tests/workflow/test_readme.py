@@ -20,9 +20,9 @@ from harness import SMALL, Project, merged
 from hub_server import Repository, running_hub
 from paths import REPOSITORY
 from tiny_sam import write_segment_anything
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
+from zsad.files.scores import ScoreReader
 from zsad.segmentation.catalogue import MODELS as SEGMENTERS
-from zsad.store import ScoreReader
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PHOTOGRAPHS = "path/to/the/photographs"
@@ -228,7 +228,7 @@ def test_a_model_and_what_it_offers_run(shell: Shell) -> None:
     (folder / "refs/main").write_text(commit)
     shell.run("snakemake --cores 2 results/t/ring/features/mine/test.original.h5 --configfile small.yaml model.yaml")
     done = shell.run(
-        "python -c 'from zsad.store import FeatureReader; from pathlib import Path; "
+        "python -c 'from zsad.files.features import FeatureReader; from pathlib import Path; "
         'reader = FeatureReader(Path("results/t/ring/features/mine/test.original.h5")); '
         "print(reader.layers, reader.grid_sizes[0].tolist())'"
     )

@@ -15,11 +15,11 @@ from harness import SMALL as CONFIG
 from harness import Project, merged
 from paths import REPOSITORY
 from tiny_sam import write_segment_anything
-from zsad.config import load
 from zsad.resources.comparison import Comparison, comparisons, speed
 from zsad.resources.jobs import ESTIMATES
 from zsad.resources.run import Run
 from zsad.resources.segmentation import encoding, loaded
+from zsad.workflow.settings import load
 
 pytestmark = pytest.mark.slow
 

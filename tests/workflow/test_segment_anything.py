@@ -11,7 +11,10 @@ import pytest
 
 from harness import SMALL, Project, merged
 from tiny_sam import write_segment_anything
-from zsad.store import EmbeddingReader, FeatureReader, MaskReader, ScoreReader
+from zsad.files.embeddings import EmbeddingReader
+from zsad.files.features import FeatureReader
+from zsad.files.masks import MaskReader
+from zsad.files.scores import ScoreReader
 
 pytestmark = pytest.mark.slow
 

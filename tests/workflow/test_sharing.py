@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import SMALL, Project, merged
-from zsad.store import FeatureReader
+from zsad.files.features import FeatureReader
 
 pytestmark = pytest.mark.slow
 

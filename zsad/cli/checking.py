@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zsad.config import Settings, load
 from zsad.errors import DataError
-from zsad.tracked_files import check_workflow_folder
-from zsad.workplace import check_cache, check_folders, check_writable
+from zsad.files.tracked import check_workflow_folder
+from zsad.workflow.settings import Settings, load
+from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
 def check(options: argparse.Namespace) -> int:
@@ -37,7 +37,7 @@ def check(options: argparse.Namespace) -> int:
         )
     from zsad.data.inspection import inspect_category, missing_categories
     from zsad.data.inspection_table import inspection_text
-    from zsad.features.estimate import expected_cost
+    from zsad.resources.feature_files import expected_cost
 
     inspections = [
         inspect_category(

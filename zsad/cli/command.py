@@ -10,14 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from zsad.boundary import is_debugged, sentence_of, with_traceback
 from zsad.cli.checking import check
 from zsad.cli.downloads import download
 from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_segmenters
-from zsad.config import default_sharing
-from zsad.data.demo import CATEGORIES, DemoOptions, make_category
+from zsad.data.demo.make_demo import make_category
+from zsad.data.demo.plan import CATEGORIES, DemoOptions
 from zsad.errors import ZsadError
-from zsad.user_paths import expanded
+from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
+from zsad.files.user_paths import expanded
+from zsad.workflow.settings import default_sharing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

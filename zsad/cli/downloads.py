@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zsad.config import default_sharing
 from zsad.data.catalogue import datasets
 from zsad.data.dataset import DOWNLOADS
 from zsad.data.packages import installed
@@ -13,6 +12,7 @@ from zsad.errors import ModelError
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES, listed
 from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
+from zsad.workflow.settings import default_sharing
 
 
 def download(options: argparse.Namespace) -> None:
@@ -37,9 +37,9 @@ def _found_dataset(name: str, to: Path | None) -> str:
 
 def _downloaded_dataset(name: str, folder: Path) -> Path:
     """Where a data set is now, unpacked."""
-    from zsad.data.acquire import acquire_dataset
+    from zsad.data.download_dataset import download_dataset
 
-    return acquire_dataset(name, folder, record=folder / f"{name}.json", progress=True, by_command=True)
+    return download_dataset(name, folder, record=folder / f"{name}.json", progress=True, by_command=True)
 
 
 def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
@@ -54,8 +54,8 @@ def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
 
 def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path, str]:
     """Where a model is now, and what version it is; it may also be one of the hub that no catalogue names."""
-    from zsad.features.hub import BACKBONE_MODELS, check_weights, weight_files
-    from zsad.features.hub import download as download_model
+    from zsad.models.hub import BACKBONE_MODELS, check_weights, weight_files
+    from zsad.models.hub import download as download_model
     from zsad.segmentation.weights import published_models
 
     if name not in BACKBONE_MODELS.hub_ids and (known := listed(name)) is not None:

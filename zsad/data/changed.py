@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from zsad.data.image_list import read_images
+from zsad.data.image_list import read_image_list
 from zsad.data.manifest import read_manifest
 from zsad.data.readings import read_unreadable
 from zsad.errors import DataError
 
 TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
-    {"images.csv": read_images, "manifest.csv": read_manifest, "unreadable.csv": read_unreadable}
+    {"images.csv": read_image_list, "manifest.csv": read_manifest, "unreadable.csv": read_unreadable}
 )
 """The tables in the folder of a category, and what reads them."""
 ASIDE = ".changed"  # before the ending of the name

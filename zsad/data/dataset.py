@@ -9,17 +9,18 @@ from typing import Any
 
 from zsad.data.bounds import BoundOptions
 from zsad.data.catalogue import DatasetFacts, facts_of
-from zsad.data.demo import CATEGORIES as DEMO_CATEGORIES
-from zsad.data.demo import TEXTURES as DEMO_TEXTURES
-from zsad.data.demo import DemoOptions
+from zsad.data.demo.plan import CATEGORIES as DEMO_CATEGORIES
+from zsad.data.demo.plan import TEXTURES as DEMO_TEXTURES
+from zsad.data.demo.plan import DemoOptions
 from zsad.data.known_truth import NO_TRUTH, KnownTruth, known_truth
-from zsad.data.layouts.base import TAKEN, Item, Layout
+from zsad.data.layouts.base import TAKEN, Layout
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.listing import image_files, images_digest, truth_digest, truth_files
 from zsad.data.packages import Installed, installed
 from zsad.data.readings import Policy
 from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
-from zsad.tracked_files import check_folder_of_downloads, has_syntax
+from zsad.files.tracked import check_folder_of_downloads, has_syntax
 
 DEMO = "demo"
 DEMO_ROOT = Path("results/data")

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from zsad.data.subsets import Image, Split
 from zsad.errors import DataError
-from zsad.table_digest import RUN_AGAIN, read_table, write_table
+from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def write_records(path: str | Path, columns: Sequence[str], records: Iterable[Li
     write_table(path, columns, [[getattr(record, name) for name in columns] for record in records])
 
 
-def read_images(path: str | Path) -> list[ListedImage]:
+def read_image_list(path: str | Path) -> list[ListedImage]:
     """Read a list of images.
 
     Raises:

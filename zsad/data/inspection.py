@@ -23,15 +23,16 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.image_header import Header
 from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is_image
 from zsad.data.impostors import unread_kind
-from zsad.data.layouts.base import GOOD, Item, Layout, mask_files
+from zsad.data.layouts.base import GOOD, Layout, mask_files
+from zsad.data.layouts.item import Item
 from zsad.data.masks import has_orientation, read_mask
 from zsad.data.packages import other_version
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.data.subsets import Refusals, SizedImage, no_refusals
 from zsad.data.white import clipped, sample, unused_range
 from zsad.errors import DataError, nearest_hint
+from zsad.files.provenance import file_sha256
 from zsad.progress import progress
-from zsad.provenance import file_sha256
 
 EXAMPLES = 3
 READERS = 8  # threads, which wait for the disk most of the time

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from zsad.data.layouts.base import Item
+    from zsad.data.layouts.item import Item
 
 
 class KnownTruth(NamedTuple):

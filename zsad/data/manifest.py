@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zsad.data.image_list import OPTIONAL, image_of, read_records, write_records
 from zsad.data.subsets import Split
-from zsad.table_digest import RUN_AGAIN
+from zsad.files.table_digest import RUN_AGAIN
 
 MEND = f"labels come from the data set itself: correct them there; {RUN_AGAIN}"
 

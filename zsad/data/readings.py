@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.images import image_facts
 from zsad.errors import DataError, MemoryShortageError
-from zsad.table_digest import read_table, write_table
+from zsad.files.table_digest import read_table, write_table
 
 Policy = Literal["stop", "skip"]
 STOP: Policy = "stop"

@@ -24,7 +24,7 @@ from zsad.evaluation.aupimo import PimoBins, binned_aupimo
 from zsad.evaluation.aupro import aupro
 from zsad.evaluation.mask_counts import mask_metrics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
-from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
+from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
 DRAWS_AT_ONCE = 100
 LOW_PERCENTILE, HIGH_PERCENTILE = 2.5, 97.5

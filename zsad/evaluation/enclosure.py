@@ -12,7 +12,7 @@ import numpy as np
 
 from zsad.evaluation.aupro import aupro
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max, share
-from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
+from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
 
 def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | None) -> dict[str, float]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord
 from zsad.evaluation.defects import region_areas
+from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
-from zsad.store import ScoreReader
 
 
 class Marks(NamedTuple):

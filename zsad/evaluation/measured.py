@@ -39,3 +39,19 @@ class Measured:
             "metrics": {name: self.values.get(name, np.nan) for name in names},
             "confidence": {name: list(interval(known[name]) if name in known else UNKNOWN) for name in names},
         }
+
+
+def mean_of_known(values: Iterable[float]) -> float:
+    """The mean of the values that are not NaN; NaN if there are none."""
+    known = [value for value in values if is_known(value)]
+    return float(np.mean(known)) if known else np.nan
+
+
+def first_places(names: Iterable[str]) -> dict[str, int]:
+    """The position of each name in order of first appearance."""
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def is_known(value: float) -> bool:
+    """Whether a metric has a value."""
+    return not np.isnan(value)

@@ -31,7 +31,7 @@ from zsad.evaluation.enclosure import error_bounds
 from zsad.evaluation.image_bins import ImageBins
 from zsad.evaluation.normals import NormalCounts, NormalPixels, finite_scores
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
-from zsad.metric_names import AUPRO_LIMITS, AUSPRO_LIMIT
+from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 from zsad.progress import Meter
 
 DEFAULT_MEMORY = 1_000_000_000

@@ -19,9 +19,8 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.evaluation.bootstrap import Sampler, mask_draws
 from zsad.evaluation.mask_counts import COUNTED, FALSE_NEGATIVES, TRUE_POSITIVES, mask_counts, mask_metrics
-from zsad.evaluation.measured import Measured
-from zsad.evaluation.results import first_places, mean_of_known
-from zsad.store import ALL_TYPES
+from zsad.evaluation.measured import Measured, first_places, mean_of_known
+from zsad.names import ALL_TYPES
 
 MATERIAL_CHANGE = 0.01  # of an image's IoU: by more than this refinement has helped or harmed the image
 VALUES = (

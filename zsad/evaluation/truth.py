@@ -14,7 +14,7 @@ from zsad.data.saturation import Region, read_regions
 from zsad.errors import DataError
 from zsad.evaluation.defects import PixelImage
 from zsad.evaluation.protocols import Protocol
-from zsad.store import ScoreReader
+from zsad.files.scores import ScoreReader
 
 NAMES_IN_A_NOTE = 5
 IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."

@@ -16,15 +16,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zsad.features.assumed import USUAL_BLOCKS, USUAL_PATCH, assumed_width
-from zsad.features.catalogue import MODELS, ModelFacts, facts_of
-from zsad.features.families.dinov3_convnext import stage_stride
-from zsad.features.huggingface import HuggingFace
+from zsad.features.network_options import NetworkOptions
 from zsad.grids import GridRule, TokenLayout
+from zsad.models.catalogue import MODELS, ModelFacts, facts_of
+from zsad.models.families.dinov3_convnext import stage_stride
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from zsad.features.families import Family
+    from zsad.models.families import Family
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
@@ -160,7 +160,7 @@ CONVNEXTS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyT
 )
 
 
-def architecture_of(backbone: HuggingFace) -> Architecture | None:
+def architecture_of(backbone: NetworkOptions) -> Architecture | None:
     """The sizes of a backbone's network; no weights are read, and no network is asked.
 
     Returns:
@@ -177,9 +177,9 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
-    from zsad.features.checkpoint import checked_config, config_content, parsed_config
-    from zsad.features.config_sense import sense_of_config
-    from zsad.features.families import family_of
+    from zsad.models.checkpoint import checked_config, config_content, parsed_config
+    from zsad.models.config_sense import sense_of_config
+    from zsad.models.families import family_of
 
     content = config_content(backbone.model, folder)
     if "architecture" in content and "model_type" not in content:
@@ -191,7 +191,7 @@ def architecture_of(backbone: HuggingFace) -> Architecture | None:
         return _of_config(family, config, backbone)
 
 
-def _of_config(family: Family, config: PretrainedConfig, backbone: HuggingFace) -> Architecture:
+def _of_config(family: Family, config: PretrainedConfig, backbone: NetworkOptions) -> Architecture:
     """The sizes that a model's own ``config.json`` tells."""
     chosen = family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
     patch = family.patch(config)
@@ -209,7 +209,7 @@ def _of_config(family: Family, config: PretrainedConfig, backbone: HuggingFace) 
     )
 
 
-def token_layout(backbone: HuggingFace) -> TokenLayout | None:
+def token_layout(backbone: NetworkOptions) -> TokenLayout | None:
     """How the tokens of a published model, or one in a local folder, will lie; None for any other.
 
     Raises:
@@ -222,7 +222,7 @@ def token_layout(backbone: HuggingFace) -> TokenLayout | None:
     return None if network is None else layout_of(backbone, network)
 
 
-def layout_of(backbone: HuggingFace, network: Architecture) -> TokenLayout:
+def layout_of(backbone: NetworkOptions, network: Architecture) -> TokenLayout:
     """How the tokens of a network lie."""
     rule = GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
@@ -230,14 +230,14 @@ def layout_of(backbone: HuggingFace, network: Architecture) -> TokenLayout:
     return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
 
 
-def operations_for(backbone: HuggingFace, network: Architecture, height: int, width: int) -> float:
+def operations_for(backbone: NetworkOptions, network: Architecture, height: int, width: int) -> float:
     """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
     rule = layout_of(backbone, network).rule
     rows, columns = rule.seen_at_once(height, width)
     return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
 
 
-def assumed_architecture(backbone: HuggingFace) -> Architecture:
+def assumed_architecture(backbone: NetworkOptions) -> Architecture:
     """The sizes of a network: as published, as its ``config.json`` says, or a ViT with as many weights.
 
     Unlike `architecture_of` it knows all models, imports neither torch nor transformers, and never fails.
@@ -246,7 +246,7 @@ def assumed_architecture(backbone: HuggingFace) -> Architecture:
 
 
 @lru_cache
-def _assumed_architecture(backbone: HuggingFace, megabytes: int) -> Architecture:
+def _assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architecture:
     if facts := facts_of(backbone.model):
         return published(facts, backbone)
     config = _config_in(Path(backbone.model))
@@ -286,7 +286,7 @@ def layer_count(facts: ModelFacts) -> int:
     return len(CONVNEXTS[name][0]) if name in CONVNEXTS else VITS[name].blocks
 
 
-def published(facts: ModelFacts, backbone: HuggingFace) -> Architecture:
+def published(facts: ModelFacts, backbone: NetworkOptions) -> Architecture:
     """The sizes of a published model."""
     name = facts.name.removesuffix("-timm")
     if name in CONVNEXTS:
@@ -323,14 +323,14 @@ def _perceptron_weights(config: PretrainedConfig) -> int:
     return matrices * config.hidden_size * inner
 
 
-def model_folder(backbone: HuggingFace) -> Path | None:
+def model_folder(backbone: NetworkOptions) -> Path | None:
     """The folder of a model that is on this machine."""
     local = Path(backbone.model)
     if local.exists():
         return local if local.is_dir() else None
     from huggingface_hub.errors import HFValidationError
 
-    from zsad.features.hub import is_cached, locate
+    from zsad.models.hub import is_cached, locate
 
     try:
         if "/" in backbone.model and not is_cached(backbone.model, backbone.revision):

@@ -11,9 +11,9 @@ import torch
 
 from zsad.errors import ConfigError, ModelError, first_line
 from zsad.features.base import Extractor, Tokens
-from zsad.features.config_sense import COMPILERS
-from zsad.features.memory import is_out_of_memory, release
 from zsad.features.transfer import Transfer
+from zsad.models.config_sense import COMPILERS
+from zsad.models.memory import is_out_of_memory, release
 
 logger = logging.getLogger(__name__)
 

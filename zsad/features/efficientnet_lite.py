@@ -13,8 +13,8 @@ from pydantic import Field
 from zsad.features.base import ListedModel
 from zsad.features.cnn.blocks import Block, blocks_of, kept_layers, operations, widest_values
 from zsad.features.cnn.family import PATCH, Cnn
-from zsad.features.layers import chosen_layers
 from zsad.features.packages import PackagedWeights
+from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from zsad.features.base import Execution
@@ -141,7 +141,7 @@ class EfficientNetLite(Cnn):
         # This imports torch, which declaring the parameters must not.
         from zsad.features.cnn.efficientnet_lite import trunk_of
         from zsad.features.cnn.extractor import loaded_extractor
-        from zsad.features.conversion.pth import read_pth
+        from zsad.models.conversion.pth import read_pth
 
         chosen, weights = self._chosen(), self._variant.weights
         path = weights.checked_path()

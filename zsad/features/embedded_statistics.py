@@ -1,4 +1,4 @@
-"""Mean and standard deviation of each kind of filter response; made by `zsad.features.calibration`."""
+"""Mean and standard deviation of each kind of filter response; made by ``benchmarks/calibration.py``."""
 
 STATISTICS: dict[str, tuple[float, float]] = {
     "wavelet_0": (0.043385, 0.019801),

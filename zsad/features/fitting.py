@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from zsad.errors import ConfigError
 from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
-from zsad.features.catalogue import ModelFacts, facts_of
 from zsad.features.geometry import SIDES, check_multiples
-from zsad.features.huggingface import HuggingFace
-from zsad.features.layers import chosen_layers
+from zsad.features.network_options import NetworkOptions
+from zsad.models.catalogue import ModelFacts, facts_of
+from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-    from zsad.features.families import Family
+    from zsad.models.families import Family
 
 
-def check_fit(backbone: HuggingFace) -> None:
+def check_fit(backbone: NetworkOptions) -> None:
     """Compare resolution, tiles and layers with the model, if it is published or on this machine.
 
     Raises:
@@ -41,7 +41,7 @@ def check_fit(backbone: HuggingFace) -> None:
     return None
 
 
-def _check_published(backbone: HuggingFace, facts: ModelFacts) -> None:
+def _check_published(backbone: NetworkOptions, facts: ModelFacts) -> None:
     _check_sides(backbone, facts.patch)
     noun = "stage" if facts.name.removesuffix("-timm") in CONVNEXTS else "block"
     chosen_layers(backbone.layers, layer_count(facts), noun=noun, name=backbone.model)
@@ -52,13 +52,13 @@ def _check_published(backbone: HuggingFace, facts: ModelFacts) -> None:
         )
 
 
-def _check_sides(backbone: HuggingFace, patch: int) -> None:
+def _check_sides(backbone: NetworkOptions, patch: int) -> None:
     check_multiples({side: getattr(backbone, side) for side in SIDES}, patch, backbone.model)
 
 
-def _check_folder(backbone: HuggingFace, folder: Path) -> None:
-    from zsad.features.checkpoint import checked_config, config_content, parsed_config, required_weights
-    from zsad.features.families import family_of
+def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
+    from zsad.models.checkpoint import checked_config, config_content, parsed_config, required_weights
+    from zsad.models.families import family_of
 
     content = config_content(backbone.model, folder)
     required_weights(backbone.model, folder)
@@ -70,16 +70,16 @@ def _check_folder(backbone: HuggingFace, folder: Path) -> None:
     return _check_config(backbone, family, config)
 
 
-def _check_file(backbone: HuggingFace, path: Path) -> None:
-    from zsad.features.config_sense import sense_of_weights
-    from zsad.features.conversion import from_torch_hub, read_pth
-    from zsad.features.families import family_of
+def _check_file(backbone: NetworkOptions, path: Path) -> None:
+    from zsad.models.config_sense import sense_of_weights
+    from zsad.models.conversion import from_torch_hub, read_pth
+    from zsad.models.families import family_of
 
     with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model).config
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 
 
-def _check_config(backbone: HuggingFace, family: Family, config: PretrainedConfig) -> None:
+def _check_config(backbone: NetworkOptions, family: Family, config: PretrainedConfig) -> None:
     _check_sides(backbone, family.patch(config))
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)

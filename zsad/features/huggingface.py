@@ -1,74 +1,31 @@
 """Foundation models: vision transformers and ConvNeXts of the DINO families and CLIP, frozen.
 
 DINO (Caron et al., ICCV 2021), DINOv2 (Oquab et al., TMLR 2024), DINOv2 with registers (Darcet et al., ICLR 2024),
-DINOv3 (Siméoni et al., 2025), CLIP (Radford et al., ICML 2021). `zsad.features.catalogue` lists those known by name.
+DINOv3 (Siméoni et al., 2025), CLIP (Radford et al., ICML 2021). `zsad.models.catalogue` lists those known by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from pydantic import Field, model_validator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.features.assumed import ACTIVATION_BYTES
 from zsad.features.base import Backbone, Execution
-from zsad.features.catalogue import MODELS, ModelFacts, facts_of
-from zsad.tracked_files import local_files
-from zsad.user_paths import UserPath
+from zsad.features.network_options import NetworkOptions
+from zsad.files.tracked import local_files
+from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 
 if TYPE_CHECKING:
     from zsad.features.network import NetworkExtractor
     from zsad.grids import TokenLayout
 
 
-class HuggingFace(Backbone):
+class HuggingFace(NetworkOptions, Backbone):
     """The patch and class tokens of chosen layers of a frozen network."""
 
     summary: ClassVar[str] = "Any checkpoint of DINO, DINOv2, DINOv3 or CLIP: hub id, local folder or .pth file."
     takes_any: ClassVar[bool] = True
-
-    model: Annotated[UserPath, Field(min_length=1)] = Field(
-        description="name of the catalogue (dinov3-vits16), hub id (facebook/dinov2-small), local folder, or .pth file"
-    )
-    revision: str | None = Field(None, description="branch, tag or commit on the hub; null for its main branch")
-    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = Field(
-        None, description="SHA-256 that the file of weights must have, or its first 8 or more digits; null for any"
-    )
-    resolution: int = Field(448, ge=1, description="side of the resized image, pixels; a multiple of the patch size")
-    fit: Literal["short_side", "pad"] = Field(
-        "short_side",
-        description="short_side: the short side becomes resolution, the long one what keeps the shape; "
-        "pad: the long side becomes resolution, and a border makes the image square",
-    )
-    layers: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
-        (-1,), description="blocks (ConvNeXt: stages) whose output is kept, counted from 0; negative ones from the last"
-    )
-    normed: bool = Field(True, description="whether the model's final LayerNorm is applied to every kept layer")
-    projected: bool = Field(False, description="CLIP only: whether tokens are projected to the space of its texts")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="format of matrix products; auto: bfloat16 where the device has it natively, else float32"
-    )
-    tile: int | None = Field(
-        None, ge=1, description="side of the tiles that a larger resized image is cut into, pixels; null for none"
-    )
-    overlap: int = Field(0, ge=0, description="by how much tiles overlap, pixels; their tokens are blended there")
-    debias: int = Field(
-        0, ge=0, description="directions of the position in the image that are taken out of the tokens; 0 for none"
-    )
-
-    @model_validator(mode="after")
-    def _tiles_fit(self) -> Self:
-        if self.tile is None:
-            if self.overlap:
-                raise ValueError("overlap is for tiles; set tile as well, or overlap to 0")
-            return self
-        if self.fit == "pad":
-            raise ValueError("tiles need no border; set fit to short_side, or tile to null")
-        if self.overlap >= self.tile:
-            raise ValueError(f"overlap {self.overlap} is not smaller than tile {self.tile}; lower it")
-        return self
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
@@ -86,7 +43,7 @@ class HuggingFace(Backbone):
     def has(cls, name: str) -> bool:
         """Whether a published model lies whole in the hub's cache."""
         # It imports the hub's client.
-        from zsad.features.hub import is_cached
+        from zsad.models.hub import is_cached
 
         return is_cached(MODELS[name].hub_id, revision=None)
 

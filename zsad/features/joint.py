@@ -1,4 +1,7 @@
-"""Several backbones as one: their features side by side, joined from the files of each (`zsad.features.joining`)."""
+"""Several backbones as one: their features side by side, joined from the files of each.
+
+`zsad.features.join_features` joins them.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from zsad.errors import ConfigError
 from zsad.features.base import Backbone, Execution, Extractor
 from zsad.features.joined_tokens import joined
 from zsad.features.registry import BACKBONES
+from zsad.files.user_paths import expanded
 from zsad.grids import TokenLayout, joined_layout
 from zsad.registry import Part
-from zsad.user_paths import expanded
 
 JOINT = "joint"  # the name of the family
 
 
 class Member(Part):
-    """A backbone whose features are joined with those of others; see `zsad.config.BackboneEntry`."""
+    """A backbone whose features are joined with those of others; see `zsad.workflow.settings.BackboneEntry`."""
 
     name: str
     family: str

@@ -8,25 +8,25 @@ import torch
 
 from zsad.device import number_format, resolve_device
 from zsad.errors import ModelError
-from zsad.features.attention import BLOCKED
 from zsad.features.base import Execution
 from zsad.features.batched import BatchedExtractor
-from zsad.features.checkpoint import Checkpoint, find_checkpoint
-from zsad.features.config_sense import computed_by, sense_of_config
 from zsad.features.debias import BasisCache, positional_basis, without_positions
-from zsad.features.families import TokenReader
 from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
-from zsad.features.hub import check_weights
-from zsad.features.huggingface import HuggingFace
-from zsad.features.memory import is_out_of_memory, keep_freed_memory
-from zsad.features.precision import computing_in, in_format
+from zsad.features.network_options import NetworkOptions
 from zsad.features.tiling import Tile, TilePlan
 from zsad.grids import GridRule
+from zsad.models.attention import BLOCKED
+from zsad.models.checkpoint import Checkpoint, find_checkpoint
+from zsad.models.config_sense import computed_by, sense_of_config
+from zsad.models.families import TokenReader
+from zsad.models.hub import check_weights
+from zsad.models.memory import is_out_of_memory, keep_freed_memory
+from zsad.models.precision import computing_in, in_format
 
 REMEDY = "lower resolution, cut images into tiles (tile), use dtype bfloat16, or choose a smaller model"
 
 
-def load_extractor(backbone: HuggingFace, execution: Execution) -> NetworkExtractor:
+def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExtractor:
     """Load the checkpoint that ``backbone`` names onto a device.
 
     Raises:
@@ -70,7 +70,7 @@ class NetworkExtractor(BatchedExtractor):
 
     def __init__(
         self,
-        backbone: HuggingFace,
+        backbone: NetworkOptions,
         checkpoint: Checkpoint,
         reader: TokenReader,
         dtype: torch.dtype,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.errors import ModelError
-from zsad.provenance import file_sha256
+from zsad.files.provenance import file_sha256
 
 
 class PackagedWeights(NamedTuple):

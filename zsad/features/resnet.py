@@ -16,8 +16,8 @@ from pydantic import Field
 from zsad.errors import ConfigError, DataError, ModelError
 from zsad.features.cnn.family import Cnn
 from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, ResNetShape
-from zsad.store import read_foreign_json
-from zsad.user_paths import UserPath
+from zsad.files.json_files import read_foreign_json
+from zsad.files.user_paths import UserPath
 
 if TYPE_CHECKING:
     from zsad.features.base import Execution
@@ -105,7 +105,7 @@ class ResNet(Cnn):
         from zsad.features.cnn.extractor import loaded_extractor
         from zsad.features.cnn.resnet import trunk_of
         from zsad.features.cnn.resnet_weights import read_weights, weights_files
-        from zsad.features.hub import check_weights
+        from zsad.models.hub import check_weights
 
         self._check_there()
         digests = check_weights(weights_files(self.model), self.sha256, self.model)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 from zsad.features.base import Tokens
-from zsad.store import FeatureWriter
+from zsad.files.features import FeatureWriter
 
 BATCHES_WAITING = 2  # what the writer may be behind the network
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from zsad.errors import DataError
+from zsad.files.embeddings import EmbeddingReader
 from zsad.refinement.regions import Box
 from zsad.segmentation.base import Candidates, Prompt, Segmenter, in_calls
-from zsad.store import EmbeddingReader
 
 
 @dataclass(frozen=True)

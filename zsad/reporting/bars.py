@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zsad.names import MEANS
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import (
@@ -25,7 +26,6 @@ from zsad.reporting.results import (
     read_metrics,
     with_any,
 )
-from zsad.store import MEANS
 
 _METRICS = ("image_auroc", "pixel_ap", "aupro")
 _WIDTH, _LEAST_WIDTH = 10.0, 5.0  # inches

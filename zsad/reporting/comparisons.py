@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zsad.metric_names import HEADLINE_METRICS
+from zsad.names import HEADLINE_METRICS, MEAN, MEANS
 from zsad.reporting.numbers import signed
 from zsad.reporting.results import METRIC_TITLES, MethodKey, number_of_cell, read_rows
-from zsad.store import MEAN, MEANS
 
 VERDICTS = ("win", "tie", "loss")
 _REVERSED = {"win": "loss", "tie": "tie", "loss": "win"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from zsad.names import PER_IMAGE, REFERENCES
 from zsad.reporting.results import MethodKey, method_order, number_of_cell, read_rows
-from zsad.store import PER_IMAGE, REFERENCES
 
 
 @dataclass(frozen=True)

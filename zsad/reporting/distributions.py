@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from zsad.files.json_files import number
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import display_names, evaluation_key, protocol_in_words, read_one_category
-from zsad.store import number
 
 _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24

@@ -13,12 +13,15 @@ from zsad.data.images import read_image
 from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.errors import DataError
+from zsad.files.evaluations import read_evaluation
+from zsad.files.json_files import number
+from zsad.files.masks import MaskReader
+from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.reporting import overlays
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import EVALUATION_KEYS
 from zsad.reporting.selection import choose_images, ranks
-from zsad.store import MaskReader, ScoreReader, number, read_evaluation
 
 PANEL_TITLES = {"photograph": "photograph", "truth": "truth", "map": "anomaly map", "mask": "mask"}
 

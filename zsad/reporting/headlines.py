@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zsad.metric_names import HEADLINE_METRICS
+from zsad.names import HEADLINE_METRICS, setting_order
 from zsad.reporting.numbers import with_limits
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key
-from zsad.setting import setting_order
 
 _FEW_SHOT_MEANING = "{} good reference images and nothing else"
 _SETTING_MEANINGS = {

@@ -24,7 +24,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
-from zsad.provenance import library_versions
+from zsad.files.atomic import write_text
+from zsad.files.json_files import number, read_json
+from zsad.files.provenance import library_versions
+from zsad.names import MEAN
 from zsad.reporting.album import Album
 from zsad.reporting.backwards import backwards
 from zsad.reporting.comparisons import read_comparisons, win_matrices
@@ -47,7 +50,6 @@ from zsad.reporting.results import (
 )
 from zsad.reporting.sections import category_section
 from zsad.reporting.tables import image_table, mask_table, pixel_table
-from zsad.store import MEAN, number, read_json, write_text
 
 Evaluation = dict[str, Any]
 
@@ -90,7 +92,7 @@ def build_page(
         evaluations: of scores, one a category and method; the page keeps their order of categories.
         mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, why others were
             not, and notes.
-        galleries: the ``panels`` files of `zsad.reporting.gallery.draw_gallery`.
+        galleries: the ``panels`` files of `zsad.reporting.draw_gallery.draw_gallery`.
         curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
         configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
         method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, what it is

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from zsad.metric_names import HEADLINE_METRICS
+from zsad.names import HEADLINE_METRICS, MEAN, PER_IMAGE, setting_order
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost_names import MARKER_SIZE, NamedPoint, write_names
@@ -30,8 +30,6 @@ from zsad.reporting.results import (
     read_metrics,
     read_rows,
 )
-from zsad.setting import setting_order
-from zsad.store import MEAN, PER_IMAGE
 
 _NO_LABELS = "Not available: the data set has no labels or masks for it."
 _NO_COSTS = "Not available: no method that has a mean\nhas the benchmarks of its jobs as well."

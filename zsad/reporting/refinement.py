@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from zsad.names import MEAN, ORACLE
 from zsad.reporting.numbers import shown, signed
 from zsad.reporting.results import MethodKey, MetricsRow, evaluation_key
-from zsad.store import MEAN, ORACLE
 
 CHANGES = {"image_iou": "Image IoU", "image_dice": "Image Dice", "mask_f1": "Pixel F1"}
 MOST_REASONS = 3

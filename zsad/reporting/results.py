@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from zsad.csv_cells import read_table
 from zsad.errors import DataError
-from zsad.metric_names import TITLES
-from zsad.setting import setting_order
-from zsad.store import ALL_TYPES, MEAN, MEANS, ORACLE, number, read_evaluation
+from zsad.files.csv_cells import read_table
+from zsad.files.evaluations import read_evaluation
+from zsad.files.json_files import number
+from zsad.names import ALL_TYPES, MEAN, MEANS, ORACLE, TITLES, setting_order
 
 Row = TypeVar("Row")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zsad.metric_names import HEADLINE_METRICS
+from zsad.names import HEADLINE_METRICS
 from zsad.reporting.backwards import backwards, backwards_by_type
 from zsad.reporting.numbers import with_limits
 from zsad.reporting.refinement import reasons_of, refinement_table

@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zsad.metric_names import HEADLINE_METRICS
+from zsad.names import HEADLINE_METRICS, MEAN, MEANS
 from zsad.reporting import figures
 from zsad.reporting.numbers import shown, with_limits
 from zsad.reporting.options import ReportOptions
@@ -29,7 +29,6 @@ from zsad.reporting.results import (
     read_metrics,
     with_any,
 )
-from zsad.store import MEAN, MEANS
 
 _HEAT_TOP = 1.1  # a little above the greatest value, which would otherwise be nearly black
 _RIGHT = 0.75  # beyond it the words of a mean end where its limits do

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from zsad.metric_names import IMAGE_METRICS, MASK_METRICS, PIXEL_METRICS
+from zsad.names import IMAGE_METRICS, MASK_METRICS, PIXEL_METRICS
 from zsad.reporting.headlines import setting_meaning
 from zsad.reporting.numbers import NOT_AVAILABLE, limits, shown
 from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key, measured

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.errors import DataError
-from zsad.evaluation.costs import read_benchmark
 from zsad.resources.estimate import Estimate
 from zsad.resources.jobs import estimated
 from zsad.resources.run import Run
+from zsad.tables.collect_costs import read_benchmark
 
 MEBIBYTE = 2**20 / 1e6  # MB
 INTERVAL = 0.5  # seconds between two looks of Snakemake at a job, in its first half minute

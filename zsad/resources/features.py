@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zsad.config import BackboneEntry
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
 from zsad.resources.workload import Images, Size
+from zsad.workflow.settings import BackboneEntry
 
 CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations a second: of a core in float32, of a GPU in 16 bits; conservative
 LOADED_COPIES = 2  # of the weights: what is read, and the network
 CPU_PATCHES, GPU_PATCHES = 1024, 32768  # computed at a time; see `zsad.features.network`
-LEAST_IMAGES = 4  # that a process which reads images is worth; see `zsad.features.extract`
+LEAST_IMAGES = 4  # that a process which reads images is worth; see `zsad.features.extract_features`
 NETWORK_THREADS, GPU_THREADS = 8, 4
 WORKER_MEGABYTES = 250  # a process that reads images, torch included
 TOKEN_COPIES = 3 * 4  # bytes a value: computed, converted, written

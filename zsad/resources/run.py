@@ -11,7 +11,7 @@ from zsad.resources.workload import Workload, workload_of
 from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
-    from zsad.config import MethodEntry, Settings
+    from zsad.workflow.settings import MethodEntry, Settings
 
 
 class Run:

@@ -11,7 +11,7 @@ from zsad.resources.workload import Images, Size
 from zsad.scoring.cost import TokenCount
 
 if TYPE_CHECKING:
-    from zsad.config import BackboneEntry
+    from zsad.workflow.settings import BackboneEntry
 
 
 def is_network(entry: BackboneEntry) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.data.dataset import Dataset
-from zsad.data.image_list import read_images
+from zsad.data.image_list import read_image_list
 from zsad.data.images import image_size
-from zsad.data.layouts.base import Item
+from zsad.data.layouts.item import Item
 from zsad.data.subsets import references_count
 from zsad.errors import ZsadError
 from zsad.features.views import variants
@@ -115,7 +115,7 @@ def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
         listed: where the category's list of images is or will be.
     """
     try:
-        records = read_images(listed)
+        records = read_image_list(listed)
     except ZsadError:
         return _expected(data, category)
     sizes = {split: [(r.height, r.width) for r in records if r.split == split] for split in SPLITS}

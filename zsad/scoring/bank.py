@@ -6,12 +6,12 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import unit_tokens
-from zsad.store import FeatureReader
 
 FOUND_SHARE = 0.2  # of the memory, for distances at different places of a window
 BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest

@@ -10,10 +10,10 @@ import numpy as np
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError, nearest_hint
+from zsad.files.features import FeatureReader
 from zsad.registry import Part
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount
-from zsad.store import FeatureReader
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 

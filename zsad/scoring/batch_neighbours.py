@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
@@ -17,7 +18,6 @@ from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 BLOCK_SHARE, NEAREST_SHARE = 0.2, 0.3  # of the memory, for tokens and for the nearest so far
 NEAREST_BYTES = 3 * 4  # of a distance: the nearest, those that are found, and both together

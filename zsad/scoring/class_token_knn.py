@@ -8,13 +8,13 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import Layers, layer_indices, normalise
-from zsad.store import FeatureReader
 
 ROTATIONS = 8  # images that the view of that name makes of one
 

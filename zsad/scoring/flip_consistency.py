@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from zsad.data.subsets import FeatureSet
+from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import cosine_distance
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 
 class FlipConsistency(Scorer):

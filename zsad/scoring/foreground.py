@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 
 from zsad.data.subsets import base_id, is_upright
 from zsad.errors import DataError
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import SAM
-from zsad.store import FeatureReader
 
 BORDER = 0.2  # of a side, on each of which AnomalyDINO looks for no part
 LEAST_CENTRAL_SHARE = 0.35  # of the middle that the part must fill

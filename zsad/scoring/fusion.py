@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.maps import at_image_size
+from zsad.names import setting_order
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
 from zsad.scoring.thresholds.base import BY_REGIONS, Thresholds, telling
-from zsad.setting import setting_order
 
 BATCH = "zero-shot-batch"
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ALL, ReferenceScorer, Shots
 from zsad.scoring.tokens import Layers, layer_indices, normalise
-from zsad.store import FeatureReader
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

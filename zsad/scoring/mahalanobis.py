@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.errors import ConfigError, DataError
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Shown
@@ -18,7 +19,6 @@ from zsad.scoring.cost import DECOMPOSITION, TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 PIECE_SHARE = 0.5  # of the memory, for the Gaussians of some positions; tokens take the rest
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from zsad.errors import DataError
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.bank import AlignedBank, Bank, FreeBank, window_candidates
 from zsad.scoring.base import ImageScore, Shown
@@ -18,7 +19,6 @@ from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
-from zsad.store import FeatureReader
 
 NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
 

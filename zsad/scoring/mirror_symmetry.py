@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from zsad.data.subsets import FeatureSet
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
@@ -16,7 +17,6 @@ from zsad.scoring.cost import SHIFTED, TokenCount, pair_operations
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.symmetry import Alignment, Image, aligned, at_partner, residuals, tilts
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 NOT_SYMMETRIC = "not symmetric"
 RARITY_EXCLUSION_RADIUS = 2

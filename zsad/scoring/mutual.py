@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import ImageScore
@@ -16,7 +17,6 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.mutual_base import MutualScorer, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.tokens import layer_indices
-from zsad.store import FeatureReader
 
 FIRST_IMAGE = "no image before it to compare with"
 

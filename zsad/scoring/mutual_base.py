@@ -10,13 +10,13 @@ from pydantic import Field, field_validator
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer, Shown
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
 from zsad.scoring.tokens import Layers, layer_indices
-from zsad.store import FeatureReader
 
 
 class MutualScorer(Scorer):

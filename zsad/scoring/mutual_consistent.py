@@ -10,6 +10,7 @@ from typing import IO, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
@@ -17,7 +18,6 @@ from zsad.scoring.consistency import mean_of_the_rest, suspicious_links
 from zsad.scoring.mutual_base import MutualScorer, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.tokens import layer_indices
-from zsad.store import FeatureReader
 
 SHARED_PATTERN = "shares a repeated pattern with other images"
 LEAST_DISTANCE = 0.01  # euclidean, of unit vectors; features rounded to 16 bits differ by less where they are equal

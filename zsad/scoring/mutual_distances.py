@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric, euclidean
 from zsad.scoring.tokens import normalise, unit_tokens
-from zsad.store import FeatureReader
 
 Distance = Literal["euclidean", "cosine"]
 TABLE_SHARE, BLOCK_SHARE = 0.7, 0.2  # of the memory, for distances and for tokens

@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field
 
 from zsad.data.subsets import FeatureSet, base_id, is_upright, references
 from zsad.errors import DataError
+from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
-from zsad.store import FeatureReader
 
 ALL = "all"
 FOLDS = 5  # of cross-fitting, where there are that many references

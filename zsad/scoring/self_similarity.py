@@ -9,6 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
@@ -16,7 +17,6 @@ from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
-from zsad.store import FeatureReader
 
 PART_TOO_SMALL = "the part is too small for its patches to be compared, so that the whole image is the part"
 

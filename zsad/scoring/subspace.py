@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore
@@ -15,7 +16,6 @@ from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
-from zsad.store import FeatureReader
 
 ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
 

@@ -12,13 +12,13 @@ from pydantic import Field, field_validator
 from scipy.ndimage import gaussian_filter
 
 from zsad.data.subsets import FeatureSet
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import RANKED, TokenCount
 from zsad.scoring.similarity import CACHED_BYTES
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
-from zsad.store import FeatureReader
 
 RESIDUAL_SHARE, RESIDUAL_COPIES = 0.5, 4  # of the memory; residuals, their mean, blurred, and folded
 TYPICAL_BYTES = 64  # of a value: in tiles that overlap, sorted, with its place

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from zsad.errors import ConfigError, nearest_hint
+from zsad.files.features import FeatureReader
 from zsad.lazy import torch
-from zsad.store import FeatureReader
 
 
 def _names(value: Any) -> Any:

@@ -14,9 +14,9 @@ import torch
 
 from zsad.device import number_format, resolve_device
 from zsad.errors import DataError, ModelError
-from zsad.features.config_sense import computed_by
-from zsad.features.memory import is_out_of_memory, keep_freed_memory, release
-from zsad.features.precision import computing_in, in_format
+from zsad.models.config_sense import computed_by
+from zsad.models.memory import is_out_of_memory, keep_freed_memory, release
+from zsad.models.precision import computing_in, in_format
 from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter
 from zsad.segmentation.frames import Frame
 from zsad.segmentation.weights import Weights, find_weights

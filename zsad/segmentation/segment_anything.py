@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from zsad.files.user_paths import UserPath
 from zsad.segmentation.base import SegmenterPart
-from zsad.user_paths import UserPath
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter

@@ -10,12 +10,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zsad import tracked_files
 from zsad.errors import ConfigError, ModelError
+from zsad.files import tracked as tracked_files
 from zsad.segmentation.catalogue import MODELS, SegmenterFacts, facts_of
 
 if TYPE_CHECKING:
-    from zsad.features.hub import PublishedModels
+    from zsad.models.hub import PublishedModels
 
 
 class Weights(NamedTuple):
@@ -47,7 +47,7 @@ def find_weights(model: str, revision: str | None, sha256: str | None) -> Weight
         ConfigError: a revision of what has none, or ``sha256`` is none or there are several files.
         ModelError: absent, gated, unreachable, incomplete, damaged, or not the file that was asked for.
     """
-    from zsad.features.hub import locate
+    from zsad.models.hub import locate
 
     if (facts := _facts_of_file(model)) is not None:
         return _fetched(facts, revision, sha256, ahead=f"zsad download {facts.name}")
@@ -66,7 +66,7 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Weig
         ConfigError: a revision of a file that its authors publish.
         ModelError: absent, gated, unreachable, without usable weights, damaged, or no space on the disk.
     """
-    from zsad.features.hub import download as download_from_hub
+    from zsad.models.hub import download as download_from_hub
 
     if (facts := _facts_of_file(name)) is not None:
         return _fetched(facts, revision, progress=progress)
@@ -78,7 +78,7 @@ def is_cached(facts: SegmenterFacts) -> bool:
     if facts.hub_id is None:
         path = checkpoint_path(facts)
         return path.is_file() and path.stat().st_size == facts.size
-    from zsad.features.hub import is_cached as is_in_cache_of_hub
+    from zsad.models.hub import is_cached as is_in_cache_of_hub
 
     return is_in_cache_of_hub(facts.hub_id, revision=None)
 
@@ -103,7 +103,7 @@ def weights_megabytes(model: str) -> int | None:
 
 def published_models() -> PublishedModels:
     """What finding a model on the hub needs to know of the catalogue."""
-    from zsad.features.hub import PublishedModels
+    from zsad.models.hub import PublishedModels
 
     return PublishedModels(
         hub_ids={facts.name: facts.hub_id for facts in MODELS.values() if facts.hub_id is not None},
@@ -130,7 +130,7 @@ def _fetched(
     progress: bool = False,
     ahead: str | None = None,
 ) -> Weights:
-    from zsad.download import DownloadError, fetch
+    from zsad.files.download import DownloadError, fetch
 
     if revision is not None:
         raise ConfigError(
@@ -156,14 +156,14 @@ def _fetched(
 def _checked(
     model: str, path: Path, commit: str | None, sha256: str | None = None, *, published: str | None = None
 ) -> Weights:
-    from zsad.features.hub import check_weights
+    from zsad.models.hub import check_weights
 
     files = _weight_files(path, model)
     return Weights(path, files, commit, check_weights(files, sha256, model, published=published))
 
 
 def _weight_files(path: Path, model: str) -> list[Path]:
-    from zsad.features.hub import CONFIG, weight_files
+    from zsad.models.hub import CONFIG, weight_files
 
     if path.is_file():
         return [path]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zsad.data.image_list import ListedImage
-from zsad.provenance import canonical_json, file_sha256
+from zsad.files.provenance import canonical_json, file_sha256
 
 INGREDIENTS = ("stage", "params", "code", "versions")  # of the provenance of a stage
 

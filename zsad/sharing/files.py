@@ -23,12 +23,13 @@ from pwd import getpwuid
 from typing import TYPE_CHECKING
 
 from zsad.errors import DamagedFileError, DataError
-from zsad.store import atomic_path
+from zsad.files.atomic import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zsad.store import EmbeddingReader, FeatureReader
+    from zsad.files.embeddings import EmbeddingReader
+    from zsad.files.features import FeatureReader
 
 READ_ONLY = 0o444
 INHERITED = 0o2777 & ~stat.S_IWOTH  # of the mode of a folder, what a folder made in it takes over

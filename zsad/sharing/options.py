@@ -9,9 +9,9 @@ from pathlib import Path
 from pydantic import Field
 
 from zsad.errors import ConfigError
+from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.sharing.root import EMBEDDINGS, FEATURES, ROOT_VARIABLE
-from zsad.user_paths import UserPath
 
 # The models of the hub alone: HF_HOME would share the user's token as well.
 HUB_CACHE = "HF_HUB_CACHE"

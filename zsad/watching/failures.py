@@ -1,8 +1,8 @@
 """Snakemake's own failures as one sentence where the cause is known, and without a traceback where it is not.
 
 This concerns the process that reads the rules: what goes wrong while they are read, in a function that gives inputs or
-parameters, or while folders of results are looked through. What a job does is told by `zsad.job`. Errors that Snakemake
-says itself, of which most name the rule and the file, are left as they are.
+parameters, or while folders of results are looked through. What a job does is told by `zsad.workflow.job`. Errors that
+Snakemake says itself, of which most name the rule and the file, are left as they are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from snakemake.exceptions import ApiError, CliException, InputFunctionException,
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from zsad.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 from zsad.errors import ZsadError
+from zsad.errors.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 
 SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
 PRINTER = "print_exception"  # the function of Snakemake that tells of every exception, and ...
@@ -27,7 +27,7 @@ PRINTED = "ex"  # ... what it calls it
 
 
 def tell_failures_in_sentences() -> None:
-    """From now on, tell of exceptions in the process of Snakemake as `zsad.boundary` does."""
+    """From now on, tell of exceptions in the process of Snakemake as `zsad.errors.boundary` does."""
     if not any(isinstance(known, SentenceFilter) for known in logger.filters):
         logger.addFilter(SentenceFilter())
     for handler in logger.handlers:

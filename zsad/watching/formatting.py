@@ -124,7 +124,7 @@ class TerminalFormatter(logging.Formatter):
         before = self._logs.get(job["jobid"], [])
         for path, old in zip(job["log"], before, strict=False):
             match = SENTENCE.search(end_of(path)) if signature(path) != old else None
-            if match and " ERROR zsad.job: " not in match["sentence"]:
+            if match and " ERROR zsad.workflow.job: " not in match["sentence"]:
                 return match["sentence"].strip()
         return ""
 

@@ -59,7 +59,7 @@ def disk_with(free: int) -> Damage:
 
 def impatient(place: Place) -> None:
     """Wait for a silent server much shorter than usual."""
-    place.patched().setattr("zsad.download.SILENCE_SECONDS", 0.1)
+    place.patched().setattr("zsad.files.download.SILENCE_SECONDS", 0.1)
 
 
 def offline(place: Place) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-import zsad.scoring.stage
-import zsad.store
+import zsad.files.atomic
+import zsad.scoring.score_images
 from cases.sound import IMAGES
 from checkpoint_fuzz import write
 from damages import in_turn, linked, removed, written
@@ -34,9 +34,9 @@ def fails_with(error: Callable[[], BaseException], *, inodes: int = 100) -> Dama
 
     def damage(place: Place) -> None:
         patch = place.patched()
-        patch.setattr(zsad.store.os, "fsync", raise_it)
+        patch.setattr(zsad.files.atomic.os, "fsync", raise_it)
         free = SimpleNamespace(f_files=100, f_favail=inodes, f_bavail=100, f_flag=0)
-        patch.setattr(zsad.store.os, "statvfs", lambda _: free)
+        patch.setattr(zsad.files.atomic.os, "statvfs", lambda _: free)
 
     return damage
 
@@ -48,7 +48,7 @@ def of_system(number: int) -> Callable[[], OSError]:
 
 def scoring(act: Callable[[], Any]) -> Damage:
     """Something that goes wrong amid the scoring."""
-    return lambda place: place.patched().setattr(zsad.scoring.stage, "ScoreWriter", lambda *_, **__: act())
+    return lambda place: place.patched().setattr(zsad.scoring.score_images, "ScoreWriter", lambda *_, **__: act())
 
 
 def raised(error: BaseException) -> Callable[[], None]:
@@ -75,7 +75,7 @@ def has_traceback(place: Place) -> None:
     """The log of the job tells the programmers more than the sentence tells the user."""
     lines = LOG.read_text(encoding="utf-8").splitlines()
     assert "Traceback (most recent call last):" in lines
-    assert " ERROR zsad.job: unexpected error " in lines[-1]
+    assert " ERROR zsad.workflow.job: unexpected error " in lines[-1]
 
 
 def in_place(name: str, damage: Damage, path: str, said: str, **options: Any) -> Fault:

@@ -13,7 +13,7 @@ import h5py
 from cases.sound import IMAGES
 from damages import HTML, appended, cut, edited, emptied, files_up_to, in_turn, linked, removed, written
 from fault import Damage, Fault, Place, recover
-from zsad.digests import append_digests
+from zsad.files.digests import append_digests
 
 FOLDER = "results/t/tile"
 IMAGE_LIST = f"{FOLDER}/images.csv"

@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from zsad.data.demo import CATEGORIES, DEFECT_KINDS, DemoOptions, defects
+from zsad.data.demo import defects
 from zsad.data.demo.board import board
 from zsad.data.demo.foreign_bodies import foreign_body
 from zsad.data.demo.photograph import Light, exposed, lit
+from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS, DemoOptions
 from zsad.data.demo.ring import ring
 from zsad.data.demo.surface import Specimen
 from zsad.data.demo.textures import MATERIALS, Split, texture
-from zsad.store import atomic_path
+from zsad.files.atomic import atomic_path
 
 # Everything is drawn at twice the size and averaged, for smooth edges.
 OVERSAMPLING = 2

@@ -9,48 +9,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
 from zsad.data.image_list import ListedImage
 from zsad.data.images import is_image
 from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
+from zsad.data.layouts.item import Item
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import mask_sha256, read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
-from zsad.data.subsets import Split
 from zsad.errors import DataError
+from zsad.names import MEANS
 from zsad.registry import Part
-from zsad.store import MEANS
 
 GOOD = "good"
 # Beside the categories in a folder of results.
 TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables")
-
-
-@dataclass(frozen=True)
-class Item:
-    """Where one image of a category lies and what its place says of it.
-
-    Attributes:
-        path: the image.
-        image_id: path inside the category's folder, with forward slashes; unique.
-        split: ``"train"`` (good by definition) or ``"test"``.
-        label: 1 defective, 0 good, None unknown, ``"mask"`` if the mask alone tells: defective where it marks a pixel.
-        defect_type: e.g. ``"scratch"``; ``"good"``; empty if unknown. With the label ``"mask"``, what it is if it is
-            defective.
-        mask: a mask, or a folder whose masks are united; None if there is none.
-    """
-
-    path: Path
-    image_id: str
-    split: Split
-    label: int | Literal["mask"] | None
-    defect_type: str
-    mask: Path | None = None
 
 
 class Finding(NamedTuple):

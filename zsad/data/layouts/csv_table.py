@@ -24,8 +24,9 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from zsad.data.image_list import ListedImage
-from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, Split, named
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, named
 from zsad.data.layouts.folder import category_named, own_name
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.words import (
     DEFECT_WORDS,
     GOOD_WORDS,
@@ -37,8 +38,9 @@ from zsad.data.layouts.words import (
 )
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
+from zsad.data.subsets import Split
 from zsad.errors import DataError, nearest_hint
-from zsad.user_paths import UserPath, expanded
+from zsad.files.user_paths import UserPath, expanded
 
 TABLE = "manifest.csv"
 COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path")

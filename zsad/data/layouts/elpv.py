@@ -24,7 +24,8 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from zsad.data.known_truth import KnownTruth
-from zsad.data.layouts.base import GOOD, Item, named
+from zsad.data.layouts.base import GOOD, named
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.layouts.sampled import SampledLayout
 from zsad.errors import DataError, nearest_hint

@@ -19,11 +19,12 @@ from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
 from zsad.data.known_truth import NO_TRUTH, KnownTruth
-from zsad.data.layouts.base import GOOD, TAKEN, Finding, Item, Layout, folders, images
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, folders, images
 from zsad.data.layouts.folder_names import find_oddities
+from zsad.data.layouts.item import Item
 from zsad.data.readings import SKIP, Policy
 from zsad.errors import DataError
-from zsad.user_paths import UserPath
+from zsad.files.user_paths import UserPath
 
 FALLBACK = "images"
 REFERENCES = "references"

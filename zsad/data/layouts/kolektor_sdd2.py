@@ -19,8 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from zsad.data.layouts.base import Item, Layout, Split, folders, images
+from zsad.data.layouts.base import Layout, folders, images
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
+from zsad.data.subsets import Split
 from zsad.errors import DataError
 
 CATEGORY = "kolektor_sdd2"

@@ -29,8 +29,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from zsad.data.layouts.base import GOOD, Item, Layout, Split, folders, images
+from zsad.data.layouts.base import GOOD, Layout, folders, images
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
+from zsad.data.subsets import Split
 
 CATEGORY = "magnetic_tile"
 PREFIX = "MT_"

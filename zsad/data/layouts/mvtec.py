@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsad.data.images import is_image
-from zsad.data.layouts.base import GOOD, Finding, Item, Layout, folders, images
+from zsad.data.layouts.base import GOOD, Finding, Layout, folders, images
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.mask_files import images_below
 from zsad.data.layouts.mvtec_names import Names, find_slips, misnamed_test
 from zsad.data.layouts.roots import categories_or_error

@@ -21,7 +21,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from zsad.data.known_truth import NO_TRUTH, WHOLE_TRUTH, KnownTruth
-from zsad.data.layouts.base import Item, folders, images
+from zsad.data.layouts.base import folders, images
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.layouts.mvtec_names import Names
 

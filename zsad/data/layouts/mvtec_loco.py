@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from zsad.data.layouts.base import Item
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.saturation import CONFIG_NAME, read_defect_kinds
 

@@ -25,9 +25,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from zsad.data.layouts.base import GOOD, Item, Layout, Split, folders
+from zsad.data.layouts.base import GOOD, Layout, folders
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.listed import listed_file
 from zsad.data.layouts.roots import categories_or_error
+from zsad.data.subsets import Split
 from zsad.errors import DataError
 
 IMAGES = "realiad_"

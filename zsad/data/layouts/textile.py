@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsad.data.known_truth import KnownTruth
-from zsad.data.layouts.base import GOOD, Item, folders, images
+from zsad.data.layouts.base import GOOD, folders, images
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.layouts.sampled import SampledLayout
 from zsad.errors import DataError

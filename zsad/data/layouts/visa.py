@@ -23,7 +23,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from zsad.data.layouts.base import GOOD, Item, Layout, folders
+from zsad.data.layouts.base import GOOD, Layout, folders
+from zsad.data.layouts.item import Item
 from zsad.data.layouts.listed import listed_file
 from zsad.data.layouts.roots import categories_or_error
 from zsad.errors import DataError

@@ -13,11 +13,11 @@ from zsad.features.batched import BatchedExtractor
 from zsad.features.cnn.family import PATCH
 from zsad.features.cnn.places import joined_name, margin_around, reflected, sampling
 from zsad.features.cnn.trunk import Trunk
-from zsad.features.config_sense import computed_by
 from zsad.features.constant import with_constant
 from zsad.features.geometry import Preparation
-from zsad.features.memory import keep_freed_memory
-from zsad.features.precision import computing_in, in_format
+from zsad.models.config_sense import computed_by
+from zsad.models.memory import keep_freed_memory
+from zsad.models.precision import computing_in, in_format
 
 if TYPE_CHECKING:
     from zsad.features.base import Execution

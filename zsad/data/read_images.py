@@ -1,0 +1,71 @@
+"""The stage that reads every image of a category once, before anything is computed from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from zsad.data.bounds import NO_BOUNDS, Bounds
+from zsad.data.image_list import of_split, write_images
+from zsad.data.layouts.base import Layout
+from zsad.data.layouts.item import Item
+from zsad.data.readings import (
+    SKIP,
+    STOP,
+    Policy,
+    Reading,
+    all_unreadable,
+    complaint,
+    failed,
+    read_all,
+    write_unreadable,
+)
+from zsad.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+
+def read_images(
+    layout: Layout,
+    root: Path,
+    category: str,
+    output: Path,
+    unreadable: Path,
+    *,
+    policy: Policy = STOP,
+    threads: int = 1,
+    bounds: Bounds = NO_BOUNDS,
+) -> None:
+    """Decode every image of a category and list them.
+
+    Args:
+        output: CSV, see `zsad.data.image_list`.
+        unreadable: CSV of the images that are left out, with the reason of each; of none with ``"stop"``.
+        policy: what becomes of images that cannot be read.
+        threads: that decode, each one image at a time.
+        bounds: an image out of them counts as one that cannot be read.
+
+    Raises:
+        DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.listed`.
+    """
+    items = layout.items(root, category)
+    readings = read_all([item.path for item in items], threads, layout.white, bounds)
+    failures = failed(readings)
+    for failure in failures:
+        logger.warning("left out: %s" if policy == SKIP else "%s", failure.failure)
+    if failures and policy == STOP:
+        raise DataError(complaint(failures, category))
+    _require_test_images(items, failures, category)
+    images = layout.listed(root, category, [reading for reading in readings if not reading.failure])
+    write_images(output, images)
+    write_unreadable(unreadable, failures)
+    counts = ", ".join(f"{len(of_split(images, split))} for {split}" for split in ("train", "test"))
+    logger.info("%s: %d images, %s", category, len(images), counts)
+
+
+def _require_test_images(items: Sequence[Item], failures: Sequence[Reading], category: str) -> None:
+    why = {failure.path: failure.failure for failure in failures}
+    tests = [item.path for item in items if item.split == "test"]
+    if tests and all(path in why for path in tests):
+        raise DataError(all_unreadable(len(tests), category, why[tests[0]]))

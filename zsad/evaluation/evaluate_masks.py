@@ -1,0 +1,104 @@
+"""The stage that measures refinement: a category's masks and the thresholded maps before them, into JSON and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.data.manifest import ImageRecord
+from zsad.errors import DataError
+from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.protocols import Protocol
+from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
+from zsad.evaluation.truth import (
+    IMAGES_ALONE,
+    empty_mask_note,
+    has_pixel_truth,
+    pixel_truth,
+    records_with_truth,
+    truth_notes,
+)
+from zsad.files.evaluations import write_evaluation
+from zsad.files.masks import MaskReader
+from zsad.files.provenance import inherited
+from zsad.files.scores import ScoreReader
+from zsad.names import MASK_METRICS
+from zsad.progress import progress
+
+
+def evaluate_masks(
+    *,
+    manifest: Path,
+    scores: Path,
+    masks: Path,
+    method: str,
+    refiner: str,
+    category: str,
+    options: EvaluationOptions,
+    output: Path,
+    draws: Path | None,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Measure one refiner's masks of one method and category, beside the thresholded maps that they come from.
+
+    Args:
+        scores: score file of the test images.
+        masks: the mask file that was made from it.
+        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
+        provenance: of this stage; that of the masks is added.
+
+    Raises:
+        DataError: masks, scores and manifest do not belong together, or a true mask is unusable.
+    """
+    with ScoreReader(scores) as maps, MaskReader(masks) as reader:
+        records = records_with_truth(manifest, reader.image_ids, masks)
+        records_with_truth(manifest, maps.image_ids, scores)
+        compared = _comparisons(maps, reader, records, options.measured_at)
+        pixels = [record.pixels for record in records]
+        comparisons = list(progress(compared, total=len(records), label=f"masks of {category}", work=pixels))
+        localises = maps.localises
+        made_of = {**inherited(reader.provenance), "masks": reader.provenance}
+    empty = [one.record.image_id for one in comparisons if one.lacks_truth]
+    measured = measured_masks((one.after for one in comparisons), Sampler(options.bootstrap, options.seed, category))
+    result = {
+        "category": category,
+        "method": method,
+        "refiner": refiner,
+        "protocol": options.protocol,
+        **measured.document(MASK_METRICS),
+        "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
+        "effects": effects(comparisons),
+        "regions": region_counts(region for one in comparisons for region in one.regions),
+        "images": [one.row() for one in comparisons],
+        "notes": truth_notes(records) + empty_mask_note(empty) + ([] if localises else [IMAGES_ALONE]),
+        "provenance": {**made_of, **provenance},
+    }
+    write_evaluation(output, result, draws, measured.known_draws(MASK_METRICS))
+
+
+def _comparisons(
+    maps: ScoreReader, masks: MaskReader, records: Sequence[ImageRecord], protocol: Protocol
+) -> Iterator[Comparison]:
+    places = {image_id: place for place, image_id in enumerate(maps.image_ids)}
+    for index, record in enumerate(records):
+        truth = protocol.mask(pixel_truth(record)) if maps.localises and has_pixel_truth(record) else None
+        anomaly_map = protocol.anomaly_map(maps.anomaly_map(places[record.image_id]), record.height, record.width)
+        yield Comparison(
+            record,
+            before=Marked.of(anomaly_map > maps.threshold, truth),
+            after=Marked.of(protocol.mask(_mask(masks, index, record)), truth),
+            regions=masks.regions(index),
+        )
+
+
+def _mask(masks: MaskReader, index: int, record: ImageRecord) -> np.ndarray:
+    mask = masks.mask(index)
+    if mask.shape != (record.height, record.width):
+        raise DataError(
+            f"the mask of {record.image_id} in {masks.path} has another size than its image; delete it and run again"
+        )
+    return mask

@@ -1,0 +1,169 @@
+"""The ceiling of prompting by boxes: a segmentation model that is given the true boxes.
+
+This is no method, since it sees the ground truth: one box around every region of the truth, the candidate that the
+model itself rates highest, and all of them united. Nor is it a strict bound: points, or another choice among the
+candidates, may do better. The mean image IoU over defective images is the figure that is published elsewhere (SAM
+ViT-H on MVTec AD, 65.9 %, in github.com/jinwwo/SAM-Anomaly-Segmentation, which also equalises the histograms of the
+images and opens the masks; nothing of that is done here).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from zsad.data.manifest import ImageRecord
+from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.protocols import Protocol
+from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
+from zsad.evaluation.truth import empty_mask_note, pixel_truth, records_with_truth, truth_notes
+from zsad.files.embeddings import EmbeddingReader
+from zsad.files.evaluations import write_evaluation
+from zsad.files.provenance import inherited
+from zsad.names import MASK_METRICS, ORACLE
+from zsad.progress import progress
+from zsad.refinement.prompted import PromptedImage
+from zsad.segmentation.base import Prompt, Segmenter, SegmenterPart
+
+MIN_REGION_PIXELS = 9  # a smaller region of the truth is a slip of the brush or a resampling crumb, and gets no box
+TOO_SMALL = f"smaller than {MIN_REGION_PIXELS} pixels"
+
+
+class TrueRegion(NamedTuple):
+    """An 8-connected region of a true mask.
+
+    Attributes:
+        box: the tight ``(left, top, right, bottom)`` around it in pixels, right and bottom exclusive.
+        area: pixels.
+    """
+
+    box: tuple[int, int, int, int]
+    area: int
+
+    @property
+    def is_prompted(self) -> bool:
+        """Whether it is large enough for a box."""
+        return self.area >= MIN_REGION_PIXELS
+
+
+def evaluate_oracle(
+    *,
+    manifest: Path,
+    embeddings: Path,
+    segmenter: SegmenterPart,
+    name: str,
+    device: str,
+    dataset: str,
+    category: str,
+    options: EvaluationOptions,
+    output: Path,
+    draws: Path,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Prompt a model with the true boxes of every test image that has a mask, and measure the masks that come of it.
+
+    The result has the shape of a refiner's, without a "before". Where no image has a mask the model is not loaded, and
+    every figure is null.
+
+    Args:
+        embeddings: of the whole test images, by this model.
+        name: what the model is called in the tables, as backbone and as refiner.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        output, draws: JSON and HDF5.
+        provenance: of this stage; that of the input, and the model, are added.
+
+    Raises:
+        DataError: embeddings, model and manifest do not belong together, or a true mask is unusable.
+        ConfigError, ModelError: the model cannot be used; see `SegmenterPart.load`.
+    """
+    start = time.perf_counter()
+    with EmbeddingReader(embeddings) as reader:
+        records = records_with_truth(manifest, list(dict.fromkeys(reader.image_ids)), embeddings)
+        with_mask = [record for record in records if record.label == 1 and record.mask_path]
+        model = _loaded(segmenter, device, reader) if with_mask else None
+        pixels = [record.pixels for record in with_mask]
+        comparisons = [
+            _comparison(model, reader, record, options.measured_at)
+            for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}", work=pixels)
+        ]
+        made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
+    run_by = {} if model is None else {"segmenter": model.model, "device": model.device}
+    regions = region_counts(region for one in comparisons for region in one.regions)
+    empty = [one.record.image_id for one in comparisons if one.lacks_truth]
+    measured = measured_masks((one.after for one in comparisons), Sampler(options.bootstrap, options.seed, category))
+    result = {
+        "dataset": dataset,
+        "category": category,
+        "backbone": name,
+        "method": ORACLE,
+        "setting": ORACLE,
+        "refiner": name,
+        "protocol": options.protocol,
+        **measured.document(MASK_METRICS),
+        "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
+        "effects": effects(comparisons),
+        "regions": regions,
+        "images": [one.row() for one in comparisons],
+        "notes": truth_notes(records) + empty_mask_note(empty) + _crumbs_note(regions, name),
+        "provenance": {**made_of, **provenance, **run_by, "seconds": time.perf_counter() - start},
+    }
+    write_evaluation(output, result, draws, measured.known_draws(MASK_METRICS))
+
+
+def true_regions(truth: np.ndarray) -> list[TrueRegion]:
+    """The 8-connected regions of a true mask, bool ``[height, width]``."""
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(truth.astype(np.uint8), connectivity=8)
+    return [
+        TrueRegion((left, top, left + width, top + height), area)
+        for left, top, width, height, area in statistics[1:].tolist()
+    ]
+
+
+def outlined(image: PromptedImage, regions: Sequence[TrueRegion]) -> np.ndarray:
+    """What the model outlines when it is given the boxes of ``regions``, united; bool ``[height, width]``.
+
+    Of the candidates of a box the model's own quality, not the truth, chooses one.
+    """
+    prompts = [Prompt.of_box(region.box) for region in regions]
+    mask = np.zeros((image.height, image.width), dtype=bool)
+    for candidates in image.candidates(image.whole, prompts):
+        mask |= candidates.logits[int(np.argmax(candidates.quality))] > 0
+    return mask
+
+
+def _loaded(segmenter: SegmenterPart, device: str, embeddings: EmbeddingReader) -> Segmenter:
+    model = segmenter.load(device)
+    model.check_made(embeddings.path, embeddings.provenance)
+    return model
+
+
+def _comparison(model: Segmenter, embeddings: EmbeddingReader, record: ImageRecord, protocol: Protocol) -> Comparison:
+    truth = pixel_truth(record)
+    regions = true_regions(truth)
+    image = PromptedImage(model, record.image_id, record.height, record.width, embeddings)
+    mask = outlined(image, [region for region in regions if region.is_prompted])
+    marked = Marked.of(protocol.mask(mask), protocol.mask(truth))
+    return Comparison(record, after=marked, regions=[_region_record(region) for region in regions])
+
+
+def _region_record(region: TrueRegion) -> dict[str, Any]:
+    """In the shape of a refiner's records; the model's answer is taken as it is."""
+    if not region.is_prompted:
+        return {"box": list(region.box), "accepted": False, "cause": TOO_SMALL}
+    return {"box": list(region.box), "prompt": {"box": list(region.box)}, "accepted": True, "cause": ""}
+
+
+def _crumbs_note(regions: Mapping[str, Any], name: str) -> list[str]:
+    left_out = regions["found"] - regions["prompted"]
+    if not left_out:
+        return []
+    return [
+        f"Oracle {name}: {left_out} of {regions['found']} regions of the true masks are {TOO_SMALL}; they get no box, "
+        "but their pixels count."
+    ]

@@ -1,0 +1,310 @@
+"""The evaluation stage: a category's scores against the ground truth, into one JSON file, and its draws."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zsad.data.manifest import ImageRecord
+from zsad.errors import DataError
+from zsad.evaluation.bands import image_bands, pixel_bands
+from zsad.evaluation.bootstrap import Sampler, count_draws, image_draws, mask_draws, pixel_draws
+from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
+from zsad.evaluation.decisions import decision_counts, decision_metrics
+from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.marks import Marks, decisions, marks_of
+from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
+from zsad.evaluation.measured import Measured
+from zsad.evaluation.options import EvaluationOptions
+from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
+from zsad.evaluation.truth import (
+    IMAGES_ALONE,
+    MapsWithTruth,
+    counts,
+    empty_mask_note,
+    has_pixel_truth,
+    records_with_truth,
+    truth_notes,
+)
+from zsad.files.evaluations import write_evaluation
+from zsad.files.provenance import inherited
+from zsad.files.scores import ScoreReader
+from zsad.names import ALL_METRICS, AUPRO_LIMITS
+
+
+def evaluate_scores(
+    *,
+    manifest: Path,
+    scores: Path,
+    dataset: str,
+    category: str,
+    method: str,
+    backbone: str,
+    group: str,
+    options: EvaluationOptions,
+    output: Path,
+    draws: Path | None,
+    provenance: Mapping[str, Any],
+    saturation: Path | None = None,
+) -> None:
+    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap draw.
+
+    Metrics that the truth does not allow are null, and a note says why.
+
+    Args:
+        scores: score file of the test images.
+        group: the method of which this one is a seed, for the tables; may be empty.
+        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
+        provenance: of this stage; that of the input is added.
+        saturation: the data set's table of saturation areas, if it has one.
+
+    Raises:
+        DataError: scores and manifest do not belong together, a score is not finite, or a mask is unusable.
+    """
+    with ScoreReader(scores) as reader:
+        records = records_with_truth(manifest, reader.image_ids, scores)
+        _check_finite(reader)
+        marks = marks_of(reader, records)
+        decided = decisions(reader, marks)
+        images = _Images(reader, records, decided)
+        pixels = _Pixels(reader, records, options, saturation)
+        sampler = Sampler(options.bootstrap, options.seed, category)
+        measured = images.measured(sampler).plus(pixels.measured(sampler))
+        result = {
+            "dataset": dataset,
+            "category": category,
+            "method": method,
+            "backbone": backbone,
+            "group": group,
+            "setting": reader.setting,
+            "localises": reader.localises,
+            "protocol": options.protocol,
+            "threshold": reader.threshold,
+            "image_threshold": reader.image_threshold,
+            **measured.document(ALL_METRICS),
+            "decision": _named(measured, "decision_", ("precision", "recall", "f1", "accuracy")),
+            "mask": _named(measured, "mask_", ("precision", "recall", "f1", "iou")),
+            "by_type": _by_type(images, pixels, records, sampler),
+            "curves": {name: _curve_json(curve) for name, curve in {**images.curves(), **pixels.curves()}.items()},
+            "bands": images.bands(sampler) | pixels.bands(sampler),
+            "images": _image_rows(reader, records, decided, marks, pixels.aupimo()),
+            "counts": counts(records),
+            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes),
+            "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
+        }
+    write_evaluation(output, result, draws, measured.known_draws(ALL_METRICS))
+
+
+def _check_finite(reader: ScoreReader) -> None:
+    for index, image_id in enumerate(reader.image_ids):
+        if not (np.isfinite(reader.image_scores[index]) and np.isfinite(reader.anomaly_map(index)).all()):
+            raise DataError(f"the score of {image_id} in {reader.path} is not finite; delete the file and run again")
+
+
+class _Scored(NamedTuple):
+    """Labelled images, each array ``[image]``."""
+
+    scores: np.ndarray
+    labels: np.ndarray
+    decided: np.ndarray
+
+    @property
+    def ranking(self) -> Ranking:
+        return rank_scores(self.scores[self.labels == 1], self.scores[self.labels == 0])
+
+    @property
+    def has_both(self) -> bool:
+        return bool((self.labels == 1).any() and (self.labels == 0).any())
+
+    def measured(self, sampler: Sampler) -> Measured:
+        ranking, decisions = self.ranking, decision_counts(self.decided, self.labels == 1)
+        values = {
+            "image_auroc": auroc(ranking),
+            "image_ap": average_precision(ranking),
+            "image_f1max": f1_max(ranking),
+            **decision_metrics(decisions.sum(axis=0)),
+        }
+        draws = {}
+        if sampler.draws and self.has_both:
+            draws |= image_draws(self.scores, self.labels, sampler)
+        if sampler.draws and len(self.labels):
+            draws |= count_draws(decision_metrics, decisions, self.labels == 1, sampler)
+        return Measured({name: float(value) for name, value in values.items()}, draws)
+
+
+class _Images:
+    """The image scores of a category, where the label is known."""
+
+    def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord], decided: np.ndarray) -> None:
+        labelled = np.array([record.label is not None for record in records], dtype=bool)
+        labels = np.array([record.label for record in records if record.label is not None], dtype=int)
+        self._every = _Scored(reader.image_scores[labelled], labels, decided[labelled])
+        self._types = np.array([record.defect_type for record in records if record.label is not None])
+
+    def measured(self, sampler: Sampler) -> Measured:
+        return self._every.measured(sampler)
+
+    def of_type(self, name: str, sampler: Sampler) -> Measured:
+        """Those of a type of defect and the good ones."""
+        chosen = (self._every.labels == 0) | (self._types == name)
+        return _Scored(*(values[chosen] for values in self._every)).measured(sampler)
+
+    def curves(self) -> dict[str, Curve | None]:
+        ranking = self._every.ranking
+        return {"image_roc": roc_curve(ranking), "image_pr": precision_recall_curve(ranking)}
+
+    def bands(self, sampler: Sampler) -> dict[str, Any]:
+        every = self._every
+        return image_bands(every.scores, every.labels, sampler) if sampler.draws and every.has_both else {}
+
+
+class _Pixels:
+    """The anomaly maps of a category, where the truth is known, and what they mark at the label-free threshold."""
+
+    def __init__(
+        self,
+        reader: ScoreReader,
+        records: Sequence[ImageRecord],
+        options: EvaluationOptions,
+        saturation: Path | None,
+    ) -> None:
+        self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
+        self._records = [records[index] for index in self._places]
+        self._localises = reader.localises
+        maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
+        self._types = maps.types
+        self._counts = np.zeros((len(maps), COUNTED), np.int64)
+
+        def observe(index: int, image: PixelImage) -> None:
+            self._counts[index] = mask_counts(image.anomaly_map > reader.threshold, image.truth)
+
+        self._statistics: PixelStatistics = pixel_statistics(
+            maps,
+            with_histograms=options.bootstrap > 0,
+            types=maps.types,
+            memory_bytes=options.memory_mb * 1_000_000,
+            observe=observe,
+            work=[record.pixels for record in self._records],
+        )
+
+    def measured(self, sampler: Sampler) -> Measured:
+        return self._measured(self._statistics, np.ones(len(self._types), bool), sampler)
+
+    def of_type(self, name: str, sampler: Sampler) -> Measured | None:
+        """Those of a type of defect and the good ones; None if no image of it has pixel truth."""
+        if name not in self._statistics.by_type:
+            return None
+        chosen = np.array([other in (None, name) for other in self._types], bool)
+        return self._measured(self._statistics.by_type[name], chosen, sampler)
+
+    def _measured(self, ranking: PixelRanking, chosen: np.ndarray, sampler: Sampler) -> Measured:
+        marked = self._counts[chosen]
+        values = ranking.metrics() | {name: float(value) for name, value in mask_metrics(marked.sum(axis=0)).items()}
+        histograms = self._statistics.histograms
+        draws = {}
+        if histograms is not None:
+            draws |= pixel_draws(histograms.of_images(chosen), sampler)
+            draws |= mask_draws(marked, sampler)
+        return Measured(values, draws)
+
+    def aupimo(self) -> dict[int, float]:
+        """AUPIMO of images by their position among all, NaN for good ones."""
+        return dict(zip(self._places, self._statistics.image_aupimo.tolist(), strict=True))
+
+    def curves(self) -> dict[str, Curve | None]:
+        ranking, overlap = self._statistics.ranking, self._statistics.overlap
+        return {
+            "pixel_roc": roc_curve(ranking),
+            "pixel_pr": precision_recall_curve(ranking),
+            "pro": pro_curve(ranking, overlap, AUPRO_LIMITS["aupro"]),
+        }
+
+    def bands(self, sampler: Sampler) -> dict[str, Any]:
+        histograms, ranking = self._statistics.histograms, self._statistics.ranking
+        return pixel_bands(histograms, sampler) if histograms is not None and ranking.negatives > 0 else {}
+
+    def notes(self) -> list[str]:
+        if not self._localises:
+            return [IMAGES_ALONE]
+        statistics = self._statistics
+        empty = [
+            record.image_id
+            for record, regions in zip(self._records, statistics.regions, strict=True)
+            if record.label == 1 and regions == 0
+        ]
+        notes = empty_mask_note(empty)
+        if statistics.ranking.positives > 0 and statistics.ranking.negatives == 0:
+            notes.append("The masks leave no pixel normal, so there are no pixel metrics.")
+        errors = statistics.errors()
+        if errors:
+            notes.append(
+                f"There are more defective pixels than evaluation.memory_mb allows, so scores were rounded, which "
+                f"changes a pixel metric by at most {max(errors.values()):.1g}, and AUPIMO by nothing."
+            )
+        return notes
+
+
+def _by_type(
+    images: _Images, pixels: _Pixels, records: Sequence[ImageRecord], sampler: Sampler
+) -> list[dict[str, Any]]:
+    """JSON of each type of defect: its images and the good ones."""
+    documents = []
+    for name in dict.fromkeys(record.defect_type for record in records if record.label == 1):
+        of_type = sampler._replace(name=f"{sampler.name}/{name}")
+        measured = images.of_type(name, of_type)
+        of_pixels = pixels.of_type(name, of_type)
+        documents.append(
+            {
+                "defect_type": name,
+                "images": sum(record.label == 1 and record.defect_type == name for record in records),
+                **(measured if of_pixels is None else measured.plus(of_pixels)).document(ALL_METRICS),
+            }
+        )
+    return documents
+
+
+def _named(measured: Measured, prefix: str, names: Sequence[str]) -> dict[str, float]:
+    return {name: measured.values[prefix + name] for name in names}
+
+
+def _remarks(method: str, notes: Sequence[str]) -> list[str]:
+    """What the method remarked of its images, with how many images it concerns."""
+    counted = Counter(note for note in notes if note)
+    return [f"{method} on {count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
+
+
+def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    x, y = thinned(curve)
+    return {"x": x, "y": y}
+
+
+def _image_rows(
+    reader: ScoreReader,
+    records: Sequence[ImageRecord],
+    decided: np.ndarray,
+    marks: Sequence[Marks | None],
+    aupimo: Mapping[int, float],
+) -> list[dict[str, Any]]:
+    columns = zip(records, reader.image_scores, decided, marks, reader.notes, reader.seconds, strict=True)
+    return [
+        {
+            "image_id": record.image_id,
+            "label": record.label,
+            "defect_type": record.defect_type,
+            "score": score,
+            "decision": decision,
+            "marked_regions": None if marked is None else marked.regions,
+            "marked_share": None if marked is None else marked.share,
+            "aupimo": aupimo.get(index, np.nan),
+            "note": note,
+            "seconds": seconds,
+        }
+        for index, (record, score, decision, marked, note, seconds) in enumerate(columns)
+    ]

@@ -1,0 +1,194 @@
+"""The stage that turns a subset of a category's images into a feature file.
+
+Three things go on at the same time: worker processes read and resize images, the device computes, and a thread writes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.data.bounds import too_many_patches
+from zsad.data.image_list import ListedImage, read_image_list
+from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
+from zsad.device import resolve_device
+from zsad.errors import DataError, one_sentence
+from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.loading import Loader, Source
+from zsad.features.views import variants
+from zsad.features.writing import BackgroundWriter, Batch
+from zsad.files.features import FEATURES_FORMAT, FeatureReader, FeatureWriter
+from zsad.files.provenance import file_sha256
+from zsad.progress import Meter
+from zsad.sharing.content_key import content_key, images_sha256
+from zsad.sharing.files import SharedFile, provide
+
+IMAGES_A_WORKER = 4  # below that, a process costs more than it saves
+
+logger = logging.getLogger(__name__)
+
+
+def extract_features(
+    *,
+    image_list: Path,
+    category: str,
+    subset: str,
+    view: str,
+    backbone: Backbone,
+    execution: Execution,
+    output: Path,
+    provenance: Mapping[str, Any],
+    shared: Path | None = None,
+    model_files: Sequence[Path] = (),
+    max_patches: int | None = None,
+    refusals: Refusals = no_refusals,
+) -> None:
+    """Write the features of a subset, or link to those that somebody else has made; on an error there is no output.
+
+    Args:
+        image_list: the category's list of images.
+        category: name, for messages.
+        subset: see `zsad.data.subsets`.
+        view: see `zsad.features.views`; the tokens are those of the changed image, and are not changed back.
+        execution: device, threads and the like; they change the speed alone.
+        provenance: of the stage; what was extracted, from what and by what is added.
+        shared: folder of the features that several users share; None to share nothing.
+        model_files: the files of a model in a local folder, which the name of a shared file depends on.
+        max_patches: that may be computed for an image; None for any number.
+        refusals: what the images of the category cannot be used for, a sentence each.
+
+    Raises:
+        ConfigError: an unknown view, or a parameter that does not fit the model.
+        DataError: an empty subset, images that a method refuses, an unreadable or changed image, one with too many
+            patches, features that are not finite.
+        ModelError: the model cannot be used, or the device has too little memory for one image.
+    """
+    start = time.monotonic()
+    views = variants(view)
+    listed = read_image_list(image_list)
+    records = select(listed, subset, category)
+    if reasons := refusals([SizedImage(image.image_id, image.split, image.height, image.width) for image in listed]):
+        raise DataError(one_sentence(reasons))
+    image_ids = [record.image_id + variant.suffix for record in records for variant in views]
+    with _loader(execution, backbone, len(records)) as loader:
+        extractor = backbone.load(execution)
+        _check_patches(extractor, records, max_patches)
+        details = {
+            "image_list_sha256": file_sha256(image_list),
+            "images_sha256": images_sha256(records),
+            "subset": subset,
+            "view": view,
+            "model": extractor.model,
+            "device": extractor.device,
+            "backbone": backbone.parameters(),
+        }
+
+        def write(path: Path) -> None:
+            logger.info(
+                "%d images of %s (%s, %s) on %s, read by %d processes beside this one",
+                len(records),
+                category,
+                subset,
+                view,
+                extractor.device,
+                loader.workers,
+            )
+            grid_sizes = [extractor.grid_size(record.height, record.width) for record in records]
+            with FeatureWriter(
+                path,
+                image_ids,
+                {**provenance, **details},
+                layers=extractor.layers,
+                channels=extractor.channels,
+                grid_sizes=np.repeat(np.array(grid_sizes), len(views), axis=0),
+                cls_source=extractor.cls_source,
+            ) as writer:
+                sources = _sources(records, view, grid_sizes)
+                images = loader.prepared(sources, extractor.prepare)
+                pixels = [record.pixels for record in records for _ in views]
+                meter = Meter(f"features of {category}", sum(pixels), len(pixels))
+                _write_features(writer, extractor, images, meter, pixels)
+                writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+
+        if shared is None:
+            return write(output)
+        details["content_key"] = content_key(
+            provenance,
+            records,
+            file_format=FEATURES_FORMAT,
+            model=extractor.model,
+            device=extractor.device,
+            model_files=model_files,
+            subset=subset,
+            view=view,
+        )
+        provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
+
+
+def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: int | None) -> None:
+    """Refuse an image with too many patches; only of a model that was not known before does it come to that."""
+    for record in records:
+        patches = extractor.computed_patches(record.height, record.width)
+        if most is not None and patches > most:
+            name = extractor.model["id"]
+            raise DataError(too_many_patches(record.path, record.height, record.width, name, patches, most))
+
+
+def _sources(records: Sequence[ListedImage], view: str, grid_sizes: Sequence[tuple[int, int]]) -> list[Source]:
+    """What is to be read: images of one shape after the other, because a batch has one shape."""
+    count = len(variants(view))
+    sources = [
+        Source(record.path, record.sha256, view, first=position * count, white=record.white)
+        for position, record in enumerate(records)
+    ]
+    return sorted(sources, key=lambda source: grid_sizes[source.first // count])  # keeps the order otherwise
+
+
+def _write_features(
+    writer: FeatureWriter,
+    extractor: Extractor,
+    images: Iterable[tuple[int, np.ndarray]],
+    meter: Meter,
+    pixels: Sequence[int],
+) -> None:
+    with meter, BackgroundWriter(writer) as background:
+        for indices, batch in batches(images, extractor.capacity):
+            background.put(Batch(indices, extractor.begin(batch)))
+            meter.add(sum(pixels[index] for index in indices), len(indices))
+
+
+def batches(
+    images: Iterable[tuple[int, np.ndarray]], capacity: Callable[[int, int], int]
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Group indexed images ``[height, width, 3]`` into batches of one size.
+
+    Args:
+        capacity: how many images of a height and width a batch may have; asked anew for every image, because it
+            shrinks when a device runs out of memory.
+    """
+    indices: list[int] = []
+    batch: list[np.ndarray] = []
+    for index, image in images:
+        if batch and (image.shape != batch[0].shape or len(batch) >= capacity(*image.shape[:2])):
+            yield indices, batch
+            indices, batch = [], []
+        indices.append(index)
+        batch.append(image)
+    if batch:
+        yield indices, batch
+
+
+def _loader(execution: Execution, backbone: Backbone, images: int) -> Loader:
+    """Workers on all cores: beside a GPU but for one core; in turns with a network on the CPU, which wants all."""
+    shares_cores = not backbone.is_network or resolve_device(execution.device) == "cpu"
+    if execution.workers is not None:
+        return Loader(min(execution.workers, images), in_turns=shares_cores)
+    if not backbone.is_network or execution.threads == 1:
+        return Loader(0)
+    wanted = execution.threads if shares_cores else execution.threads - 1
+    return Loader(min(wanted, images // IMAGES_A_WORKER), in_turns=shares_cores)

@@ -1,0 +1,96 @@
+"""The stage that joins the feature files of several backbones into one, which scorers read as any other.
+
+The files of the members may be shared between users (`zsad.sharing`); what is joined from them is not, as it takes
+about as long to join as to copy.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.features.joined_tokens import joined, joined_vectors
+from zsad.features.joint import Joint
+from zsad.files.features import FeatureReader, FeatureWriter
+from zsad.files.provenance import inherited
+from zsad.grids import JOINT_LAYER, finest
+from zsad.progress import progress
+
+SAME = ("images_sha256", "subset", "view")  # of the provenance, in which members agree
+
+logger = logging.getLogger(__name__)
+
+
+def join_features(*, features: Sequence[Path], joint: Joint, output: Path, provenance: Mapping[str, Any]) -> None:
+    """Write the features of a joint, image by image; on an error there is no output.
+
+    Args:
+        features: feature files of the members, in the order of ``joint.members``, of the same images.
+        output: the feature file, written whole or not at all.
+        provenance: what is known of the job; that of the members and what was joined is added.
+
+    Raises:
+        DataError: the files do not show the same images, or one is damaged.
+    """
+    start = time.monotonic()
+    with ExitStack() as stack:
+        readers = [stack.enter_context(FeatureReader(path)) for path in features]
+        _check_together(readers)
+        first = readers[0]
+        grid_sizes = [
+            finest(tuple(reader.grid_sizes[index].tolist()) for reader in readers) for index in range(len(first))
+        ]
+        names = [member.name for member in joint.members]
+        details = {
+            "model": _model(names, readers),
+            "device": "cpu",
+            "members": {
+                name: {**reader.provenance, "layers": reader.layers}
+                for name, reader in zip(names, readers, strict=True)
+            },
+        }
+        with FeatureWriter(
+            output,
+            first.image_ids,
+            {**inherited(first.provenance), **provenance, **details},
+            layers=[JOINT_LAYER],
+            channels=sum(len(reader.layers) * reader.channels for reader in readers),
+            grid_sizes=np.array(grid_sizes),
+            cls_source=" and ".join(dict.fromkeys(reader.cls_source for reader in readers)),
+        ) as writer:
+            patches = [rows * columns for rows, columns in grid_sizes]
+            for index in progress(range(len(first)), total=len(first), label="joining", work=patches):
+                writer.write(
+                    index,
+                    joined([reader.half_tokens(index) for reader in readers], joint.shares),
+                    joined_vectors([reader.cls_tokens_of(index) for reader in readers], joint.shares),
+                )
+            writer.provenance["seconds"] = round(time.monotonic() - start, 3)
+    logger.info("joined %s on %d images", ", ".join(names), len(first))
+
+
+def _model(names: Sequence[str], readers: Sequence[FeatureReader]) -> dict[str, Any]:
+    """What stands for the model in the provenance of all that follows."""
+    models = {name: reader.provenance.get("model") for name, reader in zip(names, readers, strict=True)}
+    return {"id": " + ".join(names), "revision": None, "weights_sha256": None, "members": models}
+
+
+def _check_together(readers: Sequence[FeatureReader]) -> None:
+    """Check that all members saw the same images in the same way.
+
+    Raises:
+        DataError: they did not.
+    """
+    first = readers[0]
+    for reader in readers[1:]:
+        known = [key for key in SAME if key in first.provenance and key in reader.provenance]
+        agrees = all(first.provenance[key] == reader.provenance[key] for key in known)
+        if reader.image_ids != first.image_ids or not agrees:
+            raise DataError(f"{reader.path} and {first.path} do not show the same images; delete both and run again")

@@ -1,0 +1,204 @@
+"""What all results in HDF5 share: whole files, checksums, and one sentence for a damaged one.
+
+Every file has the attributes ``format`` and ``provenance`` (JSON), and carries digests of its bytes
+(`zsad.files.digests`), which are checked when it is read. Each format has a module of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+
+from zsad.errors import DamagedFileError, DataError, first_line
+from zsad.files.atomic import atomic_path
+from zsad.files.digests import CheckedFile, append_digests
+from zsad.files.json_files import without_nan
+
+PIECE = 1 << 16  # bytes, from which on what is written at once has blocks of its own among the digests
+
+
+class Reader:
+    """An open HDF5 result file; a context manager."""
+
+    _format: str  # empty for any
+    _noun: str
+    _has_images = True
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._bytes = CheckedFile(self.path)
+        self._datasets: dict[str, h5py.Dataset] = {}  # to open one takes longer than to read a little of it
+        try:
+            with self._damage_told():
+                self._file = h5py.File(self._bytes, "r")
+                found = self._file.attrs.get("format")
+                if self._format and found != self._format:
+                    raise DamagedFileError(
+                        self.path, f"is no {self._noun} file (format {found!r}, expected {self._format!r})"
+                    )
+                _refuse_strangers(self._file)
+                self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist() if self._has_images else []
+                self.provenance: dict[str, Any] = json.loads(self._file.attrs["provenance"])
+                self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    def _load(self) -> None:
+        """Read what is small, whole."""
+
+    def check(self) -> None:
+        """Check what has not been read yet, too.
+
+        Raises:
+            DamagedFileError: a part is not what its writer wrote.
+        """
+        self._bytes.check()
+
+    def _read(self, name: str, place: Any) -> Any:
+        """A part of a dataset."""
+        with self._damage_told():
+            if name not in self._datasets:
+                self._datasets[name] = self._file[name]
+            return self._datasets[name][place]
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        """Raise one sentence for whatever HDF5 makes of bytes that are not as they were written."""
+        try:
+            yield
+        except DataError:
+            raise
+        except (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            fault = self._bytes.damage or f"is not a readable HDF5 file ({first_line(error)})"
+            raise DamagedFileError(self.path, fault) from None
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if hasattr(self, "_file"):
+            self._file.close()
+        self._bytes.close()
+
+
+def _refuse_strangers(group: h5py.Group) -> None:
+    """Refuse what no stage writes and what may lead to other files, or claims more than there is."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link")
+        content = group.get(name)
+        if isinstance(content, h5py.Group) and group.parent == group:
+            _refuse_strangers(content)
+        elif not isinstance(content, h5py.Dataset):
+            raise ValueError(f"{name} is no dataset")
+        elif content.external or content.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        elif content.chunks is None and content.id.get_storage_size() < content.nbytes:
+            raise ValueError(f"{name} has no content")
+
+
+class _Disk(io.FileIO):
+    """A file for HDF5 to write to, which tells of an error once and then lets all be.
+
+    The library itself loses in silence what it cannot write while it closes a file, and ends the process with it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+")
+        self.failure: OSError | None = None
+        self.pieces: set[int] = set()  # where much at once was written
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        content = rest = memoryview(data).cast("B")
+        if len(content) >= PIECE:
+            self.pieces |= {self.tell(), self.tell() + len(content)}
+        try:
+            while rest and self.failure is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+            raise
+        return len(content)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the size."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
+@contextmanager
+def written(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file, all of which is on the disk in the end; images go there at once, since each is a chunk."""
+    with _Disk(path) as disk:
+        try:
+            with h5py.File(disk, "w", libver="latest", rdcc_nbytes=0) as file:
+                yield file
+        finally:
+            if disk.failure is not None:
+                raise disk.failure
+    append_digests(path, disk.pieces)
+
+
+class Writer:
+    """An HDF5 result file in the making; a context manager that keeps the file only if its block succeeds."""
+
+    _format: str
+
+    def __init__(self, path: str | Path, image_ids: Sequence[str], provenance: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self.image_ids = list(image_ids)
+        self.provenance = dict(provenance)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            self._file = stack.enter_context(written(temporary))
+            stack.push(lambda kind, *_: self._finish() if kind is None else None)
+            self._file.attrs["format"] = self._format
+            self._file.create_dataset("image_id", data=self.image_ids, dtype=h5py.string_dtype())
+            self._create()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+    def _finish(self) -> None:
+        self._file.attrs["provenance"] = json.dumps(without_nan(self.provenance), sort_keys=True)
+
+    def _create(self) -> None:
+        raise NotImplementedError
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """What made a result in HDF5, of whatever kind.
+
+    Raises:
+        DataError: absent or damaged, as far as it needs to be read for that.
+    """
+    with _AnyReader(path) as reader:
+        return reader.provenance
+
+
+class _AnyReader(Reader):
+    _format = ""
+    _noun = "result"
+    _has_images = False

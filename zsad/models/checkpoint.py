@@ -1,0 +1,186 @@
+"""Checkpoints: recognised, checked and loaded, in the three forms in which they are published.
+
+``transformers`` folders, ``timm`` folders (DINOv3), and the ``.pth`` files of ``torch.hub`` (DINOv2, DINOv3). Whatever
+goes wrong on the way is a `ModelError` that says how to mend it; the libraries underneath stay silent.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import huggingface_hub
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from zsad.errors import DataError, ModelError
+from zsad.files.json_files import read_foreign_json
+from zsad.models.config_sense import (
+    built_within,
+    check_content,
+    sense_of_config,
+    sense_of_weights,
+    whole_number,
+)
+from zsad.models.conversion import Converted, from_timm, from_torch_hub, read_pth
+from zsad.models.families import Family, family_of
+from zsad.models.hub import locate, weight_files
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint on this machine.
+
+    Attributes:
+        name: as the configuration names it.
+        source: its folder, or its file.
+        commit: the hub's commit hash; None for a local one.
+        config: its configuration, of ``transformers``.
+        family: the kind of network.
+        weight_files: where its weights are.
+        state: its weights by their names in ``transformers``, if they had to be converted; None if not.
+    """
+
+    name: str
+    source: Path
+    commit: str | None
+    config: PretrainedConfig
+    family: Family
+    weight_files: list[Path]
+    state: dict[str, torch.Tensor] | None
+
+    def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
+        """The network with its weights in float32, for inference, on the CPU.
+
+        Args:
+            attention: name of an implementation of attention; a network without attention takes no notice.
+            projected: whether the weights of the projection to the space of texts are needed.
+
+        Raises:
+            ModelError: the weights are damaged, or those of another model.
+        """
+        source: dict[str, Any] = {"pretrained_model_name_or_path": None, "state_dict": self.state}
+        if self.state is None:
+            source = {
+                "pretrained_model_name_or_path": self.source,
+                "local_files_only": True,
+                "trust_remote_code": False,
+                "weights_only": True,
+                "use_safetensors": self.weight_files[0].suffix == ".safetensors",
+            }
+        with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
+            model, info = self.family.model_class().from_pretrained(
+                **source,
+                **self.family.load_arguments,
+                config=self.config,
+                dtype=torch.float32,
+                attn_implementation=attention if self.family.has_attention else None,
+                output_loading_info=True,
+            )
+        missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
+        if missing:
+            raise ModelError(
+                f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
+                "download it again, or correct its config.json"
+            )
+        return model.eval()
+
+
+def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
+    """Find a checkpoint, downloading it from the hub if it is not in the local cache, and read its configuration.
+
+    Args:
+        name: see `zsad.models.hub.locate`.
+        revision: branch, tag or commit on the hub; None for the main branch.
+
+    Raises:
+        ConfigError: a revision of a local folder.
+        ModelError: absent, gated, unreachable, incomplete, damaged, or of an unknown family.
+    """
+    _silence_libraries()
+    path, commit = locate(name, revision)
+    if path.is_file():
+        with sense_of_weights(name, path):
+            converted = from_torch_hub(read_pth(path), name)
+        return _converted(name, path, commit, converted, [path])
+    content = config_content(name, path)
+    files = required_weights(name, path)
+    if "architecture" in content and "model_type" not in content:
+        with sense_of_weights(name, path):
+            state = {key: tensor for file in files for key, tensor in load_file(file).items()}
+        converted = from_timm(state, content["architecture"], name)
+        return _converted(name, path, commit, converted, files)
+    family = family_of(content.get("model_type"), name)
+    config = checked_config(family, parsed_config(name, path), name, path)
+    return Checkpoint(name, path, commit, config, family, files, None)
+
+
+def checked_config(family: Family, config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
+    """What of a configuration describes the network, once its patches and layers are numbers that can be.
+
+    Raises:
+        ModelError: they are not.
+    """
+    with sense_of_config(name, source):
+        own = family.config_for(config)
+        whole_number(family.patch(own), "the patch size", name)
+        whole_number(family.layer_count(own), f"the number of {family.layer_noun}s", name)
+    return own
+
+
+def _silence_libraries() -> None:
+    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors come as exceptions, too
+    transformers.utils.logging.disable_progress_bar()
+    huggingface_hub.utils.logging.set_verbosity_error()
+
+
+def _converted(
+    name: str, source: Path, commit: str | None, converted: Converted, weight_files: list[Path]
+) -> Checkpoint:
+    family = family_of(converted.config.model_type, name)
+    return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
+
+
+def required_weights(name: str, folder: Path) -> list[Path]:
+    """The files of weights in a folder; none is read.
+
+    Raises:
+        ModelError: there are none, or they are not whole.
+    """
+    if files := weight_files(folder):
+        return files
+    raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
+
+
+def config_content(name: str, folder: Path) -> dict[str, Any]:
+    """The content of ``config.json``, which says of what form and family a checkpoint is; empty if it has no keys.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
+    with sense_of_config(name, folder):
+        try:
+            content = read_foreign_json(folder / "config.json")
+        except DataError as error:
+            raise ModelError(f"model '{name}': {error}") from None
+        if not isinstance(content, dict):
+            return {}
+        check_content(name, folder, content)
+    return content
+
+
+def parsed_config(name: str, folder: Path) -> PretrainedConfig:
+    """The configuration of a ``transformers`` folder.
+
+    Raises:
+        ModelError: it cannot be used.
+    """
+    _silence_libraries()
+    with sense_of_config(name, folder):
+        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

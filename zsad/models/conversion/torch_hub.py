@@ -1,0 +1,54 @@
+"""The releases for ``torch.hub``, each recognised by tensors that no other of them holds together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+
+from zsad.errors import ModelError
+from zsad.models.conversion import dinov2, dinov3_convnext, dinov3_vit
+from zsad.models.conversion.converted import Converted
+from zsad.models.conversion.weights import OriginalWeights
+
+
+class Layout(NamedTuple):
+    """A way in which weights are published.
+
+    Attributes:
+        marks: the tensors that it is recognised by.
+        convert: from its weights.
+        release_name: from the name of a tensor in any checkpoint of this layout to that in its releases.
+    """
+
+    marks: tuple[str, ...]
+    convert: Callable[[OriginalWeights], Converted]
+    release_name: Callable[[str], str] = str
+
+
+LAYOUTS = {
+    "DINOv3 ViT": Layout(dinov3_vit.MARKS, dinov3_vit.from_torch_hub),
+    "DINOv3 ConvNeXt": Layout(dinov3_convnext.MARKS, dinov3_convnext.from_torch_hub),
+    "DINOv2": Layout(dinov2.MARKS, dinov2.from_torch_hub, dinov2.without_chunks),
+}
+
+
+def from_torch_hub(state: Mapping[str, torch.Tensor], name: str) -> Converted:
+    """Convert a state dict in the names of facebookresearch/dinov3 or facebookresearch/dinov2.
+
+    Args:
+        state: as `zsad.models.conversion.read_pth` returns it.
+        name: of the model, for messages.
+
+    Raises:
+        ModelError: it is of no known layout; or something is missing, left over, or of another shape.
+    """
+    for layout in LAYOUTS.values():
+        if all(mark in state for mark in layout.marks):
+            renamed = {layout.release_name(key): tensor for key, tensor in state.items()}
+            return layout.convert(OriginalWeights(renamed, name))
+    raise ModelError(
+        f"the weights of model '{name}' are not in the names of any of {', '.join(LAYOUTS)} (the first is "
+        f"'{next(iter(state), '')}'); use a .pth file of these releases, or a transformers folder"
+    )

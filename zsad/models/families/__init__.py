@@ -1,0 +1,45 @@
+"""Families of networks: for each architecture, how to load it and how to read its tokens."""
+
+from __future__ import annotations
+
+from zsad.errors import ModelError
+from zsad.models.families.base import Family, TokenReader
+from zsad.models.families.clip import Clip
+from zsad.models.families.dino import Dino
+from zsad.models.families.dinov2 import Dinov2
+from zsad.models.families.dinov2_with_registers import Dinov2WithRegisters
+from zsad.models.families.dinov3_convnext import Dinov3ConvNext
+from zsad.models.families.dinov3_vit import Dinov3Vit
+
+# By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
+# decides what must run again after a change, goes by imports.
+FAMILIES: dict[str, Family] = {
+    "vit": Dino(),
+    "dinov2": Dinov2(),
+    "dinov2_with_registers": Dinov2WithRegisters(),
+    "dinov3_vit": Dinov3Vit(),
+    "dinov3_convnext": Dinov3ConvNext(),
+    "clip": Clip(),
+    "clip_vision_model": Clip(),  # the image tower, saved alone
+}
+
+__all__ = ["FAMILIES", "Family", "TokenReader", "family_of"]
+
+
+def family_of(model_type: object, name: str) -> Family:
+    """The family of a checkpoint.
+
+    Args:
+        model_type: from its ``config.json``.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: there is none.
+    """
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        elsewhere = ", or `family: resnet` for a local folder" if model_type == "resnet" else ""
+        raise ModelError(
+            f"model '{name}' is of type '{model_type!s:.60}', which is not supported; use one of {', '.join(FAMILIES)}"
+            f"{elsewhere}"
+        )
+    return FAMILIES[model_type]

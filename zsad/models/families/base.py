@@ -1,0 +1,184 @@
+"""What every family of networks offers: how to load one of its kind, and how to read tokens from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from zsad.errors import ConfigError, ModelError
+from zsad.models.layers import chosen_layers
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from transformers import PretrainedConfig, PreTrainedModel
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class TokenReader(ABC):
+    """A network that turns pixels into the tokens of chosen layers; made by `Family.reader`.
+
+    Attributes:
+        patch: what the sides of an input must be multiples of, pixels.
+        stride: pixels of the input per token along each side.
+        prefix_tokens: class and register tokens before the patch tokens; they never come out as patch tokens.
+        layers: names of the layers, in the order of the tokens.
+        channels: width of a token.
+        cls_source: ``"class token"`` or ``"mean of patch tokens"``.
+    """
+
+    patch: int
+    stride: int
+    prefix_tokens: int
+    layers: list[str]
+    channels: int
+    cls_source: str
+
+    @abstractmethod
+    def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Read the tokens of a batch of images.
+
+        Args:
+            pixels: ``[image, 3, height, width]``, normalised with the family's mean and deviation; both sides
+                multiples of ``patch``.
+
+        Returns:
+            Patch tokens ``[image, layer, row, column, channel]`` and class tokens ``[image, layer, channel]``, in the
+            number format that the network computes them in.
+        """
+
+    @abstractmethod
+    def compile(self, **options: Any) -> None:
+        """Compile the network in place with ``torch.compile``, which takes ``options``."""
+
+
+class Family(ABC):
+    """Networks of one architecture and one way of training; it has no state.
+
+    Class attributes:
+        model_type: what ``config.json`` calls the architecture.
+        mean, std: of the colour channels, in [0, 1], as in training.
+        layer_noun: what a layer is called in messages.
+        shares_space_with_text: whether its tokens can be projected into a space where texts lie as well.
+        has_attention: whether it has layers of attention, for which an implementation can be chosen.
+        load_arguments: keyword arguments of ``from_pretrained`` besides those that every family takes.
+    """
+
+    model_type: ClassVar[str]
+    mean: ClassVar[tuple[float, float, float]] = IMAGENET_MEAN
+    std: ClassVar[tuple[float, float, float]] = IMAGENET_STD
+    layer_noun: ClassVar[str] = "block"
+    shares_space_with_text: ClassVar[bool] = False
+    has_attention: ClassVar[bool] = True
+    load_arguments: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def model_class(self) -> type[PreTrainedModel]:
+        """The class of ``transformers`` whose ``from_pretrained`` loads the network."""
+
+    def config_for(self, config: PretrainedConfig) -> PretrainedConfig:
+        """What of a checkpoint's configuration describes the network that is loaded."""
+        return config
+
+    @abstractmethod
+    def patch(self, config: PretrainedConfig) -> int:
+        """What the sides of an input must be multiples of, pixels.
+
+        Raises:
+            ModelError: the patches are not square.
+        """
+
+    @abstractmethod
+    def layer_count(self, config: PretrainedConfig) -> int:
+        """How many layers there are to choose from."""
+
+    def optional_weights(self, *, projected: bool) -> tuple[str, ...]:
+        """Names of the weights that a checkpoint may lack, as the tokens do not depend on them."""
+        return ()
+
+    def chosen_layers(
+        self, config: PretrainedConfig, layers: Sequence[int], *, projected: bool, name: str
+    ) -> list[int]:
+        """The layers asked for, counted from 0, in the order asked for; needs no weights.
+
+        Args:
+            config: of the checkpoint, or the part of it from `config_for`.
+            layers: counted from 0, or with negative numbers from the last.
+            projected: whether the tokens are to lie in a space shared with text.
+            name: of the model, for messages.
+
+        Raises:
+            ConfigError: a layer does not exist or is named twice, or there is no such space.
+        """
+        if projected and not self.shares_space_with_text:
+            raise ConfigError(
+                f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
+            )
+        return chosen_layers(layers, self.layer_count(config), noun=self.layer_noun, name=name)
+
+    @abstractmethod
+    def reader(
+        self,
+        network: PreTrainedModel,
+        config: PretrainedConfig,
+        *,
+        layers: Sequence[int],
+        normed: bool,
+        projected: bool,
+        name: str,
+    ) -> TokenReader:
+        """Make a reader of a loaded network, which belongs to the reader from then on.
+
+        The layers after the last one that is asked for are removed from the network, as they would only cost time.
+
+        Args:
+            network: of `model_class`, in evaluation mode.
+            config: of the checkpoint, or the part of it from `config_for`.
+            layers: counted from 0, or with negative numbers from the last.
+            normed: whether the network's final LayerNorm is applied to the tokens.
+            projected: whether the tokens are mapped into the space shared with text; final LayerNorm included.
+            name: of the model, for messages.
+
+        Raises:
+            ConfigError: see `chosen_layers`.
+            ModelError: see `patch`.
+        """
+
+
+class KeptOutputs:
+    """The outputs of chosen modules of a network; they are held only while one call of `of` runs."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._outputs: dict[int, Tensor] = {}
+        self._count = len(modules)
+        for place, module in enumerate(modules):
+            module.register_forward_hook(partial(self._keep, place))
+
+    def of(self, forward: Callable[[], Any]) -> list[Tensor]:
+        """Run ``forward`` and return what the modules put out, in their order."""
+        try:
+            forward()
+            return [self._outputs[place] for place in range(self._count)]
+        finally:
+            self._outputs.clear()
+
+    def _keep(self, place: int, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        self._outputs[place] = output
+
+
+def square_patch(config: PretrainedConfig) -> int:
+    """Side of the patches of a vision transformer, pixels.
+
+    Raises:
+        ModelError: they are not square.
+    """
+    size = config.patch_size
+    sides = {size} if isinstance(size, int) else set(size)
+    if len(sides) != 1:
+        raise ModelError(
+            f"a model of type '{config.model_type}' has patches that are not square ({size}); choose another"
+        )
+    return sides.pop()

@@ -1,0 +1,64 @@
+"""Names that stand in results and tables: metrics, means, and settings in order.
+
+``docs/metrics.md`` defines each metric.
+"""
+
+from __future__ import annotations
+
+import re
+
+MEAN = "mean"  # stands in the tables for a category: the mean over all
+MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
+MEANS = (MEAN, MEAN_TEXTURES, MEAN_OBJECTS)
+ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones too
+ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
+NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
+PER_IMAGE = "total per image"  # stands in the costs for a stage: all that one more test image takes
+REFERENCES = "references"  # likewise: what is done once, with other images
+
+AUPRO_LIMITS = {"aupro": 0.3, "aupro_005": 0.05}
+AUSPRO_LIMIT = 0.05
+
+IMAGE_METRICS = ("image_auroc", "image_ap", "image_f1max")
+PIXEL_METRICS = (
+    *("pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
+    *("aupro", "aupro_005", "aupimo", "auspro_005"),
+)
+RANKING_METRICS = IMAGE_METRICS + PIXEL_METRICS
+MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision")
+THRESHOLD_METRICS = (*MASK_METRICS, "decision_f1")
+ALL_METRICS = RANKING_METRICS + THRESHOLD_METRICS
+HEADLINE_METRICS = ("image_auroc", "aupro")
+COMPARED_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "mask_f1")
+
+TITLES = {
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+    "image_f1max": "image F1-max",
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_f1max": "pixel F1-max",
+    "pixel_ioumax": "pixel IoU-max",
+    "aupro": "AUPRO",
+    "aupro_005": "AUPRO 0.05",
+    "aupimo": "AUPIMO",
+    "auspro_005": "AU-sPRO 0.05",
+    "mask_precision": "precision",
+    "mask_recall": "recall",
+    "mask_f1": "SegF1",
+    "mask_iou": "IoU",
+    "region_recall": "defects hit",
+    "region_precision": "hits right",
+    "decision_f1": "image F1",
+}
+
+_SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
+_FEW_SHOT = re.compile(r"few-shot-(\d+)")
+
+
+def setting_order(setting: str) -> tuple[int, int, str]:
+    """Sort key of a setting: the less a method sees, the earlier it stands; few-shot by the number of references."""
+    few_shot = _FEW_SHOT.fullmatch(setting)
+    kind = "few-shot" if few_shot else setting
+    rank = _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS)
+    return rank, int(few_shot[1]) if few_shot else 0, setting

@@ -1,0 +1,203 @@
+"""The refinement stage: from a score file to a mask file, image by image."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.data.image_list import ListedImage, read_image_list
+from zsad.data.images import read_image
+from zsad.errors import DataError
+from zsad.files.embeddings import EmbeddingReader
+from zsad.files.masks import MaskReader, MaskWriter
+from zsad.files.provenance import inherited
+from zsad.files.scores import ScoreReader
+from zsad.maps import at_image_size
+from zsad.progress import progress
+from zsad.refinement.base import Refinement, Refiner
+from zsad.refinement.prompted import PromptedImage
+from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.registry import SEGMENTERS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """What a refiner needs that prompts a segmentation model.
+
+    Attributes:
+        segmenter: the model, as configured.
+        device: where it is to run.
+        embeddings: file of the whole images.
+        foregrounds: file of masks of the part; None if the refiner does not ask.
+        crops: file of embeddings of windows; None if the refiner has none.
+    """
+
+    segmenter: SegmenterPart
+    device: str
+    embeddings: Path
+    foregrounds: Path | None = None
+    crops: Path | None = None
+
+
+def prompting_of(segmenter: Mapping[str, Any] | None, device: str, files: Mapping[str, str]) -> Prompting | None:
+    """What a job's parameters and inputs say of prompting; None for a refiner without a segmentation model.
+
+    Args:
+        segmenter: family and parameters of the model.
+        files: the job's inputs by name.
+    """
+    if segmenter is None:
+        return None
+    given = {name: Path(files[name]) for name in ("embeddings", "foregrounds", "crops") if name in files}
+    return Prompting(SEGMENTERS.build(segmenter["family"], segmenter["params"]), device, **given)
+
+
+def refine_masks(
+    *,
+    image_list: Path,
+    scores: Path,
+    refiner: Refiner,
+    output: Path,
+    provenance: Mapping[str, Any],
+    prompting: Prompting | None = None,
+) -> None:
+    """Outline the defects of every scored image, at the image's own resolution, with the scores' label-free threshold.
+
+    Args:
+        image_list: names the images and their digests.
+        scores: score file; its images are outlined, in its order.
+        output: the mask file, written whole or not at all.
+        provenance: what is known of the job; the stage adds the rest.
+        prompting: for a refiner that uses a segmentation model.
+
+    Raises:
+        DataError: a scored image is not in the list, is missing or has changed; or embeddings are of another model.
+        ModelError: the segmentation model cannot be used.
+    """
+    _check_prompting(refiner, prompting)
+    records = {record.image_id: record for record in read_image_list(image_list)}
+    start = time.perf_counter()
+    with ScoreReader(scores) as reader, _Prompter.opened(prompting) as prompter:
+        chosen = records_of(reader, records, image_list)
+        details = {
+            "refiner": {"class": type(refiner).__name__, "params": refiner.parameters()},
+            "threshold": reader.threshold,
+            "localises": reader.localises,
+            **prompter.provenance(),
+        }
+        found = accepted = 0
+        with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
+            pixels = [record.pixels for record in chosen]
+            for index, record in progress(enumerate(chosen), total=len(chosen), label="refining", work=pixels):
+                anomaly_map, refinement = _refined(
+                    record, reader.anomaly_map(index), refiner, reader.threshold, prompter
+                )
+                writer.append(refinement.mask, _mask_score(anomaly_map, refinement.mask), refinement.regions)
+                found += len(refinement.regions)
+                accepted += sum(bool(region["accepted"]) for region in refinement.regions)
+            writer.provenance["seconds"] = time.perf_counter() - start
+    logger.info("found %d regions in %d images, accepted %d outlines", found, len(chosen), accepted)
+
+
+def _check_prompting(refiner: Refiner, prompting: Prompting | None) -> None:
+    """Refuse a job that lacks what its refiner was configured to use."""
+    if (prompting is not None) != refiner.uses_segmenter:
+        raise ValueError("a refiner that prompts a segmentation model needs one, and no other does")
+    if prompting is not None and refiner.uses_foreground and prompting.foregrounds is None:
+        raise ValueError("the refiner asks what the part is, but no masks of it are given")
+
+
+def records_of(reader: ScoreReader, records: Mapping[str, ListedImage], image_list: Path) -> list[ListedImage]:
+    """The records of the images of a score file, in its order.
+
+    Raises:
+        DataError: the list lacks one.
+    """
+    missing = [image_id for image_id in reader.image_ids if image_id not in records]
+    if missing:
+        raise DataError(
+            f"{reader.path} has scores of {len(missing)} images that {image_list} does not list, first '{missing[0]}'; "
+            "run the scoring again"
+        )
+    return [records[image_id] for image_id in reader.image_ids]
+
+
+class _Prompter:
+    """The loaded model and the open files behind the prompts; with none of them it prompts nothing."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter | None = None,
+        embeddings: EmbeddingReader | None = None,
+        crops: EmbeddingReader | None = None,
+        foregrounds: MaskReader | None = None,
+    ) -> None:
+        self._segmenter = segmenter
+        self._embeddings = embeddings
+        self._crops = crops
+        self._foregrounds = foregrounds
+        ids = [] if foregrounds is None else foregrounds.image_ids
+        self._places = {image_id: place for place, image_id in enumerate(ids)}
+
+    @classmethod
+    @contextmanager
+    def opened(cls, prompting: Prompting | None) -> Iterator[_Prompter]:
+        """Load the model and open the files.
+
+        Raises:
+            DataError: a file is of another model.
+        """
+        if prompting is None:
+            yield cls()
+            return
+        with ExitStack() as stack:
+            embeddings = stack.enter_context(EmbeddingReader(prompting.embeddings))
+            crops = stack.enter_context(EmbeddingReader(prompting.crops)) if prompting.crops else None
+            foregrounds = stack.enter_context(MaskReader(prompting.foregrounds)) if prompting.foregrounds else None
+            segmenter = prompting.segmenter.load(prompting.device)
+            for reader in (embeddings, crops, foregrounds):
+                if reader is not None:
+                    segmenter.check_made(reader.path, reader.provenance)
+            yield cls(segmenter, embeddings, crops, foregrounds)
+
+    def of(self, image_id: str, height: int, width: int) -> PromptedImage | None:
+        """An image under the model; None if there is no model."""
+        if self._segmenter is None or self._embeddings is None:
+            return None
+        return PromptedImage(
+            self._segmenter, image_id, height, width, self._embeddings, self._crops, self._part(image_id)
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """The model, if there is one."""
+        return {} if self._segmenter is None else self._segmenter.provenance()
+
+    def _part(self, image_id: str) -> np.ndarray | None:
+        if self._foregrounds is None:
+            return None
+        if image_id not in self._places:
+            raise DataError(f"{self._foregrounds.path} has no mask of {image_id}; delete it and run again")
+        return self._foregrounds.mask(self._places[image_id])
+
+
+def _refined(
+    record: ListedImage, grid_map: np.ndarray, refiner: Refiner, threshold: float, prompter: _Prompter
+) -> tuple[np.ndarray, Refinement]:
+    image = read_image(record.path, record.sha256, record.white)
+    height, width = image.shape[:2]
+    anomaly_map = at_image_size(grid_map, height, width)
+    prompted = prompter.of(record.image_id, height, width)
+    return anomaly_map, refiner.refine(image, anomaly_map, threshold, prompted)
+
+
+def _mask_score(anomaly_map: np.ndarray, mask: np.ndarray) -> float:
+    return float(anomaly_map[mask].max()) if mask.any() else 0.0

@@ -1,0 +1,104 @@
+"""The gallery of one category and method: the images worth looking at, as a contact sheet and for the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zsad.files.atomic import atomic_path
+from zsad.files.json_files import write_json
+from zsad.reporting import overlays
+from zsad.reporting.entries import Entry, Gallery, collect_gallery
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.selection import GROUP_TITLES
+from zsad.reporting.sheet import contact_sheet
+
+_JPEG_QUALITY = 85
+_COLOUR_STOPS = 17
+
+
+def draw_gallery(
+    *,
+    manifest: Path,
+    scores: Path,
+    masks: Path | None,
+    refiner: str,
+    evaluation: Path,
+    options: ReportOptions,
+    sheet: Path,
+    panels: Path,
+) -> None:
+    """Draw the highest-, lowest- and most wrongly scored images of one category and method.
+
+    Args:
+        masks: predicted masks; None stands for the thresholded map.
+        refiner: name of what made the masks, for the captions; ``"none"`` for the thresholded map.
+        sheet: the contact sheet to write, PNG.
+        panels: the pictures and captions to write for `zsad.reporting.page.build_page`, JSON.
+
+    Raises:
+        DataError: the files do not belong together, or an image or a mask cannot be read.
+    """
+    gallery = collect_gallery(manifest, scores, masks, refiner, evaluation, options)
+    with atomic_path(sheet) as temporary:
+        contact_sheet(gallery).save(temporary, format="PNG", optimize=True)
+    write_json(panels, _as_json(gallery, options))
+
+
+def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
+    scale = gallery.scale
+    stops = scale.paint(np.linspace(scale.low, scale.high, _COLOUR_STOPS))
+    return {
+        **gallery.heading,
+        "ranked": gallery.ranked,
+        "threshold": gallery.threshold,
+        "scale": {
+            "low": scale.low,
+            "high": scale.high,
+            "percentiles": list(overlays.SCALE_PERCENTILES),
+            "colormap": options.colormap,
+            "colours": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in stops],
+        },
+        "groups": [
+            {"name": name, "title": GROUP_TITLES[name], "entries": [_entry_as_json(entry) for entry in entries]}
+            for name, entries in gallery.groups.items()
+        ],
+    }
+
+
+def _entry_as_json(entry: Entry) -> dict[str, Any]:
+    """An image for the page, which draws outlines itself: all methods have its photograph in common."""
+    height, width = entry.bare.shape[:2]
+    pictures = {"photograph": entry.bare, "map": entry.pictures["map"], "mask": entry.pictures["mask"]}
+    return {
+        "image_id": entry.image_id,
+        "label": entry.label,
+        "defect_type": entry.defect_type,
+        "score": entry.score,
+        "decision": entry.decision,
+        "marked_regions": entry.marked_regions,
+        "rank": entry.rank,
+        "note": entry.note,
+        "truth": entry.truth,
+        "height": height,
+        "width": width,
+        "pictures": {name: _data_address(picture) for name, picture in pictures.items()},
+        "outlines": entry.outlines,
+    }
+
+
+def _data_address(picture: np.ndarray) -> str:
+    """A picture as a ``data:`` address: JPEG in colour, PNG in grey (masks, which JPEG would fray)."""
+    stream = io.BytesIO()
+    image = Image.fromarray(picture)
+    if image.mode == "L":
+        image.save(stream, format="PNG", optimize=True)
+    else:
+        image.save(stream, format="JPEG", quality=_JPEG_QUALITY, optimize=True)
+    kind = "png" if image.mode == "L" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"

@@ -1,0 +1,167 @@
+"""The tables of a run in CSV, and their figures to read in Markdown and LaTeX.
+
+A ``mean`` row of metrics.csv is the macro mean over the categories that have a value, ``mean textures`` and ``mean
+objects`` those over one kind, where the data set has both; ``categories`` and
+``pixel_categories`` say how many these were for image metrics and for metrics of pixels. A method with several seeds
+has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``. The
+rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
+scores.
+
+images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share
+the better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
+images and the good ones. comparisons.csv says of two methods which is better (see `zsad.tables.comparisons`);
+refinement.csv what refiners do to masks. The tables to read leave out what nothing is known of; without any label only
+images.csv is made (see `zsad.workflow.measurable`).
+
+Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
+as has every mean, over categories or seeds, that they belong to.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from zsad.files.atomic import write_text
+from zsad.files.checksums import write_checksums
+from zsad.files.csv_cells import write_table
+from zsad.files.evaluations import read_draws, read_evaluation
+from zsad.names import MEAN
+from zsad.tables.comparisons import comparisons
+from zsad.tables.csv_tables import (
+    COMPARISONS_COLUMNS,
+    DEFECT_TYPES_COLUMNS,
+    IMAGES_COLUMNS,
+    METRICS_COLUMNS,
+    REFINEMENT_COLUMNS,
+    comparison_rows,
+    defect_type_rows,
+    figures_of,
+    image_rows,
+    metrics_rows,
+    refinement_rows,
+)
+from zsad.tables.missing import MissingResult, missing_note
+from zsad.tables.overview import as_latex, as_markdown, is_told, overview_notes, overview_tables, without_unknown
+from zsad.tables.published import published_for
+from zsad.tables.refinement_table import refinement_results
+from zsad.tables.results import (
+    MASK_KEYS,
+    ORACLE_KEYS,
+    SCORE_KEYS,
+    mean_results,
+    results_of,
+    with_seeds_together,
+)
+from zsad.tables.typeset import Table
+
+NOTHING: Mapping[Path, MissingResult] = MappingProxyType({})
+
+
+def collect_tables(
+    *,
+    score_metrics: Sequence[Path],
+    score_draws: Sequence[Path] = (),
+    mask_metrics: Sequence[Path] = (),
+    mask_draws: Sequence[Path] = (),
+    oracle_metrics: Sequence[Path] = (),
+    oracle_draws: Sequence[Path] = (),
+    textures: Sequence[str] = (),
+    published: str = "",
+    missing: Mapping[Path, MissingResult] = NOTHING,
+    unmade: Sequence[Path] = (),
+    images_csv: Path,
+    metrics_csv: Path | None = None,
+    defect_types_csv: Path | None = None,
+    refinement_csv: Path | None = None,
+    comparisons_csv: Path | None = None,
+    markdown: Path | None = None,
+    latex: Path | None = None,
+    checksums: Path | None = None,
+) -> None:
+    """Collect the evaluations of a run into its tables.
+
+    Categories, methods and refiners keep the order in which they are first given.
+
+    Args:
+        score_metrics: JSON files of `zsad.evaluation.evaluate_scores.evaluate_scores`, one a category and method.
+        mask_metrics: JSON files of `zsad.evaluation.evaluate_masks.evaluate_masks`, one a category, method and refiner.
+        oracle_metrics: JSON files of `zsad.evaluation.evaluate_oracle.evaluate_oracle`, one a category and
+            segmentation model.
+        score_draws, mask_draws, oracle_draws: the files of draws beside these, in the same order; none where there are
+            none, as where no test image has a label.
+        textures: the categories that are textures; the others are objects.
+        published: the published data set whose figures stand beside ours; empty for none.
+        missing: the results that were not made, by their JSON file among those above, which is not read.
+        unmade: files and folders that an earlier run with more labels may have left; they are removed.
+        images_csv: the list of images. The other tables are written where they are given.
+        checksums: of all that are written.
+
+    Raises:
+        DataError: a file is missing or damaged, or masks come without their scores.
+    """
+    for path in unmade:
+        _remove(path)
+    evaluations = _read(score_metrics, score_draws, SCORE_KEYS, missing)
+    refinements = _read(mask_metrics, mask_draws, MASK_KEYS, missing)
+    oracles = _read(oracle_metrics, oracle_draws, ORACLE_KEYS, missing)
+    results = results_of(evaluations, refinements, oracles)
+    means = mean_results(results, textures)
+    rows = [*with_seeds_together(results), *with_seeds_together(means)]
+    refined = refinement_results(evaluations, refinements, oracles)
+    compared = comparisons(rows)
+    tables = overview_tables(
+        results,
+        with_seeds_together(means),
+        [result for result in refined if result.category == MEAN],
+        compared,
+        published_for(published) if published else [],
+    )
+    documents = [*evaluations, *refinements, *oracles]
+    not_made = missing_note(documents)
+    notes = [*([not_made] if not_made else []), *overview_notes(documents, means)]
+    known = [without_unknown(table) for table in tables if _has_figures(table)]
+    for path, columns, contents in (
+        (metrics_csv, METRICS_COLUMNS, metrics_rows(rows)),
+        (defect_types_csv, DEFECT_TYPES_COLUMNS, defect_type_rows(evaluations)),
+        (images_csv, IMAGES_COLUMNS, image_rows(evaluations)),
+        (refinement_csv, REFINEMENT_COLUMNS, refinement_rows(refined)),
+        (comparisons_csv, COMPARISONS_COLUMNS, comparison_rows(compared)),
+    ):
+        if path is not None:
+            write_table(path, columns, contents, figures_of(columns))
+    for path, written in ((markdown, as_markdown), (latex, as_latex)):
+        if path is not None:
+            write_text(path, written(known, notes))
+    if checksums is not None:
+        made = (metrics_csv, defect_types_csv, images_csv, refinement_csv, comparisons_csv, markdown, latex)
+        write_checksums(checksums, filter(None, made))
+
+
+def _read(
+    metrics: Sequence[Path], draws: Sequence[Path], keys: Iterable[str], missing: Mapping[Path, MissingResult]
+) -> list[dict[str, Any]]:
+    """The evaluations, each with its draws, and what stands for those that are missing."""
+    beside = dict(zip(metrics, draws, strict=True)) if draws else {}
+    return [
+        missing[path].document()
+        if path in missing
+        else {**read_evaluation(path, keys), "draws": read_draws(beside[path]) if beside else {}}
+        for path in metrics
+    ]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _has_figures(table: Table) -> bool:
+    """Whether any cell that should have a value has one; in a table of images without labels none has."""
+    cells = [cell for row in table.rows for cell in row if not isinstance(cell, str)]
+    return bool(table.rows) and (not cells or any(map(is_told, cells)))

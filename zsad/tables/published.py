@@ -1,0 +1,128 @@
+"""Figures that others have published, to stand beside ours: each with its source, setting, resolution and protocol.
+
+They are in ``published.csv``, in per cent as printed, a row for each set of figures. Figures of different protocols
+do not compare to the point: docs/metrics.md says by how much definitions alone differ.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from zsad.errors import DataError, nearest_hint
+from zsad.names import MEAN, setting_order
+
+DEFAULT = Path(__file__).with_name("published.csv")
+FIGURES = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
+OPTIONAL_TEXTS = ("note",)
+UNKNOWN_SETTING_RANK = setting_order("")[0]
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """One row: what a source reports of one method on one category or on the mean over all.
+
+    Attributes:
+        dataset: name of the layout, e.g. ``"mvtec_ad"``.
+        category: its name, or ``"mean"``.
+        method: as its authors call it.
+        backbone: network behind the features; ``"not stated"`` where the source does not say.
+        setting: what the method sees, one of our settings, e.g. ``"few-shot-1"``.
+        resolution: side of the network's input in pixels, or ``"not stated"``.
+        protocol: what is known of how the figures were measured, or ``"not stated"``.
+        image_auroc, image_ap, image_f1max, pixel_auroc, pixel_ap, pixel_f1max, aupro: in 0..1; NaN where not reported.
+        source: paper, repository, or both.
+        note: what else to know, e.g. training, or that the figure was read at third hand; may be empty.
+    """
+
+    dataset: str
+    category: str
+    method: str
+    backbone: str
+    setting: str
+    resolution: str
+    protocol: str
+    image_auroc: float
+    image_ap: float
+    image_f1max: float
+    pixel_auroc: float
+    pixel_ap: float
+    pixel_f1max: float
+    aupro: float
+    source: str
+    note: str
+
+
+COLUMNS = tuple(field.name for field in fields(PublishedFigure))
+
+
+def read_published(path: Path = DEFAULT) -> list[PublishedFigure]:
+    """Read all rows, in the order of the file.
+
+    Raises:
+        DataError: the file is absent, has other columns than `COLUMNS`, or a row that lacks a text, has no figure, a
+            figure outside 0..100 or an unknown setting.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            _check_columns(path, reader.fieldnames or ())
+            return [_figure(row, f"{path}, line {reader.line_num}") for row in reader]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); put the table of published figures back") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is not a CSV file in UTF-8 ({error}); put the table of published figures back"
+        ) from None
+
+
+def published_for(dataset: str, category: str = MEAN, path: Path = DEFAULT) -> list[PublishedFigure]:
+    """The rows of a data set's category, the least-seeing setting first, then by method.
+
+    Raises:
+        DataError: as `read_published`.
+    """
+    found = [row for row in read_published(path) if (row.dataset, row.category) == (dataset, category)]
+    return sorted(found, key=lambda row: (setting_order(row.setting), row.method.lower(), row.method))
+
+
+def _check_columns(path: Path, found: Sequence[str]) -> None:
+    unknown = [name for name in found if name not in COLUMNS]
+    if unknown:
+        raise DataError(f"{path} has the unknown column '{unknown[0]}'{nearest_hint(unknown[0], COLUMNS)}")
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise DataError(f"{path} lacks the column '{missing[0]}'; add it, in the order: {', '.join(COLUMNS)}")
+    if len(found) > len(COLUMNS):
+        raise DataError(f"{path} has a column twice; keep one of each: {', '.join(COLUMNS)}")
+
+
+def _figure(row: Mapping[str | None, str | None], where: str) -> PublishedFigure:
+    if None in row or None in row.values():
+        raise DataError(f"{where}: there are not {len(COLUMNS)} cells; put texts with commas in quotes")
+    values = {name: _share(str(row[name]), name, where) for name in FIGURES}
+    if all(math.isnan(value) for value in values.values()):
+        raise DataError(f"{where}: there is no figure; fill in one of {', '.join(FIGURES)} or delete the row")
+    texts = {name: str(row[name]).strip() for name in COLUMNS if name not in FIGURES}
+    empty = [name for name, text in texts.items() if not text and name not in OPTIONAL_TEXTS]
+    if empty:
+        raise DataError(f"{where}: {empty[0]} is empty; fill it in, for a published figure says nothing without it")
+    if setting_order(texts["setting"])[0] == UNKNOWN_SETTING_RANK:
+        raise DataError(f"{where}: '{texts['setting']}' is no setting; write one as `zsad methods` lists them")
+    return PublishedFigure(**texts, **values)
+
+
+def _share(cell: str, column: str, where: str) -> float:
+    """A figure in per cent as a share of one; NaN for an empty cell."""
+    if not cell.strip():
+        return math.nan
+    try:
+        percent = float(cell)
+    except ValueError:
+        percent = math.nan
+    if not 0 <= percent <= 100:
+        raise DataError(f"{where}: {column} is '{cell}'; write it in per cent, 0 to 100, or leave it empty")
+    return percent / 100

@@ -1,0 +1,263 @@
+"""The results of a run, one a category, method and refiner, and their means over categories.
+
+A mean is the macro mean: every category weighs alike. It is taken over the categories that have a value, and says how
+many these were. Methods that differ in the seed alone have a result of their own each, and one together: the mean over
+the seeds, with the standard deviation. The oracle, prompts from the ground truth, stands among the results as a method
+of that name with a mean of its own; it has no scores and takes no part in the means of others.
+
+A result that was not made (see `zsad.tables.missing`) leaves every mean that it belongs to without figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
+from zsad.evaluation.measured import first_places, is_known, mean_of_known
+from zsad.files.json_files import number
+from zsad.names import ALL_METRICS, MASK_METRICS, MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER
+from zsad.tables.missing import is_missing
+
+Item = TypeVar("Item")
+
+KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner", "protocol")
+MASK_KEYS = ("category", "method", "refiner", "protocol", "metrics", "confidence", "effects", "notes")
+ORACLE_KEYS = (*KEYS, "metrics", "confidence", "effects", "notes")
+SCORE_KEYS = (
+    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "threshold"),
+    *("image_threshold", "images"),
+    *("metrics", "confidence", "by_type", "notes"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one method on one category, with one refiner's masks.
+
+    Attributes:
+        values: every metric by its column name; NaN where it is not known.
+        confidence: of every metric that has any.
+        draws: the metrics in every draw of the bootstrap, by name.
+        categories: categories behind the image metrics.
+        pixel_categories: categories behind the pixel metrics.
+        group: the method of which this one is a seed; empty if it is none.
+        seeds: how many seeds the values are means over.
+        deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
+        missing: whether it was not made, or is a mean and a result of which it is was not; then no metric has a value.
+        withheld: of a mean that is missing, the metrics of which some of its results have a value.
+    """
+
+    dataset: str
+    category: str
+    backbone: str
+    method: str
+    setting: str
+    refiner: str
+    protocol: str
+    values: Mapping[str, float]
+    confidence: Mapping[str, Interval]
+    draws: Draws
+    categories: int
+    pixel_categories: int
+    group: str = ""
+    seeds: int = 1
+    deviation: Mapping[str, float] = field(default_factory=dict)
+    missing: bool = False
+    withheld: frozenset[str] = frozenset()
+
+    def tells(self, metric: str) -> bool:
+        """Whether the metric has a value, or would have one if nothing were missing."""
+        return is_known(self.values[metric]) or metric in self.withheld
+
+
+def results_of(
+    evaluations: Sequence[Mapping[str, Any]],
+    refinements: Sequence[Mapping[str, Any]],
+    oracles: Sequence[Mapping[str, Any]] = (),
+) -> list[Result]:
+    """One result a category, method and refiner, in the order in which each of these first appears.
+
+    Every document has its ``draws`` beside what its file holds. The thresholded map itself is the refiner ``none``. A
+    refiner's result keeps the metrics of the scores and has its own of the mask; it is missing if one of them is.
+    Oracles come last, with metrics of the mask and no others.
+
+    Raises:
+        DataError: masks come without their scores.
+    """
+    results = [_result(evaluation) for evaluation in evaluations]
+    of_scores = {(result.category, result.method): result for result in results}
+    for refinement in refinements:
+        category, method = refinement["category"], refinement["method"]
+        scored = of_scores.get((category, method))
+        if scored is None:
+            raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
+        if scored.missing or is_missing(refinement):
+            results.append(_without_figures([scored], refiner=refinement["refiner"]))
+            continue
+        results.append(
+            replace(
+                scored,
+                refiner=refinement["refiner"],
+                values={**scored.values, **_values(refinement, MASK_METRICS)},
+                confidence={**scored.confidence, **_confidence(refinement, MASK_METRICS)},
+                draws={**_without(scored.draws, MASK_METRICS), **refinement["draws"]},
+            )
+        )
+    results += [_oracle_result(oracle) for oracle in oracles]
+    return in_order(results)
+
+
+def in_order(results: Sequence[Item]) -> list[Item]:
+    """Results by category, method and refiner, in the order in which each first appears; otherwise as they are."""
+    category, method, refiner = (
+        first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")
+    )
+    return sorted(
+        results, key=lambda result: (category[result.category], method[result.method], refiner[result.refiner])
+    )
+
+
+def _result(evaluation: Mapping[str, Any]) -> Result:
+    values = _values(evaluation, ALL_METRICS)
+    return Result(
+        **{key: evaluation[key] for key in KEYS if key != "refiner"},
+        refiner=NO_REFINER,
+        values=values,
+        confidence=_confidence(evaluation, ALL_METRICS),
+        draws=evaluation["draws"],
+        categories=int(is_known(values["image_auroc"])),
+        pixel_categories=int(is_known(values["pixel_auroc"])),
+        group=evaluation["group"],
+        missing=is_missing(evaluation),
+    )
+
+
+def _oracle_result(oracle: Mapping[str, Any]) -> Result:
+    values = dict.fromkeys(ALL_METRICS, np.nan) | _values(oracle, MASK_METRICS)
+    return Result(
+        **{key: oracle[key] for key in KEYS},
+        values=values,
+        confidence=_confidence(oracle, MASK_METRICS),
+        draws=oracle["draws"],
+        categories=0,
+        pixel_categories=int(is_known(values["mask_f1"])),
+        missing=is_missing(oracle),
+    )
+
+
+def _values(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, float]:
+    return {name: number(document["metrics"][name]) for name in names}
+
+
+def _confidence(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, Interval]:
+    return {name: Interval(*(number(limit) for limit in document["confidence"][name])) for name in names}
+
+
+def _without(draws: Draws, names: Iterable[str]) -> Draws:
+    left_out = set(names)
+    return {name: values for name, values in draws.items() if name not in left_out}
+
+
+def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> list[Result]:
+    """The macro means of each method and refiner: over all categories, and of both kinds, if there are both.
+
+    Args:
+        results: of categories.
+        textures: the categories that are textures; the others are objects.
+    """
+    kinds = {
+        MEAN: results,
+        MEAN_TEXTURES: [result for result in results if result.category in textures],
+        MEAN_OBJECTS: [result for result in results if result.category not in textures],
+    }
+    names = [MEAN] if not kinds[MEAN_TEXTURES] or not kinds[MEAN_OBJECTS] else list(kinds)
+    return [
+        _mean_result(name, group)
+        for name in names
+        for group in grouped(kinds[name], lambda result: (result.method, result.refiner))
+    ]
+
+
+def _mean_result(name: str, group: Sequence[Result]) -> Result:
+    """A mean over categories, which are independent of each other, and so are their draws."""
+    if any(result.missing for result in group):
+        return _without_figures(group, category=name)
+    values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
+    draws = {
+        metric: mean_draws([result.draws for result in group if is_known(result.values[metric])], metric)
+        for metric in values
+    }
+    return replace(
+        group[0],
+        category=name,
+        values=values,
+        confidence={metric: interval(drawn) for metric, drawn in draws.items()},
+        draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
+        categories=sum(result.categories for result in group),
+        pixel_categories=sum(result.pixel_categories for result in group),
+    )
+
+
+def with_seeds_together(results: Sequence[Result]) -> list[Result]:
+    """The results, and after the last seed of each method, category and refiner one for all of its seeds.
+
+    Args:
+        results: of one kind, of categories or means over them, in the order of the tables.
+    """
+    together: list[Result] = []
+    for same in grouped(results, lambda result: (result.category, result.group or result.method)):
+        together += same
+        if same[0].group:
+            together += [seeds_result(members) for members in grouped(same, lambda result: result.refiner)]
+    return together
+
+
+def seeds_result(group: Sequence[Result]) -> Result:
+    """The mean over the seeds of one method, category and refiner, with its standard deviation (``n - 1``).
+
+    The seeds are measured on the same draws of images, so that the limits of their mean are those of its draws.
+    """
+    metrics = group[0].values
+    if any(result.missing for result in group):
+        return _without_figures(
+            group, method=group[0].group, group="", seeds=len(group), deviation=dict.fromkeys(metrics, np.nan)
+        )
+    draws = {metric: mean_draws([result.draws for result in group], metric) for metric in metrics}
+    return replace(
+        group[0],
+        method=group[0].group,
+        group="",
+        values={metric: mean_of_known(result.values[metric] for result in group) for metric in metrics},
+        confidence={metric: interval(drawn) for metric, drawn in draws.items()},
+        draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
+        seeds=len(group),
+        deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
+    )
+
+
+def _without_figures(results: Sequence[Result], **names: Any) -> Result:
+    """What stands for a result that cannot be had of others, some of which are missing."""
+    return replace(
+        results[0],
+        values=dict.fromkeys(results[0].values, np.nan),
+        confidence={},
+        draws={},
+        categories=0,
+        pixel_categories=0,
+        missing=True,
+        withheld=frozenset(metric for result in results for metric in result.values if result.tells(metric)),
+        **names,
+    )
+
+
+def grouped(results: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Results with equal keys together, groups in order of first appearance."""
+    groups: dict[Hashable, list[Item]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return list(groups.values())

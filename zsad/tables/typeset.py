@@ -1,0 +1,285 @@
+"""Tables as text: Markdown for GitHub, and LaTeX with booktabs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from zsad.tables.latex_widths import COLUMN_GAP, limited, parts, text_width
+
+MOST_LINES = 45  # of a LaTeX table, which has to fit on a page
+_LOOSE = 1.25  # lines of text in a narrow column are as many times shorter than it
+_FIGURE = re.compile(r"[-\d.,%±–+/ ]*|missing|n/a")
+_LONGEST_PIECE = 15  # letters, which stay together in a line
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # line breaks among them
+_MARKDOWN = re.compile(
+    r"[\\|*`<>\[\]~$]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # between letters it is none
+    r"|&(?=#?\w+;)"
+    r"|\A[#+=-](?=[\s#=-]|\Z)"  # a heading, a rule, or an entry of a list
+)
+_NUMBERED = re.compile(r"\A(\d+)([.)])(?=\s|\Z)")
+_LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\symbol{34}",  # a shorthand in some languages
+    **{character: f"{{{character}}}" for character in "[]*"},  # which a line's end, or a rule, would take for an option
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+class Cell(NamedTuple):
+    """A percentage with what it needs to be read.
+
+    Attributes:
+        value: in 0..1; NaN prints as a dash.
+        margin: half the width of its 95 % confidence interval, in 0..1; NaN prints nothing.
+        best, second: set in bold, underlined.
+    """
+
+    value: float
+    margin: float = float("nan")
+    best: bool = False
+    second: bool = False
+
+
+class Change(NamedTuple):
+    """A percentage before and after, in 0..1; NaN prints as a dash."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text and percentages.
+
+    Attributes:
+        title: heading, or caption.
+        header: column titles.
+        rows: text, `Cell` or `Change` for each column.
+        note: a sentence or more on how to read it; may be empty.
+        apart: whether rows are set apart where the text of their first column changes.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str | Cell | Change]]
+    note: str = ""
+    apart: bool = False
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal; a dash for NaN."""
+    return f"{100 * value:.1f}" if value == value else "–"
+
+
+def markdown_text(text: str) -> str:
+    """Text in one line with what Markdown would read as markup escaped."""
+    return _NUMBERED.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", _one_line(text)))
+
+
+def latex_text(text: str) -> str:
+    """Text in one line with LaTeX's special characters escaped, and those kept apart that it would join."""
+    escaped = "".join(_LATEX_ESCAPES.get(character, character) for character in _one_line(text))
+    return re.sub(r"([-',])(?=\1)", r"\1{}", escaped)
+
+
+def _one_line(text: str) -> str:
+    return _NO_TEXT.sub(" ", text).strip()
+
+
+def markdown_table(table: Table) -> str:
+    """A heading of level 2, the note and the table; columns of percentages are aligned right."""
+    numeric = _numeric_columns(table)
+    lines = [
+        f"## {markdown_text(table.title)}",
+        "",
+        *([markdown_text(table.note), ""] if table.note else []),
+        _markdown_row([markdown_text(title) for title in table.header]),
+        _markdown_row(["---:" if right else "---" for right in numeric]),
+    ]
+    lines += [_markdown_row([_markdown_cell(cell) for cell in row]) for row in table.rows]
+    return "\n".join(lines) + "\n"
+
+
+def latex_table(table: Table) -> str:
+    r"""Table environments with captions, labels and booktabs rules, the note a comment.
+
+    None is wider than the text of an article: what does not fit stands in a further table, with the columns that tell
+    the rows apart, and so do rows beyond a page; long text is broken into lines. ``\resizebox`` is for typefaces that
+    are wider than LaTeX's own. Columns of percentages are aligned right; where the rows are set apart, the text that
+    they share is a line above them.
+    """
+    shared = [str(row[0]) for row in table.rows] if table.apart else []
+    table = replace(table, header=table.header[1:], rows=[row[1:] for row in table.rows]) if shared else table
+    keys = _number_of_keys(table)
+    natural = [_column_width(table, column) for column in range(len(table.header))]
+    least = [max(map(text_width, _pieces(table, column)), default=0.0) for column in range(len(table.header))]
+    widths = limited(natural, least, keys)
+    pieces = [
+        (rows, columns)
+        for rows in _pages([_number_of_lines(row, natural, widths) for row in table.rows])
+        for columns in parts(widths, keys)
+    ]
+    lines = [f"% {' '.join(table.note.split())}"] if table.note else []
+    for number, (rows, columns) in enumerate(pieces, start=1):
+        caption = table.title if len(pieces) == 1 else f"{table.title}, part {number} of {len(pieces)}"
+        broken = {column: width for column, width in enumerate(widths) if width < natural[column]}
+        lines += [
+            r"\begin{table}",
+            r"\centering\footnotesize",
+            rf"\setlength{{\tabcolsep}}{{{COLUMN_GAP / 2:g}pt}}",
+            rf"\caption{{{latex_text(caption)}}}",
+            rf"\label{{tab:{_slug(table.title)}{f'-{number}' if number > 1 else ''}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            rf"\begin{{tabular}}{{@{{}}{_latex_columns(table, columns, broken)}@{{}}}}",
+            r"\toprule",
+            _latex_row([_breakable(latex_text(table.header[column]), column in broken) for column in columns]),
+            r"\midrule",
+            *_latex_rows(table, rows, columns, broken, shared),
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table}",
+            *([""] if number < len(pieces) else []),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def latex_source(tables: Iterable[Table], comments: Iterable[str]) -> str:
+    """LaTeX of several tables, to be read into a document; what they need, and the comments, a line each, go before."""
+    needs = r"Needs \usepackage{array,booktabs,graphicx}."
+    lines = "".join(f"% {' '.join(comment.split())}\n" for comment in (needs, *comments))
+    return lines + "\n" + "\n".join(map(latex_table, tables))
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _latex_columns(table: Table, columns: Sequence[int], broken: Mapping[int, float]) -> str:
+    numeric = _numeric_columns(table)
+    return "".join(
+        rf">{{\ragged{'left' if numeric[column] else 'right'}\arraybackslash}}p{{{broken[column]:.0f}pt}}"
+        if column in broken
+        else ("r" if numeric[column] else "l")
+        for column in columns
+    )
+
+
+def _latex_rows(
+    table: Table, rows: Sequence[int], columns: Sequence[int], broken: Mapping[int, float], shared: Sequence[str]
+) -> list[str]:
+    lines = []
+    for row in rows:
+        if shared and (row == rows[0] or shared[row] != shared[row - 1]):
+            lines += [r"\midrule"] if row != rows[0] else []
+            lines.append(rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{latex_text(shared[row])}}}}} \\")
+        cells = ((column, table.rows[row][column]) for column in columns)
+        lines.append(_latex_row([_breakable(_latex_cell(cell), column in broken) for column, cell in cells]))
+    return lines
+
+
+def _number_of_keys(table: Table) -> int:
+    """How many columns there are, one at least, before the first of figures."""
+    for column in range(1, len(table.header)):
+        cells = [row[column] for row in table.rows]
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        if len(texts) < len(cells) or all(map(_FIGURE.fullmatch, texts)):
+            return column
+    return len(table.header)
+
+
+def _column_width(table: Table, column: int) -> float:
+    """In pt, of the widest cell or the title."""
+    widths = [text_width(table.header[column])]
+    for row in table.rows:
+        cell = row[column]
+        if isinstance(cell, str):
+            widths.append(text_width(cell))
+        elif isinstance(cell, Change):
+            widths.append(text_width(f"{percent(cell.before)} → {percent(cell.after)}"))
+        else:
+            margin = f" ± {percent(cell.margin)}" if cell.margin == cell.margin else ""
+            widths.append(text_width(percent(cell.value), bold=cell.best) + text_width(margin))
+    return max(widths)
+
+
+def _number_of_lines(row: Sequence[str | Cell | Change], natural: Sequence[float], widths: Sequence[float]) -> int:
+    """Of a row's tallest cell."""
+    texts = (
+        (text_width(cell), width)
+        for cell, whole, width in zip(row, natural, widths, strict=True)
+        if isinstance(cell, str) and width < whole
+    )
+    return max((math.ceil(_LOOSE * needed / width) for needed, width in texts), default=1) or 1
+
+
+def _pages(heights: Sequence[int]) -> list[range]:
+    """Rows of as many lines in parts that fit on a page each."""
+    starts, left = [0], MOST_LINES
+    for row, height in enumerate(heights):
+        if height > left and row > starts[-1]:
+            starts.append(row)
+            left = MOST_LINES
+        left -= height
+    return [range(start, end) for start, end in itertools.pairwise([*starts, len(heights)])]
+
+
+def _pieces(table: Table, column: int) -> list[str]:
+    """The texts of a column between the places where a line may end."""
+    texts = [table.header[column], *(row[column] for row in table.rows if isinstance(row[column], str))]
+    return [piece[:_LONGEST_PIECE] for text in texts for piece in re.findall(r"[^\s_./-]+[_./-]?", text)]
+
+
+def _breakable(text: str, may_break: bool) -> str:
+    """The text with places where a line may end besides spaces and hyphens: names have none."""
+    if not may_break:
+        return text
+    text = re.sub(rf"(\w{{{_LONGEST_PIECE}}})(?=\w)", r"\1\\allowbreak{}", text)
+    return re.sub(r"(\\_|[./])", r"\1\\allowbreak{}", text)
+
+
+def _numeric_columns(table: Table) -> list[bool]:
+    return [not all(isinstance(row[column], str) for row in table.rows) for column in range(len(table.header))]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_cell(cell: str | Cell | Change) -> str:
+    if isinstance(cell, str):
+        return markdown_text(cell)
+    if isinstance(cell, Change):
+        return f"{percent(cell.before)} → {percent(cell.after)}"
+    number = percent(cell.value)
+    number = f"**{number}**" if cell.best else f"<u>{number}</u>" if cell.second else number
+    return f"{number} ± {percent(cell.margin)}" if cell.margin == cell.margin else number
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_cell(cell: str | Cell | Change) -> str:
+    if isinstance(cell, str):
+        return latex_text(cell)
+    if isinstance(cell, Change):
+        return rf"{_latex_percent(cell.before)} $\to$ {_latex_percent(cell.after)}"
+    number = _latex_percent(cell.value)
+    number = rf"\textbf{{{number}}}" if cell.best else rf"\underline{{{number}}}" if cell.second else number
+    return rf"{number} $\pm$ {percent(cell.margin)}" if cell.margin == cell.margin else number
+
+
+def _latex_percent(value: float) -> str:
+    return percent(value).replace("–", "--")

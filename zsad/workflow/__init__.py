@@ -1,0 +1,1 @@
+"""What belongs to the workflow: its configuration, jobs, code trace and software."""

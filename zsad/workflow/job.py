@@ -1,0 +1,124 @@
+"""The frame around every job of the workflow: log, threads, parameters, and errors in one sentence."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+from threadpoolctl import threadpool_limits
+
+from zsad.errors import DamagedFileError, DataError, ZsadError
+from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
+from zsad.files.provenance import stage_provenance
+from zsad.progress import is_watched
+from zsad.workflow.gpus import own_gpus
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Snakemake
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a script hands on to the library.
+
+    Attributes:
+        cfg: the parameters of the stage, from the rule's ``params.cfg``.
+        provenance: stage, parameters, code and library versions, to be stored with the result.
+    """
+
+    cfg: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+@contextmanager
+def job(snakemake: Snakemake) -> Iterator[Job]:
+    """Run the block as a job: log to its file, keep to its threads and GPUs, end on any error with one sentence.
+
+    The traceback of an error that is no `ZsadError` is in the log.
+    """
+    log = snakemake.log[0]
+    try:
+        _log_to(log)
+        _limit_threads(snakemake.threads)
+        cfg = json.loads(snakemake.params.cfg)
+        code = json.loads(snakemake.params.code)
+        logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
+        with own_gpus(snakemake.resources.get("gpu", 0)):
+            yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
+    except Exception as error:
+        sentence = _told(_without_damaged_input(error, snakemake.input), log)
+        if not is_watched() or not _is_logged_to(log):
+            print(f"zsad: {snakemake.rule}: {sentence}", file=sys.stderr)
+        raise SystemExit(1) from None
+    logger.info("done")
+
+
+def path_of(files: Any, name: str) -> Path | None:
+    """An input or output by its name; None where the rule has none."""
+    file = files.get(name)
+    return Path(file) if file else None
+
+
+def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:
+    """The error to tell of; a result that is damaged is removed, so that the next run makes it anew."""
+    if not isinstance(error, DamagedFileError) or str(error.path) not in set(inputs):
+        return error
+    try:
+        error.path.unlink(missing_ok=True)  # of a shared file the link alone
+    except OSError:
+        return error
+    return DataError(f"{error.path} {error.fault}; it is removed, and the next run makes it anew")
+
+
+def _told(error: Exception, log: str) -> str:
+    """The sentence of an error, which is the last line of the log; before it the traceback, if one helps."""
+    if not isinstance(error, ZsadError):
+        logger.info("the traceback of the error below", exc_info=error)
+        if is_debugged():
+            print(with_traceback(error), file=sys.stderr)
+    place = "its log" if is_watched() else log  # whoever watches names it, and tells equal sentences once
+    sentence = sentence_of(error, traceback_in=place if _is_logged_to(log) else None)
+    logger.error("%s", sentence)
+    return sentence
+
+
+def _is_logged_to(path: str) -> bool:
+    """Whether the log could be opened."""
+    handlers = logging.getLogger().handlers
+    place = os.path.abspath(path)  # noqa: PTH100
+    return any(isinstance(handler, logging.FileHandler) and handler.baseFilename == place for handler in handlers)
+
+
+def _log_to(path: str) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=path,
+        filemode="w",
+        encoding="utf-8",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a full disk is told of by what cannot be written to it, not by every line
+
+
+def _limit_threads(threads: int) -> None:
+    """Keep to the job's threads: a node may have many more cores, and others' jobs on them."""
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))  # of libraries and processes that come later
+    threadpool_limits(threads)
+    cv2.setNumThreads(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)

@@ -1,0 +1,216 @@
+"""After a run in which something failed: tables of what there is, which say what is missing.
+
+They lie in a folder of their own, ``results/NAME/partial``: in the place of the tables themselves Snakemake would take
+them for finished. What is there from an earlier run, but should have been made anew, is missing too; what is current
+only Snakemake knows, so that this reads the graph of jobs of Snakemake 9 (`snakemake.dag.DAG`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from zsad.errors import first_line
+from zsad.errors.boundary import known_sentence
+from zsad.names import ORACLE
+from zsad.workflow.measurable import TABLES
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+    from snakemake.jobs import AbstractJob, Job
+    from snakemake.workflow import Workflow
+
+    from zsad.tables.missing import MissingResult
+    from zsad.workflow.settings import Settings
+
+TABLES_RULE = "collect_tables"
+PARTIAL = "partial"
+BLAMED = ("backbone", "segmenter", "method", "refiner")  # the wildcards that tell jobs of a rule and category apart
+
+
+def tell_what_is_missing(workflow: Workflow, settings: Settings) -> None:
+    """Write the tables of what there is and print what is missing; whatever goes wrong here is one printed sentence."""
+    try:
+        said = write_partial_tables(workflow.dag, workflow.scheduler.failed, settings)
+    except Exception as error:
+        reason = known_sentence(error) or first_line(error)
+        said = f"tables of what there is could not be written ({reason}); the error of the run stands above"
+    if said:
+        print(f"zsad: {said}", flush=True)
+
+
+def forget_what_was_missing(workflow: Workflow) -> None:
+    """Remove the tables of what there was once the tables themselves are current; a dry run removes nothing."""
+    with suppress(Exception):  # at the end of a run whose own outcome is all that counts
+        has_run = workflow.scheduler is not None and not workflow.dryrun and not workflow.touch
+        job = tables_job(workflow.dag) if has_run else None
+        if job is not None and is_current(workflow.dag, job):
+            _remove(_any_partial(job))
+
+
+def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Settings) -> str:
+    """Write the tables if any of the results that they are made from are current, and others are missing.
+
+    Args:
+        failed: the jobs that failed, or groups of them.
+
+    Returns:
+        What to say of it; empty where nothing is missing from the tables, or nobody knows yet what belongs in them.
+
+    Raises:
+        DataError: a result is damaged, or the tables cannot be written.
+    """
+    job = tables_job(dag)
+    if job is None:
+        return "no tables of what there is were written, for this run was not asked for tables"
+    made_by = {file: maker for maker, files in dag.dependencies.get(job, {}).items() for file in files}
+    results = {kind: list(getattr(job.input, kind)) for kind in NAMES}
+    if not all(path in made_by for paths in results.values() for path in paths):
+        return ""  # the data set is not there yet, and so neither are its categories
+    causes = {path: blame(dag, made_by[path], failed) for paths in results.values() for path in paths}
+    missing = {
+        Path(path): _missing(kind, made_by[path], causes[path], settings)
+        for kind, paths in results.items()
+        for path in paths
+        if causes[path]
+    }
+    if not missing:
+        return ""
+    outputs = partial_outputs(job)
+    _remove(_any_partial(job))
+    if len(missing) == len(causes):
+        return "no tables of what there is were written, for not one of their results is finished"
+    return _written(job, missing, outputs, settings)
+
+
+def tables_job(dag: DAG) -> Job | None:
+    """The job that makes the tables; None if none is asked for."""
+    return next((job for job in dag.jobs if job.rule.name == TABLES_RULE), None)
+
+
+def is_current(dag: DAG, job: Job) -> bool:
+    """Whether the results of a job are what this run would make, from now or from before."""
+    return not dag.needrun(job) or dag.finished(job)
+
+
+def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
+    """Why the results of a job are not current, e.g. ``"score_images by mutual failed"``; empty if they are."""
+    if is_current(dag, job):
+        return ""
+    first = list(_first_unfinished(dag, job))
+    single = [one for one in first if one in failed]
+    if single:
+        return f"{_step(single[0])} failed"
+    together = [one for one in first if any(group.is_group() and one in group.jobs for group in failed)]
+    if together:
+        return f"{_step(together[0])}, or a step submitted with it, failed"
+    return f"{_step(first[0])} did not run"
+
+
+def partial_outputs(job: Job) -> dict[str, Path]:
+    """Where the tables of what there is go, by the names of the outputs of the tables themselves."""
+    return {name: Path(path).parents[1] / PARTIAL / Path(path).name for name, path in job.output.items()}
+
+
+def _any_partial(job: Job) -> list[Path]:
+    """Where tables of what there is may lie, from a run whose images had more labels too."""
+    folder = next(iter(partial_outputs(job).values())).parent
+    return [folder / name for name in TABLES.values()]
+
+
+def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:
+    """The jobs that others, down to ``job``, wait for, and that themselves wait for none."""
+    waiting, seen = [job], {job}
+    while waiting:
+        one = waiting.pop()
+        before = [needed for needed in dag.dependencies.get(one, {}) if not is_current(dag, needed)]
+        if not before:
+            yield one
+        before = sorted((needed for needed in before if needed not in seen), key=_step, reverse=True)
+        waiting += before
+        seen.update(before)
+
+
+def _step(job: Job) -> str:
+    """A job by its rule and what sets it apart within a category."""
+    by = [job.wildcards_dict[name] for name in BLAMED if name in job.wildcards_dict]
+    return f"{job.rule.name} by {' and '.join(by)}" if by else job.rule.name
+
+
+def _written(job: Job, missing: Mapping[Path, MissingResult], outputs: Mapping[str, Path], settings: Settings) -> str:
+    # Imported late: every start of Snakemake reads this module.
+    from zsad.tables.collect_tables import collect_tables
+    from zsad.tables.missing import missing_note
+
+    try:
+        collect_tables(
+            **{name: [Path(path) for path in files] for name, files in job.input.items()},
+            **outputs,
+            textures=settings.data.textures,
+            published=settings.data.published,
+            missing=missing,
+        )
+    except BaseException:
+        _remove(outputs.values())
+        raise
+    tables, folder = Path(job.output[0]).parent, next(iter(outputs.values())).parent
+    sentences = [
+        f"{missing_note(one.document() for one in missing.values())}.",
+        f"Tables of what there is, without means over what is left, are in {folder}.",
+        f"Those in {tables} are of an earlier run." if any(map(Path.exists, map(Path, job.output))) else "",
+        "Mend the cause and give the same command again: it goes on from here.",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _missing(kind: str, job: Job, cause: str, settings: Settings) -> MissingResult:
+    from zsad.tables.missing import MissingResult
+
+    return MissingResult(NAMES[kind](job.wildcards_dict, settings), cause)
+
+
+def _score_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    method = settings.methods[wildcards["method"]]
+    return {
+        "dataset": wildcards["dataset"],
+        "category": wildcards["category"],
+        "backbone": method.backbone,
+        "method": method.name,
+        "group": method.group,
+        "setting": method.description["setting"],
+        "protocol": settings.evaluation.protocol,
+    }
+
+
+def _mask_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    names = {name: wildcards[name] for name in ("category", "method", "refiner")}
+    return {**names, "protocol": settings.evaluation.protocol}
+
+
+def _oracle_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    return {
+        "dataset": wildcards["dataset"],
+        "category": wildcards["category"],
+        "backbone": wildcards["segmenter"],
+        "method": ORACLE,
+        "setting": ORACLE,
+        "refiner": wildcards["segmenter"],
+        "protocol": settings.evaluation.protocol,
+    }
+
+
+NAMES: Mapping[str, Callable[[Mapping[str, str], Any], dict[str, str]]] = MappingProxyType(
+    {"score_metrics": _score_names, "mask_metrics": _mask_names, "oracle_metrics": _oracle_names}
+)
+
+
+def _remove(outputs: Collection[Path]) -> None:
+    """Remove what was made, and the folder if nothing else is in it."""
+    for path in outputs:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in outputs}:
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,75 @@
+"""Limits of the LSF plugin for Snakemake: it makes a folder with all wildcards of a submission, and quotes no path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zsad.errors import ConfigError
+from zsad.files.user_paths import shell_sign
+
+if TYPE_CHECKING:
+    from zsad.workflow.settings import Settings
+
+LONGEST = 255  # bytes of a file name
+PREPARED = ("read_images", "build_manifest", "check_images")
+DRAWN = {True: ("draw_gallery", "draw_plots"), False: ("draw_gallery", "draw_histograms")}  # with curves, or without
+
+
+def check_folder_names(settings: Settings) -> None:
+    """Check that the plugin can make its folders, which is else an error of the operating system in mid-run.
+
+    Raises:
+        ConfigError: names of a data set, category, backbone, method and so on are too long together, or that of a
+            category has a sign in it that a shell reads as its own.
+    """
+    for category in settings.categories:
+        if sign := shell_sign(category):
+            raise ConfigError(
+                f"the category '{category}' has {sign!r} in its name, which the shell that submits to LSF would "
+                "misread; rename its folder"
+            )
+    for name in folder_names(settings):
+        if (length := len(name.encode())) > LONGEST:
+            raise ConfigError(
+                f"names are too long for LSF, whose plugin makes a folder '{name}' of {length} characters, where "
+                f"{LONGEST} are allowed; give the data set (dataset.name), the backbone (an entry of 'backbones') or "
+                "the method a shorter one"
+            )
+
+
+def check_places(working: Path, workflow: Path) -> None:
+    """Check that the shell that submits to LSF takes the folders as they are called.
+
+    Raises:
+        ConfigError: it would not, and jobs would start elsewhere or not at all.
+    """
+    for what, folder in (("working folder", working), ("folder of the workflow", workflow)):
+        if sign := shell_sign(folder):
+            raise ConfigError(
+                f"the {what} {folder} has {sign!r} in its path, which the shell that submits to LSF would misread; "
+                "move or rename it"
+            )
+
+
+def folder_names(settings: Settings) -> Iterator[str]:
+    """The longest of the folders of each part, by category; see `submission` in rules/cluster.smk."""
+    demo = ("make_demo",) if settings.data.is_demo else ()
+    for category in settings.categories:
+        place = {"dataset": settings.dataset, "category": category}
+        yield _folder_name(dict.fromkeys((*demo, *PREPARED), place))
+        for backbone, features in settings.feature_sets:
+            step = "join_features" if settings.backbones[backbone].members else "extract_features"
+            yield _folder_name({step: {**place, "backbone": backbone, **features._asdict()}})
+        for method in settings.methods:
+            of_method = {**place, "method": method}
+            gallery, plots = DRAWN[settings.measurable.has_curves(category)]
+            yield _folder_name({gallery: of_method, plots: place})
+            for refiner in settings.refiners:
+                yield _folder_name({"evaluate_masks": {**of_method, "refiner": refiner}})
+
+
+def _folder_name(wildcards: Mapping[str, Mapping[str, str]]) -> str:
+    """As `snakemake_executor_plugin_lsf.Executor.run_job` (0.3.3) makes it for a group."""
+    return "..".join(f"{step}__{name}={value}" for step, names in wildcards.items() for name, value in names.items())
