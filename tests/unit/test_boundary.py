@@ -30,12 +30,12 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel
 
-from zsad import boundary, job
 from zsad.cli import command
-from zsad.errors import ConfigError, DataError
+from zsad.errors import ConfigError, DataError, boundary
 from zsad.errors.boundary import known_sentence, sentence_of
 from zsad.errors.system import MENDS
 from zsad.watching import failures
+from zsad.workflow import job
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 

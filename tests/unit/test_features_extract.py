@@ -14,7 +14,8 @@ import pytest
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.errors import ConfigError, DataError
-from zsad.features import extract, loading
+from zsad.features import extract_features as extract
+from zsad.features import loading
 from zsad.features.base import Backbone, Execution, Extractor, Tokens
 from zsad.features.embedded import Embedded
 from zsad.features.huggingface import HuggingFace
