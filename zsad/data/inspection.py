@@ -241,11 +241,6 @@ def missing_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list
     return [category for category in (facts.categories if facts else ()) if category not in found]
 
 
-def unexpected_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list[str]:
-    """The found categories that nobody has published, in the order given."""
-    return [category for category in found if facts and category not in facts.categories]
-
-
 def shortened(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - EXAMPLES
