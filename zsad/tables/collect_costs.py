@@ -24,7 +24,7 @@ from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.csv_cells import read_table, write_table
+from zsad.files.csv_files import read_table, write_table
 from zsad.files.hdf5 import read_provenance
 from zsad.names import PER_IMAGE, REFERENCES, setting_order
 from zsad.tables.results import grouped

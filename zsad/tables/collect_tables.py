@@ -27,8 +27,9 @@ from typing import Any
 
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.csv_cells import write_table
-from zsad.files.evaluations import read_draws, read_evaluation
+from zsad.files.csv_files import write_table
+from zsad.files.draws import read_draws
+from zsad.files.evaluations import read_evaluation
 from zsad.names import MEAN
 from zsad.tables.comparisons import comparisons
 from zsad.tables.csv_tables import (

@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from zsad.evaluation.measured import first_places, is_known
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_METRICS, NO_REFINER
 from zsad.tables.comparisons import Comparison
 from zsad.tables.missing import is_missing

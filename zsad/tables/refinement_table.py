@@ -16,7 +16,7 @@ import numpy as np
 
 from zsad.evaluation.measured import is_known, mean_of_known
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_TYPES, MEAN
 from zsad.tables.missing import is_missing
 from zsad.tables.results import KEYS, grouped, in_order
