@@ -278,7 +278,7 @@ NEUTRAL: Mapping[str, Callable[[str], str]] = {
     "zsad/files/download.py": lambda text: text + "\n# A remark.\n",
     "zsad/files/provenance.py": lambda text: text.replace('"pillow-heif",\n', '"pillow-heif",\n    "tqdm",\n'),
     "zsad/sharing/files.py": lambda text: text.replace("taken from the shared cache", "found in the shared cache"),
-    "zsad/registry.py": lambda text: text.replace("is not usable", "cannot be used"),
+    "zsad/registry.py": lambda text: text.replace("there is no {self.kind}", "nobody knows a {self.kind}"),
     "zsad/workflow/suitability.py": lambda text: text.replace("add some", "add more"),
     "zsad/models/config_sense.py": lambda text: text + "\n# A remark.\n",
     "zsad/features/registry.py": lambda text: text + "\n# A remark.\n",

@@ -231,7 +231,8 @@ class Settings:
         files: Sequence[Mapping[str, Any]] | None = None,
         left_out: Mapping[str, str] | None = None,
     ) -> None:
-        check_workflow_folder(REPOSITORY)
+        if WORKFLOW_PATH.is_file():
+            check_workflow_folder(REPOSITORY)
         self.config = checked(config).plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
