@@ -214,5 +214,5 @@ def test_every_command_of_the_wheel_works_in_a_folder_that_is_no_repository(whee
         assert not status, f"zsad {' '.join(arguments)}: {errors}"
         assert text in output, f"zsad {' '.join(arguments)}: {output}"
     for (arguments, _), (_, output, _) in zip(expected.items(), results, strict=True):
-        assert ("run in a clone" in output) == (arguments[0] == "check")
+        assert ("run it in a clone" in output) == (arguments[0] == "check")
     assert len(list((wheel.elsewhere / "drawn").rglob("*.png"))) > 10

@@ -58,9 +58,7 @@ def check(options: argparse.Namespace) -> int:
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
     if not (WORKFLOW_PATH.is_file() or Path(WORKFLOW_PATH.name).is_file()):
-        print(
-            f"\nA run takes the {WORKFLOW_PATH.name} and rules of the repository, which are no part of the package: run in a clone."
-        )
+        print("\nA run needs the Snakefile and its rules, which this package does not hold: run it in a clone.")
     return int(any(inspection.problems for inspection in inspections))
 
 
