@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache, cached_property
@@ -15,7 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
 from zsad.data.bounds import Bounds
-from zsad.data.dataset import Dataset
+from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, ModelError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
@@ -44,7 +45,7 @@ from zsad.segmentation.registry import SEGMENTERS
 from zsad.segmentation.weights import local_files as segmenter_files
 from zsad.segmentation.weights import weights_megabytes
 from zsad.sharing.options import Sharing, SharingOptions
-from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
+from zsad.workflow.configfiles import ENTRY_SECTIONS, check_switched_off, defined_entries, read_configuration
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.suitability import Asked, Suitability
@@ -211,6 +212,7 @@ class Settings:
             them defines; None to let that pass.
         left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
             so that they agree with the process that started them, whatever has become of the images since.
+        results: the folder of all results.
 
     Attributes:
         config: the same with every value of the type that the schema asks for.
@@ -232,13 +234,15 @@ class Settings:
         *,
         files: Sequence[Mapping[str, Any]] | None = None,
         left_out: Mapping[str, str] | None = None,
+        results: Path = RESULTS,
     ) -> None:
         check_workflow_folder(REPOSITORY)
         self.config = checked(config)
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
         self.sharing = _sharing(self.config)
-        self.data = Dataset(self.config["dataset"], self.sharing.downloads)
+        self.results = results
+        self.data = Dataset(self.config["dataset"], self.sharing.downloads, results)
         self.data.check()
         self.backbones: dict[str, BackboneEntry] = {}
         self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
@@ -671,6 +675,34 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
     for content in (_default(), *contents, {"dataset": dict(dataset or {})}):
         update_config(merged, content)
     return Settings(merged, files=contents)
+
+
+def fill_in(config: Any) -> dict[str, Any]:
+    """A configuration of which another workflow states some sections, or nothing: the default stands for the rest.
+
+    Within a section it stands for what is missing there; but of a section of entries (``methods`` and the like) that is
+    stated there are those entries alone.
+
+    Args:
+        config: as the other workflow gives it; it is not changed.
+
+    Raises:
+        ConfigError: it is no mapping.
+    """
+    if config is not None and not isinstance(config, Mapping):
+        raise ConfigError(
+            f"configuration: the section that is given to the module is {type(config).__name__} and holds no keys; "
+            "give it the keys of config.yaml, or leave it out"
+        )
+    return _filled(config or {}, _default(), entries=ENTRY_SECTIONS)
+
+
+def _filled(given: Mapping[Any, Any], default: Mapping[Any, Any], entries: Sequence[str] = ()) -> dict[Any, Any]:
+    filled = dict(deepcopy(default))
+    for name, value in given.items():
+        has_sections = isinstance(value, Mapping) and isinstance(default.get(name), Mapping)
+        filled[name] = _filled(value, default[name]) if has_sections and name not in entries else deepcopy(value)
+    return filled
 
 
 @cache

@@ -1,0 +1,70 @@
+"""What the process that reads the workflow tells its jobs by environment variables.
+
+Several modules of one host workflow, which all read this, set them side by side in one process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+import zsad
+from zsad.errors import ConfigError
+from zsad.files.provenance import canonical_json
+from zsad.sharing.options import Sharing
+
+LEFT_OUT = "ZSAD_METHODS_LEFT_OUT"
+
+_roots: dict[str, str] = {}  # of what is shared, by module
+
+
+def check_library(root: Path) -> None:
+    """Check that this process runs the library of the workflow in ``root``, and not that of another copy.
+
+    Raises:
+        ConfigError: it does not, as one workflow uses two copies.
+    """
+    running = Path(zsad.__file__).resolve().parents[1]
+    if running != root.resolve():
+        raise ConfigError(
+            f"two copies of this workflow cannot be modules of one: the library of {running} is in use already; state "
+            f"the Snakefile of the same folder for all modules, not {root / 'Snakefile'}"
+        )
+
+
+def tell_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
+    """Tell jobs which methods cannot run: they list no images, and agree with the process that started them.
+
+    Args:
+        module: the name under which another workflow uses this one; empty if none does.
+        left_out: see `zsad.workflow.settings.Settings`.
+    """
+    told = json.loads(environment.get(LEFT_OUT) or "{}")
+    environment[LEFT_OUT] = canonical_json({**told, module: dict(left_out)})
+
+
+def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
+    """What `tell_left_out` told; None for a job that was told nothing."""
+    return json.loads(environment.get(LEFT_OUT) or "{}").get(module)
+
+
+def set_shared_folder(module: str, sharing: Sharing, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Say where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+
+    Raises:
+        ConfigError: another module shares another folder, and their jobs have one environment.
+    """
+    _roots[module] = str(sharing.root or "")
+    for other, root in _roots.items():
+        if root != _roots[module]:
+            raise ConfigError(
+                f"sharing.root is {_named(root)} for the module '{other}' and {_named(_roots[module])} for '{module}', "
+                "but all modules of a workflow share one folder; state the same for all"
+            )
+    environment.update(sharing.variables())
+
+
+def _named(root: str) -> str:
+    return root or "not set"
