@@ -60,3 +60,8 @@ rule all:
 
 include: "rules/partial.smk"
 include: "rules/lineage.smk"
+
+
+if MODULE:
+
+    include: "rules/host.smk"

@@ -69,4 +69,4 @@ if is_main_process(workflow) and are_narrow() and settings.data.is_here:
         check_folder_names(settings)
         check_places(Path.cwd(), ROOT)
     except ZsadError as error:
-        raise WorkflowError(str(error)) from None
+        raise in_module(error)

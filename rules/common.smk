@@ -27,7 +27,7 @@ from zsad.workflow.software import check_image, device_environment, image_addres
 from zsad.workflow.snakemake_api import (
     is_dry_run,
     is_main_process,
-    own_rules,
+    kept,
     results_folder,
     uses_conda,
     uses_image,
@@ -36,6 +36,14 @@ from zsad.workflow.variables import check_library, set_shared_folder, tell_left_
 from zsad.files.tracked import literal, stamp
 from zsad.watching.watch import watch_run
 from zsad.workflow.workplace import check_folders
+
+
+def in_module(error):
+    """An error as Snakemake shows it, with the name of the module that it concerns if this is one."""
+    shown = WorkflowError(f"module '{MODULE}': {error}" if MODULE else str(error))
+    shown.__cause__ = ZsadError(str(shown)) if MODULE else error
+    return shown
+
 
 container_image = None  # without --sdm apptainer, nothing is asked of it
 
@@ -62,12 +70,11 @@ try:
         settings.data.list_files()
         if container_image:
             check_image(container_image, environments_too=uses_conda(workflow))
-    set_shared_folder(MODULE, settings.sharing)
+    set_shared_folder(MODULE, settings.sharing, kept(workflow, "shared folders"))
     if container_image:
         os.environ.update(image_environment(settings, ROOT))
 except ZsadError as error:
-    told = ZsadError(f"module '{MODULE}': {error}") if MODULE else None
-    raise WorkflowError(str(told or error)) from told
+    raise in_module(error)
 
 # The terminal of the run itself, not of its jobs, nor of another workflow.
 if is_main_process(workflow) and not MODULE:

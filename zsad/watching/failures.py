@@ -25,6 +25,7 @@ from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 
 SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
+OURS = ("Snakefile", "rules", "zsad")  # in the folder of the workflow, which may hold an environment with Snakemake too
 PRINTER = "print_exception"  # the function of Snakemake that tells of every exception, and ...
 PRINTED = "ex"  # ... what it calls it
 
@@ -66,7 +67,9 @@ class SentenceFilter(logging.Filter):
         return True
 
     def _is_ours(self, error: BaseException) -> bool:
-        return self.folder is None or any(path.is_relative_to(self.folder) for path in _passed(error))
+        return self.folder is None or any(
+            path.is_relative_to(self.folder / part) for path in _passed(error) for part in OURS
+        )
 
     def _told(self, error: BaseException, record: logging.LogRecord) -> str:
         rule = getattr(getattr(error, "rule", None), "name", None)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_VERSION = 10  # the first whose internals nobody has looked at
 RESULTS = "results"
-KEPT = "_zsad_rules"  # the attribute of a workflow that keeps what `own_rules` returns, by module
+KEPT = "_zsad"  # the attribute of a workflow that holds what `kept` returns
 
 
 def check_version() -> None:
@@ -63,6 +63,12 @@ def results_folder(workflow: Workflow) -> Path:
     return Path(str(workflow.modifier.modify_path(f"{RESULTS}/")))
 
 
+def kept(workflow: Workflow, what: str) -> dict[str, Any]:
+    """A table by module that lives as long as a workflow: each module has variables of its own and sees no others."""
+    table: dict[str, Any] = vars(workflow).setdefault(KEPT, {}).setdefault(what, {})
+    return table
+
+
 class OwnRule(NamedTuple):
     """A rule of this project.
 
@@ -80,7 +86,7 @@ def own_rules(workflow: Workflow) -> Mapping[str, OwnRule]:
     ``workflow.rules`` holds those of all modules. A ``use rule ... with:`` reads the Snakefile once more, for that rule
     alone; what is returned each time is the same table, so that whoever holds it sees the rules that came later.
     """
-    known = vars(workflow).setdefault(KEPT, {}).setdefault(module_name(workflow), {})
+    known: dict[str, OwnRule] = kept(workflow, "rules").setdefault(module_name(workflow), {})
     for name, proxy in workflow.modifier.rule_proxies._rules.items():
         if any(proxy.rule is rule for rule in workflow.modifier.rules):
             known[proxy.rule.name] = OwnRule(name, proxy.rule)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
 import zsad
@@ -16,8 +16,6 @@ from zsad.files.provenance import canonical_json
 from zsad.sharing.options import Sharing
 
 LEFT_OUT = "ZSAD_METHODS_LEFT_OUT"
-
-_roots: dict[str, str] = {}  # of what is shared, by module
 
 
 def check_library(root: Path) -> None:
@@ -50,21 +48,43 @@ def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> d
     return json.loads(environment.get(LEFT_OUT) or "{}").get(module)
 
 
-def set_shared_folder(module: str, sharing: Sharing, environment: MutableMapping[str, str] = os.environ) -> None:
+def set_shared_folder(
+    module: str,
+    sharing: Sharing,
+    roots: MutableMapping[str, str],
+    environment: MutableMapping[str, str] = os.environ,
+) -> None:
     """Say where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+
+    Args:
+        roots: the shared folders of the modules of one workflow; this one is added.
 
     Raises:
         ConfigError: another module shares another folder, and their jobs have one environment.
     """
-    _roots[module] = str(sharing.root or "")
-    for other, root in _roots.items():
-        if root != _roots[module]:
+    roots[module] = str(sharing.root or "")
+    for other, root in roots.items():
+        if root != roots[module]:
             raise ConfigError(
-                f"sharing.root is {_named(root)} for the module '{other}' and {_named(_roots[module])} for '{module}', "
-                "but all modules of a workflow share one folder; state the same for all"
+                f"sharing.root is {root or 'not set'} for the module '{other}', and {roots[module] or 'not set'} for "
+                "this one, but all modules of a workflow share one folder; state the same for all"
             )
     environment.update(sharing.variables())
 
 
-def _named(root: str) -> str:
-    return root or "not set"
+def check_no_twin(module: str, rules: Mapping[str, Iterable[str]], folders: Mapping[str, Path]) -> None:
+    """Check that no other module of the workflow makes the same results.
+
+    Args:
+        rules: by module, the names of its rules that are in use.
+        folders: likewise, that of the results of its data set.
+
+    Raises:
+        ConfigError: one does.
+    """
+    for other in folders:
+        if other != module and folders[other] == folders[module] and set(rules[other]) & set(rules[module]):
+            raise ConfigError(
+                f"its results go to {folders[module]}, as do those of the module '{other}'; give one of them another "
+                "dataset.name, or a prefix"
+            )
