@@ -13,14 +13,14 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from zsad.workflow.codetrace import code_hashes, import_package_from
-from zsad.workflow.settings import Settings, fill_in
+from zsad.workflow.settings import Settings
 from zsad.workflow.configfiles import read_configuration
 from zsad.data.catalogue import datasets
 from zsad.data.dataset import DOWNLOADS
 from zsad.data.layouts.base import TAKEN
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
-from zsad.files.provenance import canonical_json
+from zsad.files.json_values import canonical_json
 from zsad.workflow.runnable import sentences
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.workflow.software import check_image, device_environment, image_address, image_environment
@@ -53,15 +53,14 @@ try:
         check_library(ROOT)
     import_package_from(ROOT)
     results = results_folder(workflow)
-    configuration = fill_in(config) if MODULE else config
     if is_main_process(workflow):
         files = None if MODULE else [read_configuration(Path(path)) for path in workflow.configfiles]
-        settings = Settings(configuration, files=files, results=results)
+        settings = Settings(config, files=files, results=results)
         for sentence in sentences(settings.left_out):
             logger.warning(sentence)
         tell_left_out(MODULE, settings.left_out)
     else:
-        settings = Settings(configuration, left_out=told_left_out(MODULE), results=results)
+        settings = Settings(config, left_out=told_left_out(MODULE), results=results)
     if uses_image(workflow):
         container_image = image_address(settings.config["container"], ROOT)
     if is_main_process(workflow):

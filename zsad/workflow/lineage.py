@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zsad.files.provenance import canonical_json
+from zsad.files.json_values import canonical_json
 from zsad.workflow.snakemake_api import OwnRule, compared_parameters, inputs_of, is_result, known_later
 
 if TYPE_CHECKING:

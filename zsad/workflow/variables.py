@@ -12,7 +12,7 @@ from pathlib import Path
 
 import zsad
 from zsad.errors import ConfigError
-from zsad.files.provenance import canonical_json
+from zsad.files.json_values import canonical_json
 from zsad.sharing.options import Sharing
 
 LEFT_OUT = "ZSAD_METHODS_LEFT_OUT"
