@@ -32,7 +32,13 @@ from zsad.workflow.snakemake_api import (
     uses_conda,
     uses_image,
 )
-from zsad.workflow.variables import check_library, set_shared_folder, tell_left_out, told_left_out
+from zsad.workflow.variables import (
+    check_library,
+    check_section,
+    set_shared_folder,
+    tell_left_out,
+    told_left_out,
+)
 from zsad.files.tracked import literal, stamp
 from zsad.watching.watch import watch_run
 from zsad.workflow.workplace import check_folders
@@ -51,6 +57,7 @@ try:
     # The library beside this Snakefile is the one whose code is tracked, so it must be the one that runs.
     if MODULE:
         check_library(ROOT)
+        check_section(config)
     import_package_from(ROOT)
     results = results_folder(workflow)
     if is_main_process(workflow):

@@ -17,7 +17,7 @@ from snakemake.common.tbdstring import TBDString
 from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 from snakemake.io import is_flagged
 from snakemake.iocontainers import Wildcards
-from snakemake_interface_executor_plugins.settings import DeploymentMethod
+from snakemake.settings.types import DeploymentMethod
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
@@ -188,7 +188,8 @@ def graph(workflow: Workflow) -> DAG | None:
 
 def failed_jobs(workflow: Workflow) -> Collection[AbstractJob]:
     """The jobs that failed, or groups of them."""
-    return workflow.scheduler.failed
+    failed: Collection[AbstractJob] = workflow.scheduler.failed
+    return failed
 
 
 def job_of(dag: DAG, rule: str) -> Job | None:
@@ -203,7 +204,8 @@ def is_current(dag: DAG, job: Job) -> bool:
 
 def needed_by(dag: DAG, job: Job) -> Mapping[Job, Collection[str]]:
     """The jobs whose results a job reads, and which of them."""
-    return dag.dependencies.get(job, {})
+    needed: Mapping[Job, Collection[str]] = dag.dependencies.get(job, {})
+    return needed
 
 
 # Rules, to follow what a result is made from over all of them: a function of a rule is given its own wildcards alone.
@@ -241,4 +243,5 @@ def known_later(value: Callable[[], str]) -> str:
     try:
         return value()
     except IncompleteCheckpointException:
-        return TBDString()
+        later: str = TBDString()
+        return later

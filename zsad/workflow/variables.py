@@ -32,6 +32,19 @@ def check_library(root: Path) -> None:
         )
 
 
+def check_section(config: object) -> None:
+    """Check that another workflow gives this one keys and values as its configuration.
+
+    Raises:
+        ConfigError: it gives something else.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f'its configuration is no section with keys but {config!r}; give it `config: config["..."]`, a section '
+            "with keys of config.yaml, or leave the line out"
+        )
+
+
 def tell_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
     """Tell jobs which methods cannot run: they list no images, and agree with the process that started them.
 
@@ -45,7 +58,8 @@ def tell_left_out(module: str, left_out: Mapping[str, str], environment: Mutable
 
 def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
     """What `tell_left_out` told; None for a job that was told nothing."""
-    return json.loads(environment.get(LEFT_OUT) or "{}").get(module)
+    told: dict[str, dict[str, str]] = json.loads(environment.get(LEFT_OUT) or "{}")
+    return told.get(module)
 
 
 def set_shared_folder(
