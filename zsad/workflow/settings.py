@@ -233,7 +233,8 @@ class Settings:
         left_out: Mapping[str, str] | None = None,
         results: Path = RESULTS,
     ) -> None:
-        check_workflow_folder(REPOSITORY)
+        if WORKFLOW_PATH.is_file():
+            check_workflow_folder(REPOSITORY)
         self.config = checked(config).plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,4 +40,6 @@ def _for_editors(schema: Any) -> Any:
 
 
 if __name__ == "__main__":
+    if not SCHEMA_PATH.is_file():
+        sys.exit(f"zsad: {SCHEMA_PATH} does not exist; write the schema in a clone of the repository, by `make schema`")
     SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")
