@@ -22,9 +22,10 @@ test: $(VENV)/.installed-dev  ## the whole test suite, in a process more than co
 test-portable: $(VENV)/.installed-dev  ## the tests of numerics as on a processor without AVX-512, where float32 sums round otherwise
 	$(OLDER_PROCESSOR) $(BIN)/python -m pytest tests/numerics --numprocesses $(CORES) --dist loadfile
 
-lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
+lint: $(VENV)/.installed-dev  ## format, style and types, as CI checks them
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 

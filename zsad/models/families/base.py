@@ -8,14 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.errors import ConfigError, ModelError
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class TokenReader(ABC):
