@@ -19,7 +19,15 @@ from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.sharing.options import SharingOptions
-from zsad.workflow.sections import Backbone, DatasetOptions, Method, Model, Refiner, ReportSection, Threshold
+from zsad.workflow.sections import (
+    ConfiguredBackbone,
+    ConfiguredMethod,
+    ConfiguredModel,
+    ConfiguredRefiner,
+    DatasetOptions,
+    ReportSection,
+    Threshold,
+)
 from zsad.workflow.value_types import Name, Reference, References, RefinerName
 
 
@@ -38,29 +46,34 @@ class Default(NamedTuple):
 DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
     "backbones": {
         "embedded": Default(
-            "a hand-crafted filter bank: no weights, the honest baseline", Backbone(family="embedded", params={})
+            "a hand-crafted filter bank: no weights, the honest baseline",
+            ConfiguredBackbone(family="embedded", params={}),
         ),
     },
     "methods": {
         "self_similarity": Default(
             "a patch against the other patches of its image",
-            Method(scorer="self_similarity", backbone=None, segmenter=None, params={}, seeds=None),
+            ConfiguredMethod(scorer="self_similarity", backbone=None, segmenter=None, params={}, seeds=None),
         ),
-        "mirror_symmetry": Default("a patch against its mirror position", Method(scorer="mirror_symmetry")),
+        "mirror_symmetry": Default("a patch against its mirror position", ConfiguredMethod(scorer="mirror_symmetry")),
         "flip_consistency": Default(
             "the features of an image against those of its mirror image, flipped back",
-            Method(scorer="flip_consistency"),
+            ConfiguredMethod(scorer="flip_consistency"),
         ),
-        "mutual": Default("every test image against all others, without labels", Method(scorer="mutual")),
+        "mutual": Default("every test image against all others, without labels", ConfiguredMethod(scorer="mutual")),
         "memory_bank": Default(
             "nearest neighbours in a few good reference images",
-            Method(scorer="memory_bank", params={"shots": 8, "seed": 0}),
+            ConfiguredMethod(scorer="memory_bank", params={"shots": 8, "seed": 0}),
         ),
     },
     "segmenters": {},
     "refiners": {
-        "guided": Default("edge-aware guided filter on the map", Refiner(refiner="guided", segmenter=None, params={})),
-        "grabcut": Default("colour models of defect and surroundings, cut along edges", Refiner(refiner="grabcut")),
+        "guided": Default(
+            "edge-aware guided filter on the map", ConfiguredRefiner(refiner="guided", segmenter=None, params={})
+        ),
+        "grabcut": Default(
+            "colour models of defect and surroundings, cut along edges", ConfiguredRefiner(refiner="grabcut")
+        ),
     },
 }
 
@@ -99,12 +112,12 @@ class Config(Part):
         description="for methods that name none: an entry of `backbones`, or a model: see `zsad backbones`; a folder; "
         "a file; a list joins several",
     )
-    backbones: dict[Name, Backbone | None] = Field(
+    backbones: dict[Name, ConfiguredBackbone | None] = Field(
         default_factory=_default("backbones"),
         description="named sources of patch features: family + params (see `zsad backbones`)",
     )
     scoring: ScoringOptions = Field(default_factory=ScoringOptions, description="how distances are computed")
-    methods: dict[Name, Method | None] = Field(
+    methods: dict[Name, ConfiguredMethod | None] = Field(
         default_factory=_default("methods"),
         description="named ways to score: scorer + backbone + params (see `zsad methods`); one scorer may stand under "
         "several names",
@@ -121,7 +134,7 @@ class Config(Part):
         description="for refiners and `foreground: sam`: an entry of `segmenters`, or a model: see `zsad segmenters`; "
         "a folder; a .pth file",
     )
-    segmenters: dict[Name, Model | None] = Field(
+    segmenters: dict[Name, ConfiguredModel | None] = Field(
         default_factory=_default("segmenters"),
         description="named promptable segmentation models: family + params, as backbones are; only what asks for one "
         "loads it",
@@ -129,7 +142,7 @@ class Config(Part):
     foreground: ForegroundOptions = Field(
         default_factory=ForegroundOptions, description="what the part in an image is, by the segmenter"
     )
-    refiners: dict[RefinerName, Refiner | None] = Field(
+    refiners: dict[RefinerName, ConfiguredRefiner | None] = Field(
         default_factory=_default("refiners"),
         description="named ways to turn maps into masks: refiner + params; the plain thresholded map, `none`, is "
         "always measured",

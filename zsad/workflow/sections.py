@@ -56,7 +56,7 @@ class DatasetOptions(BoundOptions, _Place):
     )
 
 
-class Model(Part):
+class ConfiguredModel(Part):
     """An entry of ``backbones`` or ``segmenters``."""
 
     family: str = Field(description="the family of the model")
@@ -65,7 +65,7 @@ class Model(Part):
     )
 
 
-class Backbone(Model):
+class ConfiguredBackbone(ConfiguredModel):
     """An entry of ``backbones``."""
 
     family: str = Field(
@@ -88,7 +88,7 @@ class Threshold(Part):
     )
 
 
-class Method(Part):
+class ConfiguredMethod(Part):
     """An entry of ``methods``."""
 
     scorer: str = Field(description="which scorer")
@@ -109,7 +109,7 @@ class Method(Part):
     threshold: Threshold | None = Field(None, description="what differs from `threshold` below")
 
 
-class Refiner(Part):
+class ConfiguredRefiner(Part):
     """An entry of ``refiners``."""
 
     refiner: str = Field(description="which refiner: guided, grabcut, or sam (needs weights; see config/sam.yaml)")
