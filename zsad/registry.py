@@ -76,7 +76,8 @@ class Registry(Generic[PartType]):
     def load(self, name: str) -> type[PartType]:
         """Import and return the class behind ``name``."""
         module, _, attribute = self.entry(name).partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        part: type[PartType] = getattr(importlib.import_module(module), attribute)
+        return part
 
     def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
         """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
