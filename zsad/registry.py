@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -38,10 +38,20 @@ class Part(BaseModel):
             raise ConfigError(_sentence(error, cls, where)) from None
 
 
-PartType = TypeVar("PartType", bound=Part)
+class Choice(Part):
+    """Base of the parts that a registry offers.
+
+    Class attributes:
+        summary: one sentence for listings and the page.
+    """
+
+    summary: ClassVar[str]
 
 
-class Registry(Generic[PartType]):
+ChoiceType = TypeVar("ChoiceType", bound=Choice, covariant=True)
+
+
+class Registry(Generic[ChoiceType]):
     """Named parts of one kind, for example all scorers.
 
     Args:
@@ -63,12 +73,13 @@ class Registry(Generic[PartType]):
             raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
         return self._entries[name]
 
-    def load(self, name: str) -> type[PartType]:
+    def load(self, name: str) -> type[ChoiceType]:
         """Import and return the class behind ``name``."""
         module, _, attribute = self.entry(name).partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        choice: type[ChoiceType] = getattr(importlib.import_module(module), attribute)
+        return choice
 
-    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
+    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> ChoiceType:
         """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
 
         Args:

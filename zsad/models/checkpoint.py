@@ -7,6 +7,7 @@ goes wrong on the way is a `ModelError` that says how to mend it; the libraries 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,7 +50,7 @@ class Checkpoint(NamedTuple):
     source: Path
     commit: str | None
     config: PretrainedConfig
-    family: Family
+    family: Family[Any]
     weight_files: list[Path]
     state: dict[str, torch.Tensor] | None
 
@@ -73,7 +74,9 @@ class Checkpoint(NamedTuple):
                 "use_safetensors": self.weight_files[0].suffix == ".safetensors",
             }
         with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
-            model, info = self.family.model_class().from_pretrained(
+            # Annotated without the pair that comes of ``output_loading_info``.
+            from_pretrained: Callable[..., Any] = self.family.model_class().from_pretrained
+            loaded: tuple[PreTrainedModel, dict[str, Any]] = from_pretrained(
                 **source,
                 **self.family.load_arguments,
                 config=self.config,
@@ -81,6 +84,7 @@ class Checkpoint(NamedTuple):
                 attn_implementation=attention if self.family.has_attention else None,
                 output_loading_info=True,
             )
+        model, info = loaded
         missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
         if missing:
             raise ModelError(
@@ -119,7 +123,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     return Checkpoint(name, path, commit, config, family, files, None)
 
 
-def checked_config(family: Family, config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
+def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
     """What of a configuration describes the network, once its patches and layers are numbers that can be.
 
     Raises:
@@ -183,4 +187,7 @@ def parsed_config(name: str, folder: Path) -> PretrainedConfig:
     """
     _silence_libraries()
     with sense_of_config(name, folder):
-        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return config

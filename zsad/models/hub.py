@@ -111,7 +111,7 @@ class WeightSet(NamedTuple):
 
     whole: str
     shards: str
-    index: str
+    list_of_shards: str
 
 
 WEIGHT_SETS = (  # the first that is there is used, and no other downloaded
@@ -190,7 +190,7 @@ def weight_files(folder: Path) -> list[Path]:
     for weights in WEIGHT_SETS:
         if (folder / weights.whole).is_file():
             return [folder / weights.whole]
-        shards = [folder / shard for shard in _shards(folder / weights.index)]
+        shards = [folder / shard for shard in _shards(folder / weights.list_of_shards)]
         if shards and all(shard.is_file() for shard in shards):
             return shards
     return []
@@ -325,8 +325,8 @@ def _wanted(files: Collection[str], name: str) -> list[str]:
     for weights in WEIGHT_SETS:
         if weights.whole in files:
             return [CONFIG, *TOKENIZER, weights.whole]
-        if weights.index in files:
-            return [CONFIG, *TOKENIZER, weights.index, weights.shards]
+        if weights.list_of_shards in files:
+            return [CONFIG, *TOKENIZER, weights.list_of_shards, weights.shards]
     raise ModelError(
         f"model '{name}' has no weights (model.safetensors or pytorch_model.bin) on the hub; choose another"
     )

@@ -103,7 +103,8 @@ def region_peaks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Returns:
         float ``[row, column]``, nowhere below ``values``.
     """
-    count, labels = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
+    count, found = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
+    labels: np.ndarray = found
     peaks = np.full(count, -np.inf)
     np.maximum.at(peaks, labels.ravel(), values.ravel())
     return peaks[labels]

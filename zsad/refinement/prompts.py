@@ -67,9 +67,9 @@ def prompt_of(region: Region, anomaly_map: np.ndarray, threshold: float, options
         share_of_short_side(options.surroundings, height, width),
     )
     margin = round(options.box_margin * min(height, width))
-    box = widened(region.box, margin, height, width)
+    left, top, right, bottom = (float(side) for side in widened(region.box, margin, height, width))
     return Prompt(
-        box=tuple(float(side) for side in box),
+        box=(left, top, right, bottom),
         points=np.concatenate([inside, outside]).astype(np.float32),
         labels=np.array([1] * len(inside) + [0] * len(outside), dtype=np.int64),
         mask=mask_prompt(_without_others(region, anomaly_map, threshold), threshold, region.score)

@@ -56,7 +56,7 @@ def regions_above(anomaly_map: np.ndarray, threshold: float, min_pixels: int = 1
     _, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
     kept = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= min_pixels)
     peaks = _peaks(anomaly_map, labels, above, len(stats))
-    regions = [_region(anomaly_map, labels, label, stats[label], peaks[label]) for label in kept if label != 0]
+    regions = [_region(anomaly_map, labels, int(label), stats[label], peaks[label]) for label in kept if label != 0]
     return sorted(regions, key=lambda region: -region.score)
 
 
@@ -76,7 +76,7 @@ def _region(anomaly_map: np.ndarray, labels: np.ndarray, label: int, stats: np.n
     left, top, width, height, area = (int(value) for value in stats)
     box = (left, top, left + width, top + height)
     y, x = (int(place) for place in np.unravel_index(peak, anomaly_map.shape))
-    return Region(box, labels[slices(box)], int(label), area, float(anomaly_map[y, x]), (x, y))
+    return Region(box, labels[slices(box)], label, area, float(anomaly_map[y, x]), (x, y))
 
 
 def slices(box: Box) -> tuple[slice, slice]:

@@ -33,7 +33,7 @@ class Run:
         """The wanted categories; as published, before a data set is downloaded."""
         data = self.settings.data
         try:
-            return data.categories if data.is_here else list(data.facts.categories)
+            return data.categories if data.is_here else list(data.facts.categories if data.facts else ())
         except ZsadError:
             return []
 
@@ -52,7 +52,7 @@ class Run:
     @property
     def test_images(self) -> int:
         """Of all categories."""
-        return sum(self.workload(category).test.count for category in self.categories)
+        return sum(self.workload(category).test.number for category in self.categories)
 
 
 def localises(run: Run, method: str) -> bool:

@@ -111,7 +111,7 @@ def published_models() -> PublishedModels:
         command="`zsad segmenters`",
         example="facebook/sam2.1-hiera-tiny",
         twins={},
-        gated={facts.hub_id for facts in MODELS.values() if facts.gated},
+        gated={facts.hub_id for facts in MODELS.values() if facts.gated and facts.hub_id is not None},
         ungated="sam-vit-b",
     )
 

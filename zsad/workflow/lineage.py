@@ -46,7 +46,8 @@ class Lineages:
             try:
                 return self._of_inputs(rule, dict(wildcards.items()))
             except IncompleteCheckpointException:
-                return TBDString()
+                unknown: str = TBDString()
+                return unknown
 
         return lineage
 

@@ -17,7 +17,7 @@ from zsad.features.constant import with_constant
 from zsad.features.geometry import Preparation
 from zsad.models.config_sense import computed_by
 from zsad.models.memory import keep_freed_memory
-from zsad.models.precision import computing_in, in_format
+from zsad.models.precision import computing_in, in_channels_last, in_format
 
 if TYPE_CHECKING:
     from zsad.features.base import Execution
@@ -66,6 +66,7 @@ class CnnExtractor(BatchedExtractor):
     """
 
     cls_source = "mean of patch tokens"
+    prepare: Preparation
 
     def __init__(
         self,
@@ -83,9 +84,8 @@ class CnnExtractor(BatchedExtractor):
         torch.set_num_threads(execution.threads)
         if device == "cpu":
             keep_freed_memory()
-        network = in_format(trunk.network.eval().requires_grad_(False), dtype).to(
-            device, memory_format=torch.channels_last
-        )
+        network = in_format(trunk.network.eval().requires_grad_(False), dtype).to(device)
+        in_channels_last(network)
         if execution.compiled:
             network.compile(dynamic=False)
         self.layers = [joined_name(trunk.layers)]
