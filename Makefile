@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What the libraries read: how wide the vector units are that they may use. AVX2 orders sums furthest from AVX-512.
 OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: run demo-real test test-portable lint format envs clean
+.PHONY: run demo-real test test-portable lint format envs schema clean
 
 run: $(VENV)/.installed  ## the demo set by the filter bank, which is quick, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES) --config backbone=embedded
@@ -36,6 +36,9 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 
 envs:  ## write the conda environments anew, after a change of the requirements
 	$(PYTHON) envs/write_environments.py
+
+schema: $(VENV)/.installed  ## write the schema of the configuration anew, after a change of zsad/workflow/schema.py
+	$(BIN)/python -m zsad.workflow.written_config
 
 clean:  ## remove results and the environment
 	rm -rf $(VENV) results/*/ .snakemake

@@ -28,7 +28,7 @@ from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import VIEWS
 from zsad.errors import ZsadError
 from zsad.features.registry import BACKBONES
-from zsad.files.provenance import canonical_json
+from zsad.files.json_values import canonical_json
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.workflow.runnable import sentences
 from zsad.scoring.registry import FUSIONS, SCORERS

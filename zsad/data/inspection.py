@@ -23,9 +23,9 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.image_header import Header
 from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is_image
 from zsad.data.impostors import unread_kind
-from zsad.data.layouts.base import GOOD, Layout, mask_files
+from zsad.data.layouts.base import GOOD, Layout
 from zsad.data.layouts.item import Item
-from zsad.data.masks import has_orientation, read_mask
+from zsad.data.masks import has_orientation, mask_files, read_mask
 from zsad.data.packages import other_version
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.data.subsets import Refusals, SizedImage, no_refusals
@@ -239,11 +239,6 @@ def missing_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list
     """The published categories that are not among those found, in the published order."""
     found = set(found)
     return [category for category in (facts.categories if facts else ()) if category not in found]
-
-
-def unexpected_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list[str]:
-    """The found categories that nobody has published, in the order given."""
-    return [category for category in found if facts and category not in facts.categories]
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zsad.data.layouts.base import mask_files
 from zsad.data.layouts.item import Item
-from zsad.files.provenance import canonical_json
+from zsad.data.masks import mask_files
+from zsad.files.json_values import canonical_json
 
 
 def image_files(items: Iterable[Item]) -> list[Path]:

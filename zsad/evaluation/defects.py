@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
-from zsad.data.saturation import Region
 from zsad.errors import DataError
+
+if TYPE_CHECKING:
+    from zsad.data.saturation import Region
 
 BYTES_A_DEFECT = 100
 MOST_INT32 = 1 << 31

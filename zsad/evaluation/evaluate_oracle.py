@@ -23,8 +23,8 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
 from zsad.evaluation.truth import empty_mask_note, pixel_truth, records_with_truth, truth_notes
+from zsad.evaluation.writing import write_evaluation
 from zsad.files.embeddings import EmbeddingReader
-from zsad.files.evaluations import write_evaluation
 from zsad.files.provenance import inherited
 from zsad.names import MASK_METRICS, ORACLE
 from zsad.progress import progress

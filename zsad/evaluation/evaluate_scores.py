@@ -31,7 +31,7 @@ from zsad.evaluation.truth import (
     records_with_truth,
     truth_notes,
 )
-from zsad.files.evaluations import write_evaluation
+from zsad.evaluation.writing import write_evaluation
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.names import ALL_METRICS, AUPRO_LIMITS

@@ -182,7 +182,8 @@ def architecture_of(backbone: NetworkOptions) -> Architecture | None:
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
-    from zsad.models.checkpoint import checked_config, config_content, parsed_config
+    from zsad.models.checkpoint import checked_config
+    from zsad.models.config_files import config_content, parsed_config
     from zsad.models.config_sense import sense_of_config
     from zsad.models.families import family_of
 

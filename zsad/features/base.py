@@ -18,6 +18,7 @@ from zsad.features.assumed import (
     assumed_operations,
     assumed_width,
 )
+from zsad.features.execution import Execution
 from zsad.grids import GridRule, TokenLayout
 from zsad.registry import Choice
 
@@ -84,24 +85,6 @@ class Extractor:
         """Tokens of one image, uint8 RGB ``[height, width, 3]``."""
         patch_tokens, cls_tokens = self.begin([self.prepare(image)])()
         return Tokens(patch_tokens[0], cls_tokens[0])
-
-
-class Execution(NamedTuple):
-    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
-
-    Attributes:
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        threads: processor cores that may be used.
-        workers: processes that read images; None for as many as suit device and threads, 0 for none.
-        batch: images at a time; None for as many as suit the device.
-        compiled: whether the network is translated by ``torch.compile`` first.
-    """
-
-    device: str = "auto"
-    threads: int = 1
-    workers: int | None = 0
-    batch: int | None = None
-    compiled: bool = False
 
 
 class NamedModel(Protocol):

@@ -14,8 +14,9 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.features.base import Backbone, Execution, Extractor, Tokens
+from zsad.features.base import Backbone, Extractor, Tokens
 from zsad.features.embedded_statistics import STATISTICS
+from zsad.features.execution import Execution
 from zsad.features.filter_bank import channel_names, filter_responses, kind
 from zsad.features.geometry import nearest_multiples, patch_grid, resized_to_grid
 from zsad.grids import GridRule, TokenLayout

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import Field
 
-from zsad.features.base import Execution
 from zsad.registry import Part
 
 AUTO = "auto"  # stands for null among the resources of a rule
+
+
+class Execution(NamedTuple):
+    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
+
+    Attributes:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        threads: processor cores that may be used.
+        workers: processes that read images; None for as many as suit device and threads, 0 for none.
+        batch: images at a time; None for as many as suit the device.
+        compiled: whether the network is translated by ``torch.compile`` first.
+    """
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int | None = 0
+    batch: int | None = None
+    compiled: bool = False
 
 
 class ExtractionOptions(Part):

@@ -18,7 +18,8 @@ from zsad.data.image_list import ListedImage, read_image_list
 from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
 from zsad.device import resolve_device
 from zsad.errors import DataError, one_sentence
-from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.base import Backbone, Extractor
+from zsad.features.execution import Execution
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch

@@ -57,8 +57,10 @@ def _check_sides(backbone: NetworkOptions, patch: int) -> None:
 
 
 def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
-    from zsad.models.checkpoint import checked_config, config_content, parsed_config, required_weights
+    from zsad.models.checkpoint import checked_config
+    from zsad.models.config_files import config_content, parsed_config
     from zsad.models.families import family_of
+    from zsad.models.weight_files import required_weights
 
     content = config_content(backbone.model, folder)
     required_weights(backbone.model, folder)
@@ -72,8 +74,9 @@ def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
 
 def _check_file(backbone: NetworkOptions, path: Path) -> None:
     from zsad.models.config_sense import sense_of_weights
-    from zsad.models.conversion import from_torch_hub, read_pth
+    from zsad.models.conversion.torch_hub import from_torch_hub
     from zsad.models.families import family_of
+    from zsad.models.pth import read_pth
 
     with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model).config

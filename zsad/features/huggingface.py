@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.features.assumed import ACTIVATION_BYTES
-from zsad.features.base import Backbone, Execution
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
 from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of

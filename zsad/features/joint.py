@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.base import Backbone, Extractor
+from zsad.features.execution import Execution
 from zsad.features.joined_tokens import joined
 from zsad.features.registry import BACKBONES
 from zsad.files.user_paths import expanded

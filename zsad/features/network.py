@@ -8,9 +8,9 @@ import torch
 
 from zsad.device import number_format, resolve_device
 from zsad.errors import ModelError
-from zsad.features.base import Execution
 from zsad.features.batched import BatchedExtractor
 from zsad.features.debias import BasisCache, positional_basis, without_positions
+from zsad.features.execution import Execution
 from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
 from zsad.features.network_options import NetworkOptions
 from zsad.features.tiling import Tile, TilePlan

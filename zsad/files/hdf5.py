@@ -19,7 +19,7 @@ import numpy as np
 from zsad.errors import DamagedFileError, DataError, first_line
 from zsad.files.atomic import atomic_path
 from zsad.files.digests import CheckedFile, append_digests
-from zsad.files.json_files import without_nan
+from zsad.files.json_values import without_nan
 
 PIECE = 1 << 16  # bytes, from which on what is written at once has blocks of its own among the digests
 

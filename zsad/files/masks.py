@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from zsad.files.hdf5 import Reader, Writer
-from zsad.files.json_files import without_nan
+from zsad.files.json_values import without_nan
 
 MASKS_FORMAT = "zsad-masks-2"
 

@@ -6,28 +6,28 @@ goes wrong on the way is a `ModelError` that says how to mend it; the libraries 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import huggingface_hub
 import torch
-import transformers
 from safetensors.torch import load_file
 
-from zsad.errors import DataError, ModelError
-from zsad.files.json_files import read_foreign_json
+from zsad.errors import ModelError
+from zsad.models.config_files import config_content, parsed_config, silence_libraries
 from zsad.models.config_sense import (
     built_within,
-    check_content,
     sense_of_config,
     sense_of_weights,
     whole_number,
 )
-from zsad.models.conversion import Converted, from_timm, from_torch_hub, read_pth
+from zsad.models.conversion.converted import Converted
+from zsad.models.conversion.timm import from_timm
+from zsad.models.conversion.torch_hub import from_torch_hub
 from zsad.models.families import Family, family_of
-from zsad.models.hub import locate, weight_files
+from zsad.models.hub import locate
+from zsad.models.pth import read_pth
+from zsad.models.weight_files import required_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -105,7 +105,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         ConfigError: a revision of a local folder.
         ModelError: absent, gated, unreachable, incomplete, damaged, or of an unknown family.
     """
-    _silence_libraries()
+    silence_libraries()
     path, commit = locate(name, revision)
     if path.is_file():
         with sense_of_weights(name, path):
@@ -136,58 +136,8 @@ def checked_config(family: Family[Any], config: PretrainedConfig, name: str, sou
     return own
 
 
-def _silence_libraries() -> None:
-    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors come as exceptions, too
-    transformers.utils.logging.disable_progress_bar()
-    huggingface_hub.utils.logging.set_verbosity_error()
-
-
 def _converted(
     name: str, source: Path, commit: str | None, converted: Converted, weight_files: list[Path]
 ) -> Checkpoint:
     family = family_of(converted.config.model_type, name)
     return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
-
-
-def required_weights(name: str, folder: Path) -> list[Path]:
-    """The files of weights in a folder; none is read.
-
-    Raises:
-        ModelError: there are none, or they are not whole.
-    """
-    if files := weight_files(folder):
-        return files
-    raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
-
-
-def config_content(name: str, folder: Path) -> dict[str, Any]:
-    """The content of ``config.json``, which says of what form and family a checkpoint is; empty if it has no keys.
-
-    Raises:
-        ModelError: there is none, or it is damaged.
-    """
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
-    with sense_of_config(name, folder):
-        try:
-            content = read_foreign_json(folder / "config.json")
-        except DataError as error:
-            raise ModelError(f"model '{name}': {error}") from None
-        if not isinstance(content, dict):
-            return {}
-        check_content(name, folder, content)
-    return content
-
-
-def parsed_config(name: str, folder: Path) -> PretrainedConfig:
-    """The configuration of a ``transformers`` folder.
-
-    Raises:
-        ModelError: it cannot be used.
-    """
-    _silence_libraries()
-    with sense_of_config(name, folder):
-        config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        return config

@@ -12,9 +12,9 @@ import transformers
 
 from zsad.errors import ConfigError, ModelError, first_line
 from zsad.lazy import torch
-from zsad.models.checkpoint import config_content, parsed_config
+from zsad.models.config_files import config_content, parsed_config
 from zsad.models.config_sense import built_within, computed_by, sense_of_config, sense_of_weights
-from zsad.models.hub import weight_files
+from zsad.models.weight_files import weight_files
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer

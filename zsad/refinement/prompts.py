@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from pydantic import Field
@@ -41,13 +39,6 @@ class PromptOptions(Part):
         "the image or crop.",
     )
     mask_prompt: bool = Field(True, description="Whether the map itself is given as a first guess of the mask.")
-
-
-class PromptPoints(NamedTuple):
-    """Points ``[point, 2]`` as ``(x, y)`` in pixels, int."""
-
-    inside: np.ndarray
-    outside: np.ndarray
 
 
 def prompt_of(region: Region, anomaly_map: np.ndarray, threshold: float, options: PromptOptions) -> Prompt:

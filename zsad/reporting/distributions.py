@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import display_names, evaluation_key, protocol_in_words, read_one_category

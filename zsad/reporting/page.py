@@ -25,7 +25,8 @@ from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.files.atomic import write_text
-from zsad.files.json_files import number, read_json
+from zsad.files.json_files import read_json
+from zsad.files.json_values import number
 from zsad.files.provenance import library_versions
 from zsad.names import MEAN
 from zsad.reporting.album import Album

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from zsad.errors import DataError
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_TYPES, MEAN, MEANS, ORACLE, TITLES, setting_order
 
 Row = TypeVar("Row")

@@ -12,7 +12,8 @@ from zsad.data.inspection_table import FeatureCost
 from zsad.data.subsets import FeatureSet, references_count
 from zsad.device import resolve_device
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone, Execution
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
 from zsad.features.views import variants
 from zsad.lazy import torch
 

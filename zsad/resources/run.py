@@ -49,11 +49,6 @@ class Run:
             known = self._workloads[category] = (made, workload_of(self.settings.data, category, listed))
         return known[1]
 
-    @property
-    def test_images(self) -> int:
-        """Of all categories."""
-        return sum(self.workload(category).test.number for category in self.categories)
-
 
 def localises(run: Run, method: str) -> bool:
     """Whether a method gives maps: a scorer says so, and what reads scores does as the first of those does."""

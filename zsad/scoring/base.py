@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError, nearest_hint
-from zsad.files.features import FeatureReader
 from zsad.registry import Choice
-from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount
+
+if TYPE_CHECKING:
+    from zsad.files.features import FeatureReader
+    from zsad.scoring.compute import Compute
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 

@@ -11,7 +11,7 @@ import transformers
 
 from zsad.errors import ModelError
 from zsad.models.attention import BLOCKED
-from zsad.models.checkpoint import config_content, parsed_config
+from zsad.models.config_files import config_content, parsed_config
 from zsad.models.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
 from zsad.segmentation.attention import BlockedSamAttention
 from zsad.segmentation.frames import Frame, PaddedFrame, StretchedFrame

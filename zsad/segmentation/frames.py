@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from zsad.lazy import torch
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.segmentation.base import MASK_PROMPT_RANGE
 
 Colour = tuple[float, float, float]
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from zsad.errors import ModelError
-from zsad.models.conversion.pth import read_pth
+from zsad.models.pth import read_pth
 from zsad.segmentation.attention import BlockedAttention
 from zsad.segmentation.frames import PaddedFrame
 from zsad.segmentation.network import PromptableNetwork, PromptBatch

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.errors import ConfigError, ModelError
 from zsad.files import tracked as tracked_files
+from zsad.models.weight_files import CONFIG, required_weights
 from zsad.segmentation.catalogue import MODELS, SegmenterFacts, facts_of
 
 if TYPE_CHECKING:
@@ -163,12 +164,8 @@ def _checked(
 
 
 def _weight_files(path: Path, model: str) -> list[Path]:
-    from zsad.models.hub import CONFIG, weight_files
-
     if path.is_file():
         return [path]
     if not (path / CONFIG).is_file():
         raise ModelError(f"model '{model}' has no {CONFIG} in {path}; save it with save_pretrained")
-    if files := weight_files(path):
-        return files
-    raise ModelError(f"model '{model}' has no weights (model.safetensors) in {path}; add them, or choose another")
+    return required_weights(model, path)

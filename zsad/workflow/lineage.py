@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from snakemake.common.tbdstring import TBDString
 from snakemake.exceptions import IncompleteCheckpointException
 
-from zsad.files.provenance import canonical_json
+from zsad.files.json_values import canonical_json
 
 if TYPE_CHECKING:
     from snakemake.rules import Rule

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
 from zsad.data.bounds import Bounds
@@ -24,7 +21,6 @@ from zsad.features.execution import ExtractionOptions
 from zsad.features.joint import JOINT, Member, check_different, member_references
 from zsad.features.registry import BACKBONES, completed, model_names, named
 from zsad.files.tracked import check_workflow_folder
-from zsad.files.user_paths import expanded
 from zsad.grids import TokenLayout
 from zsad.names import NO_REFINER, ORACLE
 from zsad.refinement.base import Refiner
@@ -47,10 +43,11 @@ from zsad.sharing.options import Sharing, SharingOptions
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.runnable import methods_left_out, sentences
+from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
+WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
 DEFAULT_PATH = REPOSITORY / "config.yaml"
 TORCH_SUFFIXES = (".pth", ".pt")
 
@@ -206,14 +203,15 @@ class Settings:
     """A valid configuration.
 
     Args:
-        config: the merged configuration, as Snakemake or `load` gives it.
+        config: the merged configuration, as Snakemake or `load` gives it; what is missing is as `default_config` has
+            it, but a section of named entries (methods, ...) that is given holds those alone.
         files: what it was merged from besides `config.yaml`, to refuse that an entry is switched off which none of
             them defines; None to let that pass.
         left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
             so that they agree with the process that started them, whatever has become of the images since.
 
     Attributes:
-        config: the same with every value of the type that the schema asks for.
+        config: the same, checked and complete, as plain data.
         sharing: what is shared with other users, and where.
         data: the data set.
         backbones, segmenters, methods, refiners: entries by name, only those that are in use.
@@ -234,7 +232,7 @@ class Settings:
         left_out: Mapping[str, str] | None = None,
     ) -> None:
         check_workflow_folder(REPOSITORY)
-        self.config = checked(config)
+        self.config = checked(config).plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
         self.sharing = _sharing(self.config)
@@ -611,54 +609,10 @@ class Settings:
         return name
 
 
-def checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a merged configuration against the schema.
-
-    Text is first read as the number, boolean, list or null that the schema asks for in its place, because Snakemake's
-    ``--config 'a={"b": 3}'`` hands on every nested value as text.
-
-    Raises:
-        ConfigError: names the first wrong key, and the nearest valid one.
-    """
-    _check_keys(config)
-    validator = _validator()
-    typed = _typed(config, validator.schema, validator)
-    errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
-    if errors:
-        raise ConfigError(_sentence(errors[0]))
-    return _with_paths(typed, validator.schema)
-
-
-def _with_paths(value: Any, schema: Mapping[str, Any], place: str = "") -> Any:
-    """The value with every path in it written out, where the schema's ``format`` says that there is one.
-
-    Raises:
-        ConfigError: names the key whose path cannot be written out.
-    """
-    if isinstance(value, Mapping):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties")
-        other = other if isinstance(other, Mapping) else {}
-        return {
-            key: _with_paths(item, known.get(key, other), f"{place}.{key}" if place else key)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_paths(item, schema.get("items", {}), place) for item in value]
-    if not isinstance(value, str) or schema.get("format") != "path":
-        return value
-    try:
-        return expanded(value)
-    except ValueError as error:
-        raise ConfigError(f"{place} '{value}': {error}") from None
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(yaml.load(SCHEMA_PATH.read_bytes(), yaml.CSafeLoader))
-
-
 def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings:
-    """Read ``config.yaml`` and merge the given files into it, as Snakemake's ``--configfile`` does.
+    """Merge the given files into the default, as Snakemake's ``--configfile`` does.
+
+    In a checkout, the default is its ``config.yaml`` as it stands there; of an installed package, `default_config`.
 
     Args:
         dataset: keys of the section ``dataset``, to be merged last.
@@ -675,17 +629,17 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
 
 @cache
 def _default() -> dict[str, Any]:
-    """What `config.yaml` says."""
-    return read_configuration(DEFAULT_PATH)
+    """What files are merged into."""
+    return read_configuration(DEFAULT_PATH) if WORKFLOW_PATH.is_file() else default_config()
 
 
 def default_sharing() -> Sharing:
-    """What `config.yaml` alone says of sharing, for commands that read no further configuration.
+    """What the default alone says of sharing, for commands that read no further configuration.
 
     Raises:
         ConfigError: the shared folder is absent.
     """
-    return _sharing(_default())
+    return _sharing(checked(_default()).plain())
 
 
 def _sharing(config: Mapping[str, Any]) -> Sharing:
@@ -742,82 +696,3 @@ def _slug(reference: str) -> str:
     """A file name for a hub id (owner and name), or a folder or file (its last part)."""
     text = Path(reference).resolve().name if Path(reference).exists() else reference
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "backbone"
-
-
-def _typed(value: Any, schema: Mapping[str, Any], validator: Draft202012Validator) -> Any:
-    """The value with every text in it read as what ``schema`` asks for in its place, if text will not do there."""
-    if "$ref" in schema:
-        schema = validator.schema["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-    if isinstance(value, Mapping):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties")
-        other = other if isinstance(other, Mapping) else {}
-        return {key: _typed(item, known.get(key, other), validator) for key, item in value.items()}
-    if isinstance(value, str) and not _stays_text(value, schema, validator):
-        return yaml.safe_load(value)
-    return value
-
-
-def _stays_text(text: str, schema: Mapping[str, Any], validator: Draft202012Validator) -> bool:
-    if text == "null":
-        return "null" not in schema.get("type", ())
-    return validator.evolve(schema=schema).is_valid(text) or schema.get("type") == "string" or "enum" in schema
-
-
-def _check_keys(config: Any, place: str = "") -> None:
-    """Refuse keys that YAML does not read as text, e.g. ``on``, ``1`` or a date.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    if isinstance(config, Mapping):
-        for key, value in config.items():
-            if not isinstance(key, str):
-                within = f" in '{place}'" if place else ""
-                raise ConfigError(f"configuration: a key{within} {_not_text(key)}")
-            _check_keys(value, f"{place}.{key}" if place else key)
-
-
-def _not_text(value: Any) -> str:
-    """What YAML makes of a name that looks like something else, and what to do about it."""
-    kind = {bool: "the truth value", int: "the number", float: "the number", date: "the date", datetime: "the time"}
-    meaning = kind.get(type(value), "the value")
-    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-    return f"must be text, but YAML reads it as {meaning} {shown}; put it in quotes, e.g. '01' or \"on\""
-
-
-def _asks_for_text(error: ValidationError) -> bool:
-    wanted = error.validator_value
-    return "string" in ([wanted] if isinstance(wanted, str) else wanted)
-
-
-def _sentence(error: ValidationError) -> str:
-    # Of several types that a value may have, a list of names is the one whose items can be wrong.
-    if error.validator == "anyOf" and isinstance(error.instance, list):
-        inner = [cause for cause in error.context if cause.absolute_path != error.absolute_path]
-        error = inner[0] if inner else error
-    place = ".".join(str(step) for step in error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = sorted(key for key in error.instance if key not in known)[0]
-        within = f" in '{place}'" if place else ""
-        return f"configuration: unknown key '{unknown}'{within}{nearest_hint(unknown, known)}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"configuration: '{place + '.' if place else ''}{missing}' is missing"
-    if error.validator == "enum":
-        hint = nearest_hint(error.instance, error.validator_value)
-        return f"configuration: '{place}' cannot be {error.instance!r}{hint}"
-    if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
-        return (
-            f"configuration: {error.instance!r} in '{place}' cannot be a name; "
-            "use letters, digits, '_' and '-', and not the word 'none' for a refiner"
-        )
-    if error.validator == "type" and isinstance(error.instance, (bool, int, float, date)) and _asks_for_text(error):
-        *path, last = error.absolute_path
-        item = isinstance(last, int)
-        where = ".".join(map(str, path)) if item else place
-        return f"configuration: {f'name {last + 1} in ' if item else ''}'{where}' {_not_text(error.instance)}"
-    if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
-        return f"configuration: '{place}' must be of type {wanted}, but is {error.instance!r}"
-    return f"configuration: '{place}' is not valid: {error.message}"

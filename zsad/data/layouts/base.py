@@ -19,7 +19,7 @@ from zsad.data.images import is_image
 from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.layouts.item import Item
 from zsad.data.manifest import ImageRecord
-from zsad.data.masks import mask_sha256, read_mask
+from zsad.data.masks import mask_files, mask_sha256, read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
 from zsad.errors import DataError
 from zsad.names import MEANS
@@ -198,13 +198,6 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
         mask_path=mask.as_posix() if mask else "",
         mask_sha256=mask_sha256(mask) if mask else "",
     )
-
-
-def mask_files(mask: Path) -> list[Path]:
-    """The files of a mask: itself, or the masks in its folder, sorted."""
-    if mask.is_dir():
-        return sorted(path for path in mask.iterdir() if path.is_file() and is_image(path))
-    return [mask]
 
 
 def folders(parent: Path) -> list[Path]:

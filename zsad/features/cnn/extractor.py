@@ -20,8 +20,8 @@ from zsad.models.memory import keep_freed_memory
 from zsad.models.precision import computing_in, in_channels_last, in_format
 
 if TYPE_CHECKING:
-    from zsad.features.base import Execution
     from zsad.features.cnn.family import Cnn
+    from zsad.features.execution import Execution
 
 REMEDY = "lower resolution, or choose a smaller model"
 SIZES_REMEMBERED = 16  # images of one size come one after the other

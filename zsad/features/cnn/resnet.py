@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from zsad.features.cnn.residual import STEM_KERNEL, ResNetShape, Stage
 from zsad.features.cnn.trunk import Moments, Padding, Trunk, fused
-from zsad.models.families.base import IMAGENET_MEAN, IMAGENET_STD
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

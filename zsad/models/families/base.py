@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from zsad.errors import ConfigError, ModelError
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 Network = TypeVar("Network", bound="PreTrainedModel")
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class TokenReader(ABC):
