@@ -137,7 +137,8 @@ class NetworkExtractor(BatchedExtractor):
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
-        return (pixels.float() / 255 - self._mean) / self._std
+        normalised: torch.Tensor = (pixels.float() / 255 - self._mean) / self._std
+        return normalised
 
     def _cut(self, pixels: torch.Tensor, tile: Tile) -> torch.Tensor:
         top, left, height, width = (self._read.stride * length for length in tile)

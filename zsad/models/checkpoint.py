@@ -91,7 +91,8 @@ class Checkpoint(NamedTuple):
                 f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
                 "download it again, or correct its config.json"
             )
-        return model.eval()
+        model.eval()
+        return model
 
 
 def find_checkpoint(name: str, revision: str | None) -> Checkpoint:

@@ -127,7 +127,8 @@ class GrabCut(RegionRefiner):
 
 
 def _is_foreground(labels: np.ndarray) -> np.ndarray:
-    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    foreground: np.ndarray = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return foreground
 
 
 def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Objection:

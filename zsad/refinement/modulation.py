@@ -77,7 +77,8 @@ class Modulation(Method):
         m = at_image_size(anomaly_map, rows, columns).astype(np.float64)
         c = coverage(mask, rows, columns)
         w = c * region_peaks(m, c > 0) + (1 - c) * np.minimum(m, threshold)
-        return ((1 - self.strength) * m + self.strength * w).astype(np.float32)
+        modulated: np.ndarray = ((1 - self.strength) * m + self.strength * w).astype(np.float32)
+        return modulated
 
 
 def coverage(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -107,4 +108,5 @@ def region_peaks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     labels: np.ndarray = found
     peaks = np.full(count, -np.inf)
     np.maximum.at(peaks, labels.ravel(), values.ravel())
-    return peaks[labels]
+    highest: np.ndarray = peaks[labels]
+    return highest

@@ -35,7 +35,8 @@ class Region(NamedTuple):
     @property
     def mask(self) -> np.ndarray:
         """The component within its box, bool ``[bottom - top, right - left]``."""
-        return self.labels == self.label
+        mask: np.ndarray = self.labels == self.label
+        return mask
 
     def within(self, window: Box) -> np.ndarray:
         """The component as bool ``[bottom - top, right - left]`` of a ``window`` that holds its box."""
@@ -156,7 +157,8 @@ def pieces_touching(mask: np.ndarray, component: np.ndarray, min_pixels: int = 1
     keep[labels[component]] = True
     keep &= stats[:, cv2.CC_STAT_AREA] >= min_pixels
     keep[0] = False
-    return keep[labels]
+    pieces: np.ndarray = keep[labels]
+    return pieces
 
 
 def without_holes(mask: np.ndarray, max_pixels: int) -> np.ndarray:
@@ -171,4 +173,5 @@ def without_holes(mask: np.ndarray, max_pixels: int) -> np.ndarray:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(background.astype(np.uint8), connectivity=4)
     is_small = stats[:, cv2.CC_STAT_AREA] <= max_pixels
     is_small[[0, labels[0, 0]]] = False
-    return mask | is_small[labels][1:-1, 1:-1]
+    filled: np.ndarray = mask | is_small[labels][1:-1, 1:-1]
+    return filled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 
 
-class ImageScore(NamedTuple):
+@dataclass(frozen=True)
+class ImageScore:
     """What a scorer says of one image.
 
     Attributes:

@@ -142,7 +142,8 @@ def _mask(cover: np.ndarray, change: np.ndarray, size: int) -> np.ndarray:
     cover, change = (cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA) for field in (cover, change))
     # A hairline can cover less than a quarter of every pixel of a small image; its core counts all the same.
     defective = (cover >= min(COVER_THRESHOLD, 0.5 * cover.max())) | (change >= CHANGE_THRESHOLD)
-    return defective.astype(np.uint8) * 255
+    mask: np.ndarray = defective.astype(np.uint8) * 255
+    return mask
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

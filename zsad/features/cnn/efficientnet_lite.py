@@ -40,7 +40,8 @@ class EfficientNetLite(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``[image, class]`` of normalised images ``[image, 3, height, width]``."""
         last = self.maps(pixels, [len(self._blocks) - 1])[0]
-        return self._fc(F.relu6(self._bn1(self._conv_head(last))).mean(dim=(2, 3)))
+        logits: Tensor = self._fc(F.relu6(self._bn1(self._conv_head(last))).mean(dim=(2, 3)))
+        return logits
 
     def maps(self, pixels: Tensor, kept: Sequence[int]) -> list[Tensor]:
         """The outputs of blocks, ``[image, channel, row, column]`` each; nothing after the last of them is computed."""
@@ -125,7 +126,8 @@ class InvertedResidual(nn.Module):
         if self._padding == "zeros":
             values = self._padded(values)
         values = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(values)), inplace=True)))
-        return values + inputs if self.is_residual else values
+        outputs: Tensor = values + inputs if self.is_residual else values
+        return outputs
 
     def _padded(self, values: Tensor) -> Tensor:
         return padded(values, self._kernel, self._stride, self._padding)

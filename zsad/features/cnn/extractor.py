@@ -122,7 +122,8 @@ class CnnExtractor(BatchedExtractor):
         pixels = (images.float() - self._pixel_mean) / self._pixel_scale
         pixels = pixels[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last)
         with computed_by(self._name), computing_in(self._dtype, self.device):
-            return self._network(pixels)
+            maps: list[torch.Tensor] = self._network(pixels)
+            return maps
 
     def tokens_of_maps(self, maps: list[torch.Tensor], height: int, width: int) -> torch.Tensor:
         """Standardised tokens ``[image, row, column, channel]``, float32, before the constant and the unit length.

@@ -46,15 +46,18 @@ class ThresholdRule(Choice):
 
     Class attributes:
         reference: where the rule comes from.
-        needs_maps: whether it cannot do with image scores alone.
         needs_references: whether it looks at the scores of reference images.
         without_maps: how a rule that needs maps can do without, if it can.
     """
 
     reference: ClassVar[str]
-    needs_maps: ClassVar[bool] = False
     needs_references: ClassVar[bool] = False
     without_maps: ClassVar[str] = ""
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether it cannot do with image scores alone."""
+        return False
 
     @abstractmethod
     def thresholds(self, evidence: Evidence) -> Thresholds:
