@@ -65,9 +65,9 @@ class Dataset:
         self.bounds = BoundOptions.build({name: config[name] for name in BoundOptions.model_fields}, where="dataset")
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
-        is_asked_for = self.facts is not None and config["root"] is None
-        self.package: Installed | None = installed(self.facts) if is_asked_for and self.facts.package else None
-        self.is_downloaded = is_asked_for and self.package is None
+        asked = self.facts if config["root"] is None else None
+        self.package: Installed | None = installed(asked.package, asked.title) if asked and asked.package else None
+        self.is_downloaded = asked is not None and self.package is None
         self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
         self.root = self._root(config["root"], demos)
         self._wanted: list[str] | str = config["categories"]
@@ -91,7 +91,7 @@ class Dataset:
         if self.is_here:
             _ = self.categories
         elif self._wanted != "all" and self.facts is not None and self.facts.categories:
-            self._check_published(self._wanted)
+            self._check_published(self.facts, self._wanted)
 
     @cached_property
     def categories(self) -> list[str]:
@@ -264,13 +264,12 @@ class Dataset:
             raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
         check_folder_of_downloads(self.download_to)
 
-    def _check_published(self, wanted: Sequence[str]) -> None:
+    @staticmethod
+    def _check_published(facts: DatasetFacts, wanted: Sequence[str]) -> None:
         for category in wanted:
-            if category not in self.facts.categories:
-                hint = nearest_hint(category, self.facts.categories)
-                raise ConfigError(
-                    f"{self.facts.title} has no category '{category}', and would be downloaded in vain{hint}"
-                )
+            if category not in facts.categories:
+                hint = nearest_hint(category, facts.categories)
+                raise ConfigError(f"{facts.title} has no category '{category}', and would be downloaded in vain{hint}")
 
     def _root(self, root: str | None, demos: Path) -> Path:
         if self.is_demo:

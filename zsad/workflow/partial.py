@@ -141,10 +141,11 @@ def _written(job: Job, missing: Mapping[Path, MissingResult], outputs: Mapping[s
     from zsad.tables.collect_tables import collect_tables
     from zsad.tables.missing import missing_note
 
+    # Both by the names that the rule gives them.
+    files: dict[str, Any] = {name: [Path(path) for path in paths] for name, paths in job.input.items()} | dict(outputs)
     try:
         collect_tables(
-            **{name: [Path(path) for path in files] for name, files in job.input.items()},
-            **outputs,
+            **files,
             textures=settings.data.textures,
             published=settings.data.published,
             missing=missing,
