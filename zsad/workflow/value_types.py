@@ -53,6 +53,11 @@ def _is_no_truth_value(value: Any) -> Any:
     return value
 
 
+def _or_null(text: Any) -> Any:
+    """Nothing for an empty text."""
+    return None if text == "" else text
+
+
 def _are_different(items: list[Any]) -> list[Any]:
     twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
     if twice is not None:
@@ -74,8 +79,12 @@ RefinerName = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "not": {"const": NO_REFINER}}),
 ]
 
+OptionalName = Annotated[Name | None, BeforeValidator(_or_null)]
+
 Reference = Annotated[UserPath, StringConstraints(min_length=1)]
 """A path, or a name that may be one; never empty."""
+
+OptionalReference = Annotated[Reference | None, BeforeValidator(_or_null)]
 
 References = Annotated[
     Annotated[Reference, BeforeValidator(_is_reference), Tag("word")]
