@@ -73,9 +73,10 @@ class Bounds(NamedTuple):
                 f"more than dataset.max_aspect {self.max_aspect:g} allows; cut it into several images, raise "
                 "dataset.max_aspect or take it out of the folder"
             )
-        for name, rule in self.grids.items():
-            if (patches := rule.computed(height, width)) > self.max_patches:
-                return too_many_patches(path, height, width, name, patches, self.max_patches)
+        if self.max_patches is not None:
+            for name, rule in self.grids.items():
+                if (patches := rule.computed(height, width)) > self.max_patches:
+                    return too_many_patches(path, height, width, name, patches, self.max_patches)
         return ""
 
 

@@ -34,7 +34,7 @@ class Run:
         """The wanted categories; as published, before a data set is downloaded."""
         data = self.settings.data
         try:
-            return data.categories if data.is_here else list(data.facts.categories)
+            return data.categories if data.is_here else list(data.facts.categories if data.facts else ())
         except ZsadError:
             return []
 

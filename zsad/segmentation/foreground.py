@@ -149,7 +149,8 @@ def _without_holes(mask: np.ndarray) -> np.ndarray:
     """The mask and all that it encloses; a hole is 4-connected, because the mask around it is 8-connected."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return labels[1:-1, 1:-1] != labels[0, 0]
+    filled: np.ndarray = labels[1:-1, 1:-1] != labels[0, 0]
+    return filled
 
 
 def _without_crumbs(mask: np.ndarray) -> np.ndarray:
@@ -157,4 +158,5 @@ def _without_crumbs(mask: np.ndarray) -> np.ndarray:
     area = stats[:, cv2.CC_STAT_AREA]
     kept = area >= CRUMB * area[1:].max(initial=0)
     kept[0] = False
-    return kept[labels]
+    large: np.ndarray = kept[labels]
+    return large

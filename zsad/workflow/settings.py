@@ -10,7 +10,7 @@ from typing import Any
 from snakemake.utils import update_config
 
 from zsad.data.bounds import Bounds
-from zsad.data.dataset import Dataset
+from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, nearest_hint
 from zsad.files.tracked import check_workflow_folder
@@ -46,6 +46,7 @@ class Settings:
             them defines; None to let that pass.
         left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
             so that they agree with the process that started them, whatever has become of the images since.
+        results: the folder of all results.
 
     Attributes:
         config: the same, checked and complete, as plain data.
@@ -70,14 +71,17 @@ class Settings:
         *,
         files: Sequence[Mapping[str, Any]] | None = None,
         left_out: Mapping[str, str] | None = None,
+        results: Path = RESULTS,
     ) -> None:
-        check_workflow_folder(REPOSITORY)
+        if WORKFLOW_PATH.is_file():
+            check_workflow_folder(REPOSITORY)
         given = checked(config)
         self.config = given.plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
         self.sharing = Sharing(given.sharing)
-        self.data = Dataset(self.config["dataset"], self.sharing.downloads)
+        self.results = results
+        self.data = Dataset(self.config["dataset"], self.sharing.downloads, results)
         self.data.check()
         models = Models(given)
         self.refiners = refiner_entries(given, models)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -110,5 +111,7 @@ def _for_editors(schema: Any) -> Any:
 
 
 if __name__ == "__main__":
+    if not SCHEMA_PATH.is_file():
+        sys.exit(f"zsad: {SCHEMA_PATH} does not exist; write the schema in a clone of the repository, by `make schema`")
     CONFIG_PATH.write_text(config_text(), encoding="utf-8")
     SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")
