@@ -37,7 +37,8 @@ def _as_list(value: Any) -> Any:
 
 def _is_all(word: Any) -> Any:
     if word != ALL:
-        raise ValueError(f"it must be '{ALL}' or a list of names, e.g. [{word if isinstance(word, str) else 'ring'}]")
+        example = word.strip("[] ") if isinstance(word, str) else "ring"
+        raise ValueError(f"it must be '{ALL}' or a list of names, e.g. [{example or 'ring'}]")
     return word
 
 
