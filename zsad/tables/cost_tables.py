@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from zsad.names import PER_IMAGE, REFERENCES, setting_order
 from zsad.tables.frames import rows_of
-from zsad.tables.table import Entry, Quantity, Table
+from zsad.tables.table import Count, Entry, Quantity, Table
 
 PARTS = {
     "features": ("extract_features", "join_features"),
@@ -51,7 +49,7 @@ def stages_table(costs: pd.DataFrame) -> Table:
     """A row a method and stage, without the totals."""
     rows: list[list[Entry]] = [
         [
-            *(row["method"], row["stage"], row["detail"], "" if math.isnan(row["images"]) else f"{row['images']:.0f}"),
+            *(row["method"], row["stage"], row["detail"], Count(row["images"])),
             *(Quantity(row[name]) for name in ("seconds", "seconds_per_image", "peak_mb")),
             *("yes" if row["shared"] else "no", row["device"]),
         ]

@@ -101,7 +101,7 @@ def refinement_table(
 
 def ceiling_table(rows: pd.DataFrame, title: str = "With boxes from the ground truth: mean over categories") -> Table:
     """What segmentation models reach with boxes from the truth, a row a model, of one category or mean."""
-    oracles = rows[(rows["method"] == ORACLE) & ((rows["categories"] > 0) | rows["missing"])]
+    oracles = rows[(rows["method"] == ORACLE) & (rows["image_iou_after"].notna() | rows["missing"])]
     cells = [
         [row["refiner"], *entries_of(row, [Cell(row[f"{name}_after"]) for name in _CEILINGS])]
         for row in rows_of(oracles)

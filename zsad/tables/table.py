@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from zsad.tables.missing import MISSING
-from zsad.tables.notation import beside, percent, quantity, signed
+from zsad.tables.notation import NOT_AVAILABLE, beside, percent, quantity, signed
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,13 @@ class Figure:
     Attributes:
         best, second: in its group, set in bold and underlined.
         best_of_all: in its table.
+        bar: how the page draws a share below the figure, ``"helped"`` or ``"harmed"``; empty for not at all.
     """
 
     best: bool = field(default=False, kw_only=True)
     second: bool = field(default=False, kw_only=True)
     best_of_all: bool = field(default=False, kw_only=True)
+    bar: str = field(default="", kw_only=True)
 
     @property
     def text(self) -> str:
@@ -56,7 +58,6 @@ class Cell(Figure):
 
     Attributes:
         total: what it is a share of; NaN if that is not said.
-        bar: how the page draws it below the figure, ``"helped"`` or ``"harmed"``; empty for not at all.
     """
 
     value: float
@@ -64,7 +65,6 @@ class Cell(Figure):
     high: float = math.nan
     deviation: float = math.nan
     total: float = math.nan
-    bar: str = ""
 
     @property
     def order(self) -> float:
@@ -134,6 +134,16 @@ class Quantity(Figure):
     def text(self) -> str:
         """Three digits that count."""
         return quantity(self.value)
+
+
+@dataclass(frozen=True)
+class Count(Quantity):
+    """A number of things."""
+
+    @property
+    def text(self) -> str:
+        """As it is."""
+        return f"{self.value:.0f}" if self.is_known else NOT_AVAILABLE
 
 
 @dataclass(frozen=True)
@@ -252,3 +262,9 @@ def _tells(entries: Sequence[Entry]) -> bool:
     """Whether a row or column has a figure, or is none of figures, or says that they are missing."""
     figures = [entry for entry in entries if isinstance(entry, Figure)]
     return not figures or MISSING in entries or any(figure.is_known for figure in figures)
+
+
+def with_column(table: Table, title: str, entries: Sequence[Entry]) -> Table:
+    """The table with a further column."""
+    rows = [[*row, entry] for row, entry in zip(table.rows, entries, strict=True)]
+    return replace(table, header=[*table.header, title], rows=rows)
