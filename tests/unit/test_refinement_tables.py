@@ -14,7 +14,7 @@ from zsad.names import ALL_TYPES, MASK_METRICS, ORACLE, RANKING_METRICS
 from zsad.reporting.results import read_metrics, read_refinement
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.refinement_table import ceiling_table, reasons_of, refinement_table
-from zsad.tables.table import Change, without_unknown
+from zsad.tables.table import change, without_unknown
 
 KEYS = ("category", "method", "refiner", "defect_type")
 
@@ -234,9 +234,9 @@ def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
         {"method": "mutual", "refiner": "guided", "regions": {"reasons": {"x": 100}}},
     ]
     table = without_unknown(refinement_table(rows, reasons=reasons_of(results)))
-    ((setting, method, refiner, change, helped, harmed, accepted, why),) = table.rows
+    ((setting, method, refiner, iou, helped, harmed, accepted, why),) = table.rows
     assert (setting, method, refiner) == ("zero-shot-batch", "mutual", "sam")
-    assert (change.text, change.beside, change.direction) == ("41.0 → 50.0", "(+9.0)", "up")
+    assert (iou.text, iou.beside, iou.direction) == ("41.0 → 50.0", "(+9.0)", "up")
     assert "image Dice" not in table.header  # of which nothing is known
     assert "good marked" not in table.header
     assert (helped.text, harmed.text) == ("50.0", "12.5")
@@ -268,6 +268,6 @@ def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
     ],
 )
 def test_a_gain_is_the_difference_of_the_printed_figures(before, after, text, direction):
-    change = Change(before, after)
-    assert (change.beside, change.direction) == (text, direction)
-    assert Change(before, after, less_is_better=True).direction == {"up": "down", "down": "up"}.get(direction, "")
+    found = change(before, after)
+    assert (found.beside, found.direction) == (text, direction)
+    assert change(before, after, less_is_better=True).direction == {"up": "down", "down": "up"}.get(direction, "")

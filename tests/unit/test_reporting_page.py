@@ -25,7 +25,7 @@ from zsad.reporting.sections.metrics import image_table, pixel_table, type_table
 from zsad.reporting.settings_in_words import setting_meaning
 from zsad.tables.comparisons import comparison_tables
 from zsad.tables.csv_tables import defect_types_frame
-from zsad.tables.table import Record
+from zsad.tables.table import record
 
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
@@ -558,8 +558,8 @@ def test_a_pair_counts_for_both_methods(tmp_path):
     [table] = comparison_tables(read_comparisons(write_comparisons(tmp_path / "c.csv", rows)), with_means=True)
     assert table.header == ["method", "against all", "a", "b"]
     assert table.rows == [
-        ["a", Record(2, 1, 1), "", Record(2, 1, 1, 0.1, 0.05, 0.15, "win")],
-        ["b", Record(1, 1, 2), Record(1, 1, 2, -0.1, -0.15, -0.05, "loss"), ""],
+        ["a", record([2, 1, 1]), "", record([2, 1, 1], 0.1, 0.05, 0.15)],
+        ["b", record([1, 1, 2]), record([1, 1, 2], -0.1, -0.15, -0.05), ""],
     ]
     assert (table.rows[1][2].text, table.rows[1][2].beside) == ("1 / 1 / 2", "−10.0 (−15.0 to −5.0)")
 

@@ -6,33 +6,32 @@ beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from zsad.reporting.contents import Contents, Section, read_contents
-from zsad.reporting.page import HEAVIEST, Pages, write_pages
-from zsad.reporting.sections import (
-    at_a_glance,
-    categories,
-    category,
-    cost,
-    heading,
-    provenance,
-    reading,
-    refinement,
-    summary,
-    wins,
-)
+import pandas as pd
 
-OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
-    at_a_glance.section,
-    summary.section,
-    wins.section,
-    cost.section,
-    refinement.section,
+from zsad.errors import DataError
+from zsad.files.json_files import read_json
+from zsad.reporting.contents import Contents, picture_of, regions_refined, with_names_of_pairs
+from zsad.reporting.page import HEAVIEST, write_pages
+from zsad.reporting.results import (
+    Evaluation,
+    MethodKey,
+    display_names,
+    key_of,
+    keys_of,
+    read_comparisons,
+    read_costs,
+    read_evaluations,
+    read_metrics,
+    read_refinement,
+    with_names,
 )
+from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS
 
 
 def build_page(
@@ -85,31 +84,39 @@ def build_page(
     Raises:
         DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
     """
-    contents = read_contents(
+    results = read_evaluations(evaluations)
+    names = display_names(map(key_of, results))
+    metrics = read_metrics(metrics_csv) if metrics_csv else METRICS.frame([])
+    evaluated = pd.Series([key in names for key in keys_of(metrics)], index=metrics.index, dtype=bool)
+    metrics = metrics[evaluated | (metrics["seeds"] > 1)]
+    in_tables = display_names([*names, *keys_of(metrics)])
+    mask_results = [read_json(path) for path in mask_evaluations]
+    refinement = read_refinement(refinement_csv) if refinement_csv else regions_refined(results, mask_results)
+    comparisons = read_comparisons(comparisons_csv) if comparisons_csv else COMPARISONS.frame([])
+    costs = read_costs(cost_csv) if cost_csv else COSTS.frame([])
+    by_category: dict[str, dict[MethodKey, Evaluation]] = defaultdict(dict)
+    for gallery in map(read_json, galleries):
+        by_category[gallery["category"]][key_of(gallery)] = gallery
+    for category in dict.fromkeys(result["category"] for result in results):
+        if category not in histogram_plots:
+            raise DataError(f"the page has no histogram plot of category '{category}'; run again to draw it")
+    plots = {"summary": summary_plot, "bars": bars_plot, "quality_cost": quality_plot}
+    contents = Contents(
         dataset=dataset,
-        metrics_csv=metrics_csv,
-        refinement_csv=refinement_csv,
-        evaluations=evaluations,
-        mask_evaluations=mask_evaluations,
-        galleries=galleries,
-        curve_plots=curve_plots,
-        histogram_plots=histogram_plots,
-        checks=checks,
-        comparisons_csv=comparisons_csv,
-        cost_csv=cost_csv,
-        plots={"summary": summary_plot, "bars": bars_plot, "quality_cost": quality_plot},
+        results=results,
+        mask_results=mask_results,
+        names=names,
+        in_tables=in_tables,
+        metrics=with_names(metrics, in_tables),
+        refinement=with_names(refinement, in_tables),
+        comparisons=with_names_of_pairs(comparisons, in_tables),
+        costs=with_names(costs, in_tables),
+        galleries=by_category,
+        checks={category: read_json(path) for category, path in checks.items()},
+        curves={category: picture_of(path) for category, path in curve_plots.items()},
+        histograms={category: picture_of(path) for category, path in histogram_plots.items()},
+        plots={name: picture_of(path) if path else None for name, path in plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
     )
-    of_all = [found for section in OF_ALL if (found := section(contents))]
-    pages = Pages(
-        heading=heading.section(contents),
-        of_all=of_all,
-        index=categories.section(contents),
-        of_categories={name: category.section(contents, name) for name in contents.categories},
-        reading=reading.section(contents),
-        provenance={name: provenance.section(contents, [name]) for name in contents.categories},
-        whole_provenance=provenance.section(contents, contents.categories),
-        versions=provenance.section(contents, []),
-    )
-    write_pages(contents, pages, output, folder, heaviest)
+    write_pages(contents, output, folder, heaviest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,23 +14,14 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
-from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MEAN, setting_order
 from zsad.reporting.results import (
     Evaluation,
     MethodKey,
-    display_names,
     key_of,
-    keys_of,
     protocol_in_words,
-    read_comparisons,
-    read_costs,
-    read_evaluations,
-    read_metrics,
-    read_refinement,
-    with_names,
 )
-from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS, REFINEMENT
+from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of
 
 _REGIONS = {"regions_found": "found", "regions_prompted": "prompted", "regions_accepted": "accepted"}
@@ -144,62 +135,7 @@ class Contents:
         return {name: self.told_of(key, "blind_to") for key, name in self.in_tables.items()}
 
 
-def read_contents(
-    *,
-    dataset: str,
-    metrics_csv: Path | None,
-    refinement_csv: Path | None,
-    evaluations: Sequence[Path],
-    mask_evaluations: Sequence[Path],
-    galleries: Sequence[Path],
-    curve_plots: Mapping[str, Path],
-    histogram_plots: Mapping[str, Path],
-    checks: Mapping[str, Path],
-    comparisons_csv: Path | None,
-    cost_csv: Path | None,
-    plots: Mapping[str, Path | None],
-    configuration: Mapping[str, Any],
-    method_summaries: Mapping[str, Mapping[str, str]],
-) -> Contents:
-    """Read what the page is made of; the arguments are those of `zsad.reporting.build_page.build_page`.
-
-    Raises:
-        DataError: an input is absent or damaged, or a category has no histogram.
-    """
-    results = read_evaluations(evaluations)
-    names = display_names(map(key_of, results))
-    metrics = read_metrics(metrics_csv) if metrics_csv else METRICS.frame([])
-    evaluated = pd.Series([key in names for key in keys_of(metrics)], index=metrics.index, dtype=bool)
-    metrics = metrics[evaluated | (metrics["seeds"] > 1)]
-    in_tables = display_names([*names, *keys_of(metrics)])
-    mask_results = [read_json(path) for path in mask_evaluations]
-    refinement = read_refinement(refinement_csv) if refinement_csv else _regions_refined(results, mask_results)
-    for category in dict.fromkeys(result["category"] for result in results):
-        if category not in histogram_plots:
-            raise DataError(f"the page has no histogram plot of category '{category}'; run again to draw it")
-    return Contents(
-        dataset=dataset,
-        results=results,
-        mask_results=mask_results,
-        names=names,
-        in_tables=in_tables,
-        metrics=with_names(metrics, in_tables),
-        refinement=with_names(refinement, in_tables),
-        comparisons=_with_names_of_pairs(read_comparisons(comparisons_csv), in_tables)
-        if comparisons_csv
-        else COMPARISONS.frame([]),
-        costs=with_names(read_costs(cost_csv) if cost_csv else COSTS.frame([]), in_tables),
-        galleries=_by_category_and_method(read_json(path) for path in galleries),
-        checks={category: read_json(path) for category, path in checks.items()},
-        curves={category: _picture(path) for category, path in curve_plots.items()},
-        histograms={category: _picture(path) for category, path in histogram_plots.items()},
-        plots={name: _picture(path) if path else None for name, path in plots.items()},
-        configuration=configuration,
-        method_summaries=method_summaries,
-    )
-
-
-def _with_names_of_pairs(compared: pd.DataFrame, names: Mapping[MethodKey, str]) -> pd.DataFrame:
+def with_names_of_pairs(compared: pd.DataFrame, names: Mapping[MethodKey, str]) -> pd.DataFrame:
     """The pairs of named methods, each with what it is called, in the order of the names."""
     called = {key.method: name for key, name in names.items()}
     places = {method: place for place, method in enumerate(called)}
@@ -208,7 +144,7 @@ def _with_names_of_pairs(compared: pd.DataFrame, names: Mapping[MethodKey, str])
     return ordered.assign(method=ordered["method"].map(called), other=ordered["other"].map(called))
 
 
-def _regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evaluation]) -> pd.DataFrame:
+def regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evaluation]) -> pd.DataFrame:
     """What is known of refinement where no test image has a label: regions of categories, and then their sum."""
     keys = {result["method"]: key_of(result) for result in results}
     places = {method: place for place, method in enumerate(keys)}
@@ -229,14 +165,12 @@ def _regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evalu
     return pd.concat([frame, means], ignore_index=True)
 
 
-def _by_category_and_method(galleries: Iterable[Evaluation]) -> dict[str, dict[MethodKey, Evaluation]]:
-    found: dict[str, dict[MethodKey, Evaluation]] = {}
-    for gallery in galleries:
-        found.setdefault(gallery["category"], {})[key_of(gallery)] = gallery
-    return found
+def picture_of(path: Path) -> Picture:
+    """A PNG file.
 
-
-def _picture(path: Path) -> Picture:
+    Raises:
+        DataError: absent, or no picture.
+    """
     try:
         with Image.open(path) as picture:
             width, height = picture.size

@@ -9,8 +9,7 @@ import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,23 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from zsad.files.atomic import write_text
+from zsad.files.provenance import library_versions
 from zsad.reporting.album import Album
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.entries import PANEL_TITLES
 from zsad.reporting.results import METRIC_TITLES
+from zsad.reporting.sections import (
+    at_a_glance,
+    categories,
+    category,
+    cost,
+    heading,
+    provenance,
+    reading,
+    refinement,
+    summary,
+    wins,
+)
 from zsad.tables.table import Entry, Table
 
 TEMPLATE = "page.html.jinja"
@@ -32,23 +44,13 @@ _NOT_EVERYWHERE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in names of files: Win
 _ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Pages:
-    """The sections from which the pages are put together.
-
-    Attributes:
-        of_all: those of all categories; ``index``: where each category's page is, on a page without them.
-        provenance: of each category; ``whole_provenance`` of all; ``versions`` of none.
-    """
-
-    heading: Section
-    of_all: Sequence[Section]
-    index: Section
-    of_categories: Mapping[str, Section]
-    reading: Section
-    provenance: Mapping[str, Section]
-    whole_provenance: Section
-    versions: Section
+OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
+    at_a_glance.section,
+    summary.section,
+    wins.section,
+    cost.section,
+    refinement.section,
+)
 
 
 class RowGroup(NamedTuple):
@@ -59,7 +61,7 @@ class RowGroup(NamedTuple):
     rows: list[tuple[str, Sequence[Entry]]]
 
 
-def write_pages(contents: Contents, pages: Pages, output: Path, folder: Path | None, heaviest: float) -> None:
+def write_pages(contents: Contents, output: Path, folder: Path | None, heaviest: float) -> None:
     """Write one page, or an index and a page a category in ``folder``; all or nothing of them.
 
     Args:
@@ -68,10 +70,13 @@ def write_pages(contents: Contents, pages: Pages, output: Path, folder: Path | N
     Raises:
         DataError: nothing can be written.
     """
-    shared = _shared(contents, pages)
+    of_all = [found for section in OF_ALL if (found := section(contents))]
+    of_categories = {name: category.section(contents, name) for name in contents.categories}
+    to_read = reading.section(contents)
+    shared = _shared(contents, of_all, (to_read, provenance.section(contents, [])))
     anchors = {name: f"#{anchor}" for name, anchor in contents.anchors.items()}
-    all_sections = [*pages.of_all, *pages.of_categories.values(), pages.reading, pages.whole_provenance]
-    whole = _generated(shared, sections=all_sections, whole=True, places=anchors)
+    sections = [*of_all, *of_categories.values(), to_read, provenance.section(contents, contents.categories)]
+    whole = _generated(shared, sections=sections, whole=True, places=anchors)
     if folder is None:
         write_text(output, "".join(whole))
         return
@@ -83,34 +88,33 @@ def write_pages(contents: Contents, pages: Pages, output: Path, folder: Path | N
     files = _file_names(contents.anchors)
     try:
         home = quote(os.path.relpath(output, folder).replace(os.sep, "/"))
-        for name, section in pages.of_categories.items():
+        for name, section in of_categories.items():
             places = {other: anchors[name] if other == name else quote(file) for other, file in files.items()}
-            sections = [section, pages.reading, pages.provenance[name]]
+            sections = [section, to_read, provenance.section(contents, [name])]
             part = _generated(shared, sections=sections, only=name, places=places, home=home)
             write_text(folder / files[name], "".join(part))
         beside = os.path.relpath(folder, output.parent).replace(os.sep, "/")
         places = {name: quote(f"{beside}/{file}") for name, file in files.items()}
-        sections = [*pages.of_all, pages.index, pages.reading, pages.versions]
+        sections = [*of_all, categories.section(contents), *shared["closing"]]
         write_text(output, "".join(_generated(shared, sections=sections, places=places, folder=beside)))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _shared(contents: Contents, pages: Pages) -> dict[str, Any]:
+def _shared(contents: Contents, of_all: Sequence[Section], closing: Sequence[Section]) -> dict[str, Any]:
     """What the templates of all pages and sections may show."""
     return {
         "dataset": contents.dataset,
-        "heading": pages.heading.content,
-        "heading_template": pages.heading.template,
-        "navigation": pages.of_all,
-        "closing": (pages.reading, pages.versions),
+        "heading": heading.section(contents),
+        "navigation": of_all,
+        "closing": closing,
         "measured": any(map(contents.is_measured, contents.categories)),
         "methods": list(contents.names.values()),
         "protocol": contents.protocol,
         "panel_titles": PANEL_TITLES,
         "titles": METRIC_TITLES,
-        "versions": pages.versions.content["versions"],
+        "versions": library_versions(),
     }
 
 
