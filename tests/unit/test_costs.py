@@ -13,7 +13,7 @@ import pytest
 from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import DataError
 from zsad.files.checksums import require_unchanged
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 from zsad.files.digests import append_digests
 from zsad.names import PER_IMAGE, REFERENCES
 from zsad.tables.collect_costs import (

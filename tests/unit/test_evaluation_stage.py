@@ -13,7 +13,7 @@ from zsad.errors import ConfigError, DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
 from zsad.evaluation.options import EvaluationOptions
-from zsad.files.evaluations import read_draws
+from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter

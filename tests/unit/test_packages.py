@@ -160,7 +160,9 @@ def test_what_a_package_holds_is_not_downloaded(tmp_path: Path, capsys: pytest.C
     with pytest.raises(DownloadError, match=r"comes by the package elpv-dataset .* `pip install \"zsad\[elpv\]\"`"):
         download_dataset("elpv", tmp_path / "data", tmp_path / "data/elpv.json")
     assert main(["download", "elpv", "--to", str(tmp_path / "data")]) == 0
-    found = installed(datasets()["elpv"])
+    elpv = datasets()["elpv"]
+    assert elpv.package is not None
+    found = installed(elpv.package, elpv.title)
     assert capsys.readouterr().out == f"elpv: {found.root}, {found}, a package: nothing is downloaded\n"
     assert not (tmp_path / "data").exists()
 

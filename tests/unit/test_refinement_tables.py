@@ -8,7 +8,7 @@ from evaluation_files import Run, mask_document, measured_document, score_docume
 from reporting_files import metrics_row, refinement_row, write_metrics, write_refinement
 from zsad.errors import DataError
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.evaluations import read_draws
+from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MASK_METRICS, ORACLE, RANKING_METRICS
 from zsad.reporting.results import read_metrics, read_refinement

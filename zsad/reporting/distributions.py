@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.reporting import figures
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import Evaluation, display_names, key_of, protocol_in_words, read_one_category

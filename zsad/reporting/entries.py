@@ -14,7 +14,7 @@ from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.errors import DataError
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size

@@ -73,7 +73,7 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
     points = {metric: points_of(means, metric, seconds) for metric in metrics}
     with figures.styled():
         figure = Figure(figsize=(10, 5.8 if any(points.values()) else 2.6), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+        FigureCanvasAgg(figure)
         figures.write_title(figure, "Quality, in %, against cost", protocol_in_words(rows["protocol"]))
         panels = dict(zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True))
         lines, markers = figures.method_lines(names), setting_markers(names)
@@ -87,7 +87,7 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
         shown = {point.key.setting for points_of_metric in points.values() for point in points_of_metric}
         if shown:
             _add_legend(figure, {key: markers[key] for key in markers if key in shown}, _caption(means, seconds, names))
-        canvas.draw()  # settles the layout, within which the names look for their places
+        figure.draw_without_rendering()  # settles the layout, within which the names look for their places
         for metric, axes in panels.items():
             write_names(axes, [NamedPoint(names[key], *numbers) for key, *numbers in points[metric]])
         figures.save(figure, output, options.dpi)

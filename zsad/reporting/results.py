@@ -11,7 +11,7 @@ import pandas as pd
 
 from zsad.errors import DataError
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_TYPES, MEAN, MEANS, ORACLE, TITLES, setting_order
 from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS, REFINEMENT
 from zsad.tables.frames import in_method_order, rows_of

@@ -26,7 +26,7 @@ from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 from zsad.files.hdf5 import read_provenance
 from zsad.names import PER_IMAGE, REFERENCES
 from zsad.tables.cost_tables import PARTS, stages_table, totals_table

@@ -27,7 +27,8 @@ from typing import Any
 
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.evaluations import read_draws, read_evaluation
+from zsad.files.draws import read_draws
+from zsad.files.evaluations import read_evaluation
 from zsad.tables.comparisons import comparisons
 from zsad.tables.csv_tables import (
     COMPARISONS,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_METRICS, MEANS, NO_REFINER, ORACLE, RANKING_METRICS
 from zsad.tables.frames import (
     TableFormat,

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from zsad.errors import DataError
-from zsad.files.csv_cells import read_table, write_table
+from zsad.files.csv_files import read_table, write_table
 from zsad.names import setting_order
 
 MISSING = "missing"

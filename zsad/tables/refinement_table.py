@@ -16,7 +16,7 @@ import pandas as pd
 
 from zsad.evaluation.measured import first_places, is_known, mean_of_known
 from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_TYPES, MEAN, ORACLE
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of

@@ -19,7 +19,7 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
 from zsad.evaluation.measured import first_places, is_known, mean_of_known
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_METRICS, MASK_METRICS, MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER
 from zsad.tables.missing import is_missing
 

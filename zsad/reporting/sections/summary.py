@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import MEAN
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.results import MethodKey, key_of, means_of, one_row_a_method

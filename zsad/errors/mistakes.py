@@ -1,0 +1,146 @@
+"""What pydantic finds wrong with a configuration, as one sentence that names the place and the mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from zsad.errors import nearest_hint
+
+KEY = "[key]"  # with which pydantic marks the place of a mapping's key
+NAME = "name"  # the type of an error that says how a name may look
+SHOWN = 60  # signs of a value that a sentence repeats
+
+_WANTED = {
+    "it must be text": ("string_type",),
+    "it must be a whole number": ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),
+    "it must be a number": ("float_type", "float_parsing"),
+    "it must be true or false": ("bool_type", "bool_parsing"),
+    "it must be a list": ("list_type", "tuple_type"),
+    "it must hold keys and values": ("dict_type", "mapping_type", "model_type", "model_attributes_type"),
+}
+_REASONS = {kind: reason for reason, kinds in _WANTED.items() for kind in kinds}
+_SCALARS = {bool: "the truth value", int: "the number", float: "the number", date: "the date", datetime: "the time"}
+
+Place = tuple[str | int, ...]
+
+
+def mistake(error: ValidationError, given: Mapping[str, Any], model: type[BaseModel], where: str = "") -> str:
+    """The first mistake in the order in which the values stand, as one sentence.
+
+    Args:
+        given: the values that were checked.
+        model: what they were checked against.
+        where: the place of the values in the configuration, e.g. ``"methods.mutual.params"``; empty for all of it.
+    """
+    details = [(_place(detail, given), detail) for detail in error.errors(include_url=False)]
+    first, _ = min(details, key=lambda placed: _order(placed[0], given))
+    return _sentence(first, [detail for place, detail in details if place == first], model, where)
+
+
+def not_text(value: Any) -> str:
+    """What YAML makes of a name that looks like something else, and what to do about it."""
+    meaning = _SCALARS.get(type(value), "the value")
+    return f"must be text, but YAML reads it as {meaning} {_shown(value)}; put it in quotes, e.g. '01' or \"on\""
+
+
+def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseModel], where: str) -> str:
+    """What is wrong at a place; of a value that may be of several types, each says why it is not of that."""
+    detail = details[0]
+    kind, value = detail["type"], detail["input"]
+    name, (*above, last) = _dotted(place), place or ("",)
+    start = where or "configuration"
+    if kind == "extra_forbidden":
+        within = f" in '{_dotted(above)}'" if above and not where else ""
+        unknown = f"unknown parameter '{name}'" if where else f"unknown key '{last}'{within}"
+        return f"{start}: {unknown}{nearest_hint(str(last), _known(model, above))}"
+    if kind == "missing":
+        return f"{start}: {'parameter ' if where else ''}'{name}' is missing"
+    if kind == NAME:
+        at = _dotted(above) if detail["loc"][-1] == KEY else name
+        return f"{start}: {value!r} in '{at}' cannot be a name; {detail['msg']}"
+    if kind == "string_type" and type(value) in _SCALARS and len(details) == 1:
+        named = f"name {last + 1} in '{_dotted(above)}'" if isinstance(last, int) else f"'{name}'"
+        return f"{start}: {named} {not_text(value)}"
+    if not where and len(place) > 1 and not isinstance(last, int):
+        start, name = _dotted(above), str(last)
+    wrong = f"{start}: {name or 'what is given'} = {_shown(value)} is not usable"
+    expected = [word for each in details for word in _expected(each)]
+    if expected and len(details) == 1:
+        return f"{wrong}; choose from: {', '.join(expected)}"
+    return f"{wrong}: {', or '.join(dict.fromkeys(map(_reason, details)))}"
+
+
+def _reason(detail: ErrorDetails) -> str:
+    """Why a value will not do, as what follows a colon."""
+    if reason := _REASONS.get(detail["type"]):
+        return reason
+    if detail["type"] in ("too_short", "string_too_short"):
+        least = detail["ctx"]["min_length"]
+        return "it must not be empty" if least == 1 else f"it must have at least {least} items"
+    message = detail["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _expected(detail: ErrorDetails) -> list[str]:
+    """The words of which a value must be one; none where any other will do."""
+    return re.findall(r"'([^']*)'", detail["ctx"]["expected"]) if detail["type"] == "literal_error" else []
+
+
+def _place(detail: ErrorDetails, given: Any) -> Place:
+    """Where in the given values a mistake is, without the branches of unions that pydantic names on the way."""
+    steps: list[str | int] = []
+    for step in detail["loc"]:
+        if _holds(given, step):
+            steps.append(step)
+            given = given[step]
+    return (*steps, detail["loc"][-1]) if detail["type"] == "missing" else tuple(steps)
+
+
+def _holds(values: Any, step: str | int) -> bool:
+    if isinstance(values, Mapping):
+        return step in values
+    return isinstance(values, (list, tuple)) and isinstance(step, int) and step < len(values)
+
+
+def _order(place: Place, given: Any) -> list[int]:
+    """Sort key of a place: the position of each step; what is missing comes last."""
+    positions = []
+    for step in place:
+        known = list(given) if isinstance(given, Mapping) else []
+        positions.append(step if isinstance(step, int) else known.index(step) if step in known else len(known))
+        given = given[step] if _holds(given, step) else None
+    return positions
+
+
+def _known(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
+    """The keys that may stand at a place."""
+    models = [model]
+    for step in place:
+        fields = [each.model_fields[step] for each in models if step in each.model_fields]
+        models = [inner for field in fields for inner in _models_in(field.annotation)] or models
+    return [name for each in models for name in each.model_fields]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _dotted(place: Sequence[str | int]) -> str:
+    return ".".join(map(str, place))
+
+
+def _shown(value: Any) -> str:
+    """A value as YAML has it, as far as it fits into a sentence."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = str(value) if isinstance(value, date) else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
