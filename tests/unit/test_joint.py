@@ -23,7 +23,7 @@ from zsad.features.join_features import join_features
 from zsad.features.joint import Joint
 from zsad.files.chunks import CHUNK_WASTE
 from zsad.files.features import FeatureReader
-from zsad.reporting.page import _hand_crafted, _joints
+from zsad.reporting.sections.heading import hand_crafted, joints
 from zsad.resources.feature_files import expected_cost
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run, uses_network
@@ -272,9 +272,9 @@ def test_folders_of_submissions_are_named_by_the_step(monkeypatch: pytest.Monkey
 
 def test_the_page_says_what_a_joint_is_of() -> None:
     configuration = settings(backbone=["embedded", "dinov2-small"]).resolved()
-    assert _joints({"embedded-dinov2-small"}, configuration) == {"embedded-dinov2-small": ["embedded", "dinov2-small"]}
-    assert _hand_crafted({"embedded-dinov2-small"}, configuration) == ["embedded"]
-    assert _joints({"embedded", "a+b"}, settings().resolved()) == {}
+    assert joints({"embedded-dinov2-small"}, configuration) == {"embedded-dinov2-small": ["embedded", "dinov2-small"]}
+    assert hand_crafted({"embedded-dinov2-small"}, configuration) == ["embedded"]
+    assert joints({"embedded", "a+b"}, settings().resolved()) == {}
 
 
 PARAMS = {"members": [{"name": name, "family": "embedded", "params": {}} for name in ("a", "b")]}
