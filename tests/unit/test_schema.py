@@ -12,16 +12,19 @@ from zsad.errors import ConfigError
 from zsad.workflow import settings
 from zsad.workflow.schema import Config, checked, default_config
 from zsad.workflow.settings import DEFAULT_PATH, Settings, load
-from zsad.workflow.written_config import SCHEMA_PATH, schema_text
+from zsad.workflow.written_config import SCHEMA_PATH, config_text, schema_text
+
+
+def test_config_yaml_is_written_from_the_model() -> None:
+    assert DEFAULT_PATH.read_text(encoding="utf-8") == config_text(), "run `make config`"
 
 
 def test_the_schema_for_editors_is_that_of_the_model() -> None:
-    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "run `make schema`"
+    assert SCHEMA_PATH.read_text(encoding="utf-8") == schema_text(), "run `make config`"
 
 
-def test_config_yaml_says_what_the_model_has_by_default_in_the_same_order() -> None:
-    written = yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8"))
-    assert list(_ordered(written)) == list(_ordered(default_config()))
+def test_what_is_written_says_what_the_model_has_by_default_in_the_same_order() -> None:
+    assert _ordered(yaml.safe_load(config_text())) == _ordered(default_config())
 
 
 def _ordered(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zsad.errors import DataError
 from zsad.files.tracked import check_workflow_folder
-from zsad.workflow.settings import Settings, load
+from zsad.workflow.settings import WORKFLOW_PATH, Settings, load
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
@@ -57,6 +57,8 @@ def check(options: argparse.Namespace) -> int:
     if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
+    if not (WORKFLOW_PATH.is_file() or Path(WORKFLOW_PATH.name).is_file()):
+        print("\nA run needs the Snakefile and its rules, which this package does not hold: run it in a clone.")
     return int(any(inspection.problems for inspection in inspections))
 
 

@@ -73,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zsad",
         description="Zero-shot anomaly detection with vision foundation models. "
-        "Run the pipeline with `snakemake --cores 8`; these commands show what it can be made of.",
+        "Run the pipeline with `snakemake --cores 8` in a clone of the repository; these commands show what it can be "
+        "made of.",
     )
     parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -20,8 +20,17 @@ from zsad.registry import Part
 class BoundOptions(Part):
     """The bounds in the section ``dataset`` of the configuration."""
 
-    max_aspect: float = Field(50.0, ge=1, description="longer side of an image over its shorter side, at most")
-    max_patches: int = Field(65536, ge=1, description="patches that a backbone computes for an image, at most")
+    max_aspect: float = Field(
+        50.0,
+        ge=1,
+        description="longer side of an image over its shorter side; what exceeds it counts as an image that cannot be "
+        "decoded",
+    )
+    max_patches: int = Field(
+        65536,
+        ge=1,
+        description="patches that a backbone computes for an image, at most; what exceeds it counts likewise",
+    )
 
 
 class Bounds(NamedTuple):

@@ -26,7 +26,7 @@ JOINT = "joint"  # the name of the family
 
 
 class Member(Part):
-    """A backbone whose features are joined with those of others; see `zsad.workflow.settings.BackboneEntry`."""
+    """A backbone whose features are joined with those of others; see `zsad.workflow.entries.BackboneEntry`."""
 
     name: str
     family: str

@@ -10,7 +10,7 @@ from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
 from zsad.resources.workload import Images, Size
-from zsad.workflow.settings import BackboneEntry
+from zsad.workflow.entries import BackboneEntry
 
 CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations a second: of a core in float32, of a GPU in 16 bits; conservative
 LOADED_COPIES = 2  # of the weights: what is read, and the network

@@ -11,7 +11,8 @@ from zsad.resources.workload import Workload, workload_of
 from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
-    from zsad.workflow.settings import MethodEntry, Settings
+    from zsad.workflow.entries import MethodEntry
+    from zsad.workflow.settings import Settings
 
 
 class Run:

@@ -11,7 +11,7 @@ from zsad.resources.workload import Images, Size
 from zsad.scoring.cost import TokenCount
 
 if TYPE_CHECKING:
-    from zsad.workflow.settings import BackboneEntry
+    from zsad.workflow.entries import BackboneEntry
 
 
 def is_network(entry: BackboneEntry) -> bool:

@@ -29,9 +29,9 @@ class ForegroundOptions(Part):
         0.35,
         gt=0,
         le=1,
-        description="Least share of the middle of the image that the part fills, less the share of the border that it "
-        "covers, times the model's own estimate of the mask's IoU; where no mask has it, the whole image is the part. "
-        "AnomalyDINO's least share of the middle; lower it for parts that are small in all images.",
+        description="how much better than the border an outline must fill the middle, 0 to 1; else the whole image is "
+        "the "
+        "part; lower it for parts that are small in all images",
     )
 
 

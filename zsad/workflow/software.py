@@ -9,7 +9,8 @@ from pathlib import Path
 
 from zsad.errors import ConfigError
 from zsad.files.user_paths import shell_sign
-from zsad.workflow.settings import BackboneEntry, SegmenterEntry, Settings
+from zsad.workflow.entries import BackboneEntry, SegmenterEntry
+from zsad.workflow.settings import Settings
 
 ENVIRONMENT = "envs/zsad.yaml"
 ENVIRONMENTS_BY_DEVICE = {"cuda": "envs/zsad-cuda.yaml"}
