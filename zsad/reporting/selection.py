@@ -45,4 +45,5 @@ def ranks(scores: Sequence[float]) -> list[int]:
     """Rank of each image, 1 for the highest score; equal scores share the better rank."""
     values = np.asarray(scores, dtype=np.float64)
     descending = np.sort(-values)
-    return (np.searchsorted(descending, -values, side="left") + 1).tolist()
+    found: list[int] = (np.searchsorted(descending, -values, side="left") + 1).tolist()
+    return found
