@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
@@ -48,10 +48,20 @@ class Part(BaseModel):
         return _read(value, cls.model_fields[info.field_name or ""].annotation)
 
 
-PartType = TypeVar("PartType", bound=Part)
+class Choice(Part):
+    """Base of the parts that a registry offers.
+
+    Class attributes:
+        summary: one sentence for listings and the page.
+    """
+
+    summary: ClassVar[str]
 
 
-class Registry(Generic[PartType]):
+ChoiceType = TypeVar("ChoiceType", bound=Choice, covariant=True)
+
+
+class Registry(Generic[ChoiceType]):
     """Named parts of one kind, for example all scorers.
 
     Args:
@@ -73,12 +83,13 @@ class Registry(Generic[PartType]):
             raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
         return self._entries[name]
 
-    def load(self, name: str) -> type[PartType]:
+    def load(self, name: str) -> type[ChoiceType]:
         """Import and return the class behind ``name``."""
         module, _, attribute = self.entry(name).partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        choice: type[ChoiceType] = getattr(importlib.import_module(module), attribute)
+        return choice
 
-    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
+    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> ChoiceType:
         """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
 
         Args:
@@ -109,7 +120,7 @@ def _read(value: Any, annotation: Any) -> Any:
     if isinstance(value, str) and str not in kinds:
         value = from_text(value)
     if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
-        raise ValueError("it must be a number")
+        raise ValueError(f"it must be a {'number' if float in kinds else 'whole number'}")
     if inner is None:
         return value
     if isinstance(value, dict) and dict in kinds:

@@ -19,7 +19,7 @@ from zsad.evaluation.bootstrap import (
 )
 from zsad.evaluation.curves import precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts, decision_metrics
-from zsad.evaluation.mask_counts import mask_counts
+from zsad.evaluation.mask_counts import mask_counts, mask_metrics
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, rank_scores
 from zsad.names import IMAGE_METRICS
@@ -117,6 +117,22 @@ def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_ane
     decisions = decision_counts(decided, defective)
     drawn = count_draws(decision_metrics, decisions, defective, Sampler(3000, 0))["decision_f1"]
     assert drawn.mean() == pytest.approx(float(decision_metrics(decisions.sum(axis=0))["decision_f1"]), abs=0.02)
+
+
+def test_masks_are_drawn_from_images_with_a_defect_and_from_those_without_whatever_is_found():
+    """A defect found whole, one missed, one found in part; a good image with a false alarm, and two without."""
+    truth = np.zeros((6, 6), bool)
+    truth[1:3, 1:3] = True
+    alarm, part = np.zeros((2, 6, 6), bool)
+    alarm[5, 5] = part[1, 1] = True
+    nothing = np.zeros((6, 6), bool)
+    images = [(truth, truth), (nothing, truth), (part, truth), (alarm, None), (nothing, None), (nothing, None)]
+    counts = np.array([mask_counts(mask, of_image) for mask, of_image in images])
+    defective = np.array([of_image is not None for _, of_image in images])
+    found = mask_draws(counts, Sampler(50, 3))
+    expected = count_draws(mask_metrics, counts, defective, Sampler(50, 3))
+    for metric, values in expected.items():
+        np.testing.assert_array_equal(found[metric], values)
 
 
 def test_draws_are_the_same_for_the_same_seed_and_category_and_differ_for_others():

@@ -9,11 +9,13 @@ from sklearn import metrics as reference
 
 from zsad.data.saturation import Region
 from zsad.errors import DataError
+from zsad.evaluation import normals
 from zsad.evaluation.aupro import aupro
 from zsad.evaluation.bootstrap import histogram_metrics
 from zsad.evaluation.buckets import Buckets
 from zsad.evaluation.curves import pro_curve
-from zsad.evaluation.defects import BYTES_A_DEFECT, region_areas
+from zsad.evaluation.defects import BYTES_A_DEFECT, PixelImage, gather_defects, region_areas
+from zsad.evaluation.normals import NormalPixels
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, iou_max
 from zsad.names import PIXEL_METRICS
@@ -301,6 +303,66 @@ def test_a_bucket_never_falls_as_the_score_rises():
         found = buckets.of(scores)
         assert (np.diff(found) >= 0).all()
         assert 0 <= found[0] <= found[-1] < buckets.count
+
+
+def thresholds_in_one_bucket():
+    """Float32 values: twenty are neighbours, eight steps apart, and share a few buckets; three lie alone."""
+    near = np.float32(0.5) + np.float32(2**-21) * np.arange(20, dtype=np.float32)
+    return np.concatenate([np.float32([0, 0.25]), near, np.float32([1])])
+
+
+@pytest.mark.parametrize("most_counted", [normals.MOST_COUNTED, 150])
+@pytest.mark.parametrize("block_pixels", [7, 1, 10_000])
+def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monkeypatch, block_pixels, most_counted):
+    monkeypatch.setattr(normals, "MOST_COUNTED", most_counted)
+    thresholds = thresholds_in_one_bucket()
+    pixels = NormalPixels(thresholds, block_pixels)
+    assert np.unique(pixels.buckets.of(thresholds)).size < thresholds.size - 10
+    rng = np.random.default_rng(0)
+    for size in (40, 100, 0):  # each time from nothing
+        kept = []
+        for defective in (None, rng.random(size) < 0.3):
+            near = np.float32(0.5) + np.float32(2**-24) * rng.integers(-20, 180, size).astype(np.float32)
+            anywhere = rng.choice(np.concatenate([thresholds, np.float32([-1, 0.1, 0.7, 2])]), size)
+            scores = np.where(rng.random(size) < 0.7, near, anywhere).astype(np.float32)
+            pixels.add(scores, pixels.buckets.of(scores), defective)
+            kept.append(scores if defective is None else scores[~defective])
+        normal = np.concatenate(kept)
+        counts = pixels.taken()
+        assert counts.above.tolist() == [int(np.sum(normal > threshold)) for threshold in thresholds]
+        assert counts.from_threshold.tolist() == [int(np.sum(normal >= threshold)) for threshold in thresholds]
+        assert counts.total == normal.size
+
+
+def levels_one_by_one(images, types, most):
+    """Of too many scores every second, fourth ... one; of their distinct values as few as the types leave room for."""
+    stride, held = 1, []
+    for scores, mask in images:
+        if mask is not None:
+            held += scores[mask].tolist()[::stride]
+        while len(held) > most:
+            stride, held = 2 * stride, held[::2]
+    edges = sorted(set(held))
+    columns = len({name for name in types if name is not None}) + 2
+    step = 1
+    while len(edges) * columns > step * 3 * most:
+        step += 1
+    return sorted({*edges[::step], min(scores[mask].min() for scores, mask in images if mask is not None)})
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 4])
+@pytest.mark.parametrize("most", [3, 50, 1000])
+@pytest.mark.parametrize("make_map", [smooth, tied])
+def test_levels_are_the_scores_that_are_left_where_there_is_room_for_fewer(make_map, most, kinds):
+    images = [(scores, mask if mask.any() else None) for scores, mask in many_defects(make_map)]
+    types = [None if mask is None else f"type {index % kinds}" for index, (_, mask) in enumerate(images)]
+    found = gather_defects([PixelImage(*image) for image in images], types, most)
+    assert not found.exact
+    assert found.thresholds.tolist() == levels_one_by_one(images, types, most)
+    assert found.highest == max(scores[mask].max() for scores, mask in images if mask is not None)
+    assert sum(counts.tied.sum() for counts in found.by_type.values()) == sum(
+        mask.sum() for _, mask in images if mask is not None
+    )
 
 
 # --- AUPIMO ---------------------------------------------------------------------------------------------------------

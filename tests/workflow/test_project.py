@@ -46,14 +46,19 @@ def test_rules_that_may_have_a_gpu_have_the_environment_of_the_device_and_no_oth
                 assert f"conda:\n        {environment}\n" in body, name
 
 
+# Rules that differ in where they run, or in what there is to draw, and share a script.
+SHARED_SCRIPTS = {"prompt_masks": "refine_masks", "draw_histograms": "draw_plots"}
+
+
 def test_every_rule_has_a_script_of_its_name_with_log_benchmark_resources_and_message() -> None:
     for path in sorted((REPOSITORY / "rules").glob("*.smk")):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.S | re.M):
             if "script:" not in body:
                 assert re.fullmatch(r"\s+\"\"\".*\"\"\"\s+input:\n\s+.*", body.rstrip(), re.S), name
                 continue
-            assert f'"../workflow_scripts/{name}.py"' in body
-            assert (REPOSITORY / "workflow_scripts" / f"{name}.py").exists()
+            script = SHARED_SCRIPTS.get(name, name)
+            assert f'"../workflow_scripts/{script}.py"' in body
+            assert (REPOSITORY / "workflow_scripts" / f"{script}.py").exists()
             for directive in (
                 "log:",
                 "benchmark:",

@@ -29,7 +29,7 @@ def check(options: argparse.Namespace) -> int:
         _tell_of_clone()
         return 0
     if not data.is_here:
-        is_by_hand = data.facts.is_by_hand
+        is_by_hand = data.facts is not None and data.facts.is_by_hand
         fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
         raise DataError(
             f"{data.layout_name} is not in {data.root} yet; "
@@ -55,7 +55,7 @@ def check(options: argparse.Namespace) -> int:
         for category in data.categories
     ]
     print()
-    if missing := missing_categories(data.facts, data.layout.categories(data.root)):
+    if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
     _tell_of_clone()

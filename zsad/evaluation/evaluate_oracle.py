@@ -91,6 +91,7 @@ def evaluate_oracle(
         comparisons = [
             _comparison(model, reader, record, options.measured_at)
             for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}", work=pixels)
+            if model is not None
         ]
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
     run_by = {} if model is None else {"segmenter": model.model, "device": model.device}

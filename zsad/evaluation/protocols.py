@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from zsad.maps import at_image_size
 if TYPE_CHECKING:
     from zsad.data.saturation import Region
 
-NATIVE = "native"
+NATIVE: Final = "native"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ CONSTANT_WEIGHT = 0.7
 FILTER_BYTES = 60  # a pixel of the resized image
 
 
+LAYER = "filters"
+
+
 class Embedded(Backbone):
     """Filter responses on a grid, standardised by fixed statistics and normalised to unit length.
 
@@ -51,7 +54,7 @@ class Embedded(Backbone):
     def known_layout(self) -> TokenLayout:
         """How its tokens will lie."""
         rule = GridRule(self.resolution // self.stride)
-        return TokenLayout(rule, tuple(EmbeddedExtractor.layers), len(channel_names()) + 1)
+        return TokenLayout(rule, (LAYER,), len(channel_names()) + 1)
 
     def working_bytes(self, height: int, width: int) -> float:
         """The filter responses of every pixel of the resized image, some at a time."""
@@ -66,11 +69,11 @@ class Embedded(Backbone):
 class EmbeddedExtractor(Extractor):
     """The filter bank at one resolution and stride."""
 
-    layers: ClassVar[list[str]] = ["filters"]
     cls_source = "mean of patch tokens"
     device = "cpu"
 
     def __init__(self, backbone: Embedded) -> None:
+        self.layers = [LAYER]
         self._resolution, self._stride = backbone.resolution, backbone.stride
         self.prepare = partial(resized_to_grid, resolution=backbone.resolution, patch=backbone.stride)
         statistics = [STATISTICS[kind(channel)] for channel in channel_names()]

@@ -32,9 +32,17 @@ class Execution(NamedTuple):
 class ExtractionOptions(Part):
     """The section ``extraction`` of the configuration."""
 
-    batch: int | None = Field(None, ge=1, description="images at a time; null for as many as suit the device")
-    workers: int | None = Field(None, ge=0, description="processes that read images; null: as many as suit the device")
-    compile: bool = Field(False, description="whether networks are translated by torch.compile first")
+    batch: int | None = Field(
+        None, ge=1, description="images at a time; null for as many as suit the device (halved where memory runs out)"
+    )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that read images beside the network; null for as many as suit the device, 0 for none",
+    )
+    compile: bool = Field(
+        False, description="whether networks are translated by torch.compile first: a minute of waiting, then faster"
+    )
 
     def resource(self, name: str) -> str:
         """An option as a resource of a rule: a change of one, unlike that of a parameter, runs nothing again."""

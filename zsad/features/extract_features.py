@@ -118,7 +118,7 @@ def extract_features(
 
         if shared is None:
             return write(output)
-        details["content_key"] = content_key(
+        key = content_key(
             provenance,
             records,
             file_format=FEATURES_FORMAT,
@@ -128,7 +128,8 @@ def extract_features(
             subset=subset,
             view=view,
         )
-        provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
+        details["content_key"] = key
+        provide(output, SharedFile(shared, key, FeatureReader, image_ids), write)
 
 
 def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: int | None) -> None:

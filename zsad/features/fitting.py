@@ -7,7 +7,7 @@ machine its ``config.json``, or the shapes of the tensors in its ``.pth`` file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError
 from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
@@ -83,6 +83,6 @@ def _check_file(backbone: NetworkOptions, path: Path) -> None:
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 
 
-def _check_config(backbone: NetworkOptions, family: Family, config: PretrainedConfig) -> None:
+def _check_config(backbone: NetworkOptions, family: Family[Any], config: PretrainedConfig) -> None:
     _check_sides(backbone, family.patch(config))
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)

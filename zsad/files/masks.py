@@ -86,4 +86,5 @@ class MaskReader(Reader):
     def regions(self, index: int) -> list[dict[str, Any]]:
         """The regions of one image: prompt, score, accepted or not."""
         with self._damage_told():
-            return json.loads(self._file["regions"].asstr()[index])
+            regions: list[dict[str, Any]] = json.loads(self._file["regions"].asstr()[index])
+            return regions

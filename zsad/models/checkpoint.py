@@ -6,6 +6,7 @@ goes wrong on the way is a `ModelError` that says how to mend it; the libraries 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,7 +50,7 @@ class Checkpoint(NamedTuple):
     source: Path
     commit: str | None
     config: PretrainedConfig
-    family: Family
+    family: Family[Any]
     weight_files: list[Path]
     state: dict[str, torch.Tensor] | None
 
@@ -73,7 +74,9 @@ class Checkpoint(NamedTuple):
                 "use_safetensors": self.weight_files[0].suffix == ".safetensors",
             }
         with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
-            model, info = self.family.model_class().from_pretrained(
+            # Annotated without the pair that comes of ``output_loading_info``.
+            from_pretrained: Callable[..., Any] = self.family.model_class().from_pretrained
+            loaded: tuple[PreTrainedModel, dict[str, Any]] = from_pretrained(
                 **source,
                 **self.family.load_arguments,
                 config=self.config,
@@ -81,13 +84,15 @@ class Checkpoint(NamedTuple):
                 attn_implementation=attention if self.family.has_attention else None,
                 output_loading_info=True,
             )
+        model, info = loaded
         missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
         if missing:
             raise ModelError(
                 f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
                 "download it again, or correct its config.json"
             )
-        return model.eval()
+        model.eval()
+        return model
 
 
 def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
@@ -119,7 +124,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     return Checkpoint(name, path, commit, config, family, files, None)
 
 
-def checked_config(family: Family, config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
+def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
     """What of a configuration describes the network, once its patches and layers are numbers that can be.
 
     Raises:

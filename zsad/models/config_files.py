@@ -52,4 +52,7 @@ def parsed_config(name: str, folder: Path) -> PretrainedConfig:
     """
     silence_libraries()
     with sense_of_config(name, folder):
-        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config: PretrainedConfig = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return config

@@ -20,7 +20,7 @@ RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictur
 def draw_gallery(run: Run, names: Mapping[str, str]) -> Estimate:
     """A few images, with map and mask."""
     images = run.workload(names["category"]).test
-    shown = min(images.count, GROUPS * run.settings.report.gallery)
+    shown = min(images.number, GROUPS * run.settings.report.gallery)
     decoded = 2 * DECODE_SECONDS * shown * images.largest.pixels
     return PLOTS.plus(GALLERY_MEGABYTES + DECODED_BYTES * images.largest.pixels / 1e6, PANEL_SECONDS * shown + decoded)
 

@@ -5,261 +5,82 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    ValidationError,
-    WithJsonSchema,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, ValidationError
 
-from zsad.data.bounds import BoundOptions
-from zsad.data.demo.plan import DemoOptions
-from zsad.data.readings import Policy
 from zsad.errors import ConfigError
-from zsad.errors.mistakes import NAME, mistake, not_text
+from zsad.errors.mistakes import mistake, not_text
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.execution import ExtractionOptions
-from zsad.files.user_paths import UserPath
-from zsad.names import NO_REFINER
-from zsad.registry import Part, from_text
-from zsad.reporting.options import ReportOptions
+from zsad.registry import Part
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.sharing.options import SharingOptions
-
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-ALL = "all"
-
-
-def _is_name(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
-        raise PydanticCustomError(NAME, "use letters, digits, '_' and '-'")
-    return name
-
-
-def _is_refiner(name: str) -> str:
-    if name == NO_REFINER:
-        raise PydanticCustomError(NAME, "it stands for the thresholded map itself; choose another")
-    return _is_name(name)
+from zsad.workflow.sections import (
+    ConfiguredBackbone,
+    ConfiguredMethod,
+    ConfiguredModel,
+    ConfiguredRefiner,
+    DatasetOptions,
+    ReportSection,
+    Threshold,
+)
+from zsad.workflow.value_types import Name, Reference, References, RefinerName
 
 
-def _as_list(value: Any) -> Any:
-    """What is not the word for all categories but text, as YAML reads it."""
-    return from_text(value) if isinstance(value, str) and value.startswith("[") else value
+class Default(NamedTuple):
+    """An entry that is there by default.
+
+    Attributes:
+        meaning: what it is, for readers of ``config.yaml``.
+        entry: with the keys that stand there; the first of a section shows all.
+    """
+
+    meaning: str
+    entry: Part
 
 
-def _is_all(word: Any) -> Any:
-    if word != ALL:
-        raise ValueError(f"it must be '{ALL}' or a list of names, e.g. [{word if isinstance(word, str) else 'ring'}]")
-    return word
-
-
-def _is_reference(value: Any) -> Any:
-    if isinstance(value, (Mapping, type(None))):
-        raise ValueError("it must be a name or a list of names")
-    return value
-
-
-def _is_no_truth_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("it must be a whole number")
-    return value
-
-
-def _are_different(items: list[Any]) -> list[Any]:
-    twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
-    if twice is not None:
-        raise ValueError(f"{twice!r} is there twice; drop one")
-    return items
-
-
-def _form(value: Any) -> str:
-    """Which of two forms of a value is meant, so that one sentence says what is wrong with it, and not one for each."""
-    return "list" if isinstance(value, (list, tuple)) else "word"
-
-
-Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
-"""What names a folder of results, or stands in the names of files."""
-
-RefinerName = Annotated[
-    str,
-    AfterValidator(_is_refiner),
-    WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "not": {"const": NO_REFINER}}),
-]
-
-Reference = Annotated[UserPath, StringConstraints(min_length=1)]
-"""A path, or a name that may be one; never empty."""
-
-References = Annotated[
-    Annotated[Reference, BeforeValidator(_is_reference), Tag("word")]
-    | Annotated[list[Reference], Field(min_length=1), Tag("list")],
-    Discriminator(_form),
-]
-"""A backbone, or several that are joined."""
-
-Categories = Annotated[
-    Annotated[Literal["all"], BeforeValidator(_is_all), Tag("word")]
-    | Annotated[list[str], Field(min_length=1), AfterValidator(_are_different), Tag("list")],
-    Discriminator(_form),
-    BeforeValidator(_as_list),
-]
-
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]],
-    Field(min_length=2),
-    AfterValidator(_are_different),
-]
-
-
-class _Place(Part):
-    """Whose images, and where they are."""
-
-    layout: str = Field(
-        "demo",
-        description="whose images: demo (made here), a published data set (see `zsad datasets`), or your own: mvtec, "
-        "folder or csv",
-    )
-    name: Name | None = Field(None, description="results go to results/<name>/; null for the name of the layout")
-    params: dict[str, Any] = Field(
-        default_factory=dict,
-        description="what the layout leaves open, e.g. which of VisA's splits, or white: 4095 for 12 bits in 16-bit "
-        "files (see `zsad datasets`)",
-    )
-    root: UserPath | None = Field(
-        None,
-        description="where the images are already (~/ is your home folder), read and never written to; null to have a "
-        "published data set downloaded",
-    )
-    download_to: Reference | None = Field(
-        None,
-        description="where published data sets are downloaded to; null for data/ in the shared folder if any, else "
-        "here",
-    )
-    categories: Categories = Field(ALL, description="all that are on the disk, or a list of names")
-    unreadable: Policy | None = Field(
-        None,
-        description="images that cannot be decoded: stop, or skip (leave out and list); null for skip with "
-        "`layout: folder`, else stop",
-    )
-
-
-class DatasetOptions(BoundOptions, _Place):
-    """The section ``dataset``."""
-
-    demo: DemoOptions = Field(
-        default_factory=DemoOptions, description="the generated demo set; only for `layout: demo`"
-    )
-
-
-class Model(Part):
-    """An entry of ``backbones`` or ``segmenters``."""
-
-    family: str = Field(description="the family of the model")
-    params: dict[str, Any] = Field(
-        default_factory=dict, description="parameters of the family; the rest keep their defaults"
-    )
-
-
-class Backbone(Model):
-    """An entry of ``backbones``."""
-
-    family: str = Field(
-        description="embedded; efficientnet_lite, resnet or transformers for networks; joint for several side by side "
-        "(params: members, weights)"
-    )
-
-
-class Threshold(Part):
-    """The section ``threshold``, and what a method says of its own."""
-
-    rule: str = Field(
-        "robust_tail",
-        description="robust_tail, mebin, reference_quantile for methods with references, or fixed (see `zsad methods`)",
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict,
-        description="parameters of the rule; the rest keep their defaults; of fixed: {image: 0.8, pixel: 0.6}, or one "
-        "of the two",
-    )
-
-
-class Method(Part):
-    """An entry of ``methods``."""
-
-    scorer: str = Field(description="which scorer")
-    backbone: References | None = Field(None, description="which backbone; null for the one above")
-    segmenter: UserPath | None = Field(
-        None,
-        description="which segmentation model outlines the part, for `foreground: sam`; null for the one below",
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict, description="parameters of the scorer; the rest keep their defaults"
-    )
-    seeds: Seeds | None = Field(
-        None,
-        description="several seeds, e.g. [0, 1, 2]: a run for each in place of params.seed, and mean and deviation in "
-        "the tables",
-    )
-    image_score: ImageScoring | None = Field(None, description="what differs from `image_score` below")
-    threshold: Threshold | None = Field(None, description="what differs from `threshold` below")
-
-
-class Refiner(Part):
-    """An entry of ``refiners``."""
-
-    refiner: str = Field(description="which refiner: guided, grabcut, or sam (needs weights; see config/sam.yaml)")
-    segmenter: UserPath | None = Field(
-        None, description="which segmentation model it prompts, for sam; null for the one above"
-    )
-    params: dict[str, Any] = Field(
-        default_factory=dict, description="parameters of the refiner; the rest keep their defaults"
-    )
-
-
-class _Shown(Part):
-    """Which of the results the page shows."""
-
-    refiner: str = Field("guided", description="whose masks the page shows: a name of `refiners`, or none")
-
-
-class ReportSection(ReportOptions, _Shown):
-    """The section ``report``."""
-
-
-DEFAULT_BACKBONES: dict[str, Any] = {"embedded": {"family": "embedded", "params": {}}}
-
-# The first entry of a section shows all its keys.
-DEFAULT_METHODS: dict[str, Any] = {
-    "self_similarity": {
-        "scorer": "self_similarity",
-        "backbone": None,
-        "segmenter": None,
-        "params": {},
-        "seeds": None,
+DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
+    "backbones": {
+        "embedded": Default(
+            "a hand-crafted filter bank: no weights, the honest baseline",
+            ConfiguredBackbone(family="embedded", params={}),
+        ),
     },
-    "mirror_symmetry": {"scorer": "mirror_symmetry"},
-    "flip_consistency": {"scorer": "flip_consistency"},
-    "mutual": {"scorer": "mutual"},
-    "memory_bank": {"scorer": "memory_bank", "params": {"shots": 8, "seed": 0}},
-}
-DEFAULT_REFINERS: dict[str, Any] = {
-    "guided": {"refiner": "guided", "segmenter": None, "params": {}},
-    "grabcut": {"refiner": "grabcut"},
+    "methods": {
+        "self_similarity": Default(
+            "a patch against the other patches of its image",
+            ConfiguredMethod(scorer="self_similarity", backbone=None, segmenter=None, params={}, seeds=None),
+        ),
+        "mirror_symmetry": Default("a patch against its mirror position", ConfiguredMethod(scorer="mirror_symmetry")),
+        "flip_consistency": Default(
+            "the features of an image against those of its mirror image, flipped back",
+            ConfiguredMethod(scorer="flip_consistency"),
+        ),
+        "mutual": Default("every test image against all others, without labels", ConfiguredMethod(scorer="mutual")),
+        "memory_bank": Default(
+            "nearest neighbours in a few good reference images",
+            ConfiguredMethod(scorer="memory_bank", params={"shots": 8, "seed": 0}),
+        ),
+    },
+    "segmenters": {},
+    "refiners": {
+        "guided": Default(
+            "edge-aware guided filter on the map", ConfiguredRefiner(refiner="guided", segmenter=None, params={})
+        ),
+        "grabcut": Default(
+            "colour models of defect and surroundings, cut along edges", ConfiguredRefiner(refiner="grabcut")
+        ),
+    },
 }
 
 
-def _entries(entry: type[Part], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: entry.build(given, where=name) for name, given in defaults.items()}
+def _default(section: str) -> Callable[[], dict[str, Any]]:
+    """What makes the default entries of a section, each time anew."""
+    return lambda: {name: entry.model_copy(deep=True) for name, (_, entry) in DEFAULT_ENTRIES[section].items()}
 
 
 class Config(Part):
@@ -291,13 +112,13 @@ class Config(Part):
         description="for methods that name none: an entry of `backbones`, or a model: see `zsad backbones`; a folder; "
         "a file; a list joins several",
     )
-    backbones: dict[Name, Backbone | None] = Field(
-        default_factory=lambda: _entries(Backbone, DEFAULT_BACKBONES),
+    backbones: dict[Name, ConfiguredBackbone | None] = Field(
+        default_factory=_default("backbones"),
         description="named sources of patch features: family + params (see `zsad backbones`)",
     )
     scoring: ScoringOptions = Field(default_factory=ScoringOptions, description="how distances are computed")
-    methods: dict[Name, Method | None] = Field(
-        default_factory=lambda: _entries(Method, DEFAULT_METHODS),
+    methods: dict[Name, ConfiguredMethod | None] = Field(
+        default_factory=_default("methods"),
         description="named ways to score: scorer + backbone + params (see `zsad methods`); one scorer may stand under "
         "several names",
     )
@@ -313,16 +134,16 @@ class Config(Part):
         description="for refiners and `foreground: sam`: an entry of `segmenters`, or a model: see `zsad segmenters`; "
         "a folder; a .pth file",
     )
-    segmenters: dict[Name, Model | None] = Field(
-        default_factory=dict,
+    segmenters: dict[Name, ConfiguredModel | None] = Field(
+        default_factory=_default("segmenters"),
         description="named promptable segmentation models: family + params, as backbones are; only what asks for one "
         "loads it",
     )
     foreground: ForegroundOptions = Field(
         default_factory=ForegroundOptions, description="what the part in an image is, by the segmenter"
     )
-    refiners: dict[RefinerName, Refiner | None] = Field(
-        default_factory=lambda: _entries(Refiner, DEFAULT_REFINERS),
+    refiners: dict[RefinerName, ConfiguredRefiner | None] = Field(
+        default_factory=_default("refiners"),
         description="named ways to turn maps into masks: refiner + params; the plain thresholded map, `none`, is "
         "always measured",
     )
