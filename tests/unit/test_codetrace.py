@@ -195,8 +195,9 @@ def test_no_exempt_module_computes() -> None:
 
 
 def imported_names(path: Path) -> list[str]:
+    """The modules that a module may import when it runs, and the libraries that it gets by `zsad.lazy`."""
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in codetrace._statements(ast.parse(path.read_bytes())):  # those that may run
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -283,6 +284,9 @@ NEUTRAL: Mapping[str, Callable[[str], str]] = {
     "zsad/registry.py": lambda text: text.replace("there is no {self.kind}", "nobody knows a {self.kind}"),
     "zsad/workflow/suitability.py": lambda text: text.replace("add some", "add more"),
     "zsad/models/config_sense.py": lambda text: text + "\n# A remark.\n",
+    "zsad/data/impostors.py": lambda text: text.replace("is a web page", "is a page of the web"),
+    "zsad/features/architecture.py": lambda text: text + "\n# A remark.\n",
+    "zsad/features/fitting.py": lambda text: text + "\n# A remark.\n",
     "zsad/sharing/content_key.py": lambda text: text + "\n# A remark.\n",
     "zsad/features/registry.py": lambda text: text + "\n# A remark.\n",
     "zsad/models/__init__.py": lambda text: '"""Networks."""\n',
