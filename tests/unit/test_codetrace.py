@@ -47,7 +47,6 @@ REGISTRIES: Mapping[str, list[Registry]] = {
 NUMERICAL = {"numpy", "scipy", "torch", "torchvision", "cv2", "skimage", "sklearn", "transformers", "h5py", "PIL"}
 # Exempt modules that import such a library all the same, and what for.
 NO_NUMERICS = {
-    "zsad/lazy.py": "passes torch and transformers on",
     "zsad/workflow/job.py": "tells cv2 its number of threads",
     "zsad/models/memory.py": "knows torch's errors, and empties its caches",
     "zsad/models/config_sense.py": "knows torch's errors, and counts what is built",
