@@ -333,6 +333,7 @@ def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monke
             anywhere = rng.choice(np.concatenate([thresholds, np.float32([-1, 0.1, 0.7, 2])]), size)
             scores = np.where(rng.random(size) < 0.7, near, anywhere).astype(np.float32)
             pixels.add(scores, pixels.buckets.of(scores), defective)
+            assert pixels._by_bucket.sum() <= max(most_counted, size)  # what its small integers can hold
             kept.append(scores if defective is None else scores[~defective])
         normal = np.concatenate(kept)
         counts = pixels.taken()
@@ -388,6 +389,16 @@ def test_a_far_off_threshold_does_not_crowd_the_others():
     thresholds = np.append(np.linspace(0, 1, 2000, dtype=np.float32), np.float32(1e6))
     places = Buckets(thresholds).of(thresholds)
     assert np.unique(places).size >= 1990
+
+
+@pytest.mark.parametrize(("memory", "fewest"), [(200_000, 100), (400_000, 250), (4_000_000, 1900)])
+def test_the_tables_of_the_bins_take_a_quarter_of_the_memory_if_that_is_enough(memory, fewest):
+    """Two bins for each quantile of the pixels and of the regions, of four tables of eight bytes."""
+    images = [(scores, mask if mask.any() else None) for scores, mask in many_defects(smooth)] * 2
+    found = pixel_statistics(images, with_histograms=True, memory_bytes=memory)
+    bins = found.histograms.positives.shape[1]
+    assert fewest <= bins <= 4 * 500 + 5
+    assert 4 * bins * len(images) * 8 <= memory / 4 + 4 * 5 * len(images) * 8
 
 
 @pytest.mark.parametrize("with_good", [True, False])
