@@ -236,6 +236,15 @@ def test_tiny_and_narrow_images_are_refined(name, shape):
     assert REFINERS.build(name).refine(image, anomaly_map, 0.3).mask.shape == shape
 
 
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+def test_without_a_model_nothing_is_asked_of_one(name):
+    refiner = REFINERS.build(name)
+
+    assert not refiner.uses_segmenter
+    assert not refiner.uses_foreground
+    assert refiner.crop_parameters() is None
+
+
 def test_a_wrong_parameter_is_named():
     with pytest.raises(ConfigError, match="unknown parameter 'raduis'; did you mean 'radius'"):
         REFINERS.build("guided", {"raduis": 0.1})
