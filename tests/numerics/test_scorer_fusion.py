@@ -161,6 +161,7 @@ def test_a_fusion_sees_the_batch_and_what_its_members_see(settings, expected):
         ({"methods": ["a", "a"]}, "at least two different"),
         ({"methods": ["a", "b"], "weights": [1]}, "2 methods but 1 weights"),
         ({"methods": ["a", "b"], "weights": [0, 0]}, "not all zero"),
+        ({"methods": ["a", "b"], "weights": [-1, 2]}, "not negative"),
         ({"methods": ["a", "b"], "weights": [1, 1], "combine": "max"}, "weights are for a mean"),
         ({}, "methods"),
     ],
@@ -219,9 +220,10 @@ def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):
         assert_close(found.anomaly_map(0), found.image_scores[0])
 
 
-def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path):
+@pytest.mark.parametrize("name", ["a{}.png", "z{}.png"])
+def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path, name):
     first = write_scores(tmp_path / "a.h5", member(18))
-    second = write_scores(tmp_path / "b.h5", member(19), ids=[f"test/{index}.jpg" for index in range(IMAGES)])
+    second = write_scores(tmp_path / "b.h5", member(19), ids=[name.format(index) for index in range(IMAGES)])
     with pytest.raises(DataError, match="do not score the same images"):
         fuse(tmp_path, first, second)
     assert not (tmp_path / "fused.h5").exists()

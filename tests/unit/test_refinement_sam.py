@@ -39,7 +39,7 @@ class Answering(Segmenter):
             moved = Prompt(box, np.add(prompt.points, (left, top)), prompt.labels, prompt.mask)
             self.prompts.append(moved)
             masks = np.stack([mask[top:bottom, left:right] for mask in self.answer(moved)])
-            logits = np.where(masks, 4.0, -4.0).astype(np.float32)
+            logits = np.where(masks, 0.25, 0.0).astype(np.float32)  # inside is above zero
             answers.append(Candidates(logits, np.array(self.quality[: len(masks)], np.float32)))
         return answers
 
