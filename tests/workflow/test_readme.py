@@ -20,6 +20,7 @@ from harness import SMALL, Project, merged
 from hub_server import Repository, running_hub
 from paths import REPOSITORY
 from tiny_sam import write_segment_anything
+from warm import warm_python
 from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreReader
 from zsad.segmentation.catalogue import MODELS as SEGMENTERS
@@ -111,7 +112,7 @@ class Shell:
         binaries.mkdir(parents=True)
         for name, module in (("snakemake", "snakemake"), ("zsad", "zsad")):
             script = binaries / name
-            script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+            script.write_text(f'#!/bin/sh\nexec "{warm_python()}" -m {module} "$@"\n')
             script.chmod(0o755)
         self.environment = {
             **os.environ,
