@@ -180,9 +180,8 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(
     assert run.status == 0, run.output
     assert re.search(r"^Job \d+: .*ring.*\n    \d+ %.* \(.+\)$", run.output, re.M), "no progress was told of"
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run.output.replace("\t", "")), "there are control characters"
-    for log in project.result("t/logs").glob("refine_masks/*.log"):
-        assert (report := last_report(log)) is not None
-        assert report.percent == 100
+    reports = [last_report(log) for log in project.result("t/logs").glob("score_images/*.log")]
+    assert {report and report.percent for report in reports} == {100}
     table = {row["method"]: row for row in rows(project.result("t/tables/metrics.csv")) if row["category"] == "ring"}
     names = {"self_similarity", *SMALL["methods"], *methods, "drawn-seed0", "drawn-seed1"}
     assert set(table) == names

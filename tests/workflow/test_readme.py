@@ -140,9 +140,16 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A project with the README's folders, its files of configuration, and small ones beside them."""
+    """A project with the README's folders, its files of configuration, and small ones beside them.
+
+    Its default network sees small squares: `test_trained_network.py` looks at what comes of one.
+    """
     home = tmp_path_factory.mktemp("readme")
     project = Project.copy_of_repository(home / "project")
+    default = project.folder / "config.yaml"
+    text, network = default.read_text(), "  efficientnet-lite0: {family: efficientnet_lite, params: {resolution: 64}}\n"
+    assert text.count("\nbackbones:") == text.count("\n  embedded:") == 1
+    default.write_text(text.replace("\n  embedded:", f"\n{network}  embedded:"))
     draw(project.folder / PHOTOGRAPHS, 3)
     draw(project.folder / FOLDER / "more", 2)
     for key, text in YAML.items():
