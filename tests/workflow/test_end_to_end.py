@@ -241,10 +241,3 @@ def test_nested_values_given_with_config_are_read_as_their_types(finished: Proje
     )
     assert run.status == 0, run.output
     assert "Nothing to be done" in run.output
-
-
-def test_snakemakes_own_report_is_written(finished: Project, tmp_path: Path) -> None:
-    project = finished.copy(tmp_path / "project")
-    run = project.run(SMALL, "--report", "snakemake-report.html")
-    assert run.status == 0, run.output
-    assert (project.folder / "snakemake-report.html").stat().st_size > 100_000
