@@ -2,7 +2,7 @@
 #
 # The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
 # network works on and what lies between, `measure` is the rest.
-from zsad.workflow.snakemake_api import default_resources, submit_together
+from zsad.workflow.snakemake_api import default_resources, name_to_be, submit_together
 from zsad.workflow.submissions import check_folder_names, check_places
 
 SITE = default_resources(workflow)  # what a profile says of the site, by name
@@ -66,7 +66,7 @@ def submission(part, narrow, *, last=False):
 
 if is_main_process(workflow) and are_narrow() and settings.data.is_here:
     try:
-        check_folder_names(settings)
+        check_folder_names(settings, lambda name: name_to_be(workflow, name))
         check_places(Path.cwd(), ROOT)
     except ZsadError as error:
         raise in_module(error)

@@ -120,7 +120,7 @@ def _read(value: Any, annotation: Any) -> Any:
     if isinstance(value, str) and str not in kinds:
         value = from_text(value)
     if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
-        raise ValueError("it must be a number")
+        raise ValueError(f"it must be a {'number' if float in kinds else 'whole number'}")
     if inner is None:
         return value
     if isinstance(value, dict) and dict in kinds:

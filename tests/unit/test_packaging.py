@@ -204,6 +204,7 @@ def test_every_command_of_the_wheel_works_in_a_folder_that_is_no_repository(whee
         ("backbones", "--json"): '"dinov2-small"',
         ("segmenters",): "sam-vit-b",
         ("segmenters", "--json"): '"sam-vit-b"',
+        ("check",): "none to check",
         ("check", "photographs"): "backbones  efficientnet-lite0",
         ("check", "--configfile", "mine.yaml"): "data set   mine",
         ("demo", "drawn", "--size", "64"): "drawn/ring",

@@ -11,9 +11,10 @@ from zsad.evaluation.refinement import COUNTS, VALUES
 from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MASK_METRICS, ORACLE, RANKING_METRICS
-from zsad.reporting.refinement import Change, as_percent, reasons_of, refinement_table
-from zsad.reporting.results import display_names, read_metrics, read_refinement
+from zsad.reporting.results import read_metrics, read_refinement
 from zsad.tables.csv_tables import REFINEMENT
+from zsad.tables.refinement_table import ceiling_table, reasons_of, refinement_table
+from zsad.tables.table import change, without_unknown
 
 KEYS = ("category", "method", "refiner", "defect_type")
 
@@ -211,9 +212,9 @@ def test_masks_without_effects_are_no_evaluation(run):
 def test_the_report_reads_the_table_that_the_evaluation_writes(full_run):
     rows = read_refinement(full_run.outputs["refinement_csv"])
     assert len(rows) == 3 * (2 * 2 + 1)
-    assert all(set(row.values) >= {*VALUES, *COUNTS} for row in rows)
+    assert set(rows) >= {*VALUES, *COUNTS}
     metrics = read_metrics(full_run.outputs["metrics_csv"])
-    assert {row.key.method for row in metrics} == {"self_similarity", "mutual"}
+    assert set(metrics["method"]) == {"self_similarity", "mutual"}
 
 
 def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
@@ -222,32 +223,32 @@ def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
         tmp_path / "refinement.csv",
         [
             refinement_row("mean", "mutual", "zero-shot-batch", "sam", regions_found=12, **row),
-            refinement_row("mean", ORACLE, ORACLE, "sam-vit-b", image_iou_after=0.7, regions_prompted=9),
+            refinement_row("mean", ORACLE, ORACLE, "sam-vit-b", image_iou_after=0.7),
             refinement_row("mean", "mutual", "zero-shot-batch", "sam", defect_type="scratch", image_iou_after=0.1),
         ],
     )
     rows = read_refinement(path)
-    names = display_names(row.key for row in rows if row.key.method != ORACLE)
     results = [
         {"method": "mutual", "refiner": "sam", "regions": {"reasons": {"a": 1, "b": 2, "c": 1, "d": 1}}},
         {"method": "mutual", "refiner": "sam", "regions": {"reasons": {"b": 2, "d": 2}}},
         {"method": "mutual", "refiner": "guided", "regions": {"reasons": {"x": 100}}},
     ]
-    table = refinement_table(rows, names, reasons_of(results))
-    ((setting, (line,)),) = table.groups
-    assert (setting, line.method, line.refiner) == ("zero-shot-batch", "mutual", "sam")
-    assert (line.changes[0].text, line.changes[0].direction) == ("+0.090", "up")
-    assert table.columns == ["Image IoU"]  # of the others nothing is known
-    assert (table.has_balance, table.has_good_area) == (True, False)
-    assert line.accepted_share == 0.25
-    assert (line.reasons, line.more_reasons) == ([("b", 4), ("d", 3), ("a", 1)], 1)
-    (ceiling,) = table.ceilings
-    assert (ceiling.segmenter, ceiling.values[0], ceiling.boxes) == ("sam-vit-b", 0.7, 9)
+    table = without_unknown(refinement_table(rows, reasons=reasons_of(results)))
+    ((setting, method, refiner, iou, helped, harmed, accepted, why),) = table.rows
+    assert (setting, method, refiner) == ("zero-shot-batch", "mutual", "sam")
+    assert (iou.text, iou.beside, iou.direction) == ("41.0 → 50.0", "(+9.0)", "up")
+    assert "image Dice" not in table.header  # of which nothing is known
+    assert "good marked" not in table.header
+    assert (helped.text, harmed.text) == ("50.0", "12.5")
+    assert (accepted.text, accepted.beside) == ("25.0", "(of 12)")
+    assert why == "4 b, 3 d, 1 a, 1 for other reasons"
+    ((segmenter, value, *others),) = ceiling_table(rows).rows
+    assert (segmenter, value.text, {other.text for other in others}) == ("sam-vit-b", "70.0", {"n/a"})
 
 
 def test_without_refiners_there_is_no_table(tmp_path):
     path = write_refinement(tmp_path / "refinement.csv", [])
-    assert refinement_table(read_refinement(path), {}, {}) is None
+    assert refinement_table(read_refinement(path)).rows == []
 
 
 def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
@@ -259,21 +260,14 @@ def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
 @pytest.mark.parametrize(
     ("before", "after", "text", "direction"),
     [
-        (0.4, 0.45, "+0.050", "up"),
-        (0.45, 0.4, "−0.050", "down"),
-        (0.1234, 0.1236, "+0.001", "up"),
-        (0.5, 0.5, "+0.000", ""),
+        (0.4, 0.45, "(+5.0)", "up"),
+        (0.45, 0.4, "(−5.0)", "down"),
+        (0.1234, 0.1236, "(+0.1)", "up"),
+        (0.5, 0.5, "(+0.0)", ""),
         (math.nan, 0.5, "", ""),
     ],
 )
 def test_a_gain_is_the_difference_of_the_printed_figures(before, after, text, direction):
-    change = Change(before, after)
-    assert (change.text, change.direction) == (text, direction)
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (0.0004, "0.0 %"), (0.0123, "1.2 %"), (0.0996, "10 %"), (0.5, "50 %"), (math.nan, "n/a")],
-)
-def test_shares_are_shown_in_percent(share, text):
-    assert as_percent(share) == text.replace(" ", "\u00a0")
+    found = change(before, after)
+    assert (found.beside, found.direction) == (text, direction)
+    assert change(before, after, less_is_better=True).direction == {"up": "down", "down": "up"}.get(direction, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -13,7 +14,7 @@ from PIL import ImageFont
 from zsad.reporting.overlays import font
 from zsad.tables.latex_widths import TEXT_WIDTH, limited, parts, text_width
 from zsad.tables.overview import as_markdown
-from zsad.tables.table import Cell, Change, Table
+from zsad.tables.table import Table, change, share
 from zsad.tables.typeset import MOST_LINES, latex_source, latex_table, markdown_table
 
 SETTINGS = ("zero-shot-single", "zero-shot-batch", "few-shot-16")
@@ -23,7 +24,12 @@ LONG = "a_memory_bank_with_a_very_long_name_that_somebody_gave_to_it_for_want_of
 def metrics(columns: int, methods: int = 2, name: str = "self_similarity") -> Table:
     """Methods of three settings, each figure with an interval."""
     rows = [
-        [setting, f"{name}_{number}", "dinov3-vit-l16", *[Cell(0.9876, 0.8642, 0.9999, best=not number)] * columns]
+        [
+            setting,
+            f"{name}_{number}",
+            "dinov3-vit-l16",
+            *[replace(share(0.9876, 0.8642, 0.9999), best=not number)] * columns,
+        ]
         for setting in SETTINGS
         for number in range(methods)
     ]
@@ -39,17 +45,17 @@ TABLES = {
     "methods side by side": Table(
         "By category: AUPRO (native)",
         ["category", *(f"{name}_{number}" for number in range(6) for name in ("mutual_consistent", LONG))],
-        [["setting", *["zero-shot-batch"] * 12], *[[f"category_{row} & co", *[Cell(0.5)] * 12] for row in range(5)]],
+        [["setting", *["zero-shot-batch"] * 12], *[[f"category_{row} & co", *[share(0.5)] * 12] for row in range(5)]],
     ),
     "changes": Table(
         "Refinement: 100% <before> & after",
         ["setting", "method", "refiner", *["image Dice"] * 3, "helped"],
-        [["few-shot-8", "memory_bank", "grabcut", *[Change(0.432, 0.561)] * 3, Cell(float("nan"))]],
+        [["few-shot-8", "memory_bank", "grabcut", *[change(0.432, 0.561)] * 3, share(float("nan"))]],
     ),
     "sources": Table(
         "Beside published figures",
         ["setting", "method", "protocol", "AUPRO", "source"],
-        [["few-shot-4", "memory_bank", "256 px; resize", Cell(0.91), "Somebody and others, Title, 2024, " * 6]],
+        [["few-shot-4", "memory_bank", "256 px; resize", share(0.91), "Somebody and others, Title, 2024, " * 6]],
         note="One line.\nAnd another, which is no text of the document.",
         apart=True,
     ),
@@ -59,7 +65,7 @@ TABLES = {
         [[name, "", *["12 / 13 / 11"] * 4] for name in ("self_similarity", "flip_consistency")],
     ),
     "names without a place to break": Table(
-        "By category: image AP", ["category", "A" * 90, "mutual"], [["b" * 90, Cell(0.5), Cell(0.5)]]
+        "By category: image AP", ["category", "A" * 90, "mutual"], [["b" * 90, share(0.5), share(0.5)]]
     ),
     "text alone": Table(
         "Every stage",
@@ -229,7 +235,7 @@ def shown_cells(markdown: str) -> list[str]:
 
 
 def test_no_name_is_markup_in_markdown() -> None:
-    rows = [["few-shot-4", name, Cell(0.5)] for name in NAMES]
+    rows = [["few-shot-4", name, share(0.5)] for name in NAMES]
     table = Table("Of a | b, _c_ and <d>", ["setting", "a | _b_", "AUPRO"], rows, note="Of _a_\n\n# b")
     expected = ["Of a | b, _c_ and <d>", "Of _a_ # b", "setting", "a | _b_", "AUPRO"]
     expected += [cell for name in NAMES for cell in ("few-shot-4", in_one_line(name), "50.0")]
@@ -246,10 +252,10 @@ def test_no_note_is_markup_in_markdown() -> None:
 def test_no_name_is_a_command_in_latex(tmp_path) -> None:
     """In every place where a name can be: a line's first cell, the title above the columns, shared by rows, broken."""
     tables = [
-        Table("Of [a] _b_", ["[1pt]", "*"], [[name, Cell(0.5)] for name in NAMES], note="a\n\nb % \\bad"),
-        Table("Of rows", ["setting", "[x]", "b"], [["one", name, Cell(0.5)] for name in NAMES], apart=True),
+        Table("Of [a] _b_", ["[1pt]", "*"], [[name, share(0.5)] for name in NAMES], note="a\n\nb % \\bad"),
+        Table("Of rows", ["setting", "[x]", "b"], [["one", name, share(0.5)] for name in NAMES], apart=True),
         Table("Of lines", ["name", "text"], [[f"{name}{'b' * 40}", f"{name * 3} {'b ' * 60}"] for name in NAMES]),
-        *(Table("Of names", ["setting", "b"], [[name, Cell(0.5)]], apart=True) for name in NAMES),
+        *(Table("Of names", ["setting", "b"], [[name, share(0.5)]], apart=True) for name in NAMES),
     ]
     packages = r"\usepackage[T1]{fontenc}\usepackage{array,booktabs,graphicx}\extrafloats{200}"
     body = "\n".join(f"{latex_source([table], NAMES)}\\clearpage" for table in tables)

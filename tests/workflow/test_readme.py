@@ -168,9 +168,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def test_every_block_is_known() -> None:
-    assert {block.language for block in BLOCKS} == {"", "yaml", "python"}
-    assert set(YAML) == {"mine.yaml", "more.yaml", "sam.yaml", "backbone: mine"}, "give a new block a test here"
+    assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake"}
+    assert set(YAML) == {"mine.yaml", "more.yaml", "sam.yaml", "backbone: mine", "host.yaml"}, (
+        "give a new block a test here"
+    )
     assert sum(block.language == "python" for block in BLOCKS) == 1
+    assert sum(block.language == "snakemake" for block in BLOCKS) == 1  # planned by test_host.py
 
 
 def test_every_command_is_executed_or_stands_among_the_exceptions() -> None:

@@ -26,6 +26,7 @@ def check(options: argparse.Namespace) -> int:
     data = settings.data
     if data.is_demo and not data.root.exists():
         print("\nThe run draws the images of the demo set; until then there is none to check.")
+        _tell_of_clone()
         return 0
     if not data.is_here:
         is_by_hand = data.facts is not None and data.facts.is_by_hand
@@ -57,9 +58,13 @@ def check(options: argparse.Namespace) -> int:
     if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
+    _tell_of_clone()
+    return int(any(inspection.problems for inspection in inspections))
+
+
+def _tell_of_clone() -> None:
     if not (WORKFLOW_PATH.is_file() or Path(WORKFLOW_PATH.name).is_file()):
         print("\nA run needs the Snakefile and its rules, which this package does not hold: run it in a clone.")
-    return int(any(inspection.problems for inspection in inspections))
 
 
 def _guessed(folder: Path) -> Mapping[str, Any]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,11 +22,18 @@ _WANTED = {
     "it must be text": ("string_type",),
     "it must be a whole number": ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),
     "it must be a number": ("float_type", "float_parsing"),
+    "it must be a finite number": ("finite_number",),
     "it must be true or false": ("bool_type", "bool_parsing"),
     "it must be a list": ("list_type", "tuple_type"),
     "it must hold keys and values": ("dict_type", "mapping_type", "model_type", "model_attributes_type"),
 }
 _REASONS = {kind: reason for reason, kinds in _WANTED.items() for kind in kinds}
+_BOUNDS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
 _SCALARS = {bool: "the truth value", int: "the number", float: "the number", date: "the date", datetime: "the time"}
 
 Place = tuple[str | int, ...]
@@ -67,19 +76,34 @@ def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseMod
     if kind == "string_type" and type(value) in _SCALARS and len(details) == 1:
         named = f"name {last + 1} in '{_dotted(above)}'" if isinstance(last, int) else f"'{name}'"
         return f"{start}: {named} {not_text(value)}"
-    if not where and len(place) > 1 and not isinstance(last, int):
+    reason = _reasons(details, may_be_null=NoneType in _types(_annotation(model, place)))
+    if not place:
+        return f"{start}: {reason.removeprefix(': ')}"
+    if isinstance(last, int):
+        name = f"item {last + 1} of {_dotted(above)}"
+    elif above and not where:
         start, name = _dotted(above), str(last)
-    wrong = f"{start}: {name or 'what is given'} = {_shown(value)} is not usable"
-    expected = [word for each in details for word in _expected(each)]
-    if expected and len(details) == 1:
-        return f"{wrong}; choose from: {', '.join(expected)}"
-    return f"{wrong}: {', or '.join(dict.fromkeys(map(_reason, details)))}"
+    return f"{start}: {name} = {_shown(value)} is not usable{reason}"
+
+
+def _reasons(details: Sequence[ErrorDetails], *, may_be_null: bool) -> str:
+    """Why a value will not do, as the end of a sentence."""
+    words = [word for detail in details for word in _expected(detail)]
+    if words and len(details) == 1:
+        return f"; choose from: {', '.join([*words, *(['null'] if may_be_null else [])])}"
+    reasons = list(dict.fromkeys(map(_reason, details)))
+    if may_be_null and all(detail["type"] in _REASONS for detail in details):
+        reasons[-1] += " or null"
+    return f": {', or '.join(reasons)}"
 
 
 def _reason(detail: ErrorDetails) -> str:
-    """Why a value will not do, as what follows a colon."""
     if reason := _REASONS.get(detail["type"]):
         return reason
+    if bound := _BOUNDS.get(detail["type"]):
+        word, limit = bound
+        value = detail["ctx"][limit]
+        return f"it must be {word} {int(value) if value == int(value) else value}"
     if detail["type"] in ("too_short", "string_too_short"):
         least = detail["ctx"]["min_length"]
         return "it must not be empty" if least == 1 else f"it must have at least {least} items"
@@ -108,30 +132,50 @@ def _holds(values: Any, step: str | int) -> bool:
     return isinstance(values, (list, tuple)) and isinstance(step, int) and step < len(values)
 
 
-def _order(place: Place, given: Any) -> list[int]:
-    """Sort key of a place: the position of each step; what is missing comes last."""
-    positions = []
+def _order(place: Place, given: Any) -> list[float]:
+    """Sort key of a place: the position of each step. What is missing comes last, and a whole after what is in it."""
+    positions: list[float] = []
     for step in place:
         known = list(given) if isinstance(given, Mapping) else []
         positions.append(step if isinstance(step, int) else known.index(step) if step in known else len(known))
         given = given[step] if _holds(given, step) else None
-    return positions
+    return [*positions, math.inf]
 
 
 def _known(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
     """The keys that may stand at a place."""
-    models = [model]
+    models = (kind for kind in _types(_annotation(model, place)) if isinstance(kind, type))
+    return [name for kind in models if issubclass(kind, BaseModel) for name in kind.model_fields]
+
+
+def _annotation(model: type[BaseModel], place: Sequence[str | int]) -> Any:
+    """What may stand at a place, as the model says it; None where it says nothing."""
+    annotation: Any = model
     for step in place:
-        fields = [each.model_fields[step] for each in models if step in each.model_fields]
-        models = [inner for field in fields for inner in _models_in(field.annotation)] or models
-    return [name for each in models for name in each.model_fields]
+        inner = [found for kind in _types(annotation) if (found := _within(kind, step)) is not None]
+        annotation = Union[tuple(inner)] if inner else Any  # noqa: UP007
+    return annotation
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
+def _within(kind: Any, step: str | int) -> Any:
+    """What may stand at a step within a mapping, list or model."""
+    arguments = get_args(kind)
+    if get_origin(kind) is dict:
+        return arguments[1]
+    if get_origin(kind) in (list, tuple):
+        return arguments[0]
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and step in kind.model_fields:
+        return kind.model_fields[step].annotation
+    return None
+
+
+def _types(annotation: Any) -> list[Any]:
+    """The types of a union, or the only one."""
+    if get_origin(annotation) is Annotated:
+        return _types(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for branch in get_args(annotation) for kind in _types(branch)]
+    return [annotation]
 
 
 def _dotted(place: Sequence[str | int]) -> str:

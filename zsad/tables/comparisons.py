@@ -19,7 +19,7 @@ from zsad.names import COMPARED_METRICS, HEADLINE_METRICS, MEAN, MEANS, NO_REFIN
 from zsad.tables.csv_tables import COMPARISONS
 from zsad.tables.missing import MISSING
 from zsad.tables.results import Result, grouped
-from zsad.tables.table import Entry, Record, Table
+from zsad.tables.table import Entry, Table, record
 
 WIN, TIE, LOSS = "win", "tie", "loss"
 AGAINST_ALL = "against all"
@@ -88,10 +88,15 @@ def _table(metric: str, compared: pd.DataFrame, with_means: bool) -> Table:
     of_categories = compared[~compared["category"].isin(MEANS)]
     names = list(dict.fromkeys(of_categories["method"]))
     of_pair = dict(iter(compared.groupby(["method", "other"], sort=False)))
-    records = [[_record(of_pair.get((name, other)), with_means) for other in names] for name in names]
-    totals = [[_total(row)] if with_means else [] for row in records]
     header = ["method", *([AGAINST_ALL] if with_means else []), *names]
-    rows = [[name, *total, *row] for name, total, row in zip(names, totals, records, strict=True)]
+    rows: list[list[Entry]] = [
+        [
+            name,
+            *([record(_counts(of_categories[of_categories["method"] == name]))] if with_means else []),
+            *(_record(of_pair.get((name, other)), with_means) for other in names),
+        ]
+        for name in names
+    ]
     return Table(f"Who wins: {TITLES[metric]}", header, rows, NOTE)
 
 
@@ -102,17 +107,12 @@ def _record(pair: pd.DataFrame | None, with_means: bool) -> Entry:
     of_categories = pair[~pair["category"].isin(MEANS)]
     if of_categories["missing"].any():
         return MISSING
-    wins, ties, losses = (int((of_categories["verdict"] == verdict).sum()) for verdict in (WIN, TIE, LOSS))
     mean = pair[pair["category"] == MEAN]
     if mean.empty or not with_means:
-        return Record(wins, ties, losses)
-    return Record(wins, ties, losses, *mean[["difference", "low", "high", "verdict"]].iloc[0].tolist())
+        return record(_counts(of_categories))
+    return record(_counts(of_categories), *mean[["difference", "low", "high"]].iloc[0].tolist())
 
 
-def _total(records: Sequence[Entry]) -> Record:
-    known = [record for record in records if isinstance(record, Record)]
-    return Record(
-        wins=sum(record.wins for record in known),
-        ties=sum(record.ties for record in known),
-        losses=sum(record.losses for record in known),
-    )
+def _counts(compared: pd.DataFrame) -> list[int]:
+    """How many wins, ties and losses."""
+    return [int((compared["verdict"] == verdict).sum()) for verdict in (WIN, TIE, LOSS)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from zsad.names import PER_IMAGE, REFERENCES, setting_order
 from zsad.tables.frames import rows_of
-from zsad.tables.table import Entry, Quantity, Table
+from zsad.tables.table import Entry, Table, amount, count
 
 PARTS = {
     "features": ("extract_features", "join_features"),
@@ -37,10 +35,10 @@ def totals_table(costs: pd.DataFrame) -> Table:
                 total["setting"],
                 f"{name} ({total['detail']})" if total["detail"] else name,
                 total["backbone"],
-                *(Quantity(part["seconds_per_image"]) if part else "" for part in of_parts),
-                Quantity(total["seconds_per_image"]),
-                Quantity(total["peak_mb"]),
-                Quantity(references["seconds"]) if references else "",
+                *(amount(part["seconds_per_image"]) if part else "" for part in of_parts),
+                amount(total["seconds_per_image"]),
+                amount(total["peak_mb"]),
+                amount(references["seconds"]) if references else "",
             ]
         )
     header = ["setting", "method", "backbone", *parts, "total", "peak MB", "references, in all"]
@@ -51,8 +49,8 @@ def stages_table(costs: pd.DataFrame) -> Table:
     """A row a method and stage, without the totals."""
     rows: list[list[Entry]] = [
         [
-            *(row["method"], row["stage"], row["detail"], "" if math.isnan(row["images"]) else f"{row['images']:.0f}"),
-            *(Quantity(row[name]) for name in ("seconds", "seconds_per_image", "peak_mb")),
+            *(row["method"], row["stage"], row["detail"], count(row["images"])),
+            *(amount(row[name]) for name in ("seconds", "seconds_per_image", "peak_mb")),
             *("yes" if row["shared"] else "no", row["device"]),
         ]
         for row in rows_of(costs)

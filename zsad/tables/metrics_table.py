@@ -11,7 +11,7 @@ import pandas as pd
 from zsad.names import TITLES
 from zsad.tables.frames import in_groups, rows_of
 from zsad.tables.missing import MISSING
-from zsad.tables.table import Cell, Entry, Figure, Table, marked
+from zsad.tables.table import Entry, Figure, Table, marked, share
 
 
 def metrics_table(
@@ -47,10 +47,10 @@ def metrics_table(
     return Table(title, header, cells, apart=True, meanings=meanings or {})
 
 
-def figure_of(row: Mapping[str, Any], metric: str) -> Cell:
+def figure_of(row: Mapping[str, Any], metric: str) -> Figure:
     """A metric of a row with its interval and deviation, as far as the row has them."""
     names = (metric, f"{metric}_low", f"{metric}_high", f"{metric}_std")
-    return Cell(*(row.get(name, math.nan) for name in names))
+    return share(*(row.get(name, math.nan) for name in names))
 
 
 def named(row: Mapping[str, Any], key: str = "method") -> str:

@@ -30,7 +30,7 @@ from zsad.tables.missing import MISSING
 from zsad.tables.notation import NOTATION
 from zsad.tables.published import FIGURES, PublishedFigure
 from zsad.tables.refinement_table import ceiling_table, refinement_table
-from zsad.tables.table import Cell, Entry, Table, marked
+from zsad.tables.table import Entry, Table, marked, share
 from zsad.tables.typeset import latex_source, markdown_table, markdown_text
 
 EXPLANATION = (
@@ -163,7 +163,7 @@ def _category_tables(metrics: pd.DataFrame) -> list[Table]:
 
 def _side_by_side(rows: Sequence[Mapping[str, Any] | None], metric: str, settings: Sequence[str]) -> list[Entry]:
     """A metric of one category by the methods."""
-    figures = marked([Cell(row[metric] if row else float("nan")) for row in rows], settings)
+    figures = marked([share(row[metric] if row else float("nan")) for row in rows], settings)
     return [MISSING if row and row["missing"] else figure for row, figure in zip(rows, figures, strict=True)]
 
 
@@ -175,7 +175,7 @@ def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure
     rows: list[list[Entry]] = [
         [
             *(row["setting"], named(row), row["backbone"], row["protocol"]),
-            *entries_of(row, [Cell(row[name]) for name in FIGURES]),
+            *entries_of(row, [share(row[name]) for name in FIGURES]),
             "",
         ]
         for row in rows_of(ours)
@@ -183,7 +183,7 @@ def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure
     rows += [
         [
             *(one.setting, one.method, one.backbone, f"{one.resolution} px; {one.protocol}"),
-            *(Cell(getattr(one, name)) for name in FIGURES),
+            *(share(getattr(one, name)) for name in FIGURES),
             f"{one.source} ({one.note})" if one.note else one.source,
         ]
         for one in published

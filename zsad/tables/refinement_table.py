@@ -23,7 +23,7 @@ from zsad.tables.frames import rows_of
 from zsad.tables.metrics_table import entries_of, named
 from zsad.tables.missing import is_missing
 from zsad.tables.results import KEYS, grouped
-from zsad.tables.table import Cell, Change, Entry, Figure, Table
+from zsad.tables.table import Entry, Figure, Table, change, share
 
 Row = dict[str, Any]
 Reasons = Mapping[tuple[str, str], Counter[str]]
@@ -101,9 +101,9 @@ def refinement_table(
 
 def ceiling_table(rows: pd.DataFrame, title: str = "With boxes from the ground truth: mean over categories") -> Table:
     """What segmentation models reach with boxes from the truth, a row a model, of one category or mean."""
-    oracles = rows[(rows["method"] == ORACLE) & ((rows["categories"] > 0) | rows["missing"])]
+    oracles = rows[(rows["method"] == ORACLE) & (rows["image_iou_after"].notna() | rows["missing"])]
     cells = [
-        [row["refiner"], *entries_of(row, [Cell(row[f"{name}_after"]) for name in _CEILINGS])]
+        [row["refiner"], *entries_of(row, [share(row[f"{name}_after"]) for name in _CEILINGS])]
         for row in rows_of(oracles)
     ]
     return Table(title, ["segmentation model", *_CEILINGS.values()], cells, CEILING_NOTE)
@@ -119,11 +119,11 @@ def reasons_of(refinements: Sequence[Mapping[str, Any]]) -> Reasons:
 
 def _effects(row: Row) -> list[Figure]:
     found = row["regions_found"]
-    share = row["regions_accepted"] / found if found else np.nan
+    accepted = row["regions_accepted"] / found if found else np.nan
     return [
-        *(Change(row[f"{name}_before"], row[f"{name}_after"], name == "good_area") for name in _CHANGES),
-        *(Cell(row[name], bar=name) for name in ("helped", "harmed")),
-        Cell(share, total=found),
+        *(change(row[f"{name}_before"], row[f"{name}_after"], less_is_better=name == "good_area") for name in _CHANGES),
+        *(share(row[name], bar=name) for name in ("helped", "harmed")),
+        share(accepted, total=found),
     ]
 
 

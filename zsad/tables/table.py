@@ -8,170 +8,86 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from zsad.tables.missing import MISSING
-from zsad.tables.notation import beside, percent, quantity, signed
+from zsad.tables.notation import NOT_AVAILABLE, beside, percent, quantity, signed
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What is shown of a number, as all kinds of it are.
+    """A number as it is shown; made by `share`, `change`, `amount`, `count` and `record`.
 
     Attributes:
+        text: the figure; ``n/a`` if there is none.
+        order: by what rows are sorted and the best is told; NaN if nothing is known.
+        beside: what stands beside it, on the page in smaller print; may be empty.
+        direction: ``"up"`` for a change to the better, ``"down"`` to the worse, or empty.
+        bar: how the page draws a share below the figure, ``"helped"`` or ``"harmed"``; empty for not at all.
         best, second: in its group, set in bold and underlined.
         best_of_all: in its table.
     """
 
-    best: bool = field(default=False, kw_only=True)
-    second: bool = field(default=False, kw_only=True)
-    best_of_all: bool = field(default=False, kw_only=True)
-
-    @property
-    def text(self) -> str:
-        """The figure; ``n/a`` if there is none."""
-        return percent(self.order)
-
-    @property
-    def beside(self) -> str:
-        """What stands beside it in smaller print, where there is smaller print; may be empty."""
-        return ""
-
-    @property
-    def order(self) -> float:
-        """By what rows are sorted; NaN if nothing is known."""
-        return math.nan
+    text: str
+    order: float
+    beside: str = ""
+    direction: str = ""
+    bar: str = ""
+    best: bool = False
+    second: bool = False
+    best_of_all: bool = False
 
     @property
     def is_known(self) -> bool:
         """Whether there is a figure."""
         return not math.isnan(self.order)
 
-    @property
-    def direction(self) -> str:
-        """``"up"`` for the better, ``"down"`` for the worse, or empty: what the figure says of a change."""
-        return ""
 
+def share(
+    value: float,
+    low: float = math.nan,
+    high: float = math.nan,
+    deviation: float = math.nan,
+    *,
+    total: float = math.nan,
+    bar: str = "",
+) -> Figure:
+    """A share, in 0..1, with its 95 % interval and its standard deviation over seeds; NaN for what is not known.
 
-@dataclass(frozen=True)
-class Cell(Figure):
-    """A share, in 0..1, with its 95 % interval and its standard deviation over seeds; NaN for each that is not known.
-
-    Attributes:
-        total: what it is a share of; NaN if that is not said.
-        bar: how the page draws it below the figure, ``"helped"`` or ``"harmed"``; empty for not at all.
+    Args:
+        total: what it is a share of; takes the place of the interval.
     """
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    deviation: float = math.nan
-    total: float = math.nan
-    bar: str = ""
-
-    @property
-    def order(self) -> float:
-        """The share."""
-        return self.value
-
-    @property
-    def beside(self) -> str:
-        """Deviation and interval, or what it is a share of."""
-        if not self.is_known:
-            return ""
-        return beside(self.low, self.high, self.deviation) if math.isnan(self.total) else f"(of {self.total:.4g})"
+    if math.isnan(value):
+        return Figure(NOT_AVAILABLE, value)
+    added = beside(low, high, deviation) if math.isnan(total) else f"(of {total:.4g})"
+    return Figure(percent(value), value, added, bar=bar)
 
 
-@dataclass(frozen=True)
-class Change(Figure):
-    """A share before and after, in 0..1, NaN where not known; ``less_is_better`` of what should not be there."""
-
-    before: float
-    after: float
-    less_is_better: bool = False
-
-    @property
-    def text(self) -> str:
-        """Before and after, or after alone if nothing was before."""
-        if math.isnan(self.before):
-            return percent(self.after)
-        return f"{percent(self.before)} → {percent(self.after)}"
-
-    @property
-    def beside(self) -> str:
-        """The gain."""
-        return f"({signed(self.gain)})" if self.is_known and not math.isnan(self.gain) else ""
-
-    @property
-    def gain(self) -> float:
-        """After less before, as printed, so that the figures add up."""
-        if math.isnan(self.before) or math.isnan(self.after):
-            return math.nan
-        return (float(percent(self.after)) - float(percent(self.before))) / 100
-
-    @property
-    def order(self) -> float:
-        """The gain, or what is known in its place."""
-        return self.after if math.isnan(self.gain) else self.gain
-
-    @property
-    def direction(self) -> str:
-        """Of the gain."""
-        if math.isnan(self.gain) or abs(self.gain) < 0.0005:
-            return ""
-        return "up" if (self.gain > 0) != self.less_is_better else "down"
+def change(before: float, after: float, *, less_is_better: bool = False) -> Figure:
+    """A share before and after, in 0..1, with the gain as the printed figures have it; NaN for what is not known."""
+    if math.isnan(before) or math.isnan(after):
+        return Figure(percent(after), after)
+    gain = (float(percent(after)) - float(percent(before))) / 100
+    better = (gain > 0) != less_is_better
+    direction = "" if abs(gain) < 0.0005 else "up" if better else "down"
+    return Figure(f"{percent(before)} → {percent(after)}", gain, f"({signed(gain)})", direction)
 
 
-@dataclass(frozen=True)
-class Quantity(Figure):
-    """Seconds or megabytes."""
-
-    value: float
-
-    @property
-    def order(self) -> float:
-        """The number."""
-        return self.value
-
-    @property
-    def text(self) -> str:
-        """Three digits that count."""
-        return quantity(self.value)
+def amount(value: float) -> Figure:
+    """Seconds or megabytes, with three digits that count."""
+    return Figure(quantity(value), value)
 
 
-@dataclass(frozen=True)
-class Record(Figure):
-    """Wins, ties and losses, and the difference on the mean with its interval, NaN where it is not told.
+def count(number: float) -> Figure:
+    """A number of things."""
+    return Figure(NOT_AVAILABLE if math.isnan(number) else f"{number:.0f}", number)
 
-    Attributes:
-        verdict: on the mean, as in ``comparisons.csv``; may be empty.
-    """
 
-    wins: int
-    ties: int
-    losses: int
-    difference: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    verdict: str = ""
-
-    @property
-    def text(self) -> str:
-        """The three counts."""
-        return f"{self.wins} / {self.ties} / {self.losses}"
-
-    @property
-    def beside(self) -> str:
-        """The difference."""
-        interval = "" if math.isnan(self.low + self.high) else f"({signed(self.low)} to {signed(self.high)})"
-        return " ".join(filter(None, (signed(self.difference), interval)))
-
-    @property
-    def order(self) -> float:
-        """Wins less losses."""
-        return float(self.wins - self.losses)
-
-    @property
-    def direction(self) -> str:
-        """Of the verdict."""
-        return {"win": "up", "loss": "down"}.get(self.verdict, "")
+def record(
+    counts: Sequence[int], difference: float = math.nan, low: float = math.nan, high: float = math.nan
+) -> Figure:
+    """Wins, ties and losses, and the difference on the mean with its 95 % limits, NaN where it is not told."""
+    interval = "" if math.isnan(low + high) else f"({signed(low)} to {signed(high)})"
+    words = " ".join(filter(None, (signed(difference), interval)))
+    direction = "up" if low > 0 else "down" if high < 0 else ""
+    return Figure(" / ".join(map(str, counts)), counts[0] - counts[-1], words, direction)
 
 
 Entry: TypeAlias = str | Figure
@@ -252,3 +168,9 @@ def _tells(entries: Sequence[Entry]) -> bool:
     """Whether a row or column has a figure, or is none of figures, or says that they are missing."""
     figures = [entry for entry in entries if isinstance(entry, Figure)]
     return not figures or MISSING in entries or any(figure.is_known for figure in figures)
+
+
+def with_column(table: Table, title: str, entries: Sequence[Entry]) -> Table:
+    """The table with a further column."""
+    rows = [[*row, entry] for row, entry in zip(table.rows, entries, strict=True)]
+    return replace(table, header=[*table.header, title], rows=rows)

@@ -13,7 +13,7 @@ from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
-from zsad.workflow.value_types import ALL, Categories, Name, Reference, References, Seeds
+from zsad.workflow.value_types import ALL, Categories, OptionalName, OptionalReference, References, Seeds
 
 
 class _Place(Part):
@@ -24,7 +24,7 @@ class _Place(Part):
         description="whose images: demo (made here), a published data set (see `zsad datasets`), or your own: mvtec, "
         "folder or csv",
     )
-    name: Name | None = Field(None, description="results go to results/<name>/; null for the name of the layout")
+    name: OptionalName = Field(None, description="results go to results/<name>/; null for the name of the layout")
     params: dict[str, Any] = Field(
         default_factory=dict,
         description="what the layout leaves open, e.g. which of VisA's splits, or white: 4095 for 12 bits in 16-bit "
@@ -35,7 +35,7 @@ class _Place(Part):
         description="where the images are already (~/ is your home folder), read and never written to; null to have a "
         "published data set downloaded",
     )
-    download_to: Reference | None = Field(
+    download_to: OptionalReference = Field(
         None,
         description="where published data sets are downloaded to; null for data/ in the shared folder if any, else "
         "here",

@@ -98,6 +98,11 @@ def is_new(workflow: Workflow, rule: Rule) -> bool:
     return any(rule is one for one in workflow.modifier.rules)
 
 
+def name_to_be(workflow: Workflow, name: str) -> str:
+    """The name that a rule of the Snakefile that is read now will have in this run."""
+    return str(workflow.modifier.modify_rulename(name))
+
+
 def name_in_use(workflow: Workflow, name: str) -> str | None:
     """The name that a rule of the Snakefile that is read now has in this run; None where another workflow left it out.
 

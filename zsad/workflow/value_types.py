@@ -37,7 +37,8 @@ def _as_list(value: Any) -> Any:
 
 def _is_all(word: Any) -> Any:
     if word != ALL:
-        raise ValueError(f"it must be '{ALL}' or a list of names, e.g. [{word if isinstance(word, str) else 'ring'}]")
+        example = word.strip("[] ") if isinstance(word, str) else "ring"
+        raise ValueError(f"it must be '{ALL}' or a list of names, e.g. [{example or 'ring'}]")
     return word
 
 
@@ -51,6 +52,11 @@ def _is_no_truth_value(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("it must be a whole number")
     return value
+
+
+def _or_null(text: Any) -> Any:
+    """Nothing for an empty text."""
+    return None if text == "" else text
 
 
 def _are_different(items: list[Any]) -> list[Any]:
@@ -74,8 +80,12 @@ RefinerName = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "not": {"const": NO_REFINER}}),
 ]
 
+OptionalName = Annotated[Name | None, BeforeValidator(_or_null)]
+
 Reference = Annotated[UserPath, StringConstraints(min_length=1)]
 """A path, or a name that may be one; never empty."""
+
+OptionalReference = Annotated[Reference | None, BeforeValidator(_or_null)]
 
 References = Annotated[
     Annotated[Reference, BeforeValidator(_is_reference), Tag("word")]
