@@ -96,3 +96,12 @@ def test_what_is_no_python_is_no_mutation() -> None:
 
 def test_a_mutation_is_named_by_the_line_that_it_changes() -> None:
     assert changed_line("a\n  b = 1\nc", "a\n  b = 2\nc") == (2, "b = 1", "b = 2")
+
+
+def test_what_it_needs_is_pinned_and_nothing_of_it_is_pinned_elsewhere() -> None:
+    files = ("requirements.txt", "requirements-dev.txt", "tests/mutants/requirements.txt")
+    lines = [line for name in files for line in (REPOSITORY / name).read_text(encoding="utf-8").splitlines()]
+    pins = [line.partition("==") for line in lines if line and not line.startswith("#")]
+    assert all(version for _, _, version in pins)
+    names = [name.lower().replace("_", "-") for name, _, _ in pins]
+    assert len(set(names)) == len(names)

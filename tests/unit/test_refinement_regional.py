@@ -145,7 +145,7 @@ def test_edge_ratio_is_that_of_the_definition():
     mask[22:26, 30:45] = True
     image = photograph(mask)
     image[:, 25:] //= 2
-    assert edge_ratio(image, mask) == pytest.approx(edge_ratio_by_definition(image, mask), rel=1e-3)
+    assert edge_ratio(image, mask) == pytest.approx(edge_ratio_by_definition(image, mask), rel=1e-5)
 
 
 def test_map_contrast_is_mean_inside_minus_mean_outside():
