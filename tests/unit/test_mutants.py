@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -99,9 +100,13 @@ def test_a_mutation_is_named_by_the_line_that_it_changes() -> None:
 
 
 def test_what_it_needs_is_pinned_and_nothing_of_it_is_pinned_elsewhere() -> None:
-    files = ("requirements.txt", "requirements-dev.txt", "tests/mutants/requirements.txt")
-    lines = [line for name in files for line in (REPOSITORY / name).read_text(encoding="utf-8").splitlines()]
-    pins = [line.partition("==") for line in lines if line and not line.startswith("#")]
-    assert all(version for _, _, version in pins)
-    names = [name.lower().replace("_", "-") for name, _, _ in pins]
-    assert len(set(names)) == len(names)
+    own, *others = (
+        {name.lower().replace("_", "-"): version for name, version in re.findall(r"^([\w.-]+)(.*)$", text, re.M)}
+        for text in (
+            (REPOSITORY / name).read_text(encoding="utf-8")
+            for name in ("tests/mutants/requirements.txt", "requirements.txt", "requirements-dev.txt")
+        )
+    )
+    assert "cosmic-ray" in own
+    assert all(re.fullmatch(r"==[\d.]+", version) for version in own.values())
+    assert [name for name in own for pins in others if name in pins] == []
