@@ -10,6 +10,7 @@ from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
 from zsad.scoring.fuse_scores import fuse_scores
 from zsad.scoring.fusion import Fusion, MemberScores
+from zsad.scoring.scales import robust_scale
 from zsad.scoring.thresholds.base import Thresholds
 
 IMAGES = 5
@@ -121,6 +122,12 @@ def test_a_map_that_is_mostly_zero_has_a_scale():
     found = fusion(2).fused([one, one])
     assert np.isfinite(found.maps).all()
     assert found.maps[3].argmax() == 2 * 6 + 3
+
+
+def test_where_most_values_are_equal_their_standard_deviation_is_the_scale():
+    values = np.array([3.0] * 18 + [7.0, 9.0])
+    assert robust_scale(values)([3, 9]).tolist() == pytest.approx([0, 6 / np.std(values)])
+    assert robust_scale(np.full(5, 3.0))([3, 4]).tolist() == [0, 1]
 
 
 def test_coarser_maps_are_brought_to_the_finest_grid():

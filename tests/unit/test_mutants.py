@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -96,3 +97,16 @@ def test_what_is_no_python_is_no_mutation() -> None:
 
 def test_a_mutation_is_named_by_the_line_that_it_changes() -> None:
     assert changed_line("a\n  b = 1\nc", "a\n  b = 2\nc") == (2, "b = 1", "b = 2")
+
+
+def test_what_it_needs_is_pinned_and_nothing_of_it_is_pinned_elsewhere() -> None:
+    own, *others = (
+        {name.lower().replace("_", "-"): version for name, version in re.findall(r"^([\w.-]+)(.*)$", text, re.M)}
+        for text in (
+            (REPOSITORY / name).read_text(encoding="utf-8")
+            for name in ("tests/mutants/requirements.txt", "requirements.txt", "requirements-dev.txt")
+        )
+    )
+    assert "cosmic-ray" in own
+    assert all(re.fullmatch(r"==[\d.]+", version) for version in own.values())
+    assert [name for name in own for pins in others if name in pins] == []

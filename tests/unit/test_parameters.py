@@ -8,6 +8,7 @@ import pytest
 
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
+from zsad.refinement.crops import CropOptions
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Part
 from zsad.scoring.compute import ScoringOptions
@@ -136,6 +137,9 @@ modulation method required
 modulation refiner required
 modulation strength 0.5 [0,1]
 modulation side 256 (0,)
+crops below 0.0625 (0,1]
+crops context 4.0 [1,)
+crops least 0.125 (0,1]
 evaluation protocol native
 evaluation bootstrap 1000 [0,1000000]
 evaluation seed 0 [0,)
@@ -152,7 +156,8 @@ def parts() -> Iterator[tuple[str, type[Part]]]:
     for registry in (SCORERS, FUSIONS, THRESHOLDS, REFINERS, MODULATIONS):
         for name in registry.names():
             yield name, registry.load(name)
-    yield from (("evaluation", EvaluationOptions), ("scoring", ScoringOptions), ("image", ImageScoring))
+    yield from (("crops", CropOptions), ("evaluation", EvaluationOptions))
+    yield from (("scoring", ScoringOptions), ("image", ImageScoring))
 
 
 def lines() -> Iterator[str]:

@@ -157,6 +157,14 @@ def test_the_agreement_is_that_of_the_component_and_its_surroundings():
     assert record["agreements"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_candidate_that_is_too_large_does_not_change_what_the_others_are_judged_in():
+    (alone,) = refined(under(always(DEFECT))).regions
+    (beside,) = refined(under(always(DEFECT, box(4, 4, 90, 60)))).regions
+
+    assert beside["objections"] == ["", "too large"]
+    assert beside["agreements"][0] == alone["agreements"][0]
+
+
 def test_unit_and_offset_of_the_map_do_not_matter():
     candidates = always(disc(radius=9), DEFECT, disc(radius=15))
 
