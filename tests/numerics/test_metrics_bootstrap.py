@@ -161,6 +161,12 @@ def test_limits_hold_the_true_auroc_about_95_times_in_100():
     assert 0.90 <= np.mean([limit.low <= truth <= limit.high for limit in limits]) <= 0.99
 
 
+def test_the_margin_is_half_of_what_lies_between_the_limits():
+    low, high = interval(np.arange(1001.0))
+    assert (low, high) == (25, 975)
+    assert interval(np.arange(1001.0)).margin == 475
+
+
 def test_perfect_scores_have_limits_of_one():
     labels = np.repeat([0, 1], 10)
     for values in image_draws(labels.astype(float), labels, Sampler(100, 0)).values():

@@ -21,6 +21,13 @@ from zsad.scoring.thresholds.robust_tail import RobustTail
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
+def test_rules_say_whether_they_need_maps_or_references():
+    rules = {name: THRESHOLDS.build(name, {"image": 1} if name == "fixed" else {}) for name in THRESHOLDS.names()}
+    assert {name for name, rule in rules.items() if rule.needs_maps} == {"mebin"}
+    assert {name for name, rule in rules.items() if rule.needs_references} == {"reference_quantile"}
+    assert THRESHOLDS.build("fixed", {"pixel": 1}).needs_maps
+
+
 def category(seed=0, images=8):
     """Noisy maps of mixed sizes; every other one has a bright region of 3 x 3 patches."""
     rng = np.random.default_rng(seed)

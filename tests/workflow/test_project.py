@@ -93,3 +93,14 @@ def test_every_preset_has_only_keys_of_the_schema(preset: str) -> None:
     default, own = (yaml.safe_load(path.read_text()) for path in (DEFAULT_PATH, REPOSITORY / "config" / preset))
     update_config(default, own)
     checked(default)
+
+
+def test_the_workflow_catalogue_is_told_what_there_is() -> None:
+    usage = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["report"] is True
+    assert usage["software-stack-deployment"] == {"conda": True, "apptainer": True, "apptainer+conda": False}
+    for profile in re.findall(r"profiles/[\w-]+", usage["mandatory-flags"]["desc"]):
+        assert (REPOSITORY / profile / "profile.yaml").is_file()
+    described = (REPOSITORY / "config/README.md").read_text()
+    presets = {path.name for path in (REPOSITORY / "config").glob("*.yaml")}
+    assert set(re.findall(r"`(\w+\.yaml)`", described)) == presets

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,9 +68,10 @@ class SentenceFilter(logging.Filter):
         return True
 
     def _is_ours(self, error: BaseException) -> bool:
-        return self.folder is None or any(
-            path.is_relative_to(self.folder / part) for path in _passed(error) for part in OURS
-        )
+        if self.folder is None or isinstance(_own(error), ZsadError):
+            return True
+        places = [self.folder / part for part in OURS]
+        return any(path.is_relative_to(place) for path in _passed(error) for place in places)
 
     def _told(self, error: BaseException, record: logging.LogRecord) -> str:
         rule = getattr(getattr(error, "rule", None), "name", None)
@@ -116,8 +118,21 @@ class PatientStream:
 def _own(error: BaseException) -> BaseException:
     """The error of this package, or of the system, that is passed on as one of Snakemake; else the same."""
     inner = error.__cause__ or error.__context__
+    if isinstance(error, InputFunctionException) and not isinstance(inner, ZsadError):
+        return _written_out(error) or error
     is_of_system = isinstance(inner, OSError) and type(error) is WorkflowError and known_sentence(inner) is not None
     return inner if inner is not None and (isinstance(inner, ZsadError) or is_of_system) else error
+
+
+def _written_out(error: InputFunctionException) -> ZsadError | None:
+    """The error of this package that one of Snakemake has in its text alone, as it was raised again elsewhere."""
+    found = re.match(r"Error:\n  (\w+): (.*?)\nWildcards:\n", str(error), re.DOTALL)
+    return ZsadError(found[2]) if found and found[1] in _names_of(ZsadError) else None
+
+
+def _names_of(kind: type[Exception]) -> set[str]:
+    """The names of an exception and all its kinds."""
+    return {kind.__name__}.union(*map(_names_of, kind.__subclasses__()))
 
 
 def _passed(error: BaseException | None) -> Iterator[Path]:
