@@ -152,13 +152,13 @@ def test_a_catalogue_is_read(tmp_path: Path) -> None:
         ("  title: Mine", "  title: Mine\n  licens: x", "there is no key mine.licens"),
         ("file: mine.zip,", "file: mine.zip, sha265: x,", "there is no key mine.archives.0.sha265"),
         ("file: mine.zip,", "file: mine.zip, sha256: abc,", "mine.archives.0.sha256: string should match pattern"),
-        ("file: mine.zip,", "file: mine.zip, size: 0,", "mine.archives.0.size: input should be greater than 0"),
+        ("file: mine.zip,", "file: mine.zip, size: 0,", "mine.archives.0.size: it must be greater than 0"),
         ('urls: ["https://example.org/mine.zip"],', "", "mine.archives.0: an archive needs urls, or by_hand"),
         ("bolt: {train: 3,", "bolt: {trian: 3,", "there is no key mine.categories.bolt.trian"),
-        ("bolt: {train: 3,", "bolt: {train: many,", "mine.categories.bolt.train: input should be a valid integer"),
-        ("bolt:", "01:", "mine.categories.1.[key]: input should be a valid string"),
-        (ONE, "", "the file: input should be a valid dictionary"),
-        (ONE, "- mine", "the file: input should be a valid dictionary"),
+        ("bolt: {train: 3,", "bolt: {train: many,", "mine.categories.bolt.train: it must be a whole number"),
+        ("bolt:", "01:", "mine.categories.1.[key]: it must be text"),
+        (ONE, "", "the file: it must hold keys and values"),
+        (ONE, "- mine", "the file: it must hold keys and values"),
     ],
 )
 def test_a_wrong_catalogue_is_refused_in_one_sentence(tmp_path: Path, right: str, wrong: str, sentence: str) -> None:

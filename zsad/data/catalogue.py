@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from zsad.errors import DataError
+from zsad.errors.mistakes import reason_of
 
 CATALOGUE_PATH = Path(__file__).with_suffix(".yaml")
 UNVERIFIED = "unverified:"  # how `Archive.verified` begins if nothing can tell a right file from a wrong one
@@ -162,5 +163,4 @@ def _problem(error: ValidationError) -> str:
     place = ".".join(str(step) for step in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"there is no key {place}"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{place or 'the file'}: {message[:1].lower()}{message[1:]}"
+    return f"{place or 'the file'}: {reason_of(first)}"

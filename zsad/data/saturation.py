@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from zsad.data.masks import mask_files, read_mask
 from zsad.errors import DataError
+from zsad.errors.mistakes import reason_of
 
 CONFIG_NAME = "defects_config.json"
 
@@ -158,5 +159,4 @@ def _only_value(file: Path) -> int:
 def _reason(error: ValidationError) -> str:
     first = error.errors()[0]
     where = " ".join(f"entry {step + 1}" if isinstance(step, int) else str(step) for step in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message[:1].lower() + message[1:]
+    return f"{where}: {reason_of(first)}" if where else reason_of(first)

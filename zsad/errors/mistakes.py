@@ -93,13 +93,14 @@ def _reasons(details: Sequence[ErrorDetails], *, may_be_null: bool) -> str:
     words = [word for detail in details for word in _expected(detail)]
     if words and len(details) == 1:
         return f"; choose from: {', '.join([*words, *(['null'] if may_be_null else [])])}"
-    reasons = list(dict.fromkeys(map(_reason, details)))
+    reasons = list(dict.fromkeys(map(reason_of, details)))
     if may_be_null and all(detail["type"] in _REASONS for detail in details):
         reasons[-1] += " or null"
     return f": {', or '.join(reasons)}"
 
 
-def _reason(detail: ErrorDetails) -> str:
+def reason_of(detail: ErrorDetails) -> str:
+    """Why a value will not do, as what follows a colon."""
     if reason := _REASONS.get(detail["type"]):
         return reason
     if bound := _BOUNDS.get(detail["type"]):

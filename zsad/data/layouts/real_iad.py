@@ -31,6 +31,7 @@ from zsad.data.layouts.listed import listed_file
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.subsets import Split
 from zsad.errors import DataError
+from zsad.errors.mistakes import reason_of
 
 IMAGES = "realiad_"
 JSONS = "realiad_jsons"
@@ -192,7 +193,7 @@ def _complaint(error: ValidationError) -> str:
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
     if first["type"] == "missing":
         return f" has no {place}"
-    return f", {place or 'the whole'}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    return f", {place or 'the whole'}: {reason_of(first)}"
 
 
 def _file(home: Path, category: str, prefix: str, text: str, what: str) -> Path:
