@@ -24,17 +24,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zsad.reporting import figures
-from zsad.reporting.results import (
-    Evaluation,
-    categories_of,
-    display_names,
-    interval_of,
-    key_of,
-    measured,
-    one_row_a_method,
-    read_evaluations,
-    read_metrics,
-)
+from zsad.reporting.evaluations import Evaluation, display_names, key_of, measured, read_evaluations
+from zsad.reporting.results import categories_of, interval_of, one_row_a_method, read_metrics
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import with_interval
 

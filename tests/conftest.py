@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
     # Networks that were compiled for other vector units are found in the usual cache, and compute wrongly here.
     cache = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False  # hundreds of processes would compile the same modules
 os.environ.pop("ZSAD_SHARED", None)  # what a developer shares with others is no part of a test
 
 import numpy as np

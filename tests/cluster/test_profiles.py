@@ -15,6 +15,7 @@ import yaml
 import yte
 
 from paths import REPOSITORY, load_script
+from warm import warm_python
 
 PROFILES = REPOSITORY / "profiles"
 CLUSTERS = ("slurm", "dtu-hpc")
@@ -34,9 +35,10 @@ def profile(name: str) -> dict[str, Any]:
     return yte.process_yaml((PROFILES / name / "profile.yaml").read_text(), require_use_yte=True)
 
 
-@pytest.fixture(scope="module")
-def planner() -> ModuleType:
-    """benchmarks/submissions.py."""
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/submissions.py, by a Python that is warm."""
+    monkeypatch.setattr(sys, "executable", warm_python())
     return load_script("benchmarks/submissions.py")
 
 

@@ -28,6 +28,7 @@ from paths import REPOSITORY
 from zsad.data import catalogue
 from zsad.data.catalogue import read_catalogue
 from zsad.files.provenance import library_versions
+from zsad.workflow.job import _limit_threads
 
 ARCHIVES = Path(DOWNLOADS, "archives")
 DOWNLOAD = """
@@ -39,7 +40,7 @@ catalogue.CATALOGUE_PATH = Path("catalogue.yaml")
 sys.exit(main(["download", "mpdd"]))
 """
 FINISHED = Outcome(status=0, said=[], failed=[])
-versions, published = cache(library_versions), cache(read_catalogue)
+versions, published, limit_threads = cache(library_versions), cache(read_catalogue), cache(_limit_threads)
 
 
 class Undisturbed(NamedTuple):
@@ -77,8 +78,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small downloads come in pieces and are tried again at once; what is the same for all runs is looked up once."""
+    """Small downloads come in pieces and are tried again at once; what is the same for all runs is done once."""
     monkeypatch.setattr("zsad.files.provenance.library_versions", versions)
+    monkeypatch.setattr("zsad.workflow.job._limit_threads", limit_threads)
     monkeypatch.setattr(os, "fsync", lambda file: None)
     monkeypatch.setattr("zsad.files.download.CHUNK", PIECE)
     monkeypatch.setattr("zsad.files.download.PAUSE_SECONDS", 0.001)

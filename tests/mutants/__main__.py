@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,21 +33,22 @@ from mutants.choice import (
     Equal,
     Mutation,
     Site,
-    annotations,
     changed_line,
+    drawn,
     equal_mutations,
-    is_annotation,
     is_left_out,
+    is_python,
+    is_within,
     lines_gone,
+    listed_tests,
     modules_of,
-    sample,
-    test_files,
+    unseen,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENOUGH = 0.9  # of the mutations must be noticed
-SLOWER = 5  # times as long as without a mutation counts as noticed: it goes round for ever
-PATIENCE = 30  # seconds more, for a processor that others use as well
+SLOWER = 3  # times as long as without a mutation counts as noticed: it goes round for ever
+PATIENCE = 20  # seconds more, for a processor that others use as well
 MEMORY = 16 << 30  # bytes of address space; a mutated size may ask for any number of them
 
 
@@ -73,10 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Try the mutations, print what was found, and return an exit status: 0 if the tests notice enough."""
     options = _options(arguments)
     listed = equal_mutations()
-    tests, modules = test_files(), options.modules or modules_of(REPOSITORY)
+    tests, modules = listed_tests(), options.modules or modules_of(REPOSITORY)
     if unknown := [module for module in modules if module not in tests]:
         print(f"no tests are listed in tests/mutants/modules.toml for {', '.join(unknown)}", file=sys.stderr)
         return 2
+    known = {one.change for one in listed}
     tried: list[Tried] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(options.jobs) as pool:
         work = Path(folder)
@@ -88,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 tried += found
                 noticed = sum(one.noticed for one in found)
                 print(f"{number}/{len(jobs)} {modules[number - 1]}: {noticed} of {len(found)} noticed", flush=True)
+                for one in found:
+                    if not one.noticed and one.change not in known:
+                        print(f"  line {one.line} survived:\n    - {one.before}\n    + {one.after}", flush=True)
         except MutationError as failure:
             pool.shutdown(wait=False, cancel_futures=True)
             print(failure, file=sys.stderr)
@@ -170,12 +176,14 @@ def chosen(database: WorkDB, module: Path, options: argparse.Namespace) -> dict[
     """
     init([module], database, {})
     specs = {_mutation(item.mutations[0]): item for item in database.work_items}
-    spans = annotations(module.read_text(encoding="utf-8"))
-    wanted = [one for one in specs if not is_left_out(one.operator) and not is_annotation(one.site, spans)]
+    source = module.read_text(encoding="utf-8")
+    spans = unseen(source)
+    wanted = [one for one in specs if not is_left_out(one.operator) and not is_within(one.site, spans)]
     if not options.all:
-        name = "/".join(module.parts[-3:])
-        wanted = sample(wanted, options.sample, f"{options.seed} {name}")
-    kept = {specs[one].job_id: specs[one].mutations[0] for one in sorted(wanted)}
+        wanted = drawn(wanted, f"{options.seed} {'/'.join(module.parts[-3:])}")
+    real = (one for one in wanted if is_python(_mutated(source, specs[one].mutations[0])))
+    tried = sorted(real if options.all else islice(real, options.sample))
+    kept = {specs[one].job_id: specs[one].mutations[0] for one in tried}
     skipped = [item.job_id for item in specs.values() if item.job_id not in kept]
     database.set_multiple_results(skipped, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
     return kept
@@ -213,7 +221,7 @@ def _limit_memory() -> None:
 
 def report(tried: Sequence[Tried], modules: Sequence[str], listed: Sequence[Equal]) -> int:
     """Print a table, what survived, and which equal mutations are listed wrongly; return an exit status."""
-    known = {(one.module, one.before, one.after) for one in listed}
+    known = {one.change for one in listed}
     equal = {one for one in tried if one.change in known and not one.noticed}
     survived = [one for one in tried if not one.noticed and one not in equal]
     noticed = [one for one in tried if one.noticed]
@@ -222,8 +230,6 @@ def report(tried: Sequence[Tried], modules: Sequence[str], listed: Sequence[Equa
     for module in [*modules, "all"]:
         counts = [sum(module in (one.module, "all") for one in kind) for kind in (noticed, survived, equal)]
         print(f"{module:{width}}  {counts[0]:7}  {counts[1]:8}  {counts[2]:5}")
-    for one in survived:
-        print(f"\n{one.module}:{one.line} survived\n  - {one.before}\n  + {one.after}")
     wrong = [f"its line is gone: {one.module}: {one.before}" for one in lines_gone(listed, REPOSITORY)]
     wrong += [f"the tests notice it: {one.module}: {one.after}" for one in noticed if one.change in known]
     for sentence in wrong:

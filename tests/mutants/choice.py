@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import tomllib
+import warnings
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,6 +22,8 @@ LEFT_OUT = (
     "core/Replace*_Is_Eq",  # what is one object is equal
     "core/Replace*_IsNot_NotEq",
 )
+
+UNSEEN_KEYWORDS = ("frozen", "strict")  # of dataclasses and `zip`: they tell a programmer of a mistake
 
 
 class Site(NamedTuple):
@@ -53,6 +56,11 @@ class Equal(NamedTuple):
     after: str
     reason: str
 
+    @property
+    def change(self) -> tuple[str, str, str]:
+        """What it is named by."""
+        return self.module, self.before, self.after
+
 
 def modules_of(repository: Path) -> list[str]:
     """The paths in the repository of all modules that are mutated, in order."""
@@ -60,7 +68,7 @@ def modules_of(repository: Path) -> list[str]:
     return sorted(path.relative_to(repository).as_posix() for path in found if path.name != "__init__.py")
 
 
-def test_files() -> dict[str, list[str]]:
+def listed_tests() -> dict[str, list[str]]:
     """The test files of each module."""
     return tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))
 
@@ -81,15 +89,16 @@ def is_left_out(operator: str) -> bool:
     return any(fnmatchcase(operator, pattern) for pattern in LEFT_OUT)
 
 
-def is_annotation(site: Site, spans: Sequence[Site]) -> bool:
-    """Whether a place is in one of the annotations; nothing is computed from them."""
+def is_within(site: Site, spans: Sequence[Site]) -> bool:
+    """Whether a place is in one of the spans."""
     return any(span.start <= site.start and site.end <= span.end for span in spans)
 
 
-def annotations(source: str) -> list[Site]:
-    """Where the annotations of a module's functions and variables stand.
+def unseen(source: str) -> list[Site]:
+    """Where a module says something to programmers and type checkers alone, so that no result can depend on it.
 
-    A class's own variables are not among them: pydantic reads those.
+    These are the annotations of functions and variables, but not those of a class's own variables, which pydantic
+    reads; what is imported for type checkers; and the keywords of `UNSEEN_KEYWORDS`.
     """
     tree = ast.parse(source)
     fields = {field for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for field in node.body}
@@ -99,18 +108,32 @@ def annotations(source: str) -> list[Site]:
             found.append(node.returns)
         elif isinstance(node, ast.arg) or (isinstance(node, ast.AnnAssign) and node not in fields):
             found.append(node.annotation)
+        elif isinstance(node, ast.Call):
+            found += [keyword.value for keyword in node.keywords if keyword.arg in UNSEEN_KEYWORDS]
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            found.append(node.test)
     return [Site((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in found if a is not None]
 
 
-def sample(mutations: Iterable[Mutation], count: int, seed: str) -> list[Mutation]:
-    """One mutation at each of so many places, drawn at random; a larger sample of one seed holds the smaller ones."""
+def is_python(source: str) -> bool:
+    """Whether it can be compiled: some operators take the stars of arguments for products."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            compile(source, "mutated", "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+def drawn(mutations: Iterable[Mutation], seed: str) -> list[Mutation]:
+    """One mutation at each place, drawn at random and in an order drawn at random, the same for the same seed."""
     by_site: dict[Site, list[Mutation]] = {}
     for mutation in sorted(mutations):
         by_site.setdefault(mutation.site, []).append(mutation)
     rng = random.Random(seed)
-    drawn = [rng.choice(of_site) for of_site in by_site.values()]
-    rng.shuffle(drawn)
-    return drawn[:count]
+    of_sites = [rng.choice(of_site) for of_site in by_site.values()]
+    rng.shuffle(of_sites)
+    return of_sites
 
 
 def changed_line(before: str, after: str) -> tuple[int, str, str]:

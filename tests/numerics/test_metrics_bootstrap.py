@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from zsad.evaluation.bands import image_bands, pixel_bands
+from zsad.evaluation.bands import image_bands, pixel_bands, precision_heights
 from zsad.evaluation.bootstrap import (
     Sampler,
+    binned_ranking,
     count_draws,
     histogram_metrics,
     image_draws,
@@ -161,6 +162,12 @@ def test_limits_hold_the_true_auroc_about_95_times_in_100():
     assert 0.90 <= np.mean([limit.low <= truth <= limit.high for limit in limits]) <= 0.99
 
 
+def test_the_margin_is_half_of_what_lies_between_the_limits():
+    low, high = interval(np.arange(1001.0))
+    assert (low, high) == (25, 975)
+    assert interval(np.arange(1001.0)).margin == 475
+
+
 def test_perfect_scores_have_limits_of_one():
     labels = np.repeat([0, 1], 10)
     for values in image_draws(labels.astype(float), labels, Sampler(100, 0)).values():
@@ -208,6 +215,19 @@ def test_bands_hold_the_curves_and_are_those_of_the_drawn_images():
     low, high = np.percentile(heights, [2.5, 97.5])
     assert bands["pro"]["low"][place] == pytest.approx(low, abs=0.06)
     assert bands["pro"]["high"][place] == pytest.approx(high, abs=0.06)
+
+
+def test_the_precision_at_a_recall_is_that_of_the_first_threshold_that_reaches_it_and_finds_anything():
+    rng = np.random.default_rng(4)
+    positives, negatives = rng.integers(0, 3, (2, 20, 8))
+    positives[:, 4] = 1
+    positives[:10, 0], negatives[:10, 0] = 0, 2  # false alarms alone above all that is found
+    places = np.linspace(0, 1, 11)
+    heights = precision_heights(binned_ranking(positives, negatives), places)
+    for draw, (right, wrong) in enumerate(zip(positives.cumsum(axis=1), negatives.cumsum(axis=1), strict=True)):
+        for place, recall in enumerate(places):
+            reached = next(i for i in range(8) if right[i] > 0 and right[i] / right[-1] >= recall - 1e-9)
+            assert heights[draw, place] == pytest.approx(right[reached] / (right[reached] + wrong[reached]))
 
 
 def assert_band_holds(band, curve):

@@ -11,6 +11,7 @@ import pytest
 from test_reporting_page import Page
 
 from evaluation_files import Run, mask_document, score_document
+from paths import REPOSITORY
 from zsad.reporting.page import _environment
 from zsad.reporting.results import read_comparisons, read_metrics
 from zsad.tables.comparisons import comparison_tables
@@ -20,6 +21,7 @@ from zsad.tables.metrics_table import metrics_table
 from zsad.tables.notation import NOTATION
 from zsad.tables.table import Table
 from zsad.tables.typeset import latex_table, markdown_table
+from zsad.workflow.codetrace import code_hashes
 
 METHODS = {"one": ("zero-shot-single", ""), "two": ("zero-shot-single", ""), "batch": ("zero-shot-batch", "")}
 SEEDS = {f"bank-seed{seed}": ("few-shot-1", "bank") for seed in range(2)}
@@ -142,3 +144,9 @@ def test_what_is_not_known_and_what_is_missing_are_told_apart_in_csv(tmp_path: P
     read = METRICS.read(tmp_path / "m.csv")
     assert read["missing"].tolist() == [False, True]
     assert all(math.isnan(value) for value in read["image_auroc"])
+
+
+@pytest.mark.parametrize("script", ["draw_gallery", "draw_plots", "evaluate_scores", "score_images"])
+def test_a_step_that_shows_no_table_waits_for_no_library_of_tables(script: str) -> None:
+    behind = code_hashes(REPOSITORY, f"workflow_scripts/{script}.py")
+    assert not [path for path in behind if path in ("zsad/tables/frames.py", "zsad/tables/csv_tables.py")]

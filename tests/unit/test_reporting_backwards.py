@@ -11,7 +11,8 @@ from paths import REPOSITORY
 from reporting_files import METRICS, evaluation_of, metrics_row, write_metrics
 from zsad.data.manifest import ImageRecord
 from zsad.refinement.registry import MODULATIONS
-from zsad.reporting.results import MethodKey, one_row_a_method, read_metrics
+from zsad.reporting.evaluations import MethodKey
+from zsad.reporting.results import one_row_a_method, read_metrics
 from zsad.reporting.sections.metrics import backwards
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.tables.csv_tables import defect_types_frame

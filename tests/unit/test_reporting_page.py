@@ -19,8 +19,9 @@ from zsad.files.json_files import read_json, write_json
 from zsad.names import MEANS, ORACLE
 from zsad.reporting.build_page import build_page
 from zsad.reporting.draw_gallery import draw_gallery
+from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import METRIC_TITLES, read_comparisons, read_costs, read_metrics
+from zsad.reporting.results import read_comparisons, read_costs, read_metrics
 from zsad.reporting.sections.metrics import image_table, pixel_table, type_table
 from zsad.reporting.settings_in_words import setting_meaning
 from zsad.tables.comparisons import comparison_tables

@@ -7,21 +7,14 @@ from PIL import Image
 from reporting_files import metrics_row, write_metrics, write_results
 from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
+from zsad.names import setting_order
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
 from zsad.reporting.curves import draw_curves, with_bands
 from zsad.reporting.distributions import draw_histograms
+from zsad.reporting.evaluations import MethodKey, display_names, protocol_in_words
 from zsad.reporting.figures import method_lines, write_title
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import (
-    MethodKey,
-    display_names,
-    interval_of,
-    known_metrics,
-    protocol_in_words,
-    read_metrics,
-    setting_order,
-    with_any,
-)
+from zsad.reporting.results import interval_of, known_metrics, read_metrics, with_any
 from zsad.reporting.summary import draw_means
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import signed, with_interval

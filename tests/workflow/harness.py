@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from paths import REPOSITORY
+from warm import warm_python
 from zsad.errors import DataError
 from zsad.files.draws import read_draws
 from zsad.files.embeddings import EmbeddingReader
@@ -93,7 +94,10 @@ class Project:
 
     def command(self, config: dict[str, Any] | None, *arguments: str) -> list[str]:
         """The command line of a run with ``config`` merged into config.yaml."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        return self._command(sys.executable, config, *arguments)
+
+    def _command(self, python: str, config: dict[str, Any] | None, *arguments: str) -> list[str]:
+        command = [python, "-m", "snakemake", "--cores", "2", *arguments]
         if config is not None:
             (self.folder / "override.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
             command += ["--configfile", "override.yaml"]
@@ -103,7 +107,7 @@ class Project:
         """Run Snakemake to its end; nothing may be downloaded unless ``offline`` is False."""
         before = self._times()
         done = subprocess.run(
-            self.command(config, *arguments),
+            self._command(warm_python(), config, *arguments),
             cwd=self.folder,
             env={**os.environ, "HF_HUB_OFFLINE": str(int(offline))},
             capture_output=True,
@@ -118,7 +122,11 @@ class Project:
     def would_make(self, config: dict[str, Any] | None = SMALL, *targets: str) -> set[str]:
         """The files that a run would make or make anew, relative to results/; by ``snakemake --summary``."""
         done = subprocess.run(
-            self.command(config, *targets, "--summary"), cwd=self.folder, capture_output=True, text=True, check=False
+            self._command(warm_python(), config, *targets, "--summary"),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         table = csv.DictReader(done.stdout.splitlines(), delimiter="\t")

@@ -180,9 +180,8 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(
     assert run.status == 0, run.output
     assert re.search(r"^Job \d+: .*ring.*\n    \d+ %.* \(.+\)$", run.output, re.M), "no progress was told of"
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run.output.replace("\t", "")), "there are control characters"
-    for log in project.result("t/logs").glob("refine_masks/*.log"):
-        assert (report := last_report(log)) is not None
-        assert report.percent == 100
+    reports = [last_report(log) for log in project.result("t/logs").glob("score_images/*.log")]
+    assert {report and report.percent for report in reports} == {100}
     table = {row["method"]: row for row in rows(project.result("t/tables/metrics.csv")) if row["category"] == "ring"}
     names = {"self_similarity", *SMALL["methods"], *methods, "drawn-seed0", "drawn-seed1"}
     assert set(table) == names
@@ -242,10 +241,3 @@ def test_nested_values_given_with_config_are_read_as_their_types(finished: Proje
     )
     assert run.status == 0, run.output
     assert "Nothing to be done" in run.output
-
-
-def test_snakemakes_own_report_is_written(finished: Project, tmp_path: Path) -> None:
-    project = finished.copy(tmp_path / "project")
-    run = project.run(SMALL, "--report", "snakemake-report.html")
-    assert run.status == 0, run.output
-    assert (project.folder / "snakemake-report.html").stat().st_size > 100_000

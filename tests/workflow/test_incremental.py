@@ -101,7 +101,6 @@ def test_two_swapped_values_are_a_change(project: Project) -> None:
 def test_the_order_of_keys_and_a_default_made_explicit_are_no_change(project: Project) -> None:
     config = merged(SMALL, methods__memory_bank__params={"seed": 0, "shots": 2}, image_score={"fraction": 0.01})
     config["methods"] = dict(reversed(config["methods"].items()))
-    assert project.run(config, "--dry-run").output.count("Nothing to be done") <= 1
     stages = ("/features/", "/scores/", "/masks/", "/metrics/")
     assert [path for path in project.would_make(config) if any(stage in path for stage in stages)] == []
 

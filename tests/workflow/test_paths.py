@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import transformers
 import yaml
 
 from paths import REPOSITORY
+from warm import warm_python
 from zsad.files.tracked import stamp
 
 PLAIN, MISREAD = "plain", "{category} <results> {1,2}"
@@ -71,7 +71,7 @@ def planning(folder: Path, name: str, config: dict[str, Any]) -> subprocess.Pope
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
     script = REPOSITORY / "tests/workflow/planned_jobs.py"
     return subprocess.Popen(
-        [sys.executable, str(script), str(REPOSITORY / "Snakefile"), f"{name}.yaml"],
+        [warm_python(), str(script), str(REPOSITORY / "Snakefile"), f"{name}.yaml"],
         cwd=folder,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,

@@ -117,8 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
     demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
     demo.add_argument("folder", type=_path, help="gets one folder a category")
-    demo.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: 0)")
-    demo.add_argument("--size", type=int, default=256, help="side of an image in px (default: 256)")
+    demo.add_argument(
+        "--seed", type=int, default=DemoOptions().seed, help="another seed draws other images (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--size", type=int, default=DemoOptions().size, help="side of an image in px (default: %(default)s)"
+    )
     return parser
 
 

@@ -68,6 +68,8 @@ def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseMod
         within = f" in '{_dotted(above)}'" if above and not where else ""
         unknown = f"unknown parameter '{name}'" if where else f"unknown key '{last}'{within}"
         return f"{start}: {unknown}{nearest_hint(str(last), _known(model, above))}"
+    if kind == "missing" and isinstance(last, int):
+        return f"{start}: {_dotted(above)} = {_shown(value)} is not usable: it must have more items"
     if kind == "missing":
         return f"{start}: {'parameter ' if where else ''}'{name}' is missing"
     if kind == NAME:

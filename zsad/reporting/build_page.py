@@ -17,20 +17,9 @@ import pandas as pd
 from zsad.errors import DataError
 from zsad.files.json_files import read_json
 from zsad.reporting.contents import Contents, picture_of, regions_refined, with_names_of_pairs
+from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
 from zsad.reporting.page import HEAVIEST, write_pages
-from zsad.reporting.results import (
-    Evaluation,
-    MethodKey,
-    display_names,
-    key_of,
-    keys_of,
-    read_comparisons,
-    read_costs,
-    read_evaluations,
-    read_metrics,
-    read_refinement,
-    with_names,
-)
+from zsad.reporting.results import keys_of, read_comparisons, read_costs, read_metrics, read_refinement, with_names
 from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS
 
 

@@ -15,12 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.names import ALL_TYPES, MEAN, setting_order
-from zsad.reporting.results import (
-    Evaluation,
-    MethodKey,
-    key_of,
-    protocol_in_words,
-)
+from zsad.reporting.evaluations import Evaluation, MethodKey, key_of, protocol_in_words
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of
 

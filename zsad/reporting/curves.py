@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from zsad.reporting import figures
-from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import (
+from zsad.reporting.evaluations import (
     METRIC_TITLES,
     Evaluation,
     MethodKey,
@@ -24,6 +23,7 @@ from zsad.reporting.results import (
     protocol_in_words,
     read_one_category,
 )
+from zsad.reporting.options import ReportOptions
 from zsad.tables.notation import percent, with_interval
 
 _NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."

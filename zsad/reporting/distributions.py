@@ -14,8 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from zsad.files.json_values import number
 from zsad.reporting import figures
+from zsad.reporting.evaluations import Evaluation, display_names, key_of, protocol_in_words, read_one_category
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import Evaluation, display_names, key_of, protocol_in_words, read_one_category
 
 _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24

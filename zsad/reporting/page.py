@@ -22,7 +22,7 @@ from zsad.files.provenance import library_versions
 from zsad.reporting.album import Album
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.entries import PANEL_TITLES
-from zsad.reporting.results import METRIC_TITLES
+from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.sections import (
     at_a_glance,
     categories,

@@ -16,21 +16,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from zsad.names import HEADLINE_METRICS, MEAN, PER_IMAGE, setting_order
 from zsad.reporting import figures
+from zsad.reporting.evaluations import METRIC_TITLES, MethodKey, display_names, key_of, protocol_in_words
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost_names import MARKER_SIZE, NamedPoint, write_names
-from zsad.reporting.results import (
-    METRIC_TITLES,
-    MethodKey,
-    display_names,
-    interval_of,
-    key_of,
-    keys_of,
-    known_metrics,
-    one_row_a_method,
-    protocol_in_words,
-    read_costs,
-    read_metrics,
-)
+from zsad.reporting.results import interval_of, keys_of, known_metrics, one_row_a_method, read_costs, read_metrics
 from zsad.tables.frames import rows_of
 
 _NO_LABELS = "Not available: the data set has no labels or masks for it."

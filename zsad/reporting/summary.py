@@ -15,20 +15,16 @@ from matplotlib.figure import Figure
 
 from zsad.names import HEADLINE_METRICS, MEAN, MEANS
 from zsad.reporting import figures
+from zsad.reporting.evaluations import METRIC_TITLES, MethodKey, display_names, key_of, protocol_in_words
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import (
-    METRIC_TITLES,
-    MethodKey,
     by_method,
     categories_of,
-    display_names,
     interval_of,
-    key_of,
     keys_of,
     known_metrics,
     means_of,
     one_row_a_method,
-    protocol_in_words,
     read_metrics,
     with_any,
 )

@@ -11,7 +11,8 @@ import numpy as np
 
 from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.results import METRIC_TITLES, Evaluation, key_of, measured, one_row_a_method, with_names
+from zsad.reporting.evaluations import METRIC_TITLES, Evaluation, key_of, measured
+from zsad.reporting.results import one_row_a_method, with_names
 from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table, type_table
 from zsad.reporting.sections.refinement import changes
 from zsad.reporting.selection import ranks

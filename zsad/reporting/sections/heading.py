@@ -8,7 +8,8 @@ from typing import Any
 
 from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.results import METRIC_TITLES, interval_of
+from zsad.reporting.evaluations import METRIC_TITLES
+from zsad.reporting.results import interval_of
 from zsad.reporting.settings_in_words import setting_meaning
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import with_interval

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from zsad.names import IMAGE_METRICS, MASK_METRICS, NO_REFINER, PIXEL_METRICS
-from zsad.reporting.results import METRIC_TITLES, interval_of, one_row_a_method
+from zsad.reporting.evaluations import METRIC_TITLES
+from zsad.reporting.results import interval_of, one_row_a_method
 from zsad.reporting.settings_in_words import what_each_sees
 from zsad.tables.frames import rows_of
 from zsad.tables.metrics_table import metrics_table

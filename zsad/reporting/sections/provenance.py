@@ -8,7 +8,7 @@ from typing import Any
 
 from zsad.files.provenance import library_versions
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.results import Evaluation, key_of
+from zsad.reporting.evaluations import Evaluation, key_of
 
 
 def section(contents: Contents, categories: Sequence[str]) -> Section:

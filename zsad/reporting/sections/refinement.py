@@ -8,7 +8,7 @@ from typing import Any
 
 from zsad.names import MEAN, ORACLE
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.results import Evaluation
+from zsad.reporting.evaluations import Evaluation
 from zsad.reporting.settings_in_words import what_each_sees
 from zsad.tables.refinement_table import ceiling_table, reasons_of, refinement_table
 from zsad.tables.table import without_unknown

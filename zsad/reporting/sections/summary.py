@@ -8,7 +8,8 @@ from typing import Any
 from zsad.files.json_values import number
 from zsad.names import MEAN
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.results import MethodKey, key_of, means_of, one_row_a_method
+from zsad.reporting.evaluations import MethodKey, key_of
+from zsad.reporting.results import means_of, one_row_a_method
 from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table
 from zsad.tables.notation import NOTATION
 
