@@ -218,7 +218,7 @@ def _costs(settings: Settings, base: Path, tables: Mapping[str, Path]) -> Step:
 
 
 def _download(settings: Settings) -> Step:
-    """The data set, as far as `download_config` in rules/common.smk says what it depends on."""
+    """The data set, as far as `download_config` in rules/functions/data.smk says what it depends on."""
     name, folder = settings.data.layout_name, settings.data.download_to
     kept = {"file", "sha256", "size", "into"}
     archives = [archive.model_dump(include=kept) for archive in datasets()[name].archives]
