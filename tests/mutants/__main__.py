@@ -42,6 +42,7 @@ from mutants.choice import (
     lines_gone,
     listed_tests,
     modules_of,
+    named,
     unseen,
 )
 
@@ -64,7 +65,7 @@ class Tried(NamedTuple):
     @property
     def change(self) -> tuple[str, str, str]:
         """What an entry of equal.toml names it by."""
-        return self.module, self.before, self.after
+        return named(self.module, self.before, self.after)
 
 
 class MutationError(Exception):

@@ -59,7 +59,17 @@ class Equal(NamedTuple):
     @property
     def change(self) -> tuple[str, str, str]:
         """What it is named by."""
-        return self.module, self.before, self.after
+        return named(self.module, self.before, self.after)
+
+
+def squeezed(line: str) -> str:
+    """A line without its spaces: mutations set them as no formatter does."""
+    return "".join(line.split())
+
+
+def named(module: str, before: str, after: str) -> tuple[str, str, str]:
+    """What a mutation is known by, wherever its line stands in the module."""
+    return module, squeezed(before), squeezed(after)
 
 
 def modules_of(repository: Path) -> list[str]:
@@ -81,7 +91,7 @@ def equal_mutations() -> list[Equal]:
 
 def lines_gone(equal: Iterable[Equal], repository: Path) -> list[Equal]:
     """Equal mutations of lines, or modules, that are no longer there."""
-    return [one for one in equal if one.before not in _lines(repository / one.module)]
+    return [one for one in equal if squeezed(one.before) not in _lines(repository / one.module)]
 
 
 def is_left_out(operator: str) -> bool:
@@ -144,4 +154,4 @@ def changed_line(before: str, after: str) -> tuple[int, str, str]:
 
 
 def _lines(path: Path) -> set[str]:
-    return {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} if path.is_file() else set()
+    return {squeezed(line) for line in path.read_text(encoding="utf-8").splitlines()} if path.is_file() else set()
