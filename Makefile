@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What the libraries read: how wide the vector units are that they may use. AVX2 orders sums furthest from AVX-512.
 OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: run demo-real test test-portable lint format envs clean
+.PHONY: run demo-real test test-portable mutants lint format envs config clean
 
 run: $(VENV)/.installed  ## the demo set by the filter bank, which is quick, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES) --config backbone=embedded
@@ -22,9 +22,13 @@ test: $(VENV)/.installed-dev  ## the whole test suite, in a process more than co
 test-portable: $(VENV)/.installed-dev  ## the tests of numerics as on a processor without AVX-512, where float32 sums round otherwise
 	$(OLDER_PROCESSOR) $(BIN)/python -m pytest tests/numerics --numprocesses $(CORES) --dist loadfile
 
-lint: $(VENV)/.installed-dev  ## format and style, as CI checks them
+mutants: $(VENV)/.installed-mutants  ## whether tests notice single changes of scoring, evaluation and refinement; OPTIONS="--help"
+	PYTHONPATH=tests $(BIN)/python -m mutants $(OPTIONS)
+
+lint: $(VENV)/.installed-dev  ## format, style and types, as CI checks them
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
@@ -35,6 +39,9 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 
 envs:  ## write the conda environments anew, after a change of the requirements
 	$(PYTHON) envs/write_environments.py
+
+config: $(VENV)/.installed  ## write config.yaml and its schema anew, after a change of zsad/workflow/schema.py
+	$(BIN)/python -m zsad.workflow.written_config
 
 clean:  ## remove results and the environment
 	rm -rf $(VENV) results/*/ .snakemake
@@ -52,4 +59,8 @@ $(VENV)/.installed-elpv: $(VENV)/.installed envs/extras/elpv.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+$(VENV)/.installed-mutants: $(VENV)/.installed-dev tests/mutants/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement tests/mutants/requirements.txt
 	touch $@

@@ -1,10 +1,34 @@
 # Zero-shot anomaly detection with vision foundation models: images in, anomaly maps, masks, tables and a page out.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
 
+# Not `workflow.basedir`, which is the folder of the workflow that uses this one as a module.
+ROOT = Path(str(workflow.current_basedir))
 
-configfile: f"{workflow.basedir}/config.yaml"
+if not (ROOT / "zsad").is_dir():
+    raise WorkflowError(
+        f"this workflow cannot be used from {ROOT}, for its jobs need its library beside it; clone the repository and "
+        "state the path of its Snakefile"
+    )
+
+sys.path.insert(0, str(ROOT))
+
+from zsad.workflow.snakemake_api import check_version, module_name
+
+check_version()
+
+MODULE = module_name(workflow)  # empty if this is the workflow itself
+
+
+# A module is given its section of another's configuration, which knows nothing of that of this folder.
+if not MODULE:
+
+    configfile: f"{ROOT}/config.yaml"
 
 
 include: "rules/common.smk"
@@ -21,26 +45,23 @@ include: "rules/segmentation.smk"
 include: "rules/scoring.smk"
 include: "rules/refinement.smk"
 include: "rules/evaluation.smk"
-include: "rules/steps.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
-include: "rules/partial.smk"
-include: "rules/lineage.smk"
-
-
-localrules:
-    all,
-    features,
-    embeddings,
-    scores,
-    masks,
-    tables,
-    report,
 
 
 rule all:
-    default_target: True
+    default_target: not MODULE
     input:
         rules.masks.input,
         rules.tables.input,
         rules.report.input,
+    localrule: True
+
+
+include: "rules/partial.smk"
+include: "rules/lineage.smk"
+
+
+if MODULE:
+
+    include: "rules/host.smk"

@@ -33,7 +33,7 @@ import numpy as np
 import yaml
 
 from zsad.evaluation.bootstrap import interval
-from zsad.files.evaluations import read_draws
+from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ import torch
 from zsad.features.base import Execution
 from zsad.features.cnn.efficientnet_lite import EfficientNetLite as Network
 from zsad.features.efficientnet_lite import VARIANTS, EfficientNetLite
-from zsad.models.conversion.pth import read_pth
+from zsad.models.pth import read_pth
 
 ROUNDS = 40
 

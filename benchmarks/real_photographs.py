@@ -4,10 +4,11 @@
     python benchmarks/real_photographs.py results/elpv --picture docs/real.png
     python benchmarks/real_photographs.py results/elpv results/tiles results/elpv-lite0 --picture docs/real.png
 
-Prints a Markdown table of image AUROCs with 95 % limits: a row a set, category and method, and a column a backbone.
-What follows a ``-`` in the name of a run is left out of its rows, so that ``elpv`` and ``elpv-lite0`` share them. The
-picture has a column a category: the ROC curves of the images by all methods, with their bands, and the scores of good
-and defective images by the method of the greatest image AUROC. Of several runs in one row it shows the first.
+Prints a Markdown table of image AUROCs in per cent with 95 % intervals: a row a set, category and method, and a column
+a backbone. What follows a ``-`` in the name of a run is left out of its rows, so that ``elpv`` and ``elpv-lite0``
+share them. The picture has a column a category: the ROC curves of the images by all methods, with their bands, and the
+scores of good and defective images by the method of the greatest image AUROC. Of several runs in one row it shows the
+first.
 """
 
 from __future__ import annotations
@@ -23,25 +24,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zsad.reporting import figures
-from zsad.reporting.numbers import shown, with_limits
-from zsad.reporting.results import (
-    MetricsRow,
-    categories_of,
-    display_names,
-    evaluation_key,
-    measured,
-    one_row_a_method,
-    read_evaluations,
-    read_metrics,
-)
+from zsad.reporting.evaluations import Evaluation, display_names, key_of, measured, read_evaluations
+from zsad.reporting.results import categories_of, interval_of, one_row_a_method, read_metrics
+from zsad.tables.frames import rows_of
+from zsad.tables.notation import with_interval
 
 METHODS = ("memory_bank", "mutual", "self_similarity")
 METRIC = "image_auroc"
 COLUMN_WIDTH, HEIGHT = 3.6, 5.6  # inches, of a category
 DPI = 100
 BINS = 16
-
-Evaluation = dict[str, Any]
 
 
 def table(folders: Sequence[Path], methods: Sequence[str]) -> str:
@@ -51,8 +43,9 @@ def table(folders: Sequence[Path], methods: Sequence[str]) -> str:
         rows = one_row_a_method(read_metrics(folder / "tables" / "metrics.csv"))
         for category in categories_of(rows):
             for method in methods:
-                for row in (row for row in rows if (row.category, row.key.method) == (category, method)):
-                    cells[_dataset(folder), category, method][row.key.backbone] = _words(row)
+                for row in rows_of(rows[(rows["category"] == category) & (rows["method"] == method)]):
+                    figure = with_interval(row[METRIC], *interval_of(row, METRIC), row[f"{METRIC}_std"])
+                    cells[_dataset(folder), category, method][row["backbone"]] = figure
     backbones = list(dict.fromkeys(backbone for row in cells.values() for backbone in row))
     lines = [f"| photographs | method | {' | '.join(f'`{backbone}`' for backbone in backbones)} |"]
     lines.append(f"|---|---|{'---:|' * len(backbones)}")
@@ -60,14 +53,6 @@ def table(folders: Sequence[Path], methods: Sequence[str]) -> str:
         figures_of = " | ".join(found.get(backbone, "") for backbone in backbones)
         lines.append(f"| {_named(dataset, category)} | `{method}` | {figures_of} |")
     return "\n".join(lines)
-
-
-def _words(row: MetricsRow) -> str:
-    """The figure with its limits; over seeds, which have none, with its deviation."""
-    deviation = row.value(f"{METRIC}_std")
-    if row.seeds > 1 and not np.isnan(deviation):
-        return f"{shown(row.value(METRIC))} ± {deviation:.3f}"
-    return with_limits(row.value(METRIC), *row.interval(METRIC))
 
 
 def draw(folders: Sequence[Path], methods: Sequence[str], output: Path) -> None:
@@ -79,7 +64,7 @@ def draw(folders: Sequence[Path], methods: Sequence[str], output: Path) -> None:
         for evaluation in read_evaluations(paths):
             own[_dataset(folder), evaluation["category"]].append(evaluation)
         columns = {**own, **columns}
-    names = display_names(evaluation_key(one) for column in columns.values() for one in column)
+    names = display_names(key_of(one) for column in columns.values() for one in column)
     lines = figures.method_lines(names)
     with figures.styled():
         figure = Figure(figsize=(COLUMN_WIDTH * len(columns), HEIGHT), layout="constrained")
@@ -100,11 +85,11 @@ def _dataset(folder: Path) -> str:
 
 def _draw_curves(axes: Axes, title: str, evaluations: Sequence[Evaluation], names: Any, lines: Any) -> None:
     for evaluation in evaluations:
-        key, curve = evaluation_key(evaluation), evaluation["curves"]["image_roc"]
+        key, curve = key_of(evaluation), evaluation["curves"]["image_roc"]
         if band := evaluation["bands"].get("image_roc"):
             low, high = (np.array(band[side], dtype=np.float64) for side in ("low", "high"))
             axes.fill_between(band["x"], low, high, color=lines[key]["color"], alpha=0.14, linewidth=0)
-        label = f"{names[key]} {with_limits(*measured(evaluation, METRIC))}"
+        label = f"{names[key]} {with_interval(*measured(evaluation, METRIC))}"
         axes.plot(curve["x"], curve["y"], label=label, linewidth=1.6, **lines[key])
     axes.plot([0, 1], [0, 1], color=figures.FAINT, linewidth=0.8)
     axes.set(title=title, xlabel="good images called defective", ylabel="defective images found")

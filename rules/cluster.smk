@@ -2,19 +2,10 @@
 #
 # The steps of a category are submitted in three parts: `prepare` lists and checks the images, `detect` holds all that a
 # network works on and what lies between, `measure` is the rest.
+from zsad.workflow.snakemake_api import default_resources, name_to_be, submit_together
 from zsad.workflow.submissions import check_folder_names, check_places
 
-
-def site(name):
-    """What a profile says under `default-resources`; None where it does not."""
-    resources = workflow.resource_settings.default_resources or {}
-    if name not in resources:
-        return None
-    return (
-        resources[name]
-        .evaluate(None, input=(), attempt=1, threads=1, rulename="", async_run=workflow.async_run)
-        .value
-    )
+SITE = default_resources(workflow)  # what a profile says of the site, by name
 
 
 def gpu_queue():
@@ -25,8 +16,7 @@ def gpu_queue():
     if not network_gpus():
         return {}
     prefix = "on_gpu_"
-    named = workflow.resource_settings.default_resources or {}
-    return {name.removeprefix(prefix): site(name) for name in named if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value() for name, value in SITE.items() if name.startswith(prefix)}
 
 
 def on_device(*, wants_gpu=True):
@@ -45,7 +35,7 @@ def on_device(*, wants_gpu=True):
 
 def are_narrow():
     """Whether a profile wants submissions of few rules: see profiles/dtu-hpc."""
-    return site("submissions") == "narrow"
+    return "submissions" in SITE and SITE["submissions"]() == "narrow"
 
 
 def generation(method):
@@ -67,16 +57,16 @@ def submission(part, narrow, *, last=False):
     def group(wildcards):
         methods = settings.methods if last else {wildcards.method} if "method" in wildcards.keys() else ()
         later = max(map(generation, methods), default=0)
-        identity = f"{name}{later or ''}-{wildcards.category}"
-        workflow.parent_groupids[identity] = "category"
+        identity = f"{MODULE and f'{MODULE}-'}{name}{later or ''}-{wildcards.category}"
+        submit_together(workflow, identity, "category")
         return identity
 
     return group
 
 
-if workflow.is_main_process and are_narrow() and settings.data.is_here:
+if is_main_process(workflow) and are_narrow() and settings.data.is_here:
     try:
-        check_folder_names(settings)
-        check_places(Path.cwd(), Path(workflow.basedir))
+        check_folder_names(settings, lambda name: name_to_be(workflow, name))
+        check_places(Path.cwd(), ROOT)
     except ZsadError as error:
-        raise WorkflowError(str(error)) from None
+        raise in_module(error)

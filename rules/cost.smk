@@ -1,6 +1,9 @@
 # From the benchmarks of all jobs to what each method costs.
 
 
+include: "functions/cost.smk"
+
+
 rule collect_costs:
     """Seconds and peak memory of every method, stage and image, from the benchmarks of the run."""
     input:

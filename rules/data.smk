@@ -1,14 +1,17 @@
 # From the web, or a folder of images, to the images, labels and masks of each category.
 
 
+include: "functions/data.smk"
+
+
 checkpoint download_dataset:
     """Download and unpack a published data set; which categories it has is known only then."""
     output:
         record=DOWNLOAD,
     log:
-        f"results/{settings.dataset}/logs/download_dataset/{{published}}.log",
+        f"{LOGS.format(dataset=settings.dataset)}/download_dataset/{{published}}.log",
     benchmark:
-        f"results/{settings.dataset}/benchmarks/download_dataset/{{published}}.tsv"
+        f"{BENCHMARKS.format(dataset=settings.dataset)}/download_dataset/{{published}}.tsv"
     localrule: True
     conda:
         "../envs/zsad.yaml"
@@ -29,7 +32,7 @@ checkpoint download_dataset:
 rule make_demo:
     """Generate a category of the demo set; the output lists the checksums of its images."""
     output:
-        checksums="results/data/{dataset}/{category}.sha256",
+        checksums=DEMO_SUMS,
     log:
         f"{LOGS}/make_demo/{{category}}.log",
     benchmark:
@@ -44,7 +47,7 @@ rule make_demo:
         runtime=duration("make_demo"),
         gpu=0,
     params:
-        cfg=frozen(settings.data.demo_options.parameters()),
+        cfg=as_parameter(settings.data.demo_options.parameters()),
         code=code("make_demo.py"),
     message:
         "Drawing the demo images of {wildcards.category}"
@@ -110,7 +113,7 @@ rule build_manifest:
         runtime=duration("build_manifest"),
         gpu=0,
     params:
-        cfg=frozen(settings.data.stage_config()),
+        cfg=as_parameter(settings.data.stage_config()),
         stamp=truth_stamp,
         listing=listing("truth_digest"),
         code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),

@@ -1,6 +1,9 @@
 # From scores and masks to figures of merit; the only stage that sees test labels.
 
 
+include: "functions/evaluation.smk"
+
+
 rule evaluate_scores:
     """Image and pixel metrics of one method's scores, with confidence limits and curves."""
     input:
@@ -56,7 +59,7 @@ rule evaluate_masks:
         runtime=duration("evaluate_masks"),
         gpu=0,
     params:
-        cfg=frozen({"options": settings.evaluation.parameters()}),
+        cfg=as_parameter({"options": settings.evaluation.parameters()}),
         code=code("evaluate_masks.py"),
     message:
         "Measuring the masks of {wildcards.method} by {wildcards.refiner} on {wildcards.category}"
@@ -135,5 +138,6 @@ rule tables:
         targets(IMAGE_LIST),
         targets(UNREADABLE),
         targets(MANIFEST),
-        expand(rules.collect_tables.output, dataset=settings.dataset),
+        expand(f"{TABLES}/{{file}}", dataset=settings.dataset, file=settings.measurable.tables.values()),
         expand(f"{TABLES}/cost.{{kind}}", kind=["csv", "md", "tex", "sha256"], dataset=settings.dataset),
+    localrule: True

@@ -1,6 +1,9 @@
 # From images to patch features, once for each backbone, subset of images and view; those of several may be joined.
 
 
+include: "functions/features.smk"
+
+
 rule extract_features:
     """Patch and class tokens of a subset of a category's images."""
     input:
@@ -13,7 +16,7 @@ rule extract_features:
     benchmark:
         f"{BENCHMARKS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
     wildcard_constraints:
-        backbone=named(name for name, entry in settings.backbones.items() if not entry.members),
+        backbone=one_of(name for name, entry in settings.backbones.items() if not entry.members),
     group:
         submission("detect", "extract_features")
     conda:
@@ -48,7 +51,7 @@ rule join_features:
     benchmark:
         f"{BENCHMARKS}/join_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
     wildcard_constraints:
-        backbone=named(name for name, entry in settings.backbones.items() if entry.members),
+        backbone=one_of(name for name, entry in settings.backbones.items() if entry.members),
     group:
         submission("detect", "join_features")
     conda:
@@ -73,3 +76,4 @@ rule features:
     input:
         targets(CHECK),
         all_feature_files,
+    localrule: True

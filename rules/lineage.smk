@@ -1,10 +1,12 @@
 # One more parameter of every rule, behind all of them: what its inputs depend on; see zsad/workflow/lineage.py.
-from snakemake.iocontainers import Wildcards
-
-from zsad.workflow.lineage import NAME, Lineages
+from zsad.workflow.lineage import NAME, STAGE, Lineages, stage_parameter
+from zsad.workflow.snakemake_api import is_new, own_rules
 
 # In jobs that a cluster runs, too: they compare the parameters of what is finished of a submission.
-lineages = Lineages(workflow.rules, lambda wildcards: Wildcards(fromdict=wildcards))
-for each in workflow.rules:
-    if "code" in each.params.keys():
-        each.set_params(**{NAME: lineages.parameter(each)})
+ours = own_rules(workflow)
+lineages = Lineages(ours)
+for own in ours.values():
+    if "code" in own.rule.params.keys() and is_new(workflow, own.rule):
+        own.rule.set_params(**{NAME: lineages.parameter(own.rule)})
+        if MODULE:
+            own.rule.set_params(**{STAGE: stage_parameter(own.name)})

@@ -1,21 +1,23 @@
-# What is done before the first job: the places to write to are looked at. What is done after the last job: the images that were left out are named, and where something failed, tables of what
-# there is are written, which say what is missing.
+# What is done before the first job: the places to write to are looked at. What is done after the last job: the images
+# that were left out are named, and where something failed, tables of what there is are written, which say what is
+# missing. Of a module only the last is left to the other workflow: `onerror: NAME.onerror()`.
 import atexit
 
-from zsad.errors import ZsadError
 from zsad.data.readings import skipped_text
 from zsad.workflow.partial import forget_what_was_missing, tell_what_is_missing
+from zsad.workflow.snakemake_api import name_in_use
 
 # In place of `onsuccess`, which Snakemake leaves out where there was nothing to do.
-if workflow.is_main_process:
-    atexit.register(forget_what_was_missing, workflow)
+collecting = name_in_use(workflow, "collect_tables")
+if is_main_process(workflow) and collecting:
+    atexit.register(forget_what_was_missing, workflow, collecting)
 
 
 def tell_what_was_skipped():
     """Say how many images were left out, and where it stands why."""
     try:
         place = {"dataset": settings.dataset}
-        lists = {name: Path(UNREADABLE.format(category=name, **place)) for name in settings.categories}
+        lists = {name: placed(UNREADABLE.format(category=name, **place)) for name in settings.categories}
         said = skipped_text(lists)
     except (ZsadError, OSError):  # at the end of a run, whose own outcome counts
         return
@@ -24,7 +26,7 @@ def tell_what_was_skipped():
 
 
 onstart:
-    check_writable(settings.dataset)
+    check_writable(settings.dataset, results=settings.results)
 
 
 onsuccess:
@@ -32,5 +34,6 @@ onsuccess:
 
 
 onerror:
-    tell_what_is_missing(workflow, settings)
+    if collecting:
+        tell_what_is_missing(workflow, settings, collecting)
     tell_what_was_skipped()

@@ -1,6 +1,9 @@
 # From anomaly maps to defect masks, once for each method and refiner.
 
 
+include: "functions/refinement.smk"
+
+
 rule embed_crops:
     """Embeddings of windows around the small components of one method's maps, at full resolution."""
     input:
@@ -47,7 +50,7 @@ rule refine_masks:
     benchmark:
         f"{BENCHMARKS}/refine_masks/{{category}}.{{method}}.{{refiner}}.tsv"
     wildcard_constraints:
-        refiner=named(name for name in settings.refiners if not prompts(name)),
+        refiner=one_of(name for name in settings.refiners if not prompts(name)),
     group:
         submission("measure", "refine_masks")
     conda:
@@ -67,13 +70,21 @@ rule refine_masks:
         "../workflow_scripts/refine_masks.py"
 
 
-use rule refine_masks as prompt_masks with:
+rule prompt_masks:
+    """The same by a refiner that prompts a segmentation model, which runs where networks do."""
+    input:
+        unpack(refinement_files),
+        image_list=IMAGE_LIST,
+        scores=SCORES,
+        weights=refiner_weights,
+    output:
+        masks=MASKS,
     log:
         f"{LOGS}/prompt_masks/{{category}}.{{method}}.{{refiner}}.log",
     benchmark:
         f"{BENCHMARKS}/prompt_masks/{{category}}.{{method}}.{{refiner}}.tsv"
     wildcard_constraints:
-        refiner=named(name for name in settings.refiners if prompts(name)),
+        refiner=one_of(name for name in settings.refiners if prompts(name)),
     group:
         submission("detect", "prompt_masks")
     conda:
@@ -84,8 +95,14 @@ use rule refine_masks as prompt_masks with:
         mem_mb=memory("prompt_masks"),
         runtime=duration("prompt_masks"),
         gpu=network_gpus(),
+    params:
+        cfg=refinement_config,
+        stamp=refiner_stamp,
+        code=refinement_code,
     message:
         "Outlining defects in {wildcards.category}: {wildcards.method} by {wildcards.refiner}, prompted"
+    script:
+        "../workflow_scripts/refine_masks.py"
 
 
 rule modulate_scores:
@@ -100,7 +117,7 @@ rule modulate_scores:
     benchmark:
         f"{BENCHMARKS}/modulate_scores/{{category}}.{{method}}.tsv"
     wildcard_constraints:
-        method=named(name for name, entry in settings.methods.items() if entry.refiner),
+        method=one_of(name for name, entry in settings.methods.items() if entry.refiner),
     group:
         submission("detect", "modulate_scores")
     conda:
@@ -125,3 +142,4 @@ rule masks:
     input:
         targets(CHECK),
         targets(MASKS),
+    localrule: True

@@ -1,6 +1,9 @@
 # From results to pictures and the page.
 
 
+include: "functions/report.smk"
+
+
 rule draw_gallery:
     """The highest, lowest and most wrongly scored images, with map and mask."""
     input:
@@ -31,7 +34,7 @@ rule draw_gallery:
         runtime=duration("draw_gallery"),
         gpu=0,
     params:
-        cfg=frozen({"options": settings.report.drawing(), "refiner": settings.report_refiner}),
+        cfg=as_parameter({"options": settings.report.drawing(), "refiner": settings.report_refiner}),
         code=code("draw_gallery.py"),
     message:
         "Drawing the gallery of {wildcards.category} by {wildcards.method}"
@@ -41,8 +44,8 @@ rule draw_gallery:
 
 # Where no ranking can be measured there are no curves. Jobs that a cluster runs have been told which rule is theirs.
 WITH_CURVES = (
-    named(map(re.escape, filter(settings.measurable.has_curves, settings.categories)))
-    if workflow.is_main_process and settings.data.is_here
+    one_of(map(re.escape, filter(settings.measurable.has_curves, settings.categories)))
+    if is_main_process(workflow) and settings.data.is_here
     else r"[^/]+" if settings.measurable.has_ranking else r"(?!)"
 )
 
@@ -56,14 +59,14 @@ rule draw_plots:
         evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
     output:
         curves=report(
-            f"{PLOTS}/{{category}}/curves.png",
+            CURVES,
             caption="report/curves.rst",
             category="Plots",
             subcategory="{category}",
             labels={"plot": "ROC, PR and PRO curves"},
         ),
         histograms=report(
-            f"{PLOTS}/{{category}}/histograms.png",
+            HISTOGRAMS,
             caption="report/histograms.rst",
             category="Plots",
             subcategory="{category}",
@@ -85,7 +88,7 @@ rule draw_plots:
         runtime=duration("draw_plots"),
         gpu=0,
     params:
-        cfg=frozen(settings.report.drawing()),
+        cfg=as_parameter(settings.report.drawing()),
         code=code("draw_plots.py"),
     message:
         "Plotting curves and histograms of {wildcards.category}"
@@ -93,10 +96,13 @@ rule draw_plots:
         "../workflow_scripts/draw_plots.py"
 
 
-use rule draw_plots as draw_histograms with:
+rule draw_histograms:
+    """Score histograms of all methods on a category in which no ranking can be measured."""
+    input:
+        evaluations=expand(SCORE_METRICS, method=settings.methods, allow_missing=True),
     output:
         histograms=report(
-            f"{PLOTS}/{{category}}/histograms.png",
+            HISTOGRAMS,
             caption="report/histograms.rst",
             category="Plots",
             subcategory="{category}",
@@ -108,8 +114,22 @@ use rule draw_plots as draw_histograms with:
         f"{BENCHMARKS}/draw_histograms/{{category}}.tsv"
     wildcard_constraints:
         category=r"[^/]+",
+    group:
+        submission("measure", "draw", last=True)
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("draw_plots"),
+        runtime=duration("draw_plots"),
+        gpu=0,
+    params:
+        cfg=as_parameter(settings.report.drawing()),
+        code=code("draw_plots.py"),
     message:
         "Plotting histograms of {wildcards.category}"
+    script:
+        "../workflow_scripts/draw_plots.py"
 
 
 rule draw_summary:
@@ -151,7 +171,7 @@ rule draw_summary:
         runtime=duration("draw_summary"),
         gpu=0,
     params:
-        cfg=frozen(settings.report.drawing()),
+        cfg=as_parameter(settings.report.drawing()),
         code=code("draw_summary.py"),
     message:
         "Plotting the summary, the bars of each category, and quality against cost"
@@ -171,11 +191,11 @@ rule build_page:
         mask_evaluations=targets(MASK_METRICS),
         galleries=targets(GALLERY_PANELS),
         curves=curve_plots,
-        histograms=targets(rules.draw_plots.output.histograms),
+        histograms=targets(HISTOGRAMS),
         checks=targets(CHECK),
     output:
-        page="results/{dataset}/report.html",
-        folder=directory("results/{dataset}/report"),
+        page=PAGE,
+        folder=directory(PAGE_FOLDER),
     log:
         f"{LOGS}/build_page.log",
     benchmark:
@@ -200,8 +220,9 @@ rule build_page:
 rule report:
     """The page and all that it shows."""
     input:
-        expand(rules.build_page.output, dataset=settings.dataset),
+        expand([PAGE, PAGE_FOLDER], dataset=settings.dataset),
         expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),
         curve_plots,
-        targets(rules.draw_plots.output.histograms),
-        targets(rules.draw_gallery.output),
+        targets(HISTOGRAMS),
+        targets([GALLERY_SHEET, GALLERY_PANELS]),
+    localrule: True

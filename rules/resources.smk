@@ -8,6 +8,7 @@ from zsad.resources.estimate import memory_request, runtime_request
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run, uses_network
 from zsad.resources.tokens import is_network
+from zsad.workflow.snakemake_api import global_limit
 
 
 def network_gpus():
@@ -20,14 +21,15 @@ def network_gpus():
         return 0
     if settings.config["device"] != "auto":
         return int(settings.config["device"] == "cuda")
-    if DeploymentMethod.CONDA in deployment:
+    if uses_conda(workflow):
         return 0  # the environment for `auto` is without CUDA
-    if "gpu" in workflow.global_resources:
-        return int(workflow.global_resources["gpu"].value > 0)
+    limit = global_limit(workflow, "gpu")
+    if limit is not None:
+        return int(limit > 0)
     return int(shutil.which("nvidia-smi") is not None)
 
 
-planned = Run(settings, on_gpu=network_gpus() > 0)
+planned = Run(settings, settings.results, on_gpu=network_gpus() > 0)
 
 
 def extraction_gpus(wildcards):

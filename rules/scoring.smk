@@ -1,6 +1,9 @@
 # From features to anomaly maps and image scores, once for each method; fusions combine the scores of others.
 
 
+include: "functions/scoring.smk"
+
+
 rule score_images:
     """Anomaly maps, image scores and label-free thresholds of one method."""
     input:
@@ -12,7 +15,7 @@ rule score_images:
     benchmark:
         f"{BENCHMARKS}/score_images/{{category}}.{{method}}.tsv"
     wildcard_constraints:
-        method=named(name for name, entry in settings.methods.items() if not entry.members),
+        method=one_of(name for name, entry in settings.methods.items() if not entry.members),
     group:
         submission("detect", "score_images")
     conda:
@@ -44,7 +47,7 @@ rule fuse_scores:
     benchmark:
         f"{BENCHMARKS}/fuse_scores/{{category}}.{{method}}.tsv"
     wildcard_constraints:
-        method=named(name for name, entry in settings.methods.items() if entry.members and not entry.refiner),
+        method=one_of(name for name, entry in settings.methods.items() if entry.members and not entry.refiner),
     group:
         submission("detect", "fuse_scores")
     conda:
@@ -69,3 +72,4 @@ rule scores:
     input:
         targets(CHECK),
         targets(SCORES),
+    localrule: True

@@ -1,6 +1,9 @@
 # From images to embeddings of a promptable segmentation model, once for each model and subset, and to what the part is.
 
 
+include: "functions/segmentation.smk"
+
+
 rule embed_images:
     """Embeddings of a subset of a category's images; prompts are decoded from them later, many times."""
     input:
@@ -70,3 +73,4 @@ rule embeddings:
     input:
         targets(CHECK),
         targets(EMBEDDINGS, segmenter=settings.oracle_segmenters, subset="test"),
+    localrule: True

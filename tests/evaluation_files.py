@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from zsad.files.evaluations import write_draws
+from zsad.files.draws import write_draws
 from zsad.files.json_files import write_json
 from zsad.names import ALL_METRICS, MASK_METRICS
 from zsad.tables.collect_tables import collect_tables

@@ -16,7 +16,7 @@ from zsad.files.masks import MaskWriter
 from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreWriter
 from zsad.names import ALL_TYPES
-from zsad.tables.collect_tables import REFINEMENT_COLUMNS
+from zsad.tables.csv_tables import REFINEMENT
 
 METRICS = (
     *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
@@ -171,7 +171,7 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]
 
 def write_refinement(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
     """A ``refinement.csv`` of the given rows; a missing key is an empty cell."""
-    return _write_csv(path, REFINEMENT_COLUMNS, rows)
+    return _write_csv(path, tuple(REFINEMENT.columns), rows)
 
 
 def refinement_row(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zsad.files.checksums import require_unchanged
-from zsad.reporting.page import build_page
+from zsad.reporting.build_page import build_page
 from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:

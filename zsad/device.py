@@ -40,12 +40,13 @@ def number_format(dtype: str, device: str) -> torch.dtype:
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     if dtype == "float16" and device == "cpu":
         raise ConfigError("dtype 'float16' is not for CPUs, which compute in it very slowly; use 'auto' or 'float32'")
-    return getattr(torch, dtype)
+    named: torch.dtype = getattr(torch, dtype)
+    return named
 
 
 def _has_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device == "mps":
         return torch.backends.mps.is_macos_or_newer(14, 0)
     capabilities = torch.cpu.get_capabilities()

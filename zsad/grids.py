@@ -62,11 +62,13 @@ class GridRule(NamedTuple):
     def inputs(self, height: int, width: int) -> int:
         """How many inputs of the size `seen_at_once` a network sees of an image: one, or as many as it has tiles."""
         rows, columns = self.size(height, width)
-        return 1 if self.tile is None or self.fit == "pad" else self._tiles(rows) * self._tiles(columns)
+        if self.tile is None or self.fit == "pad":
+            return 1
+        return self._tiles(rows, self.tile) * self._tiles(columns, self.tile)
 
-    def _tiles(self, length: int) -> int:
+    def _tiles(self, length: int, tile: int) -> int:
         """Tiles along a side of the grid."""
-        return 1 if length <= self.tile else 1 + -(-(length - self.tile) // (self.tile - self.overlap))
+        return 1 if length <= tile else 1 + -(-(length - tile) // (tile - self.overlap))
 
     def seen_at_once(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of what a network sees of an image at a time: the image, its square, or a tile."""
@@ -84,7 +86,7 @@ def finest(grids: Iterable[tuple[int, int]]) -> tuple[int, int]:
 class JointRule(NamedTuple):
     """How the tokens of several backbones lie that are joined: on the finest of their grids, image by image."""
 
-    members: tuple[GridRule, ...]
+    members: tuple[GridRule | JointRule, ...]
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the tokens of an image of ``height x width`` pixels."""
@@ -116,6 +118,11 @@ class TokenLayout(NamedTuple):
     debias: int = 0
     members: tuple[TokenLayout, ...] = ()
 
+    @property
+    def depth(self) -> int:
+        """How many layers are kept; 1 where their names are not known."""
+        return 1 if self.layers is None else len(self.layers)
+
 
 JOINT_LAYER = "joint"
 
@@ -126,9 +133,11 @@ def joined_layout(members: Sequence[TokenLayout]) -> TokenLayout | None:
     Returns:
         None where it is not known how many layers a member has.
     """
-    widths = [None if layout.layers is None else len(layout.layers) * layout.channels for layout in members]
-    known = [width for width in widths if width is not None]
-    if len(known) < len(members):
-        return None
+    return None if any(layout.layers is None for layout in members) else assumed_joined_layout(members)
+
+
+def assumed_joined_layout(members: Sequence[TokenLayout]) -> TokenLayout:
+    """The same; a member of which the layers are not known is taken to have one."""
     rule = JointRule(tuple(layout.rule for layout in members))
-    return TokenLayout(rule, (JOINT_LAYER,), sum(known), members=tuple(members))
+    channels = sum(layout.depth * layout.channels for layout in members)
+    return TokenLayout(rule, (JOINT_LAYER,), channels, members=tuple(members))

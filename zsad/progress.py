@@ -151,11 +151,10 @@ class Meter:
 
     def _report(self, elapsed: float) -> Report:
         share = 1.0 if self._is_done() else min(self._done / self._work, 0.99) if self._work else 0.0
-        items = (None, None) if self._items is None else (self._done_items, self._items)
+        done = None if self._items is None else self._done_items
+        left = None if self._left is None else round(self._left)
         # Rounding must not make 28 of 57.
-        return Report(
-            self._label, int(100 * share + 1e-6), *items, elapsed, None if self._left is None else round(self._left)
-        )
+        return Report(self._label, int(100 * share + 1e-6), done, self._items, elapsed, left)
 
     def _show(self, report: Report, work: float) -> None:
         left = "" if report.left is None else f", about {report.left} s left"

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeVar
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from zsad.errors import ConfigError, nearest_hint
+from zsad.errors.mistakes import mistake
 
 
 class Part(BaseModel):
@@ -35,13 +39,29 @@ class Part(BaseModel):
         try:
             return cls(**dict(params or {}))
         except ValidationError as error:
-            raise ConfigError(_sentence(error, cls, where)) from None
+            raise ConfigError(mistake(error, dict(params or {}), cls, where)) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read text as what the parameter asks for; see `_read`."""
+        return _read(value, cls.model_fields[info.field_name or ""].annotation)
 
 
-PartType = TypeVar("PartType", bound=Part)
+class Choice(Part):
+    """Base of the parts that a registry offers.
+
+    Class attributes:
+        summary: one sentence for listings and the page.
+    """
+
+    summary: ClassVar[str]
 
 
-class Registry(Generic[PartType]):
+ChoiceType = TypeVar("ChoiceType", bound=Choice, covariant=True)
+
+
+class Registry(Generic[ChoiceType]):
     """Named parts of one kind, for example all scorers.
 
     Args:
@@ -63,12 +83,13 @@ class Registry(Generic[PartType]):
             raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
         return self._entries[name]
 
-    def load(self, name: str) -> type[PartType]:
+    def load(self, name: str) -> type[ChoiceType]:
         """Import and return the class behind ``name``."""
         module, _, attribute = self.entry(name).partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        choice: type[ChoiceType] = getattr(importlib.import_module(module), attribute)
+        return choice
 
-    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> PartType:
+    def build(self, name: str, params: Mapping[str, Any] | None = None, *, where: str = "") -> ChoiceType:
         """Return the part ``name`` with ``params``; a wrong parameter is a `ConfigError` of one sentence.
 
         Args:
@@ -77,11 +98,49 @@ class Registry(Generic[PartType]):
         return self.load(name).build(params, where=where or f"{self.kind} '{name}'")
 
 
-def _sentence(error: ValidationError, part: type[Part], where: str) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(step) for step in first["loc"]) or "the parameters"
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown parameter '{name}'{nearest_hint(name, part.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    return f"{where}: {name} = {first['input']!r} is not usable: {message}"
+def from_text(text: str) -> Any:
+    """What YAML makes of a text; the text itself where that is nothing."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text
+
+
+def _read(value: Any, annotation: Any) -> Any:
+    """A value as it is meant: text is read as a number, truth value, list or null where text will not do.
+
+    Snakemake's ``--config 'a={"b": 3}'`` hands on every nested value as text.
+
+    Raises:
+        ValueError: a truth value is given for a number, which Python would take for 0 or 1.
+    """
+    kinds, inner = _types(annotation)
+    if value == "null" and NoneType in kinds:
+        return None
+    if isinstance(value, str) and str not in kinds:
+        value = from_text(value)
+    if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+        raise ValueError(f"it must be a {'number' if float in kinds else 'whole number'}")
+    if inner is None:
+        return value
+    if isinstance(value, dict) and dict in kinds:
+        return {key: _read(item, inner) for key, item in value.items()}
+    return [_read(item, inner) for item in value] if isinstance(value, list) and kinds & {list, tuple} else value
+
+
+@cache
+def _types(annotation: Any) -> tuple[frozenset[type], Any]:
+    """The types that a parameter may have, and the annotation of its items or values; of what says nothing, all."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is Any:
+        return frozenset({str, bool, int, float, NoneType}), None
+    if origin is Literal:
+        return frozenset(map(type, arguments)), None
+    if origin in (list, tuple, dict):
+        inner = arguments[1] if origin is dict else arguments[0]
+        return frozenset({origin}), inner
+    if origin is None:
+        return frozenset({annotation} if isinstance(annotation, type) else ()), None
+    branches = [_types(branch) for branch in (arguments[:1] if origin is Annotated else arguments)]
+    items = [inner for _, inner in branches if inner is not None]
+    return frozenset().union(*(kinds for kinds, _ in branches)), items[0] if len(items) == 1 else None

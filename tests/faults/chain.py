@@ -28,7 +28,7 @@ from zsad.data.catalogue import datasets
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.errors import ZsadError
 from zsad.errors.boundary import sentence_of
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 from zsad.workflow.settings import Settings
 from zsad.workflow.workplace import check_folders
 

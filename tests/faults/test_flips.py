@@ -16,9 +16,9 @@ from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
 from zsad.data.readings import Reading, read_unreadable, write_unreadable
 from zsad.errors import DataError
 from zsad.files.checksums import require_unchanged, write_checksums
-from zsad.files.csv_cells import read_table, write_table
+from zsad.files.csv_files import read_table, write_table
+from zsad.files.draws import read_draws, write_draws
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
-from zsad.files.evaluations import read_draws, write_draws
 from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json, write_json
 from zsad.files.masks import MaskReader, MaskWriter

@@ -15,7 +15,10 @@ from transformers import AutoModel, PreTrainedModel
 
 from closeness import assert_close
 from zsad.errors import ModelError
-from zsad.models.conversion import Converted, from_timm, from_torch_hub, read_pth
+from zsad.models.conversion.converted import Converted
+from zsad.models.conversion.timm import from_timm
+from zsad.models.conversion.torch_hub import from_torch_hub
+from zsad.models.pth import read_pth
 
 WIDTH, HEADS, BLOCKS, REGISTERS, CHANNELS = 128, 2, 2, 4, 3
 DEPTHS, DIMS = (1, 2, 2, 1), (8, 16, 24, 32)

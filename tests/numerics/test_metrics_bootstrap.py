@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from zsad.evaluation.bands import image_bands, pixel_bands
+from zsad.evaluation.bands import image_bands, pixel_bands, precision_heights
 from zsad.evaluation.bootstrap import (
     Sampler,
+    binned_ranking,
     count_draws,
     histogram_metrics,
     image_draws,
@@ -19,7 +20,7 @@ from zsad.evaluation.bootstrap import (
 )
 from zsad.evaluation.curves import precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts, decision_metrics
-from zsad.evaluation.mask_counts import mask_counts
+from zsad.evaluation.mask_counts import mask_counts, mask_metrics
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, rank_scores
 from zsad.names import IMAGE_METRICS
@@ -119,6 +120,22 @@ def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_ane
     assert drawn.mean() == pytest.approx(float(decision_metrics(decisions.sum(axis=0))["decision_f1"]), abs=0.02)
 
 
+def test_masks_are_drawn_from_images_with_a_defect_and_from_those_without_whatever_is_found():
+    """A defect found whole, one missed, one found in part; a good image with a false alarm, and two without."""
+    truth = np.zeros((6, 6), bool)
+    truth[1:3, 1:3] = True
+    alarm, part = np.zeros((2, 6, 6), bool)
+    alarm[5, 5] = part[1, 1] = True
+    nothing = np.zeros((6, 6), bool)
+    images = [(truth, truth), (nothing, truth), (part, truth), (alarm, None), (nothing, None), (nothing, None)]
+    counts = np.array([mask_counts(mask, of_image) for mask, of_image in images])
+    defective = np.array([of_image is not None for _, of_image in images])
+    found = mask_draws(counts, Sampler(50, 3))
+    expected = count_draws(mask_metrics, counts, defective, Sampler(50, 3))
+    for metric, values in expected.items():
+        np.testing.assert_array_equal(found[metric], values)
+
+
 def test_draws_are_the_same_for_the_same_seed_and_category_and_differ_for_others():
     scores, labels = scored_images()
     drawn = [image_draws(scores, labels, Sampler(200, seed, name))["image_auroc"] for seed, name in SEEDS]
@@ -143,6 +160,12 @@ def test_limits_hold_the_true_auroc_about_95_times_in_100():
     drawn = [image_draws(*scored_images(seed, count=80), Sampler(300, 0))["image_auroc"] for seed in range(200)]
     limits = [interval(values) for values in drawn]
     assert 0.90 <= np.mean([limit.low <= truth <= limit.high for limit in limits]) <= 0.99
+
+
+def test_the_margin_is_half_of_what_lies_between_the_limits():
+    low, high = interval(np.arange(1001.0))
+    assert (low, high) == (25, 975)
+    assert interval(np.arange(1001.0)).margin == 475
 
 
 def test_perfect_scores_have_limits_of_one():
@@ -192,6 +215,19 @@ def test_bands_hold_the_curves_and_are_those_of_the_drawn_images():
     low, high = np.percentile(heights, [2.5, 97.5])
     assert bands["pro"]["low"][place] == pytest.approx(low, abs=0.06)
     assert bands["pro"]["high"][place] == pytest.approx(high, abs=0.06)
+
+
+def test_the_precision_at_a_recall_is_that_of_the_first_threshold_that_reaches_it_and_finds_anything():
+    rng = np.random.default_rng(4)
+    positives, negatives = rng.integers(0, 3, (2, 20, 8))
+    positives[:, 4] = 1
+    positives[:10, 0], negatives[:10, 0] = 0, 2  # false alarms alone above all that is found
+    places = np.linspace(0, 1, 11)
+    heights = precision_heights(binned_ranking(positives, negatives), places)
+    for draw, (right, wrong) in enumerate(zip(positives.cumsum(axis=1), negatives.cumsum(axis=1), strict=True)):
+        for place, recall in enumerate(places):
+            reached = next(i for i in range(8) if right[i] > 0 and right[i] / right[-1] >= recall - 1e-9)
+            assert heights[draw, place] == pytest.approx(right[reached] / (right[reached] + wrong[reached]))
 
 
 def assert_band_holds(band, curve):

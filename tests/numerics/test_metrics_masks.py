@@ -91,6 +91,14 @@ def test_decisions_are_those_of_scikit_learn():
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(defective, decided))
 
 
+def test_decisions_of_many_sums_at_once_are_those_of_each():
+    sums = np.random.default_rng(2).integers(0, 4, (30, 4))
+    together = decision_metrics(sums)
+    for index, counts in enumerate(sums):
+        for name, value in decision_metrics(counts).items():
+            assert together[name][index] == pytest.approx(float(value), nan_ok=True)
+
+
 def test_decisions_that_find_nothing_have_precision_zero_and_none_without_defects():
     nothing = decision_metrics(decision_counts(np.zeros(4, bool), np.array([True, True, False, False])).sum(axis=0))
     assert [float(value) for value in nothing.values()] == [0.0, 0.0, 0.0, 0.5]

@@ -9,11 +9,13 @@ from sklearn import metrics as reference
 
 from zsad.data.saturation import Region
 from zsad.errors import DataError
+from zsad.evaluation import normals
 from zsad.evaluation.aupro import aupro
 from zsad.evaluation.bootstrap import histogram_metrics
 from zsad.evaluation.buckets import Buckets
 from zsad.evaluation.curves import pro_curve
-from zsad.evaluation.defects import BYTES_A_DEFECT, region_areas
+from zsad.evaluation.defects import BYTES_A_DEFECT, PixelImage, gather_defects, region_areas
+from zsad.evaluation.normals import NormalPixels
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, iou_max
 from zsad.names import PIXEL_METRICS
@@ -184,6 +186,13 @@ def test_one_kind_of_pixels_has_no_metric(fill):
     assert pro_curve(found.ranking, found.overlap, LIMIT) is None
 
 
+def test_one_defective_and_one_normal_pixel_have_every_metric():
+    found = statistics([(np.array([[0.0, 1.0]], np.float32), np.array([[False, True]]))])
+    assert found.metrics() == pytest.approx(
+        dict.fromkeys(PIXEL_METRICS, 1.0) | {"auspro_005": np.nan, "aupimo": np.nan}, nan_ok=True, abs=1e-12
+    )
+
+
 def test_no_image_has_no_metric():
     assert np.isnan(list(statistics([], with_histograms=True).metrics().values())).all()
 
@@ -301,6 +310,111 @@ def test_a_bucket_never_falls_as_the_score_rises():
         found = buckets.of(scores)
         assert (np.diff(found) >= 0).all()
         assert 0 <= found[0] <= found[-1] < buckets.count
+
+
+def thresholds_in_one_bucket():
+    """Float32 values: twenty are neighbours, eight steps apart, and share a few buckets; three lie alone."""
+    near = np.float32(0.5) + np.float32(2**-21) * np.arange(20, dtype=np.float32)
+    return np.concatenate([np.float32([0, 0.25]), near, np.float32([1])])
+
+
+@pytest.mark.parametrize("most_counted", [normals.MOST_COUNTED, 150])
+@pytest.mark.parametrize("block_pixels", [7, 1, 10_000])
+def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monkeypatch, block_pixels, most_counted):
+    monkeypatch.setattr(normals, "MOST_COUNTED", most_counted)
+    thresholds = thresholds_in_one_bucket()
+    pixels = NormalPixels(thresholds, block_pixels)
+    assert np.unique(pixels.buckets.of(thresholds)).size < thresholds.size - 10
+    rng = np.random.default_rng(0)
+    for size in (40, 100, 0):  # each time from nothing
+        kept = []
+        for defective in (None, rng.random(size) < 0.3):
+            near = np.float32(0.5) + np.float32(2**-24) * rng.integers(-20, 180, size).astype(np.float32)
+            anywhere = rng.choice(np.concatenate([thresholds, np.float32([-1, 0.1, 0.7, 2])]), size)
+            scores = np.where(rng.random(size) < 0.7, near, anywhere).astype(np.float32)
+            pixels.add(scores, pixels.buckets.of(scores), defective)
+            assert pixels._by_bucket.sum() <= max(most_counted, size)  # what its small integers can hold
+            kept.append(scores if defective is None else scores[~defective])
+        normal = np.concatenate(kept)
+        counts = pixels.taken()
+        assert counts.above.tolist() == [int(np.sum(normal > threshold)) for threshold in thresholds]
+        assert counts.from_threshold.tolist() == [int(np.sum(normal >= threshold)) for threshold in thresholds]
+        assert counts.total == normal.size
+
+
+def levels_one_by_one(images, types, most):
+    """Of too many scores every second, fourth ... one; of their distinct values as few as the types leave room for."""
+    stride, held = 1, []
+    for scores, mask in images:
+        if mask is not None:
+            held += scores[mask].tolist()[::stride]
+        while len(held) > most:
+            stride, held = 2 * stride, held[::2]
+    edges = sorted(set(held))
+    columns = len({name for name in types if name is not None}) + 2
+    step = 1
+    while len(edges) * columns > step * 3 * most:
+        step += 1
+    return sorted({*edges[::step], min(scores[mask].min() for scores, mask in images if mask is not None)})
+
+
+@pytest.mark.parametrize("kinds", [1, 2, 4])
+@pytest.mark.parametrize("most", [3, 50, 1000])
+@pytest.mark.parametrize("make_map", [smooth, tied])
+def test_levels_are_the_scores_that_are_left_where_there_is_room_for_fewer(make_map, most, kinds):
+    images = [(scores, mask if mask.any() else None) for scores, mask in many_defects(make_map)]
+    types = [None if mask is None else f"type {index % kinds}" for index, (_, mask) in enumerate(images)]
+    found = gather_defects([PixelImage(*image) for image in images], types, most)
+    assert not found.exact
+    assert found.thresholds.tolist() == levels_one_by_one(images, types, most)
+    assert found.highest == max(scores[mask].max() for scores, mask in images if mask is not None)
+    assert sum(counts.tied.sum() for counts in found.by_type.values()) == sum(
+        mask.sum() for _, mask in images if mask is not None
+    )
+
+
+@pytest.mark.parametrize("count", [2, 500, 100_000, 2_000_000])
+def test_evenly_spread_thresholds_have_buckets_to_themselves(count):
+    """From the second bucket to the last, the first being of what lies below; four for each where memory allows."""
+    thresholds = np.linspace(-3, 5, count, dtype=np.float32)
+    buckets = Buckets(thresholds)
+    assert min(4 * count, 1 << 22) <= buckets.count <= max(8 * count, 1 << 18)
+    places = buckets.of(thresholds)
+    assert (places[0], places[-1]) == (1, buckets.count - 1)
+    assert np.diff(places).min() >= 1
+    assert buckets.of(np.float32([-3.1, 5.1])).tolist() == [0, buckets.count - 1]
+
+
+def test_a_far_off_threshold_does_not_crowd_the_others():
+    thresholds = np.append(np.linspace(0, 1, 2000, dtype=np.float32), np.float32(1e6))
+    places = Buckets(thresholds).of(thresholds)
+    assert np.unique(places).size >= 1990
+
+
+@pytest.mark.parametrize(("memory", "fewest"), [(200_000, 100), (400_000, 250), (4_000_000, 1900)])
+def test_the_tables_of_the_bins_take_a_quarter_of_the_memory_if_that_is_enough(memory, fewest):
+    """Two bins for each quantile of the pixels and of the regions, of four tables of eight bytes."""
+    images = [(scores, mask if mask.any() else None) for scores, mask in many_defects(smooth)] * 2
+    found = pixel_statistics(images, with_histograms=True, memory_bytes=memory)
+    bins = found.histograms.positives.shape[1]
+    assert fewest <= bins <= 4 * 500 + 5
+    assert 4 * bins * len(images) * 8 <= memory / 4 + 4 * 5 * len(images) * 8
+
+
+@pytest.mark.parametrize("with_good", [True, False])
+def test_scores_that_crowd_into_a_bucket_are_binned_by_themselves(with_good):
+    rng = np.random.default_rng(6)
+    mask = np.zeros((50, 80), bool)
+    mask[:, :40] = True
+    scores = rng.normal(size=mask.shape) + mask
+    scores[rng.random(mask.shape) < 0.05] += 1e5  # so that all the others lie within a few buckets
+    images = [(scores.astype(np.float32), mask)]
+    if with_good:
+        images.append((rng.normal(size=(30, 30)).astype(np.float32), np.zeros((30, 30), bool)))
+    found = statistics(images, with_histograms=True)
+    binned = histogram_metrics(found.histograms, np.ones((1, len(images))))
+    for metric in ("pixel_auroc", "pixel_ap", "pixel_f1max", "aupro"):
+        assert binned[metric][0] == pytest.approx(found.metrics()[metric], abs=2e-3), metric
 
 
 # --- AUPIMO ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES, cause_of
+from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES, Comparison, Marked, cause_of
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter
@@ -248,3 +248,13 @@ def test_causes_are_counted_without_their_figures(record, cause):
 def test_the_announced_counts_are_there(tmp_path):
     effect = evaluated(tmp_path, random_category(7, ["spot"]))["effects"][0]
     assert set(effect["counts"]) == set(COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("label", "truth", "lacks"),
+    [(1, [[0, 0]], True), (1, [[0, 1]], False), (1, None, False), (0, [[0, 0]], False), (None, None, False)],
+)
+def test_a_defective_image_whose_mask_is_empty_lacks_its_truth(label, truth, lacks):
+    record = ImageRecord("a.png", "a.png", "test", label, "dent", "", 1, 2, "")
+    marked = Marked.of(np.array([[True, False]]), None if truth is None else np.array(truth, bool))
+    assert Comparison(record, marked).lacks_truth == lacks

@@ -10,6 +10,7 @@ from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
 from zsad.scoring.fuse_scores import fuse_scores
 from zsad.scoring.fusion import Fusion, MemberScores
+from zsad.scoring.scales import robust_scale
 from zsad.scoring.thresholds.base import Thresholds
 
 IMAGES = 5
@@ -123,6 +124,12 @@ def test_a_map_that_is_mostly_zero_has_a_scale():
     assert found.maps[3].argmax() == 2 * 6 + 3
 
 
+def test_where_most_values_are_equal_their_standard_deviation_is_the_scale():
+    values = np.array([3.0] * 18 + [7.0, 9.0])
+    assert robust_scale(values)([3, 9]).tolist() == pytest.approx([0, 6 / np.std(values)])
+    assert robust_scale(np.full(5, 3.0))([3, 4]).tolist() == [0, 1]
+
+
 def test_coarser_maps_are_brought_to_the_finest_grid():
     fine, coarse = member(10, (8, 12)), member(11, (4, 6))
     found = fusion(2).fused([fine, coarse])
@@ -161,6 +168,7 @@ def test_a_fusion_sees_the_batch_and_what_its_members_see(settings, expected):
         ({"methods": ["a", "a"]}, "at least two different"),
         ({"methods": ["a", "b"], "weights": [1]}, "2 methods but 1 weights"),
         ({"methods": ["a", "b"], "weights": [0, 0]}, "not all zero"),
+        ({"methods": ["a", "b"], "weights": [-1, 2]}, "not negative"),
         ({"methods": ["a", "b"], "weights": [1, 1], "combine": "max"}, "weights are for a mean"),
         ({}, "methods"),
     ],
@@ -219,9 +227,10 @@ def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):
         assert_close(found.anomaly_map(0), found.image_scores[0])
 
 
-def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path):
+@pytest.mark.parametrize("name", ["a{}.png", "z{}.png"])
+def test_scores_of_other_images_are_refused_and_leave_no_file(tmp_path, name):
     first = write_scores(tmp_path / "a.h5", member(18))
-    second = write_scores(tmp_path / "b.h5", member(19), ids=[f"test/{index}.jpg" for index in range(IMAGES)])
+    second = write_scores(tmp_path / "b.h5", member(19), ids=[name.format(index) for index in range(IMAGES)])
     with pytest.raises(DataError, match="do not score the same images"):
         fuse(tmp_path, first, second)
     assert not (tmp_path / "fused.h5").exists()

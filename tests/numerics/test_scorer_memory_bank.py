@@ -8,7 +8,7 @@ from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
-from zsad.scoring.bank import FreeBank
+from zsad.scoring.bank import AlignedBank, FreeBank
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import CANDIDATES, greedy_coreset
 from zsad.scoring.memory_bank import MemoryBank
@@ -178,6 +178,28 @@ def test_a_bank_keeps_the_share_of_its_coreset(tmp_path, memory):
         bank = FreeBank(reader, range(3), [0, 1], Compute(memory=memory), coreset=0.25)
         kept = bank.least_candidates()
     assert np.ceil(0.25 * 125) <= kept <= np.ceil(0.25 * 36) + np.ceil(0.25 * 40) + np.ceil(0.25 * 49)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3])
+@pytest.mark.parametrize("kind", ["aligned", "free"])
+def test_a_bank_of_one_piece_is_kept_and_one_of_several_is_read_anew(tmp_path, kind, runs):
+    references = random_tokens(9, *[(4, 5)] * 3)
+    (image,) = random_tokens(14, (4, 5))
+    tokens = torch.from_numpy(stored(image)).float()
+    with FeatureReader(write_features(tmp_path / "references.h5", references)) as reader:
+        whole = 2 * 4 * 5 * 4 * (6 + 2)  # bytes of an image, with what a metric may add to its channels
+        compute = Compute(memory=2 * whole * {1: 9, 2: 2, 3: 1}[runs])
+        if kind == "aligned":
+            bank = AlignedBank(reader, range(3), [0, 1], compute, window=1)
+        else:
+            bank = FreeBank(reader, range(3), [0, 1], compute, coreset=None)
+        first, again = list(bank.pieces()), list(bank.pieces())
+        assert bank.piece_count == len(first) == runs
+        assert [one is other for one, other in zip(first, again, strict=True)] == [runs == 1] * runs
+        found = torch.cat([piece.nearest(tokens[1], 1, 2) for piece in first], dim=2).sort(dim=2).values[..., :2]
+    window = 1 if kind == "aligned" else None
+    expected = reference(image[1:], [other[1:] for other in references], 2, window)
+    assert_close(found.mean(dim=2), expected)
 
 
 def test_a_whole_coreset_changes_nothing_and_a_small_one_only_raises_scores(tmp_path):

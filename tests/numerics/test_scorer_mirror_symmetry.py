@@ -372,6 +372,13 @@ def test_of_equal_shifts_the_one_nearest_to_none_is_taken():
     assert shift.asymmetry == pytest.approx(0, abs=1e-6)
 
 
+def test_where_nothing_overlaps_there_is_no_shift():
+    tokens = normalise(torch.from_numpy(seen(field(0), "test", 4, 5)[0]).float())
+    image = Image.of(tokens, Compute())
+    nowhere = torch.zeros(4, 5, dtype=torch.bool)
+    assert symmetry.best_shift(image, image.points(tokens), nowhere, (1, 2)) == (0, 0, math.inf)
+
+
 def test_a_plain_background_alone_is_no_symmetry(tmp_path):
     tokens = np.tile([1.0, 0.0, 0.0], (1, 8, 8, 1))
     tokens[0, :, :2] = np.random.default_rng(2).normal(

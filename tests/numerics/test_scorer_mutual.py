@@ -199,6 +199,23 @@ def test_image_scores_in_the_file_are_rescored_and_maps_are_not(tmp_path):
         np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize(("layers", "last"), [(None, 2), (("0", "1"), 1), (("2", "0"), 0)])
+def test_images_are_rescored_by_the_class_tokens_of_the_last_layer_within_their_batch(tmp_path, layers, last):
+    tokens = random_tokens(10, *GRIDS, layers=3)
+    before = np.random.default_rng(11).uniform(size=len(tokens))
+    scorer = Mutual(rescoring=(1, 2), layers=layers, batch=3, seed=1)
+    with FeatureReader(write_features(tmp_path / "test.h5", tokens)) as reader:
+        found = scorer.rescored(before, {"test": reader})
+    cls_tokens = [image.mean(axis=(1, 2))[last] for image in tokens]  # as `write_features` has them
+    unit = [token / np.linalg.norm(token) for token in cls_tokens]
+    for batch in scorer.batches(len(tokens)):
+        for image in batch:
+            other = max((one for one in batch if one != image), key=lambda one: unit[image] @ unit[one])
+            weight = max(0, unit[image] @ unit[other])
+            pair = (before[image] + weight * before[other]) / (1 + weight)
+            assert_close(found[image], (before[image] + pair) / 2)
+
+
 def test_bfloat16_ranks_as_float32_does(tmp_path):
     tokens = random_tokens(9, *[(8, 8)] * 6, channels=64)
     tokens[3][:, 2:4, 3:5] *= -1

@@ -9,7 +9,7 @@ from feature_files import maps, random_tokens, write_features
 from zsad.errors import ConfigError
 from zsad.files.features import FeatureReader
 from zsad.scoring.compute import Compute
-from zsad.scoring.moments import Moments
+from zsad.scoring.moments import Moments, fitting_device
 from zsad.scoring.subspace import Subspace
 
 GRIDS = [(5, 4), (3, 7), (4, 4)]
@@ -164,6 +164,14 @@ def test_streamed_moments_equal_those_of_all_vectors_together(memory):
         moments.add(part)
     np.testing.assert_allclose(moments.mean, vectors.mean(dim=0), rtol=1e-14)
     np.testing.assert_allclose(moments.covariance, np.cov(vectors.numpy().T), rtol=1e-7, atol=1e-8)
+
+
+def test_sums_in_float64_run_on_the_cpu_where_the_device_has_none():
+    assert {device: fitting_device(device) for device in ("cpu", "cuda", "mps")} == {
+        "cpu": "cpu",
+        "cuda": "cuda",
+        "mps": "cpu",
+    }
 
 
 def test_a_single_vector_has_no_covariance():

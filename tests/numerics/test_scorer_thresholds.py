@@ -21,6 +21,13 @@ from zsad.scoring.thresholds.robust_tail import RobustTail
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
+def test_rules_say_whether_they_need_maps_or_references():
+    rules = {name: THRESHOLDS.build(name, {"image": 1} if name == "fixed" else {}) for name in THRESHOLDS.names()}
+    assert {name for name, rule in rules.items() if rule.needs_maps} == {"mebin"}
+    assert {name for name, rule in rules.items() if rule.needs_references} == {"reference_quantile"}
+    assert THRESHOLDS.build("fixed", {"pixel": 1}).needs_maps
+
+
 def category(seed=0, images=8):
     """Noisy maps of mixed sizes; every other one has a bright region of 3 x 3 patches."""
     rng = np.random.default_rng(seed)
@@ -89,6 +96,21 @@ def test_mebin_separates_regions_that_stand_out():
     good = np.concatenate([anomaly_map.ravel() for anomaly_map in maps[::2]])
     assert all((anomaly_map[4:7, 5:8] > threshold).all() for anomaly_map in maps[1::2])
     assert (good > threshold).mean() < 0.01
+
+
+@pytest.mark.parametrize(("min_interval", "is_stable"), [(1, True), (4, True), (5, False)])
+def test_mebin_takes_a_count_that_lasts_as_many_levels_as_asked_for(min_interval, is_stable):
+    """Levels 8, 7 ... 1: above the last four of them lie the two neighbours, and the other map never counts."""
+    striking, other = np.zeros((6, 6), np.float32), np.zeros((6, 6), np.float32)
+    striking[0, 0], striking[3, 2:4], other[5, 5] = 8, 4.5, 1
+    threshold = MEBin(levels=8, min_interval=min_interval).threshold([striking, other])
+    assert threshold == 1 if is_stable else threshold >= 8
+
+
+def test_mebin_flags_nothing_where_nothing_is_counted():
+    spots = [np.zeros((6, 6), np.float32) for _ in range(2)]
+    spots[0][1, 1], spots[1][4, 4] = 8, 1  # regions of a single patch
+    assert MEBin(levels=8, min_interval=1).threshold(spots) >= 8
 
 
 def test_mebin_flags_nothing_if_no_count_is_stable():

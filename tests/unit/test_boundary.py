@@ -30,12 +30,15 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel
 
+from paths import REPOSITORY
 from zsad.cli import command
-from zsad.errors import ConfigError, DataError, boundary
+from zsad.errors import ConfigError, DamagedFileError, DataError, boundary
 from zsad.errors.boundary import known_sentence, sentence_of
 from zsad.errors.system import MENDS
 from zsad.watching import failures
 from zsad.workflow import job
+from zsad.workflow.configfiles import read_configuration
+from zsad.workflow.variables import tell_left_out
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
@@ -402,6 +405,44 @@ def test_a_function_of_a_rule_is_told_of_by_its_rule(snakemakes: tuple[io.String
 
     print_exception(caught(evaluate), {})
     assert snakemakes[0].getvalue() == "zsad: build_manifest: images is empty; fill it\n"
+
+
+def test_a_function_is_told_of_where_snakemake_raises_its_error_again(snakemakes: tuple[io.StringIO, Path]) -> None:
+    """As it does for jobs that are found while it looks up others: the cause is another one then."""
+    from snakemake.exceptions import InputFunctionException, print_exception
+
+    def evaluate(error: Exception) -> None:
+        rule = SimpleNamespace(name="build_page", lineno=1, snakefile="report.smk")
+        rule.workflow = SimpleNamespace(linemaps={})
+        kept = InputFunctionException(error, wildcards={"dataset": "t"}, rule=rule)
+        try:
+            fail(KeyError("a job"))
+        except KeyError:
+            raise kept  # noqa: B904
+
+    print_exception(caught(lambda: evaluate(caught(lambda: fail(DamagedFileError(Path("a.csv"), "is torn"))))), {})
+    assert snakemakes[0].getvalue() == "zsad: build_page: a.csv is torn; delete it and run again\n"
+    print_exception(caught(lambda: evaluate(caught(lambda: fail(ValueError("odd"))))), {})
+    assert "zsad: build_page: unexpected error (" in snakemakes[0].getvalue()
+
+
+def test_of_another_workflow_only_errors_of_this_one_are_told(
+    snakemakes: tuple[io.StringIO, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from snakemake.exceptions import print_exception
+
+    monkeypatch.setattr(failures.logger, "filters", [])
+    failures.tell_failures_in_sentences(REPOSITORY, of_all=False)
+    terminal, _ = snakemakes
+    print_exception(caught(lambda: fail(KeyError("of the host"))), {})
+    assert "KeyError" in terminal.getvalue()
+    assert "zsad:" not in terminal.getvalue()
+    print_exception(caught(lambda: read_configuration(Path("absent.yaml"))), {})
+    print_exception(caught(lambda: tell_left_out("one", {}, None)), {})  # of this one by where it was raised
+    sentences = [line for line in terminal.getvalue().splitlines() if line.startswith("zsad:")]
+    assert len(sentences) == 2
+    assert "absent.yaml cannot be read" in sentences[0]
+    assert "unexpected error (AttributeError" in sentences[1]
 
 
 def test_a_sentence_that_the_rules_pass_on_stands_alone(snakemakes: tuple[io.StringIO, Path]) -> None:

@@ -25,7 +25,8 @@ from zsad.resources.tokens import tokens_of
 from zsad.resources.workload import Images
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
-from zsad.workflow.settings import BackboneEntry, load
+from zsad.workflow.entries import BackboneEntry
+from zsad.workflow.settings import load
 from zsad.workflow.suitability import Suitability
 
 # Height and width of the longest images of published data sets and usual cameras.

@@ -13,16 +13,16 @@ import pytest
 from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import DataError
 from zsad.files.checksums import require_unchanged
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 from zsad.files.digests import append_digests
 from zsad.names import PER_IMAGE, REFERENCES
 from zsad.tables.collect_costs import (
-    COST_COLUMNS,
     Plan,
     collect_costs,
     machine_sentence,
     read_benchmark,
 )
+from zsad.tables.csv_tables import COSTS
 
 TEST_IMAGES = {"tile": 4, "brick": 6}
 TRAIN_IMAGES = {"tile": 5, "brick": 3}
@@ -139,7 +139,7 @@ def only(rows: list[dict[str, str]], **wanted: str) -> dict[str, str]:
 
 def test_there_is_a_row_a_method_and_stage_and_the_totals_follow(run: Run) -> None:
     rows = run.collect(SINGLE, BANK)
-    assert tuple(rows[0]) == COST_COLUMNS
+    assert tuple(rows[0]) == tuple(COSTS.columns)
     assert [(row["method"], row["stage"], row["detail"]) for row in rows] == [
         ("single", *FEATURES),
         ("single", "score_images", "single"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from zsad.errors import DataError
-from zsad.files.csv_cells import decoded, encoded, read_table, write_table
+from zsad.files.csv_cells import decoded, encoded
+from zsad.files.csv_files import read_table, write_table
 
 STARTERS = "=+-@\t\r\n\0＝＋－＠﹦﹢﹣﹫"
 LETTERS = STARTERS + "'\"; ,|a1é\ufeff\u2028\x85漢"

@@ -205,7 +205,7 @@ def seen_and_drawn(monkeypatch, bound):
     monkeypatch.setattr(generate, "visibility", lambda *given: drawn.append(visibility(*given)) or drawn[-1])
     rng = np.random.default_rng(3)
     specimen, light = SPECIMENS["board"](128, "test", rng), Light()
-    picture, _, change = generate._visible_defect(specimen, light, DEFECTS["scratch"], rng)
+    picture, _, change, _ = generate._visible_defect(specimen, light, DEFECTS["scratch"], rng)
     good = lit(specimen.surface, light)
     np.testing.assert_allclose(picture, good + change, atol=1e-12)
     return visibility(change, good, specimen.body), drawn

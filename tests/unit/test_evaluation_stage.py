@@ -13,7 +13,8 @@ from zsad.errors import ConfigError, DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
 from zsad.evaluation.options import EvaluationOptions
-from zsad.files.evaluations import read_draws
+from zsad.evaluation.truth import empty_mask_note
+from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter
@@ -425,3 +426,11 @@ def test_defects_with_saturation_areas_have_a_saturated_overlap(category):
     low, high = result["confidence"]["auspro_005"]
     assert low <= result["metrics"]["auspro_005"] + 1e-9
     assert result["metrics"]["auspro_005"] <= high + 1e-9
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more")])
+def test_a_note_names_the_first_five_images(count, shown):
+    (note,) = empty_mask_note([str(number) for number in range(count)])
+    assert note.startswith(f"The masks of {count} defective test images are empty")
+    assert note.endswith(f": {shown}.")
+    assert empty_mask_note([]) == []

@@ -17,7 +17,8 @@ from transformers import Dinov2Config, Dinov2Model
 
 from hub_server import Hub, Repository, running_hub, use_hub
 from zsad.errors import ConfigError, ModelError, ZsadError
-from zsad.models.hub import Located, check_weights, download, is_cached, locate, weight_files
+from zsad.models.hub import Located, check_weights, download, is_cached, locate
+from zsad.models.weight_files import weight_files
 
 SMALL = "facebook/dinov2-small"  # `dinov2-small` in the catalogue
 WEIGHTS = "model.safetensors"

@@ -23,7 +23,7 @@ from zsad.features.join_features import join_features
 from zsad.features.joint import Joint
 from zsad.files.chunks import CHUNK_WASTE
 from zsad.files.features import FeatureReader
-from zsad.reporting.page import _hand_crafted, _joints
+from zsad.reporting.sections.heading import hand_crafted, joints
 from zsad.resources.feature_files import expected_cost
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run, uses_network
@@ -96,15 +96,18 @@ LISTED = "methods__mutual__backbone"
         ({LISTED: ["embedded", "corse"]}, r"methods\.mutual: backbone 'corse' is neither .*did you mean 'coarse'\?"),
         ({"backbone": ["embedded", "absent/folder.pth", "x"]}, r"backbone 'x' is neither"),
         ({LISTED: ["embedded"]}, r"methods\.mutual: a joint needs a list of at least two backbones"),
-        ({LISTED: []}, r"'methods\.mutual\.backbone' is not valid"),
-        ({"backbone": []}, r"'backbone' is not valid"),
+        ({LISTED: []}, r"methods\.mutual: backbone = \[\] is not usable: it must not be empty"),
+        ({"backbone": []}, r"backbone = \[\] is not usable: it must not be empty"),
         ({LISTED: ["embedded", "coarse", "embedded"]}, r"methods\.mutual: .*'embedded' is there twice"),
         ({LISTED: ["embedded", 5]}, r"name 2 in 'methods\.mutual\.backbone' must be text, but YAML reads it as .* 5"),
         ({"backbone": ["embedded", True]}, r"name 2 in 'backbone' must be text, but YAML reads it as .* true"),
-        ({"backbone": ["embedded", None]}, r"'backbone\.1' must be of type string, but is None"),
-        ({"backbone": ["embedded", ["coarse", "fine"]]}, r"'backbone\.1' must be of type string"),
-        ({"backbone": {"members": ["embedded"]}}, r"'backbone' must be of type string or array"),
-        ({"backbone": ["embedded", ""]}, r"'backbone\.1' is not valid"),
+        ({"backbone": ["embedded", None]}, r"item 2 of backbone = null is not usable: it must be text"),
+        (
+            {"backbone": ["embedded", ["coarse", "fine"]]},
+            r"item 2 of backbone = \['coarse', 'fine'\] is not usable: it must be text",
+        ),
+        ({"backbone": {"members": ["embedded"]}}, r"backbone = .* is not usable: it must be a name or a list of names"),
+        ({"backbone": ["embedded", ""]}, r"item 2 of backbone = '' is not usable: it must not be empty"),
         (
             {"backbones__same": {"family": "embedded"}, LISTED: ["embedded", "same"]},
             r"'embedded' and 'same' are the same backbone with the same parameters",
@@ -127,8 +130,14 @@ LISTED = "methods__mutual__backbone"
             {"backbones__both": joint(["coarse", "fine"], weights=[1, 2, 3]), **BOTH},
             r"backbones\.both\.params: weights = \[1, 2, 3\] is not usable: there are 2 members but 3 weights",
         ),
-        ({"backbones__both": joint(["coarse", "fine"], weights=[1, 0]), **BOTH}, r"weights\.1 = 0 is not usable"),
-        ({"backbones__both": joint(["coarse", "fine"], weights=[1, -2]), **BOTH}, r"weights\.1 = -2 is not usable"),
+        (
+            {"backbones__both": joint(["coarse", "fine"], weights=[1, 0]), **BOTH},
+            r"item 2 of weights = 0 is not usable",
+        ),
+        (
+            {"backbones__both": joint(["coarse", "fine"], weights=[1, -2]), **BOTH},
+            r"item 2 of weights = -2 is not usable",
+        ),
         ({"backbones__both": joint(["coarse", "fine"], weights="x"), **BOTH}, r"weights = 'x' is not usable"),
         (
             {"backbones__both": joint(["coarse", "fine"], wieghts=[1, 1]), **BOTH},
@@ -263,9 +272,9 @@ def test_folders_of_submissions_are_named_by_the_step(monkeypatch: pytest.Monkey
 
 def test_the_page_says_what_a_joint_is_of() -> None:
     configuration = settings(backbone=["embedded", "dinov2-small"]).resolved()
-    assert _joints({"embedded-dinov2-small"}, configuration) == {"embedded-dinov2-small": ["embedded", "dinov2-small"]}
-    assert _hand_crafted({"embedded-dinov2-small"}, configuration) == ["embedded"]
-    assert _joints({"embedded", "a+b"}, settings().resolved()) == {}
+    assert joints({"embedded-dinov2-small"}, configuration) == {"embedded-dinov2-small": ["embedded", "dinov2-small"]}
+    assert hand_crafted({"embedded-dinov2-small"}, configuration) == ["embedded"]
+    assert joints({"embedded", "a+b"}, settings().resolved()) == {}
 
 
 PARAMS = {"members": [{"name": name, "family": "embedded", "params": {}} for name in ("a", "b")]}

@@ -255,7 +255,7 @@ def test_only_the_categories_with_the_wanted_test_set_are_read(tree: Callable[[s
     root = tree(MVTEC_AD_2 + "rice/train/good/000_regular.png rice/test_public/good/000_regular.png")
     assert LAYOUTS.build("mvtec_ad_2").categories(root) == ["can", "rice"]
     assert LAYOUTS.build("mvtec_ad_2", {"test": "private"}).categories(root) == ["can"]
-    with pytest.raises(ConfigError, match="test = 'hidden' is not usable: input should be 'public', 'private' or"):
+    with pytest.raises(ConfigError, match="test = 'hidden' is not usable; choose from: public, private, private_mixed"):
         LAYOUTS.build("mvtec_ad_2", {"test": "hidden"})
 
 

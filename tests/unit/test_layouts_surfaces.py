@@ -319,7 +319,7 @@ def test_a_size_of_real_iad_may_be_a_number_and_one_that_is_there_is_proposed(re
         DataError, match=r"no images in realiad_1024, but in realiad_512; set dataset\.params\.resolution to '512'$"
     ):
         LAYOUTS.build("real_iad").categories(real_iad)
-    with pytest.raises(ConfigError, match="resolution = '448' is not usable: input should be '256', '512', '1024' or"):
+    with pytest.raises(ConfigError, match="resolution = '448' is not usable; choose from: 256, 512, 1024"):
         LAYOUTS.build("real_iad", {"resolution": 448})
 
 

@@ -118,6 +118,12 @@ def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path / "other.csv")
 
 
+def test_an_image_of_an_unknown_split_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.csv", [ListedImage("a.png", "a.png", "dev", 8, 8, "0" * 64)])
+    with pytest.raises(DataError, match="is no list of images \\('dev' is no split\\)"):
+        read_image_list(tmp_path / "images.csv")
+
+
 def test_reference_draws_are_seeded_nested_and_from_train_alone(category: Path) -> None:
     records = LAYOUT.records(category.parent, "bottle")
     two = select(records, references(2, 0), "bottle")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evaluation_files import score_document
-from zsad.files.evaluations import write_draws
+from zsad.files.draws import write_draws
 from zsad.files.json_files import write_json
 from zsad.workflow.partial import blame, forget_what_was_missing, tell_what_is_missing, write_partial_tables
 

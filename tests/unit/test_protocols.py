@@ -41,6 +41,14 @@ def test_saturation_areas_shrink_with_the_image_and_lost_defects_are_left_out():
     assert NATIVE.defects([Region("dent", large, 4000)])[0].saturation_area == 4000
 
 
+def test_a_saturation_area_is_never_less_than_a_pixel_nor_more_than_the_defect():
+    square = np.zeros((512, 512), bool)
+    square[100:104, 100:104] = True  # four pixels are left of it
+    for area, scaled in ((1, 1), (9, 2), (16, 4), (100, 4)):
+        (defect,) = RESIZED.defects([Region("dent", square, area)])
+        assert defect.saturation_area == scaled
+
+
 def test_an_unknown_protocol_is_refused():
     with pytest.raises(ConfigError, match=r"evaluation: protocol"):
         EvaluationOptions.build({"protocol": "crop224"}, where="evaluation")

@@ -45,8 +45,8 @@ def test_runs_of_several_backbones_share_the_rows_of_a_data_set(script: ModuleTy
     third = finished(tmp_path / "tiles", "lite0", 0.7, ("tiles",))
     lines = script.table([one, other, third], ["memory_bank", "mutual"]).splitlines()
     assert lines[0] == "| photographs | method | `embedded` | `lite0` |"
-    assert lines[2] == "| elpv, mono | `memory_bank` | 0.800 (0.75–0.85) | 0.900 (0.85–0.95) |"
-    assert lines[-1] == "| tiles | `mutual` |  | 0.600 (0.55–0.65) |"
+    assert lines[2] == "| elpv, mono | `memory_bank` | 80.0 (75.0–85.0) | 90.0 (85.0–95.0) |"
+    assert lines[-1] == "| tiles | `mutual` |  | 60.0 (55.0–65.0) |"
     assert len(lines) == 2 + 2 * 3
 
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from zsad.errors import ConfigError
 from zsad.refinement.regional import Objection, Outline, RegionRefiner, edge_ratio, map_contrast
@@ -95,6 +96,41 @@ def test_how_an_outline_came_about_is_recorded_with_its_region():
     assert {"crop", "box", "score", "cause"} <= set(region)
 
 
+def test_one_component_is_given_work_whatever_it_costs(monkeypatch):
+    monkeypatch.setattr(Proposing, "work", lambda self, region, height, width: 1e15)
+    refinement = Proposing(corners=[(14, 22)]).refine(photograph(square(14, 22)), MAP, 0.5)
+
+    assert [region["cause"] for region in refinement.regions] == [""]
+
+
+@pytest.mark.parametrize(("hole", "stays"), [(4, False), (5, True)])
+def test_holes_of_less_than_the_least_area_are_filled(hole, stays):
+    class Hollow(Proposing):
+        def outlines(self, image, anomaly_map, threshold, regions, prompted=None):
+            mask = square(12, 24) & ~square(14, 14 + hole)
+            return [Outline((0, 0, 40, 40), mask)]
+
+    refiner = Hollow(corners=[], min_area=0.0125, min_edge_ratio=0)  # 20 of 1600 pixels
+
+    refinement = refiner.refine(photograph(square(12, 24)), MAP, 0.5)
+
+    assert refinement.regions[0]["accepted"]
+    assert refinement.mask[14, 14] != stays
+    assert np.count_nonzero(refinement.mask) == 144 - stays * hole**2
+
+
+def test_large_windows_are_judged_at_about_a_million_pixels(monkeypatch):
+    judged = []
+    monkeypatch.setattr(Proposing, "objection", lambda self, *arrays: judged.append(arrays) or Objection())
+    anomaly_map = np.zeros((1500, 1500), np.float32)
+    anomaly_map[300:900, 300:900] = 1
+    refinement = Proposing(corners=[(250, 950)]).refine(np.zeros((1500, 1500, 3), np.uint8), anomaly_map, 0.5)
+    (image, of_map, component, refined) = judged[0]
+    assert 0.99 * 2**20 <= of_map.size <= 1.01 * 2**20
+    assert image.shape[:2] == of_map.shape == component.shape == refined.shape
+    np.testing.assert_array_equal(refinement.mask, square(250, 950, 1500))
+
+
 def test_an_outline_that_may_stay_is_no_objection():
     assert not Objection()
     assert Objection("too small", "the figures")
@@ -113,6 +149,26 @@ def test_edge_ratio_is_near_one_in_noise_and_high_on_an_edge():
     assert edge_ratio(photograph(square(14, 22)), square(14, 22)) > 3
     assert edge_ratio(np.full((40, 40, 3), 7, np.uint8), square(14, 22)) == 0
     assert edge_ratio(noise, np.ones((40, 40), bool)) == 0
+
+
+def edge_ratio_by_definition(image, mask):
+    """Sobel after a Gaussian of one pixel, of the steepest channel; all by SciPy, in float64."""
+    smooth = [
+        ndimage.gaussian_filter(channel, 1, mode="mirror", radius=4) for channel in np.moveaxis(image, 2, 0) / 1.0
+    ]
+    steep = np.max([np.hypot(*(ndimage.sobel(one, axis, mode="mirror") for axis in (0, 1))) for one in smooth], axis=0)
+    around = np.ones((3, 3), bool)
+    outline = ndimage.binary_dilation(mask, around) & ~ndimage.binary_erosion(mask, around, border_value=1)
+    return steep[outline].mean() / steep.mean()
+
+
+def test_edge_ratio_is_that_of_the_definition():
+    mask = np.zeros((30, 50), bool)
+    mask[8:20, 0:17] = True  # at the border of the image
+    mask[22:26, 30:45] = True
+    image = photograph(mask)
+    image[:, 25:] //= 2
+    assert edge_ratio(image, mask) == pytest.approx(edge_ratio_by_definition(image, mask), rel=1e-5)
 
 
 def test_map_contrast_is_mean_inside_minus_mean_outside():
@@ -201,6 +257,15 @@ def test_tiny_and_narrow_images_are_refined(name, shape):
     image, anomaly_map = rng.integers(0, 256, (*shape, 3), dtype=np.uint8), rng.random(shape).astype(np.float32)
 
     assert REFINERS.build(name).refine(image, anomaly_map, 0.3).mask.shape == shape
+
+
+@pytest.mark.parametrize("name", WEIGHT_FREE)
+def test_without_a_model_nothing_is_asked_of_one(name):
+    refiner = REFINERS.build(name)
+
+    assert not refiner.uses_segmenter
+    assert not refiner.uses_foreground
+    assert refiner.crop_parameters() is None
 
 
 def test_a_wrong_parameter_is_named():

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from zsad.refinement.regions import (
+    area_of,
     box_around,
     pieces_touching,
     regions_above,
@@ -88,6 +89,12 @@ def test_shares_are_at_least_one_pixel():
     assert share_of_area(0, 256, 256) == 1
     assert share_of_short_side(1 / 16, 256, 512) == 16
     assert share_of_short_side(1 / 16, 5, 512) == 1
+
+
+def test_the_area_of_a_box_is_that_of_its_pixels():
+    mask = np.zeros((9, 14), bool)
+    mask[2:7, 4:13] = True
+    assert area_of(box_around(mask)) == np.count_nonzero(mask)
 
 
 def test_the_box_around_a_mask_is_the_smallest_and_that_around_nothing_is_none():

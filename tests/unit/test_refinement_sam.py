@@ -39,7 +39,7 @@ class Answering(Segmenter):
             moved = Prompt(box, np.add(prompt.points, (left, top)), prompt.labels, prompt.mask)
             self.prompts.append(moved)
             masks = np.stack([mask[top:bottom, left:right] for mask in self.answer(moved)])
-            logits = np.where(masks, 4.0, -4.0).astype(np.float32)
+            logits = np.where(masks, 0.25, 0.0).astype(np.float32)  # inside is above zero
             answers.append(Candidates(logits, np.array(self.quality[: len(masks)], np.float32)))
         return answers
 
@@ -155,6 +155,14 @@ def test_the_agreement_is_that_of_the_component_and_its_surroundings():
 
     expected = [agreement(degrees, mask[slices(around)]) for mask in candidates]
     assert record["agreements"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_candidate_that_is_too_large_does_not_change_what_the_others_are_judged_in():
+    (alone,) = refined(under(always(DEFECT))).regions
+    (beside,) = refined(under(always(DEFECT, box(4, 4, 90, 60)))).regions
+
+    assert beside["objections"] == ["", "too large"]
+    assert beside["agreements"][0] == alone["agreements"][0]
 
 
 def test_unit_and_offset_of_the_map_do_not_matter():

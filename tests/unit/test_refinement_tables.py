@@ -8,12 +8,13 @@ from evaluation_files import Run, mask_document, measured_document, score_docume
 from reporting_files import metrics_row, refinement_row, write_metrics, write_refinement
 from zsad.errors import DataError
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.evaluations import read_draws
+from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MASK_METRICS, ORACLE, RANKING_METRICS
-from zsad.reporting.refinement import Change, as_percent, reasons_of, refinement_table
-from zsad.reporting.results import display_names, read_metrics, read_refinement
-from zsad.tables.csv_tables import REFINEMENT_COLUMNS
+from zsad.reporting.results import read_metrics, read_refinement
+from zsad.tables.csv_tables import REFINEMENT
+from zsad.tables.refinement_table import ceiling_table, reasons_of, refinement_table
+from zsad.tables.table import change, without_unknown
 
 KEYS = ("category", "method", "refiner", "defect_type")
 
@@ -106,7 +107,7 @@ def test_refinement_has_a_row_a_category_method_refiner_and_type_of_defect_and_m
         expected += [(category, ORACLE, "sam-vit-b", ALL_TYPES)]
     expected += [("mean", *names, ALL_TYPES) for names in [*methods, (ORACLE, "sam-vit-b")]]
     assert [tuple(row[key] for key in KEYS) for row in full_run.rows()] == expected
-    assert tuple(full_run.rows()[0]) == REFINEMENT_COLUMNS
+    assert tuple(full_run.rows()[0]) == tuple(REFINEMENT.columns)
 
 
 def test_a_mean_of_refinement_weighs_categories_alike_and_sums_what_is_counted(full_run):
@@ -166,9 +167,7 @@ def test_the_oracle_changes_no_row_of_a_method(full_run):
 
 def test_the_tables_to_read_show_before_and_after_and_the_ceiling_apart(full_run):
     section = full_run.section("Refinement")
-    assert (
-        "| zero-shot-batch | mutual | sam | 30.0 → 35.0 | 30.0 → 35.0 | 30.0 → 35.0 | 50.0 | 25.0 | 40.0 |" in section
-    )
+    assert f"| zero-shot-batch | mutual | sam {'| 30.0 → 35.0 (+5.0) ' * 4}| 50.0 | 25.0 | 40.0 (of 20) |" in section
     assert "more than 0.01" in section
     assert ORACLE not in section
     ceiling = full_run.section("With boxes from the ground truth")
@@ -178,7 +177,7 @@ def test_the_tables_to_read_show_before_and_after_and_the_ceiling_apart(full_run
         assert ORACLE not in full_run.section(title)
         assert "sam-vit-b" not in full_run.section(title)
     latex = full_run.text("latex")
-    assert r"mutual & sam & 30.0 $\to$ 35.0 &" in latex
+    assert r"mutual & sam & 30.0 $\to$ 35.0 (+5.0) &" in latex
 
 
 def test_a_method_with_several_seeds_has_the_mean_over_them_too(run):
@@ -213,9 +212,9 @@ def test_masks_without_effects_are_no_evaluation(run):
 def test_the_report_reads_the_table_that_the_evaluation_writes(full_run):
     rows = read_refinement(full_run.outputs["refinement_csv"])
     assert len(rows) == 3 * (2 * 2 + 1)
-    assert all(set(row.values) >= {*VALUES, *COUNTS} for row in rows)
+    assert set(rows) >= {*VALUES, *COUNTS}
     metrics = read_metrics(full_run.outputs["metrics_csv"])
-    assert {row.key.method for row in metrics} == {"self_similarity", "mutual"}
+    assert set(metrics["method"]) == {"self_similarity", "mutual"}
 
 
 def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
@@ -224,32 +223,32 @@ def test_a_line_says_what_changed_and_the_ceiling_stands_apart(tmp_path):
         tmp_path / "refinement.csv",
         [
             refinement_row("mean", "mutual", "zero-shot-batch", "sam", regions_found=12, **row),
-            refinement_row("mean", ORACLE, ORACLE, "sam-vit-b", image_iou_after=0.7, regions_prompted=9),
+            refinement_row("mean", ORACLE, ORACLE, "sam-vit-b", image_iou_after=0.7),
             refinement_row("mean", "mutual", "zero-shot-batch", "sam", defect_type="scratch", image_iou_after=0.1),
         ],
     )
     rows = read_refinement(path)
-    names = display_names(row.key for row in rows if row.key.method != ORACLE)
     results = [
         {"method": "mutual", "refiner": "sam", "regions": {"reasons": {"a": 1, "b": 2, "c": 1, "d": 1}}},
         {"method": "mutual", "refiner": "sam", "regions": {"reasons": {"b": 2, "d": 2}}},
         {"method": "mutual", "refiner": "guided", "regions": {"reasons": {"x": 100}}},
     ]
-    table = refinement_table(rows, names, reasons_of(results))
-    ((setting, (line,)),) = table.groups
-    assert (setting, line.method, line.refiner) == ("zero-shot-batch", "mutual", "sam")
-    assert (line.changes[0].text, line.changes[0].direction) == ("+0.090", "up")
-    assert table.columns == ["Image IoU"]  # of the others nothing is known
-    assert (table.has_balance, table.has_good_area) == (True, False)
-    assert line.accepted_share == 0.25
-    assert (line.reasons, line.more_reasons) == ([("b", 4), ("d", 3), ("a", 1)], 1)
-    (ceiling,) = table.ceilings
-    assert (ceiling.segmenter, ceiling.values[0], ceiling.boxes) == ("sam-vit-b", 0.7, 9)
+    table = without_unknown(refinement_table(rows, reasons=reasons_of(results)))
+    ((setting, method, refiner, iou, helped, harmed, accepted, why),) = table.rows
+    assert (setting, method, refiner) == ("zero-shot-batch", "mutual", "sam")
+    assert (iou.text, iou.beside, iou.direction) == ("41.0 → 50.0", "(+9.0)", "up")
+    assert "image Dice" not in table.header  # of which nothing is known
+    assert "good marked" not in table.header
+    assert (helped.text, harmed.text) == ("50.0", "12.5")
+    assert (accepted.text, accepted.beside) == ("25.0", "(of 12)")
+    assert why == "4 b, 3 d, 1 a, 1 for other reasons"
+    ((segmenter, value, *others),) = ceiling_table(rows).rows
+    assert (segmenter, value.text, {other.text for other in others}) == ("sam-vit-b", "70.0", {"n/a"})
 
 
 def test_without_refiners_there_is_no_table(tmp_path):
     path = write_refinement(tmp_path / "refinement.csv", [])
-    assert refinement_table(read_refinement(path), {}, {}) is None
+    assert refinement_table(read_refinement(path)).rows == []
 
 
 def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
@@ -261,21 +260,14 @@ def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
 @pytest.mark.parametrize(
     ("before", "after", "text", "direction"),
     [
-        (0.4, 0.45, "+0.050", "up"),
-        (0.45, 0.4, "−0.050", "down"),
-        (0.1234, 0.1236, "+0.001", "up"),
-        (0.5, 0.5, "+0.000", ""),
+        (0.4, 0.45, "(+5.0)", "up"),
+        (0.45, 0.4, "(−5.0)", "down"),
+        (0.1234, 0.1236, "(+0.1)", "up"),
+        (0.5, 0.5, "(+0.0)", ""),
         (math.nan, 0.5, "", ""),
     ],
 )
 def test_a_gain_is_the_difference_of_the_printed_figures(before, after, text, direction):
-    change = Change(before, after)
-    assert (change.text, change.direction) == (text, direction)
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0 %"), (0.0004, "0.0 %"), (0.0123, "1.2 %"), (0.0996, "10 %"), (0.5, "50 %"), (math.nan, "n/a")],
-)
-def test_shares_are_shown_in_percent(share, text):
-    assert as_percent(share) == text.replace(" ", "\u00a0")
+    found = change(before, after)
+    assert (found.beside, found.direction) == (text, direction)
+    assert change(before, after, less_is_better=True).direction == {"up": "down", "down": "up"}.get(direction, "")

@@ -35,8 +35,8 @@ def test_numbers_given_as_text_are_read() -> None:
         ("plane", {}, r"there is no sieve 'plane'; did you mean 'plain'\?"),
         ("xyz", {}, r"there is no sieve 'xyz'; choose from: broken, plain"),
         ("plain", {"mehs": 1}, r"methods\.a: unknown parameter 'mehs'; did you mean 'mesh'\?"),
-        ("plain", {"mesh": 0}, r"methods\.a: mesh = 0 is not usable: input should be greater than or equal to 1"),
-        ("plain", {"mesh": "five"}, r"methods\.a: mesh = 'five' is not usable: input should be a valid integer"),
+        ("plain", {"mesh": 0}, r"methods\.a: mesh = 0 is not usable: it must be at least 1"),
+        ("plain", {"mesh": "five"}, r"methods\.a: mesh = 'five' is not usable: it must be a whole number"),
     ],
 )
 def test_what_cannot_be_built_is_said_in_one_sentence(name: str, params: dict[str, object], message: str) -> None:

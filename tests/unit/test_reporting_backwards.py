@@ -11,12 +11,13 @@ from paths import REPOSITORY
 from reporting_files import METRICS, evaluation_of, metrics_row, write_metrics
 from zsad.data.manifest import ImageRecord
 from zsad.refinement.registry import MODULATIONS
-from zsad.reporting.backwards import backwards, backwards_by_type
-from zsad.reporting.results import MethodKey, read_metrics
+from zsad.reporting.evaluations import MethodKey
+from zsad.reporting.results import one_row_a_method, read_metrics
+from zsad.reporting.sections.metrics import backwards
 from zsad.scoring.registry import FUSIONS, SCORERS
+from zsad.tables.csv_tables import defect_types_frame
 
 KEY = MethodKey("zero-shot-single", "self_similarity", "embedded")
-NAMES = {KEY: "self_similarity"}
 BLIND_TO = {"self_similarity": "what repeats"}
 
 
@@ -32,9 +33,9 @@ def figures(metric: str, value: float, low: float, high: float) -> dict[str, flo
 
 @pytest.mark.parametrize("metric", ["image_auroc", "pixel_auroc"])
 def test_a_figure_below_chance_with_its_upper_limit_is_found(tmp_path, metric):
-    (found,) = backwards(rows(tmp_path, **figures(metric, 0.2034, 0.13, 0.28)), NAMES, BLIND_TO)
+    (found,) = backwards(rows(tmp_path, **figures(metric, 0.2034, 0.13, 0.28)), BLIND_TO)
     assert found.method == "self_similarity"
-    assert found.value == "0.203 (0.13–0.28)"
+    assert found.value == "20.3 (13.0–28.0)"
     assert found.ranked == metric.split("_")[0] + "s"
     assert found.blind_to == "what repeats"
 
@@ -53,7 +54,7 @@ def test_a_figure_below_chance_with_its_upper_limit_is_found(tmp_path, metric):
 )
 def test_what_chance_explains_or_is_no_rank_is_not(tmp_path, values):
     kept = {name: value for name, value in values.items() if not math.isnan(value)}
-    assert backwards(rows(tmp_path, **kept), NAMES, BLIND_TO) == []
+    assert backwards(rows(tmp_path, **kept), BLIND_TO) == []
 
 
 def test_refiners_do_not_repeat_it(tmp_path):
@@ -61,7 +62,7 @@ def test_refiners_do_not_repeat_it(tmp_path):
         metrics_row("cell", KEY.method, KEY.setting, refiner, **figures("image_auroc", 0.2, 0.1, 0.3))
         for refiner in ("none", "guided", "grabcut")
     ]
-    found = backwards(read_metrics(write_metrics(tmp_path / "metrics.csv", made)), NAMES, BLIND_TO)
+    found = backwards(one_row_a_method(read_metrics(write_metrics(tmp_path / "metrics.csv", made))), BLIND_TO)
     assert len(found) == 1
 
 
@@ -71,7 +72,7 @@ def test_each_type_of_defect_is_looked_at_by_itself():
     first, second = result["by_type"]
     first |= {"metrics": dict.fromkeys(METRICS, 0.1), "confidence": {metric: [0.05, 0.2] for metric in METRICS}}
     assert second["metrics"]["image_auroc"] > 0.5
-    found = backwards_by_type([result], NAMES, BLIND_TO)
+    found = backwards(defect_types_frame([result]), BLIND_TO)
     assert {(one.defect_type, one.ranked) for one in found} == {("global", "images"), ("global", "pixels")}
 
 

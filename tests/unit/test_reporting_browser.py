@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from test_reporting_page import build
 
-from zsad.reporting.page import build_page
+from zsad.reporting.build_page import build_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not installed")
 

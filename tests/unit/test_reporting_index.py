@@ -13,7 +13,8 @@ from test_reporting_page import Page, build
 
 from zsad.errors import DataError
 from zsad.reporting import page as page_module
-from zsad.reporting.page import HEAVIEST, build_page
+from zsad.reporting.build_page import build_page
+from zsad.reporting.page import HEAVIEST
 
 ONE = {"self_similarity": "zero-shot-single"}
 LIGHT = 0.001  # MB, less than any page weighs

@@ -17,19 +17,22 @@ from reporting_files import (
 from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import MEANS, ORACLE
-from zsad.reporting.comparisons import Balance, read_comparisons, win_matrices
-from zsad.reporting.costs import read_costs
+from zsad.reporting.build_page import build_page
 from zsad.reporting.draw_gallery import draw_gallery
-from zsad.reporting.headlines import setting_meaning
+from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.page import build_page
-from zsad.reporting.results import METRIC_TITLES, MethodKey, read_metrics
-from zsad.reporting.tables import image_table, pixel_table, type_table
+from zsad.reporting.results import read_comparisons, read_costs, read_metrics
+from zsad.reporting.sections.metrics import image_table, pixel_table, type_table
+from zsad.reporting.settings_in_words import setting_meaning
+from zsad.tables.comparisons import comparison_tables
+from zsad.tables.csv_tables import defect_types_frame
+from zsad.tables.table import record
 
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
 METHODS = {"self_similarity": "zero-shot-single", "mutual": "zero-shot-batch", "memory_bank": "few-shot-4"}
 NASTY = '<script>alert("x")</script> & "co"'
+REVERSED = {"win": "loss", "tie": "tie", "loss": "win"}
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 
 
@@ -95,6 +98,8 @@ def compared(categories, methods, labelled):
                 verdict = "win" if category in (categories[0], "mean") else "tie"
                 figures = (0.05, 0.01, 0.09, verdict) if labelled else ("", "", "", "")
                 rows.append(("image_auroc", category, method, other, *figures))
+                reversed_figures = (-0.05, -0.09, -0.01, REVERSED[verdict]) if labelled else ("", "", "", "")
+                rows.append(("image_auroc", category, other, method, *reversed_figures))
     return rows
 
 
@@ -103,7 +108,9 @@ def costs(methods):
     rows = []
     for place, (method, setting) in enumerate(methods.items(), start=1):
         who = {"method": method, "setting": setting, "backbone": "embedded", "images": 8}
-        rows.append({**who, "stage": "score_images", "seconds": 4.0, "seconds_per_image": 0.5, "shared": 0})
+        rows.append(
+            {**who, "stage": "score_images", "seconds": 4.0, "seconds_per_image": 0.5, "peak_mb": 99, "shared": 0}
+        )
         rows.append({**who, "stage": "total per image", "seconds_per_image": 0.25 * place, "peak_mb": 321.4})
     return [*rows, {**who, "stage": "references", "seconds": 77.5}]
 
@@ -255,9 +262,9 @@ def test_captions_stand_in_the_text(page):
 
 def test_what_is_found_best_is_said_in_words_for_each_setting(page):
     text = " ".join(page.text.split())
-    assert "few-shot-4 (4 good reference images and nothing else): Image AUROC 0.850 (0.61–0.92) by memory_bank" in text
+    assert "few-shot-4 (4 good reference images and nothing else): Image AUROC 85.0 (61.0–92.0) by memory_bank" in text
     assert (
-        "zero-shot-single (one image at a time and nothing else): Image AUROC 0.750 (0.61–0.92) by self_similarity"
+        "zero-shot-single (one image at a time and nothing else): Image AUROC 75.0 (61.0–92.0) by self_similarity"
         in text
     )
 
@@ -265,24 +272,21 @@ def test_what_is_found_best_is_said_in_words_for_each_setting(page):
 def test_refinement_is_shown_before_and_after_with_gains_and_losses_and_the_reasons(page):
     text = " ".join(page.text.split())
     section = text.split("What the refiners change")[1].split("test images:")[0]
-    assert "0.400 → 0.450+0.050" in section
-    assert "−0.020" in section
-    assert "50\u00a0% helped" in page.text
-    assert "25\u00a0% harmed" in page.text
-    assert "25\u00a0% of 40" in page.text
-    assert "turned down: 24 too large, 6 empty" in section
+    assert "mutualguided 40.0 → 45.0(+5.0) 50.0 → 48.0(−2.0) 60.0 → 60.0(+0.0) 2.0 → 1.0(−1.0)" in section
+    assert "50.0 25.0 25.0(of 40)" in section
+    assert "24 too large, 6 empty" in section
 
 
 def test_each_category_has_its_own_table_of_refinement_on_demand(page):
     text = " ".join(page.text.split())
     assert text.count("Refinement, before and after") == 2
-    assert text.count("turned down: 12 too large, 3 empty") == 2 * len(METHODS)
+    assert text.count("12 too large, 3 empty") == 2 * len(METHODS)
 
 
 def test_the_oracle_stands_apart_and_is_no_method(page):
     text = " ".join(page.text.split())
-    assert "With boxes from the ground truth · a ceiling, not a method" in text
-    assert "true boxes" in text
+    assert "The ceiling sees the truth" in text
+    assert "With boxes from the ground truth · native resolution" in text
     assert {element["data-method"] for _, element in page.tags if "data-method" in element} == set(METHODS)
     assert not any(element.get("value") == ORACLE for element in page.attributes("input"))
     summary = text.split("Masks at the label-free threshold")[1].split("What the refiners change")[0]
@@ -327,7 +331,7 @@ def test_without_labels_the_page_shows_rankings_and_says_that_nothing_is_measure
     assert "No test image is labelled, so there are no metrics." in text
     assert "Highest scores" in text
     assert "Image AUROC 0" not in text
-    assert "New outlines accepted" in text
+    assert "Turned down" in text
     assert "Whether that is for the better is not known" in text
     assert "helped" not in text.split("Scores are relative")[0]
     assert "ceiling" not in text
@@ -379,7 +383,7 @@ def test_without_tables_and_plots_the_page_has_the_list_and_what_was_refined(tmp
     assert "Most anomalous images Not evaluated" not in text
     assert "Not evaluated: no image has a label." in text
     assert "masks of the defects the maps" in text
-    assert "mutualguided 25 % of 20turned down: 12 too large, 3 empty" in text
+    assert "mutualguided 25.0(of 20) 12 too large, 3 empty" in text
     assert "Curves" not in text
     assert not any(picture["alt"].startswith(("ROC", "Bars", "Mean", "Ranking")) for picture in page.attributes("img"))
     assert not re.search(r"\b(nan|n/a)\b", text.split("What made these results")[0], re.I)
@@ -412,7 +416,7 @@ def test_figures_that_no_method_has_are_left_out_of_the_page(tmp_path, known, th
     text = " ".join(page.text.split()).split("How to read it Scores")[0]
     assert [words for words in there if words not in text] == []
     assert [words for words in gone if words in text] == []
-    assert "n/a" not in text
+    assert "n/a" not in text.replace("n/a: not measured", "")
 
 
 def test_a_method_that_scores_all_images_alike_ranks_none_of_them(tmp_path):
@@ -454,7 +458,7 @@ def test_every_metric_stands_in_a_table_with_its_limits_but_one_that_the_data_se
     words = [title for metric, title in METRIC_TITLES.items() if metric != "auspro_005"]
     assert [word for word in words if word not in summary] == []
     assert "AU-sPRO" not in text
-    assert summary.count("0.61–0.92") == 3 * (4 + 7) + 6 * 6
+    assert summary.count("(61.0–92.0)") == 3 * (4 + 7) + 6 * 6
 
 
 def test_a_method_that_ranks_backwards_is_named_beside_its_figure_with_what_it_cannot_see(page, tmp_path):
@@ -473,31 +477,30 @@ def test_a_method_that_ranks_backwards_is_named_beside_its_figure_with_what_it_c
     build_page(**arguments | {"metrics_csv": metrics_csv, "method_summaries": summaries})
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     for where in ("on the mean", "here"):
-        assert f"mutual ranks backwards {where}: Image AUROC 0.203 (0.13–0.28) is below chance" in text
+        assert f"mutual ranks backwards {where}: Image AUROC 20.3 (13.0–28.0) is below chance" in text
     assert "probably because it cannot see <what repeats>." in text
     assert "Cannot see <what repeats>." in text  # beside what the method does
-    assert "memory_bank ranks backwards on defects of type scratch: Pixel AUROC 0.350 (0.30–0.40)" in text
+    assert "memory_bank ranks backwards on defects of type scratch: Pixel AUROC 35.0 (30.0–40.0)" in text
     assert "probably because these defects resemble what it compares with." in text
 
 
 def test_each_type_of_defect_has_its_rows_folded_away(page):
     text = " ".join(page.text.split())
-    assert "scratch · 2 images self_similarity0.7500.70–0.80" in text
+    assert "scratch · 2 images self_similarity75.0(70.0–80.0)" in text
     assert not any("open" in fold for fold in page.attributes("details") if "gallery" not in (fold.get("class") or ""))
 
 
 def test_who_wins_is_counted_over_the_categories(page):
-    section = " ".join(page.text.split()).split("Wins – ties – losses by")[1].split("Wall-clock")[0]
-    assert "Image AUROC" in section
-    assert "memory_bank2 – 2 – 0" in section
-    assert "1 – 1 – 0+0.050+0.01 to +0.09" in section
-    assert "0 – 1 – 1−0.050−0.09 to −0.01" in section
+    section = " ".join(page.text.split()).split("Who wins: image AUROC")[1].split("Wall-clock")[0]
+    assert "memory_bank2 / 2 / 0" in section
+    assert "1 / 1 / 0+5.0 (+1.0 to +9.0)" in section
+    assert "0 / 1 / 1−5.0 (−9.0 to −1.0)" in section
 
 
 def test_the_cost_of_an_image_stands_beside_that_of_the_references_and_of_every_stage(page):
-    section = " ".join(page.text.split()).split("References, seconds once")[1].split("What the refiners")[0]
-    assert "self_similarity0.25321–" in section
-    assert "memory_bank0.7532177.5" in section
+    section = " ".join(page.text.split()).split("References, in all")[1].split("What the refiners")[0]
+    assert "self_similarityembedded 0.250 321" in section
+    assert "memory_bankembedded 0.750 321 77.5" in section
     assert section.count("score_images") == 3
 
 
@@ -521,8 +524,8 @@ def test_means_of_textures_and_objects_stand_apart(tmp_path):
 def test_a_mean_over_seeds_has_limits_and_a_deviation(tmp_path):
     values = {"image_auroc": 0.9, "image_auroc_low": 0.85, "image_auroc_high": 0.95, "image_auroc_std": 0.012}
     rows = read_metrics(write_metrics(tmp_path / "m.csv", [metrics_row("ring", "a", "few-shot-1", seeds=3, **values)]))
-    cell = image_table(rows, {rows[0].key: "a"}).groups[0].rows[0].cells[0]
-    assert (cell.text, cell.interval, cell.deviation) == ("0.900", "0.85–0.95", "± 0.012, 3 seeds")
+    setting, name, cell = image_table(rows).rows[0]
+    assert (setting, name, cell.text, cell.beside) == ("few-shot-1", "a (3 seeds)", "90.0", "± 1.2 (85.0–95.0)")
 
 
 def test_the_best_of_each_type_is_marked_and_no_best_over_types():
@@ -534,40 +537,32 @@ def test_the_best_of_each_type_is_marked_and_no_best_over_types():
         return {"setting": "s", "method": method, "backbone": "b", "by_type": parts}
 
     results = [evaluation("one", hole=0.9, crack=0.2), evaluation("two", hole=0.8, crack=0.3, dent=None)]
-    table = type_table(results, {MethodKey("s", name, "b"): name for name in ("one", "two")})
-    best = {
-        (group.title, row.method): (cell.best_in_group, cell.best)
-        for group in table.groups
-        for row in group.rows
-        for cell in row.cells
+    table = type_table(defect_types_frame(results))
+    assert table.header == ["defect type", "method", "AUPRO"]
+    assert {(kind, name): cell.best for kind, name, cell in table.rows} == {
+        ("hole", "one"): True,
+        ("hole", "two"): False,
+        ("crack", "one"): False,
+        ("crack", "two"): True,
+        ("dent", "two"): False,
     }
-    yes, no = (True, False), (False, False)
-    assert table.columns == ["AUPRO"]
-    assert best == {
-        ("hole", "one"): yes,
-        ("hole", "two"): no,
-        ("crack", "one"): no,
-        ("crack", "two"): yes,
-        ("dent", "two"): no,
-    }
+    assert table.meanings == {"hole": "2 images", "crack": "2 images", "dent": "2 images"}
 
 
-def test_a_pair_counts_for_both_methods_whichever_order_the_table_has(tmp_path):
-    rows = [
-        ("aupro", category, "a", "b", 0.1, 0.05, 0.15, verdict)
-        for category, verdict in zip(
-            ("w", "x", "y", "z", *MEANS), ("win", "win", "tie", "loss", *3 * ["win"]), strict=True
-        )
+def test_a_pair_counts_for_both_methods(tmp_path):
+    rows = []
+    for category, verdict in zip(
+        ("w", "x", "y", "z", *MEANS), ("win", "win", "tie", "loss", *3 * ["win"]), strict=True
+    ):
+        rows.append(("aupro", category, "a", "b", 0.1, 0.05, 0.15, verdict))
+        rows.append(("aupro", category, "b", "a", -0.1, -0.15, -0.05, REVERSED[verdict]))
+    [table] = comparison_tables(read_comparisons(write_comparisons(tmp_path / "c.csv", rows)), with_means=True)
+    assert table.header == ["method", "against all", "a", "b"]
+    assert table.rows == [
+        ["a", record([2, 1, 1]), "", record([2, 1, 1], 0.1, 0.05, 0.15)],
+        ["b", record([1, 1, 2]), record([1, 1, 2], -0.1, -0.15, -0.05), ""],
     ]
-    keys = {MethodKey("s", name, "e"): name.upper() for name in ("a", "b", "c")}
-    [matrix] = win_matrices(read_comparisons(write_comparisons(tmp_path / "c.csv", rows)), keys)
-    first, second = matrix.balances[0][1], matrix.balances[1][0]
-    assert matrix.methods == ["A", "B"]
-    assert matrix.balances[0][0] is matrix.balances[1][1] is None
-    assert (first.wins, first.ties, first.losses, first.verdict) == (2, 1, 1, "win")
-    assert (second.wins, second.ties, second.losses, second.verdict) == (1, 1, 2, "loss")
-    assert (second.difference, second.interval) == ("−0.100", "−0.15 to −0.05")
-    assert matrix.totals == [Balance(2, 1, 1), Balance(1, 1, 2)]
+    assert (table.rows[1][2].text, table.rows[1][2].beside) == ("1 / 1 / 2", "−10.0 (−15.0 to −5.0)")
 
 
 def test_a_table_that_is_no_table_of_comparisons_or_costs_is_refused(tmp_path):
@@ -600,15 +595,16 @@ def test_the_best_is_marked_within_its_setting_and_over_all(tmp_path):
         metrics_row("ring", "e", "few-shot-4"),
     ]
     rows = read_metrics(write_metrics(tmp_path / "metrics.csv", rows))
-    table = pixel_table(rows, {row.key: row.key.method for row in rows})
-    column = table.columns.index("AUPRO")
-    marks = {
-        row.method: (row.cells[column].best_in_group, row.cells[column].best)
-        for group in table.groups
-        for row in group.rows
+    table = pixel_table(rows)
+    assert table.header == ["setting", "method", "AUPRO"]
+    marks = {name: (cell.best, cell.second, cell.best_of_all) for _, name, cell in table.rows}
+    assert marks == {
+        "a": (False, True, False),
+        "b": (True, False, False),
+        "c": (True, False, False),
+        "d": (True, False, True),
+        "e": (False, False, False),
     }
-    no, in_setting, overall = (False, False), (True, False), (True, True)
-    assert marks == {"a": no, "b": in_setting, "c": in_setting, "d": overall, "e": no}
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,17 @@ from PIL import Image
 from reporting_files import metrics_row, write_metrics, write_results
 from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
+from zsad.names import setting_order
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
 from zsad.reporting.curves import draw_curves, with_bands
 from zsad.reporting.distributions import draw_histograms
+from zsad.reporting.evaluations import MethodKey, display_names, protocol_in_words
 from zsad.reporting.figures import method_lines, write_title
-from zsad.reporting.numbers import signed, with_limits
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import (
-    MethodKey,
-    display_names,
-    known_metrics,
-    protocol_in_words,
-    read_metrics,
-    setting_order,
-    with_any,
-)
-from zsad.reporting.summary import draw_summary
+from zsad.reporting.results import interval_of, known_metrics, read_metrics, with_any
+from zsad.reporting.summary import draw_means
+from zsad.tables.frames import rows_of
+from zsad.tables.notation import signed, with_interval
 
 OPTIONS = ReportOptions(dpi=50)
 
@@ -52,7 +47,7 @@ def test_plots_are_the_same_bytes_each_time_and_carry_no_date(tmp_path, evaluati
         folder = tmp_path / name
         draw_curves(evaluations=evaluations, options=OPTIONS, output=folder / "curves.png")
         draw_histograms(evaluations=evaluations, options=OPTIONS, output=folder / "histograms.png")
-        draw_summary(metrics_csv=metrics, options=OPTIONS, output=folder / "summary.png")
+        draw_means(metrics_csv=metrics, options=OPTIONS, output=folder / "summary.png")
         draw_bars(metrics_csv=metrics, options=OPTIONS, output=folder / "bars.png")
     for plot in ("curves", "histograms", "summary", "bars"):
         first, second = (tmp_path / name / f"{plot}.png" for name in ("first", "second"))
@@ -82,7 +77,7 @@ def test_without_labels_the_figures_say_so_instead_of_failing(tmp_path):
     draw_curves(evaluations=[unlabelled], options=OPTIONS, output=tmp_path / "curves.png")
     draw_histograms(evaluations=[unlabelled], options=OPTIONS, output=tmp_path / "histograms.png")
     empty = write_metrics(tmp_path / "metrics.csv", [metrics_row(name, "m", "few-shot-1") for name in ("a", "mean")])
-    draw_summary(metrics_csv=empty, options=OPTIONS, output=tmp_path / "summary.png")
+    draw_means(metrics_csv=empty, options=OPTIONS, output=tmp_path / "summary.png")
     draw_bars(metrics_csv=empty, options=OPTIONS, output=tmp_path / "bars.png")
     assert all(Image.open(tmp_path / f"{plot}.png").width > 100 for plot in ("curves", "histograms", "summary", "bars"))
 
@@ -99,13 +94,13 @@ def test_panels_of_which_nothing_is_known_are_left_out(tmp_path, evaluations):
         rows = [metrics_row(name, "m", "few-shot-1", **values) for name in ("a", "mean")]
         rows += [metrics_row("without labels", "m", "few-shot-1")]
         table = write_metrics(tmp_path / "metrics.csv", rows)
-        draw_summary(metrics_csv=table, options=OPTIONS, output=tmp_path / "summary.png")
+        draw_means(metrics_csv=table, options=OPTIONS, output=tmp_path / "summary.png")
         draw_bars(metrics_csv=table, options=OPTIONS, output=tmp_path / "bars.png")
         sizes[kind] = {name: Image.open(tmp_path / f"{name}.png").height for name in ("curves", "bars")}
     assert sizes["labels"]["curves"] < 0.8 * sizes["whole"]["curves"]  # two rows of panels in place of three
     assert sizes["labels"]["bars"] < 0.6 * sizes["whole"]["bars"]  # one metric in place of three
     known = read_metrics(table)
-    assert {row.category for row in with_any(known, ("image_auroc", "aupro"))} == {"a", "mean"}
+    assert set(with_any(known, ("image_auroc", "aupro"))["category"]) == {"a", "mean"}
     assert known_metrics(known, ("image_auroc", "aupro")) == ["image_auroc"]
 
 
@@ -177,16 +172,19 @@ def test_the_protocol_stands_in_the_title_of_a_figure():
 @pytest.mark.parametrize(
     ("numbers", "words"),
     [
-        ((0.9434, 0.9, 0.97), "0.943 (0.90–0.97)"),
-        ((0.5, math.nan, math.nan), "0.500"),
+        ((0.9434, 0.9, 0.97), "94.3 (90.0–97.0)"),
+        ((0.9434, 0.9, 0.97, 0.012), "94.3 ± 1.2 (90.0–97.0)"),
+        ((0.5, math.nan, math.nan, 0.1), "50.0 ± 10.0"),
+        ((0.5, math.nan, math.nan), "50.0"),
+        ((1.0, 1.0, 1.0), "100.0 (100.0–100.0)"),
         ((math.nan, 0.1, 0.2), "n/a"),
     ],
 )
 def test_a_metric_is_written_with_its_limits(numbers, words):
-    assert with_limits(*numbers) == words
+    assert with_interval(*numbers) == words
 
 
-@pytest.mark.parametrize(("value", "words"), [(0.02, "+0.020"), (-0.02, "−0.020"), (-0.0001, "+0.000"), (math.nan, "")])
+@pytest.mark.parametrize(("value", "words"), [(0.02, "+2.0"), (-0.02, "−2.0"), (-0.0001, "+0.0"), (math.nan, "")])
 def test_a_difference_has_a_sign_unless_it_is_nothing(value, words):
     assert signed(value) == words
 
@@ -212,11 +210,11 @@ def test_a_table_that_is_no_table_of_metrics_is_refused(tmp_path):
 
 
 def test_empty_cells_are_not_a_number(metrics):
-    ring, _, board, _ = read_metrics(metrics)
-    assert ring.value("image_auroc") == 0.9
-    assert ring.interval("image_auroc") == (0.8, 0.95)
-    assert math.isnan(board.value("image_auroc"))
-    assert math.isnan(ring.value("no such column"))
+    ring, _, board, _ = rows_of(read_metrics(metrics))
+    assert ring["image_auroc"] == 0.9
+    assert interval_of(ring, "image_auroc") == (0.8, 0.95)
+    assert math.isnan(board["image_auroc"])
+    assert all(map(math.isnan, interval_of(ring, "no such column")))
 
 
 def test_settings_are_ordered_by_how_much_they_see():

@@ -13,9 +13,9 @@ from PIL import Image
 
 from zsad.errors import DataError
 from zsad.reporting import figures
+from zsad.reporting.evaluations import MethodKey
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost import Point, draw_quality_cost, pareto_front, setting_markers
-from zsad.reporting.results import MethodKey
 
 NAN = float("nan")
 SETTINGS = ("zero-shot-single", "zero-shot-batch", "few-shot-4", "full-shot")

@@ -50,7 +50,7 @@ def test_the_list_of_images_says_it_exactly(tmp_path: Path) -> None:
     write_images(listed, records)
     workload = workload_of(load().data, "ring", listed)
     assert workload == Workload(Images((Size(50, 100, 1),)), Images((Size(70, 100, 1), Size(50, 100, 2))))
-    assert (workload.test.count, workload.test.pixels, workload.every.count) == (3, 17_000, 4)
+    assert (workload.test.number, workload.test.pixels, workload.every.number) == (3, 17_000, 4)
 
 
 def test_a_demo_category_is_what_its_options_say() -> None:
@@ -61,7 +61,7 @@ def test_a_demo_category_is_what_its_options_say() -> None:
 def test_a_listing_counts_and_three_headers_tell_the_size(root: Path) -> None:
     workload = workload_of(dataset(root), "bolt", NO_LIST)
     assert workload.train == Images((Size(20, 30, 3),))
-    assert workload.test.count == 4
+    assert workload.test.number == 4
     assert workload.test.largest[:2] == (40, 60)
 
 
@@ -83,15 +83,15 @@ def test_a_data_set_that_is_not_here_yet_is_as_published(tmp_path: Path) -> None
     data = dataset(None, "mvtec_ad", download_to=str(tmp_path / "nothing"))
     category, counts = next((name, counts) for name, counts in data.facts.categories.items() if counts)
     workload = workload_of(data, category, NO_LIST)
-    assert (workload.train.count, workload.test.count) == (counts.train, counts.test)
-    assert workload_of(data, "unknown", NO_LIST).test.count > 0
+    assert (workload.train.number, workload.test.number) == (counts.train, counts.test)
+    assert workload_of(data, "unknown", NO_LIST).test.number > 0
 
 
 def test_a_subset_and_a_view_are_counted_as_they_are_shown() -> None:
     data = load(dataset={"demo": {"size": 64, "train": 5}}).data
     workload = workload_of(data, "ring", NO_LIST)
     counts = [
-        workload.of(subset, view).count
+        workload.of(subset, view).number
         for subset, view in [
             ("train", "original"),
             ("references-k2-seed0", "original"),
@@ -122,6 +122,6 @@ def test_fifteen_categories_of_a_hundred_images_are_looked_at_at_once(tmp_path: 
                 (folder / split / "good" / f"{index:03d}.png").hardlink_to(folder / split / "good" / "000.png")
     run = Run(load(dataset={"layout": "mvtec", "root": str(tmp_path)}), tmp_path / "results")
     start = time.process_time()
-    counts = {run.workload(category).every.count for category in run.categories}
+    counts = {run.workload(category).every.number for category in run.categories}
     assert counts == {100}
     assert time.process_time() - start < 0.3

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from feature_files import random_tokens, stored, write_features
 from zsad.errors import ConfigError
 from zsad.files.features import FeatureReader
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.tokens import layer_indices, unit_tokens
+from zsad.scoring.tokens import layer_indices, normalise, unit_tokens
 
 
 @pytest.fixture
@@ -41,3 +42,9 @@ def test_every_scorer_takes_layers_by_number_or_name_and_gives_json(name):
 def test_layers_that_are_no_list_of_names_are_refused(layers):
     with pytest.raises(ConfigError, match="layers"):
         SCORERS.build("mutual", {"layers": layers})
+
+
+def test_a_vector_without_a_direction_is_like_the_one_of_ones():
+    vectors = torch.tensor([[[3.0, 0.0, -4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]])
+    assert normalise(vectors).tolist() == [[pytest.approx([0.6, 0, -0.8, 0]), [0.5, 0.5, 0.5, 0.5]]]
+    assert normalise(vectors[:, :1]).tolist() == [[pytest.approx([0.6, 0, -0.8, 0])]]

@@ -14,8 +14,8 @@ import pytest
 from zsad.errors import DamagedFileError, DataError
 from zsad.files.atomic import atomic_path, write_text
 from zsad.files.digests import append_digests
+from zsad.files.draws import read_draws, write_draws
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
-from zsad.files.evaluations import read_draws, write_draws
 from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.files.json_files import read_json, write_json
 from zsad.files.masks import MaskReader, MaskWriter

@@ -36,6 +36,17 @@ def test_the_folder_is_called_as_the_plugin_calls_it(tmp_path: Path) -> None:
     ) in set(folder_names(small))
 
 
+def test_the_names_of_rules_in_another_workflow_count(tmp_path: Path) -> None:
+    small = settings(tmp_path, dataset={"name": "t", "categories": ["ring"]})
+    names = set(folder_names(small, "of_another_{}".format))
+    assert (
+        "of_another_evaluate_masks__dataset=t..of_another_evaluate_masks__category=ring"
+        "..of_another_evaluate_masks__method=mutual..of_another_evaluate_masks__refiner=guided"
+    ) in names
+    with pytest.raises(ConfigError, match="too long for LSF"):
+        check_folder_names(small, lambda name: name + "x" * 100)
+
+
 def test_names_that_are_too_long_together_are_one_sentence(tmp_path: Path) -> None:
     long = settings(tmp_path, dataset={"name": "x" * 110})
     with pytest.raises(ConfigError, match=r"too long for LSF, .* of \d+ characters, where 255 are allowed; give the"):

@@ -6,7 +6,7 @@ import pytest
 from evaluation_files import Run, draws_of, image, mask_document, score_document
 from zsad.errors import DataError
 from zsad.tables.collect_tables import collect_tables
-from zsad.tables.csv_tables import IMAGES_COLUMNS, METRICS_COLUMNS
+from zsad.tables.csv_tables import IMAGES, METRICS
 from zsad.tables.typeset import latex_text, markdown_text
 
 
@@ -44,8 +44,8 @@ def test_metrics_has_a_row_a_category_method_and_refiner_in_the_given_order_and_
 
 
 def test_metrics_has_the_announced_columns(full_run):
-    assert tuple(full_run.rows()[0]) == METRICS_COLUMNS
-    assert METRICS_COLUMNS[:15] == (
+    assert tuple(full_run.rows()[0]) == tuple(METRICS.columns)
+    assert tuple(METRICS.columns)[:15] == (
         *("dataset", "category", "backbone", "method", "setting", "refiner", "protocol"),
         *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
         "aupro",
@@ -85,7 +85,7 @@ def test_without_any_value_the_mean_is_nan(run):
 
 def test_images_is_a_ranked_list_a_category_and_method(full_run):
     rows = full_run.rows("images_csv")
-    assert tuple(rows[0]) == IMAGES_COLUMNS
+    assert tuple(rows[0]) == tuple(IMAGES.columns)
     assert [(row["category"], row["method"]) for row in rows[::3]] == [
         *(("tile", "self_similarity"), ("tile", "mutual"), ("brick", "self_similarity"), ("brick", "mutual")),
     ]
@@ -132,11 +132,11 @@ def test_the_best_is_bold_within_its_setting_only(run):
         ]
     )
     means = run.text("markdown").split("## ")[1]
-    margin = f"{100 * 0.02 * np.ptp(np.percentile(draws_of('tile'), [2.5, 97.5])) / 2:.1f}"
-    assert f"| zero-shot-single | one | embedded | **80.0** ± {margin} |" in means
-    assert f"| zero-shot-single | two | embedded | 70.0 ± {margin} |" in means
-    assert f"| zero-shot-batch | batch | embedded | 90.0 ± {margin} |" in means
-    assert rf"one & embedded & \textbf{{80.0}} $\pm$ {margin} &" in run.text("latex")
+    one, two, batch = (np.percentile(100 * (v + 0.02 * draws_of("tile")), [2.5, 97.5]) for v in (0.8, 0.7, 0.9))
+    assert "| zero-shot-single | one | embedded | **80.0** ({:.1f}–{:.1f}) |".format(*one) in means
+    assert "| zero-shot-single | two | embedded | 70.0 ({:.1f}–{:.1f}) |".format(*two) in means
+    assert "| zero-shot-batch | batch | embedded | 90.0 ({:.1f}–{:.1f}) |".format(*batch) in means
+    assert r"one & embedded & \textbf{{80.0}} ({:.1f}--{:.1f}) &".format(*one) in run.text("latex")
     assert r"\textit{zero-shot-single}" in run.text("latex")
 
 
@@ -234,7 +234,7 @@ def test_the_tables_to_read_show_the_mean_over_seeds_with_its_deviation_and_say_
     text = seeded_run.text("markdown")
     images = text.split("## ")[1]
     (row,) = [line for line in images.splitlines() if "memory_bank (3 seeds)" in markdown_free(line)]
-    assert "<u>65.0</u> ± 8.7" in row
+    assert "<u>65.0</u> ± 8.7 (" in row
     assert "standard deviation over the seeds" in text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
@@ -13,16 +14,22 @@ from PIL import ImageFont
 from zsad.reporting.overlays import font
 from zsad.tables.latex_widths import TEXT_WIDTH, limited, parts, text_width
 from zsad.tables.overview import as_markdown
-from zsad.tables.typeset import MOST_LINES, Cell, Change, Table, latex_source, latex_table, markdown_table
+from zsad.tables.table import Table, change, share
+from zsad.tables.typeset import MOST_LINES, latex_source, latex_table, markdown_table
 
 SETTINGS = ("zero-shot-single", "zero-shot-batch", "few-shot-16")
 LONG = "a_memory_bank_with_a_very_long_name_that_somebody_gave_to_it_for_want_of_a_shorter_one"
 
 
 def metrics(columns: int, methods: int = 2, name: str = "self_similarity") -> Table:
-    """Methods of three settings, each figure with a margin."""
+    """Methods of three settings, each figure with an interval."""
     rows = [
-        [setting, f"{name}_{number}", "dinov3-vit-l16", *[Cell(0.9876, 0.123, best=not number)] * columns]
+        [
+            setting,
+            f"{name}_{number}",
+            "dinov3-vit-l16",
+            *[replace(share(0.9876, 0.8642, 0.9999), best=not number)] * columns,
+        ]
         for setting in SETTINGS
         for number in range(methods)
     ]
@@ -38,17 +45,17 @@ TABLES = {
     "methods side by side": Table(
         "By category: AUPRO (native)",
         ["category", *(f"{name}_{number}" for number in range(6) for name in ("mutual_consistent", LONG))],
-        [["setting", *["zero-shot-batch"] * 12], *[[f"category_{row} & co", *[Cell(0.5)] * 12] for row in range(5)]],
+        [["setting", *["zero-shot-batch"] * 12], *[[f"category_{row} & co", *[share(0.5)] * 12] for row in range(5)]],
     ),
     "changes": Table(
         "Refinement: 100% <before> & after",
         ["setting", "method", "refiner", *["image Dice"] * 3, "helped"],
-        [["few-shot-8", "memory_bank", "grabcut", *[Change(0.432, 0.561)] * 3, Cell(float("nan"))]],
+        [["few-shot-8", "memory_bank", "grabcut", *[change(0.432, 0.561)] * 3, share(float("nan"))]],
     ),
     "sources": Table(
         "Beside published figures",
         ["setting", "method", "protocol", "AUPRO", "source"],
-        [["few-shot-4", "memory_bank", "256 px; resize", Cell(0.91), "Somebody and others, Title, 2024, " * 6]],
+        [["few-shot-4", "memory_bank", "256 px; resize", share(0.91), "Somebody and others, Title, 2024, " * 6]],
         note="One line.\nAnd another, which is no text of the document.",
         apart=True,
     ),
@@ -58,7 +65,7 @@ TABLES = {
         [[name, "", *["12 / 13 / 11"] * 4] for name in ("self_similarity", "flip_consistency")],
     ),
     "names without a place to break": Table(
-        "By category: image AP", ["category", "A" * 90, "mutual"], [["b" * 90, Cell(0.5), Cell(0.5)]]
+        "By category: image AP", ["category", "A" * 90, "mutual"], [["b" * 90, share(0.5), share(0.5)]]
     ),
     "text alone": Table(
         "Every stage",
@@ -100,7 +107,9 @@ def test_no_table_is_wider_than_the_text(name: str) -> None:
 
 
 def _length(face: ImageFont.FreeTypeFont, cell: str) -> float:
-    plain = re.sub(r"\\(?:textbf|underline)|\\allowbreak|[{}$]", "", cell).replace(r"\pm", "±").replace(r"\to", "→")
+    plain = re.sub(r"\\(?:textbf|underline)|\\allowbreak|[{}$]", "", cell)
+    for command, sign in ((r"\pm", "±"), (r"\to", "→"), ("--", "–")):
+        plain = plain.replace(command, sign)
     return face.getlength(plain.replace("\\", ""))
 
 
@@ -109,7 +118,7 @@ def test_nothing_is_lost_where_a_table_is_in_parts(name: str) -> None:
     table = TABLES[name]
     source = re.sub(r"\\allowbreak\{\}", "", latex_table(table))
     figures = sum(not isinstance(cell, str) for row in table.rows for cell in row)
-    shown = source.count("98.8}") + len(re.findall(r"(?<!\d)(?:98\.8 |50\.0|91\.0|43\.2|--)(?!\})", source))
+    shown = source.count("98.8}") + len(re.findall(r"(?<!\d)(?:98\.8 |50\.0|91\.0|43\.2|n/a)(?!\})", source))
     assert shown == figures or name == "text alone"
     for title in table.header[1 if table.apart else 0 :]:
         assert title.replace("_", r"\_") in source
@@ -226,7 +235,7 @@ def shown_cells(markdown: str) -> list[str]:
 
 
 def test_no_name_is_markup_in_markdown() -> None:
-    rows = [["few-shot-4", name, Cell(0.5)] for name in NAMES]
+    rows = [["few-shot-4", name, share(0.5)] for name in NAMES]
     table = Table("Of a | b, _c_ and <d>", ["setting", "a | _b_", "AUPRO"], rows, note="Of _a_\n\n# b")
     expected = ["Of a | b, _c_ and <d>", "Of _a_ # b", "setting", "a | _b_", "AUPRO"]
     expected += [cell for name in NAMES for cell in ("few-shot-4", in_one_line(name), "50.0")]
@@ -243,10 +252,10 @@ def test_no_note_is_markup_in_markdown() -> None:
 def test_no_name_is_a_command_in_latex(tmp_path) -> None:
     """In every place where a name can be: a line's first cell, the title above the columns, shared by rows, broken."""
     tables = [
-        Table("Of [a] _b_", ["[1pt]", "*"], [[name, Cell(0.5)] for name in NAMES], note="a\n\nb % \\bad"),
-        Table("Of rows", ["setting", "[x]", "b"], [["one", name, Cell(0.5)] for name in NAMES], apart=True),
+        Table("Of [a] _b_", ["[1pt]", "*"], [[name, share(0.5)] for name in NAMES], note="a\n\nb % \\bad"),
+        Table("Of rows", ["setting", "[x]", "b"], [["one", name, share(0.5)] for name in NAMES], apart=True),
         Table("Of lines", ["name", "text"], [[f"{name}{'b' * 40}", f"{name * 3} {'b ' * 60}"] for name in NAMES]),
-        *(Table("Of names", ["setting", "b"], [[name, Cell(0.5)]], apart=True) for name in NAMES),
+        *(Table("Of names", ["setting", "b"], [[name, share(0.5)]], apart=True) for name in NAMES),
     ]
     packages = r"\usepackage[T1]{fontenc}\usepackage{array,booktabs,graphicx}\extrafloats{200}"
     body = "\n".join(f"{latex_source([table], NAMES)}\\clearpage" for table in tables)

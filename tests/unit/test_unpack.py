@@ -285,9 +285,10 @@ def test_a_header_of_a_gigabyte_is_not_read(tmp_path: Path, into: Path) -> None:
 
 
 def test_headers_that_lead_in_circles_come_to_an_end(tmp_path: Path, into: Path) -> None:
-    backwards = tarfile.TarInfo("back.png")
-    backwards.pax_headers = {"size": "-2048"}
-    assert "is damaged" in sentence(saved(tmp_path, tar_of(backwards)), into)
+    for size in ("-2048", "-1536"):  # to before the first header, and to that header itself
+        backwards = tarfile.TarInfo("back.png")
+        backwards.pax_headers = {"size": size}
+        assert "(a member that ends before it begins)" in sentence(saved(tmp_path, tar_of(backwards)), into)
     nested = special("././@LongLink", tarfile.GNUTYPE_LONGNAME).tobuf(tarfile.GNU_FORMAT)
     assert "is damaged" in sentence(saved(tmp_path, nested * 5000), into)
 

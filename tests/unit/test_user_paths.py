@@ -30,7 +30,8 @@ from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.sharing.options import Sharing, SharingOptions
-from zsad.workflow.settings import DEFAULT_PATH, SCHEMA_PATH, Settings
+from zsad.workflow.settings import DEFAULT_PATH, Settings
+from zsad.workflow.written_config import SCHEMA_PATH
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
 REGISTRIES = (BACKBONES, SEGMENTERS, SCORERS, FUSIONS, MODULATIONS, REFINERS, THRESHOLDS, LAYOUTS)
@@ -98,19 +99,23 @@ def test_every_key_of_the_configuration_that_may_be_a_path_is_expanded() -> None
         for match in re.finditer(r"^ *(\w+): .*?# (.*)$", DEFAULT_PATH.read_text(), re.MULTILINE)
         if re.search(r"\b(folder|a file|path|where the images|are downloaded to)\b", match[2])
     }
-    keys = dict(_strings(schema))
+    keys = dict(_strings(schema, schema["$defs"]))
     known = {name for place, subschema in keys.items() if subschema.get("format") == "path" for name in [place[-1]]}
     assert {name for name in comments if any(place[-1] == name for place in keys)} - {"name", "layout"} <= known
     assert known == {"root", "download_to", "container", "backbone", "segmenter"}
 
 
-def _strings(schema: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """All keys of a schema that may be text."""
+def _strings(
+    schema: Mapping[str, Any], known: Mapping[str, Any], place: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """All keys of a schema that may be text; ``known`` is what it refers to by name."""
+    if "$ref" in schema:
+        schema = known[schema["$ref"].rsplit("/", 1)[-1]]
     for key, inner in schema.get("properties", {}).items():
-        yield from _strings(inner, (*place, key))
-    if isinstance(schema.get("additionalProperties"), Mapping):
-        yield from _strings(schema["additionalProperties"], (*place, "*"))
-    if "string" in schema.get("type", ()):
+        yield from _strings(inner, known, (*place, key))
+    for inner in (*schema.get("patternProperties", {}).values(), *schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        yield from _strings(inner, known, place)
+    if schema.get("type") == "string" and not {"enum", "const"} & {*schema}:
         yield place, schema
 
 
@@ -207,11 +212,23 @@ def test_the_shared_folder_of_the_environment_may_be_in_the_home_folder(home: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": "~nobody-here/x"}, r"backbone '~nobody-here/x': user 'nobody-here' has no home folder"),
-        ({"segmenter": "$MODELS/sam.pth"}, r"segmenter '\$MODELS/sam\.pth': it does not exist, and variables such as"),
-        ({"methods__mutual__backbone": "$M/x"}, r"methods\.mutual\.backbone '\$M/x': it does not exist, and variables"),
-        ({"sharing__root": "${GROUP}"}, r"sharing\.root '\$\{GROUP\}': it does not exist, and variables such as"),
-        ({"container": "~nobody-here/zsad.sif"}, r"container '~nobody-here/zsad\.sif': user 'nobody-here' has no home"),
+        ({"backbone": "~nobody-here/x"}, r"backbone = '~nobody-here/x' is not usable: user 'nobody-here' has no home"),
+        (
+            {"segmenter": "$MODELS/sam.pth"},
+            r"segmenter = '\$MODELS/sam\.pth' is not usable: it does not exist, and variables",
+        ),
+        (
+            {"methods__mutual__backbone": "$M/x"},
+            r"methods\.mutual: backbone = '\$M/x' is not usable: it does not exist, and",
+        ),
+        (
+            {"sharing__root": "${GROUP}"},
+            r"sharing: root = '\$\{GROUP\}' is not usable: it does not exist, and variables such as",
+        ),
+        (
+            {"container": "~nobody-here/zsad.sif"},
+            r"container = '~nobody-here/zsad\.sif' is not usable: user 'nobody-here' has no",
+        ),
         (
             {"backbones__own": {"family": "transformers", "params": {"model": "$M"}}, "backbone": "own"},
             r"backbones\.own\.params: model = '\$M' is not usable: it does not exist, and variables such as \$M are",

@@ -170,7 +170,7 @@ def test_whoever_reads_an_listed_image_reads_it_with_its_white() -> None:
                 assert last.attr == "white", f"{path}, line {node.lineno}"
                 readers.add(path.parent.name)
     assert readers == {"features", "refinement", "reporting"}
-    for stage in ("features/extract.py", "segmentation/embedding_stage.py"):
+    for stage in ("features/extract_features.py", "segmentation/embed_images.py"):
         text = (REPOSITORY / "zsad" / stage).read_text(encoding="utf-8")
         assert text.count("Source(") == text.count("record.white") == 1, stage
 

@@ -17,8 +17,8 @@ import yaml
 from paths import REPOSITORY
 from warm import warm_python
 from zsad.errors import DataError
+from zsad.files.draws import read_draws
 from zsad.files.embeddings import EmbeddingReader
-from zsad.files.evaluations import read_draws
 from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskReader

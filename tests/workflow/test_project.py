@@ -46,14 +46,19 @@ def test_rules_that_may_have_a_gpu_have_the_environment_of_the_device_and_no_oth
                 assert f"conda:\n        {environment}\n" in body, name
 
 
+# Rules that differ in where they run, or in what there is to draw, and share a script.
+SHARED_SCRIPTS = {"prompt_masks": "refine_masks", "draw_histograms": "draw_plots"}
+
+
 def test_every_rule_has_a_script_of_its_name_with_log_benchmark_resources_and_message() -> None:
     for path in sorted((REPOSITORY / "rules").glob("*.smk")):
         for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.S | re.M):
             if "script:" not in body:
                 assert re.fullmatch(r"\s+\"\"\".*\"\"\"\s+input:\n\s+.*", body.rstrip(), re.S), name
                 continue
-            assert f'"../workflow_scripts/{name}.py"' in body
-            assert (REPOSITORY / "workflow_scripts" / f"{name}.py").exists()
+            script = SHARED_SCRIPTS.get(name, name)
+            assert f'"../workflow_scripts/{script}.py"' in body
+            assert (REPOSITORY / "workflow_scripts" / f"{script}.py").exists()
             for directive in (
                 "log:",
                 "benchmark:",
@@ -82,8 +87,20 @@ def test_every_key_of_the_configuration_has_a_comment() -> None:
 def test_every_preset_has_only_keys_of_the_schema(preset: str) -> None:
     from snakemake.utils import update_config
 
-    from zsad.workflow.settings import DEFAULT_PATH, checked
+    from zsad.workflow.schema import checked
+    from zsad.workflow.settings import DEFAULT_PATH
 
     default, own = (yaml.safe_load(path.read_text()) for path in (DEFAULT_PATH, REPOSITORY / "config" / preset))
     update_config(default, own)
     checked(default)
+
+
+def test_the_workflow_catalogue_is_told_what_there_is() -> None:
+    usage = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage["report"] is True
+    assert usage["software-stack-deployment"] == {"conda": True, "apptainer": True, "apptainer+conda": False}
+    for profile in re.findall(r"profiles/[\w-]+", usage["mandatory-flags"]["desc"]):
+        assert (REPOSITORY / profile / "profile.yaml").is_file()
+    described = (REPOSITORY / "config/README.md").read_text()
+    presets = {path.name for path in (REPOSITORY / "config").glob("*.yaml")}
+    assert set(re.findall(r"`(\w+\.yaml)`", described)) == presets

@@ -38,7 +38,8 @@ EXECUTED = (
 )
 # What no test can execute, or another does; each with the reason.
 NOT_EXECUTED = {
-    r"make (run|demo-real|test|test-portable|lint|envs)": "installs packages or runs the suite; see the Makefile",
+    r"make (run|demo-real|test|test-portable|mutants|lint|envs)": "installs packages or runs the suite; see Makefile",
+    r"make config": "writes in the repository: tests/unit/test_schema.py compares what it would write",
     r"snakemake --report .*": "needs the finished run; tested on the run of the first block",
     r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
@@ -176,9 +177,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 
 def test_every_block_is_known() -> None:
-    assert {block.language for block in BLOCKS} == {"", "yaml", "python"}
-    assert set(YAML) == {"mine.yaml", "more.yaml", "sam.yaml", "backbone: mine"}, "give a new block a test here"
+    assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake"}
+    assert set(YAML) == {"mine.yaml", "more.yaml", "sam.yaml", "backbone: mine", "host.yaml"}, (
+        "give a new block a test here"
+    )
     assert sum(block.language == "python" for block in BLOCKS) == 1
+    assert sum(block.language == "snakemake" for block in BLOCKS) == 1  # planned by test_host.py
 
 
 def test_every_command_is_executed_or_stands_among_the_exceptions() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zsad.errors import DataError
 from zsad.files.tracked import check_workflow_folder
-from zsad.workflow.settings import Settings, load
+from zsad.workflow.settings import WORKFLOW_PATH, Settings, load
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
 
 
@@ -26,9 +26,10 @@ def check(options: argparse.Namespace) -> int:
     data = settings.data
     if data.is_demo and not data.root.exists():
         print("\nThe run draws the images of the demo set; until then there is none to check.")
+        _tell_of_clone()
         return 0
     if not data.is_here:
-        is_by_hand = data.facts.is_by_hand
+        is_by_hand = data.facts is not None and data.facts.is_by_hand
         fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
         raise DataError(
             f"{data.layout_name} is not in {data.root} yet; "
@@ -54,10 +55,16 @@ def check(options: argparse.Namespace) -> int:
         for category in data.categories
     ]
     print()
-    if missing := missing_categories(data.facts, data.layout.categories(data.root)):
+    if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
+    _tell_of_clone()
     return int(any(inspection.problems for inspection in inspections))
+
+
+def _tell_of_clone() -> None:
+    if not (WORKFLOW_PATH.is_file() or Path(WORKFLOW_PATH.name).is_file()):
+        print("\nA run needs the Snakefile and its rules, which this package does not hold: run it in a clone.")
 
 
 def _guessed(folder: Path) -> Mapping[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from zsad.cli.checking import check
 from zsad.cli.downloads import download
@@ -20,6 +19,8 @@ from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
 from zsad.files.user_paths import expanded
 from zsad.workflow.settings import default_sharing
 
+Command = Callable[[argparse.Namespace], int | None]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         os.environ.update(default_sharing().variables())  # before the hub's client is imported
-        status = options.run(options) or 0
+        command: Command = options.run
+        status = command(options) or 0
         _flush()
     except BrokenPipeError:  # `zsad methods | head`
         _write_no_more()
@@ -71,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zsad",
         description="Zero-shot anomaly detection with vision foundation models. "
-        "Run the pipeline with `snakemake --cores 8`; these commands show what it can be made of.",
+        "Run the pipeline with `snakemake --cores 8` in a clone of the repository; these commands show what it can be "
+        "made of.",
     )
     parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -114,8 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
     demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
     demo.add_argument("folder", type=_path, help="gets one folder a category")
-    demo.add_argument("--seed", type=int, default=0, help="another seed draws other images (default: 0)")
-    demo.add_argument("--size", type=int, default=256, help="side of an image in px (default: 256)")
+    demo.add_argument(
+        "--seed", type=int, default=DemoOptions().seed, help="another seed draws other images (default: %(default)s)"
+    )
+    demo.add_argument(
+        "--size", type=int, default=DemoOptions().size, help="side of an image in px (default: %(default)s)"
+    )
     return parser
 
 
@@ -127,7 +134,9 @@ def _path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"'{text}': {error}") from None
 
 
-def _add(commands: Any, name: str, description: str, run: Any) -> argparse.ArgumentParser:
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str, run: Command
+) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
     command.set_defaults(run=run)
     return command

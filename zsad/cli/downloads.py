@@ -30,7 +30,7 @@ def _found_dataset(name: str, to: Path | None) -> str:
     """Where a data set is now, fetched if it does not come by a package."""
     facts = datasets()[name]
     if facts.package:
-        found = installed(facts)
+        found = installed(facts.package, facts.title)
         return f"{found.root}, {found}, a package: nothing is downloaded"
     return str(_downloaded_dataset(name, to or default_sharing().downloads or DOWNLOADS))
 
@@ -52,10 +52,11 @@ def _downloaded_segmenter(name: str, revision: str | None) -> tuple[Path, str]:
     return weights.path, f"commit {weights.commit}"
 
 
-def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path, str]:
+def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path | str, str]:
     """Where a model is now, and what version it is; it may also be one of the hub that no catalogue names."""
-    from zsad.models.hub import BACKBONE_MODELS, check_weights, weight_files
+    from zsad.models.hub import BACKBONE_MODELS, check_weights
     from zsad.models.hub import download as download_model
+    from zsad.models.weight_files import weight_files
     from zsad.segmentation.weights import published_models
 
     if name not in BACKBONE_MODELS.hub_ids and (known := listed(name)) is not None:

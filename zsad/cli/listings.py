@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
@@ -14,7 +14,7 @@ from zsad.data.packages import verified
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.registry import Part, Registry
+from zsad.registry import Choice, Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
@@ -30,7 +30,7 @@ NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
 
 def show_methods(_: argparse.Namespace) -> None:
     """Print the scorers, thresholds and refiners with their parameters, and what scorers cannot see."""
-    listed = {
+    listed: dict[str, Registry[Choice]] = {
         "Scorers": SCORERS,
         "Scorers of other methods' scores": FUSIONS,
         "Scorers of a method's map and a refiner's masks": MODULATIONS,
@@ -121,12 +121,23 @@ def _total(numbers: Sequence[int | None], text: Callable[[int], str] = str) -> s
     return text(sum(known)) if known and len(known) == len(numbers) else "?"
 
 
-def _print_json(models: Iterable[NamedTuple], cached: Mapping[str, bool], registry: Registry[Any]) -> None:
+class Described(Protocol):
+    """What is known of a model: a NamedTuple that has its name."""
+
+    @property
+    def name(self) -> str:
+        """What the configuration may call it."""
+
+    def _asdict(self) -> dict[str, Any]:
+        """All that is known."""
+
+
+def _print_json(models: Iterable[Described], cached: Mapping[str, bool], registry: Registry[Choice]) -> None:
     listed = [{**facts._asdict(), "cached": cached[facts.name]} for facts in models]
     print(json.dumps({"models": listed, "families": _described(registry)}, indent=1, ensure_ascii=False))
 
 
-def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Any]) -> None:
+def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Choice]) -> None:
     print("Models\n")
     for line in aligned(rows, NUMBER_COLUMNS):
         print(f"  {line}")
@@ -165,7 +176,7 @@ def _segmenter_row(facts: SegmenterFacts, cached: bool) -> tuple[str, ...]:
     )
 
 
-def _described(registry: Registry[Any]) -> list[dict[str, Any]]:
+def _described(registry: Registry[Choice]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
@@ -184,9 +195,9 @@ def _described(registry: Registry[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _show(registry: Registry[Any]) -> None:
+def _show(registry: Registry[Choice]) -> None:
     for name in registry.names():
-        part: type[Part] = registry.load(name)
+        part = registry.load(name)
         print(f"  {name}: {part.summary}")
         if reference := getattr(part, "reference", ""):
             print(f"    source: {reference}")

@@ -20,8 +20,17 @@ from zsad.registry import Part
 class BoundOptions(Part):
     """The bounds in the section ``dataset`` of the configuration."""
 
-    max_aspect: float = Field(50.0, ge=1, description="longer side of an image over its shorter side, at most")
-    max_patches: int = Field(65536, ge=1, description="patches that a backbone computes for an image, at most")
+    max_aspect: float = Field(
+        50.0,
+        ge=1,
+        description="longer side of an image over its shorter side; what exceeds it counts as an image that cannot be "
+        "decoded",
+    )
+    max_patches: int = Field(
+        65536,
+        ge=1,
+        description="patches that a backbone computes for an image, at most; what exceeds it counts likewise",
+    )
 
 
 class Bounds(NamedTuple):
@@ -64,9 +73,10 @@ class Bounds(NamedTuple):
                 f"more than dataset.max_aspect {self.max_aspect:g} allows; cut it into several images, raise "
                 "dataset.max_aspect or take it out of the folder"
             )
-        for name, rule in self.grids.items():
-            if (patches := rule.computed(height, width)) > self.max_patches:
-                return too_many_patches(path, height, width, name, patches, self.max_patches)
+        if self.max_patches is not None:
+            for name, rule in self.grids.items():
+                if (patches := rule.computed(height, width)) > self.max_patches:
+                    return too_many_patches(path, height, width, name, patches, self.max_patches)
         return ""
 
 

@@ -23,7 +23,8 @@ from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
 from zsad.files.tracked import check_folder_of_downloads, has_syntax
 
 DEMO = "demo"
-DEMO_ROOT = Path("results/data")
+RESULTS = Path("results")
+DEMO_FOLDER = "data"
 DOWNLOADS = Path("data")
 
 
@@ -33,6 +34,7 @@ class Dataset:
     Args:
         config: the section ``dataset`` of a checked configuration.
         downloads: folder of all downloads where the section names none; None for `DOWNLOADS`.
+        results: folder of all results, which holds the demo images.
 
     Attributes:
         name: first folder under ``results/``.
@@ -51,24 +53,23 @@ class Dataset:
         DataError: the package of the data set is not installed, or not whole.
     """
 
-    def __init__(self, config: Mapping[str, Any], downloads: Path | None = None) -> None:
+    def __init__(self, config: Mapping[str, Any], downloads: Path | None = None, results: Path = RESULTS) -> None:
         self.layout_name: str = config["layout"]
         self.layout: Layout = LAYOUTS.build(self.layout_name, config["params"], where="dataset.params")
         self.name: str = config["name"] or self.layout_name
-        if self.name == DEMO_ROOT.name:
-            raise ConfigError(
-                f"dataset.name cannot be '{self.name}': {DEMO_ROOT} holds the demo images; choose another"
-            )
+        demos = results / DEMO_FOLDER
+        if self.name == demos.name:
+            raise ConfigError(f"dataset.name cannot be '{self.name}': {demos} holds the demo images; choose another")
         self.facts: DatasetFacts | None = facts_of(self.layout_name)
         self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
         self.bounds = BoundOptions.build({name: config[name] for name in BoundOptions.model_fields}, where="dataset")
         self.is_demo = self.layout_name == DEMO
         self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
-        is_asked_for = self.facts is not None and config["root"] is None
-        self.package: Installed | None = installed(self.facts) if is_asked_for and self.facts.package else None
-        self.is_downloaded = is_asked_for and self.package is None
+        asked = self.facts if config["root"] is None else None
+        self.package: Installed | None = installed(asked.package, asked.title) if asked and asked.package else None
+        self.is_downloaded = asked is not None and self.package is None
         self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
-        self.root = self._root(config["root"])
+        self.root = self._root(config["root"], demos)
         self._wanted: list[str] | str = config["categories"]
         self._items: dict[str, list[Item]] = {}
         self._truths: dict[str, KnownTruth] = {}
@@ -90,7 +91,7 @@ class Dataset:
         if self.is_here:
             _ = self.categories
         elif self._wanted != "all" and self.facts is not None and self.facts.categories:
-            self._check_published(self._wanted)
+            self._check_published(self.facts, self._wanted)
 
     @cached_property
     def categories(self) -> list[str]:
@@ -263,22 +264,21 @@ class Dataset:
             raise ConfigError(f"dataset.download_to {self.download_to} is a file; set it to a folder")
         check_folder_of_downloads(self.download_to)
 
-    def _check_published(self, wanted: Sequence[str]) -> None:
+    @staticmethod
+    def _check_published(facts: DatasetFacts, wanted: Sequence[str]) -> None:
         for category in wanted:
-            if category not in self.facts.categories:
-                hint = nearest_hint(category, self.facts.categories)
-                raise ConfigError(
-                    f"{self.facts.title} has no category '{category}', and would be downloaded in vain{hint}"
-                )
+            if category not in facts.categories:
+                hint = nearest_hint(category, facts.categories)
+                raise ConfigError(f"{facts.title} has no category '{category}', and would be downloaded in vain{hint}")
 
-    def _root(self, root: str | None) -> Path:
+    def _root(self, root: str | None, demos: Path) -> Path:
         if self.is_demo:
             if root is not None:
                 raise ConfigError(
                     "dataset.root is set but dataset.layout is 'demo', which makes its own images; "
                     "set dataset.layout to 'mvtec' to use the folder, or dataset.root to null"
                 )
-            return DEMO_ROOT / self.name
+            return demos / self.name
         if root is not None:
             return Path(root)
         if self.package:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from zsad.data.subsets import Image, Split
+from zsad.data.subsets import Image, Split, split_named
 from zsad.errors import DataError
 from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
@@ -57,7 +57,15 @@ def write_images(path: str | Path, images: Iterable[ListedImage]) -> None:
     write_records(path, COLUMNS, images)
 
 
-def write_records(path: str | Path, columns: Sequence[str], records: Iterable[ListedImage]) -> None:
+class Record(Protocol):
+    """A row of a table of images."""
+
+    @property
+    def image_id(self) -> str:
+        """Path inside the category's folder; unique."""
+
+
+def write_records(path: str | Path, columns: Sequence[str], records: Iterable[Record]) -> None:
     """Write records, sorted by ``image_id``, and the `OPTIONAL` columns that any of them fills."""
     records = sorted(records, key=lambda record: record.image_id)
     columns = [*columns, *(name for name in OPTIONAL if any(getattr(record, name) is not None for record in records))]
@@ -97,12 +105,12 @@ def image_of(row: dict[str, str]) -> ListedImage:
     """The image of a row.
 
     Raises:
-        ValueError: a number is none.
+        ValueError: a number is none, or there is no such split.
     """
     return ListedImage(
         image_id=row["image_id"],
         path=row["path"],
-        split=row["split"],
+        split=split_named(row["split"]),
         height=int(row["height"]),
         width=int(row["width"]),
         sha256=row["sha256"],

@@ -23,9 +23,9 @@ from zsad.data.catalogue import DatasetFacts
 from zsad.data.image_header import Header
 from zsad.data.images import FORMATS_BY_SUFFIX, greatest_value, image_header, is_image
 from zsad.data.impostors import unread_kind
-from zsad.data.layouts.base import GOOD, Layout, mask_files
+from zsad.data.layouts.base import GOOD, Layout
 from zsad.data.layouts.item import Item
-from zsad.data.masks import has_orientation, read_mask
+from zsad.data.masks import has_orientation, mask_files, read_mask
 from zsad.data.packages import other_version
 from zsad.data.readings import SKIP, STOP, Policy, all_unreadable, reason_of
 from zsad.data.subsets import Refusals, SizedImage, no_refusals
@@ -241,11 +241,6 @@ def missing_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list
     return [category for category in (facts.categories if facts else ()) if category not in found]
 
 
-def unexpected_categories(facts: DatasetFacts | None, found: Iterable[str]) -> list[str]:
-    """The found categories that nobody has published, in the order given."""
-    return [category for category in found if facts and category not in facts.categories]
-
-
 def shortened(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - EXAMPLES
@@ -255,8 +250,8 @@ def shortened(names: Sequence[str]) -> str:
 def _looks(items: Sequence[Item], white: float | None, bounds: Bounds, *, full: bool) -> list[Look]:
     readers = min(READERS, os.cpu_count() or 1) if full else READERS
     with ThreadPoolExecutor(readers) as pool:
-        looks = pool.map(partial(_look, white=white, bounds=bounds, full=full), items)
-        looks = list(progress(looks, total=len(items), label="looking at the images"))
+        coming = pool.map(partial(_look, white=white, bounds=bounds, full=full), items)
+        looks = list(progress(coming, total=len(items), label="looking at the images"))
     if full:
         return looks
     sampled = set(sample([look.item.image_id for look in looks if look.takes_white]))
@@ -494,7 +489,7 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
     truth = layout.masks_folder(root, category)
     images = [path for path in others if has_home and is_image(path)]
     lonely = [path for path in images if truth and path.is_relative_to(truth)]
-    images = [_relative(path, base) for path in images if path not in lonely]
+    ignored = [_relative(path, base) for path in images if path not in lonely]
     strays = [path for path in others if not is_image(path)]
     unread = [f"{_relative(path, base)} ({kind})" for path in strays if (kind := unread_kind(path))]
     return (
@@ -505,7 +500,7 @@ def _ignored(layout: Layout, root: Path, category: str, items: Sequence[Item]) -
             [_relative(path, base) for path in strays if not unread_kind(path)],
         ),
         Oddity("mask", "without an image that it belongs to", [_relative(path, base) for path in lonely]),
-        Oddity("image", "ignored for being neither an image nor a mask by the layout", images),
+        Oddity("image", "ignored for being neither an image nor a mask by the layout", ignored),
     )
 
 

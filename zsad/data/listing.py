@@ -10,15 +10,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from zsad.data.layouts.base import mask_files
 from zsad.data.layouts.item import Item
-from zsad.files.provenance import canonical_json
+from zsad.data.masks import mask_files
+from zsad.files.json_values import canonical_json
 
 
 def image_files(items: Iterable[Item]) -> list[Path]:
     """The files that the list of images is made from, sorted: they, and masks that alone tell who is trained on."""
     items = list(items)
-    masks = [file for item in items if _tells_who_trains(item) for file in mask_files(item.mask)]
+    masks = [file for item in items if (mask := _mask_that_tells_who_trains(item)) for file in mask_files(mask)]
     return sorted({*(item.path for item in items), *masks})
 
 
@@ -35,7 +35,7 @@ def images_digest(items: Sequence[Item]) -> str:
             item.path.as_posix(),
             item.split,
             item.split == "train" and item.label == 1,
-            item.mask.as_posix() if _tells_who_trains(item) else "",
+            mask.as_posix() if (mask := _mask_that_tells_who_trains(item)) else "",
         ]
         for item in items
     )
@@ -48,9 +48,9 @@ def truth_digest(items: Sequence[Item]) -> str:
     )
 
 
-def _tells_who_trains(item: Item) -> bool:
-    """Whether the mask of an image says if it is left out as a defective training image."""
-    return item.split == "train" and item.label == "mask" and item.mask is not None
+def _mask_that_tells_who_trains(item: Item) -> Path | None:
+    """The mask of an image that says if it is left out as a defective training image; None if none does."""
+    return item.mask if item.split == "train" and item.label == "mask" else None
 
 
 def _digest(rows: Iterable[Sequence[object]]) -> str:

@@ -70,10 +70,10 @@ def read_manifest(path: str | Path) -> list[ImageRecord]:
 
 
 def _record(row: dict[str, str]) -> ImageRecord:
-    truth = {
-        "label": int(row["label"]) if row["label"] else None,
-        "defect_type": row["defect_type"],
-        "mask_path": row["mask_path"],
-        "mask_sha256": row["mask_sha256"],
-    }
-    return ImageRecord(**vars(image_of(row)), **truth)
+    return ImageRecord(
+        **vars(image_of(row)),
+        label=int(row["label"]) if row["label"] else None,
+        defect_type=row["defect_type"],
+        mask_path=row["mask_path"],
+        mask_sha256=row["mask_sha256"],
+    )

@@ -20,6 +20,13 @@ TURN = (
 )
 
 
+def mask_files(mask: Path) -> list[Path]:
+    """The files of a mask: itself, or the masks in its folder, sorted."""
+    if mask.is_dir():
+        return sorted(path for path in mask.iterdir() if path.is_file() and is_image(path))
+    return [mask]
+
+
 def read_mask(path: str | Path, height: int, width: int, sha256: str = "") -> np.ndarray:
     """Read a ground-truth mask to bool ``[height, width]``: every pixel that is not black is defective.
 

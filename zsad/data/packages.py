@@ -32,18 +32,16 @@ class Installed(NamedTuple):
         return f"{self.name} {self.version}"
 
 
-def installed(facts: DatasetFacts) -> Installed:
-    """The package of a data set that has one.
+def installed(package: Package, title: str) -> Installed:
+    """The package of a data set, which ``title`` names in messages.
 
     Raises:
         DataError: it is not installed in this environment, or not whole.
     """
-    package = facts.package
     found = _distribution(package.name)
     if found is None:
         raise DataError(
-            f"{facts.title} comes by the package {package.name}, which is not installed here; run "
-            f"`{package.command}`, {COPY}"
+            f"{title} comes by the package {package.name}, which is not installed here; run `{package.command}`, {COPY}"
         )
     is_there = Installed(package.name, _version(found), Path(str(found.locate_file(package.folder))).absolute())
     if not is_there.root.is_dir():

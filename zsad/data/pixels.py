@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from zsad.errors import DataError
+
+Level = np.integer[Any] | np.floating[Any]  # a value of a pixel
 
 STRIP_PIXELS = 2**22  # converted at a time, so that no second copy of a large image is made
 WHITE_16 = 65535
@@ -95,9 +97,7 @@ def _levels(values: np.ndarray, path: str | Path, white: float | None) -> Callab
     return lambda strip: _scaled(strip, factor)
 
 
-def _check_range(
-    low: np.generic, high: np.generic, white: float | None, path: str | Path, *, is_clipped: bool = False
-) -> None:
+def _check_range(low: Level, high: Level, white: float | None, path: str | Path, *, is_clipped: bool = False) -> None:
     """Refuse values below 0, and above 65535 unless they are clipped; what rounding takes away is allowed."""
     slack = HALF_LEVEL if low.dtype.kind == "f" else 0.0
     if low < -slack * (white or 0) or (not is_clipped and high > WHITE_16 * (1 + slack)):
@@ -110,7 +110,7 @@ def _check_range(
         raise DataError(f"{path} has {what} ({shown}); {fix}")
 
 
-def _shown(low: np.generic, high: np.generic) -> str:
+def _shown(low: Level, high: Level) -> str:
     return f"from {low:g} to {high:g}" if low.dtype.kind == "f" else f"from {low} to {high}"
 
 

@@ -28,8 +28,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from zsad.data.layouts.base import mask_files
-from zsad.data.masks import read_mask
+from zsad.data.masks import mask_files, read_mask
 from zsad.errors import DataError
 
 CONFIG_NAME = "defects_config.json"

@@ -37,6 +37,18 @@ _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behi
 Split = Literal["train", "test"]
 
 
+def split_named(name: str) -> Split:
+    """The split of a name.
+
+    Raises:
+        ValueError: there is none of it.
+    """
+    splits: dict[str, Split] = {"train": "train", "test": "test"}
+    if name not in splits:
+        raise ValueError(f"'{name}' is no split")
+    return splits[name]
+
+
 class SizedImage(NamedTuple):
     """An image as far as its size goes.
 

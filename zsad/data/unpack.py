@@ -20,9 +20,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Self
 
 from zsad.errors import DISK_FULL, DataError, first_line
 from zsad.progress import Progress
@@ -121,10 +122,11 @@ def unpack(archive: Path, into: Path, *, limit: int, progress: bool = False) -> 
             folder, or that is there twice; more bytes than allowed, or than the disk has; a folder that cannot be
             written to.
     """
-    if what := not_an_archive(archive):
+    reader = _reader(archive)
+    if reader is None:
+        what = not_an_archive(archive)
         raise DataError(f"{archive} is {what}; maybe the site answered with a page: replace it by the archive itself")
     with _clear_failures(archive, into):
-        reader = _reader(archive)
         announced = reader.announced_bytes(archive)
         _check_limit(archive, announced, limit)
         # Images hardly get smaller: what comes out takes about as much as the archive, or more.
@@ -137,12 +139,9 @@ def unpack(archive: Path, into: Path, *, limit: int, progress: bool = False) -> 
 
 def not_an_archive(path: Path) -> str:
     """What a file is that is none of the archives that `unpack` knows, for a message; empty if it is one."""
-    try:
-        if _reader(path) is not None:
-            return ""
-        start = _head(path)[:SHOWN]
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); make it readable") from None
+    if _reader(path) is not None:
+        return ""
+    start = _head(path)[:SHOWN]
     return f"no archive (it begins with {start.decode('ascii', errors='replace')!r})" if start else "an empty file"
 
 
@@ -235,9 +234,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
         for info in file.infolist():
             if info.flag_bits & ZIP_ENCRYPTED:
                 raise DataError(f"the archive {archive} is encrypted; {MEND}")
-            yield _Member(
-                info.filename, _zip_kind(info), info.file_size, info.compress_size, lambda i=info: file.open(i)
-            )
+            yield _Member(info.filename, _zip_kind(info), info.file_size, info.compress_size, partial(file.open, info))
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:
@@ -258,20 +255,31 @@ class _Header(tarfile.TarInfo):
     """
 
     @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Understand one block."""
         try:
             header = super().frombuf(buf, encoding, errors)
-        except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError):
-            raise tarfile.ReadError("it ends without an end mark") from None
-        except tarfile.InvalidHeaderError:
-            raise tarfile.ReadError("what should be a header is none") from None
+        except tarfile.HeaderError:
+            if len(buf) != tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends without an end mark") from None
+            if any(buf):
+                raise tarfile.ReadError("what should be a header is none") from None
+            raise  # the end mark
         if header.size < 0 or (header.type not in TAR_KINDS and header.size > MAX_HEADER):
             raise tarfile.ReadError("a header of an impossible size")
         return header
 
 
-def _tar_reader(decompressed: Callable[[IO[bytes]], IO[bytes]]) -> _Reader:
+class _Tar(tarfile.TarFile):
+    """A tar; the headers that it keeps of what it has read are there, though no type says so."""
+
+    members: list[tarfile.TarInfo]
+
+
+_Stream = IO[bytes] | gzip.GzipFile
+
+
+def _tar_reader(decompressed: Callable[[IO[bytes]], AbstractContextManager[_Stream]]) -> _Reader:
     def members(archive: Path) -> Iterator[_Member]:
         with open(archive, "rb") as packed, decompressed(packed) as stream:
             yield from _tar_members(packed, stream)
@@ -280,7 +288,7 @@ def _tar_reader(decompressed: Callable[[IO[bytes]], IO[bytes]]) -> _Reader:
     return _Reader(members, lambda _: 0)
 
 
-def _read_to_the_end(stream: IO[bytes]) -> None:
+def _read_to_the_end(stream: _Stream) -> None:
     """Let a decompressor see its end, where its checksum stands."""
     for _ in range(MAX_AFTER // CHUNK):
         if not stream.read(CHUNK):
@@ -288,17 +296,24 @@ def _read_to_the_end(stream: IO[bytes]) -> None:
     raise tarfile.ReadError("it goes on after its end mark")
 
 
-def _tar_members(packed: IO[bytes], stream: IO[bytes]) -> Iterator[_Member]:
-    with tarfile.TarFile(fileobj=stream, tarinfo=_Header) as file:
+def _tar_members(packed: IO[bytes], stream: _Stream) -> Iterator[_Member]:
+    with _Tar(fileobj=stream, tarinfo=_Header) as file:
         before, offset = 0, 0
         while (info := file.next()) is not None:
             if file.offset <= offset:  # a negative size in an extended header; it would go round for ever
                 raise tarfile.ReadError("a member that ends before it begins")
             offset = file.offset
             now = packed.tell()
-            yield _Member(info.name, _tar_kind(info), info.size, now - before, lambda i=info: file.extractfile(i))
+            yield _Member(info.name, _tar_kind(info), info.size, now - before, partial(_content, file, info))
             before = now
             file.members.clear()  # it would keep all headers in memory
+
+
+def _content(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = file.extractfile(info)
+    if content is None:
+        raise tarfile.ReadError("a file without content")
+    return content
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:
@@ -332,8 +347,11 @@ def _reader(archive: Path) -> _Reader | None:
 
 
 def _head(archive: Path) -> bytes:
-    with open(archive, "rb") as stream:
-        return stream.read(tarfile.BLOCKSIZE)
+    try:
+        with open(archive, "rb") as stream:
+            return stream.read(tarfile.BLOCKSIZE)
+    except OSError as error:
+        raise DataError(f"{archive} cannot be read ({error.strerror}); make it readable") from None
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def one_sentence(problems: Sequence[str]) -> str:
     return problems[0] + (f"; and {more} more problem{'s' if more > 1 else ''}: run `zsad check`" if more else "")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what a library says, to be part of a sentence; the name of the error if it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -66,7 +66,7 @@ def with_traceback(error: BaseException) -> str:
 def where_to_report() -> str:
     """The page for errors of this program, if the package names one."""
     try:
-        addresses = metadata("zsad").get_all("Project-URL") or []
+        addresses: list[str] = metadata("zsad").get_all("Project-URL") or []
     except PackageNotFoundError:
         addresses = []
     for address in addresses:
@@ -149,7 +149,7 @@ def _unreadable(kind: str, mend: str = "replace it, or delete it if a run made i
 
     def sentence(error: BaseException) -> str | None:
         path = _file_in_hand(error)
-        return path and f"{path} is {kind} ({_short(first_line(error))}); {mend} and run again"
+        return f"{path} is {kind} ({_short(first_line(error))}); {mend} and run again" if path else None
 
     return sentence
 
@@ -160,7 +160,7 @@ def _of_yaml(error: BaseException) -> str | None:
         return _unreadable("not valid YAML", "correct it")(error)
     problem = getattr(error, "problem", None) or first_line(error)
     name = _file_in_hand(error) if mark.name.startswith("<") else mark.name  # of a text that was read before
-    return name and f"{name} is not valid YAML in line {mark.line + 1} ({problem}); correct it"
+    return f"{name} is not valid YAML in line {mark.line + 1} ({problem}); correct it" if name else None
 
 
 def _of_import(error: ImportError) -> str | None:

@@ -57,7 +57,7 @@ def system_sentence(error: OSError, path: str | Path | None = None) -> str | Non
         None where no file is known, or the error is of another kind.
     """
     named = path if path is not None else error.filename
-    if named is None or isinstance(named, int) or error.errno not in MENDS:
+    if named is None or isinstance(named, int) or error.errno is None or error.errno not in MENDS:
         return None
     what = os.fsdecode(named).encode(errors="backslashreplace").decode()
     reason, mend = error.strerror or errno.errorcode[error.errno], MENDS[error.errno]

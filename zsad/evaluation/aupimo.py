@@ -65,7 +65,8 @@ class GoodTail:
         held = self._scores[-1] if self._is_full else np.float32(-np.inf)
         if most >= scores.size or self._is_full:
             return held
-        return np.partition(scores, scores.size - most)[scores.size - most]
+        floor: np.float32 = np.partition(scores, scores.size - most)[scores.size - most]
+        return floor
 
     @property
     def _is_full(self) -> bool:
@@ -140,10 +141,12 @@ def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np
     edges = np.concatenate([np.full((draws, 1), LEAST_RATE), rates, np.full((draws, 1), GREATEST_RATE)], axis=1)
     widths = np.diff(np.log(np.clip(edges, LEAST_RATE, GREATEST_RATE)), axis=1)
     heights = np.concatenate([recalls[:, :1], recalls], axis=1)
-    return (widths * heights).sum(axis=1) / WIDTH
+    areas: np.ndarray = (widths * heights).sum(axis=1) / WIDTH
+    return areas
 
 
 def _spread(scores: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """Scores in descending order whose rates are spread evenly over the logarithm, around the range that counts."""
     wanted = np.geomspace(LEAST_RATE / 10, KEPT_RATE, BINS)
-    return scores[np.unique(np.minimum(np.searchsorted(rates, wanted), scores.size - 1))]
+    spread: np.ndarray = scores[np.unique(np.minimum(np.searchsorted(rates, wanted), scores.size - 1))]
+    return spread

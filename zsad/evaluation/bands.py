@@ -87,7 +87,8 @@ def pixel_bands(histograms: ImageHistograms, sampler: Sampler) -> dict[str, dict
 
 
 def _recall(ranking: Ranking) -> np.ndarray:
-    return ranking.true_positives / ranking.positives[:, None]
+    recall: np.ndarray = ranking.true_positives / ranking.positives[:, None]
+    return recall
 
 
 def _bands(heights: Draws) -> dict[str, dict[str, Any]]:

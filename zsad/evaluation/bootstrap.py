@@ -228,7 +228,8 @@ def binned_ranking(positives: np.ndarray, negatives: np.ndarray) -> Ranking:
 def binned_overlap(overlap: np.ndarray, regions: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean overlap ``[draw, bin]`` over the regions, at or above each of descending bins."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.cumsum(weights @ overlap, axis=-1) / (weights @ regions)[:, None]
+        means: np.ndarray = np.cumsum(weights @ overlap, axis=-1) / (weights @ regions)[:, None]
+        return means
 
 
 def drawn(metrics: Callable[[np.ndarray], Draws], weights: Iterator[np.ndarray]) -> Draws:

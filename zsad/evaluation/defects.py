@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from zsad.data.saturation import Region
 from zsad.errors import DataError
+
+if TYPE_CHECKING:
+    from zsad.data.saturation import Region
 
 BYTES_A_DEFECT = 100
 MOST_INT32 = 1 << 31
@@ -34,6 +36,21 @@ class PixelImage(NamedTuple):
     anomaly_map: np.ndarray
     truth: np.ndarray | None = None
     defects: Sequence[Region] = ()
+
+
+class PixelImages(Protocol):
+    """Images by their positions; one may be made when it is asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, position: int, /) -> PixelImage | tuple[np.ndarray, np.ndarray | None]:
+        """One of them, or its map and truth."""
+
+
+def pixel_image(image: PixelImage | tuple[np.ndarray, np.ndarray | None]) -> PixelImage:
+    """An image of `PixelImages`."""
+    return image if isinstance(image, PixelImage) else PixelImage(*image)
 
 
 class DefectivePixels(NamedTuple):
@@ -141,7 +158,7 @@ def defective_pixels(image: PixelImage) -> DefectivePixels | None:
     return DefectivePixels(scores, 1.0 / areas[region], _saturated(image), areas.size, len(image.defects))
 
 
-def gather_defects(images: Sequence[PixelImage], types: Sequence[str | None], most: int) -> Defects:
+def gather_defects(images: PixelImages, types: Sequence[str | None], most: int) -> Defects:
     """Gather the defective pixels of a category.
 
     Args:
@@ -155,9 +172,9 @@ def gather_defects(images: Sequence[PixelImage], types: Sequence[str | None], mo
     names = list(dict.fromkeys(name for name in types if name is not None))
     regions, defects = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
     held = _Held(names, most)
-    for index, pixels in _typed(images, types):
+    for index, name, pixels in _typed(images, types):
         regions[index], defects[index] = pixels.regions, pixels.defects
-        held.add(types[index], pixels)
+        held.add(name, pixels)
     if held.is_complete:
         thresholds, by_type = held.counted()
     else:
@@ -243,7 +260,7 @@ class _Held:
 
     def _joined(self, name: str, dtype: type) -> np.ndarray:
         """One attribute of all chunks, which are without it from then on; zeros where a chunk has none."""
-        parts = [np.zeros(0, dtype)]
+        parts: list[np.ndarray] = [np.zeros(0, dtype)]
         for chunk in self._chunks:
             part = getattr(chunk, name)
             parts.append(np.zeros(chunk.size, dtype) if part is None else part)
@@ -280,17 +297,17 @@ def _sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _counted_by_levels(
-    images: Sequence[PixelImage], types: Sequence[str | None], names: Sequence[str], levels: np.ndarray
+    images: PixelImages, types: Sequence[str | None], names: Sequence[str], levels: np.ndarray
 ) -> dict[str, _Counts]:
     dense = {name: (np.zeros(levels.size, np.int64), np.zeros(levels.size), np.zeros(levels.size)) for name in names}
-    for index, pixels in _typed(images, types):
+    for _, name, pixels in _typed(images, types):
         level = np.searchsorted(levels, pixels.scores, side="right") - 1
-        tied, overlap, saturated = dense[types[index]]
+        tied, overlap, saturated = dense[name]
         np.add.at(tied, level, 1)
         np.add.at(overlap, level, pixels.overlap)
         if pixels.saturated is not None:
             np.add.at(saturated, level, pixels.saturated)
-    counts = {}
+    counts: dict[str, _Counts] = {}
     for name in names:
         tied, overlap, saturated = dense.pop(name)
         places = np.flatnonzero(tied)
@@ -298,12 +315,11 @@ def _counted_by_levels(
     return counts
 
 
-def _typed(images: Sequence[PixelImage], types: Sequence[str | None]) -> Iterator[tuple[int, DefectivePixels]]:
-    """The defective pixels of each image that has any, with its position."""
+def _typed(images: PixelImages, types: Sequence[str | None]) -> Iterator[tuple[int, str, DefectivePixels]]:
+    """The defective pixels of each image that has any, with its position and type."""
     for index, name in enumerate(types):
-        pixels = None if name is None else defective_pixels(PixelImage(*images[index]))
-        if pixels is not None:
-            yield index, pixels
+        if name is not None and (pixels := defective_pixels(pixel_image(images[index]))) is not None:
+            yield index, name, pixels
 
 
 def _saturated(image: PixelImage) -> np.ndarray | None:

@@ -6,7 +6,9 @@ so that its value lies between those of the two extreme orders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -23,14 +25,14 @@ def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | 
     """
     normal_first = replace(ranking, false_positives_above=ranking.false_positives)
     defective_first = replace(ranking, false_positives=ranking.false_positives_above)
-    metrics = {
+    metrics: dict[str, Callable[[Ranking], np.ndarray]] = {
         "pixel_auroc": auroc,
         "pixel_f1max": f1_max,
         "pixel_ioumax": iou_max,
-        **{name: (lambda order, limit=limit: aupro(order, overlap, limit)) for name, limit in AUPRO_LIMITS.items()},
+        **{name: partial(aupro, overlap=overlap, limit=limit) for name, limit in AUPRO_LIMITS.items()},
     }
     if saturated is not None:
-        metrics["auspro_005"] = lambda order: aupro(order, saturated, AUSPRO_LIMIT)
+        metrics["auspro_005"] = partial(aupro, overlap=saturated, limit=AUSPRO_LIMIT)
     bounds = {
         name: _widest(metric(ranking), metric(normal_first), metric(defective_first))
         for name, metric in metrics.items()
@@ -45,7 +47,8 @@ def _least_average_precision(ranking: Ranking) -> np.ndarray:
     """With the normal pixels of a level first, no defective one has less precision than what came before the level."""
     before = np.concatenate([[0], ranking.true_positives[:-1]])
     precision = share(before, before + ranking.false_positives)
-    return (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives
+    least: np.ndarray = (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives
+    return least
 
 
 def _widest(value: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> float:

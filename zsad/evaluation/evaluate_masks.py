@@ -22,7 +22,7 @@ from zsad.evaluation.truth import (
     records_with_truth,
     truth_notes,
 )
-from zsad.files.evaluations import write_evaluation
+from zsad.evaluation.writing import write_evaluation
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader

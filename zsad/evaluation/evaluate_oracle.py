@@ -23,8 +23,8 @@ from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
 from zsad.evaluation.truth import empty_mask_note, pixel_truth, records_with_truth, truth_notes
+from zsad.evaluation.writing import write_evaluation
 from zsad.files.embeddings import EmbeddingReader
-from zsad.files.evaluations import write_evaluation
 from zsad.files.provenance import inherited
 from zsad.names import MASK_METRICS, ORACLE
 from zsad.progress import progress
@@ -91,6 +91,7 @@ def evaluate_oracle(
         comparisons = [
             _comparison(model, reader, record, options.measured_at)
             for record in progress(with_mask, total=len(with_mask), label=f"true boxes of {category}", work=pixels)
+            if model is not None
         ]
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
     run_by = {} if model is None else {"segmenter": model.model, "device": model.device}

@@ -12,7 +12,7 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.evaluation.bands import image_bands, pixel_bands
-from zsad.evaluation.bootstrap import Sampler, count_draws, image_draws, mask_draws, pixel_draws
+from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, mask_draws, pixel_draws
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
@@ -31,7 +31,7 @@ from zsad.evaluation.truth import (
     records_with_truth,
     truth_notes,
 )
-from zsad.files.evaluations import write_evaluation
+from zsad.evaluation.writing import write_evaluation
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.names import ALL_METRICS, AUPRO_LIMITS
@@ -129,7 +129,7 @@ class _Scored(NamedTuple):
             "image_f1max": f1_max(ranking),
             **decision_metrics(decisions.sum(axis=0)),
         }
-        draws = {}
+        draws: Draws = {}
         if sampler.draws and self.has_both:
             draws |= image_draws(self.scores, self.labels, sampler)
         if sampler.draws and len(self.labels):
@@ -206,7 +206,7 @@ class _Pixels:
         marked = self._counts[chosen]
         values = ranking.metrics() | {name: float(value) for name, value in mask_metrics(marked.sum(axis=0)).items()}
         histograms = self._statistics.histograms
-        draws = {}
+        draws: Draws = {}
         if histograms is not None:
             draws |= pixel_draws(histograms.of_images(chosen), sampler)
             draws |= mask_draws(marked, sampler)

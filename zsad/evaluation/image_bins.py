@@ -46,9 +46,8 @@ class ImageBins:
         normal, positives, overlap, saturated = self._tables[:, index]
         bins = self._bins(image.anomaly_map.ravel(), buckets)
         normal += np.bincount(bins, minlength=self._count)
-        if defective is None:
+        if defective is None or (pixels := defective_pixels(image)) is None:
             return
-        pixels = defective_pixels(image)
         bins = bins[defective]
         positives += np.bincount(bins, minlength=self._count)
         normal -= positives

@@ -30,12 +30,12 @@ def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
     """
     counts = np.zeros(COUNTED, np.int64)
     marked = int(np.count_nonzero(mask))
-    found = mask & truth if truth is not None else None
+    found = np.zeros_like(mask) if truth is None else mask & truth
     if marked:
         components, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
         counts[COMPONENTS] = components - 1
-        counts[RIGHT] = 0 if found is None else np.unique(labels[found]).size
-    if found is not None:
+        counts[RIGHT] = np.unique(labels[found]).size
+    if truth is not None:
         counts[TRUE_POSITIVES] = np.count_nonzero(found)
         counts[FALSE_NEGATIVES] = np.count_nonzero(truth) - counts[TRUE_POSITIVES]
         region, areas = region_areas(truth)

@@ -17,14 +17,17 @@ class EvaluationOptions(Part):
     """What the metrics and their confidence limits depend on besides the scores."""
 
     protocol: Literal["native", "resize256"] = Field(
-        NATIVE, description="resolution at which pixels are compared: that of the images, or 256 x 256"
+        NATIVE, description="resolution at which pixels are compared: native (that of the images, no crop) or resize256"
     )
     bootstrap: int = Field(
-        1000, ge=0, le=1_000_000, description="draws of images behind the confidence limits; 0 for no limits"
+        1000, ge=0, le=1_000_000, description="resamples of the images for confidence limits; 0 for none"
     )
-    seed: int = Field(0, ge=0, description="seed of the draws")
+    seed: int = Field(0, ge=0, description="of the resampling")
     memory_mb: int = Field(
-        1000, ge=50, description="for the pixels of a category; with too many defective ones scores are rounded"
+        1000,
+        ge=50,
+        description="for the pixels of a category; where the defective ones need more, scores are rounded, and a note "
+        "says how much",
     )
 
     @property

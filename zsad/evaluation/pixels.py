@@ -24,8 +24,10 @@ from zsad.evaluation.defects import (
     BYTES_A_DEFECT,
     Defects,
     PixelImage,
+    PixelImages,
     TypeCounts,
     gather_defects,
+    pixel_image,
 )
 from zsad.evaluation.enclosure import error_bounds
 from zsad.evaluation.image_bins import ImageBins
@@ -97,7 +99,7 @@ class PixelStatistics(PixelRanking):
 
 
 def pixel_statistics(
-    images: Sequence[PixelImage | tuple[np.ndarray, np.ndarray | None]],
+    images: PixelImages,
     *,
     with_histograms: bool,
     types: Sequence[str | None] | None = None,
@@ -123,7 +125,7 @@ def pixel_statistics(
         DataError: a map has a NaN or an infinite value.
     """
     if types is None:
-        types = [None if PixelImage(*images[index]).truth is None else ANY for index in range(len(images))]
+        types = [None if pixel_image(images[index]).truth is None else ANY for index in range(len(images))]
     defects = gather_defects(images, types, most=max(1, memory_bytes // BYTES_A_DEFECT))
     block = block_pixels or int(np.clip(memory_bytes // 16, 1, BLOCK_PIXELS))
     quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
@@ -137,7 +139,7 @@ class _Pass:
 
     def __init__(
         self,
-        images: Sequence[PixelImage],
+        images: PixelImages,
         types: Sequence[str | None],
         defects: Defects,
         block_pixels: int,
@@ -174,7 +176,7 @@ class _Pass:
         return self._put_together(counts)
 
     def _count(self, index: int) -> None:
-        image = PixelImage(*self._images[index])
+        image = pixel_image(self._images[index])
         if self._observe is not None:
             self._observe(index, image)
         scores = finite_scores(image.anomaly_map)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 
-from zsad.data.saturation import Region
 from zsad.maps import at_image_size
 
-NATIVE = "native"
+if TYPE_CHECKING:
+    from zsad.data.saturation import Region
+
+NATIVE: Final = "native"
 
 
 @dataclass(frozen=True)

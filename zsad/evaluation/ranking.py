@@ -75,7 +75,9 @@ def negatives_above(sorted_scores: np.ndarray, thresholds: np.ndarray) -> tuple[
     above = sorted_scores.size - np.searchsorted(sorted_scores, thresholds, side="right")
     from_threshold = above.copy()
     # Few thresholds are tied with a score, so that the second search is short.
-    tied = np.flatnonzero(sorted_scores.take(-above - 1, mode="wrap") == thresholds) if sorted_scores.size else []
+    tied = np.zeros(0, np.intp)
+    if sorted_scores.size:
+        tied = np.flatnonzero(sorted_scores.take(-above - 1, mode="wrap") == thresholds)
     from_threshold[tied] = sorted_scores.size - np.searchsorted(sorted_scores, thresholds[tied], side="left")
     return above, from_threshold
 
@@ -129,7 +131,8 @@ def precision(ranking: Ranking) -> np.ndarray:
 
 def share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """``part / whole``, element by element; 0 over nothing."""
-    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
+    shares: np.ndarray = np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
+    return shares
 
 
 def _where_defined(ranking: Ranking, values: np.ndarray) -> np.ndarray:

@@ -51,17 +51,20 @@ class Marked(NamedTuple):
     @property
     def iou(self) -> float:
         """Intersection over union with the truth; NaN where this marks nothing or is unknown."""
-        return float(mask_metrics(self.counts)["mask_iou"]) if self.has_defect else np.nan
+        return self._metric("mask_iou")
 
     @property
     def dice(self) -> float:
         """Dice coefficient; NaN where the truth marks nothing or is unknown."""
-        return float(mask_metrics(self.counts)["mask_f1"]) if self.has_defect else np.nan
+        return self._metric("mask_f1")
 
     @property
     def has_defect(self) -> bool:
         """Whether the truth is known and marks a pixel."""
-        return self.counts is not None and self.counts[TRUE_POSITIVES] + self.counts[FALSE_NEGATIVES] > 0
+        return self.counts is not None and bool(self.counts[TRUE_POSITIVES] + self.counts[FALSE_NEGATIVES] > 0)
+
+    def _metric(self, name: str) -> float:
+        return float(mask_metrics(self.counts)[name]) if self.counts is not None and self.has_defect else np.nan
 
 
 UNKNOWN_MASK = Marked(np.nan, None)

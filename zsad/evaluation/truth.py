@@ -51,7 +51,7 @@ def pixel_truth(record: ImageRecord) -> np.ndarray:
     return read_mask(record.mask_path, record.height, record.width, record.mask_sha256)
 
 
-class MapsWithTruth(Sequence[PixelImage]):
+class MapsWithTruth:
     """The anomaly maps of a category, each with its truth, read one at a time.
 
     Args:

@@ -7,19 +7,19 @@ table here.
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from zsad.features.assumed import USUAL_BLOCKS, USUAL_PATCH, assumed_width
 from zsad.features.network_options import NetworkOptions
 from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 from zsad.models.families.dinov3_convnext import stage_stride
+from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -30,30 +30,35 @@ KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
 
-class Architecture(ABC):
-    """A network as far as its cost goes, with the layers after the last one that is kept already taken off.
+class Architecture(Protocol):
+    """A network as far as its cost goes, with the layers after the last one that is kept already taken off."""
 
-    Attributes:
-        patch: what the sides of an input must be multiples of, pixels.
-        stride: pixels of the input per token along each side.
-        layers: how many are kept.
-        channels: width of a token.
-        width: of a token inside the network.
-    """
+    @property
+    def patch(self) -> int:
+        """What the sides of an input must be multiples of, pixels."""
 
-    patch: int
-    stride: int
-    layers: int
-    channels: int
-    width: int
+    @property
+    def stride(self) -> int:
+        """Pixels of the input per token along each side."""
 
-    @abstractmethod
+    @property
+    def layers(self) -> int:
+        """How many are kept."""
+
+    @property
+    def channels(self) -> int:
+        """Width of a token."""
+
+    @property
+    def width(self) -> int:
+        """Of a token inside the network."""
+
     def operations(self, height: int, width: int) -> float:
         """Multiplications and additions of the matrix products for an input of ``height x width`` pixels."""
 
 
 @dataclass(frozen=True)
-class Transformer(Architecture):
+class Transformer:
     """A vision transformer.
 
     Attributes:
@@ -82,7 +87,7 @@ class Transformer(Architecture):
 
 
 @dataclass(frozen=True)
-class ConvNeXt(Architecture):
+class ConvNeXt:
     """A ConvNeXt with four-fold wide perceptrons.
 
     Attributes:
@@ -177,7 +182,8 @@ def architecture_of(backbone: NetworkOptions) -> Architecture | None:
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
-    from zsad.models.checkpoint import checked_config, config_content, parsed_config
+    from zsad.models.checkpoint import checked_config
+    from zsad.models.config_files import config_content, parsed_config
     from zsad.models.config_sense import sense_of_config
     from zsad.models.families import family_of
 
@@ -191,11 +197,11 @@ def architecture_of(backbone: NetworkOptions) -> Architecture | None:
         return _of_config(family, config, backbone)
 
 
-def _of_config(family: Family, config: PretrainedConfig, backbone: NetworkOptions) -> Architecture:
+def _of_config(family: Family[Any], config: PretrainedConfig, backbone: NetworkOptions) -> Architecture:
     """The sizes that a model's own ``config.json`` tells."""
     chosen = family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
     patch = family.patch(config)
-    if not family.has_attention:
+    if not isinstance(family, VisionTransformer):
         return _convnext(patch, chosen, config.depths, config.hidden_sizes)
     width = config.hidden_size
     return Transformer(
@@ -224,29 +230,32 @@ def token_layout(backbone: NetworkOptions) -> TokenLayout | None:
 
 def layout_of(backbone: NetworkOptions, network: Architecture) -> TokenLayout:
     """How the tokens of a network lie."""
-    rule = GridRule.of_network(
+    rule = _grid_rule(backbone, network)
+    return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
+
+
+def _grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
+    return GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
-    return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
 
 
 def operations_for(backbone: NetworkOptions, network: Architecture, height: int, width: int) -> float:
     """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
-    rule = layout_of(backbone, network).rule
+    rule = _grid_rule(backbone, network)
     rows, columns = rule.seen_at_once(height, width)
     return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
 
 
-def assumed_architecture(backbone: NetworkOptions) -> Architecture:
+@lru_cache
+def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architecture:
     """The sizes of a network: as published, as its ``config.json`` says, or a ViT with as many weights.
 
     Unlike `architecture_of` it knows all models, imports neither torch nor transformers, and never fails.
+
+    Args:
+        megabytes: of the weights in float32.
     """
-    return _assumed_architecture(backbone, backbone.assumed_megabytes())
-
-
-@lru_cache
-def _assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architecture:
     if facts := facts_of(backbone.model):
         return published(facts, backbone)
     config = _config_in(Path(backbone.model))
@@ -320,7 +329,8 @@ def _perceptron_weights(config: PretrainedConfig) -> int:
     """Weights of one block's perceptron; DINOv2's gated one has narrower but more matrices, and as many weights."""
     inner = getattr(config, "intermediate_size", None) or int(config.hidden_size * config.mlp_ratio)
     matrices = GATED_MATRICES if getattr(config, "use_gated_mlp", False) else PLAIN_MATRICES
-    return matrices * config.hidden_size * inner
+    weights: int = matrices * config.hidden_size * inner
+    return weights
 
 
 def model_folder(backbone: NetworkOptions) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,11 @@ from zsad.features.assumed import (
     assumed_operations,
     assumed_width,
 )
+from zsad.features.execution import Execution
 from zsad.grids import GridRule, TokenLayout
-from zsad.registry import Part
+from zsad.registry import Choice
+
+Answer = TypeVar("Answer")
 
 
 class Tokens(NamedTuple):
@@ -84,44 +87,39 @@ class Extractor:
         return Tokens(patch_tokens[0], cls_tokens[0])
 
 
-class Execution(NamedTuple):
-    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
-
-    Attributes:
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
-        threads: processor cores that may be used.
-        workers: processes that read images; None for as many as suit device and threads, 0 for none.
-        batch: images at a time; None for as many as suit the device.
-        compiled: whether the network is translated by ``torch.compile`` first.
-    """
-
-    device: str = "auto"
-    threads: int = 1
-    workers: int | None = 0
-    batch: int | None = None
-    compiled: bool = False
-
-
 class NamedModel(Protocol):
-    """What a family says of a model that it knows by name; a NamedTuple, of which more fields go into the JSON listing.
+    """What a family says of a model that it knows by name; a NamedTuple, whose other fields are listed in JSON, too."""
 
-    Attributes:
-        name: what the configuration may call it.
-        place: where its weights are: a hub id, a file, or a package.
-        parameters: how many weights it has; None if that is not known.
-        licence: of the weights.
-        gated: whether an account that has accepted the licence is needed.
-        patch: what sides of the image must be a multiple of, pixels; None for anything.
-        resolution: short side of the resized image unless the configuration says otherwise, pixels; None for its own.
-    """
+    @property
+    def name(self) -> str:
+        """What the configuration may call it."""
 
-    name: str
-    place: str
-    parameters: int | None
-    licence: str
-    gated: bool
-    patch: int | None
-    resolution: int | None
+    @property
+    def place(self) -> str:
+        """Where its weights are: a hub id, a file, or a package."""
+
+    @property
+    def parameters(self) -> int | None:
+        """How many weights it has; None if that is not known."""
+
+    @property
+    def licence(self) -> str:
+        """Of the weights."""
+
+    @property
+    def gated(self) -> bool:
+        """Whether an account that has accepted the licence is needed."""
+
+    @property
+    def patch(self) -> int | None:
+        """What sides of the image must be a multiple of, pixels; None for anything."""
+
+    @property
+    def resolution(self) -> int | None:
+        """Short side of the resized image unless the configuration says otherwise, pixels; None for its own."""
+
+    def _asdict(self) -> dict[str, Any]:
+        """All fields by their names."""
 
 
 class ListedModel(NamedTuple):
@@ -136,7 +134,7 @@ class ListedModel(NamedTuple):
     resolution: int | None = None
 
 
-class Backbone(Part):
+class Backbone(Choice):
     """A named source of patch features; its fields are its parameters (resolution, layers, ...).
 
     A subclass says what it is (`summary`, `is_network`) and how it is loaded (`load`). All else answers what the
@@ -145,13 +143,11 @@ class Backbone(Part):
     take before anything is computed.
 
     Class attributes:
-        summary: one sentence for listings and the page.
         is_network: whether it profits from several threads or a GPU, and needs the memory of one.
         sees_images: whether it is loaded and shown images, and not joined from the features of others.
         takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
     """
 
-    summary: ClassVar[str]
     is_network: ClassVar[bool] = True
     sees_images: ClassVar[bool] = True
     takes_any: ClassVar[bool] = False
@@ -286,7 +282,7 @@ class Backbone(Part):
         """
 
 
-def _told(answer: Callable[[], Any]) -> Any:
+def _told(answer: Callable[[], Answer | None]) -> Answer | None:
     """What a backbone answers; None where its model is not as it should be, which the check and the job say."""
     try:
         return answer()

@@ -40,7 +40,8 @@ def positional_basis(tokens: Tensor, components: int) -> Tensor:
     directions = torch.nn.functional.normalize(tokens.float().reshape(layers, rows * columns, channels), dim=-1)
     centred = directions - directions.mean(dim=1, keepdim=True)
     _, _, right = torch.linalg.svd(centred, full_matrices=False)
-    return right[:, :components].transpose(1, 2).contiguous()
+    basis: Tensor = right[:, :components].transpose(1, 2).contiguous()
+    return basis
 
 
 def without_positions(tokens: Tensor, basis: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from zsad.features.packages import PackagedWeights
 from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
-    from zsad.features.base import Execution
     from zsad.features.cnn.extractor import CnnExtractor
     from zsad.features.cnn.places import MapLayer
+    from zsad.features.execution import Execution
 
 LICENCE = "Apache-2.0"  # by the file LICENSE of each of the packages
 EXTRA = "efficientnet"
@@ -141,7 +141,7 @@ class EfficientNetLite(Cnn):
         # This imports torch, which declaring the parameters must not.
         from zsad.features.cnn.efficientnet_lite import trunk_of
         from zsad.features.cnn.extractor import loaded_extractor
-        from zsad.models.conversion.pth import read_pth
+        from zsad.models.pth import read_pth
 
         chosen, weights = self._chosen(), self._variant.weights
         path = weights.checked_path()

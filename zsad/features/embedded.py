@@ -14,8 +14,9 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.features.base import Backbone, Execution, Extractor, Tokens
+from zsad.features.base import Backbone, Extractor, Tokens
 from zsad.features.embedded_statistics import STATISTICS
+from zsad.features.execution import Execution
 from zsad.features.filter_bank import channel_names, filter_responses, kind
 from zsad.features.geometry import nearest_multiples, patch_grid, resized_to_grid
 from zsad.grids import GridRule, TokenLayout
@@ -23,6 +24,9 @@ from zsad.grids import GridRule, TokenLayout
 CLIP = 8.0  # standard deviations
 CONSTANT_WEIGHT = 0.7
 FILTER_BYTES = 60  # a pixel of the resized image
+
+
+LAYER = "filters"
 
 
 class Embedded(Backbone):
@@ -50,7 +54,7 @@ class Embedded(Backbone):
     def known_layout(self) -> TokenLayout:
         """How its tokens will lie."""
         rule = GridRule(self.resolution // self.stride)
-        return TokenLayout(rule, tuple(EmbeddedExtractor.layers), len(channel_names()) + 1)
+        return TokenLayout(rule, (LAYER,), len(channel_names()) + 1)
 
     def working_bytes(self, height: int, width: int) -> float:
         """The filter responses of every pixel of the resized image, some at a time."""
@@ -65,11 +69,11 @@ class Embedded(Backbone):
 class EmbeddedExtractor(Extractor):
     """The filter bank at one resolution and stride."""
 
-    layers: ClassVar[list[str]] = ["filters"]
     cls_source = "mean of patch tokens"
     device = "cpu"
 
     def __init__(self, backbone: Embedded) -> None:
+        self.layers = [LAYER]
         self._resolution, self._stride = backbone.resolution, backbone.stride
         self.prepare = partial(resized_to_grid, resolution=backbone.resolution, patch=backbone.stride)
         statistics = [STATISTICS[kind(channel)] for channel in channel_names()]

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import Field
 
-from zsad.features.base import Execution
 from zsad.registry import Part
 
 AUTO = "auto"  # stands for null among the resources of a rule
 
 
+class Execution(NamedTuple):
+    """How a backbone is run, which changes its speed but not what it computes (beyond rounding).
+
+    Attributes:
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        threads: processor cores that may be used.
+        workers: processes that read images; None for as many as suit device and threads, 0 for none.
+        batch: images at a time; None for as many as suit the device.
+        compiled: whether the network is translated by ``torch.compile`` first.
+    """
+
+    device: str = "auto"
+    threads: int = 1
+    workers: int | None = 0
+    batch: int | None = None
+    compiled: bool = False
+
+
 class ExtractionOptions(Part):
     """The section ``extraction`` of the configuration."""
 
-    batch: int | None = Field(None, ge=1, description="images at a time; null for as many as suit the device")
-    workers: int | None = Field(None, ge=0, description="processes that read images; null: as many as suit the device")
-    compile: bool = Field(False, description="whether networks are translated by torch.compile first")
+    batch: int | None = Field(
+        None, ge=1, description="images at a time; null for as many as suit the device (halved where memory runs out)"
+    )
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that read images beside the network; null for as many as suit the device, 0 for none",
+    )
+    compile: bool = Field(
+        False, description="whether networks are translated by torch.compile first: a minute of waiting, then faster"
+    )
 
     def resource(self, name: str) -> str:
         """An option as a resource of a rule: a change of one, unlike that of a parameter, runs nothing again."""

@@ -18,7 +18,8 @@ from zsad.data.image_list import ListedImage, read_image_list
 from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
 from zsad.device import resolve_device
 from zsad.errors import DataError, one_sentence
-from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.base import Backbone, Extractor
+from zsad.features.execution import Execution
 from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch
@@ -117,7 +118,7 @@ def extract_features(
 
         if shared is None:
             return write(output)
-        details["content_key"] = content_key(
+        key = content_key(
             provenance,
             records,
             file_format=FEATURES_FORMAT,
@@ -127,7 +128,8 @@ def extract_features(
             subset=subset,
             view=view,
         )
-        provide(output, SharedFile(shared, details["content_key"], FeatureReader, image_ids), write)
+        details["content_key"] = key
+        provide(output, SharedFile(shared, key, FeatureReader, image_ids), write)
 
 
 def _check_patches(extractor: Extractor, records: Sequence[ListedImage], most: int | None) -> None:

@@ -128,12 +128,14 @@ def pooled(plane: np.ndarray, level: int, stride: int) -> np.ndarray:
     patch_variance = (side**2 - 1) / 12
     smooth = _blurred(plane, math.sqrt((POOLING_SIGMA / 2**level) ** 2 - patch_variance))
     rows, columns = plane.shape[0] // side, plane.shape[1] // side
-    return smooth.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    means: np.ndarray = smooth.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    return means
 
 
 def _modulus(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     # The last bit of cv2.magnitude depends on where in memory its result lies.
-    return np.sqrt(real * real + imaginary * imaginary)
+    modulus: np.ndarray = np.sqrt(real * real + imaginary * imaginary)
+    return modulus
 
 
 def _halved(plane: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ machine its ``config.json``, or the shapes of the tensors in its ``.pth`` file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError
 from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
@@ -57,8 +57,10 @@ def _check_sides(backbone: NetworkOptions, patch: int) -> None:
 
 
 def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
-    from zsad.models.checkpoint import checked_config, config_content, parsed_config, required_weights
+    from zsad.models.checkpoint import checked_config
+    from zsad.models.config_files import config_content, parsed_config
     from zsad.models.families import family_of
+    from zsad.models.weight_files import required_weights
 
     content = config_content(backbone.model, folder)
     required_weights(backbone.model, folder)
@@ -72,14 +74,15 @@ def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
 
 def _check_file(backbone: NetworkOptions, path: Path) -> None:
     from zsad.models.config_sense import sense_of_weights
-    from zsad.models.conversion import from_torch_hub, read_pth
+    from zsad.models.conversion.torch_hub import from_torch_hub
     from zsad.models.families import family_of
+    from zsad.models.pth import read_pth
 
     with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
         config = from_torch_hub(read_pth(path), backbone.model).config
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 
 
-def _check_config(backbone: NetworkOptions, family: Family, config: PretrainedConfig) -> None:
+def _check_config(backbone: NetworkOptions, family: Family[Any], config: PretrainedConfig) -> None:
     _check_sides(backbone, family.patch(config))
     family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)

@@ -51,7 +51,8 @@ def resized_to_grid(image: np.ndarray, resolution: int, patch: int) -> np.ndarra
     Returns:
         uint8 ``[rows * patch, columns * patch, 3]`` for the ``rows, columns`` of `patch_grid`.
     """
-    rows, columns = patch_grid(*image.shape[:2], resolution, patch)
+    height, width = image.shape[:2]
+    rows, columns = patch_grid(height, width, resolution, patch)
     # Pillow widens the kernel on each axis that shrinks; OpenCV's area filter needs both axes to shrink.
     return np.asarray(Image.fromarray(image).resize((columns * patch, rows * patch), Image.Resampling.BICUBIC))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.features.assumed import ACTIVATION_BYTES
-from zsad.features.base import Backbone, Execution
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
 from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
@@ -81,7 +82,9 @@ class HuggingFace(NetworkOptions, Backbone):
         """As published, as its ``config.json`` says, or that of a ViT with as many weights."""
         from zsad.features.architecture import assumed_architecture, layout_of
 
-        return layout_of(self, assumed_architecture(self))._replace(layers=tuple(map(str, self.layers)))
+        return layout_of(self, assumed_architecture(self, self.assumed_megabytes()))._replace(
+            layers=tuple(map(str, self.layers))
+        )
 
     def operations(self, height: int, width: int) -> float | None:
         """Those of the matrix products; None for a model that is not here, and for a ``.pth`` file."""
@@ -94,7 +97,7 @@ class HuggingFace(NetworkOptions, Backbone):
         """The same of the network behind `assumed_layout`."""
         from zsad.features.architecture import assumed_architecture, operations_for
 
-        return operations_for(self, assumed_architecture(self), height, width)
+        return operations_for(self, assumed_architecture(self, self.assumed_megabytes()), height, width)
 
     def number_format(self, device: str) -> str:
         """What ``dtype`` comes to on a device; this imports torch.
@@ -110,7 +113,7 @@ class HuggingFace(NetworkOptions, Backbone):
         """The widest place of a block, for all patches of the image at once."""
         from zsad.features.architecture import assumed_architecture, layout_of
 
-        network = assumed_architecture(self)
+        network = assumed_architecture(self, self.assumed_megabytes())
         rows, columns = layout_of(self, network).rule.size(height, width)
         return ACTIVATION_BYTES * rows * columns * network.width
 

@@ -45,7 +45,8 @@ def unit(tokens: np.ndarray) -> np.ndarray:
     tokens = tokens.astype(np.float32, copy=False)
     length = np.linalg.norm(tokens, axis=-1, keepdims=True)
     if length.all():
-        return tokens / length
+        unit: np.ndarray = tokens / length
+        return unit
     return np.where(length > 0, tokens / np.where(length > 0, length, 1), np.float32(tokens.shape[-1] ** -0.5))
 
 
@@ -72,8 +73,10 @@ def _along_first(tokens: np.ndarray, count: int) -> np.ndarray:
     before = places.astype(int)
     after = np.minimum(before + 1, given - 1)
     share = (places - before).astype(np.float32)[:, None, None]
-    return (1 - share) * tokens[before] + share * tokens[after]
+    between: np.ndarray = (1 - share) * tokens[before] + share * tokens[after]
+    return between
 
 
 def _width(member: np.ndarray) -> int:
-    return member.shape[0] * member.shape[-1]
+    width: int = member.shape[0] * member.shape[-1]
+    return width

@@ -14,18 +14,19 @@ import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone, Execution, Extractor
+from zsad.features.base import Backbone, Extractor
+from zsad.features.execution import Execution
 from zsad.features.joined_tokens import joined
 from zsad.features.registry import BACKBONES
 from zsad.files.user_paths import expanded
-from zsad.grids import TokenLayout, joined_layout
+from zsad.grids import TokenLayout, assumed_joined_layout, joined_layout
 from zsad.registry import Part
 
 JOINT = "joint"  # the name of the family
 
 
 class Member(Part):
-    """A backbone whose features are joined with those of others; see `zsad.workflow.settings.BackboneEntry`."""
+    """A backbone whose features are joined with those of others; see `zsad.workflow.entries.BackboneEntry`."""
 
     name: str
     family: str
@@ -80,13 +81,13 @@ class Joint(Backbone):
 
     def assumed_layout(self) -> TokenLayout:
         """The layouts that are assumed of the members, joined."""
-        return joined_layout([member.backbone().assumed_layout() for member in self.members])
+        return assumed_joined_layout([member.backbone().assumed_layout() for member in self.members])
 
     def seconds_an_image(self, height: int, width: int) -> float:
         """Seconds to join the tokens of one image, of which the members' are there already."""
         layout = self.assumed_layout()
         tokens = [
-            np.ones((len(member.layers), *member.rule.size(height, width), member.channels), np.float16)
+            np.ones((member.depth, *member.rule.size(height, width), member.channels), np.float16)
             for member in layout.members
         ]
         start = time.perf_counter()

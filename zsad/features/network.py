@@ -8,9 +8,9 @@ import torch
 
 from zsad.device import number_format, resolve_device
 from zsad.errors import ModelError
-from zsad.features.base import Execution
 from zsad.features.batched import BatchedExtractor
 from zsad.features.debias import BasisCache, positional_basis, without_positions
+from zsad.features.execution import Execution
 from zsad.features.geometry import SIDES, Border, Preparation, check_multiples
 from zsad.features.network_options import NetworkOptions
 from zsad.features.tiling import Tile, TilePlan
@@ -21,7 +21,7 @@ from zsad.models.config_sense import computed_by, sense_of_config
 from zsad.models.families import TokenReader
 from zsad.models.hub import check_weights
 from zsad.models.memory import is_out_of_memory, keep_freed_memory
-from zsad.models.precision import computing_in, in_format
+from zsad.models.precision import computing_in, in_channels_last, in_format
 
 REMEDY = "lower resolution, cut images into tiles (tile), use dtype bfloat16, or choose a smaller model"
 
@@ -51,7 +51,7 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
         )
     _move(in_format(network, dtype), device, name)
     if not family.has_attention:
-        network.to(memory_format=torch.channels_last)  # for convolutions it pays, for matrix products it does nothing
+        in_channels_last(network)  # for convolutions it pays, for matrix products it does nothing
     if execution.compiled:
         reader.compile(dynamic=False)
     model = {
@@ -67,6 +67,8 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
 
 class NetworkExtractor(BatchedExtractor):
     """A checkpoint on a device; made by `load_extractor`."""
+
+    prepare: Preparation
 
     def __init__(
         self,
@@ -135,7 +137,8 @@ class NetworkExtractor(BatchedExtractor):
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
-        return (pixels.float() / 255 - self._mean) / self._std
+        normalised: torch.Tensor = (pixels.float() / 255 - self._mean) / self._std
+        return normalised
 
     def _cut(self, pixels: torch.Tensor, tile: Tile) -> torch.Tensor:
         top, left, height, width = (self._read.stride * length for length in tile)

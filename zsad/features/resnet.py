@@ -16,13 +16,13 @@ from pydantic import Field
 from zsad.errors import ConfigError, DataError, ModelError
 from zsad.features.cnn.family import Cnn
 from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, ResNetShape
-from zsad.files.json_files import read_foreign_json
+from zsad.files.json_values import read_foreign_json
 from zsad.files.user_paths import UserPath
 
 if TYPE_CHECKING:
-    from zsad.features.base import Execution
     from zsad.features.cnn.extractor import CnnExtractor
     from zsad.features.cnn.places import MapLayer
+    from zsad.features.execution import Execution
 
 SUFFIXES = (".pth", ".pt")
 PUBLISHED_FILE = re.compile(rf"({'|'.join(PUBLISHED)})-[0-9a-f]{{8,64}}\.pth")  # as torchvision names its files

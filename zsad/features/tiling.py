@@ -81,6 +81,8 @@ class TilePlan:
             place = (slice(tile.row, tile.row + tile.rows), slice(tile.column, tile.column + tile.columns))
             total[:, :, *place] += patch_tokens * weights[..., None]
             shares[place] += weights
+        if total is None:
+            raise ValueError("a grid without tiles")
         return total.div_(shares[..., None]), torch.stack(class_tokens).mean(dim=0)
 
 

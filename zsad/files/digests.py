@@ -164,7 +164,10 @@ class CheckedFile(io.RawIOBase):
             raise DamagedFileError(
                 self.path, "is not a readable HDF5 file of this version (no digest of its content stands at its end)"
             )
-        _, self._size, count, _ = FOOTER.unpack(footer)
+        size: int
+        count: int
+        _, size, count, _ = FOOTER.unpack(footer)
+        self._size = size
         if total != self._size + count * ENTRY.itemsize + FOOTER.size:
             raise DamagedFileError(self.path, "is not a readable HDF5 file (it does not have the size that it had)")
         table = os.pread(self._descriptor, count * ENTRY.itemsize, self._size)

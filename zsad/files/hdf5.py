@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import h5py
+import numpy as np
 
 from zsad.errors import DamagedFileError, DataError, first_line
 from zsad.files.atomic import atomic_path
 from zsad.files.digests import CheckedFile, append_digests
-from zsad.files.json_files import without_nan
+from zsad.files.json_values import without_nan
 
 PIECE = 1 << 16  # bytes, from which on what is written at once has blocks of its own among the digests
 
@@ -61,12 +62,13 @@ class Reader:
         """
         self._bytes.check()
 
-    def _read(self, name: str, place: Any) -> Any:
+    def _read(self, name: str, place: Any) -> np.ndarray:
         """A part of a dataset."""
         with self._damage_told():
             if name not in self._datasets:
                 self._datasets[name] = self._file[name]
-            return self._datasets[name][place]
+            part: np.ndarray = self._datasets[name][place]
+            return part
 
     @contextmanager
     def _damage_told(self) -> Iterator[None]:

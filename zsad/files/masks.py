@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from zsad.files.hdf5 import Reader, Writer
-from zsad.files.json_files import without_nan
+from zsad.files.json_values import without_nan
 
 MASKS_FORMAT = "zsad-masks-2"
 
@@ -86,4 +86,5 @@ class MaskReader(Reader):
     def regions(self, index: int) -> list[dict[str, Any]]:
         """The regions of one image: prompt, score, accepted or not."""
         with self._damage_told():
-            return json.loads(self._file["regions"].asstr()[index])
+            regions: list[dict[str, Any]] = json.loads(self._file["regions"].asstr()[index])
+            return regions

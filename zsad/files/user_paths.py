@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 _SHELL = re.compile(r"""[\s"'\\$`;&|<>(){}\[\]*?]|^[~#]""")
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
@@ -42,7 +42,7 @@ def shell_sign(path: str | Path) -> str:
     return found[0] if found else ""
 
 
-UserPath = Annotated[str, AfterValidator(expanded)]
+UserPath = Annotated[str, AfterValidator(expanded), Field(json_schema_extra={"format": "path"})]
 """A parameter that is a path, or may be one."""
 
 

@@ -6,27 +6,28 @@ goes wrong on the way is a `ModelError` that says how to mend it; the libraries 
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import huggingface_hub
 import torch
-import transformers
 from safetensors.torch import load_file
 
-from zsad.errors import DataError, ModelError
-from zsad.files.json_files import read_foreign_json
+from zsad.errors import ModelError
+from zsad.models.config_files import config_content, parsed_config, silence_libraries
 from zsad.models.config_sense import (
     built_within,
-    check_content,
     sense_of_config,
     sense_of_weights,
     whole_number,
 )
-from zsad.models.conversion import Converted, from_timm, from_torch_hub, read_pth
+from zsad.models.conversion.converted import Converted
+from zsad.models.conversion.timm import from_timm
+from zsad.models.conversion.torch_hub import from_torch_hub
 from zsad.models.families import Family, family_of
-from zsad.models.hub import locate, weight_files
+from zsad.models.hub import locate
+from zsad.models.pth import read_pth
+from zsad.models.weight_files import required_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -49,7 +50,7 @@ class Checkpoint(NamedTuple):
     source: Path
     commit: str | None
     config: PretrainedConfig
-    family: Family
+    family: Family[Any]
     weight_files: list[Path]
     state: dict[str, torch.Tensor] | None
 
@@ -73,7 +74,9 @@ class Checkpoint(NamedTuple):
                 "use_safetensors": self.weight_files[0].suffix == ".safetensors",
             }
         with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
-            model, info = self.family.model_class().from_pretrained(
+            # Annotated without the pair that comes of ``output_loading_info``.
+            from_pretrained: Callable[..., Any] = self.family.model_class().from_pretrained
+            loaded: tuple[PreTrainedModel, dict[str, Any]] = from_pretrained(
                 **source,
                 **self.family.load_arguments,
                 config=self.config,
@@ -81,13 +84,15 @@ class Checkpoint(NamedTuple):
                 attn_implementation=attention if self.family.has_attention else None,
                 output_loading_info=True,
             )
+        model, info = loaded
         missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
         if missing:
             raise ModelError(
                 f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
                 "download it again, or correct its config.json"
             )
-        return model.eval()
+        model.eval()
+        return model
 
 
 def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
@@ -101,7 +106,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         ConfigError: a revision of a local folder.
         ModelError: absent, gated, unreachable, incomplete, damaged, or of an unknown family.
     """
-    _silence_libraries()
+    silence_libraries()
     path, commit = locate(name, revision)
     if path.is_file():
         with sense_of_weights(name, path):
@@ -119,7 +124,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     return Checkpoint(name, path, commit, config, family, files, None)
 
 
-def checked_config(family: Family, config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
+def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
     """What of a configuration describes the network, once its patches and layers are numbers that can be.
 
     Raises:
@@ -132,55 +137,8 @@ def checked_config(family: Family, config: PretrainedConfig, name: str, source: 
     return own
 
 
-def _silence_libraries() -> None:
-    transformers.utils.logging.set_verbosity(logging.CRITICAL)  # errors come as exceptions, too
-    transformers.utils.logging.disable_progress_bar()
-    huggingface_hub.utils.logging.set_verbosity_error()
-
-
 def _converted(
     name: str, source: Path, commit: str | None, converted: Converted, weight_files: list[Path]
 ) -> Checkpoint:
     family = family_of(converted.config.model_type, name)
     return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
-
-
-def required_weights(name: str, folder: Path) -> list[Path]:
-    """The files of weights in a folder; none is read.
-
-    Raises:
-        ModelError: there are none, or they are not whole.
-    """
-    if files := weight_files(folder):
-        return files
-    raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
-
-
-def config_content(name: str, folder: Path) -> dict[str, Any]:
-    """The content of ``config.json``, which says of what form and family a checkpoint is; empty if it has no keys.
-
-    Raises:
-        ModelError: there is none, or it is damaged.
-    """
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"model '{name}' has no config.json in {folder}; save it with save_pretrained")
-    with sense_of_config(name, folder):
-        try:
-            content = read_foreign_json(folder / "config.json")
-        except DataError as error:
-            raise ModelError(f"model '{name}': {error}") from None
-        if not isinstance(content, dict):
-            return {}
-        check_content(name, folder, content)
-    return content
-
-
-def parsed_config(name: str, folder: Path) -> PretrainedConfig:
-    """The configuration of a ``transformers`` folder.
-
-    Raises:
-        ModelError: it cannot be used.
-    """
-    _silence_libraries()
-    with sense_of_config(name, folder):
-        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

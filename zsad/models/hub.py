@@ -31,12 +31,11 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
-from zsad.errors import ConfigError, DataError, ModelError, first_line, nearest_hint
-from zsad.files.json_files import read_foreign_json
+from zsad.errors import ConfigError, ModelError, first_line, nearest_hint
 from zsad.files.provenance import file_sha256
 from zsad.models.catalogue import MODELS, ungated_twin
+from zsad.models.weight_files import CONFIG, WEIGHT_SETS, weight_files
 
-CONFIG = "config.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -106,20 +105,6 @@ BACKBONE_MODELS = PublishedModels(
 )
 
 
-class WeightSet(NamedTuple):
-    """The files that hold the weights of a checkpoint in one format: either one, or shards and their index."""
-
-    whole: str
-    shards: str
-    index: str
-
-
-WEIGHT_SETS = (  # the first that is there is used, and no other downloaded
-    WeightSet("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
-    WeightSet("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
-)
-
-
 def locate(name: str, revision: str | None, models: PublishedModels = BACKBONE_MODELS) -> Located:
     """Find a checkpoint, downloading it if the local cache does not hold it whole.
 
@@ -183,17 +168,6 @@ def download(
 def is_cached(hub_id: str, revision: str | None) -> bool:
     """Whether configuration and weights of a model lie whole in the local cache; asks no network."""
     return _whole_snapshot(hub_id, revision) is not None
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The weights in a folder: safetensors before pickles, one file before shards; empty if no set is whole."""
-    for weights in WEIGHT_SETS:
-        if (folder / weights.whole).is_file():
-            return [folder / weights.whole]
-        shards = [folder / shard for shard in _shards(folder / weights.index)]
-        if shards and all(shard.is_file() for shard in shards):
-            return shards
-    return []
 
 
 def check_weights(
@@ -294,18 +268,6 @@ def _is_whole(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and bool(weight_files(folder))
 
 
-def _shards(index: Path) -> list[str]:
-    """Names of the files that an index spreads the weights over, in order; empty if there is no usable index."""
-    if not index.is_file():
-        return []
-    try:
-        content = read_foreign_json(index)
-    except DataError:
-        return []
-    shard_of = content.get("weight_map") if isinstance(content, dict) else None
-    return sorted({str(shard) for shard in shard_of.values()}) if isinstance(shard_of, dict) else []
-
-
 def _files_on_hub(hub_id: str, revision: str | None) -> set[str]:
     """Names of the files of a model; unlike a download, this never falls back to the local cache."""
     try:
@@ -325,8 +287,8 @@ def _wanted(files: Collection[str], name: str) -> list[str]:
     for weights in WEIGHT_SETS:
         if weights.whole in files:
             return [CONFIG, *TOKENIZER, weights.whole]
-        if weights.index in files:
-            return [CONFIG, *TOKENIZER, weights.index, weights.shards]
+        if weights.shard_index in files:
+            return [CONFIG, *TOKENIZER, weights.shard_index, weights.shards]
     raise ModelError(
         f"model '{name}' has no weights (model.safetensors or pytorch_model.bin) on the hub; choose another"
     )

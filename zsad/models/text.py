@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import transformers
 
 from zsad.errors import ConfigError, ModelError, first_line
 from zsad.lazy import torch
-from zsad.models.checkpoint import config_content, parsed_config
+from zsad.models.config_files import config_content, parsed_config
 from zsad.models.config_sense import built_within, computed_by, sense_of_config, sense_of_weights
-from zsad.models.hub import weight_files
+from zsad.models.weight_files import weight_files
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
@@ -40,7 +40,7 @@ class TextEncoder:
         self, network: CLIPTextModelWithProjection, tokenizer: CLIPTokenizer, *, name: str, device: str
     ) -> None:
         self.name = name
-        self.channels: int = network.config.projection_dim
+        self.channels: int = network.text_projection.out_features
         self.longest: int = network.config.max_position_embeddings
         self.device = device
         self._network = network
@@ -97,7 +97,13 @@ def load_text_encoder(folder: Path, name: str, device: str) -> TextEncoder:
             f"the tokenizer of model '{name}' is not that of its text tower ({len(tokenizer)} tokens, the last of a "
             f"text {tokenizer.eos_token_id}, for {config.vocab_size} and {config.eos_token_id}); download both again"
         )
-    return TextEncoder(_network(folder, name, config).to(device).eval(), tokenizer, name=name, device=device)
+    network = _network(folder, name, config)
+    _move(network, device)
+    return TextEncoder(network.eval(), tokenizer, name=name, device=device)
+
+
+def _move(network: torch.nn.Module, device: str) -> None:
+    network.to(device)
 
 
 def _text_config(folder: Path, name: str) -> CLIPTextConfig:
@@ -105,9 +111,9 @@ def _text_config(folder: Path, name: str) -> CLIPTextConfig:
     if model_type not in MODEL_TYPES:
         raise ModelError(f"model '{name}' is of type '{model_type}', which has no text tower; choose a CLIP model")
     config = parsed_config(name, folder)
-    if model_type == "clip_text_model":
+    if isinstance(config, transformers.CLIPTextConfig):
         return config
-    text_config = copy.deepcopy(config.text_config)
+    text_config: CLIPTextConfig = copy.deepcopy(config.text_config)
     text_config.projection_dim = config.projection_dim  # the one that a model of both towers goes by
     return text_config
 
@@ -119,7 +125,8 @@ def _tokenizer(folder: Path, name: str) -> CLIPTokenizer:
             f"model '{name}' has no tokenizer in {folder}; add its tokenizer.json, or its vocab.json and merges.txt"
         )
     try:
-        return transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer: CLIPTokenizer = transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return tokenizer
     except Exception as error:  # the tokenizers library raises bare Exceptions for unreadable files
         raise ModelError(
             f"the tokenizer of model '{name}' in {folder} cannot be loaded ({first_line(error)}); download it again"
@@ -128,7 +135,9 @@ def _tokenizer(folder: Path, name: str) -> CLIPTokenizer:
 
 def _network(folder: Path, name: str, config: CLIPTextConfig) -> CLIPTextModelWithProjection:
     with sense_of_weights(name, folder), built_within(weight_files(folder), name):
-        network, info = transformers.CLIPTextModelWithProjection.from_pretrained(
+        # Annotated without the pair that comes of ``output_loading_info``.
+        from_pretrained: Callable[..., Any] = transformers.CLIPTextModelWithProjection.from_pretrained
+        loaded: tuple[CLIPTextModelWithProjection, dict[str, Any]] = from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
@@ -137,6 +146,7 @@ def _network(folder: Path, name: str, config: CLIPTextConfig) -> CLIPTextModelWi
             use_safetensors=any(folder.glob("model*.safetensors")),
             output_loading_info=True,
         )
+    network, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise ModelError(
             f"the weights of model '{name}' lack {len(missing)} of the tensors of its text tower ({missing[0]}, ...); "

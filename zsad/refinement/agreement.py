@@ -21,7 +21,9 @@ def soft_map(anomaly_map: np.ndarray, threshold: float, component: np.ndarray) -
     values = anomaly_map.astype(np.float64)
     free = values <= threshold
     level = values[free].mean() if free.any() else values.min()
-    degrees = np.clip((values - level) / max(values[component].max() - level, np.finfo(np.float64).tiny), 0, 1)
+    degrees: np.ndarray = np.clip(
+        (values - level) / max(values[component].max() - level, np.finfo(np.float64).tiny), 0, 1
+    )
     degrees[~free & ~component] = 0
     return degrees
 

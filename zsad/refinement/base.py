@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from zsad.refinement.prompted import PromptedImage
-from zsad.registry import Part
+from zsad.registry import Choice
 
 
 class Refinement(NamedTuple):
@@ -24,19 +24,17 @@ class Refinement(NamedTuple):
     """
 
     mask: np.ndarray
-    regions: list[Mapping[str, Any]]
+    regions: Sequence[Mapping[str, Any]]
 
 
-class Refiner(Part):
+class Refiner(Choice):
     """A way to outline defects; a subclass is one method in one file, its fields are the parameters.
 
     Class attributes:
-        summary: one sentence for listings and the page.
         reference: where the method comes from.
         uses_segmenter: whether it prompts a segmentation model.
     """
 
-    summary: ClassVar[str]
     reference: ClassVar[str]
     uses_segmenter: ClassVar[bool] = False
 

@@ -17,7 +17,7 @@ from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.refinement.crops import CropOptions, crop_windows
-from zsad.refinement.refine_masks import records_of
+from zsad.refinement.images import records_of
 from zsad.refinement.regions import Box, regions_above, share_of_area, slices
 from zsad.segmentation.base import SegmenterPart
 from zsad.segmentation.embed_images import write_embeddings

@@ -118,13 +118,17 @@ class GrabCut(RegionRefiner):
         if failure:
             return Outline(window, foreground, failure)
         cv2.setRNGSeed(0)  # k-means starts the colour models from random pixels
-        models = np.zeros((1, 13 * GAUSSIANS)), np.zeros((1, 13 * GAUSSIANS))
-        cut, *_ = cv2.grabCut(image, labels, None, *models, self.iterations, cv2.GC_INIT_WITH_MASK)
+        background_model, foreground_model = np.zeros((1, 13 * GAUSSIANS)), np.zeros((1, 13 * GAUSSIANS))
+        no_box = (0, 0, 0, 0)  # the labels say it all
+        cut, *_ = cv2.grabCut(
+            image, labels, no_box, background_model, foreground_model, self.iterations, cv2.GC_INIT_WITH_MASK
+        )
         return Outline(window, _is_foreground(cut))
 
 
 def _is_foreground(labels: np.ndarray) -> np.ndarray:
-    return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    foreground: np.ndarray = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    return foreground
 
 
 def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Objection:

@@ -176,7 +176,8 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, eps: float
 
 def applied(fits: np.ndarray, guide: np.ndarray) -> np.ndarray:
     """What mean fits ``[height, width, 4]`` make of a guide ``[height, width, 3]``: eq. 21, ``[height, width]``."""
-    return (fits[..., :3] * guide).sum(axis=-1) + fits[..., 3]
+    filtered: np.ndarray = (fits[..., :3] * guide).sum(axis=-1) + fits[..., 3]
+    return filtered
 
 
 def mean_fits(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) -> np.ndarray:
@@ -192,7 +193,8 @@ def mean_fits(guide: np.ndarray, source: np.ndarray, radius: int, eps: float) ->
     pixels = box_sum(np.ones(source.shape))
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return box_sum(values) / pixels
+        means: np.ndarray = box_sum(values) / pixels
+        return means
 
     channels = [np.ascontiguousarray(guide[..., channel], dtype=np.float64) for channel in range(3)]
     p = source.astype(np.float64)

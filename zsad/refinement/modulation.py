@@ -77,7 +77,8 @@ class Modulation(Method):
         m = at_image_size(anomaly_map, rows, columns).astype(np.float64)
         c = coverage(mask, rows, columns)
         w = c * region_peaks(m, c > 0) + (1 - c) * np.minimum(m, threshold)
-        return ((1 - self.strength) * m + self.strength * w).astype(np.float32)
+        modulated: np.ndarray = ((1 - self.strength) * m + self.strength * w).astype(np.float32)
+        return modulated
 
 
 def coverage(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -103,7 +104,9 @@ def region_peaks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Returns:
         float ``[row, column]``, nowhere below ``values``.
     """
-    count, labels = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
+    count, found = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
+    labels: np.ndarray = found
     peaks = np.full(count, -np.inf)
     np.maximum.at(peaks, labels.ravel(), values.ravel())
-    return peaks[labels]
+    highest: np.ndarray = peaks[labels]
+    return highest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 from pydantic import Field
@@ -43,13 +41,6 @@ class PromptOptions(Part):
     mask_prompt: bool = Field(True, description="Whether the map itself is given as a first guess of the mask.")
 
 
-class PromptPoints(NamedTuple):
-    """Points ``[point, 2]`` as ``(x, y)`` in pixels, int."""
-
-    inside: np.ndarray
-    outside: np.ndarray
-
-
 def prompt_of(region: Region, anomaly_map: np.ndarray, threshold: float, options: PromptOptions) -> Prompt:
     """The prompt of one component, in pixels of the map.
 
@@ -67,9 +58,9 @@ def prompt_of(region: Region, anomaly_map: np.ndarray, threshold: float, options
         share_of_short_side(options.surroundings, height, width),
     )
     margin = round(options.box_margin * min(height, width))
-    box = widened(region.box, margin, height, width)
+    left, top, right, bottom = (float(side) for side in widened(region.box, margin, height, width))
     return Prompt(
-        box=tuple(float(side) for side in box),
+        box=(left, top, right, bottom),
         points=np.concatenate([inside, outside]).astype(np.float32),
         labels=np.array([1] * len(inside) + [0] * len(outside), dtype=np.int64),
         mask=mask_prompt(_without_others(region, anomaly_map, threshold), threshold, region.score)
@@ -100,7 +91,8 @@ def interior_peaks(region: Region, anomaly_map: np.ndarray, threshold: float, co
     merit = np.where(region.mask, relative + DEPTH_WEIGHT * depth / depth.max(), -np.inf)
     merit[relative < LEAST_HEIGHT] = -np.inf
     found = _spread_maxima(merit, count, max(region.mask.shape) / 3)
-    return found + np.array([left, top])
+    places: np.ndarray = found + np.array([left, top])
+    return places
 
 
 def low_places(region: Region, anomaly_map: np.ndarray, threshold: float, count: int, reach: int) -> np.ndarray:
@@ -117,7 +109,8 @@ def low_places(region: Region, anomaly_map: np.ndarray, threshold: float, count:
         return np.zeros((0, 2), dtype=np.int64)
     low = free & (around <= np.median(around[free]))
     found = _spread_maxima(np.where(low, -around.astype(np.float64), -np.inf), count, reach / 2)
-    return found + np.array(window[:2])
+    places: np.ndarray = found + np.array(window[:2])
+    return places
 
 
 def _spread_maxima(merit: np.ndarray, count: int, spacing: float) -> np.ndarray:

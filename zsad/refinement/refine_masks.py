@@ -22,6 +22,7 @@ from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.progress import progress
 from zsad.refinement.base import Refinement, Refiner
+from zsad.refinement.images import records_of
 from zsad.refinement.prompted import PromptedImage
 from zsad.segmentation.base import Segmenter, SegmenterPart
 from zsad.segmentation.registry import SEGMENTERS
@@ -114,21 +115,6 @@ def _check_prompting(refiner: Refiner, prompting: Prompting | None) -> None:
         raise ValueError("a refiner that prompts a segmentation model needs one, and no other does")
     if prompting is not None and refiner.uses_foreground and prompting.foregrounds is None:
         raise ValueError("the refiner asks what the part is, but no masks of it are given")
-
-
-def records_of(reader: ScoreReader, records: Mapping[str, ListedImage], image_list: Path) -> list[ListedImage]:
-    """The records of the images of a score file, in its order.
-
-    Raises:
-        DataError: the list lacks one.
-    """
-    missing = [image_id for image_id in reader.image_ids if image_id not in records]
-    if missing:
-        raise DataError(
-            f"{reader.path} has scores of {len(missing)} images that {image_list} does not list, first '{missing[0]}'; "
-            "run the scoring again"
-        )
-    return [records[image_id] for image_id in reader.image_ids]
 
 
 class _Prompter:

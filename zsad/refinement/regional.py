@@ -150,7 +150,7 @@ class RegionRefiner(Refiner):
         for region, outline in zip(regions, proposals, strict=False):
             chosen, objection = self._chosen(image, anomaly_map, region, outline)
             mask[slices(outline.window)] |= chosen
-            records.append({**outline.details, **_record(region, objection, np.count_nonzero(chosen))})
+            records.append({**outline.details, **_record(region, objection, int(np.count_nonzero(chosen)))})
         for region in regions[count:]:
             mask[slices(region.box)] |= region.mask
             records.append(_record(region, _beyond(count, len(regions)), region.area))
@@ -174,7 +174,8 @@ class RegionRefiner(Refiner):
         refined = self.cleaned(
             outline.mask, resized_mask(component, outline.mask.shape), round(scale * anomaly_map.size)
         )
-        shape = bounded_shape(*refined.shape, JUDGED_PIXELS)
+        height, width = refined.shape
+        shape = bounded_shape(height, width, JUDGED_PIXELS)
         objection = self.objection(
             resized(image[window], shape),
             resized(anomaly_map[window], shape),
@@ -208,7 +209,7 @@ class RegionRefiner(Refiner):
             component: bool ``[height, width]``, not empty.
             refined: bool ``[height, width]``.
         """
-        objection = self.size_objection(np.count_nonzero(refined), np.count_nonzero(component))
+        objection = self.size_objection(int(np.count_nonzero(refined)), int(np.count_nonzero(component)))
         if objection:
             return objection
         if map_contrast(anomaly_map, refined) < self.min_contrast_ratio * map_contrast(anomaly_map, component):
@@ -275,7 +276,7 @@ def _record(region: Region, objection: Objection, area: int) -> dict[str, Any]:
         "peak": list(region.peak),
         "score": region.score,
         "component_area": region.area,
-        "area": int(area),
+        "area": area,
         "accepted": not objection,
         "cause": objection.cause,
         "reason": objection.reason,

@@ -35,7 +35,8 @@ class Region(NamedTuple):
     @property
     def mask(self) -> np.ndarray:
         """The component within its box, bool ``[bottom - top, right - left]``."""
-        return self.labels == self.label
+        mask: np.ndarray = self.labels == self.label
+        return mask
 
     def within(self, window: Box) -> np.ndarray:
         """The component as bool ``[bottom - top, right - left]`` of a ``window`` that holds its box."""
@@ -56,7 +57,7 @@ def regions_above(anomaly_map: np.ndarray, threshold: float, min_pixels: int = 1
     _, labels, stats, _ = cv2.connectedComponentsWithStats(above.astype(np.uint8), connectivity=8)
     kept = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= min_pixels)
     peaks = _peaks(anomaly_map, labels, above, len(stats))
-    regions = [_region(anomaly_map, labels, label, stats[label], peaks[label]) for label in kept if label != 0]
+    regions = [_region(anomaly_map, labels, int(label), stats[label], peaks[label]) for label in kept if label != 0]
     return sorted(regions, key=lambda region: -region.score)
 
 
@@ -76,7 +77,7 @@ def _region(anomaly_map: np.ndarray, labels: np.ndarray, label: int, stats: np.n
     left, top, width, height, area = (int(value) for value in stats)
     box = (left, top, left + width, top + height)
     y, x = (int(place) for place in np.unravel_index(peak, anomaly_map.shape))
-    return Region(box, labels[slices(box)], int(label), area, float(anomaly_map[y, x]), (x, y))
+    return Region(box, labels[slices(box)], label, area, float(anomaly_map[y, x]), (x, y))
 
 
 def slices(box: Box) -> tuple[slice, slice]:
@@ -156,7 +157,8 @@ def pieces_touching(mask: np.ndarray, component: np.ndarray, min_pixels: int = 1
     keep[labels[component]] = True
     keep &= stats[:, cv2.CC_STAT_AREA] >= min_pixels
     keep[0] = False
-    return keep[labels]
+    pieces: np.ndarray = keep[labels]
+    return pieces
 
 
 def without_holes(mask: np.ndarray, max_pixels: int) -> np.ndarray:
@@ -171,4 +173,5 @@ def without_holes(mask: np.ndarray, max_pixels: int) -> np.ndarray:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(background.astype(np.uint8), connectivity=4)
     is_small = stats[:, cv2.CC_STAT_AREA] <= max_pixels
     is_small[[0, labels[0, 0]]] = False
-    return mask | is_small[labels][1:-1, 1:-1]
+    filled: np.ndarray = mask | is_small[labels][1:-1, 1:-1]
+    return filled

@@ -173,7 +173,7 @@ class Sam(RegionRefiner, PromptOptions):
         """
         height, width = scene.anomaly_map.shape
         of_place = [
-            self._oversize(np.count_nonzero(mask), region.area, scene.prompted.part_area)
+            self._oversize(int(np.count_nonzero(mask)), region.area, scene.prompted.part_area)
             or _cut_off(mask, window, height, width)
             for mask in masks
         ]
@@ -289,7 +289,7 @@ def _iou(mask: np.ndarray, other: np.ndarray) -> float:
 
 def _sparser(prompt: Prompt, region: Region) -> Prompt:
     """The box alone; or, where that is the prompt already, the highest place alone."""
-    if len(prompt.points) or prompt.mask is not None:
+    if prompt.box is not None and (len(prompt.points) or prompt.mask is not None):
         return Prompt.of_box(prompt.box)
     return Prompt.of_points(np.array([region.peak], dtype=np.float32))
 
@@ -297,10 +297,10 @@ def _sparser(prompt: Prompt, region: Region) -> Prompt:
 def _prompt_json(prompt: Prompt, window: Box) -> dict[str, Any]:
     """A prompt in pixels of the image, for the record."""
     left, top = window[:2]
-    x, y, right, bottom = prompt.box
+    box = prompt.box
     points = (prompt.points + np.array([left, top])).tolist()
     return {
-        "box": [x + left, y + top, right + left, bottom + top],
+        "box": box and [box[0] + left, box[1] + top, box[2] + left, box[3] + top],
         "inside": [point for point, label in zip(points, prompt.labels, strict=True) if label == 1],
         "outside": [point for point, label in zip(points, prompt.labels, strict=True) if label == 0],
         "mask": prompt.mask is not None,

@@ -5,27 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zsad.names import MEANS
 from zsad.reporting import figures
+from zsad.reporting.evaluations import METRIC_TITLES, MethodKey, display_names, protocol_in_words
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import (
-    METRIC_TITLES,
-    MethodKey,
-    MetricsRow,
+    by_method,
     categories_of,
-    display_names,
+    interval_of,
+    keys_of,
     known_metrics,
     means_of,
     one_row_a_method,
-    protocol_in_words,
     read_metrics,
     with_any,
 )
+from zsad.tables.notation import NOT_AVAILABLE
 
 _METRICS = ("image_auroc", "pixel_ap", "aupro")
 _WIDTH, _LEAST_WIDTH = 10.0, 5.0  # inches
@@ -46,7 +48,7 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
     """
     rows = with_any(one_row_a_method(read_metrics(metrics_csv)), _METRICS)
     metrics = known_metrics(rows, _METRICS)
-    names = display_names(row.key for row in rows)
+    names = display_names(keys_of(rows))
     wrapped = rows_of_groups(groups_of(rows), len(names))
     bars = len(wrapped[0]) * (len(names) + _GAP)
     width = max(_LEAST_WIDTH, _WIDTH * min(1, bars / _FEWEST_BARS))
@@ -54,8 +56,8 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
     height = len(metrics) * len(wrapped) * 1.9 + 0.2 * math.ceil(len(names) / columns) + 1.0
     with figures.styled():
         figure = Figure(figsize=(width, height), layout="constrained")
-        protocol = protocol_in_words(row.protocol for row in rows)
-        figures.write_title(figure, "Each category", protocol)
+        protocol = protocol_in_words(rows["protocol"])
+        figures.write_title(figure, "Each category, in %", protocol)
         grid = figure.subplots(len(metrics) * len(wrapped), 1, squeeze=False)[:, 0]
         places = [(metric, groups) for metric in metrics for groups in wrapped]
         for axes, (metric, groups) in zip(grid, places, strict=True):
@@ -69,7 +71,7 @@ def draw_bars(*, metrics_csv: Path, options: ReportOptions, output: Path) -> Non
         figures.save(figure, output, options.dpi)
 
 
-def groups_of(rows: Sequence[MetricsRow]) -> list[str]:
+def groups_of(rows: pd.DataFrame) -> list[str]:
     """The categories and then the means; no mean over a single category."""
     categories = categories_of(rows)
     return [*categories, *(means_of(rows) if len(categories) > 1 else [])]
@@ -86,25 +88,25 @@ def _draw_groups(
     axes: Axes,
     metric: str,
     groups: Sequence[str],
-    rows: Sequence[MetricsRow],
+    rows: pd.DataFrame,
     names: Mapping[MethodKey, str],
     *,
     most_bars: float,
 ) -> None:
     """One row of groups; ``most_bars`` is how many a full row has, so that bars are as wide in every row."""
-    of_cell = {(row.category, row.key): row for row in rows}
+    of_cell = by_method(rows)
     fills = figures.method_fills(names)
     pitch = len(names) + _GAP
     starts = np.arange(len(groups)) * pitch
     for place, (key, name) in enumerate(names.items()):
         cells = [of_cell.get((group, key)) for group in groups]
-        values = np.array([cell.value(metric) if cell else math.nan for cell in cells])
-        limits = np.array([cell.interval(metric) if cell else (math.nan, math.nan) for cell in cells]).T
+        values = np.array([cell[metric] if cell else math.nan for cell in cells])
+        limits = np.array([interval_of(cell or {}, metric) for cell in cells]).T
         at = starts + place + 0.5
         axes.bar(at, values, width=0.9, label=name, linewidth=0, **fills[key])
         reach = np.clip([values - limits[0], limits[1] - values], 0, None)  # a mean may lie a hair outside its limits
         axes.errorbar(at, values, yerr=reach, fmt="none", ecolor=figures.INK, elinewidth=0.9, capsize=1.5)
-    if not any(not math.isnan(row.value(metric)) for row in rows):
+    if rows[metric].isna().all():
         figures.write_sentence(axes, "Not available: the data set has no labels or masks for it.")
         return
     _mark_missing(axes, starts + len(names) / 2, groups, of_cell, metric, names)
@@ -114,6 +116,7 @@ def _draw_groups(
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-_GAP / 2, most_bars - _GAP / 2)
     axes.set_ylim(0, 1.02)
+    figures.in_percent(axes.yaxis)
     axes.grid(axis="x", visible=False)
     if metric.endswith("auroc"):
         axes.axhline(0.5, color=figures.FAINT, linewidth=0.9, linestyle=":")
@@ -123,12 +126,12 @@ def _mark_missing(
     axes: Axes,
     middles: np.ndarray,
     groups: Sequence[str],
-    of_cell: Mapping[tuple[str, MethodKey], MetricsRow],
+    of_cell: Mapping[tuple[str, MethodKey], Mapping[str, Any]],
     metric: str,
     names: Mapping[MethodKey, str],
 ) -> None:
-    """Write ``n/a`` where no method has a value."""
+    """Write that there is nothing where no method has a value."""
     for middle, group in zip(middles, groups, strict=True):
         cells = [of_cell.get((group, key)) for key in names]
-        if all(cell is None or math.isnan(cell.value(metric)) for cell in cells):
-            axes.text(middle, 0.02, "n/a", ha="center", va="bottom", color=figures.FAINT, fontsize=8)
+        if all(cell is None or math.isnan(cell[metric]) for cell in cells):
+            axes.text(middle, 0.02, NOT_AVAILABLE, ha="center", va="bottom", color=figures.FAINT, fontsize=8)

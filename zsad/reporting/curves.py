@@ -13,19 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from zsad.reporting import figures
-from zsad.reporting.numbers import NOT_AVAILABLE, with_limits
-from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import (
+from zsad.reporting.evaluations import (
     METRIC_TITLES,
+    Evaluation,
     MethodKey,
     display_names,
-    evaluation_key,
+    key_of,
     measured,
     protocol_in_words,
     read_one_category,
 )
-
-Evaluation = dict[str, Any]
+from zsad.reporting.options import ReportOptions
+from zsad.tables.notation import percent, with_interval
 
 _NEEDS_BOTH = "No curve: it needs labelled images\nof both kinds, good and defective."
 _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
@@ -63,7 +62,7 @@ def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: 
         DataError: an evaluation is unreadable, or they are of more than one category.
     """
     results = read_one_category(evaluations)
-    names = display_names(map(evaluation_key, results))
+    names = display_names(map(key_of, results))
     lines = figures.method_lines(names)
     panels = [panel for panel in _PANELS if any(result["curves"].get(panel.curve) for result in results)]
     drawn, panels = bool(panels), panels or list(_PANELS)
@@ -112,32 +111,32 @@ def _draw_panel(
     for result in with_bands(results, panel.metrics[0], panel.curve):
         band = result["bands"][panel.curve]
         low, high = (np.array(band[side], dtype=np.float64) for side in ("low", "high"))
-        colour = lines[evaluation_key(result)]["color"]
+        colour = lines[key_of(result)]["color"]
         axes.fill_between(band["x"], low, high, color=colour, alpha=0.16, linewidth=0)
     for result in results:
-        key = evaluation_key(result)
+        key = key_of(result)
         curve = result["curves"].get(panel.curve) or {"x": [], "y": []}
         label = f"{names[key]}  {_in_legend(result, panel.metrics)}"
         axes.plot(curve["x"], curve["y"], label=label, drawstyle=panel.drawstyle, linewidth=1.6, **lines[key])
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(0, 1.02)
+    figures.in_percent(axes.xaxis, axes.yaxis)
     if panel.draw_marks:
         panel.draw_marks(axes, results)
     title = ", and ".join(METRIC_TITLES[metric] for metric in panel.metrics)
     below = axes.transAxes + ScaledTranslation(0, -_LEGEND_BELOW, axes.figure.dpi_scale_trans)
-    place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": below}
     axes.legend(title=title, alignment="left", **place)
 
 
 def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
-    if math.isnan(measured(result, metrics[0])[0]):
-        return NOT_AVAILABLE
-    return ",  ".join(with_limits(*measured(result, metric)) for metric in metrics)
+    shown = metrics[:1] if math.isnan(measured(result, metrics[0])[0]) else metrics
+    return ",  ".join(with_interval(*measured(result, metric)) for metric in shown)
 
 
 def _key(results: Sequence[Evaluation]) -> str:
     """How to read the figure, in words."""
-    lines = ["In the legends: the metric, and in brackets its 95 % confidence limits", "(bootstrap over images)."]
+    lines = ["In the legends, in %: the metric, and in brackets", "its 95 % confidence interval."]
     if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
         lines += ["", "Light bands: 95 % of the bootstrap draws, point by point."]
         if len(results) > _MOST_BANDS:
@@ -153,7 +152,7 @@ def _chance_share(axes: Axes, results: Sequence[Evaluation]) -> None:
     """Precision of a random order: the share of defective images."""
     counts = results[0]["counts"]
     share = counts["defective"] / (counts["good"] + counts["defective"])
-    axes.axhline(share, color=figures.FAINT, linewidth=0.9, linestyle=":", label=f"chance  {share:.3f}")
+    axes.axhline(share, color=figures.FAINT, linewidth=0.9, linestyle=":", label=f"chance  {percent(share)}")
 
 
 def _limits_and_chance(axes: Axes, results: Sequence[Evaluation]) -> None:
@@ -163,7 +162,7 @@ def _limits_and_chance(axes: Axes, results: Sequence[Evaluation]) -> None:
         axes.axvline(place, color=colour, linewidth=0.9)
         side = "left" if place < 1 else "right"
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
-        axes.text(place, 0.02, f" limit {place:.2g} ", fontsize=8, ha=side, va="bottom", color=colour, bbox=box)
+        axes.text(place, 0.02, f" limit {100 * place:.2g} % ", fontsize=8, ha=side, va="bottom", color=colour, bbox=box)
     axes.set_xlim(0, min(1.0, 1.2 * limit))
 
 
@@ -172,8 +171,8 @@ _PANELS = (
         curve="image_roc",
         metrics=("image_auroc",),
         title="Image ROC",
-        x="false-positive rate (good images called defective)",
-        y="true-positive rate (defective images found)",
+        x="false-positive rate, % (good images called defective)",
+        y="true-positive rate, % (defective images found)",
         missing=_NEEDS_BOTH,
         drawstyle="default",
         draw_marks=_chance_diagonal,
@@ -182,8 +181,8 @@ _PANELS = (
         curve="image_pr",
         metrics=("image_ap",),
         title="Image precision and recall",
-        x="recall (defective images found)",
-        y="precision (right among those called defective)",
+        x="recall, % (defective images found)",
+        y="precision, % (right among those called defective)",
         missing=_NEEDS_BOTH,
         drawstyle="steps-pre",
         draw_marks=_chance_share,
@@ -192,8 +191,8 @@ _PANELS = (
         curve="pixel_roc",
         metrics=("pixel_auroc",),
         title="Pixel ROC",
-        x="false-positive rate (good pixels called defective)",
-        y="true-positive rate (defective pixels found)",
+        x="false-positive rate, % (good pixels called defective)",
+        y="true-positive rate, % (defective pixels found)",
         missing=_NEEDS_MASKS,
         drawstyle="default",
         draw_marks=_chance_diagonal,
@@ -202,8 +201,8 @@ _PANELS = (
         curve="pixel_pr",
         metrics=("pixel_ap",),
         title="Pixel precision and recall",
-        x="recall (defective pixels found)",
-        y="precision (right among pixels called defective)",
+        x="recall, % (defective pixels found)",
+        y="precision, % (right among pixels called defective)",
         missing=_NEEDS_MASKS,
         drawstyle="steps-pre",
         draw_marks=None,
@@ -212,8 +211,8 @@ _PANELS = (
         curve="pro",
         metrics=("aupro", "aupro_005"),
         title="Per-region overlap (PRO)",
-        x="false-positive rate among good pixels",
-        y="share of a defect region found, mean over regions",
+        x="false-positive rate among good pixels, %",
+        y="share of a defect region found, mean over regions, %",
         missing=_NEEDS_MASKS,
         drawstyle="default",
         draw_marks=_limits_and_chance,

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.reporting import figures
+from zsad.reporting.evaluations import Evaluation, display_names, key_of, protocol_in_words, read_one_category
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import display_names, evaluation_key, protocol_in_words, read_one_category
 
 _LEAST_WIDTH = 7.0  # inches, for the title
 _FEWEST_BINS, _MOST_BINS = 6, 24
@@ -38,7 +39,7 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
         DataError: an evaluation is unreadable, or they are of more than one category.
     """
     results = read_one_category(evaluations)
-    names = display_names(map(evaluation_key, results))
+    names = display_names(map(key_of, results))
     columns = min(2, len(results))
     rows = math.ceil(len(results) / columns)
     with figures.styled():
@@ -47,13 +48,13 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
         figures.write_title(figure, f"{results[0]['category']}: image scores", protocol)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, result in zip(grid.flat, results, strict=False):
-            _draw_histogram(axes, result, names[evaluation_key(result)])
+            _draw_histogram(axes, result, names[key_of(result)])
         for axes in grid.flat[len(results) :]:
             axes.set_axis_off()
         figures.save(figure, output, options.dpi)
 
 
-def _draw_histogram(axes: Axes, result: dict[str, Any], name: str) -> None:
+def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
     scores = np.array([image["score"] for image in result["images"]], dtype=np.float64)
     labels = [image["label"] for image in result["images"]]
     low, high = _view(scores)
@@ -62,24 +63,28 @@ def _draw_histogram(axes: Axes, result: dict[str, Any], name: str) -> None:
     for label, words, colour, hatch in _KINDS:
         chosen = scores[[image_label == label for image_label in labels]]
         if len(chosen):
-            style = {"facecolor": (colour, 0.35), "edgecolor": colour, "hatch": hatch, "hatch_linewidth": 0.5}
-            axes.hist(chosen, bins=edges, histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
+            style: dict[str, Any] = {
+                "facecolor": (colour, 0.35),
+                "edgecolor": colour,
+                "hatch": hatch,
+                "hatch_linewidth": 0.5,
+            }
+            axes.hist(chosen, bins=edges.tolist(), histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
     threshold = number(result["image_threshold"])
     notes = _beyond(scores, low, high)
     if not math.isnan(threshold):
-        label = f"label-free threshold {threshold:.3g}"
+        sentence = f"label-free threshold {threshold:.3g}"
         reach = _FAR * (high - low)
-        style = {"color": figures.INK, "linewidth": 1.2}
         if low - reach <= threshold <= high + reach:
-            axes.axvline(threshold, linestyle=(0, (4, 2)), label=label, **style)
+            axes.axvline(threshold, linestyle=(0, (4, 2)), label=sentence, color=figures.INK, linewidth=1.2)
         else:
-            notes.insert(0, (threshold > high, label))
+            notes.insert(0, (threshold > high, sentence))
     if notes:
         _write_beyond(axes, low, high, notes)
     axes.set_title(name, pad=22)
     axes.set_xlabel("image score")
     axes.set_ylabel("images")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="x", visible=False)
     axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=3, columnspacing=1.2, borderpad=0.2, borderaxespad=0)
 
@@ -119,8 +124,13 @@ def _write_beyond(axes: Axes, low: float, high: float, notes: Sequence[tuple[boo
         edge, inner = (1.0, 0.9) if right else (0.0, 0.1)
         arrow = {"arrowstyle": "-|>", "color": figures.INK, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (edge, height), (inner, height), xycoords="axes fraction", arrowprops=arrow)
-        place = {"ha": "right", "va": "center"} if right else {"ha": "left", "va": "center"}
+        place: dict[str, Any] = {"ha": "right", "va": "center"} if right else {"ha": "left", "va": "center"}
         axes.text(inner + (-0.015 if right else 0.015), height, words, transform=axes.transAxes, fontsize=8, **place)
     for right in sorted({right for right, _ in notes}):  # the axis is broken off where it has two strokes
-        style = {"transform": axes.transAxes, "clip_on": False, "linestyle": "none", "color": figures.FAINT}
+        style: dict[str, Any] = {
+            "transform": axes.transAxes,
+            "clip_on": False,
+            "linestyle": "none",
+            "color": figures.FAINT,
+        }
         axes.plot([0.985 if right else 0.015] * 2, [0, 0], marker=[(-0.5, -1), (0.5, 1)], markersize=9, **style)

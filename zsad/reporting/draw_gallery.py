@@ -39,7 +39,7 @@ def draw_gallery(
         masks: predicted masks; None stands for the thresholded map.
         refiner: name of what made the masks, for the captions; ``"none"`` for the thresholded map.
         sheet: the contact sheet to write, PNG.
-        panels: the pictures and captions to write for `zsad.reporting.page.build_page`, JSON.
+        panels: the pictures and captions to write for `zsad.reporting.build_page.build_page`, JSON.
 
     Raises:
         DataError: the files do not belong together, or an image or a mask cannot be read.

@@ -14,13 +14,13 @@ from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.errors import DataError
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.reporting import overlays
+from zsad.reporting.evaluations import EVALUATION_KEYS
 from zsad.reporting.options import ReportOptions
-from zsad.reporting.results import EVALUATION_KEYS
 from zsad.reporting.selection import choose_images, ranks
 
 PANEL_TITLES = {"photograph": "photograph", "truth": "truth", "map": "anomaly map", "mask": "mask"}

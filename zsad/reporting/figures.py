@@ -8,10 +8,12 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from zsad.files.atomic import atomic_path
-from zsad.reporting.results import MethodKey, method_order
+from zsad.reporting.evaluations import MethodKey, method_order
 
 # Okabe and Ito's palette for colour-blind readers, without its yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -52,7 +54,8 @@ STYLE: dict[str, Any] = {
 
 def styled() -> Any:
     """Context in which a figure must be both made and saved."""
-    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE})
+    style: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE}
+    return matplotlib.rc_context(style)
 
 
 def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
@@ -70,6 +73,12 @@ def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
         key: {"facecolor": line["color"], "hatch": _HATCHES[_DASHES.index(line["linestyle"])], "edgecolor": "white"}
         for key, line in method_lines(keys).items()
     }
+
+
+def in_percent(*axes: Axis) -> None:
+    """Number an axis of shares in per cent, without the sign."""
+    for axis in axes:
+        axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.6g}"))
 
 
 def write_title(figure: Figure, text: str, protocol: str) -> None:

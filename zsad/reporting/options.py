@@ -19,12 +19,17 @@ class ReportOptions(Part):
         4,
         ge=1,
         le=24,
-        description="images in each group of a gallery (highest, lowest, most wrong); thrice the highest if unlabelled",
+        description="images in each group: highest, lowest, most wrong; without labels three times as many of the "
+        "highest",
     )
-    panel: int = Field(176, ge=64, le=512, description="longer side of a gallery's pictures, in pixels")
-    dpi: int = Field(110, ge=50, le=400, description="resolution of the plots, in dots an inch")
-    page_mb: float = Field(30.0, gt=0, description="heaviest page in MB; beyond, an index with a page a category")
-    colormap: str = Field(DEFAULT_COLORMAP, description="matplotlib colour map of the anomaly maps")
+    panel: int = Field(176, ge=64, le=512, description="side of a picture in the gallery, px")
+    dpi: int = Field(110, ge=50, le=400, description="resolution of the plots")
+    page_mb: float = Field(
+        30.0,
+        gt=0,
+        description="heaviest page; beyond, report.html is an index, and each category has a page in the folder report",
+    )
+    colormap: str = Field(DEFAULT_COLORMAP, description="of the anomaly maps, a matplotlib name")
 
     def drawing(self) -> dict[str, Any]:
         """The parameters that galleries and plots depend on."""

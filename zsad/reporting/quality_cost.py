@@ -16,20 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from zsad.names import HEADLINE_METRICS, MEAN, PER_IMAGE, setting_order
 from zsad.reporting import figures
+from zsad.reporting.evaluations import METRIC_TITLES, MethodKey, display_names, key_of, protocol_in_words
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.quality_cost_names import MARKER_SIZE, NamedPoint, write_names
-from zsad.reporting.results import (
-    METRIC_TITLES,
-    MethodKey,
-    MetricsRow,
-    display_names,
-    known_metrics,
-    number_of_cell,
-    one_row_a_method,
-    protocol_in_words,
-    read_metrics,
-    read_rows,
-)
+from zsad.reporting.results import interval_of, keys_of, known_metrics, one_row_a_method, read_costs, read_metrics
+from zsad.tables.frames import rows_of
 
 _NO_LABELS = "Not available: the data set has no labels or masks for it."
 _NO_COSTS = "Not available: no method that has a mean\nhas the benchmarks of its jobs as well."
@@ -53,15 +44,6 @@ class Point(NamedTuple):
     high: float
 
 
-class _Total(NamedTuple):
-    """What one more image costs a method; ``group`` is the method of which it is a seed, if it is one."""
-
-    key: MethodKey
-    stage: str
-    seconds: float
-    group: str
-
-
 def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC and AUPRO of each method against the seconds that one more test image costs, as PNG.
 
@@ -73,14 +55,15 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
     """
     rows = one_row_a_method(read_metrics(metrics_csv))
     seconds, seeds = _read_totals(cost_csv)
-    means = [row for row in rows if row.category == MEAN and row.key not in seeds]
-    names = display_names(row.key for row in rows)
-    metrics = known_metrics(means, HEADLINE_METRICS)
+    over_all = rows[rows["category"] == MEAN]
+    means = [row for row in rows_of(over_all) if key_of(row) not in seeds]
+    names = display_names(keys_of(rows))
+    metrics = known_metrics(over_all, HEADLINE_METRICS)
     points = {metric: points_of(means, metric, seconds) for metric in metrics}
     with figures.styled():
         figure = Figure(figsize=(10, 5.8 if any(points.values()) else 2.6), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        figures.write_title(figure, "Quality against cost", protocol_in_words(row.protocol for row in rows))
+        FigureCanvasAgg(figure)
+        figures.write_title(figure, "Quality, in %, against cost", protocol_in_words(rows["protocol"]))
         panels = dict(zip(metrics, figure.subplots(1, len(metrics), squeeze=False)[0], strict=True))
         lines, markers = figures.method_lines(names), setting_markers(names)
         for metric, axes in panels.items():
@@ -88,23 +71,23 @@ def draw_quality_cost(*, metrics_csv: Path, cost_csv: Path, options: ReportOptio
             if points[metric]:
                 _draw_points(axes, points[metric], lines, markers)
             else:
-                measured = any(not math.isnan(row.value(metric)) for row in means)
+                measured = any(not math.isnan(row[metric]) for row in means)
                 figures.write_sentence(axes, _NO_COSTS if measured else _NO_LABELS)
         shown = {point.key.setting for points_of_metric in points.values() for point in points_of_metric}
         if shown:
             _add_legend(figure, {key: markers[key] for key in markers if key in shown}, _caption(means, seconds, names))
-        canvas.draw()  # settles the layout, within which the names look for their places
+        figure.draw_without_rendering()  # settles the layout, within which the names look for their places
         for metric, axes in panels.items():
             write_names(axes, [NamedPoint(names[key], *numbers) for key, *numbers in points[metric]])
         figures.save(figure, output, options.dpi)
 
 
-def points_of(means: Sequence[MetricsRow], metric: str, seconds: Mapping[MethodKey, float]) -> list[Point]:
+def points_of(means: Sequence[Mapping[str, Any]], metric: str, seconds: Mapping[MethodKey, float]) -> list[Point]:
     """The methods that have both the metric and a cost, as points."""
     return [
-        Point(row.key, seconds[row.key], row.value(metric), *row.interval(metric))
+        Point(key_of(row), seconds[key_of(row)], row[metric], *interval_of(row, metric))
         for row in means
-        if row.key in seconds and not math.isnan(row.value(metric))
+        if key_of(row) in seconds and not math.isnan(row[metric])
     ]
 
 
@@ -125,18 +108,15 @@ def setting_markers(keys: Sequence[MethodKey] | Mapping[MethodKey, Any]) -> dict
 
 def _read_totals(cost_csv: Path) -> tuple[dict[MethodKey, float], set[MethodKey]]:
     """Seconds an image of the methods that have them, and the methods that are seeds of another one."""
-    totals = [total for total in read_rows(cost_csv, "costs", _total) if total.stage == PER_IMAGE]
-    seconds = {total.key: total.seconds for total in totals if total.seconds > 0}
-    return seconds, {total.key for total in totals if total.group}
+    totals = [row for row in rows_of(read_costs(cost_csv)) if row["stage"] == PER_IMAGE]
+    seconds = {key_of(row): row["seconds_per_image"] for row in totals if row["seconds_per_image"] > 0}
+    return seconds, {key_of(row) for row in totals if row["group"]}
 
 
-def _total(row: Mapping[str, str]) -> _Total:
-    key = MethodKey(row["setting"], row["method"], row["backbone"])
-    return _Total(key, row["stage"], number_of_cell(row["seconds_per_image"]), row["group"])
-
-
-def _caption(means: Sequence[MetricsRow], seconds: Mapping[MethodKey, float], names: Mapping[MethodKey, str]) -> str:
-    left_out = [names[row.key] for row in means if row.key not in seconds]
+def _caption(
+    means: Sequence[Mapping[str, Any]], seconds: Mapping[MethodKey, float], names: Mapping[MethodKey, str]
+) -> str:
+    left_out = [names[key_of(row)] for row in means if key_of(row) not in seconds]
     return f"{_CAPTION}\nLeft out for want of benchmarks: {', '.join(left_out)}." if left_out else _CAPTION
 
 
@@ -164,6 +144,7 @@ def _draw_points(
     _scale_seconds(axes, [point.seconds for point in points])
     bottom, top = axes.get_ylim()
     axes.set_ylim(max(bottom, -0.02), min(top, 1.02))
+    figures.in_percent(axes.yaxis)
     axes.set_xlabel("seconds an image")
 
 
@@ -183,5 +164,5 @@ def _add_legend(figure: Figure, markers: Mapping[str, str], caption: str) -> Non
         Line2D([], [], linestyle="", marker=marker, markersize=MARKER_SIZE, color=figures.FAINT, label=setting)
         for setting, marker in markers.items()
     ]
-    place = {"loc": "outside lower left", "alignment": "left", "ncols": len(handles), "borderpad": 0.2}
+    place: dict[str, Any] = {"loc": "outside lower left", "alignment": "left", "ncols": len(handles), "borderpad": 0.2}
     figure.legend(handles=handles, title=caption, title_fontsize=8, **place)

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ class _Place(NamedTuple):
 def write_names(axes: Axes, points: Sequence[NamedPoint]) -> None:
     """Write the name of each point near it, clear of the others; it wants the layout of the figure to be settled."""
     pixels = axes.figure.dpi / 72
-    centres = axes.transData.transform([(point.x, point.y) for point in points]) if points else []
+    centres: Any = axes.transData.transform([(point.x, point.y) for point in points]) if points else []
     surroundings = [_box_around(centre, _KEPT_FREE * pixels) for centre in centres]
     bars = [_box_of_bar(axes, point) for point in points if not math.isnan(point.low + point.high)]
     written: list[Bbox] = []

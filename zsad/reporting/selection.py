@@ -15,7 +15,9 @@ GROUP_TITLES = {
 }
 
 
-def choose_images(scores: Sequence[float], labels: Sequence[int | None], count: int) -> dict[str, list[int]]:
+def choose_images(
+    scores: Sequence[float] | np.ndarray, labels: Sequence[int | None], count: int
+) -> dict[str, list[int]]:
     """Positions of the images to show, by group (the keys of `GROUP_TITLES`); no image stands in two groups.
 
     ``highest`` and ``lowest`` come first and need no labels; ``false_alarms`` and ``misses`` are drawn from the
@@ -41,8 +43,9 @@ def choose_images(scores: Sequence[float], labels: Sequence[int | None], count: 
     return {name: indices for name, indices in groups.items() if indices}
 
 
-def ranks(scores: Sequence[float]) -> list[int]:
+def ranks(scores: Sequence[float] | np.ndarray) -> list[int]:
     """Rank of each image, 1 for the highest score; equal scores share the better rank."""
     values = np.asarray(scores, dtype=np.float64)
     descending = np.sort(-values)
-    return (np.searchsorted(descending, -values, side="left") + 1).tolist()
+    places: list[int] = (np.searchsorted(descending, -values, side="left") + 1).tolist()
+    return places

@@ -8,34 +8,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zsad.names import HEADLINE_METRICS, MEAN, MEANS
 from zsad.reporting import figures
-from zsad.reporting.numbers import shown, with_limits
+from zsad.reporting.evaluations import METRIC_TITLES, MethodKey, display_names, key_of, protocol_in_words
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import (
-    METRIC_TITLES,
-    MethodKey,
-    MetricsRow,
+    by_method,
     categories_of,
-    display_names,
+    interval_of,
+    keys_of,
     known_metrics,
     means_of,
     one_row_a_method,
-    protocol_in_words,
     read_metrics,
     with_any,
 )
+from zsad.tables.frames import rows_of
+from zsad.tables.notation import percent, with_interval
 
 _HEAT_TOP = 1.1  # a little above the greatest value, which would otherwise be nearly black
 _RIGHT = 0.75  # beyond it the words of a mean end where its limits do
 _NARROW = 7  # methods side by side in half the width of a page
 
 
-def draw_summary(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
+def draw_means(*, metrics_csv: Path, options: ReportOptions, output: Path) -> None:
     """Draw image AUROC and AUPRO of a data set: means with their confidence limits, and every category, as PNG.
 
     A metric, or a category, that nothing is known of is left out.
@@ -45,18 +46,18 @@ def draw_summary(*, metrics_csv: Path, options: ReportOptions, output: Path) -> 
     """
     rows = with_any(one_row_a_method(read_metrics(metrics_csv)), HEADLINE_METRICS)
     metrics = known_metrics(rows, HEADLINE_METRICS)
-    names = display_names(row.key for row in rows)
+    names = display_names(keys_of(rows))
     lines = [*categories_of(rows), *means_of(rows)]
     side_by_side = len(names) <= _NARROW
     heat_height = 0.36 * len(lines) + 1.4
     heights = [0.42 * len(names) + 0.9, *([heat_height] if side_by_side else len(metrics) * [heat_height])]
     with figures.styled():
         figure = Figure(figsize=(10, sum(heights) + 0.5), layout="constrained")
-        protocol = protocol_in_words(row.protocol for row in rows)
-        figures.write_title(figure, "Means over the categories, and each category", protocol)
+        protocol = protocol_in_words(rows["protocol"])
+        figures.write_title(figure, "Means over the categories, and each category, in %", protocol)
         grid = figure.add_gridspec(len(heights), len(metrics), height_ratios=heights)
         for column, metric in enumerate(metrics):
-            means = [row for row in rows if row.category == MEAN]
+            means = rows_of(rows[rows["category"] == MEAN])
             _draw_means(figure.add_subplot(grid[0, column]), metric, means, names, with_names=column == 0)
             place = grid[1, column] if side_by_side else grid[1 + column, :]
             with_lines = column == 0 or not side_by_side
@@ -65,30 +66,32 @@ def draw_summary(*, metrics_csv: Path, options: ReportOptions, output: Path) -> 
 
 
 def _draw_means(
-    axes: Axes, metric: str, means: Sequence[MetricsRow], names: Mapping[MethodKey, str], *, with_names: bool
+    axes: Axes, metric: str, means: Sequence[Mapping[str, Any]], names: Mapping[MethodKey, str], *, with_names: bool
 ) -> None:
     axes.set_title(f"{METRIC_TITLES[metric]}, mean")
-    known = [row for row in means if not math.isnan(row.value(metric))]
+    known = [row for row in means if not math.isnan(row[metric])]
     if not known:
         figures.write_sentence(axes, "Not available: the data set has no labels or masks for it.")
         return
     lines = figures.method_lines(names)
     places = {key: place for place, key in enumerate(names)}
     for row in known:
-        value, (low, high) = row.value(metric), row.interval(metric)
-        colour = lines[row.key]["color"]
+        value, (low, high), key = row[metric], interval_of(row, metric), key_of(row)
+        colour = lines[key]["color"]
         if not math.isnan(low + high):
-            axes.plot([low, high], [places[row.key]] * 2, color=colour, linewidth=2.2, alpha=0.55)
-        axes.plot([value], [places[row.key]], marker="o", markersize=7, color=colour)
-        text = {"text": with_limits(value, low, high), "ha": "right" if value > _RIGHT else "center", "fontsize": 8}
+            axes.plot([low, high], [places[key]] * 2, color=colour, linewidth=2.2, alpha=0.55)
+        axes.plot([value], [places[key]], marker="o", markersize=7, color=colour)
+        words = with_interval(value, low, high, row[f"{metric}_std"])
+        text: dict[str, Any] = {"text": words, "ha": "right" if value > _RIGHT else "center", "fontsize": 8}
         right_end = max(_finite([value, high])) if value > _RIGHT else value
-        axes.annotate(xy=(right_end, places[row.key]), xytext=(0, 6), textcoords="offset points", **text)
+        axes.annotate(xy=(right_end, places[key]), xytext=(0, 6), textcoords="offset points", **text)
     axes.set_ylim(len(names) - 0.4, -0.75)
     axes.set_yticks(range(len(names)), [f"{name}\n{key.setting}" for key, name in names.items()] if with_names else [])
     axes.grid(axis="y", visible=False)
     axes.set_xlim(0, 1.02)
+    figures.in_percent(axes.xaxis)
     if metric.endswith("auroc"):
-        least = min(_finite([value for row in known for value in (row.value(metric), *row.interval(metric))]))
+        least = min(_finite([value for row in known for value in (row[metric], *interval_of(row, metric))]))
         axes.set_xlim(max(0.0, min(0.4, least - 0.05)), 1.02)
         axes.axvline(0.5, color=figures.FAINT, linewidth=0.9, linestyle=":")
         axes.annotate(
@@ -99,15 +102,15 @@ def _draw_means(
 def _draw_heat_table(
     axes: Axes,
     metric: str,
-    rows: Sequence[MetricsRow],
+    rows: pd.DataFrame,
     names: Mapping[MethodKey, str],
     lines: Sequence[str],
     *,
     with_lines: bool,
 ) -> None:
-    """A cell a category and method, the means in the last rows; one colour scale from chance (or 0) to 1."""
-    values = {(row.category, row.key): row.value(metric) for row in rows}
-    table = np.array([[values.get((line, key), math.nan) for key in names] for line in lines])
+    """A cell a category and method, the means in the last rows; one colour scale from chance (or 0) to 100 %."""
+    cells = by_method(rows)
+    table = np.array([[cells.get((line, key), {}).get(metric, math.nan) for key in names] for line in lines])
     lowest = 0.5 if metric.endswith("auroc") else 0.0
     palette = colormaps["Blues"].with_extremes(bad="#ECEEF0")
     axes.imshow(table, cmap=palette, vmin=lowest, vmax=_HEAT_TOP, aspect="auto")
@@ -116,7 +119,7 @@ def _draw_heat_table(
         style: dict[str, Any] = {"color": "white" if dark else figures.INK}
         if lines[line] in MEANS:
             style["weight"] = "bold"
-        axes.text(column, line, shown(value), ha="center", va="center", **style)
+        axes.text(column, line, percent(value), ha="center", va="center", **style)
     axes.axhline(sum(line not in MEANS for line in lines) - 0.5, color="white", linewidth=4)
     axes.set_title(f"{METRIC_TITLES[metric]}, each category")
     axes.set_xticks(range(len(names)), list(names.values()), rotation=25, ha="right", rotation_mode="anchor")

@@ -35,7 +35,7 @@ def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def reading_threads(run: Run, names: Mapping[str, str]) -> int:
     """One for few images; a disk keeps up with few decoders."""
-    return max(1, min(MOST_DECODERS, run.workload(names["category"]).every.count // IMAGES_A_DECODER))
+    return max(1, min(MOST_DECODERS, run.workload(names["category"]).every.number // IMAGES_A_DECODER))
 
 
 def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -43,14 +43,14 @@ def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
     images = run.workload(names["category"]).every
     at_once = images.first(reading_threads(run, names))
     seconds = (DECODE_SECONDS + HASH_SECONDS * FILE_BYTES) * images.pixels
-    return PLAIN.plus((READ_BYTES + FILE_BYTES) * at_once.pixels / 1e6, FILE_SECONDS * images.count + seconds)
+    return PLAIN.plus((READ_BYTES + FILE_BYTES) * at_once.pixels / 1e6, FILE_SECONDS * images.number + seconds)
 
 
 def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every mask decoded at the most, one at a time."""
     images = run.workload(names["category"]).every
     return PLAIN.plus(
-        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.count + CHECK_SECONDS * images.pixels
+        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
 
 
@@ -58,5 +58,5 @@ def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image and mask decoded, one at a time."""
     images = run.workload(names["category"]).every
     return PLAIN.plus(
-        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.count + CHECK_SECONDS * images.pixels
+        DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )

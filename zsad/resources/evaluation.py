@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from zsad.evaluation.defects import BYTES_A_DEFECT
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import PLAIN, STATISTICS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PLAIN, STATISTICS
 from zsad.resources.run import Run, localises
 from zsad.resources.workload import Images
 
@@ -29,7 +29,7 @@ def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
     images = compared(run, names["category"])
     options = run.settings.evaluation
     defects = DEFECTIVE_SHARE * BYTES_A_DEFECT * images.pixels / 1e6
-    draws = DRAW_SECONDS * options.bootstrap * images.count
+    draws = DRAW_SECONDS * options.bootstrap * images.number
     return STATISTICS.plus(
         max(
             IMAGE_BYTES * images.largest.pixels / 1e6 + min(defects, options.memory_mb),
@@ -44,7 +44,7 @@ def evaluate_masks(run: Run, names: Mapping[str, str]) -> Estimate:
     images = run.workload(names["category"]).test
     return PLAIN.plus(
         MASK_PIXEL_BYTES * images.largest.pixels / 1e6,
-        IMAGE_SECONDS * images.count + MASK_PIXEL_SECONDS * images.pixels,
+        IMAGE_SECONDS * images.number + MASK_PIXEL_SECONDS * images.pixels,
     )
 
 
@@ -56,7 +56,7 @@ def collect_tables(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def collect_costs(run: Run, names: Mapping[str, str]) -> Estimate:
     """The benchmarks of all methods, refiners and categories."""
-    return PLAIN.plus(seconds=RESULT_SECONDS / 10 * number_of_results(run))
+    return PLAIN.plus(PANDAS_MEGABYTES, RESULT_SECONDS / 10 * number_of_results(run))
 
 
 def number_of_results(run: Run) -> int:
@@ -69,4 +69,4 @@ def compared(run: Run, category: str) -> Images:
     """The test images at the resolution at which pixels are compared."""
     images = run.workload(category).test
     side = COMPARED_SIDE.get(run.settings.evaluation.protocol)
-    return images if side is None else Images.of([(side, side)] * images.count)
+    return images if side is None else Images.of([(side, side)] * images.number)

@@ -12,7 +12,8 @@ from zsad.data.inspection_table import FeatureCost
 from zsad.data.subsets import FeatureSet, references_count
 from zsad.device import resolve_device
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone, Execution
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
 from zsad.features.views import variants
 from zsad.lazy import torch
 
@@ -79,15 +80,16 @@ def cost_of(backbone: Backbone, device: str) -> Cost:
         ConfigError, ModelError: see `expected_cost`.
     """
     layout = backbone.layout_here()
+    seconds: Callable[[Sequence[SizeCount]], float | None]
     if backbone.is_network:
         seconds = partial(_counted_seconds, backbone, device)
         if layout is None:
             return Cost(None, 0, seconds)
-        kept = layout.layers or backbone.assumed_layout().layers  # of an unknown name, but of a known number
-        return Cost(layout.rule.size, len(kept) * layout.channels, seconds)
+        depth = (layout if layout.layers else backbone.assumed_layout()).depth
+        return Cost(layout.rule.size, depth * layout.channels, seconds)
     seconds = partial(_seconds, backbone, cache(backbone.seconds_an_image))
     if layout is not None and layout.layers is not None:
-        return Cost(layout.rule.size, len(layout.layers) * layout.channels, seconds)
+        return Cost(layout.rule.size, layout.depth * layout.channels, seconds)
     if not backbone.sees_images:
         return Cost(None, 0, lambda sizes: None)
     extractor = backbone.load(Execution())
@@ -96,10 +98,13 @@ def cost_of(backbone: Backbone, device: str) -> Cost:
 
 def operations_of(backbone: Backbone, sizes: Sequence[SizeCount]) -> float | None:
     """Multiplications and additions of a backbone for images of some sizes; None if it counts none."""
-    counts = [(size.images, backbone.operations(size.height, size.width)) for size in sizes]
-    if any(operations is None for _, operations in counts):
-        return None
-    return sum(images * operations for images, operations in counts)
+    total = 0.0
+    for size in sizes:
+        operations = backbone.operations(size.height, size.width)
+        if operations is None:
+            return None
+        total += size.images * operations
+    return total
 
 
 def _counted_seconds(backbone: Backbone, device: str, sizes: Sequence[SizeCount]) -> float | None:

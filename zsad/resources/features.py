@@ -10,7 +10,7 @@ from zsad.resources.libraries import CUDA, PLAIN, TRANSFORMERS
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network, operations_of, patches_of, tokens_of, working_bytes
 from zsad.resources.workload import Images, Size
-from zsad.workflow.settings import BackboneEntry
+from zsad.workflow.entries import BackboneEntry
 
 CPU_RATE, GPU_RATE = 8e10, 1.5e13  # operations a second: of a core in float32, of a GPU in 16 bits; conservative
 LOADED_COPIES = 2  # of the weights: what is read, and the network
@@ -28,7 +28,7 @@ def extraction_threads(run: Run, names: Mapping[str, str]) -> int:
         return 1
     if run.on_gpu:
         return GPU_THREADS
-    return max(1, min(NETWORK_THREADS, _images(run, names).count))
+    return max(1, min(NETWORK_THREADS, _images(run, names).number))
 
 
 def extract_features(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -56,7 +56,7 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     tokens = tokens_of(entry, images)
     buffers = TOKEN_COPIES * _patches_at_a_time(run, tokens.patches) * tokens.layers * tokens.channels
     activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
-    files = run.workload(names["category"]).of(names["subset"]).count  # each is read once, however it is shown
+    files = run.workload(names["category"]).of(names["subset"]).number  # each is read once, however it is shown
     readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
     estimate = TRANSFORMERS.plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,
@@ -83,7 +83,7 @@ def _seconds(entry: BackboneEntry, images: Images, rate: float) -> float:
     operations = operations_of(entry, images)
     if operations is not None:
         return operations / rate
-    return images.count * SECONDS_A_BYTE * max(working_bytes(entry, size) for size in images.shapes)
+    return images.number * SECONDS_A_BYTE * max(working_bytes(entry, size) for size in images.shapes)
 
 
 def readers_of(run: Run, threads: int, images: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.evaluation import number_of_results
-from zsad.resources.libraries import PLAIN, PLOTS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PLAIN, PLOTS
 from zsad.resources.run import Run
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
@@ -20,7 +20,7 @@ RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictur
 def draw_gallery(run: Run, names: Mapping[str, str]) -> Estimate:
     """A few images, with map and mask."""
     images = run.workload(names["category"]).test
-    shown = min(images.count, GROUPS * run.settings.report.gallery)
+    shown = min(images.number, GROUPS * run.settings.report.gallery)
     decoded = 2 * DECODE_SECONDS * shown * images.largest.pixels
     return PLOTS.plus(GALLERY_MEGABYTES + DECODED_BYTES * images.largest.pixels / 1e6, PANEL_SECONDS * shown + decoded)
 
@@ -32,10 +32,10 @@ def draw_plots(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def draw_summary(run: Run, names: Mapping[str, str]) -> Estimate:
     """Bars of all methods and categories."""
-    return PLOTS.plus(20, 1.0 + BAR_SECONDS * len(run.categories) * len(run.settings.methods))
+    return PLOTS.plus(20 + PANDAS_MEGABYTES, 1.0 + BAR_SECONDS * len(run.categories) * len(run.settings.methods))
 
 
 def build_page(run: Run, names: Mapping[str, str]) -> Estimate:
     """All pictures and tables in one file."""
     results = number_of_results(run)
-    return PLAIN.plus(20 + RESULT_MEGABYTES * results, RESULT_SECONDS * results)
+    return PLAIN.plus(20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results, RESULT_SECONDS * results)

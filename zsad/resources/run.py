@@ -11,7 +11,8 @@ from zsad.resources.workload import Workload, workload_of
 from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
-    from zsad.workflow.settings import MethodEntry, Settings
+    from zsad.workflow.entries import MethodEntry
+    from zsad.workflow.settings import Settings
 
 
 class Run:
@@ -33,7 +34,7 @@ class Run:
         """The wanted categories; as published, before a data set is downloaded."""
         data = self.settings.data
         try:
-            return data.categories if data.is_here else list(data.facts.categories)
+            return data.categories if data.is_here else list(data.facts.categories if data.facts else ())
         except ZsadError:
             return []
 
@@ -48,11 +49,6 @@ class Run:
         if known is None or known[0] != made:
             known = self._workloads[category] = (made, workload_of(self.settings.data, category, listed))
         return known[1]
-
-    @property
-    def test_images(self) -> int:
-        """Of all categories."""
-        return sum(self.workload(category).test.count for category in self.categories)
 
 
 def localises(run: Run, method: str) -> bool:

@@ -28,7 +28,7 @@ def encoder_threads(run: Run, names: Mapping[str, str]) -> int:
     """Threads of a job that embeds images: one that has a GPU reads images beside it."""
     if run.on_gpu:
         return GPU_THREADS
-    return max(1, min(NETWORK_THREADS, run.workload(names["category"]).of(names.get("subset", "test")).count))
+    return max(1, min(NETWORK_THREADS, run.workload(names["category"]).of(names.get("subset", "test")).number))
 
 
 def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
@@ -39,15 +39,15 @@ def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
 def embed_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """The image encoder, once an image."""
     images = run.workload(names["category"]).of(names["subset"])
-    readers = readers_of(run, encoder_threads(run, names), images.count)
-    return _encoded(run, names["segmenter"], images, squares=images.count).plus(WORKER_MEGABYTES * readers)
+    readers = readers_of(run, encoder_threads(run, names), images.number)
+    return _encoded(run, names["segmenter"], images, squares=images.number).plus(WORKER_MEGABYTES * readers)
 
 
 def embed_crops(run: Run, names: Mapping[str, str]) -> Estimate:
     """The image encoder, for some windows an image."""
     images = run.workload(names["category"]).test
     segmenter = run.settings.refiners[names["refiner"]].segmenter
-    return _encoded(run, segmenter, images, squares=CROPS * images.count)
+    return _encoded(run, segmenter, images, squares=CROPS * images.number)
 
 
 def segment_foreground(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -94,7 +94,7 @@ def _decoded(run: Run, segmenter: str, images: Images, prompts: int) -> Estimate
     seconds = PROMPT_SECONDS_ON_GPU if run.on_gpu else PROMPT_SECONDS
     return loaded(megabytes, on_gpu=run.on_gpu).plus(
         (PROMPT_BYTES * side**2 + (MASK_BYTES + DECODED_BYTES) * images.largest.pixels) / 1e6,
-        seconds * prompts * images.count + DECODE_SECONDS * images.pixels,
+        seconds * prompts * images.number + DECODE_SECONDS * images.pixels,
     )
 
 

@@ -11,7 +11,7 @@ from zsad.resources.workload import Images, Size
 from zsad.scoring.cost import TokenCount
 
 if TYPE_CHECKING:
-    from zsad.workflow.settings import BackboneEntry
+    from zsad.workflow.entries import BackboneEntry
 
 
 def is_network(entry: BackboneEntry) -> bool:
@@ -23,7 +23,7 @@ def tokens_of(entry: BackboneEntry, images: Images) -> TokenCount:
     """The tokens that a backbone makes of some images; each counts as the one with the largest grid does."""
     layout = entry.backbone.assumed_layout()
     patches = max(patches_of(entry, size) for size in images.shapes)
-    return TokenCount(images.count, patches, len(layout.layers), layout.channels)
+    return TokenCount(images.number, patches, layout.depth, layout.channels)
 
 
 def patches_of(entry: BackboneEntry, size: Size) -> int:
@@ -33,10 +33,13 @@ def patches_of(entry: BackboneEntry, size: Size) -> int:
 
 def operations_of(entry: BackboneEntry, images: Images) -> float | None:
     """Multiplications and additions for some images; None if they are not what takes the time."""
-    counts = [(size.images, entry.backbone.assumed_operations(size.height, size.width)) for size in images.sizes]
-    if any(operations is None for _, operations in counts):
-        return None
-    return sum(count * operations for count, operations in counts)
+    total = 0.0
+    for size in images.sizes:
+        operations = entry.backbone.assumed_operations(size.height, size.width)
+        if operations is None:
+            return None
+        total += size.images * operations
+    return total
 
 
 def working_bytes(entry: BackboneEntry, size: Size) -> float:

@@ -56,7 +56,7 @@ class Images(NamedTuple):
         return cls(tuple(sorted(counted, key=lambda size: size.pixels, reverse=True)))
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         """How many."""
         return sum(size.images for size in self.sizes)
 

@@ -80,6 +80,8 @@ class Bank:
 class FreeBank(Bank):
     """Patches wherever they lie; a share of them, chosen by a greedy coreset, where ``coreset`` is given."""
 
+    _kept: FreePiece | None
+
     def __init__(
         self,
         reader: FeatureReader,
@@ -151,7 +153,7 @@ class AlignedBank(Bank):
     def least_candidates(self) -> int:
         """In a corner of the image, where fewest are."""
         grids = self.reader.grid_sizes[self.indices].tolist()
-        return sum(window_candidates(*grid, self._window) for grid in grids)
+        return sum(window_candidates(rows, columns, self._window) for rows, columns in grids)
 
     def _piece(self, run: Sequence[int]) -> AlignedPiece:
         return AlignedPiece([self._unit_tokens(index) for index in run], self._window, self.compute)

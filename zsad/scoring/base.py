@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError, nearest_hint
-from zsad.files.features import FeatureReader
-from zsad.registry import Part
-from zsad.scoring.compute import Compute
+from zsad.registry import Choice
 from zsad.scoring.cost import VALUE, TokenCount
+
+if TYPE_CHECKING:
+    from zsad.files.features import FeatureReader
+    from zsad.scoring.compute import Compute
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 
 
-class ImageScore(NamedTuple):
+@dataclass(frozen=True)
+class ImageScore:
     """What a scorer says of one image.
 
     Attributes:
@@ -92,17 +96,15 @@ class Needs(NamedTuple):
     least_train: int = 0
 
 
-class Method(Part):
+class Method(Choice):
     """What stands under ``methods`` in the configuration: a `Scorer` of features, or a fusion of other methods.
 
     Class attributes:
-        summary: one sentence for listings and the page.
         reference: where the method comes from (paper, section), or that it is this project's own.
         blind_to: which defects it is bound to miss, by how it works; it completes "cannot see ...". Empty if nobody has
             said it.
     """
 
-    summary: ClassVar[str]
     reference: ClassVar[str]
     blind_to: ClassVar[str] = ""
 

@@ -94,11 +94,11 @@ class BatchNeighbours(Scorer):
         with Meter("comparing patches", pairs * len(layers)) as meter:
             for layer in layers:
                 for part, nearest in self._nearest(test, layer, compute, meter):
-                    maps[part.index].view(-1)[part.patches] += nearest.mean(dim=1) / len(layers)
+                    maps[part.image].view(-1)[part.patches] += nearest.mean(dim=1) / len(layers)
         for index, anomaly_map in enumerate(maps):
             tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
-            part, note = find_part(test, index, tokens, self.foreground)
-            yield ImageScore(index, torch.where(part, anomaly_map, 0).cpu().numpy(), note)
+            inside, note = find_part(test, index, tokens, self.foreground)
+            yield ImageScore(index, torch.where(inside, anomaly_map, 0).cpu().numpy(), note)
 
     def _nearest(
         self, test: FeatureReader, layer: int, compute: Compute, meter: Meter
@@ -114,34 +114,40 @@ class BatchNeighbours(Scorer):
         size = compute.count(max(patches) * metric.point_bytes, share=BLOCK_SHARE)
         blocks = [range(start, min(start + size, len(test))) for start in range(0, len(test), size)]
         for parts in _groups(patches, wanted, compute.count(NEAREST_BYTES, share=NEAREST_SHARE)):
-            best = [torch.empty(part.count, 0, device=compute.device) for part in parts]
+            best = [torch.empty(part.number, 0, device=compute.device) for part in parts]
             for block in blocks:
                 points = torch.cat(
                     [metric.points(unit_tokens(test, other, [layer], compute.device)) for other in block]
                 )
                 ends = list(accumulate(patches[block.start : block.stop], initial=0))
                 for number, part in enumerate(parts):
-                    own = unit_tokens(test, part.index, [layer], compute.device).flatten(0, 2)[part.patches]
+                    own = unit_tokens(test, part.image, [layer], compute.device).flatten(0, 2)[part.patches]
                     queries = metric.queries(metric.points(own))
-                    most = wanted[part.index]
-                    start, end = ends[part.index - block.start :][:2] if part.index in block else (0, 0)
+                    most = wanted[part.image]
+                    start, end = ends[part.image - block.start :][:2] if part.image in block else (0, 0)
                     for run in (run for run in (points[:start], points[end:]) if len(run)):
                         found = metric.nearest(queries, run, min(most, len(run)))
                         best[number] = smallest(torch.cat([best[number], found], dim=1), most)
-                    meter.add(float(part.count * (len(points) - end + start)))
+                    meter.add(float(part.number * (len(points) - end + start)))
             yield from zip(parts, best, strict=True)
 
 
 class Part(NamedTuple):
     """Some patches of an image."""
 
-    index: int
-    patches: slice
+    image: int
+    start: int
+    stop: int
 
     @property
-    def count(self) -> int:
+    def patches(self) -> slice:
+        """Their places among those of the image."""
+        return slice(self.start, self.stop)
+
+    @property
+    def number(self) -> int:
         """How many."""
-        return self.patches.stop - self.patches.start
+        return self.stop - self.start
 
 
 def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[Part]]:
@@ -160,7 +166,7 @@ def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterato
                 yield group
                 group, left = [], most
             stop = min(own, start + max(1, left // each))
-            group.append(Part(index, slice(start, stop)))
+            group.append(Part(index, start, stop))
             left -= each * (stop - start)
             start = stop
     yield group

@@ -91,4 +91,5 @@ class ClassTokenKnn(ReferenceScorer):
         """
         layers = layer_indices(features, self.layers)
         tokens = torch.from_numpy(features.cls_tokens()[list(indices)][:, layers]).to(device)
-        return normalise(tokens).flatten(1) / len(layers) ** 0.5
+        unit: torch.Tensor = normalise(tokens).flatten(1) / len(layers) ** 0.5
+        return unit

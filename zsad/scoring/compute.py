@@ -17,12 +17,16 @@ class ScoringOptions(Part):
     """The section ``scoring`` of the configuration."""
 
     memory_mb: int = Field(
-        1000, ge=16, description="memory for tokens, distances and tables at a time, MB; it changes the speed alone"
+        1000,
+        ge=16,
+        description="for tokens, distances and tables at a time; it changes the speed alone, nothing is computed anew "
+        "for it",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="number format of the products behind distances, which are summed in float32; auto is float32 "
-        "everywhere, as 16 bits, two to three times as fast where a machine has them, change tables",
+        description="of matrix products: auto (which is float32, so that figures are the same on all machines), "
+        "float32, "
+        "bfloat16 or float16",
     )
 
 

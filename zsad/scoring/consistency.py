@@ -56,4 +56,5 @@ def mean_of_the_rest(distances: np.ndarray, left_out: np.ndarray, interval: tupl
     end = np.maximum(start + 1, (interval[1] * count).astype(int))
     rank = np.arange(distances.shape[1])
     inside = (rank >= start[:, None]) & (rank < end[:, None])
-    return np.where(inside, ascending, 0).sum(axis=1) / (end - start)
+    means: np.ndarray = np.where(inside, ascending, 0).sum(axis=1) / (end - start)
+    return means

@@ -113,7 +113,8 @@ def patch_shares(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """
     height, width = mask.shape
     down = _overlaps(rows, height) @ mask.astype(np.float32)
-    return (_overlaps(columns, width) @ down.T).T
+    coverage: np.ndarray = (_overlaps(columns, width) @ down.T).T
+    return coverage
 
 
 def _overlaps(patches: int, pixels: int) -> csr_array:

@@ -136,12 +136,12 @@ class Fusion(Method):
         scales: Sequence[tuple[Scale | None, Scale]],
         weights: np.ndarray,
     ) -> Thresholds:
-        of_maps = [index for index, (scale, _) in enumerate(scales) if scale is not None]
-        pixel = np.array([scales[index][0](np.array(members[index].thresholds.pixel)) for index in of_maps])
+        of_maps = {index: scale for index, (scale, _) in enumerate(scales) if scale is not None}
+        pixel = np.array([scale(np.array(members[index].thresholds.pixel)) for index, scale in of_maps.items()])
         own = np.array([member.thresholds.image for member in members])
         image = np.array([of_images(np.array(value)) for value, (_, of_images) in zip(own, scales, strict=True)])
         return Thresholds(
-            float(self._combined(pixel, weights[of_maps])) if of_maps else np.inf,
+            float(self._combined(pixel, weights[list(of_maps)])) if of_maps else np.inf,
             BY_REGIONS if np.isnan(own).any() else float(self._combined(image, weights)),
         )
 
@@ -150,8 +150,10 @@ class Fusion(Method):
         if not weights.any():
             return np.zeros(values.shape[1:])
         if self.combine == "max":
-            return values[weights > 0].max(axis=0)
-        return np.tensordot(weights, values, axes=1) / weights.sum()
+            highest: np.ndarray = values[weights > 0].max(axis=0)
+            return highest
+        mean: np.ndarray = np.tensordot(weights, values, axes=1) / weights.sum()
+        return mean
 
 
 def _opinions(member: MemberScores, count: int) -> list[bool]:

@@ -17,13 +17,13 @@ class ImageScoring(Part):
 
     aggregate: Literal["top_mean", "max", "mean"] = Field(
         "top_mean",
-        description="Mean of the highest patches (AnomalyDINO), the highest alone (MuSc), or the mean of all.",
+        description="top_mean (of the highest patches, as AnomalyDINO), max (as MuSc) or mean",
     )
     fraction: float = Field(
-        0.01, gt=0, le=1, description="Share of the patches that top_mean averages; rounded up to whole patches."
+        0.01, gt=0, le=1, description="share of the patches that top_mean averages, rounded up to whole patches"
     )
     smoothing: float = Field(
-        0.0, ge=0, description="Gaussian smoothing of the map before it is stored and summed up, sigma in patches."
+        0.0, ge=0, description="Gaussian smoothing of the map beforehand, sigma in patches; 0 for none"
     )
 
     def smoothed(self, anomaly_map: np.ndarray) -> np.ndarray:

@@ -95,6 +95,7 @@ class Mahalanobis(ReferenceScorer):
         width = self.channels or test.layers * test.channels
         axes = min(width, references.images) if self.per_position else width
         products = 2.0 * test.images * test.patches * width * axes
+        fit: float
         if self.per_position:
             fit = DECOMPOSITION * references.patches * width * axes**2
         else:

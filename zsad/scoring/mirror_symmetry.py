@@ -203,7 +203,7 @@ def _noted(symmetry: Symmetry, alignments: Sequence[Alignment]) -> str:
     return f"{symmetry} (tilted by up to {most} degrees)" if tilt else symmetry
 
 
-def _least(scores: Sequence[torch.Tensor]) -> torch.Tensor:
+def _least(scores: list[torch.Tensor]) -> torch.Tensor:
     """``S``, ``[row, column]``: the least of all symmetries; the median of the others where it is infinite for all.
 
     Args:

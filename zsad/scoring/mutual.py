@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
-from zsad.scoring.mutual_base import MutualScorer, interval_mean
+from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.tokens import layer_indices
 
@@ -81,7 +81,7 @@ class Mutual(MutualScorer):
                     self.distance,
                     compute,
                     earlier_only=self.online,
-                    advance=lambda part, share=share: meter.add(part * share),
+                    advance=adding(meter, share),
                 )
                 for position, distances in rows:
                     seen = distances[:, torch.isfinite(distances[0])]

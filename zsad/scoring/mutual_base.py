@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -127,6 +127,11 @@ class MutualScorer(Scorer):
         return rescored
 
 
+def adding(meter: Meter, share: float) -> Callable[[float], None]:
+    """What adds to a meter a share of what it is given."""
+    return lambda work: meter.add(work * share)
+
+
 def _too_few(images: int) -> str:
     if images >= FEWEST_COMPARED:
         return ""
@@ -173,4 +178,5 @@ def rescored_by_neighbours(
         chosen = nearest[:, :number]
         weights = np.clip(np.take_along_axis(cosines, chosen, axis=1), 0, None)
         results.append((weights * scores[chosen]).sum(axis=1) / weights.sum(axis=1))
-    return np.mean(results, axis=0)
+    mean: np.ndarray = np.mean(results, axis=0)
+    return mean

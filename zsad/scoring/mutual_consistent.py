@@ -15,7 +15,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.consistency import mean_of_the_rest, suspicious_links
-from zsad.scoring.mutual_base import MutualScorer, interval_mean
+from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.tokens import layer_indices
 
@@ -78,9 +78,7 @@ class MutualConsistent(MutualScorer):
         meter, work = self.meter(test, len(stages))
         with meter:
             for images, share in zip(self.batches(len(test)), work, strict=True):
-                yield from self._score_batch(
-                    test, images, stages, compute, lambda part, share=share: meter.add(part * share)
-                )
+                yield from self._score_batch(test, images, stages, compute, adding(meter, share))
 
     def _score_batch(
         self,
@@ -118,7 +116,8 @@ class MutualConsistent(MutualScorer):
         """What leaving images out adds to the score of a patch: float64 ``[patch]``, 0 where none is left out."""
         nothing = np.zeros_like(left_out)
         rest = mean_of_the_rest(distances, left_out, self.interval)
-        return rest - mean_of_the_rest(distances, nothing, self.interval)
+        rise: np.ndarray = rest - mean_of_the_rest(distances, nothing, self.interval)
+        return rise
 
     def _suspects(self, position: int, distances: torch.Tensor) -> Suspects:
         """The patches of one image that have suspicious links."""

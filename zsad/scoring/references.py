@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -16,7 +16,7 @@ from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 
-ALL = "all"
+ALL: Final = "all"
 FOLDS = 5  # of cross-fitting, where there are that many references
 
 

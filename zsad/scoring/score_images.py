@@ -67,13 +67,11 @@ def score_images(
         maps, image_scores, notes = _taken(_in_order(scores, test.image_ids), image_scoring)
         image_scores = scorer.rescored(image_scores, readers)
         seconds = time.perf_counter() - start
-        evidence = Evidence(maps if scorer.localises else [], image_scores)
+        evidence = Evidence(_given(maps), image_scores)
         if threshold_rule.needs_references:
             of_references = list(scorer.score_references(readers, compute))
             reference_maps, reference_scores, _ = _taken(of_references, image_scoring)
-            evidence = evidence._replace(
-                reference_maps=reference_maps if scorer.localises else [], reference_scores=reference_scores
-            )
+            evidence = evidence._replace(reference_maps=_given(reference_maps), reference_scores=reference_scores)
         thresholds = threshold_rule.thresholds(evidence)
         details = {
             "setting": scorer.setting,
@@ -163,6 +161,11 @@ def _taken(
         maps.append(anomaly_map)
         image_scores.append(score.image_score if anomaly_map is None else image_scoring.image_score(anomaly_map))
     return maps, np.array(image_scores, dtype=np.float64), [score.note for score in scores]
+
+
+def _given(maps: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    """Those that there are: all, or none of a scorer that does not localise."""
+    return [anomaly_map for anomaly_map in maps if anomaly_map is not None]
 
 
 def _described(part: Scorer | ImageScoring | ThresholdRule) -> dict[str, Any]:

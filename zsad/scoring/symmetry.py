@@ -201,7 +201,7 @@ def asymmetries(
         here, there = overlap(rows, step), overlap(rows, -step)
         blocks = _column_blocks(rows, columns, len(along), memory)
         sums = (_sums(image.queries[here, some], points[there], valid[there], some, along) for some in blocks)
-        total, count, queries_sum = reduce(lambda one, other: tuple(map(torch.add, one, other)), sums)
+        total, count, queries_sum = reduce(_added, sums)
         points_sum = _reached_sum(points[there].sum(dim=0), along, memory)
         chance = (queries_sum * points_sum).sum(dim=1) / count.clamp(min=1) ** 2
         asymmetry = (total / count.clamp(min=1) / chance.clamp(min=SMALLEST_CHANCE)).clamp(min=0)
@@ -209,6 +209,12 @@ def asymmetries(
         asymmetry = torch.where(chance < SMALLEST_CHANCE, alike, asymmetry)
         results.append(torch.where(count > 0, asymmetry, torch.inf))
     return torch.stack(results)
+
+
+def _added(
+    one: tuple[torch.Tensor, torch.Tensor, torch.Tensor], other: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return one[0] + other[0], one[1] + other[1], one[2] + other[2]
 
 
 def _sums(

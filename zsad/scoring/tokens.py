@@ -58,4 +58,5 @@ def normalise(tokens: torch.Tensor) -> torch.Tensor:
     length = torch.linalg.vector_norm(tokens, dim=-1, keepdim=True)
     directed = length > 0
     unit = tokens / length.where(directed, 1)
-    return unit if directed.all() else unit.where(directed, tokens.shape[-1] ** -0.5)
+    directions: torch.Tensor = unit if directed.all() else unit.where(directed, tokens.shape[-1] ** -0.5)
+    return directions

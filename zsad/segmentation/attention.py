@@ -6,28 +6,40 @@ after the softmax: 0.8 GB each for ViT-B, which takes as long as the matrix prod
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 
 BLOCK_SCORES = 2**21  # scores computed at a time; 4 or 8 MB, about what a cache of the last level holds
 
 
-class BlockedAttention(torch.nn.Module):
+class Attention(Protocol):
+    """``Attention`` of ``segment_anything``, or ``SamVisionAttention`` of ``transformers``."""
+
+    qkv: torch.nn.Module
+    proj: torch.nn.Module
+    rel_pos_h: torch.Tensor
+    rel_pos_w: torch.Tensor
+    scale: float
+
+
+class _Blocked(torch.nn.Module):
     """Multi-head attention with decomposed relative positions (Li et al., MViTv2, CVPR 2022) on a grid of patches.
 
     It takes the place of the libraries' own, whose tensors it uses under their names.
 
     Args:
-        attention: ``Attention`` of ``segment_anything``, or ``SamVisionAttention`` of ``transformers``.
+        attention: of a library.
         heads: how many it has.
     """
 
-    def __init__(self, attention: torch.nn.Module, heads: int) -> None:
+    def __init__(self, attention: Attention, heads: int) -> None:
         super().__init__()
         self.qkv, self.proj = attention.qkv, attention.proj
         self.rel_pos_h, self.rel_pos_w = attention.rel_pos_h, attention.rel_pos_w
         self._heads, self._scale = heads, attention.scale
 
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+    def attended(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """Patches ``[image or window, row, column, channel]`` to what they attend to, of the same shape."""
         batch, rows, columns, channels = hidden_states.shape
         # The order of the axes is [query, key or value, window and head, patch, channel of the head].
@@ -48,7 +60,8 @@ class BlockedAttention(torch.nn.Module):
                 grid += by_column[block][..., None, :]
                 torch.matmul(scores.softmax(dim=-1), value[some], out=attended[block])
         attended = attended.view(batch, self._heads, rows, columns, -1).permute(0, 2, 3, 1, 4)
-        return self.proj(attended.reshape(batch, rows, columns, channels))
+        projected: torch.Tensor = self.proj(attended.reshape(batch, rows, columns, channels))
+        return projected
 
     def _positions(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What queries ``[window and head, row, column, channel]`` have with every row, and with every column, of keys.
@@ -62,12 +75,20 @@ class BlockedAttention(torch.nn.Module):
         return by_row.flatten(1, 2), by_column.flatten(1, 2)
 
 
-class BlockedSamAttention(BlockedAttention):
+class BlockedAttention(_Blocked):
+    """As ``segment_anything`` calls it."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """See `_Blocked.attended`."""
+        return self.attended(hidden_states)
+
+
+class BlockedSamAttention(_Blocked):
     """The same with the outputs that ``transformers`` expects: no attention weights are given."""
 
     def forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, None]:
         """Patches ``[image or window, row, column, channel]`` to what they attend to, of the same shape, and None."""
-        return super().forward(hidden_states), None
+        return self.attended(hidden_states), None
 
 
 def _by_distance(table: torch.Tensor, length: int) -> torch.Tensor:

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from zsad.errors import DataError
-from zsad.registry import Part
+from zsad.registry import Choice
 
 Embedding = tuple[np.ndarray, ...]
 """What a model makes of one image, float16 arrays; fresh and read from a file they are the same, bit for bit."""
@@ -77,11 +77,14 @@ class Segmenter:
         model: id, revision and SHA-256 of the weights, for the provenance.
         device: where it runs.
         shapes: of the arrays of an embedding.
+        prepare: resizes uint8 RGB ``[height, width, 3]`` to what `embed` takes, uint8 too; worker processes run it, so
+            it can be pickled, and holds no weights.
     """
 
     model: dict[str, Any]
     device: str
     shapes: list[tuple[int, ...]]
+    prepare: Callable[[np.ndarray], np.ndarray]
 
     def provenance(self) -> dict[str, Any]:
         """What is stored with whatever the model has a part in."""
@@ -100,10 +103,6 @@ class Segmenter:
         made_by = provenance.get("segmenter") or {}
         if {**made_by, "dtype": None} != {**self.model, "dtype": None}:
             raise DataError(f"{path} was made by another segmentation model; delete it and run again")
-
-    @abstractmethod
-    def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Resize uint8 RGB ``[height, width, 3]`` to what `embed` takes, uint8 too."""
 
     def capacity(self) -> int:
         """How many prepared images `embed` should be given at a time; it may shrink when memory runs out."""
@@ -130,15 +129,13 @@ class Segmenter:
         """
 
 
-class SegmenterPart(Part):
+class SegmenterPart(Choice):
     """A promptable segmentation model as configured; its fields are its parameters.
 
     Class attributes:
-        summary: one sentence for listings and the page.
         reference: the paper.
     """
 
-    summary: ClassVar[str]
     reference: ClassVar[str]
 
     @abstractmethod

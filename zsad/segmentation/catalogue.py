@@ -55,7 +55,7 @@ class SegmenterFacts(NamedTuple):
     @property
     def place(self) -> str:
         """Its hub id, or the name of its file."""
-        return self.hub_id or self.url.rsplit("/", 1)[1]
+        return self.hub_id or (self.url or "").rsplit("/", 1)[-1]
 
 
 def facts_of(name: str) -> SegmenterFacts | None:

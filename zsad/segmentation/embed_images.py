@@ -12,7 +12,7 @@ import numpy as np
 
 from zsad.data.image_list import read_image_list
 from zsad.data.subsets import select
-from zsad.features.base import Execution
+from zsad.features.execution import Execution
 from zsad.features.loading import Loader, Source
 from zsad.files.embeddings import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256

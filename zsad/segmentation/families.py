@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import transformers
 
 from zsad.errors import ModelError
 from zsad.models.attention import BLOCKED
-from zsad.models.checkpoint import config_content, parsed_config
+from zsad.models.config_files import config_content, parsed_config
 from zsad.models.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
 from zsad.segmentation.attention import BlockedSamAttention
 from zsad.segmentation.frames import Frame, PaddedFrame, StretchedFrame
@@ -29,7 +29,14 @@ class TransformersNetwork(PromptableNetwork):
     Prompts are its batch axis, with one point batch each, because a mask prompt belongs to an entry of the batch.
     """
 
-    def __init__(self, module: transformers.PreTrainedModel, frame: Frame) -> None:
+    def __init__(
+        self,
+        module: transformers.SamModel
+        | transformers.SamHQModel
+        | transformers.Sam2Model
+        | transformers.Sam3TrackerModel,
+        frame: Frame,
+    ) -> None:
         self.module = module
         self.image_encoder = module.vision_encoder
         self.frame = frame
@@ -52,13 +59,14 @@ class TransformersNetwork(PromptableNetwork):
 class Sam(TransformersNetwork):
     """SAM; its embedding is one array ``[channel, row, column]``."""
 
-    def __init__(self, module: transformers.SamModel, frame: Frame) -> None:
+    def __init__(self, module: transformers.SamModel | transformers.SamHQModel, frame: Frame) -> None:
         super().__init__(module, frame)
+        self._layers: Sequence[Any] = list(module.vision_encoder.layers)  # known by what they have
         self.shapes = [(module.prompt_encoder.hidden_size, *module.prompt_encoder.image_embedding_size)]
 
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
         """Have the image encoder compute its attention in blocks, but for one without relative positions."""
-        for layer in self.image_encoder.layers:
+        for layer in self._layers:
             if layer.attn.use_rel_pos:
                 layer.attn = BlockedSamAttention(layer.attn, layer.attn.num_attention_heads)
 
@@ -81,7 +89,8 @@ class SamHQ(Sam):
 
     def __init__(self, module: transformers.SamHQModel, frame: Frame) -> None:
         super().__init__(module, frame)
-        self.shapes.append((*module.prompt_encoder.image_embedding_size, module.config.vision_config.hidden_size))
+        width = module.vision_encoder.config.hidden_size
+        self.shapes.append((*module.prompt_encoder.image_embedding_size, width))
 
     def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """Normalised squares ``[image, 3, side, side]`` to both outputs of the image encoder."""
@@ -102,7 +111,10 @@ class SamHQ(Sam):
 class Sam2(TransformersNetwork):
     """SAM 2, SAM 2.1 and the tracker of SAM 3; embeddings are three arrays ``[channel, row, column]``, finest first."""
 
-    def __init__(self, module: transformers.Sam2Model, frame: Frame) -> None:
+    module: transformers.Sam2Model | transformers.Sam3TrackerModel
+    image_encoder: transformers.PreTrainedModel
+
+    def __init__(self, module: transformers.Sam2Model | transformers.Sam3TrackerModel, frame: Frame) -> None:
         super().__init__(module, frame)
         width = module.hidden_dim
         channels = (width // 8, width // 4, width)  # the decoder's projections of the finer levels, and the coarsest

@@ -29,9 +29,9 @@ class ForegroundOptions(Part):
         0.35,
         gt=0,
         le=1,
-        description="Least share of the middle of the image that the part fills, less the share of the border that it "
-        "covers, times the model's own estimate of the mask's IoU; where no mask has it, the whole image is the part. "
-        "AnomalyDINO's least share of the middle; lower it for parts that are small in all images.",
+        description="how much better than the border an outline must fill the middle, 0 to 1; else the whole image is "
+        "the "
+        "part; lower it for parts that are small in all images",
     )
 
 
@@ -149,7 +149,8 @@ def _without_holes(mask: np.ndarray) -> np.ndarray:
     """The mask and all that it encloses; a hole is 4-connected, because the mask around it is 8-connected."""
     outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
     _, labels = cv2.connectedComponents(outside, connectivity=4)
-    return labels[1:-1, 1:-1] != labels[0, 0]
+    filled: np.ndarray = labels[1:-1, 1:-1] != labels[0, 0]
+    return filled
 
 
 def _without_crumbs(mask: np.ndarray) -> np.ndarray:
@@ -157,4 +158,5 @@ def _without_crumbs(mask: np.ndarray) -> np.ndarray:
     area = stats[:, cv2.CC_STAT_AREA]
     kept = area >= CRUMB * area[1:].max(initial=0)
     kept[0] = False
-    return kept[labels]
+    large: np.ndarray = kept[labels]
+    return large

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from zsad.lazy import torch
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.segmentation.base import MASK_PROMPT_RANGE
 
 Colour = tuple[float, float, float]
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Frame(ABC):
 
     def resized(self, image: np.ndarray) -> np.ndarray:
         """A uint8 image ``[height, width, 3]`` at the size that it has in the square."""
-        rows, columns = self.filled(*image.shape[:2], self.side)
+        height, width = image.shape[:2]
+        rows, columns = self.filled(height, width, self.side)
         return np.array(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
 
     def pixels(self, resized: Sequence[np.ndarray], device: str) -> torch.Tensor:

@@ -264,7 +264,8 @@ class NetworkSegmenter(Segmenter):
             labels = torch.tensor(np.stack([prompt.labels for prompt in prompts]).astype(np.int64), device=self.device)
         if has_mask:
             side = self._network.mask_side
-            grids = [self._frame.mask_prompt(prompt.mask, height, width, side) for prompt in prompts]
+            given_masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
+            grids = [self._frame.mask_prompt(mask, height, width, side) for mask in given_masks]
             masks = torch.stack(grids)[:, None].to(self.device)
         return PromptBatch(boxes, positions, labels, masks)
 

@@ -6,15 +6,15 @@ of a file says nothing that could be wrong, and smaller networks of the same arc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from zsad.errors import ModelError
-from zsad.models.conversion.pth import read_pth
+from zsad.models.pth import read_pth
 from zsad.segmentation.attention import BlockedAttention
 from zsad.segmentation.frames import PaddedFrame
 from zsad.segmentation.network import PromptableNetwork, PromptBatch
@@ -35,15 +35,17 @@ class SegmentAnythingNetwork(PromptableNetwork):
 
     def __init__(self, module: torch.nn.ModuleDict) -> None:
         self.module = module
-        self.image_encoder = module["image_encoder"]
-        self._prompt_encoder, self._mask_decoder = module["prompt_encoder"], module["mask_decoder"]
-        self.frame = PaddedFrame(self.image_encoder.img_size)
+        parts: dict[str, Any] = dict(module.items())  # of a package without types
+        self.image_encoder = parts["image_encoder"]
+        self._blocks, self._prompt_encoder = parts["image_encoder"].blocks, parts["prompt_encoder"]
+        self._mask_decoder = parts["mask_decoder"]
+        self.frame = PaddedFrame(parts["image_encoder"].img_size)
         self.mask_side = self._prompt_encoder.mask_input_size[0]
         self.shapes = [(self._prompt_encoder.embed_dim, *self._prompt_encoder.image_embedding_size)]
 
     def attend_in_blocks(self, dtype: torch.dtype) -> None:
         """Have the image encoder compute its attention in blocks."""
-        for block in self.image_encoder.blocks:
+        for block in self._blocks:
             block.attn = BlockedAttention(block.attn, block.attn.num_heads)
 
     def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
@@ -51,18 +53,19 @@ class SegmentAnythingNetwork(PromptableNetwork):
         return [self.image_encoder(pixels)]
 
     def decode(
-        self, embedding: list[torch.Tensor], prompts: PromptBatch, *, several: bool
+        self, embedding: Sequence[torch.Tensor], prompts: PromptBatch, *, several: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits ``[prompt, candidate, row, column]`` of the square, and qualities ``[prompt, candidate]``."""
         points = None if prompts.points is None else (prompts.points, prompts.labels)
         sparse, dense = self._prompt_encoder(points=points, boxes=prompts.boxes, masks=prompts.masks)
-        return self._mask_decoder(
+        logits, quality = self._mask_decoder(
             image_embeddings=embedding[0],
             image_pe=self._prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=several,
         )
+        return logits, quality
 
 
 def build(name: str, weights: Weights) -> SegmentAnythingNetwork:

@@ -91,8 +91,8 @@ def _torchvision_is_whole() -> bool:
 @contextmanager
 def _standing_in() -> Iterator[None]:
     boxes, functional = (ModuleType(name) for name in NEEDED)
-    boxes.batched_nms, boxes.box_area = batched_nms, box_area
-    functional.resize, functional.to_pil_image = resize, to_pil_image
+    vars(boxes).update(batched_nms=batched_nms, box_area=box_area)
+    vars(functional).update(resize=resize, to_pil_image=to_pil_image)
     packages = [ModuleType(name) for name in ("torchvision", "torchvision.ops", "torchvision.transforms")]
     names = [module.__name__ for module in (*packages, boxes, functional)]
     sys.modules.update(zip(names, (*packages, boxes, functional), strict=True))

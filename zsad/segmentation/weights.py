@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.errors import ConfigError, ModelError
 from zsad.files import tracked as tracked_files
+from zsad.models.weight_files import CONFIG, required_weights
 from zsad.segmentation.catalogue import MODELS, SegmenterFacts, facts_of
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def find_weights(model: str, revision: str | None, sha256: str | None) -> Weight
     """
     from zsad.models.hub import locate
 
-    if (facts := _facts_of_file(model)) is not None:
-        return _fetched(facts, revision, sha256, ahead=f"zsad download {facts.name}")
+    if (file := _file_of(model)) is not None:
+        return _fetched(*file, revision, sha256, ahead=f"zsad download {model}")
     return _checked(model, *locate(model, revision, published_models()), sha256)
 
 
@@ -68,8 +69,8 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Weig
     """
     from zsad.models.hub import download as download_from_hub
 
-    if (facts := _facts_of_file(name)) is not None:
-        return _fetched(facts, revision, progress=progress)
+    if (file := _file_of(name)) is not None:
+        return _fetched(*file, revision, progress=progress)
     return _checked(name, *download_from_hub(name, revision, published_models(), progress=progress))
 
 
@@ -111,19 +112,20 @@ def published_models() -> PublishedModels:
         command="`zsad segmenters`",
         example="facebook/sam2.1-hiera-tiny",
         twins={},
-        gated={facts.hub_id for facts in MODELS.values() if facts.gated},
+        gated={facts.hub_id for facts in MODELS.values() if facts.gated and facts.hub_id is not None},
         ungated="sam-vit-b",
     )
 
 
-def _facts_of_file(name: str) -> SegmenterFacts | None:
-    """The facts of a model whose authors publish a file of weights; None for any other."""
+def _file_of(name: str) -> tuple[SegmenterFacts, str] | None:
+    """The facts of a model whose authors publish a file of weights, and its address; None for any other."""
     facts = MODELS.get(name)
-    return facts if facts is not None and facts.url is not None else None
+    return (facts, facts.url) if facts is not None and facts.url is not None else None
 
 
 def _fetched(
     facts: SegmenterFacts,
+    url: str,
     revision: str | None,
     sha256: str | None = None,
     *,
@@ -140,7 +142,7 @@ def _fetched(
     path = checkpoint_path(facts)
     try:
         fetch(
-            facts.url,
+            url,
             path,
             name=f"model '{facts.name}'",
             sha256=facts.sha256,
@@ -163,12 +165,8 @@ def _checked(
 
 
 def _weight_files(path: Path, model: str) -> list[Path]:
-    from zsad.models.hub import CONFIG, weight_files
-
     if path.is_file():
         return [path]
     if not (path / CONFIG).is_file():
         raise ModelError(f"model '{model}' has no {CONFIG} in {path}; save it with save_pretrained")
-    if files := weight_files(path):
-        return files
-    raise ModelError(f"model '{model}' has no weights (model.safetensors) in {path}; add them, or choose another")
+    return required_weights(model, path)

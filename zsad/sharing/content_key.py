@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from zsad.data.image_list import ListedImage
-from zsad.files.provenance import canonical_json, file_sha256
+from zsad.files.json_values import canonical_json
+from zsad.files.provenance import file_sha256
 
 INGREDIENTS = ("stage", "params", "code", "versions")  # of the provenance of a stage
 

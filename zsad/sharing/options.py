@@ -23,10 +23,14 @@ class SharingOptions(Part):
     """The section as it is written."""
 
     root: UserPath | None = Field(
-        None, description="folder of all that is shared; null for that of the environment, if any"
+        None,
+        description="a folder for weights and data sets; null for that of the environment variable ZSAD_SHARED, if it "
+        "is set",
     )
-    features: bool = Field(False, description="whether features are shared too")
-    embeddings: bool = Field(False, description="whether embeddings of segmentation models are shared too")
+    features: bool = Field(
+        False, description="whether features are kept there too, and taken from there if somebody has made them"
+    )
+    embeddings: bool = Field(False, description="likewise: embeddings of segmentation models")
 
 
 class Sharing:

@@ -15,33 +15,30 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from zsad.data.image_list import read_image_list
 from zsad.data.subsets import references_count
 from zsad.errors import DataError
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.csv_cells import read_table, write_table
+from zsad.files.csv_files import read_table
 from zsad.files.hdf5 import read_provenance
-from zsad.names import PER_IMAGE, REFERENCES, setting_order
+from zsad.names import PER_IMAGE, REFERENCES
+from zsad.tables.cost_tables import PARTS, stages_table, totals_table
+from zsad.tables.csv_tables import COSTS
+from zsad.tables.frames import rows_of
+from zsad.tables.notation import NOT_AVAILABLE
 from zsad.tables.results import grouped
-from zsad.tables.typeset import Table, latex_source, markdown_table, markdown_text
+from zsad.tables.table import Table
+from zsad.tables.typeset import latex_source, markdown_table, markdown_text
 
-COST_COLUMNS = (
-    *("method", "setting", "backbone", "stage", "detail", "images", "seconds", "seconds_per_image", "peak_mb"),
-    *("shared", "categories", "device", "group"),
-)
-_TEXTS = ("method", "setting", "backbone", "stage", "detail", "device", "group")
-_FIGURES = frozenset(COST_COLUMNS) - {*_TEXTS}
-_PARTS = {
-    "features": ("extract_features", "join_features"),
-    "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks", "prompt_masks"),
-    "scoring": ("score_images", "fuse_scores", "modulate_scores"),
-}
-_NOT_KNOWN = "n/a"
+Cost = dict[str, Any]
+
 _LONG_ENOUGH = 1.0  # seconds; Snakemake looks at a job's memory as it starts, and then every half second
 _EXPLANATION = (
     "Wall-clock time of this run, the start of every job included: to load libraries and a model takes seconds "
@@ -52,7 +49,7 @@ _EXPLANATION = (
     "are in neither. Memory is the greatest resident set that was seen in any category (1 MB = 2^20 bytes), of a job "
     "and the processes that it started, without a GPU's; it is looked at every half second, in long jobs every 30 s, "
     "so that a short peak may be missed. What was taken from a shared folder took no more than to load the model. "
-    f"{_NOT_KNOWN}: no benchmark is left, or no job took long enough to be looked "
+    f"{NOT_AVAILABLE}: no benchmark is left, or no job took long enough to be looked "
     "at, which is a second."
 )
 
@@ -113,39 +110,6 @@ class Usage(NamedTuple):
     peak_mb: float
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a stage, or several together, cost a method in the categories that count.
-
-    Attributes:
-        stage: the rule, a part of the total, `PER_IMAGE` or `REFERENCES`.
-        images: how many it worked on; of several seeds the number for one.
-        seconds: NaN if no category counts.
-        peak_mb: the greatest, MB of 2^20 bytes; NaN if none is known.
-        shared: whether other methods need the same work, or part of it.
-        categories: how many count, as every job left its benchmark in them.
-        device: where it ran, as far as the results tell.
-    """
-
-    method: str
-    setting: str
-    backbone: str
-    stage: str
-    detail: str
-    images: int
-    seconds: float
-    peak_mb: float
-    shared: bool
-    categories: int
-    device: str
-    group: str
-
-    @property
-    def seconds_per_image(self) -> float:
-        """NaN without images."""
-        return self.seconds / self.images if self.images else math.nan
-
-
 class Ledger:
     """What the methods of a run cost, by the benchmarks of its jobs.
 
@@ -158,7 +122,7 @@ class Ledger:
     """
 
     def __init__(self, plans: Sequence[Plan], image_lists: Mapping[str, Path]) -> None:
-        self._images = {
+        self._images: dict[str, Counter[str]] = {
             category: Counter(record.split for record in read_image_list(path))
             for category, path in image_lists.items()
         }
@@ -169,30 +133,36 @@ class Ledger:
     def cost(
         self, plan: Plan, stage: str, steps: Sequence[Step], detail: str = "", part_of: Sequence[Step] = ()
     ) -> Cost:
-        """What some steps of a method cost together; they take place one after the other.
+        """What some steps of a method cost together, which take place one after the other, as a row of the table.
+
+        ``seconds`` is NaN if no category counts, and ``peak_mb``, MB of 2^20 bytes, if none is known; ``categories``
+        are those in which every job left its benchmark, and ``images`` those of one seed.
 
         Args:
             part_of: more steps that must have left a benchmark for a category to count.
         """
         needed = [*steps, *part_of]
         known = [category for category in self._images if all(self._usage(step, category) for step in needed)]
-        usages = [self._usage(step, category) for step in steps for category in known]
+        usages = [self._usages[step.benchmark][category] for step in steps for category in known]
         peaks = [usage.peak_mb for usage in usages if not math.isnan(usage.peak_mb)]
         devices = dict.fromkeys(self._devices[step.product] for step in steps if step.product)
-        return Cost(
-            method=plan.method,
-            setting=plan.setting,
-            backbone=plan.backbone,
-            stage=stage,
-            detail=detail,
-            images=sum(max(self._images_of(step.subset, category) for step in steps) for category in known),
-            seconds=sum(usage.seconds for usage in usages) if usages else math.nan,
-            peak_mb=max(peaks, default=math.nan),
-            shared=any(self._methods[step.benchmark] > 1 for step in steps),
-            categories=len(known),
-            device=", ".join(device for device in devices if device),
-            group=plan.group,
-        )
+        images = sum(max(self._images_of(step.subset, category) for step in steps) for category in known)
+        seconds = sum(usage.seconds for usage in usages) if usages else math.nan
+        return {
+            "method": plan.method,
+            "setting": plan.setting,
+            "backbone": plan.backbone,
+            "stage": stage,
+            "detail": detail,
+            "images": images,
+            "seconds": seconds,
+            "seconds_per_image": seconds / images if images else math.nan,
+            "peak_mb": max(peaks, default=math.nan),
+            "shared": any(self._methods[step.benchmark] > 1 for step in steps),
+            "categories": len(known),
+            "device": ", ".join(device for device in devices if device),
+            "group": plan.group,
+        }
 
     def stages(self, plan: Plan) -> list[Cost]:
         """Every step of a method, then its totals; no `REFERENCES` where it has none."""
@@ -200,11 +170,11 @@ class Ledger:
         totals = {name: plan.steps_of_scores(test=test) for name, test in ((PER_IMAGE, True), (REFERENCES, False))}
         return [*stages, *(self.cost(plan, name, steps) for name, steps in totals.items() if steps)]
 
-    def parts(self, plan: Plan) -> dict[str, Cost]:
-        """The parts of a method's `PER_IMAGE` that there are, by the names of `_PARTS`; they add up to it."""
+    def parts(self, plan: Plan) -> list[Cost]:
+        """The parts of a method's `PER_IMAGE` that there are, of `PARTS`; they add up to it."""
         total = plan.steps_of_scores(test=True)
-        parts = {part: [step for step in total if step.stage in stages] for part, stages in _PARTS.items()}
-        return {part: self.cost(plan, part, steps, part_of=total) for part, steps in parts.items() if steps}
+        parts = {part: [step for step in total if step.stage in stages] for part, stages in PARTS.items()}
+        return [self.cost(plan, part, steps, part_of=total) for part, steps in parts.items() if steps]
 
     def _usage(self, step: Step, category: str) -> Usage | None:
         return self._usages[step.benchmark].get(category)
@@ -248,17 +218,17 @@ def collect_costs(
     plans = [Plan.of(entry) for entry in methods]
     ledger = Ledger(plans, image_lists)
     rows: list[Cost] = []
-    summary: list[dict[str, Cost]] = []
+    summary: list[Cost] = []
     for together in grouped(plans, lambda plan: plan.group or plan.method):
         stages = [cost for plan in together for cost in ledger.stages(plan)]
-        totals = _by_stage(cost for cost in stages if cost.stage in (PER_IMAGE, REFERENCES))
-        rows += stages
-        if together[0].group:
-            rows += totals.values()
-        summary.append(_by_stage(cost for plan in together for cost in ledger.parts(plan).values()) | totals)
-    notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *_gaps(summary, len(image_lists))]
-    tables = [_summary_table(summary), _stages_table(rows)]
-    write_table(cost_csv, COST_COLUMNS, map(_row, rows), _FIGURES)
+        totals = _over_seeds(cost for cost in stages if cost["stage"] in (PER_IMAGE, REFERENCES))
+        rows += [*stages, *(totals if together[0].group else ())]
+        summary += [*_over_seeds(cost for plan in together for cost in ledger.parts(plan)), *totals]
+    costs, totals_of_methods = COSTS.frame(rows), COSTS.frame(summary)
+    gaps = _gaps(totals_of_methods, len(image_lists))
+    notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *gaps]
+    tables = [totals_table(totals_of_methods), stages_table(costs)]
+    COSTS.write(cost_csv, costs)
     write_text(markdown, _as_markdown(tables, notes))
     write_text(latex, latex_source(tables, notes))
     if checksums is not None:
@@ -318,84 +288,27 @@ def _device_in(path: Path) -> str:
         return ""
 
 
-def _by_stage(costs: Iterable[Cost]) -> dict[str, Cost]:
-    """The costs of one method by stage; of several seeds the mean."""
-    return {group[0].stage: _mean_over_seeds(group) for group in grouped(costs, lambda cost: cost.stage)}
+def _over_seeds(costs: Iterable[Cost]) -> list[Cost]:
+    """The costs of one method, a row a stage; of several seeds the mean."""
+    return [_mean_over_seeds(group) for group in grouped(costs, lambda cost: cost["stage"])]
 
 
 def _mean_over_seeds(seeds: Sequence[Cost]) -> Cost:
     first = seeds[0]
-    if not first.group:
+    if not first["group"]:
         return first
-    return replace(
-        first,
-        method=first.group,
-        group="",
-        detail=f"mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
-        seconds=sum(cost.seconds for cost in seeds) / len(seeds),
-        peak_mb=max((cost.peak_mb for cost in seeds if not math.isnan(cost.peak_mb)), default=math.nan),
-        shared=any(cost.shared for cost in seeds),
-        categories=min(cost.categories for cost in seeds),
-    )
-
-
-def _row(cost: Cost) -> dict[str, str]:
+    seconds = sum(cost["seconds"] for cost in seeds) / len(seeds)
     return {
-        **{name: getattr(cost, name) for name in _TEXTS},
-        **{name: str(getattr(cost, name)) for name in ("images", "categories")},
-        "seconds": _decimal(cost.seconds, 2),
-        "seconds_per_image": _decimal(cost.seconds_per_image, 6),
-        "peak_mb": _decimal(cost.peak_mb, 1),
-        "shared": str(int(cost.shared)),
+        **first,
+        "method": first["group"],
+        "group": "",
+        "detail": f"mean of {len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
+        "seconds": seconds,
+        "seconds_per_image": seconds / first["images"] if first["images"] else math.nan,
+        "peak_mb": max((cost["peak_mb"] for cost in seeds if not math.isnan(cost["peak_mb"])), default=math.nan),
+        "shared": any(cost["shared"] for cost in seeds),
+        "categories": min(cost["categories"] for cost in seeds),
     }
-
-
-def _decimal(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _summary_table(summary: Sequence[Mapping[str, Cost]]) -> Table:
-    """A row a method: the seconds that one more image costs, in parts and in all, and the references."""
-    parts = [part for part in _PARTS if any(part in costs for costs in summary)]
-    rows = []
-    for costs in sorted(summary, key=lambda costs: setting_order(costs[PER_IMAGE].setting)):
-        total, references = costs[PER_IMAGE], costs.get(REFERENCES)
-        rows.append(
-            [
-                *(total.setting, _named(total), total.backbone),
-                *(_shown(costs[part].seconds_per_image) if part in costs else "" for part in parts),
-                *(_shown(total.seconds_per_image), _shown(total.peak_mb)),
-                _shown(references.seconds) if references else "",
-            ]
-        )
-    header = ["setting", "method", "backbone", *parts, "total", "peak MB", "references, in all"]
-    return Table("One more test image: seconds until it has a map and a score", header, rows, apart=True)
-
-
-def _named(cost: Cost) -> str:
-    return f"{cost.method} ({cost.detail})" if cost.detail else cost.method
-
-
-def _stages_table(costs: Sequence[Cost]) -> Table:
-    """A row a method and stage, without the totals."""
-    rows = [
-        [
-            *(cost.method, cost.stage, cost.detail, str(cost.images), _shown(cost.seconds)),
-            *(_shown(cost.seconds_per_image), _shown(cost.peak_mb), "yes" if cost.shared else "no", cost.device),
-        ]
-        for cost in costs
-        if cost.stage not in (PER_IMAGE, REFERENCES)
-    ]
-    header = ["method", "stage", "detail", "images", "seconds", "an image", "peak MB", "shared", "device"]
-    return Table("Every stage, over all categories", header, rows, apart=True)
-
-
-def _shown(value: float) -> str:
-    """A number with three digits that count, without an exponent."""
-    if math.isnan(value):
-        return _NOT_KNOWN
-    digits = 2 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{min(max(digits, 0), 4)}f}"
 
 
 def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
@@ -407,13 +320,13 @@ def _protocol_sentence(metrics_csv: Path | None) -> list[str]:
     return [f"Evaluated by the protocol {', '.join(known)}."] if known else []
 
 
-def _gaps(summary: Sequence[Mapping[str, Cost]], categories: int) -> list[str]:
+def _gaps(costs: pd.DataFrame, categories: int) -> list[str]:
     """A sentence for each method whose total leaves categories out."""
-    totals = [costs[PER_IMAGE] for costs in summary]
+    totals = costs[(costs["stage"] == PER_IMAGE) & (costs["categories"] < categories)]
     return [
-        f"{total.method}: the total is over {total.categories} of {categories} categories, as benchmarks are missing."
-        for total in totals
-        if total.categories < categories
+        f"{total['method']}: the total is over {total['categories']:.0f} of {categories} categories, "
+        "as benchmarks are missing."
+        for total in rows_of(totals)
     ]
 
 

@@ -27,36 +27,25 @@ from typing import Any
 
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
-from zsad.files.csv_cells import write_table
-from zsad.files.evaluations import read_draws, read_evaluation
-from zsad.names import MEAN
+from zsad.files.draws import read_draws
+from zsad.files.evaluations import read_evaluation
 from zsad.tables.comparisons import comparisons
 from zsad.tables.csv_tables import (
-    COMPARISONS_COLUMNS,
-    DEFECT_TYPES_COLUMNS,
-    IMAGES_COLUMNS,
-    METRICS_COLUMNS,
-    REFINEMENT_COLUMNS,
-    comparison_rows,
-    defect_type_rows,
-    figures_of,
-    image_rows,
-    metrics_rows,
-    refinement_rows,
+    COMPARISONS,
+    DEFECT_TYPES,
+    IMAGES,
+    REFINEMENT,
+    defect_types_frame,
+    images_frame,
+    metrics_frame,
+    write_metrics,
 )
 from zsad.tables.missing import MissingResult, missing_note
-from zsad.tables.overview import as_latex, as_markdown, is_told, overview_notes, overview_tables, without_unknown
+from zsad.tables.overview import as_latex, as_markdown, overview_notes, overview_tables
 from zsad.tables.published import published_for
-from zsad.tables.refinement_table import refinement_results
-from zsad.tables.results import (
-    MASK_KEYS,
-    ORACLE_KEYS,
-    SCORE_KEYS,
-    mean_results,
-    results_of,
-    with_seeds_together,
-)
-from zsad.tables.typeset import Table
+from zsad.tables.refinement_table import refinement_frame
+from zsad.tables.results import MASK_KEYS, ORACLE_KEYS, SCORE_KEYS, mean_results, results_of, with_seeds_together
+from zsad.tables.table import has_figures, without_unknown
 
 NOTHING: Mapping[Path, MissingResult] = MappingProxyType({})
 
@@ -109,33 +98,26 @@ def collect_tables(
     refinements = _read(mask_metrics, mask_draws, MASK_KEYS, missing)
     oracles = _read(oracle_metrics, oracle_draws, ORACLE_KEYS, missing)
     results = results_of(evaluations, refinements, oracles)
-    means = mean_results(results, textures)
-    rows = [*with_seeds_together(results), *with_seeds_together(means)]
-    refined = refinement_results(evaluations, refinements, oracles)
-    compared = comparisons(rows)
-    tables = overview_tables(
-        results,
-        with_seeds_together(means),
-        [result for result in refined if result.category == MEAN],
-        compared,
-        published_for(published) if published else [],
-    )
+    rows = [*with_seeds_together(results), *with_seeds_together(mean_results(results, textures))]
+    metrics, compared = metrics_frame(rows), comparisons(rows)
+    refined = refinement_frame(evaluations, refinements, oracles)
+    tables = overview_tables(metrics, refined, compared, published_for(published) if published else [])
     documents = [*evaluations, *refinements, *oracles]
     not_made = missing_note(documents)
-    notes = [*([not_made] if not_made else []), *overview_notes(documents, means)]
-    known = [without_unknown(table) for table in tables if _has_figures(table)]
-    for path, columns, contents in (
-        (metrics_csv, METRICS_COLUMNS, metrics_rows(rows)),
-        (defect_types_csv, DEFECT_TYPES_COLUMNS, defect_type_rows(evaluations)),
-        (images_csv, IMAGES_COLUMNS, image_rows(evaluations)),
-        (refinement_csv, REFINEMENT_COLUMNS, refinement_rows(refined)),
-        (comparisons_csv, COMPARISONS_COLUMNS, comparison_rows(compared)),
-    ):
-        if path is not None:
-            write_table(path, columns, contents, figures_of(columns))
-    for path, written in ((markdown, as_markdown), (latex, as_latex)):
-        if path is not None:
-            write_text(path, written(known, notes))
+    notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
+    known = [without_unknown(table) for table in tables if has_figures(table)]
+    if metrics_csv is not None:
+        write_metrics(metrics_csv, metrics)
+    if defect_types_csv is not None:
+        DEFECT_TYPES.write(defect_types_csv, defect_types_frame(evaluations))
+    IMAGES.write(images_csv, images_frame(evaluations))
+    if refinement_csv is not None:
+        REFINEMENT.write(refinement_csv, refined)
+    if comparisons_csv is not None:
+        COMPARISONS.write(comparisons_csv, compared)
+    for document, in_words in ((markdown, as_markdown), (latex, as_latex)):
+        if document is not None:
+            write_text(document, in_words(known, notes))
     if checksums is not None:
         made = (metrics_csv, defect_types_csv, images_csv, refinement_csv, comparisons_csv, markdown, latex)
         write_checksums(checksums, filter(None, made))
@@ -159,9 +141,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _has_figures(table: Table) -> bool:
-    """Whether any cell that should have a value has one; in a table of images without labels none has."""
-    cells = [cell for row in table.rows for cell in row if not isinstance(cell, str)]
-    return bool(table.rows) and (not cells or any(map(is_told, cells)))

@@ -8,20 +8,21 @@ chance.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from zsad.evaluation.bootstrap import interval
 from zsad.evaluation.measured import is_known
-from zsad.names import COMPARED_METRICS, HEADLINE_METRICS, MEANS, NO_REFINER, ORACLE, TITLES
+from zsad.names import COMPARED_METRICS, HEADLINE_METRICS, MEAN, MEANS, NO_REFINER, ORACLE, TITLES
+from zsad.tables.csv_tables import COMPARISONS
 from zsad.tables.missing import MISSING
 from zsad.tables.results import Result, grouped
-from zsad.tables.typeset import Table
+from zsad.tables.table import Entry, Table, record
 
 WIN, TIE, LOSS = "win", "tie", "loss"
+AGAINST_ALL = "against all"
 NOTE = (
     "Wins / ties / losses of the method of the row against that of the column, over the categories: a win if the 95 % "
     "interval of the difference (paired bootstrap over images) lies above 0. Not corrected for the number of "
@@ -29,32 +30,11 @@ NOTE = (
 )
 
 
-class Comparison(NamedTuple):
-    """A method against another in one metric and category.
+def comparisons(results: Sequence[Result]) -> pd.DataFrame:
+    """The frame of comparisons.csv: in each category and mean every method against every other, in both orders.
 
-    Attributes:
-        difference: value of ``method`` less that of ``other``.
-        low, high: its 95 % limits.
-        verdict: ``"win"``, ``"tie"`` or ``"loss"`` of ``method``; empty, and no figures, if a result is missing.
-    """
-
-    metric: str
-    category: str
-    method: str
-    other: str
-    difference: float
-    low: float
-    high: float
-    verdict: str
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether one of the two results was not made."""
-        return not self.verdict
-
-
-def comparisons(results: Sequence[Result]) -> list[Comparison]:
-    """Every method against every other in each category and mean, where both have draws of the metric or are missing.
+    A pair is compared where both have draws of the metric, or are missing. ``difference`` is that of ``method`` less
+    that of ``other``, with its 95 % limits; ``verdict`` is one of ``method``.
 
     Args:
         results: of categories and means over them. The plain thresholded map stands for each method, the mean over the
@@ -73,17 +53,17 @@ def comparisons(results: Sequence[Result]) -> list[Comparison]:
                 for other in expected
                 if one is not other and _are_comparable(metric, one, other)
             ]
-    return found
+    return COMPARISONS.frame(found)
 
 
-def comparison_tables(found: Sequence[Comparison]) -> list[Table]:
-    """Wins, ties and losses over the categories, a row and a column a method; none of a single method."""
-    of_categories = [one for one in found if one.category not in MEANS]
-    return [
-        _table(metric, [one for one in of_categories if one.metric == metric])
-        for metric in HEADLINE_METRICS
-        if any(one.metric == metric for one in of_categories)
-    ]
+def comparison_tables(compared: pd.DataFrame, *, with_means: bool = False) -> list[Table]:
+    """Wins, ties and losses over the categories, a row and a column a method; none of a single method.
+
+    Args:
+        with_means: adds a column against all others, and to each figure the difference on the mean.
+    """
+    tables = (_table(metric, compared[compared["metric"] == metric], with_means) for metric in HEADLINE_METRICS)
+    return [table for table in tables if table.rows]
 
 
 def _is_measured(one: Result, metric: str) -> bool:
@@ -94,26 +74,45 @@ def _are_comparable(metric: str, one: Result, other: Result) -> bool:
     return one.missing or other.missing or one.draws[metric].size == other.draws[metric].size
 
 
-def _comparison(metric: str, one: Result, other: Result) -> Comparison:
+def _comparison(metric: str, one: Result, other: Result) -> dict[str, Any]:
+    names = {"metric": metric, "category": one.category, "method": one.method, "other": other.method}
     if one.missing or other.missing:
-        return Comparison(metric, one.category, one.method, other.method, np.nan, np.nan, np.nan, verdict="")
+        return {**names, "missing": True}
     low, high = interval(one.draws[metric] - other.draws[metric])
     verdict = WIN if low > 0 else LOSS if high < 0 else TIE
     difference = one.values[metric] - other.values[metric]
-    return Comparison(metric, one.category, one.method, other.method, difference, low, high, verdict)
+    return {**names, "difference": difference, "low": low, "high": high, "verdict": verdict}
 
 
-def _table(metric: str, found: Sequence[Comparison]) -> Table:
-    verdicts: Mapping[tuple[str, str], Counter[str]] = {
-        (pair[0].method, pair[0].other): Counter(one.verdict for one in pair)
-        for pair in grouped(found, lambda one: (one.method, one.other))
-    }
-    names = list(dict.fromkeys(one.method for one in found))
-    rows = [[name, *(_record(verdicts.get((name, other))) for other in names)] for name in names]
-    return Table(f"Who wins: {TITLES[metric]}", ["method", *names], rows, NOTE)
+def _table(metric: str, compared: pd.DataFrame, with_means: bool) -> Table:
+    of_categories = compared[~compared["category"].isin(MEANS)]
+    names = list(dict.fromkeys(of_categories["method"]))
+    of_pair = dict(iter(compared.groupby(["method", "other"], sort=False)))
+    header = ["method", *([AGAINST_ALL] if with_means else []), *names]
+    rows: list[list[Entry]] = [
+        [
+            name,
+            *([record(_counts(of_categories[of_categories["method"] == name]))] if with_means else []),
+            *(_record(of_pair.get((name, other)), with_means) for other in names),
+        ]
+        for name in names
+    ]
+    return Table(f"Who wins: {TITLES[metric]}", header, rows, NOTE)
 
 
-def _record(verdicts: Counter[str] | None) -> str:
-    if verdicts is not None and "" in verdicts:
+def _record(pair: pd.DataFrame | None, with_means: bool) -> Entry:
+    """How a method does against another."""
+    if pair is None:
+        return ""
+    of_categories = pair[~pair["category"].isin(MEANS)]
+    if of_categories["missing"].any():
         return MISSING
-    return "" if verdicts is None else " / ".join(str(verdicts[verdict]) for verdict in (WIN, TIE, LOSS))
+    mean = pair[pair["category"] == MEAN]
+    if mean.empty or not with_means:
+        return record(_counts(of_categories))
+    return record(_counts(of_categories), *mean[["difference", "low", "high"]].iloc[0].tolist())
+
+
+def _counts(compared: pd.DataFrame) -> list[int]:
+    """How many wins, ties and losses."""
+    return [int((compared["verdict"] == verdict).sum()) for verdict in (WIN, TIE, LOSS)]

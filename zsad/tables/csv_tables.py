@@ -1,193 +1,180 @@
-"""The rows of the CSV tables of a run; `zsad.tables.collect_tables` says what each table is.
+"""The CSV tables of a run; `zsad.tables.collect_tables` says what each of them is.
 
 A row of what is missing has its names and nothing else; what is there and not known is ``NaN``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from scipy.stats import rankdata
+import numpy as np
+import pandas as pd
 
-from zsad.evaluation.measured import first_places, is_known
 from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_files import number
-from zsad.names import ALL_METRICS, NO_REFINER
-from zsad.tables.comparisons import Comparison
+from zsad.files.json_values import number
+from zsad.names import ALL_METRICS, MEANS, NO_REFINER, ORACLE, RANKING_METRICS
+from zsad.tables.frames import (
+    TableFormat,
+    count,
+    decimal,
+    optional_decimal,
+    optional_limit,
+    text,
+)
 from zsad.tables.missing import is_missing
-from zsad.tables.refinement_table import RefinementResult
 from zsad.tables.results import KEYS, Result
 
 SIDES = ("low", "high")
-METRICS_COLUMNS = (
-    *KEYS,
-    *ALL_METRICS,
-    *(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES),
-    "categories",
-    "pixel_categories",
-    "seeds",
-    *(f"{metric}_std" for metric in ALL_METRICS),
+_LIMITS = tuple(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES)
+_DEVIATIONS = tuple(f"{metric}_std" for metric in ALL_METRICS)
+
+METRICS = TableFormat(
+    "metrics",
+    {
+        **dict.fromkeys(KEYS, text),
+        **dict.fromkeys((*ALL_METRICS, *_LIMITS), decimal),
+        **dict.fromkeys(("categories", "pixel_categories", "seeds"), count),
+        **dict.fromkeys(_DEVIATIONS, decimal),
+    },
+    names=KEYS,
+    is_missing="categories",
 )
-DEFECT_TYPES_COLUMNS = (
-    *KEYS,
-    "defect_type",
+DEFECT_TYPES = TableFormat(
+    "types of defect",
+    {
+        **dict.fromkeys((*KEYS, "defect_type"), text),
+        "images": count,
+        **dict.fromkeys((*ALL_METRICS, *_LIMITS), decimal),
+    },
+    names=KEYS,
+    is_missing="images",
+)
+REFINEMENT = TableFormat(
+    "refinement",
+    {
+        **dict.fromkeys((*KEYS, "defect_type"), text),
+        **dict.fromkeys(VALUES, decimal),
+        **dict.fromkeys(COUNTS, count),
+        "reasons": text,
+        **dict.fromkeys(("categories", "seeds"), count),
+    },
+    names=(*KEYS, "defect_type"),
+    is_missing="categories",
+)
+COMPARISONS = TableFormat(
+    "comparisons",
+    {
+        **dict.fromkeys(("metric", "category", "method", "other"), text),
+        **dict.fromkeys(("difference", "low", "high"), decimal),
+        "verdict": text,
+    },
+    names=("metric", "category", "method", "other"),
+    is_missing="verdict",
+)
+IMAGES = TableFormat(
     "images",
-    *ALL_METRICS,
-    *(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES),
+    {
+        "category": text,
+        "image_id": text,
+        "method": text,
+        "setting": text,
+        "rank": count,
+        "image_score": lambda value: f"{value:.7g}",
+        "image_threshold": optional_limit,
+        "decision": count,
+        "pixel_threshold": optional_limit,
+        "marked_regions": count,
+        "marked_share": optional_decimal(6),
+        "label": count,
+        "defect_type": text,
+        "aupimo": optional_decimal(6),
+        "note": text,
+        "seconds": optional_decimal(4),
+    },
+    names=("category", "method", "setting"),
+    is_missing="image_id",
 )
-REFINEMENT_COLUMNS = (*KEYS, "defect_type", *VALUES, *COUNTS, "reasons", "categories", "seeds")
-COMPARISONS_COLUMNS = Comparison._fields
-IMAGES_COLUMNS = (
-    "category",
-    "image_id",
-    "method",
-    "setting",
-    "rank",
-    "image_score",
-    "image_threshold",
-    "decision",
-    "pixel_threshold",
-    "marked_regions",
-    "marked_share",
-    "label",
-    "defect_type",
-    "aupimo",
-    "note",
-    "seconds",
+COSTS = TableFormat(
+    "costs",
+    {
+        **dict.fromkeys(("method", "setting", "backbone", "stage", "detail"), text),
+        "images": count,
+        "seconds": optional_decimal(2),
+        "seconds_per_image": optional_decimal(6),
+        "peak_mb": optional_decimal(1),
+        **dict.fromkeys(("shared", "categories"), count),
+        **dict.fromkeys(("device", "group"), text),
+    },
+    names=("method", "setting", "backbone", "stage"),
 )
-TEXT_COLUMNS = frozenset(
-    (*KEYS, "defect_type", "reasons", "image_id", "note", "metric", "other", "verdict")
-)  # what is in them may come from names; all other columns hold figures
 
 
-def figures_of(columns: Iterable[str]) -> frozenset[str]:
-    """Those of the columns that hold figures."""
-    return frozenset(columns) - TEXT_COLUMNS
-
-
-def metrics_rows(results: Iterable[Result]) -> list[dict[str, str]]:
-    """Rows of metrics.csv."""
-    return [_metrics_row(result) for result in results]
-
-
-def _metrics_row(result: Result) -> dict[str, str]:
-    row = {key: getattr(result, key) for key in KEYS}
-    if result.missing:
-        return row
-    row |= {metric: _decimal(value) for metric, value in result.values.items()}
-    for metric, limits in result.confidence.items():
-        row |= {f"{metric}_low": _decimal(limits.low), f"{metric}_high": _decimal(limits.high)}
-    row |= {f"{metric}_std": _decimal(value) for metric, value in result.deviation.items()}
-    counts = ("categories", "pixel_categories", "seeds")
-    return row | {count: str(getattr(result, count)) for count in counts}
-
-
-def defect_type_rows(evaluations: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Rows of defect_types.csv."""
-    return [row for evaluation in evaluations for row in _defect_type_rows(evaluation)]
-
-
-def _defect_type_rows(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
-    names = {key: evaluation.get(key, NO_REFINER) for key in KEYS}
-    if is_missing(evaluation):
-        return [names]
-    return [
+def metrics_frame(results: Iterable[Result]) -> pd.DataFrame:
+    """The frame of metrics.csv; ``group`` is the method of which a row is a seed, empty if it is none."""
+    return METRICS.frame(
         {
-            **names,
-            "defect_type": of_type["defect_type"],
-            "images": str(of_type["images"]),
-            **{metric: _decimal(number(of_type["metrics"][metric])) for metric in ALL_METRICS},
-            **{
-                f"{metric}_{side}": _decimal(number(limit))
-                for metric in ALL_METRICS
-                for side, limit in zip(SIDES, of_type["confidence"][metric], strict=True)
-            },
+            **{key: getattr(result, key) for key in (*KEYS, "categories", "pixel_categories", "seeds", "group")},
+            **result.values,
+            **{f"{metric}_low": limits.low for metric, limits in result.confidence.items()},
+            **{f"{metric}_high": limits.high for metric, limits in result.confidence.items()},
+            **{f"{metric}_std": deviation for metric, deviation in result.deviation.items()},
+            "missing": result.missing,
         }
-        for of_type in evaluation["by_type"]
-    ]
-
-
-def refinement_rows(results: Iterable[RefinementResult]) -> list[dict[str, str]]:
-    """Rows of refinement.csv."""
-    return [_refinement_row(result) for result in results]
-
-
-def _refinement_row(result: RefinementResult) -> dict[str, str]:
-    row = {key: getattr(result, key) for key in (*KEYS, "defect_type")}
-    if result.missing:
-        return row
-    row |= {name: _decimal(value) for name, value in result.values.items()}
-    row |= {name: f"{round(value, 2):.12g}" for name, value in result.counts.items()}
-    row["reasons"] = "; ".join(f"{cause}: {number}" for cause, number in result.reasons.most_common())
-    return row | {count: str(getattr(result, count)) for count in ("categories", "seeds")}
-
-
-def comparison_rows(found: Iterable[Comparison]) -> list[dict[str, str]]:
-    """Rows of comparisons.csv."""
-    return [
-        {
-            name: value if isinstance(value, str) else "" if one.is_missing else _decimal(value)
-            for name, value in one._asdict().items()
-        }
-        for one in found
-    ]
-
-
-def image_rows(evaluations: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Ranked lists: within a category and method the most anomalous image comes first, and of equal ones the names."""
-    category = first_places(evaluation["category"] for evaluation in evaluations)
-    method = first_places(evaluation["method"] for evaluation in evaluations)
-    ordered = sorted(
-        evaluations, key=lambda evaluation: (category[evaluation["category"]], method[evaluation["method"]])
+        for result in results
     )
-    return [row for evaluation in ordered for row in _image_rows(evaluation)]
 
 
-def _image_rows(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
-    names = {name: evaluation[name] for name in ("category", "method", "setting")}
-    if is_missing(evaluation):
-        return [names]
-    return [
+def write_metrics(path: Path, frame: pd.DataFrame) -> None:
+    """Write metrics.csv: no deviations without seeds, and no limits of what an oracle does not have."""
+    one_seed = (frame["seeds"] < 2).tolist()
+    oracle = ((frame["method"] == ORACLE) & ~frame["category"].isin(MEANS)).tolist()
+    no_limits = [f"{metric}_{side}" for metric in (*RANKING_METRICS, "decision_f1") for side in SIDES]
+    METRICS.write(path, frame, dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle))
+
+
+def defect_types_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The frame of defect_types.csv: the metrics of each type of defect, that is of its images and the good ones."""
+    return DEFECT_TYPES.frame(
         {
-            **names,
-            "image_id": image["image_id"],
-            "rank": str(rank),
-            "image_score": f"{image['score']:.7g}",
-            "image_threshold": _blank_if_infinite(number(evaluation["image_threshold"])),
-            "decision": str(int(image["decision"])),
-            "pixel_threshold": _blank_if_infinite(number(evaluation["threshold"])),
-            "marked_regions": _blank_if_none(image.get("marked_regions")),
-            "marked_share": _blank_if_unknown(number(image.get("marked_share"))),
-            "label": "" if image["label"] is None else str(image["label"]),
-            "defect_type": image["defect_type"],
-            "aupimo": _blank_if_unknown(number(image.get("aupimo"))),
-            "note": image["note"],
-            "seconds": "" if image["seconds"] is None else f"{image['seconds']:.4f}",
+            **{key: evaluation.get(key, NO_REFINER) for key in KEYS},
+            **{name: of_type.get(name) for name in ("defect_type", "images")},
+            **{metric: number(of_type["metrics"][metric]) for metric in of_type.get("metrics", ())},
+            **{
+                f"{metric}_{side}": number(limit)
+                for metric, limits in of_type.get("confidence", {}).items()
+                for side, limit in zip(SIDES, limits, strict=True)
+            },
+            "missing": is_missing(evaluation),
         }
-        for rank, image in _ranked(evaluation["images"])
-    ]
+        for evaluation in evaluations
+        for of_type in ([{}] if is_missing(evaluation) else evaluation["by_type"])
+    )
 
 
-def _ranked(images: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
-    ordered = sorted(images, key=lambda image: (-image["score"], image["image_id"]))
-    ranks = rankdata([-image["score"] for image in ordered], method="min").astype(int).tolist()
-    return list(zip(ranks, ordered, strict=True))
+def images_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The frame of images.csv: in a category and method the most anomalous first, of equal ones by name.
 
-
-def _decimal(value: float) -> str:
-    return f"{value:.6f}" if is_known(value) else "NaN"
-
-
-def _blank_if_infinite(value: float) -> str:
-    """A threshold; empty where there is none, or nothing can exceed it."""
-    return f"{value:.7g}" if math.isfinite(value) else ""
-
-
-def _blank_if_none(value: int | None) -> str:
-    return "" if value is None else str(value)
-
-
-def _blank_if_unknown(value: float) -> str:
-    return f"{value:.6f}" if is_known(value) else ""
+    Equal scores share the better rank.
+    """
+    frame = IMAGES.frame(
+        {
+            **{name: evaluation[name] for name in ("category", "method", "setting")},
+            **image,
+            "image_score": image.get("score"),
+            "image_score_exact": image.get("score"),
+            "image_threshold": number(evaluation.get("image_threshold")),
+            "pixel_threshold": number(evaluation.get("threshold")),
+            "missing": is_missing(evaluation),
+        }
+        for evaluation in evaluations
+        for image in ([{}] if is_missing(evaluation) else evaluation["images"])
+    )
+    if frame.empty:
+        return frame
+    scores = pd.Series([np.nan if value is None else -value for value in frame["image_score_exact"]], dtype=float)
+    frame["rank"] = scores.groupby([frame["category"], frame["method"]]).rank(method="min")
+    places = {f"{name}_place": pd.factorize(frame[name])[0] for name in ("category", "method")}
+    ordered = frame.assign(**places).sort_values([*places, "rank", "image_id"], kind="stable", ignore_index=True)
+    return ordered[[*IMAGES.columns, "missing"]]

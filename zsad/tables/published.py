@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from zsad.errors import DataError, nearest_hint
 from zsad.names import MEAN, setting_order
@@ -112,7 +113,8 @@ def _figure(row: Mapping[str | None, str | None], where: str) -> PublishedFigure
         raise DataError(f"{where}: {empty[0]} is empty; fill it in, for a published figure says nothing without it")
     if setting_order(texts["setting"])[0] == UNKNOWN_SETTING_RANK:
         raise DataError(f"{where}: '{texts['setting']}' is no setting; write one as `zsad methods` lists them")
-    return PublishedFigure(**texts, **values)
+    fields_of: dict[str, Any] = {**texts, **values}
+    return PublishedFigure(**fields_of)
 
 
 def _share(cell: str, column: str, where: str) -> float:

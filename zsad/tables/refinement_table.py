@@ -1,26 +1,48 @@
-"""What refinement does over a whole run: one result a category, type of defect, method and refiner, and their means.
+"""What refinement does over a whole run: one row a category, type of defect, method and refiner, and their means.
 
 As everywhere, a mean over categories weighs every category alike and is taken over those that have a value; images and
-regions are summed. Of a method with several seeds there is a result for each, and one with the means over them.
+regions are summed. Of a method with several seeds there is a row for each, and one with the means over them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from zsad.evaluation.measured import is_known, mean_of_known
-from zsad.evaluation.refinement import COUNTS, VALUES
-from zsad.files.json_files import number
-from zsad.names import ALL_TYPES, MEAN
+from zsad.evaluation.measured import first_places, is_known, mean_of_known
+from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES
+from zsad.files.json_values import number
+from zsad.names import ALL_TYPES, MEAN, ORACLE
+from zsad.tables.csv_tables import REFINEMENT
+from zsad.tables.frames import rows_of
+from zsad.tables.metrics_table import entries_of, named
 from zsad.tables.missing import is_missing
-from zsad.tables.results import KEYS, grouped, in_order
+from zsad.tables.results import KEYS, grouped
+from zsad.tables.table import Entry, Figure, Table, change, share
 
+Row = dict[str, Any]
+Reasons = Mapping[tuple[str, str], Counter[str]]
+"""Why outlines were turned down, by method and refiner."""
+
+MOST_REASONS = 3
+_CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "good_area": "good marked"}
+_CEILINGS = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "mask_iou": "pixel IoU"}
+NOTE = (
+    "From the thresholded map (before) to the refiner's masks (after). Image IoU and Dice are means over the defective "
+    "images, SegF1 is pooled over the pixels of a category; good marked is the mean share of a good image that is "
+    "marked, which should be nothing. Helped and harmed: the share of defective images whose "
+    f"IoU rises, or falls, by more than {MATERIAL_CHANGE:g}. Accepted: the share of the regions found whose new "
+    "outline replaced the old one."
+)
+CEILING_NOTE = (
+    "A ceiling, not a method: the segmentation model is given the true box of every defect region and chooses among "
+    "its own outlines by itself. It is no strict bound: points, or another choice among the outlines, may do better."
+)
 NO_EFFECT: Mapping[str, Any] = MappingProxyType(
     {
         "defect_type": ALL_TYPES,
@@ -31,50 +53,12 @@ NO_EFFECT: Mapping[str, Any] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class RefinementResult:
-    """What one refiner does to one method's masks.
-
-    Attributes:
-        defect_type: `ALL_TYPES` for all images of the category.
-        values: by the names of `zsad.evaluation.refinement.VALUES`; NaN where not known.
-        counts: by the names of `zsad.evaluation.refinement.COUNTS`; of a mean over seeds the mean.
-        reasons: why outlines were turned down, with how many; none for a mean over seeds.
-        categories: categories behind the values.
-        group: the method of which this one is a seed; empty if it is none.
-        seeds: how many seeds the values are means over.
-        missing: whether it was not made, or is a mean and a result of which it is was not; then it has no figures.
-    """
-
-    dataset: str
-    category: str
-    backbone: str
-    method: str
-    setting: str
-    refiner: str
-    protocol: str
-    defect_type: str
-    values: Mapping[str, float]
-    counts: Mapping[str, float]
-    reasons: Counter[str]
-    categories: int
-    group: str = ""
-    seeds: int = 1
-    missing: bool = False
-
-    @property
-    def accepted_share(self) -> float:
-        """Share of the regions found whose new outline replaced the old; NaN without regions."""
-        found = self.counts["regions_found"]
-        return self.counts["regions_accepted"] / found if found else np.nan
-
-
-def refinement_results(
+def refinement_frame(
     evaluations: Sequence[Mapping[str, Any]],
     refinements: Sequence[Mapping[str, Any]],
-    oracles: Sequence[Mapping[str, Any]],
-) -> list[RefinementResult]:
-    """All results: of the categories, all types of defect before each single one, then the means over categories.
+    oracles: Sequence[Mapping[str, Any]] = (),
+) -> pd.DataFrame:
+    """The frame of refinement.csv: of categories, all types of defect before each single one, then means over them.
 
     Args:
         evaluations: of the scores of every refinement's method, at least.
@@ -82,73 +66,136 @@ def refinement_results(
         oracles: of masks by boxes from the truth; they come after the methods.
     """
     scored = {(evaluation["category"], evaluation["method"]): evaluation for evaluation in evaluations}
-    of_methods = [
-        result
+    rows = [
+        row
         for refinement in refinements
-        for result in _results(refinement, scored[refinement["category"], refinement["method"]])
+        for row in _rows(refinement, scored[refinement["category"], refinement["method"]])
     ]
-    results = in_order([*of_methods, *(result for oracle in oracles for result in _results(oracle, oracle))])
-    of_categories = [result for result in results if result.defect_type == ALL_TYPES]
-    means = [_mean(group) for group in grouped(of_categories, lambda result: (result.method, result.refiner))]
-    return [*_with_seeds_together(results), *_with_seeds_together(means)]
+    rows += [row for oracle in oracles for row in _rows(oracle, oracle)]
+    places = {name: first_places(row[name] for row in rows) for name in ("category", "method", "refiner")}
+    rows.sort(key=lambda row: [place[row[name]] for name, place in places.items()])
+    of_categories = [row for row in rows if row["defect_type"] == ALL_TYPES]
+    means = [_mean(group) for group in grouped(of_categories, lambda row: (row["method"], row["refiner"]))]
+    together = [*_with_seeds_together(rows), *_with_seeds_together(means)]
+    return REFINEMENT.frame({**row, "reasons": _in_words(row["reasons"])} for row in together)
 
 
-def _results(refinement: Mapping[str, Any], named_by: Mapping[str, Any]) -> list[RefinementResult]:
+def refinement_table(
+    rows: pd.DataFrame, title: str = "Refinement: mean over categories", reasons: Reasons | None = None
+) -> Table:
+    """What refiners change, a row a method and refiner.
+
+    Args:
+        rows: of one category or mean; the oracle is left out.
+        reasons: adds a column with why outlines were turned down.
+    """
+    of_methods = rows_of(rows[rows["method"] != ORACLE])
+    header = ["setting", "method", "refiner", *_CHANGES.values(), "helped", "harmed", "accepted"]
+    cells = [
+        [row["setting"], named(row), row["refiner"], *entries_of(row, _effects(row)), *_turned_down(row, reasons)]
+        for row in of_methods
+    ]
+    header += ["turned down"] if reasons is not None else []
+    return Table(title, header, cells, NOTE, apart=True)
+
+
+def ceiling_table(rows: pd.DataFrame, title: str = "With boxes from the ground truth: mean over categories") -> Table:
+    """What segmentation models reach with boxes from the truth, a row a model, of one category or mean."""
+    oracles = rows[(rows["method"] == ORACLE) & (rows["image_iou_after"].notna() | rows["missing"])]
+    cells = [
+        [row["refiner"], *entries_of(row, [share(row[f"{name}_after"]) for name in _CEILINGS])]
+        for row in rows_of(oracles)
+    ]
+    return Table(title, ["segmentation model", *_CEILINGS.values()], cells, CEILING_NOTE)
+
+
+def reasons_of(refinements: Sequence[Mapping[str, Any]]) -> Reasons:
+    """Why outlines were turned down, summed over evaluations of masks."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for result in refinements:
+        found.setdefault((result["method"], result["refiner"]), Counter()).update(result["regions"]["reasons"])
+    return found
+
+
+def _effects(row: Row) -> list[Figure]:
+    found = row["regions_found"]
+    accepted = row["regions_accepted"] / found if found else np.nan
+    return [
+        *(change(row[f"{name}_before"], row[f"{name}_after"], less_is_better=name == "good_area") for name in _CHANGES),
+        *(share(row[name], bar=name) for name in ("helped", "harmed")),
+        share(accepted, total=found),
+    ]
+
+
+def _turned_down(row: Row, reasons: Reasons | None) -> list[Entry]:
+    """The most frequent reasons in words."""
+    if reasons is None:
+        return []
+    counted = reasons.get((row["method"], row["refiner"]), Counter())
+    main = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_REASONS]
+    others = counted.total() - sum(count for _, count in main)
+    words = [*(f"{count} {reason}" for reason, count in main), *([f"{others} for other reasons"] if others else [])]
+    return [", ".join(words)]
+
+
+def _in_words(reasons: Counter[str]) -> str:
+    return "; ".join(f"{cause}: {count}" for cause, count in reasons.most_common())
+
+
+def _rows(refinement: Mapping[str, Any], named_by: Mapping[str, Any]) -> list[Row]:
     names = {key: named_by[key] for key in KEYS if key != "refiner"}
     return [
-        RefinementResult(
+        {
             **names,
-            refiner=refinement["refiner"],
-            defect_type=effect["defect_type"],
-            values={name: number(effect["values"][name]) for name in VALUES},
-            counts={name: effect["counts"][name] for name in COUNTS},
-            reasons=Counter(effect["reasons"]),
-            categories=int(is_known(number(effect["values"]["image_iou_after"]))),
-            group=named_by.get("group", ""),
-            missing=is_missing(refinement),
-        )
+            "refiner": refinement["refiner"],
+            "defect_type": effect["defect_type"],
+            **{name: number(effect["values"][name]) for name in VALUES},
+            **{name: effect["counts"][name] for name in COUNTS},
+            "reasons": Counter(effect["reasons"]),
+            "categories": int(is_known(number(effect["values"]["image_iou_after"]))),
+            "group": named_by.get("group", ""),
+            "seeds": 1,
+            "missing": is_missing(refinement),
+        }
         for effect in ([NO_EFFECT] if is_missing(refinement) else refinement["effects"])
     ]
 
 
-def _mean(group: Sequence[RefinementResult]) -> RefinementResult:
+def _mean(group: Sequence[Row]) -> Row:
     """The macro mean of one method and refiner over its categories."""
-    return replace(
-        group[0],
-        category=MEAN,
-        missing=any(result.missing for result in group),
-        values=_mean_values(group),
-        counts={name: sum(result.counts[name] for result in group) for name in COUNTS},
-        reasons=sum((result.reasons for result in group), Counter()),
-        categories=sum(result.categories for result in group),
-    )
+    return {
+        **group[0],
+        "category": MEAN,
+        **_mean_values(group),
+        **{name: sum(row[name] for row in group) for name in (*COUNTS, "categories")},
+        "reasons": sum((row["reasons"] for row in group), Counter()),
+    }
 
 
-def _with_seeds_together(results: Sequence[RefinementResult]) -> list[RefinementResult]:
-    """The results, and after the last seed of each method and category the means over its seeds."""
-    together: list[RefinementResult] = []
-    for same in grouped(results, lambda result: (result.category, result.group or result.method)):
+def _with_seeds_together(rows: Sequence[Row]) -> list[Row]:
+    """The rows, and after the last seed of each method and category the means over its seeds."""
+    together: list[Row] = []
+    for same in grouped(rows, lambda row: (row["category"], row["group"] or row["method"])):
         together += same
-        if same[0].group:
-            of_seeds = grouped(same, lambda result: (result.refiner, result.defect_type))
+        if same[0]["group"]:
+            of_seeds = grouped(same, lambda row: (row["refiner"], row["defect_type"]))
             together += [_seeds_mean(members) for members in of_seeds]
     return together
 
 
-def _seeds_mean(group: Sequence[RefinementResult]) -> RefinementResult:
-    return replace(
-        group[0],
-        method=group[0].group,
-        group="",
-        values=_mean_values(group),
-        counts={name: float(np.mean([result.counts[name] for result in group])) for name in COUNTS},
-        reasons=Counter(),
-        seeds=len(group),
-        missing=any(result.missing for result in group),
-    )
+def _seeds_mean(group: Sequence[Row]) -> Row:
+    return {
+        **group[0],
+        "method": group[0]["group"],
+        "group": "",
+        **_mean_values(group),
+        **{name: float(np.mean([row[name] for row in group])) for name in COUNTS},
+        "reasons": Counter(),
+        "seeds": len(group),
+    }
 
 
-def _mean_values(group: Sequence[RefinementResult]) -> dict[str, float]:
-    if any(result.missing for result in group):
-        return dict.fromkeys(VALUES, np.nan)
-    return {name: mean_of_known(result.values[name] for result in group) for name in VALUES}
+def _mean_values(group: Sequence[Row]) -> Row:
+    missing = any(row["missing"] for row in group)
+    values = {name: np.nan if missing else mean_of_known(row[name] for row in group) for name in VALUES}
+    return {**values, "missing": missing}

@@ -19,7 +19,7 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
 from zsad.evaluation.measured import first_places, is_known, mean_of_known
-from zsad.files.json_files import number
+from zsad.files.json_values import number
 from zsad.names import ALL_METRICS, MASK_METRICS, MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER
 from zsad.tables.missing import is_missing
 
@@ -49,7 +49,6 @@ class Result:
         seeds: how many seeds the values are means over.
         deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
         missing: whether it was not made, or is a mean and a result of which it is was not; then no metric has a value.
-        withheld: of a mean that is missing, the metrics of which some of its results have a value.
     """
 
     dataset: str
@@ -68,11 +67,6 @@ class Result:
     seeds: int = 1
     deviation: Mapping[str, float] = field(default_factory=dict)
     missing: bool = False
-    withheld: frozenset[str] = frozenset()
-
-    def tells(self, metric: str) -> bool:
-        """Whether the metric has a value, or would have one if nothing were missing."""
-        return is_known(self.values[metric]) or metric in self.withheld
 
 
 def results_of(
@@ -97,7 +91,7 @@ def results_of(
         if scored is None:
             raise DataError(f"method '{method}' has masks on '{category}' but no scores; evaluate its scores too")
         if scored.missing or is_missing(refinement):
-            results.append(_without_figures([scored], refiner=refinement["refiner"]))
+            results.append(_without_figures(scored, refiner=refinement["refiner"]))
             continue
         results.append(
             replace(
@@ -109,11 +103,11 @@ def results_of(
             )
         )
     results += [_oracle_result(oracle) for oracle in oracles]
-    return in_order(results)
+    return _in_order(results)
 
 
-def in_order(results: Sequence[Item]) -> list[Item]:
-    """Results by category, method and refiner, in the order in which each first appears; otherwise as they are."""
+def _in_order(results: Sequence[Result]) -> list[Result]:
+    """By category, method and refiner, in the order in which each first appears; otherwise as they are."""
     category, method, refiner = (
         first_places(getattr(result, name) for result in results) for name in ("category", "method", "refiner")
     )
@@ -186,7 +180,7 @@ def mean_results(results: Sequence[Result], textures: Sequence[str] = ()) -> lis
 def _mean_result(name: str, group: Sequence[Result]) -> Result:
     """A mean over categories, which are independent of each other, and so are their draws."""
     if any(result.missing for result in group):
-        return _without_figures(group, category=name)
+        return _without_figures(group[0], category=name)
     values = {metric: mean_of_known(result.values[metric] for result in group) for metric in group[0].values}
     draws = {
         metric: mean_draws([result.draws for result in group if is_known(result.values[metric])], metric)
@@ -224,9 +218,7 @@ def seeds_result(group: Sequence[Result]) -> Result:
     """
     metrics = group[0].values
     if any(result.missing for result in group):
-        return _without_figures(
-            group, method=group[0].group, group="", seeds=len(group), deviation=dict.fromkeys(metrics, np.nan)
-        )
+        return _without_figures(group[0], method=group[0].group, group="", seeds=len(group))
     draws = {metric: mean_draws([result.draws for result in group], metric) for metric in metrics}
     return replace(
         group[0],
@@ -240,17 +232,16 @@ def seeds_result(group: Sequence[Result]) -> Result:
     )
 
 
-def _without_figures(results: Sequence[Result], **names: Any) -> Result:
-    """What stands for a result that cannot be had of others, some of which are missing."""
+def _without_figures(result: Result, **names: Any) -> Result:
+    """What stands for a result that cannot be had of others, one of which is missing."""
     return replace(
-        results[0],
-        values=dict.fromkeys(results[0].values, np.nan),
+        result,
+        values=dict.fromkeys(result.values, np.nan),
         confidence={},
         draws={},
         categories=0,
         pixel_categories=0,
         missing=True,
-        withheld=frozenset(metric for result in results for metric in result.values if result.tells(metric)),
         **names,
     )
 

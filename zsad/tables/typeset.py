@@ -6,10 +6,10 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from zsad.tables.latex_widths import COLUMN_GAP, limited, parts, text_width
+from zsad.tables.table import Entry, Figure, Table
 
 MOST_LINES = 45  # of a LaTeX table, which has to fit on a page
 _LOOSE = 1.25  # lines of text in a narrow column are as many times shorter than it
@@ -35,52 +35,7 @@ _LATEX_ESCAPES = {
     **{character: f"{{{character}}}" for character in "[]*"},  # which a line's end, or a rule, would take for an option
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
-
-
-class Cell(NamedTuple):
-    """A percentage with what it needs to be read.
-
-    Attributes:
-        value: in 0..1; NaN prints as a dash.
-        margin: half the width of its 95 % confidence interval, in 0..1; NaN prints nothing.
-        best, second: set in bold, underlined.
-    """
-
-    value: float
-    margin: float = float("nan")
-    best: bool = False
-    second: bool = False
-
-
-class Change(NamedTuple):
-    """A percentage before and after, in 0..1; NaN prints as a dash."""
-
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text and percentages.
-
-    Attributes:
-        title: heading, or caption.
-        header: column titles.
-        rows: text, `Cell` or `Change` for each column.
-        note: a sentence or more on how to read it; may be empty.
-        apart: whether rows are set apart where the text of their first column changes.
-    """
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str | Cell | Change]]
-    note: str = ""
-    apart: bool = False
-
-
-def percent(value: float) -> str:
-    """A share as a percentage with one decimal; a dash for NaN."""
-    return f"{100 * value:.1f}" if value == value else "–"
+_LATEX_SIGNS = str.maketrans({"–": "--", "−": "$-$", "±": r"$\pm$", "→": r"$\to$"})  # of figures
 
 
 def markdown_text(text: str) -> str:
@@ -99,14 +54,13 @@ def _one_line(text: str) -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """A heading of level 2, the note and the table; columns of percentages are aligned right."""
-    numeric = _numeric_columns(table)
+    """A heading of level 2, the note and the table; columns of figures are aligned right."""
     lines = [
         f"## {markdown_text(table.title)}",
         "",
         *([markdown_text(table.note), ""] if table.note else []),
         _markdown_row([markdown_text(title) for title in table.header]),
-        _markdown_row(["---:" if right else "---" for right in numeric]),
+        _markdown_row(["---:" if right else "---" for right in table.is_numeric]),
     ]
     lines += [_markdown_row([_markdown_cell(cell) for cell in row]) for row in table.rows]
     return "\n".join(lines) + "\n"
@@ -117,7 +71,7 @@ def latex_table(table: Table) -> str:
 
     None is wider than the text of an article: what does not fit stands in a further table, with the columns that tell
     the rows apart, and so do rows beyond a page; long text is broken into lines. ``\resizebox`` is for typefaces that
-    are wider than LaTeX's own. Columns of percentages are aligned right; where the rows are set apart, the text that
+    are wider than LaTeX's own. Columns of figures are aligned right; where the rows are set apart, the text that
     they share is a line above them.
     """
     shared = [str(row[0]) for row in table.rows] if table.apart else []
@@ -167,7 +121,7 @@ def _slug(title: str) -> str:
 
 
 def _latex_columns(table: Table, columns: Sequence[int], broken: Mapping[int, float]) -> str:
-    numeric = _numeric_columns(table)
+    numeric = table.is_numeric
     return "".join(
         rf">{{\ragged{'left' if numeric[column] else 'right'}\arraybackslash}}p{{{broken[column]:.0f}pt}}"
         if column in broken
@@ -203,18 +157,16 @@ def _column_width(table: Table, column: int) -> float:
     """In pt, of the widest cell or the title."""
     widths = [text_width(table.header[column])]
     for row in table.rows:
-        cell = row[column]
-        if isinstance(cell, str):
-            widths.append(text_width(cell))
-        elif isinstance(cell, Change):
-            widths.append(text_width(f"{percent(cell.before)} → {percent(cell.after)}"))
+        entry = row[column]
+        if isinstance(entry, str):
+            widths.append(text_width(entry))
         else:
-            margin = f" ± {percent(cell.margin)}" if cell.margin == cell.margin else ""
-            widths.append(text_width(percent(cell.value), bold=cell.best) + text_width(margin))
+            added = text_width(f" {entry.beside}") if entry.beside else 0.0
+            widths.append(text_width(entry.text, bold=entry.best) + added)
     return max(widths)
 
 
-def _number_of_lines(row: Sequence[str | Cell | Change], natural: Sequence[float], widths: Sequence[float]) -> int:
+def _number_of_lines(row: Sequence[Entry], natural: Sequence[float], widths: Sequence[float]) -> int:
     """Of a row's tallest cell."""
     texts = (
         (text_width(cell), width)
@@ -237,7 +189,8 @@ def _pages(heights: Sequence[int]) -> list[range]:
 
 def _pieces(table: Table, column: int) -> list[str]:
     """The texts of a column between the places where a line may end."""
-    texts = [table.header[column], *(row[column] for row in table.rows if isinstance(row[column], str))]
+    entries = [row[column] for row in table.rows]
+    texts = [table.header[column], *(entry for entry in entries if isinstance(entry, str))]
     return [piece[:_LONGEST_PIECE] for text in texts for piece in re.findall(r"[^\s_./-]+[_./-]?", text)]
 
 
@@ -249,37 +202,28 @@ def _breakable(text: str, may_break: bool) -> str:
     return re.sub(r"(\\_|[./])", r"\1\\allowbreak{}", text)
 
 
-def _numeric_columns(table: Table) -> list[bool]:
-    return [not all(isinstance(row[column], str) for row in table.rows) for column in range(len(table.header))]
-
-
 def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _markdown_cell(cell: str | Cell | Change) -> str:
-    if isinstance(cell, str):
-        return markdown_text(cell)
-    if isinstance(cell, Change):
-        return f"{percent(cell.before)} → {percent(cell.after)}"
-    number = percent(cell.value)
-    number = f"**{number}**" if cell.best else f"<u>{number}</u>" if cell.second else number
-    return f"{number} ± {percent(cell.margin)}" if cell.margin == cell.margin else number
+def _markdown_cell(entry: Entry) -> str:
+    if isinstance(entry, str):
+        return markdown_text(entry)
+    figure = f"**{entry.text}**" if entry.best else f"<u>{entry.text}</u>" if entry.second else entry.text
+    return _with_beside(figure, entry)
 
 
 def _latex_row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _latex_cell(cell: str | Cell | Change) -> str:
-    if isinstance(cell, str):
-        return latex_text(cell)
-    if isinstance(cell, Change):
-        return rf"{_latex_percent(cell.before)} $\to$ {_latex_percent(cell.after)}"
-    number = _latex_percent(cell.value)
-    number = rf"\textbf{{{number}}}" if cell.best else rf"\underline{{{number}}}" if cell.second else number
-    return rf"{number} $\pm$ {percent(cell.margin)}" if cell.margin == cell.margin else number
+def _latex_cell(entry: Entry) -> str:
+    if isinstance(entry, str):
+        return latex_text(entry)
+    text = entry.text
+    figure = rf"\textbf{{{text}}}" if entry.best else rf"\underline{{{text}}}" if entry.second else text
+    return _with_beside(figure, entry).translate(_LATEX_SIGNS)
 
 
-def _latex_percent(value: float) -> str:
-    return percent(value).replace("–", "--")
+def _with_beside(text: str, figure: Figure) -> str:
+    return f"{text} {figure.beside}" if figure.beside else text

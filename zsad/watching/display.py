@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from snakemake.settings.enums import Quietness
 from tqdm import tqdm
@@ -23,6 +23,22 @@ class Display(Protocol):
 
     def show(self, jobs: Mapping[int, RunningJob]) -> None:
         """Show how far the jobs are."""
+
+
+class Terminal(Protocol):
+    """A stream of text to a terminal."""
+
+    def write(self, text: str, /) -> int:
+        """Take a text; return its length."""
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+
+    def fileno(self) -> int:
+        """The number by which the system knows it."""
 
 
 class Lines:
@@ -47,7 +63,7 @@ class Lines:
 class Screen:
     """A stream to a terminal whose last lines are bars: what is written to it goes above them."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Terminal) -> None:
         self._stream = stream
         self._waiting: list[str] = []
 
@@ -79,7 +95,7 @@ class Bars:
     seconds = 1.0
     follows_ends = True
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
         self._bars: dict[int, tqdm] = {}
 

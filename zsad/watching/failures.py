@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from tokenize import TokenError
+from traceback import walk_tb
 from types import FrameType
 from typing import IO, Any
 
@@ -22,29 +26,52 @@ from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, known_sentence, sentence_of, with_traceback
 
 SNAKEMAKES_OWN = (WorkflowError, RuleException, ApiError, CliException, SyntaxError, TokenError)
+OURS = ("Snakefile", "rules", "zsad")  # in the folder of the workflow, which may hold an environment with Snakemake too
 PRINTER = "print_exception"  # the function of Snakemake that tells of every exception, and ...
 PRINTED = "ex"  # ... what it calls it
 
 
-def tell_failures_in_sentences() -> None:
-    """From now on, tell of exceptions in the process of Snakemake as `zsad.errors.boundary` does."""
-    if not any(isinstance(known, SentenceFilter) for known in logger.filters):
-        logger.addFilter(SentenceFilter())
+def tell_failures_in_sentences(folder: Path | None = None, *, of_all: bool = True) -> None:
+    """From now on, tell of exceptions in the process of Snakemake as `zsad.errors.boundary` does.
+
+    Args:
+        folder: that of the workflow.
+        of_all: False to tell only of exceptions that come from there, where another workflow uses this one.
+    """
+    ours = None if of_all else folder
+    if not any(isinstance(known, SentenceFilter) and known.folder == ours for known in logger.filters):
+        logger.addFilter(SentenceFilter(ours))
+    if not of_all:
+        return
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
             handler.setStream(PatientStream(handler.stream))
 
 
 class SentenceFilter(logging.Filter):
-    """Puts a sentence in the place of a traceback, which goes to Snakemake's own log file alone."""
+    """Puts a sentence in the place of a traceback, which goes to Snakemake's own log file alone.
+
+    Args:
+        folder: where the code lies whose exceptions are told so; None for all.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__()
+        self.folder = folder
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Change a record that tells of an exception; all records pass."""
         if getattr(record, "event", None) == LogEvent.ERROR and not is_debugged():
             error = _printed_exception()
-            if error is not None and _is_to_be_told(error):
+            if error is not None and _is_to_be_told(error) and self._is_ours(error):
                 record.msg, record.args = self._told(error, record), ()
         return True
+
+    def _is_ours(self, error: BaseException) -> bool:
+        if self.folder is None or isinstance(_own(error), ZsadError):
+            return True
+        places = [self.folder / part for part in OURS]
+        return any(path.is_relative_to(place) for path in _passed(error) for place in places)
 
     def _told(self, error: BaseException, record: logging.LogRecord) -> str:
         rule = getattr(getattr(error, "rule", None), "name", None)
@@ -91,8 +118,30 @@ class PatientStream:
 def _own(error: BaseException) -> BaseException:
     """The error of this package, or of the system, that is passed on as one of Snakemake; else the same."""
     inner = error.__cause__ or error.__context__
+    if isinstance(error, InputFunctionException) and not isinstance(inner, ZsadError):
+        return _written_out(error) or error
     is_of_system = isinstance(inner, OSError) and type(error) is WorkflowError and known_sentence(inner) is not None
     return inner if inner is not None and (isinstance(inner, ZsadError) or is_of_system) else error
+
+
+def _written_out(error: InputFunctionException) -> ZsadError | None:
+    """The error of this package that one of Snakemake has in its text alone, as it was raised again elsewhere."""
+    found = re.match(r"Error:\n  (\w+): (.*?)\nWildcards:\n", str(error), re.DOTALL)
+    return ZsadError(found[2]) if found and found[1] in _names_of(ZsadError) else None
+
+
+def _names_of(kind: type[Exception]) -> set[str]:
+    """The names of an exception and all its kinds."""
+    return {kind.__name__}.union(*map(_names_of, kind.__subclasses__()))
+
+
+def _passed(error: BaseException | None) -> Iterator[Path]:
+    """The files whose code an exception passed, or one that it is passed on from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield from (Path(frame.f_code.co_filename) for frame, _ in walk_tb(error.__traceback__))
+        error = error.__cause__ or error.__context__
 
 
 def _is_to_be_told(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from zsad.watching.shortening import shortened_list, shortened_text
 
-SENTENCE = re.compile(r"^\S+ \S+ ERROR zsad\.job: (?P<sentence>.+)\Z", re.M | re.S)
+SENTENCE = re.compile(r"^\S+ \S+ ERROR zsad\.workflow\.job: (?P<sentence>.+)\Z", re.M | re.S)
 EXIT_STATUS = re.compile(
     r"RuleException:\nCalledProcessError in file \"[^\n]*\.smk\", line \d+:\n"
     r"Command '[^\n]*\.snakemake/scripts/\w+\.(?P<rule>\w+)\.py'? returned non-zero exit status 1\.\s*"

@@ -11,7 +11,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from zsad.progress import WATCHED
-from zsad.watching.display import Bars, Display, Lines, Screen
+from zsad.watching.display import Bars, Display, Lines, Screen, Terminal
 from zsad.watching.formatting import TerminalFormatter
 from zsad.watching.running import RunningJobs
 
@@ -74,18 +74,18 @@ class Watcher:
                 self._display.show(self._jobs.looked_at())
 
 
-def _terminal_handler() -> logging.StreamHandler | None:
+def _terminal_handler() -> logging.StreamHandler[Terminal] | None:
     """The handler that writes messages for people; None where a logger plugin does."""
     handlers = (handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler))
     return next((handler for handler in handlers if not isinstance(handler, logging.FileHandler)), None)
 
 
-def _display(terminal: logging.StreamHandler | None) -> Display:
-    stream = terminal and terminal.stream
-    if terminal is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
+def _display(terminal: logging.StreamHandler[Terminal] | None) -> Display:
+    if terminal is None or not terminal.stream.isatty() or os.environ.get("TERM") == "dumb":
         return Lines(logger, _interval())
     if not _shows(terminal, quietness=Quietness.PROGRESS):
         return Lines(logger, DEFAULT_INTERVAL)  # which is as quiet
+    stream = terminal.stream
     terminal.setStream(Screen(stream))
     return Bars(stream)
 

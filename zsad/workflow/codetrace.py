@@ -10,17 +10,62 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
+
+from zsad.workflow.revisions import REVISIONS
 
 PACKAGE = "zsad"
 HASH_LENGTH = 12
 TABLES = ("registry.py", "catalogue.py")
 
+# Modules, and packages with all in them, that are neither hashed nor followed, so that an edit makes nothing anew, and
+# why. Where an edit of one of them does change results, raise the stage's number in zsad/workflow/revisions.py.
+EXEMPT: Mapping[str, str] = MappingProxyType(
+    {
+        "zsad/errors/": "messages; a job that fails leaves no result. Raise a number if other images are left out, as "
+        "the classes of errors decide what is left out as unreadable",
+        "zsad/progress.py": "lines in a log and bars on a terminal",
+        "zsad/lazy.py": "puts off the import of a library",
+        "zsad/registry.py": "finds classes by name and refuses wrong parameters; the values in use are parameters of "
+        "the rules, and the classes are traced",
+        "zsad/workflow/job.py": "log, threads and messages around a stage",
+        "zsad/workflow/gpus.py": "which GPU computes, not what; that none does is no reason to compute anew either",
+        "zsad/workflow/suitability.py": "refuses images before anything is computed; it sees every scorer",
+        "zsad/sharing/": "links to a file of others only if its content key, which holds the code, its images and its "
+        "digests agree; another way to form the key gives other keys",
+        "zsad/files/atomic.py": "a file is there whole or not at all, whatever is in it",
+        "zsad/files/provenance.py": "what is told of a result beside its content; Snakemake compares the parameters",
+        "zsad/files/download.py": "what it fetches has the SHA-256 of a catalogue, or is refused",
+        "zsad/files/tracked.py": "tells Snakemake of files; their content is tracked by that",
+        "zsad/files/user_paths.py": "writes out a home folder; the paths in use are parameters of the rules",
+        "zsad/models/hub.py": "finds, downloads and checks weights. Which files of a model are read is decided in "
+        "zsad/models/weight_files.py, which is traced; their SHA-256 is in the provenance and in content keys",
+        "zsad/segmentation/weights.py": "the same of segmentation models. Raise a number if it takes other files",
+        "zsad/models/config_sense.py": "refuses models that make no sense, and changes none",
+        "zsad/models/memory.py": "what memory is kept, and whether an error means too little of it",
+        "zsad/data/impostors.py": "calls by its name what is no image; what is one, decoders decide",
+        "zsad/features/architecture.py": "sizes of a network that plans and requests ask for before it is loaded",
+        "zsad/features/fitting.py": "refuses parameters that do not fit a network, before it is loaded",
+        "zsad/features/execution.py": "device, batches and processes, which change the speed alone",
+        "zsad/features/assumed.py": "guesses of what jobs need, for their requests",
+        "zsad/scoring/cost.py": "estimates of what jobs need, for their requests",
+    }
+)
 
-def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[str, str]:
-    """Content hashes of a script and of all modules of the package that it imports, directly or not.
+
+_EXEMPT = frozenset(place.rstrip("/") for place in EXEMPT)
+
+
+def code_hashes(
+    root: Path, script: str, entries: Iterable[str] = (), *, revisions: Mapping[str, int] = REVISIONS
+) -> dict[str, str]:
+    """Content hashes of a script and of the modules of the package behind it that can change a result.
+
+    Those are what it imports, directly or not, but for what is `EXEMPT`, what is imported for type checkers alone, and
+    packages with no code of their own. The stage's revision stands for edits of exempt modules that change its results.
 
     A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
     The tables of names (``scoring/registry.py`` and its kin, and the catalogue of models) are left out, so that a line
@@ -31,9 +76,11 @@ def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[st
         root: the folder that holds the package and the scripts.
         script: path of the script, relative to ``root``.
         entries: ``"module:Class"`` of the parts that the script imports by name at run time.
+        revisions: of the stages, by the names of their scripts.
 
     Returns:
-        Path relative to ``root`` to the first 12 hexadecimal digits of its SHA-256; and each entry to ``"entry"``.
+        Path relative to ``root`` to the first 12 hexadecimal digits of its SHA-256; each entry to ``"entry"``; and
+        ``"revision"`` to that of the stage.
     """
     entries = list(entries)
     found: set[Path] = set()
@@ -42,13 +89,19 @@ def code_hashes(root: Path, script: str, entries: Iterable[str] = ()) -> dict[st
         waiting.extend(_module_files(root, entry.partition(":")[0]))
     while waiting:
         path = waiting.pop()
-        if path in found or _is_table_of_names(path, root):
+        if path in found or _is_table_of_names(path, root) or is_exempt(path.relative_to(root)) or _is_empty(path):
             continue
         found.add(path)
         for module in _imported(path):
             waiting.extend(_module_files(root, module))
     files = sorted({file for path in found for file in _with_data(path)})
-    return dict(_named_hash(root, file) for file in files) | dict.fromkeys(entries, "entry")
+    hashes = dict(_named_hash(root, file) for file in files)
+    return hashes | dict.fromkeys(entries, "entry") | {"revision": str(revisions[Path(script).stem])}
+
+
+def is_exempt(path: Path) -> bool:
+    """Whether edits of a module, given relative to the folder of the package, make nothing anew."""
+    return any(place.as_posix() in _EXEMPT for place in (path, *path.parents))
 
 
 def import_package_from(root: Path) -> None:
@@ -59,6 +112,17 @@ def import_package_from(root: Path) -> None:
 
 def _is_table_of_names(path: Path, root: Path) -> bool:
     return path.name in TABLES and path.parent != root / PACKAGE
+
+
+@cache
+def _is_empty(path: Path) -> bool:
+    """Whether a file makes a folder a package and holds a docstring at most."""
+    if path.name != "__init__.py":
+        return False
+    match ast.parse(path.read_bytes()).body:
+        case [] | [ast.Expr(ast.Constant())]:
+            return True
+    return False
 
 
 @cache
@@ -86,11 +150,21 @@ def _imported(path: Path) -> tuple[str, ...]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """All statements in a node, in functions and branches too; expressions, most of a tree, hold none."""
-    for child in ast.iter_child_nodes(node):
+    """All statements in a node that may run, in functions and branches too; expressions, most of a tree, hold none."""
+    if isinstance(node, ast.If) and _is_for_type_checkers(node.test):
+        children: Iterable[ast.AST] = node.orelse
+    else:
+        children = ast.iter_child_nodes(node)
+    for child in children:
         if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
             yield child
             yield from _statements(child)
+
+
+def _is_for_type_checkers(test: ast.expr) -> bool:
+    """Whether a condition is ``TYPE_CHECKING``, which is never true when a program runs."""
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
 
 
 @cache

@@ -72,7 +72,7 @@ def _held(gpus: Sequence[str], count: int, locks: ExitStack) -> list[str]:
     waits = False
     while True:
         with ExitStack() as taken:
-            held = []
+            held: list[str] = []
             for gpu in gpus:
                 if len(held) < count and _lock(gpu, taken):
                     held.append(gpu)

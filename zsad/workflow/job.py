@@ -56,7 +56,8 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         code = json.loads(snakemake.params.code)
         logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
         with own_gpus(snakemake.resources.get("gpu", 0)):
-            yield Job(cfg=cfg, provenance=stage_provenance(snakemake.rule, cfg, code=code))
+            stage = getattr(snakemake.params, "stage", snakemake.rule)  # of a module, whose rules have other names
+            yield Job(cfg=cfg, provenance=stage_provenance(stage, cfg, code=code))
     except Exception as error:
         sentence = _told(_without_damaged_input(error, snakemake.input), log)
         if not is_watched() or not _is_logged_to(log):

@@ -2,7 +2,7 @@
 
 They lie in a folder of their own, ``results/NAME/partial``: in the place of the tables themselves Snakemake would take
 them for finished. What is there from an earlier run, but should have been made anew, is missing too; what is current
-only Snakemake knows, so that this reads the graph of jobs of Snakemake 9 (`snakemake.dag.DAG`).
+only Snakemake knows, so that this reads its graph of jobs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from zsad.errors import first_line
 from zsad.errors.boundary import known_sentence
 from zsad.names import ORACLE
 from zsad.workflow.measurable import TABLES
+from zsad.workflow.snakemake_api import failed_jobs, graph, is_current, job_of, needed_by
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
@@ -31,10 +32,14 @@ PARTIAL = "partial"
 BLAMED = ("backbone", "segmenter", "method", "refiner")  # the wildcards that tell jobs of a rule and category apart
 
 
-def tell_what_is_missing(workflow: Workflow, settings: Settings) -> None:
-    """Write the tables of what there is and print what is missing; whatever goes wrong here is one printed sentence."""
+def tell_what_is_missing(workflow: Workflow, settings: Settings, rule: str = TABLES_RULE) -> None:
+    """Write the tables of what there is and print what is missing; whatever goes wrong here is one printed sentence.
+
+    Args:
+        rule: the name that the rule of the tables has in this run.
+    """
     try:
-        said = write_partial_tables(workflow.dag, workflow.scheduler.failed, settings)
+        said = write_partial_tables(workflow.dag, failed_jobs(workflow), settings, rule)
     except Exception as error:
         reason = known_sentence(error) or first_line(error)
         said = f"tables of what there is could not be written ({reason}); the error of the run stands above"
@@ -42,20 +47,21 @@ def tell_what_is_missing(workflow: Workflow, settings: Settings) -> None:
         print(f"zsad: {said}", flush=True)
 
 
-def forget_what_was_missing(workflow: Workflow) -> None:
+def forget_what_was_missing(workflow: Workflow, rule: str = TABLES_RULE) -> None:
     """Remove the tables of what there was once the tables themselves are current; a dry run removes nothing."""
     with suppress(Exception):  # at the end of a run whose own outcome is all that counts
-        has_run = workflow.scheduler is not None and not workflow.dryrun and not workflow.touch
-        job = tables_job(workflow.dag) if has_run else None
-        if job is not None and is_current(workflow.dag, job):
+        dag = graph(workflow)
+        job = None if dag is None else job_of(dag, rule)
+        if dag is not None and job is not None and is_current(dag, job):
             _remove(_any_partial(job))
 
 
-def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Settings) -> str:
+def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Settings, rule: str = TABLES_RULE) -> str:
     """Write the tables if any of the results that they are made from are current, and others are missing.
 
     Args:
         failed: the jobs that failed, or groups of them.
+        rule: the name that the rule of the tables has in this run.
 
     Returns:
         What to say of it; empty where nothing is missing from the tables, or nobody knows yet what belongs in them.
@@ -63,10 +69,10 @@ def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Se
     Raises:
         DataError: a result is damaged, or the tables cannot be written.
     """
-    job = tables_job(dag)
+    job = job_of(dag, rule)
     if job is None:
         return "no tables of what there is were written, for this run was not asked for tables"
-    made_by = {file: maker for maker, files in dag.dependencies.get(job, {}).items() for file in files}
+    made_by = {file: maker for maker, files in needed_by(dag, job).items() for file in files}
     results = {kind: list(getattr(job.input, kind)) for kind in NAMES}
     if not all(path in made_by for paths in results.values() for path in paths):
         return ""  # the data set is not there yet, and so neither are its categories
@@ -84,16 +90,6 @@ def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Se
     if len(missing) == len(causes):
         return "no tables of what there is were written, for not one of their results is finished"
     return _written(job, missing, outputs, settings)
-
-
-def tables_job(dag: DAG) -> Job | None:
-    """The job that makes the tables; None if none is asked for."""
-    return next((job for job in dag.jobs if job.rule.name == TABLES_RULE), None)
-
-
-def is_current(dag: DAG, job: Job) -> bool:
-    """Whether the results of a job are what this run would make, from now or from before."""
-    return not dag.needrun(job) or dag.finished(job)
 
 
 def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
@@ -126,7 +122,7 @@ def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:
     waiting, seen = [job], {job}
     while waiting:
         one = waiting.pop()
-        before = [needed for needed in dag.dependencies.get(one, {}) if not is_current(dag, needed)]
+        before = [needed for needed in needed_by(dag, one) if not is_current(dag, needed)]
         if not before:
             yield one
         before = sorted((needed for needed in before if needed not in seen), key=_step, reverse=True)
@@ -145,10 +141,11 @@ def _written(job: Job, missing: Mapping[Path, MissingResult], outputs: Mapping[s
     from zsad.tables.collect_tables import collect_tables
     from zsad.tables.missing import missing_note
 
+    # Both by the names that the rule gives them.
+    files: dict[str, Any] = {name: [Path(path) for path in paths] for name, paths in job.input.items()} | dict(outputs)
     try:
         collect_tables(
-            **{name: [Path(path) for path in files] for name, files in job.input.items()},
-            **outputs,
+            **files,
             textures=settings.data.textures,
             published=settings.data.published,
             missing=missing,

@@ -14,20 +14,27 @@ EXAMPLES = 3  # categories that a sentence names
 
 
 class Configured(Protocol):
-    """What of a configured method is asked for.
+    """What of a configured method is asked for."""
 
-    Attributes:
-        group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
-        needs: the images that it cannot do without; None for a method that reads the scores of others.
-        shots: the references that it draws; None if it draws none, or takes all.
-        members: the methods whose scores it reads.
-    """
+    @property
+    def name(self) -> str:
+        """What it is called."""
 
-    name: str
-    group: str
-    needs: Needs | None
-    shots: int | None
-    members: tuple[str, ...]
+    @property
+    def group(self) -> str:
+        """The entry of the configuration that it comes from, where that stands for several seeds; else empty."""
+
+    @property
+    def needs(self) -> Needs | None:
+        """The images that it cannot do without; None for a method that reads the scores of others."""
+
+    @property
+    def shots(self) -> int | None:
+        """The references that it draws; None if it draws none, or takes all."""
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The methods whose scores it reads."""
 
 
 def methods_left_out(
@@ -47,8 +54,8 @@ def methods_left_out(
             reasons[name] = (
                 f"it reads the scores of {_listed(lacking)}, which {'is' if len(lacking) == 1 else 'are'} left out"
             )
-        elif method.needs is not None and (
-            reason := _too_few_references(method, images, more_references) or _too_few_tests(method, images)
+        elif (needs := method.needs) is not None and (
+            reason := _too_few_references(method, needs, images, more_references) or _too_few_tests(needs, images)
         ):
             reasons[name] = reason
     return reasons
@@ -59,8 +66,10 @@ def sentences(reasons: Mapping[str, str]) -> list[str]:
     return [f"method '{name}' is left out: {reason}" for name, reason in reasons.items()]
 
 
-def _too_few_references(method: Configured, images: Mapping[str, Mapping[str, int]], more_references: str) -> str:
-    needs, place = method.needs, f"methods.{method.group or method.name}"
+def _too_few_references(
+    method: Configured, needs: Needs, images: Mapping[str, Mapping[str, int]], more_references: str
+) -> str:
+    place = f"methods.{method.group or method.name}"
     if not needs.train:
         return ""
     if method.shots is not None and method.shots < needs.least_train:
@@ -75,15 +84,12 @@ def _too_few_references(method: Configured, images: Mapping[str, Mapping[str, in
     return f"it needs {needs.train} {noun}, and {_having(short)}; {_mends(mends, short, images)}"
 
 
-def _too_few_tests(method: Configured, images: Mapping[str, Mapping[str, int]]) -> str:
+def _too_few_tests(needs: Needs, images: Mapping[str, Mapping[str, int]]) -> str:
     # A category without any test image ends the run, with a sentence of its own.
-    short = {category: count["test"] for category, count in images.items() if 0 < count["test"] < method.needs.test}
+    short = {category: count["test"] for category, count in images.items() if 0 < count["test"] < needs.test}
     if not short:
         return ""
-    return (
-        f"it compares at least {method.needs.test} test images, and {_having(short)}; "
-        f"{_mends(['add some'], short, images)}"
-    )
+    return f"it compares at least {needs.test} test images, and {_having(short)}; {_mends(['add some'], short, images)}"
 
 
 def _having(short: Mapping[str, int]) -> str:

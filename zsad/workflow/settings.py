@@ -2,221 +2,60 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
 from snakemake.utils import update_config
 
 from zsad.data.bounds import Bounds
-from zsad.data.dataset import Dataset
+from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
-from zsad.errors import ConfigError, ModelError, nearest_hint
-from zsad.evaluation.options import EvaluationOptions
-from zsad.features.base import Backbone
-from zsad.features.execution import ExtractionOptions
-from zsad.features.joint import JOINT, Member, check_different, member_references
-from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.errors import ConfigError, nearest_hint
 from zsad.files.tracked import check_workflow_folder
-from zsad.files.user_paths import expanded
-from zsad.grids import TokenLayout
-from zsad.names import NO_REFINER, ORACLE
-from zsad.refinement.base import Refiner
-from zsad.refinement.modulation import Modulation
-from zsad.refinement.registry import MODULATIONS, REFINERS
+from zsad.grids import GridRule, TokenLayout
+from zsad.names import NO_REFINER
 from zsad.reporting.options import ReportOptions
-from zsad.scoring.base import Method, Needs, Scorer
-from zsad.scoring.compute import ScoringOptions
-from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import ReferenceScorer
-from zsad.scoring.registry import FUSIONS, SCORERS
+from zsad.scoring.base import Needs
+from zsad.scoring.registry import SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
-from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
-from zsad.segmentation.catalogue import facts_of as segmenter_facts_of
-from zsad.segmentation.foreground import ForegroundOptions
-from zsad.segmentation.registry import SEGMENTERS
-from zsad.segmentation.weights import local_files as segmenter_files
-from zsad.segmentation.weights import weights_megabytes
-from zsad.sharing.options import Sharing, SharingOptions
+from zsad.sharing.options import Sharing
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
+from zsad.workflow.entries import BackboneEntry, MethodEntry, RefinerEntry
 from zsad.workflow.measurable import Measurable
+from zsad.workflow.methods import method_entries
+from zsad.workflow.references import Models
+from zsad.workflow.refiners import refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
+from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
+WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
 DEFAULT_PATH = REPOSITORY / "config.yaml"
-TORCH_SUFFIXES = (".pth", ".pt")
-
-
-@dataclass(frozen=True)
-class BackboneEntry:
-    """A backbone as configured: its family (see `BACKBONES`) and all its parameters.
-
-    Attributes:
-        members: the backbones whose features are joined; only a joint has any.
-    """
-
-    name: str
-    family: str
-    params: dict[str, Any]
-    members: tuple[BackboneEntry, ...] = ()
-
-    def stage_config(self) -> dict[str, Any]:
-        """What the extraction of features, or their joining, depends on."""
-        return {"family": self.family, "params": self.params}
-
-    @cached_property
-    def backbone(self) -> Backbone:
-        """What all that must be known of it is asked of; nothing is loaded."""
-        return BACKBONES.build(self.family, self.params)
-
-    def shown(self) -> dict[str, Any]:
-        """What `stage_config` says, for readers: members by name, as each has an entry of its own."""
-        if not self.members:
-            return self.stage_config()
-        return {"family": self.family, "params": {**self.params, "members": [member.name for member in self.members]}}
-
-    def known_layout(self) -> TokenLayout | None:
-        """How its tokens will lie; see `zsad.features.base.Backbone.known_layout`."""
-        return self.backbone.known_layout()
-
-    def weights_megabytes(self) -> int | None:
-        """Size of the weights in float32, 10^6 bytes; None for a model of unknown size, 0 for none."""
-        return self.backbone.weights_megabytes()
-
-    def local_files(self) -> list[str]:
-        """The files of a model on this machine that its tokens depend on, sorted."""
-        return self.backbone.local_files()
-
-    def check_files(self) -> None:
-        """Look whether those files are there.
-
-        Raises:
-            ModelError: one is not, or they cannot be listed.
-        """
-        try:
-            absent = next((path for path in self.local_files() if not Path(path).is_file()), None)
-        except OSError as error:
-            place, reason = error.filename or "a file", error.strerror or type(error).__name__
-            raise ModelError(
-                f"backbone '{self.name}': {place} of its model cannot be read ({reason}); make it readable, or correct "
-                "the backbone's parameters"
-            ) from None
-        if absent is not None:
-            raise ModelError(
-                f"backbone '{self.name}': {absent} of its model does not exist; put it back, or correct the "
-                "backbone's parameters"
-            )
-
-
-@dataclass(frozen=True)
-class SegmenterEntry:
-    """A promptable segmentation model as configured: its family (see `SEGMENTERS`) and all its parameters."""
-
-    name: str
-    family: str
-    params: dict[str, Any]
-
-    def stage_config(self) -> dict[str, Any]:
-        """What embeddings depend on besides the images, and masks besides embeddings and prompts."""
-        return {"family": self.family, "params": self.params}
-
-    def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, sorted, or the single file that it is."""
-        return segmenter_files(self.params["model"])
-
-    def weights_megabytes(self) -> int | None:
-        """Size of the weights, 10^6 bytes; None for a model of unknown size."""
-        return weights_megabytes(self.params["model"])
-
-
-@dataclass(frozen=True)
-class MethodEntry:
-    """A method as configured, complete: everything that its scores depend on besides what it reads.
-
-    Attributes:
-        backbone: name of its backbone; of a fusion those of its members.
-        scoring: further sections that scores from features depend on: image_score, threshold, precision. Empty for a
-            method that reads scores.
-        feature_sets: the features that it reads, by role; none for a method that reads scores.
-        foregrounds: the subsets of images whose part a segmenter must outline, by role; usually none.
-        segmenter: which; empty if none.
-        members: the methods whose scores it reads; only a fusion, or a modulation, has any.
-        refiner: whose masks modulate the member's maps; empty but for a modulation.
-        group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
-        description: what the page says of it.
-        needs: the images that it cannot do without; None for a method that reads scores.
-    """
-
-    name: str
-    backbone: str
-    scorer: str
-    params: dict[str, Any]
-    scoring: dict[str, Any]
-    feature_sets: dict[str, FeatureSet]
-    foregrounds: dict[str, str]
-    segmenter: str
-    members: tuple[str, ...]
-    refiner: str
-    group: str
-    description: dict[str, str]
-    needs: Needs | None = None
-
-    @property
-    def shots(self) -> int | None:
-        """The references that it draws; None if it draws none, or takes all training images."""
-        shots = self.params.get("shots")
-        return shots if isinstance(shots, int) else None
-
-    def stage_config(self) -> dict[str, Any]:
-        """What the scores depend on, besides the features or the members' scores."""
-        return {"scorer": self.scorer, "params": self.params, **self.scoring}
-
-
-@dataclass(frozen=True)
-class RefinerEntry:
-    """A refiner as configured: its kind (see `REFINERS`) and all its parameters.
-
-    Attributes:
-        segmenter: the model that it prompts; empty if it needs none.
-        foreground: whether it asks what the part is.
-        crops: what its crops depend on besides images, scores and the segmenter; None if it makes none.
-    """
-
-    name: str
-    refiner: str
-    params: dict[str, Any]
-    segmenter: str = ""
-    foreground: bool = False
-    crops: dict[str, Any] | None = None
-
-    def stage_config(self) -> dict[str, Any]:
-        """What the masks depend on, besides images, scores and the segmenter."""
-        return {"refiner": self.refiner, "params": self.params}
 
 
 class Settings:
     """A valid configuration.
 
     Args:
-        config: the merged configuration, as Snakemake or `load` gives it.
+        config: the merged configuration, as Snakemake or `load` gives it; what is missing is as `default_config` has
+            it, but a section of named entries (methods, ...) that is given holds those alone.
         files: what it was merged from besides `config.yaml`, to refuse that an entry is switched off which none of
             them defines; None to let that pass.
         left_out: methods that another process has found unable to run, and why; None to find out here. Jobs are told,
             so that they agree with the process that started them, whatever has become of the images since.
+        results: the folder of all results.
 
     Attributes:
-        config: the same with every value of the type that the schema asks for.
+        config: the same, checked and complete, as plain data.
         sharing: what is shared with other users, and where.
         data: the data set.
-        backbones, segmenters, methods, refiners: entries by name, only those that are in use.
+        backbones, segmenters, methods, refiners: entries by name, only those that are in use; see
+            `zsad.workflow.entries`.
+        scoring, foreground, extraction, evaluation, report: the sections of these names.
+        report_refiner: whose masks the page shows.
         measurable: what the truth of the data set allows to measure.
         left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
 
@@ -232,33 +71,34 @@ class Settings:
         *,
         files: Sequence[Mapping[str, Any]] | None = None,
         left_out: Mapping[str, str] | None = None,
+        results: Path = RESULTS,
     ) -> None:
-        check_workflow_folder(REPOSITORY)
-        self.config = checked(config)
+        if WORKFLOW_PATH.is_file():
+            check_workflow_folder(REPOSITORY)
+        given = checked(config)
+        self.config = given.plain()
         if files is not None:
             check_switched_off(self.config, defined_entries([_default(), *files]))
-        self.sharing = _sharing(self.config)
-        self.data = Dataset(self.config["dataset"], self.sharing.downloads)
+        self.sharing = Sharing(given.sharing)
+        self.results = results
+        self.data = Dataset(self.config["dataset"], self.sharing.downloads, results)
         self.data.check()
-        self.backbones: dict[str, BackboneEntry] = {}
-        self.scoring = ScoringOptions.build(self.config["scoring"], where="scoring")
-        self.segmenters: dict[str, SegmenterEntry] = {}
-        self.foreground = ForegroundOptions.build(self.config["foreground"], where="foreground")
-        self.refiners = {name: self._refiner(name, entry) for name, entry in _entries(self.config, "refiners")}
-        self.methods = self._methods()
+        models = Models(given)
+        self.refiners = refiner_entries(given, models)
+        self.methods = method_entries(given, models, self.refiners)
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        self.backbones, self.segmenters = models.backbones, models.segmenters
         self.left_out = dict(self._unable() if left_out is None else left_out)
         self._leave_out()
         self.measurable = Measurable(self.data, localises=any(map(self._localises, self.methods)))
-        self.extraction = ExtractionOptions.build(self.config["extraction"], where="extraction")
-        self.evaluation = EvaluationOptions.build(self.config["evaluation"], where="evaluation")
-        report = dict(self.config["report"])
-        self.report_refiner: str = report.pop("refiner")
+        self.scoring, self.foreground = given.scoring, given.foreground
+        self.extraction, self.evaluation = given.extraction, given.evaluation
+        self.report = ReportOptions(**given.report.model_dump(include={*ReportOptions.model_fields}))
+        self.report_refiner = given.report.refiner
         if self.report_refiner not in (*self.refiners, NO_REFINER):
             hint = nearest_hint(self.report_refiner, [*self.refiners, NO_REFINER])
             raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
-        self.report = ReportOptions.build(report, where="report")
 
     @property
     def dataset(self) -> str:
@@ -303,7 +143,8 @@ class Settings:
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""
         # A joint computes no patches beside those of its members.
-        grids = {name: layout.rule for name, layout in self._layouts.items() if not layout.members}
+        rules = {name: layout.rule for name, layout in self._layouts.items()}
+        grids = {name: rule for name, rule in rules.items() if isinstance(rule, GridRule)}
         return Bounds.of(self.data.bounds, grids)
 
     @cached_property
@@ -393,272 +234,17 @@ class Settings:
         self.methods = {name: entry for name, entry in self.methods.items() if name not in self.left_out}
         if not self.methods:
             raise ConfigError(f"no method can run; {'; '.join(sentences(self.left_out))}")
-        users = [*self.methods.values(), *self.refiners.values()]
-        segmenters = {entry.segmenter for entry in users}
+        segmenters = {entry.segmenter for entries in (self.methods, self.refiners) for entry in entries.values()}
         backbones = {entry.backbone for entry in self.methods.values()}
         backbones |= {member.name for name in backbones & {*self.backbones} for member in self.backbones[name].members}
         self.segmenters = {name: entry for name, entry in self.segmenters.items() if name in segmenters}
         self.backbones = {name: entry for name, entry in self.backbones.items() if name in backbones}
 
-    def _methods(self) -> dict[str, MethodEntry]:
-        """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order."""
-        entries = dict(_entries(self.config, "methods"))
-        if ORACLE in entries:
-            raise ConfigError(f"a method cannot be called '{ORACLE}', as a ceiling is in the tables; rename it")
-        fusions = [name for name, entry in entries.items() if entry["scorer"] in FUSIONS.names()]
-        modulations = [name for name, entry in entries.items() if entry["scorer"] in MODULATIONS.names()]
-        methods: dict[str, MethodEntry] = {}
-        for name, entry in entries.items():
-            if name not in (*fusions, *modulations):
-                for single, params in _with_seeds(name, entry):
-                    if single in methods or (single != name and single in entries):
-                        raise ConfigError(f"methods: '{single}' stands for two methods; rename one of them")
-                    methods[single] = self._method(single, entry, params, group=name if single != name else "")
-        methods |= {name: self._fusion(name, entries[name], methods) for name in fusions}
-        return methods | {name: self._modulation(name, entries[name], methods) for name in modulations}
-
-    def _method(self, name: str, entry: Mapping[str, Any], params: Mapping[str, Any], group: str) -> MethodEntry:
-        where = f"methods.{group or name}"
-        scorer = SCORERS.build(entry["scorer"], params, where=f"{where}.params")
-        threshold = self._threshold(scorer, entry, where)
-        foregrounds = _foregrounds(scorer, threshold["rule"])
-        if not foregrounds and entry.get("segmenter") is not None:
-            raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
-        image_score = {**self.config["image_score"], **entry.get("image_score", {})}
-        return MethodEntry(
-            name=name,
-            backbone=self._backbones_of(entry.get("backbone") or self.config["backbone"], where),
-            scorer=entry["scorer"],
-            params=scorer.parameters(),
-            scoring={
-                "image_score": ImageScoring.build(image_score, where="image_score").parameters(),
-                "threshold": threshold,
-                "precision": self.scoring.precision,
-            },
-            feature_sets=scorer.feature_sets(),
-            foregrounds=foregrounds,
-            segmenter=self._segmenter(entry.get("segmenter"), where) if foregrounds else "",
-            members=(),
-            refiner="",
-            group=group,
-            description=_description(entry["scorer"], scorer, scorer.setting),
-            needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
-        )
-
-    def _threshold(self, scorer: Scorer, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """The method's threshold rule and all its parameters."""
-        threshold = _merged_threshold(self.config["threshold"], entry.get("threshold") or {})
-        if "rule" not in threshold:
-            raise ConfigError(f"threshold.rule is missing{nearest_hint('', THRESHOLDS.names())}")
-        own = "threshold" in entry
-        place = f"{where}.threshold.params" if own else "threshold.params"
-        rule = THRESHOLDS.build(threshold["rule"], threshold.get("params"), where=place)
-        name, others = threshold["rule"], ", ".join(other for other in THRESHOLDS.names() if other != threshold["rule"])
-        if rule.needs_references and not isinstance(scorer, ReferenceScorer):
-            raise ConfigError(
-                f"{where}: threshold rule '{name}' looks at reference images, and scorer '{entry['scorer']}' has none; "
-                f"choose another under {where}.threshold: {others}"
-            )
-        if rule.needs_maps and not scorer.localises:
-            raise ConfigError(
-                f"{where}: threshold rule '{name}' looks at maps, and scorer '{entry['scorer']}' scores images alone; "
-                f"{f'{rule.without_maps}, or ' if rule.without_maps else ''}"
-                f"choose another under {where}.threshold: {others}"
-            )
-        return {"rule": name, "params": rule.parameters()}
-
-    def _fusion(self, name: str, entry: Mapping[str, Any], methods: Mapping[str, MethodEntry]) -> MethodEntry:
-        where = f"methods.{name}"
-        _check_no_sections(entry, where, "a fusion", "its methods")
-        fusion = FUSIONS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
-        for member in fusion.methods:
-            if member not in methods:
-                hint = nearest_hint(member, methods)
-                raise ConfigError(f"{where}: '{member}' is no method with scores of its own{hint}")
-        members = [methods[member] for member in fusion.methods]
-        return MethodEntry(
-            name=name,
-            backbone="+".join(dict.fromkeys(member.backbone for member in members)),
-            scorer=entry["scorer"],
-            params=fusion.parameters(),
-            scoring={},
-            feature_sets={},
-            foregrounds={},
-            segmenter="",
-            members=fusion.methods,
-            refiner="",
-            group="",
-            description=_description(
-                entry["scorer"], fusion, fusion.setting_of([member.description["setting"] for member in members])
-            ),
-        )
-
-    def _modulation(self, name: str, entry: Mapping[str, Any], methods: Mapping[str, MethodEntry]) -> MethodEntry:
-        where = f"methods.{name}"
-        _check_no_sections(entry, where, "a modulation", "its method")
-        modulation: Modulation = MODULATIONS.build(entry["scorer"], entry.get("params"), where=f"{where}.params")
-        if modulation.method not in methods:
-            hint = nearest_hint(modulation.method, methods)
-            raise ConfigError(f"{where}: '{modulation.method}' is no method with scores of its own{hint}")
-        if modulation.refiner not in self.refiners:
-            hint = nearest_hint(modulation.refiner, self.refiners)
-            raise ConfigError(f"{where}: '{modulation.refiner}' is not among the refiners{hint}")
-        member = methods[modulation.method]
-        return MethodEntry(
-            name=name,
-            backbone=member.backbone,
-            scorer=entry["scorer"],
-            params=modulation.parameters(),
-            scoring={},
-            feature_sets={},
-            foregrounds={},
-            segmenter="",
-            members=(modulation.method,),
-            refiner=modulation.refiner,
-            group="",
-            description=_description(entry["scorer"], modulation, member.description["setting"]),
-        )
-
-    def _refiner(self, name: str, entry: Mapping[str, Any]) -> RefinerEntry:
-        where = f"refiners.{name}"
-        refiner: Refiner = REFINERS.build(entry["refiner"], entry.get("params"), where=f"{where}.params")
-        if not refiner.uses_segmenter and entry.get("segmenter") is not None:
-            raise ConfigError(f"{where}: refiner '{entry['refiner']}' prompts no segmenter; leave 'segmenter' out")
-        return RefinerEntry(
-            name=name,
-            refiner=entry["refiner"],
-            params=refiner.parameters(),
-            segmenter=self._segmenter(entry.get("segmenter"), where) if refiner.uses_segmenter else "",
-            foreground=refiner.uses_foreground,
-            crops=refiner.crop_parameters(),
-        )
-
-    def _segmenter(self, reference: str | None, where: str) -> str:
-        """Resolve a name, hub id, folder or file to an entry of ``self.segmenters``; return the entry's name."""
-        reference = reference or self.config["segmenter"]
-        configured = dict(_entries(self.config, "segmenters"))
-        if reference in configured:
-            name, family, params = reference, configured[reference]["family"], configured[reference].get("params") or {}
-        elif facts := segmenter_facts_of(reference):
-            name, family, params = _slug(facts.name), facts.family, {"model": facts.name}
-        elif "/" in reference or Path(reference).exists():
-            is_pth = Path(reference).suffix in TORCH_SUFFIXES
-            name, family, params = (
-                _slug(reference),
-                "segment_anything" if is_pth else "transformers",
-                {"model": reference},
-            )
-        else:
-            hint = nearest_hint(reference, [*configured, *SEGMENTATION_MODELS])
-            raise ConfigError(
-                f"{where}: segmenter '{reference}' is neither an entry of 'segmenters', nor a model of "
-                f"`zsad segmenters`, nor a hub id (owner/name), nor a folder or file that exists{hint}"
-            )
-        segmenter = SEGMENTERS.build(family, params, where=f"segmenters.{name}.params")
-        entry = SegmenterEntry(name=name, family=family, params=segmenter.parameters())
-        if self.segmenters.setdefault(name, entry) != entry:
-            raise ConfigError(f"two segmenters would both be called '{name}'; give them names under 'segmenters'")
-        return name
-
-    def _backbones_of(self, reference: str | list[str], where: str) -> str:
-        """Resolve what stands under ``backbone``: a backbone, an entry that joins several, or a list of them."""
-        if not isinstance(reference, str):
-            name = "-".join(map(_slug, member_references({"members": reference}, where)))
-            return self._joint(name, {"members": reference}, where)
-        if params := self._joint_params(reference):
-            return self._joint(reference, params, f"backbones.{reference}.params")
-        return self._backbone(reference, where)
-
-    def _joint(self, name: str, params: Mapping[str, Any], where: str) -> str:
-        """Enter a joint, after its members, in ``self.backbones``; return its name."""
-        references = member_references(params, where)
-        for reference in references:
-            if self._joint_params(reference):
-                raise ConfigError(f"{where}: '{reference}' is a joint itself; name its members in its place")
-        entries = [self.backbones[self._backbone(reference, where)] for reference in references]
-        members = [Member(name=entry.name, **entry.stage_config()) for entry in entries]
-        check_different(members, where)
-        joint = BACKBONES.build(JOINT, {**params, "members": members}, where=where)
-        entry = BackboneEntry(name, JOINT, joint.parameters(), tuple(entries))
-        if self.backbones.setdefault(name, entry) != entry:
-            raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
-        return name
-
-    def _joint_params(self, reference: str) -> dict[str, Any] | None:
-        """The parameters of an entry of ``backbones`` that is a joint, as written; None for any other name."""
-        entry = dict(_entries(self.config, "backbones")).get(reference)
-        if entry is None or entry["family"] != JOINT:
-            return None
-        return {"members": None, **(entry.get("params") or {})}
-
-    def _backbone(self, reference: str, where: str) -> str:
-        """Resolve a name, hub id or folder to an entry of ``self.backbones``; return the entry's name."""
-        configured = dict(_entries(self.config, "backbones"))
-        if reference in configured:
-            name, family, params = reference, configured[reference]["family"], configured[reference].get("params") or {}
-        elif found := named(reference):
-            name, (family, params) = _slug(reference), found
-        else:
-            hint = nearest_hint(reference, [*configured, *model_names()])
-            raise ConfigError(
-                f"{where}: backbone '{reference}' is neither an entry of 'backbones', nor a model of `zsad backbones`, "
-                f"nor a hub id (owner/name), nor a folder or file that exists{hint}"
-            )
-        backbone = BACKBONES.build(family, completed(family, params), where=f"backbones.{name}.params")
-        entry = BackboneEntry(name=name, family=family, params=backbone.parameters())
-        if self.backbones.setdefault(name, entry) != entry:
-            raise ConfigError(f"two backbones would both be called '{name}'; give them names under 'backbones'")
-        return name
-
-
-def checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Check a merged configuration against the schema.
-
-    Text is first read as the number, boolean, list or null that the schema asks for in its place, because Snakemake's
-    ``--config 'a={"b": 3}'`` hands on every nested value as text.
-
-    Raises:
-        ConfigError: names the first wrong key, and the nearest valid one.
-    """
-    _check_keys(config)
-    validator = _validator()
-    typed = _typed(config, validator.schema, validator)
-    errors = sorted(validator.iter_errors(typed), key=lambda error: [str(step) for step in error.path])
-    if errors:
-        raise ConfigError(_sentence(errors[0]))
-    return _with_paths(typed, validator.schema)
-
-
-def _with_paths(value: Any, schema: Mapping[str, Any], place: str = "") -> Any:
-    """The value with every path in it written out, where the schema's ``format`` says that there is one.
-
-    Raises:
-        ConfigError: names the key whose path cannot be written out.
-    """
-    if isinstance(value, Mapping):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties")
-        other = other if isinstance(other, Mapping) else {}
-        return {
-            key: _with_paths(item, known.get(key, other), f"{place}.{key}" if place else key)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_with_paths(item, schema.get("items", {}), place) for item in value]
-    if not isinstance(value, str) or schema.get("format") != "path":
-        return value
-    try:
-        return expanded(value)
-    except ValueError as error:
-        raise ConfigError(f"{place} '{value}': {error}") from None
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(yaml.load(SCHEMA_PATH.read_bytes(), yaml.CSafeLoader))
-
 
 def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings:
-    """Read ``config.yaml`` and merge the given files into it, as Snakemake's ``--configfile`` does.
+    """Merge the given files into the default, as Snakemake's ``--configfile`` does.
+
+    In a checkout, the default is its ``config.yaml`` as it stands there; of an installed package, `default_config`.
 
     Args:
         dataset: keys of the section ``dataset``, to be merged last.
@@ -675,149 +261,18 @@ def load(*overrides: Path, dataset: Mapping[str, Any] | None = None) -> Settings
 
 @cache
 def _default() -> dict[str, Any]:
-    """What `config.yaml` says."""
-    return read_configuration(DEFAULT_PATH)
+    """What files are merged into."""
+    return read_configuration(DEFAULT_PATH) if WORKFLOW_PATH.is_file() else default_config()
 
 
 def default_sharing() -> Sharing:
-    """What `config.yaml` alone says of sharing, for commands that read no further configuration.
+    """What the default alone says of sharing, for commands that read no further configuration.
 
     Raises:
         ConfigError: the shared folder is absent.
     """
-    return _sharing(_default())
-
-
-def _sharing(config: Mapping[str, Any]) -> Sharing:
-    return Sharing(SharingOptions.build(config["sharing"], where="sharing"))
-
-
-def _entries(config: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    return ((name, entry) for name, entry in config[section].items() if entry is not None)
-
-
-def _with_seeds(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and parameters of a method's entry for each of its ``seeds``, which take the place of ``params.seed``."""
-    params = dict(entry.get("params") or {})
-    if entry.get("seeds") is None:
-        yield name, params
-        return
-    for seed in entry["seeds"]:
-        yield f"{name}-seed{seed}", {**params, "seed": seed}
-
-
-def _merged_threshold(general: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The threshold of a method: its own on top of the general one, whose parameters are those of the general rule."""
-    params = dict(own.get("params") or {})
-    if own.get("rule", general.get("rule")) == general.get("rule"):
-        params = {**(general.get("params") or {}), **params}
-    return {**general, **own, "params": params}
-
-
-def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
-    said = {"summary": method.summary, "reference": method.reference, "blind_to": method.blind_to}
-    return {"scorer": scorer, **said, "setting": setting}
+    return Sharing(checked(_default()).sharing)
 
 
 def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:
     return {"segmenter": entry.segmenter} if entry.segmenter else {}
-
-
-def _check_no_sections(entry: Mapping[str, Any], where: str, what: str, source: str) -> None:
-    """Refuse sections that a method takes from those whose scores it reads."""
-    for section in ("backbone", "segmenter", "image_score", "threshold", "seeds"):
-        if entry.get(section) is not None:
-            raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
-
-
-def _foregrounds(scorer: Scorer, threshold_rule: str) -> dict[str, str]:
-    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores."""
-    if not scorer.wants_foreground:
-        return {}
-    roles = ["test", *(["references"] if THRESHOLDS.load(threshold_rule).needs_references else [])]
-    return {role: features.subset for role, features in scorer.feature_sets().items() if role in roles}
-
-
-def _slug(reference: str) -> str:
-    """A file name for a hub id (owner and name), or a folder or file (its last part)."""
-    text = Path(reference).resolve().name if Path(reference).exists() else reference
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "backbone"
-
-
-def _typed(value: Any, schema: Mapping[str, Any], validator: Draft202012Validator) -> Any:
-    """The value with every text in it read as what ``schema`` asks for in its place, if text will not do there."""
-    if "$ref" in schema:
-        schema = validator.schema["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-    if isinstance(value, Mapping):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties")
-        other = other if isinstance(other, Mapping) else {}
-        return {key: _typed(item, known.get(key, other), validator) for key, item in value.items()}
-    if isinstance(value, str) and not _stays_text(value, schema, validator):
-        return yaml.safe_load(value)
-    return value
-
-
-def _stays_text(text: str, schema: Mapping[str, Any], validator: Draft202012Validator) -> bool:
-    if text == "null":
-        return "null" not in schema.get("type", ())
-    return validator.evolve(schema=schema).is_valid(text) or schema.get("type") == "string" or "enum" in schema
-
-
-def _check_keys(config: Any, place: str = "") -> None:
-    """Refuse keys that YAML does not read as text, e.g. ``on``, ``1`` or a date.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    if isinstance(config, Mapping):
-        for key, value in config.items():
-            if not isinstance(key, str):
-                within = f" in '{place}'" if place else ""
-                raise ConfigError(f"configuration: a key{within} {_not_text(key)}")
-            _check_keys(value, f"{place}.{key}" if place else key)
-
-
-def _not_text(value: Any) -> str:
-    """What YAML makes of a name that looks like something else, and what to do about it."""
-    kind = {bool: "the truth value", int: "the number", float: "the number", date: "the date", datetime: "the time"}
-    meaning = kind.get(type(value), "the value")
-    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-    return f"must be text, but YAML reads it as {meaning} {shown}; put it in quotes, e.g. '01' or \"on\""
-
-
-def _asks_for_text(error: ValidationError) -> bool:
-    wanted = error.validator_value
-    return "string" in ([wanted] if isinstance(wanted, str) else wanted)
-
-
-def _sentence(error: ValidationError) -> str:
-    # Of several types that a value may have, a list of names is the one whose items can be wrong.
-    if error.validator == "anyOf" and isinstance(error.instance, list):
-        inner = [cause for cause in error.context if cause.absolute_path != error.absolute_path]
-        error = inner[0] if inner else error
-    place = ".".join(str(step) for step in error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = sorted(key for key in error.instance if key not in known)[0]
-        within = f" in '{place}'" if place else ""
-        return f"configuration: unknown key '{unknown}'{within}{nearest_hint(unknown, known)}"
-    if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
-        return f"configuration: '{place + '.' if place else ''}{missing}' is missing"
-    if error.validator == "enum":
-        hint = nearest_hint(error.instance, error.validator_value)
-        return f"configuration: '{place}' cannot be {error.instance!r}{hint}"
-    if "propertyNames" in error.absolute_schema_path or error.validator == "pattern":
-        return (
-            f"configuration: {error.instance!r} in '{place}' cannot be a name; "
-            "use letters, digits, '_' and '-', and not the word 'none' for a refiner"
-        )
-    if error.validator == "type" and isinstance(error.instance, (bool, int, float, date)) and _asks_for_text(error):
-        *path, last = error.absolute_path
-        item = isinstance(last, int)
-        where = ".".join(map(str, path)) if item else place
-        return f"configuration: {f'name {last + 1} in ' if item else ''}'{where}' {_not_text(error.instance)}"
-    if error.validator == "type":
-        wanted = error.validator_value if isinstance(error.validator_value, str) else " or ".join(error.validator_value)
-        return f"configuration: '{place}' must be of type {wanted}, but is {error.instance!r}"
-    return f"configuration: '{place}' is not valid: {error.message}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zsad.errors import ConfigError
 from zsad.files.user_paths import shell_sign
+from zsad.workflow.entries import BackboneEntry, SegmenterEntry
 from zsad.workflow.settings import Settings
 
 ENVIRONMENT = "envs/zsad.yaml"
@@ -76,7 +77,7 @@ def image_environment(
     """
     caches = {"XDG_CACHE_HOME": str(Path.home() / ".cache")}
     caches |= {name: environment[name] for name in CACHES if environment.get(name)}
-    entries = (*settings.backbones.values(), *settings.segmenters.values())
+    entries: tuple[BackboneEntry | SegmenterEntry, ...] = (*settings.backbones.values(), *settings.segmenters.values())
     models = [Path(file).parent for entry in entries for file in entry.local_files()]
     shared = [settings.sharing.root] if settings.sharing.root else []
     folders = [workflow, settings.data.root, settings.data.download_to, *models, *shared, *map(Path, caches.values())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,11 @@ PREPARED = ("read_images", "build_manifest", "check_images")
 DRAWN = {True: ("draw_gallery", "draw_plots"), False: ("draw_gallery", "draw_histograms")}  # with curves, or without
 
 
-def check_folder_names(settings: Settings) -> None:
+def check_folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> None:
     """Check that the plugin can make its folders, which is else an error of the operating system in mid-run.
+
+    Args:
+        name_of: gives the name of a rule in this run: another one where another workflow uses this one.
 
     Raises:
         ConfigError: names of a data set, category, backbone, method and so on are too long together, or that of a
@@ -30,7 +33,7 @@ def check_folder_names(settings: Settings) -> None:
                 f"the category '{category}' has {sign!r} in its name, which the shell that submits to LSF would "
                 "misread; rename its folder"
             )
-    for name in folder_names(settings):
+    for name in folder_names(settings, name_of):
         if (length := len(name.encode())) > LONGEST:
             raise ConfigError(
                 f"names are too long for LSF, whose plugin makes a folder '{name}' of {length} characters, where "
@@ -53,21 +56,27 @@ def check_places(working: Path, workflow: Path) -> None:
             )
 
 
-def folder_names(settings: Settings) -> Iterator[str]:
+def folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> Iterator[str]:
     """The longest of the folders of each part, by category; see `submission` in rules/cluster.smk."""
+    for wildcards in _submitted(settings):
+        yield _folder_name({name_of(step): names for step, names in wildcards.items()})
+
+
+def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
+    """The steps of such submissions with their wildcards."""
     demo = ("make_demo",) if settings.data.is_demo else ()
     for category in settings.categories:
         place = {"dataset": settings.dataset, "category": category}
-        yield _folder_name(dict.fromkeys((*demo, *PREPARED), place))
+        yield dict.fromkeys((*demo, *PREPARED), place)
         for backbone, features in settings.feature_sets:
             step = "join_features" if settings.backbones[backbone].members else "extract_features"
-            yield _folder_name({step: {**place, "backbone": backbone, **features._asdict()}})
+            yield {step: {**place, "backbone": backbone, **features._asdict()}}
         for method in settings.methods:
             of_method = {**place, "method": method}
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
-            yield _folder_name({gallery: of_method, plots: place})
+            yield {gallery: of_method, plots: place}
             for refiner in settings.refiners:
-                yield _folder_name({"evaluate_masks": {**of_method, "refiner": refiner}})
+                yield {"evaluate_masks": {**of_method, "refiner": refiner}}
 
 
 def _folder_name(wildcards: Mapping[str, Mapping[str, str]]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 from zsad.data.subsets import FeatureSet, SizedImage, select
 from zsad.errors import DataError
 from zsad.features.views import variants
-from zsad.grids import GridRule, TokenLayout, joined_layout
+from zsad.grids import GridRule, TokenLayout, assumed_joined_layout
 from zsad.scoring.base import Scorer, Shown
 from zsad.scoring.registry import SCORERS
 
@@ -92,7 +92,7 @@ def _described(layout: TokenLayout) -> dict[str, Any]:
 def _layout(described: Mapping[str, Any]) -> TokenLayout:
     """What `_described` gave."""
     if members := described.get("members"):
-        return joined_layout([_layout(member) for member in members])
+        return assumed_joined_layout([_layout(member) for member in members])
     layers = None if described["layers"] is None else tuple(described["layers"])
     return TokenLayout(GridRule(*described["rule"]), layers, described["channels"], described["debias"])
 

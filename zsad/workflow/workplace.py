@@ -6,30 +6,29 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from snakemake.common import get_appdirs
-
 from zsad.errors import DataError
 from zsad.errors.system import has_no_inode_left
+from zsad.workflow.snakemake_api import RESULTS, cache_folder
 
-RESULTS = "results"
 SNAKEMAKES = ".snakemake"
-
-
 INNER = ("logs", "benchmarks", "tables", "plots")  # of a data set, besides its categories
 
 
-def check_folders(dataset: str, categories: Iterable[str] = (), *, root: Path = Path()) -> None:
+def check_folders(
+    dataset: str, categories: Iterable[str] = (), *, root: Path = Path(), results: Path = Path(RESULTS)
+) -> None:
     """Refuse a place to work in where something else is in the place of a folder of results.
 
     Args:
         dataset: its name, as the folder of its results has it.
         categories: likewise; none while they are not known.
         root: the working directory.
+        results: the folder of all results in there.
 
     Raises:
         DataError: one of the folders is a file, or a link to none.
     """
-    for folder in _folders(dataset, categories, root):
+    for folder in _folders(dataset, categories, root, root / results):
         if not os.path.lexists(folder) or folder.is_dir():
             continue
         what = f"a link to {folder.readlink()}, which is no folder" if folder.is_symlink() else "a file"
@@ -37,22 +36,24 @@ def check_folders(dataset: str, categories: Iterable[str] = (), *, root: Path = 
         raise DataError(f"{folder}, where a run keeps its files, is {what}; {mend} and run again")
 
 
-def check_writable(dataset: str, categories: Iterable[str] = (), *, root: Path = Path()) -> None:
+def check_writable(
+    dataset: str, categories: Iterable[str] = (), *, root: Path = Path(), results: Path = Path(RESULTS)
+) -> None:
     """Refuse a place to work in that a run cannot write to.
 
     Args:
-        dataset, categories, root: see `check_folders`.
+        dataset, categories, root, results: see `check_folders`.
 
     Raises:
         DataError: a folder is somebody else's or on a disk that is read-only, or there is no inode left for a file.
     """
-    for folder in _folders(dataset, categories, root):
+    for folder in _folders(dataset, categories, root, root / results):
         place = folder if folder.is_dir() else folder.parent
         if place.is_dir() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
             raise DataError(f"{folder} cannot be written, for {_not_writable(place)}")
-    if has_no_inode_left(root / RESULTS):
+    if has_no_inode_left(root / results):
         raise DataError(
-            f"the file system of {root / RESULTS} has no inode left for another file; delete files there, however "
+            f"the file system of {root / results} has no inode left for another file; delete files there, however "
             "small, and run again"
         )
 
@@ -65,7 +66,7 @@ def check_cache() -> None:
     """
     mend = "set XDG_CACHE_HOME to a folder that you can write to, e.g. `export XDG_CACHE_HOME=$PWD/.cache`"
     try:
-        cache = Path(get_appdirs().user_cache_dir).parent
+        cache = cache_folder().parent
     except RuntimeError:
         raise DataError(f"the home folder of this user is not known; set HOME, or {mend}") from None
     existing = next(folder for folder in (cache, *cache.parents) if os.path.lexists(folder))
@@ -73,9 +74,9 @@ def check_cache() -> None:
         raise DataError(f"Snakemake cannot keep its cache in {cache}, for {existing} takes no folder of yours; {mend}")
 
 
-def _folders(dataset: str, categories: Iterable[str], root: Path) -> Iterator[Path]:
-    own = root / RESULTS / dataset
-    yield from (root / SNAKEMAKES, root / RESULTS, own, root / RESULTS / "data")
+def _folders(dataset: str, categories: Iterable[str], root: Path, results: Path) -> Iterator[Path]:
+    own = results / dataset
+    yield from (root / SNAKEMAKES, results, own, results / "data")
     yield from (own / name for name in (*INNER, *categories))
 
 

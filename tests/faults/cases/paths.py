@@ -127,14 +127,14 @@ HOMES = (
         "root in the home folder of nobody",
         IMAGES,
         nothing,
-        r"dataset\.root '~nobody-here/images': user 'nobody-here' has no home folder on this machine; write the folder",
+        r"dataset: root = '~nobody-here/images' is not usable: user 'nobody-here' has no home folder on this machine",
         changes={"dataset__root": "~nobody-here/images"},
     ),
     Fault(
         "root in the home folder of a user without one",
         IMAGES,
         homeless,
-        r"dataset\.root '~/images': the user of this process has no home folder on this machine; write the folder out",
+        r"dataset: root = '~/images' is not usable: the user of this process has no home folder on this machine",
         changes={"dataset__root": "~/images"},
     ),
     Fault(
@@ -149,7 +149,7 @@ HOMES = (
             f"root with the variable {variable}",
             IMAGES,
             nothing,
-            r"dataset\.root '\$.*': it does not exist, and variables such as \$\S+ are not replaced in paths; write",
+            r"dataset: root = '\$.*' is not usable: it does not exist, and variables such as \$\S+ are not replaced in",
             changes={"dataset__root": f"{variable}/images"},
         )
         for variable in ("$HOME", "${SCRATCH}")

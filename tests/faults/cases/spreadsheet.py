@@ -11,7 +11,7 @@ from cases.results import TABLE, copied, wrong
 from cases.sound import FOLDER, IMAGES, TILE
 from damages import HTML, cut, edited, in_turn, moved, removed, written
 from fault import ALL, Fault, Place, restore
-from zsad.files.csv_cells import read_table
+from zsad.files.csv_files import read_table
 
 TABLES = Path("results/t/tables")
 SUMS = f"{TABLES}/tables.sha256"

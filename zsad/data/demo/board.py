@@ -41,7 +41,8 @@ def _placed(canvas: Canvas, component: layout.Component, rng: np.random.Generato
     corners = np.array([[-half_x, -half_y], [half_x, -half_y], [half_x, half_y], [-half_x, half_y]])
     cosine, sine = np.cos(turn), np.sin(turn)
     upright = corners @ np.array([[cosine, sine], [-sine, cosine]]) + centre
-    return (upright + 0.5) * canvas.surface.side - 0.5
+    seen: np.ndarray = (upright + 0.5) * canvas.surface.side - 0.5
+    return seen
 
 
 def _bare_board(side: int, rng: np.random.Generator) -> Surface:

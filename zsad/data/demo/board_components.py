@@ -107,7 +107,8 @@ class _Frame:
         return self._centre[0] + cosine * x - sine * y, self._centre[1] + sine * x + cosine * y
 
     def _shaded(self, colour: Colour) -> Colour:
-        return tuple(min(1.0, self._shade * channel) for channel in colour)
+        red, green, blue = (min(1.0, self._shade * channel) for channel in colour)
+        return red, green, blue
 
 
 def draw_component(canvas: Canvas, kind: str, centre: layout.Point, turn: float, shade: float) -> None:

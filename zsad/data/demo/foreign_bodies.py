@@ -68,7 +68,8 @@ def _drawn_colour(rng: np.random.Generator) -> Colour:
 def _ground(specimen: Specimen, centre: np.ndarray) -> np.float32:
     """Height of the surface at a point."""
     column, row = (int((value + 0.5) * specimen.surface.side) for value in centre)
-    return specimen.surface.height[row, column]
+    height: np.float32 = specimen.surface.height[row, column]
+    return height
 
 
 def _laid(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ def defective_image(category: str, kind: str, size: int, rng: np.random.Generato
     specimen_rng, light_rng, camera_rng, defect_rng = rng.spawn(4)
     specimen = SPECIMENS[category](OVERSAMPLING * size, "test", specimen_rng)
     light = Light.drawn(light_rng)
-    picture, cover, change = _visible_defect(specimen, light, DEFECTS[kind], defect_rng)
+    picture, cover, change, _ = _visible_defect(specimen, light, DEFECTS[kind], defect_rng)
     return exposed(picture, size, camera_rng), _mask(cover, np.abs(change).max(axis=2), size)
 
 
@@ -88,21 +89,34 @@ def visibility(change: np.ndarray, good: np.ndarray, body: np.ndarray) -> float:
     return float(np.sqrt((change**2).mean()) / detail[body > 0.5].std())
 
 
-def _visible_defect(
-    specimen: Specimen, light: Light, defect: defects.Defect, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Noise-free picture, cover and change of the first drawn defect that is visible, or else of the most visible."""
+class _Drawn(NamedTuple):
+    """A defect as it is drawn: noise-free picture, cover, what the picture changes by, and its `visibility`."""
+
+    picture: np.ndarray
+    cover: np.ndarray
+    change: np.ndarray
+    visibility: float
+
+
+def _visible_defect(specimen: Specimen, light: Light, defect: defects.Defect, rng: np.random.Generator) -> _Drawn:
+    """The first drawn defect that is visible, or else the most visible."""
     good = lit(specimen.surface, light)
-    best, best_visibility = None, -1.0
-    for draw in rng.spawn(DRAWS):
-        surface, cover = defect(specimen, draw)
-        picture = lit(surface, light)
-        seen = visibility(picture - good, good, specimen.body)
-        if seen > best_visibility:
-            best, best_visibility = (picture, cover, picture - good), seen
-        if seen >= VISIBLE:
+    first, *others = rng.spawn(DRAWS)
+    best = _drawn(specimen, light, defect, first, good)
+    for draw in others:
+        if best.visibility >= VISIBLE:
             break
+        best = max(best, _drawn(specimen, light, defect, draw, good), key=lambda drawn: drawn.visibility)
     return best
+
+
+def _drawn(
+    specimen: Specimen, light: Light, defect: defects.Defect, draw: np.random.Generator, good: np.ndarray
+) -> _Drawn:
+    surface, cover = defect(specimen, draw)
+    picture = lit(surface, light)
+    change = picture - good
+    return _Drawn(picture, cover, change, visibility(change, good, specimen.body))
 
 
 def write_image(folder: Path, category: str, split: Split, index: int, options: DemoOptions) -> None:
@@ -128,7 +142,8 @@ def _mask(cover: np.ndarray, change: np.ndarray, size: int) -> np.ndarray:
     cover, change = (cv2.resize(field, (size, size), interpolation=cv2.INTER_AREA) for field in (cover, change))
     # A hairline can cover less than a quarter of every pixel of a small image; its core counts all the same.
     defective = (cover >= min(COVER_THRESHOLD, 0.5 * cover.max())) | (change >= CHANGE_THRESHOLD)
-    return defective.astype(np.uint8) * 255
+    mask: np.ndarray = defective.astype(np.uint8) * 255
+    return mask
 
 
 def _write_png(path: Path, pixels: np.ndarray) -> None:

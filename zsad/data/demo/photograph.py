@@ -52,7 +52,8 @@ def lit(surface: Surface, light: Light) -> np.ndarray:
     seen_x, seen_y = 2 * normal_z * normal_x, 2 * normal_z * normal_y
     glow = np.exp(-((seen_x - 0.6 * lamp_x) ** 2 + (seen_y - 0.6 * lamp_y) ** 2) / (2 * 0.3**2))
     metal = (0.3 + 1.15 * glow * (0.5 + 0.5 * unblocked)) * _openness(surface)
-    return surface.albedo * (matt + surface.gloss * (metal - matt))[..., None]
+    reflected: np.ndarray = surface.albedo * (matt + surface.gloss * (metal - matt))[..., None]
+    return reflected
 
 
 def exposed(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +76,8 @@ def exposed(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndar
     # Shot noise grows with the root of the light; the rest is the same everywhere.
     deviation = np.sqrt(0.006**2 + 0.011**2 * np.clip(small, 0, 1))
     noisy = small + deviation * rng.standard_normal(small.shape, dtype=np.float32)
-    return np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+    photograph: np.ndarray = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+    return photograph
 
 
 def _shadow(surface: Surface, light: Light) -> np.ndarray:
@@ -94,7 +96,8 @@ def _shadow(surface: Surface, light: Light) -> np.ndarray:
         matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]])
         nearer = cv2.warpAffine(height, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
         np.maximum(hidden, (nearer - height - np.float32(distance * drop)) / np.float32(0.006), out=hidden)
-    return cv2.GaussianBlur(np.minimum(hidden, 1), (0, 0), 0.004 * side)
+    shadow: np.ndarray = cv2.GaussianBlur(np.minimum(hidden, 1), (0, 0), 0.004 * side)
+    return shadow
 
 
 def _openness(surface: Surface) -> np.ndarray:

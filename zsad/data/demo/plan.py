@@ -20,12 +20,12 @@ TEXTURES: tuple[str, ...] = ("brick", "grass")
 class DemoOptions(Part):
     """How large the demo data set is, and the seed that it is drawn from."""
 
-    seed: int = Field(0, ge=0, description="every image follows from this number and its own place in the set")
-    size: int = Field(256, ge=64, le=1024, description="height and width of an image, in pixels")
-    train: int = Field(20, ge=1, description="good images for training, per category")
-    good: int = Field(16, ge=0, description="good test images, per category")
+    seed: int = Field(0, ge=0, description="another seed draws other images")
+    size: int = Field(256, ge=64, le=1024, description="side of an image, px")
+    train: int = Field(20, ge=1, description="good training images a category")
+    good: int = Field(16, ge=0, description="good test images a category")
     defective: int = Field(
-        24, ge=0, description="defective test images, per category, shared out over its defect kinds"
+        24, ge=0, description="defective test images a category, shared out over its kinds of defect"
     )
 
 

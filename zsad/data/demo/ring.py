@@ -78,7 +78,8 @@ def _turning_marks(radius: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     fine, coarse = rng.standard_normal(260), rng.standard_normal(60)
     ends = (0, 0.45)
     marks = np.interp(radius, np.linspace(*ends, 260), fine) + np.interp(radius, np.linspace(*ends, 60), coarse)
-    return (0.8 * marks).astype(np.float32)
+    scaled: np.ndarray = (0.8 * marks).astype(np.float32)
+    return scaled
 
 
 def _from_bolt_hole(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -87,7 +88,8 @@ def _from_bolt_hole(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Folded into one sector; holes lie on the upright axis, so that the ring is its own mirror image.
     folded = np.mod(np.arctan2(x, -y) + sector / 2, sector) - sector / 2
     radius = np.hypot(x, y)
-    return np.hypot(radius * np.cos(folded) - BOLT_CIRCLE_RADIUS, radius * np.sin(folded))
+    distance: np.ndarray = np.hypot(radius * np.cos(folded) - BOLT_CIRCLE_RADIUS, radius * np.sin(folded))
+    return distance
 
 
 def _mat(side: int, rng: np.random.Generator) -> Surface:

@@ -31,14 +31,16 @@ def fractal_noise(side: int, rng: np.random.Generator, cells: int, octaves: int 
         count = cells * 2**octave
         grid = rng.standard_normal((count + 3, count + 3), dtype=np.float32)
         total += cv2.resize(grid, (side, side), interpolation=cv2.INTER_CUBIC) * np.float32(0.5**octave)
-    return (total - total.mean()) / total.std()
+    standardised: np.ndarray = (total - total.mean()) / total.std()
+    return standardised
 
 
 def grain(side: int, rng: np.random.Generator, width: float) -> np.ndarray:
     """Fine noise ``[side, side]`` of mean 0 and deviation about 1, of grains ``width`` wide."""
     noise = rng.standard_normal((side, side), dtype=np.float32)
     blurred = cv2.GaussianBlur(noise, (0, 0), max(width * side / 2, 0.5))
-    return blurred / blurred.std()
+    standardised: np.ndarray = blurred / blurred.std()
+    return standardised
 
 
 def blob(
@@ -79,7 +81,8 @@ def wandering_path(
     steps = max(2, round(length / 0.01))
     headings = heading + np.cumsum(rng.normal(0, wander, steps))
     points = np.cumsum(0.01 * np.stack([np.cos(headings), np.sin(headings)], axis=1), axis=0)
-    return np.concatenate([np.zeros((1, 2)), points]) + start
+    path: np.ndarray = np.concatenate([np.zeros((1, 2)), points]) + start
+    return path
 
 
 def distance_to_path(side: int, points: np.ndarray) -> np.ndarray:
@@ -98,7 +101,8 @@ def box_distance(x: np.ndarray, y: np.ndarray, half: tuple[float, float], corner
     """Signed distance from a rounded box about the origin, negative inside."""
     beyond_x, beyond_y = np.abs(x) - half[0] + corner, np.abs(y) - half[1] + corner
     outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
-    return outside + np.minimum(np.maximum(beyond_x, beyond_y), 0) - corner
+    distance: np.ndarray = outside + np.minimum(np.maximum(beyond_x, beyond_y), 0) - corner
+    return distance
 
 
 def polygon(side: int, corners: np.ndarray) -> np.ndarray:
@@ -111,7 +115,8 @@ def polygon(side: int, corners: np.ndarray) -> np.ndarray:
 def smoothstep(value: np.ndarray) -> np.ndarray:
     """0 below 0, 1 above 1, and a smooth rise between; float32."""
     clipped = np.clip(value, 0, 1).astype(np.float32)
-    return clipped * clipped * (3 - 2 * clipped)
+    smooth: np.ndarray = clipped * clipped * (3 - 2 * clipped)
+    return smooth
 
 
 def random_point(body: np.ndarray, rng: np.random.Generator, margin: float) -> np.ndarray:
@@ -121,4 +126,5 @@ def random_point(body: np.ndarray, rng: np.random.Generator, margin: float) -> n
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1] / side
     rows, columns = np.nonzero((depth > 0) & (depth >= min(margin, 0.6 * depth.max())))
     index = rng.integers(len(rows))
-    return (np.array([columns[index], rows[index]]) + 0.5) / side - 0.5
+    point: np.ndarray = (np.array([columns[index], rows[index]]) + 0.5) / side - 0.5
+    return point

@@ -29,7 +29,8 @@ class Surface:
     @property
     def side(self) -> int:
         """Height and width in pixels."""
-        return self.height.shape[0]
+        side: int = self.height.shape[0]
+        return side
 
     def covered(self, above: Surface, cover: np.ndarray) -> Surface:
         """This surface with ``above`` laid over it, as opaque as ``cover`` (``[side, side]`` in 0..1) says."""

@@ -19,11 +19,11 @@ from zsad.data.images import is_image
 from zsad.data.known_truth import WHOLE_TRUTH, KnownTruth
 from zsad.data.layouts.item import Item
 from zsad.data.manifest import ImageRecord
-from zsad.data.masks import mask_sha256, read_mask
+from zsad.data.masks import mask_files, mask_sha256, read_mask
 from zsad.data.readings import STOP, Policy, Reading, complaint, failed, read_all
 from zsad.errors import DataError
 from zsad.names import MEANS
-from zsad.registry import Part
+from zsad.registry import Choice
 
 GOOD = "good"
 # Beside the categories in a folder of results.
@@ -42,16 +42,14 @@ class Finding(NamedTuple):
     stops: bool
 
 
-class Layout(Part):
+class Layout(Choice):
     """An arrangement of a data set's folders; its parameters choose between what a data set offers.
 
     Class attributes:
-        summary: one sentence for listings.
         unreadable: whether images that cannot be read stop a run or are left out, if the configuration says nothing.
         more_references: how it takes more good images for methods with references, an imperative.
     """
 
-    summary: ClassVar[str]
     unreadable: ClassVar[Policy] = STOP
     more_references: ClassVar[str] = "add good images for training"
 
@@ -182,8 +180,8 @@ def listed_image(item: Item, reading: Reading, white: float | None) -> ListedIma
     Args:
         white: see `Layout`.
     """
-    facts = {"height": reading.height, "width": reading.width, "sha256": reading.sha256}
-    return ListedImage(item.image_id, item.path.as_posix(), item.split, **facts, white=white)
+    path = item.path.as_posix()
+    return ListedImage(item.image_id, path, item.split, reading.height, reading.width, reading.sha256, white)
 
 
 def image_record(item: Item, listed: ListedImage) -> ImageRecord:
@@ -200,13 +198,6 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
         mask_path=mask.as_posix() if mask else "",
         mask_sha256=mask_sha256(mask) if mask else "",
     )
-
-
-def mask_files(mask: Path) -> list[Path]:
-    """The files of a mask: itself, or the masks in its folder, sorted."""
-    if mask.is_dir():
-        return sorted(path for path in mask.iterdir() if path.is_file() and is_image(path))
-    return [mask]
 
 
 def folders(parent: Path) -> list[Path]:
@@ -237,7 +228,7 @@ def named(path: Path) -> Path:
         path.name.encode()
     except UnicodeEncodeError:
         shown = path.name.encode(errors="surrogateescape")
-        raise DataError(f"the name of {shown} in {path.parent} is not text in UTF-8; rename it") from None
+        raise DataError(f"the name of {shown!r} in {path.parent} is not text in UTF-8; rename it") from None
     if path.name.splitlines() != [path.name]:
         raise DataError(f"the name of {path.name!r} in {path.parent} has a line break in it; rename it")
     return path

@@ -28,6 +28,7 @@ from zsad.data.layouts.base import GOOD, named
 from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.layouts.sampled import SampledLayout
+from zsad.data.subsets import Split
 from zsad.errors import DataError, nearest_hint
 
 TABLE = "labels.csv"
@@ -89,7 +90,10 @@ class ElpvLayout(SampledLayout):
         sure = [name for name in good if cells[name].thirds == 0]
         draw = self.draw_good(root, category, good, sure)
         defective = self.draw_defective(root, category, [[name for name, label in labels.items() if label == 1]])
-        splits = {**dict.fromkeys(draw.train, "train"), **dict.fromkeys([*draw.test, *defective], "test")}
+        splits: dict[str, Split] = {
+            **dict.fromkeys(draw.train, "train"),
+            **dict.fromkeys([*draw.test, *defective], "test"),
+        }
         return [
             Item(
                 _image(root, name),

@@ -158,14 +158,14 @@ class RealIadLayout(Layout):
         home = root / self.image_folder
         is_good = entry.anomaly_class == meta.normal_class
         path = _file(home, category, meta.prefix, entry.image_path, f"{where}: the image")
-        has_mask = not is_good and entry.mask_path
+        mask = "" if is_good else entry.mask_path
         return Item(
             path,
             path.relative_to(home / category).as_posix(),
             split=split,
             label=int(not is_good),
             defect_type=GOOD if is_good else DEFECT_TYPES.get(entry.anomaly_class, entry.anomaly_class),
-            mask=_file(home, category, meta.prefix, entry.mask_path, f"{where}: the mask") if has_mask else None,
+            mask=_file(home, category, meta.prefix, mask, f"{where}: the mask") if mask else None,
         )
 
 

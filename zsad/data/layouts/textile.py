@@ -13,6 +13,7 @@ global defect no patch is unlike the others of its image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from zsad.data.layouts.base import GOOD, folders, images
 from zsad.data.layouts.item import Item
 from zsad.data.layouts.roots import categories_or_error
 from zsad.data.layouts.sampled import SampledLayout
+from zsad.data.subsets import Split
 from zsad.errors import DataError
 
 CATEGORY = "textile"
@@ -53,9 +55,10 @@ class TextileLayout(SampledLayout):
         good, *kinds = ([name for name in paths if name.startswith(f"{kind}/")] for kind in (NOMINAL, *KINDS))
         draw = self.draw_good(root, category, good, good)
         tested = [*draw.test, *self.draw_defective(root, category, kinds)]
+        drawn: dict[Split, Sequence[str]] = {"train": draw.train, "test": tested}
         items = [
             Item(paths[name], name, split=split, label=int(not name.startswith(NOMINAL)), defect_type=_type(name))
-            for split, names in (("train", draw.train), ("test", tested))
+            for split, names in drawn.items()
             for name in names
         ]
         return sorted(items, key=lambda item: item.image_id)
@@ -71,7 +74,7 @@ def _categories(root: Path) -> list[str]:
 
 def _paths(root: Path) -> dict[str, Path]:
     """All images by their names below the root."""
-    paths = {}
+    paths: dict[str, Path] = {}
     for kind in (NOMINAL, *KINDS):
         found = images(root / kind)
         if not found:

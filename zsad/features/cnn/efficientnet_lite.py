@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from zsad.features.cnn.blocks import CLASSES, HEAD_CHANNELS, STEM_CHANNELS, STEM_KERNEL, Block, kept_layers
-from zsad.features.cnn.trunk import Moments, Trunk, fused
+from zsad.features.cnn.trunk import Moments, Padding, Trunk, fused
 
 EPSILON = 1e-3  # of batch norms
 PIXEL_MEAN, PIXEL_SCALE = 127.0, 128.0  # of uint8 values, before the network
@@ -27,7 +27,7 @@ class EfficientNetLite(nn.Module):
             flat image has the same values everywhere.
     """
 
-    def __init__(self, blocks: Sequence[Block], padding: str = "zeros") -> None:
+    def __init__(self, blocks: Sequence[Block], padding: Padding = "zeros") -> None:
         super().__init__()
         self._padding = padding
         self._conv_stem = nn.Conv2d(3, STEM_CHANNELS, STEM_KERNEL, 2, bias=False)
@@ -40,7 +40,8 @@ class EfficientNetLite(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits ``[image, class]`` of normalised images ``[image, 3, height, width]``."""
         last = self.maps(pixels, [len(self._blocks) - 1])[0]
-        return self._fc(F.relu6(self._bn1(self._conv_head(last))).mean(dim=(2, 3)))
+        logits: Tensor = self._fc(F.relu6(self._bn1(self._conv_head(last))).mean(dim=(2, 3)))
+        return logits
 
     def maps(self, pixels: Tensor, kept: Sequence[int]) -> list[Tensor]:
         """The outputs of blocks, ``[image, channel, row, column]`` each; nothing after the last of them is computed."""
@@ -56,19 +57,25 @@ class EfficientNetLite(nn.Module):
 
         Means add up, and variances as far as the terms are independent.
         """
-        bias, variance = 0.0, 0.0
+        bias, variance = torch.zeros(()), torch.zeros(())
+        blocks = self._own_blocks()
         while True:
-            block = self._blocks[place]
-            bias, variance = bias + block._bn2.bias.detach(), variance + block._bn2.weight.detach() ** 2
+            block = blocks[place]
+            bias = bias + block.get_parameter("_bn2.bias").detach()
+            variance = variance + block.get_parameter("_bn2.weight").detach() ** 2
             if not block.is_residual:
                 return Moments(bias, variance**0.5)
             place -= 1
+
+    def _own_blocks(self) -> list[InvertedResidual]:
+        """The blocks by what they are; a list of modules knows them as modules alone."""
+        return [block for block in self._blocks if isinstance(block, InvertedResidual)]
 
     def fuse(self, kept: Sequence[int]) -> None:
         """Make batch norms part of the convolutions before them, and drop what is behind the last kept block."""
         del self._blocks[max(kept) + 1 :], self._conv_head, self._bn1, self._fc
         fused(self, "_conv_stem", "_bn0")
-        for block in self._blocks:
+        for block in self._own_blocks():
             for convolution, norm in block.pairs():
                 fused(block, convolution, norm)
 
@@ -89,7 +96,7 @@ class KeptMaps(nn.Module):
 class InvertedResidual(nn.Module):
     """Expansion, depthwise convolution, projection; see `Block`."""
 
-    def __init__(self, block: Block, padding: str) -> None:
+    def __init__(self, block: Block, padding: Padding) -> None:
         super().__init__()
         self.is_residual = block.is_residual
         self._kernel, self._stride, self._padding = block.kernel, block.stride, padding
@@ -119,7 +126,8 @@ class InvertedResidual(nn.Module):
         if self._padding == "zeros":
             values = self._padded(values)
         values = self._bn2(self._project_conv(F.relu6(self._bn1(self._depthwise_conv(values)), inplace=True)))
-        return values + inputs if self.is_residual else values
+        outputs: Tensor = values + inputs if self.is_residual else values
+        return outputs
 
     def _padded(self, values: Tensor) -> Tensor:
         return padded(values, self._kernel, self._stride, self._padding)

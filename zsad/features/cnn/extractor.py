@@ -17,11 +17,11 @@ from zsad.features.constant import with_constant
 from zsad.features.geometry import Preparation
 from zsad.models.config_sense import computed_by
 from zsad.models.memory import keep_freed_memory
-from zsad.models.precision import computing_in, in_format
+from zsad.models.precision import computing_in, in_channels_last, in_format
 
 if TYPE_CHECKING:
-    from zsad.features.base import Execution
     from zsad.features.cnn.family import Cnn
+    from zsad.features.execution import Execution
 
 REMEDY = "lower resolution, or choose a smaller model"
 SIZES_REMEMBERED = 16  # images of one size come one after the other
@@ -66,6 +66,7 @@ class CnnExtractor(BatchedExtractor):
     """
 
     cls_source = "mean of patch tokens"
+    prepare: Preparation
 
     def __init__(
         self,
@@ -83,9 +84,8 @@ class CnnExtractor(BatchedExtractor):
         torch.set_num_threads(execution.threads)
         if device == "cpu":
             keep_freed_memory()
-        network = in_format(trunk.network.eval().requires_grad_(False), dtype).to(
-            device, memory_format=torch.channels_last
-        )
+        network = in_format(trunk.network.eval().requires_grad_(False), dtype).to(device)
+        in_channels_last(network)
         if execution.compiled:
             network.compile(dynamic=False)
         self.layers = [joined_name(trunk.layers)]
@@ -122,7 +122,8 @@ class CnnExtractor(BatchedExtractor):
         pixels = (images.float() - self._pixel_mean) / self._pixel_scale
         pixels = pixels[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last)
         with computed_by(self._name), computing_in(self._dtype, self.device):
-            return self._network(pixels)
+            maps: list[torch.Tensor] = self._network(pixels)
+            return maps
 
     def tokens_of_maps(self, maps: list[torch.Tensor], height: int, width: int) -> torch.Tensor:
         """Standardised tokens ``[image, row, column, channel]``, float32, before the constant and the unit length.

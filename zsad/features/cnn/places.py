@@ -102,4 +102,5 @@ def sampling(count: int, patch: int, cells: Cells, margin: Margin) -> np.ndarray
     weights /= weights.sum(axis=1, keepdims=True)
     around = np.arange(AVERAGED) - AVERAGED // 2
     neighbours = np.clip(np.arange(count)[:, None] + around, 0, count - 1)
-    return weights[neighbours].mean(axis=1).astype(np.float32)
+    averaged: np.ndarray = weights[neighbours].mean(axis=1).astype(np.float32)
+    return averaged

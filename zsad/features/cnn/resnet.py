@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from zsad.features.cnn.residual import STEM_KERNEL, ResNetShape, Stage
-from zsad.features.cnn.trunk import Moments, Trunk, fused
-from zsad.models.families.base import IMAGENET_MEAN, IMAGENET_STD
+from zsad.features.cnn.trunk import Moments, Padding, Trunk, fused
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ class ResNet(nn.Module):
             flat image has the same values everywhere. The pooling ignores what is beyond the border either way.
     """
 
-    def __init__(self, shape: ResNetShape, padding: str = "zeros") -> None:
+    def __init__(self, shape: ResNetShape, padding: Padding = "zeros") -> None:
         super().__init__()
         self.conv1 = _convolution(3, shape.stem, STEM_KERNEL, 2, padding)
         self.bn1 = nn.BatchNorm2d(shape.stem)
@@ -66,7 +66,7 @@ class ResNet(nn.Module):
         moments = rectified(*_of_norm(self.bn1))
         found = {}
         for number in range(1, max(kept) + 1):
-            for block in self.stage(number):
+            for block in self._blocks(number):
                 moments = block.moments(moments)
             found[number] = moments
         return [found[number] for number in kept]
@@ -75,12 +75,16 @@ class ResNet(nn.Module):
         """Make batch norms part of the convolutions before them."""
         fused(self, "conv1", "bn1")
         for number in range(1, self.stages + 1):
-            for block in self.stage(number):
+            for block in self._blocks(number):
                 block.fuse()
 
-    def stage(self, number: int) -> nn.Sequential:
-        """The blocks of a stage, counted from 1."""
+    def stage(self, number: int) -> nn.Module:
+        """A stage, counted from 1."""
         return self.get_submodule(f"layer{number}")
+
+    def _blocks(self, number: int) -> list[ResidualBlock]:
+        """The blocks of a stage, counted from 1."""
+        return [block for block in self.stage(number).children() if isinstance(block, ResidualBlock)]
 
 
 class ResidualBlock(nn.Module):
@@ -91,7 +95,7 @@ class ResidualBlock(nn.Module):
         convolutions: kernel, inputs, outputs, stride and groups of each.
     """
 
-    def __init__(self, stride: int, convolutions: Sequence[tuple[int, int, int, int, int]], padding: str) -> None:
+    def __init__(self, stride: int, convolutions: Sequence[tuple[int, int, int, int, int]], padding: Padding) -> None:
         super().__init__()
         self._count = len(convolutions)
         for number, (kernel, inputs, outputs, own, groups) in enumerate(convolutions, start=1):
@@ -187,11 +191,11 @@ def _of_any_use(moments: Moments) -> Moments:
     return moments._replace(deviation=deviation.clamp(min=float(least)))
 
 
-def _of_norm(norm: nn.BatchNorm2d) -> Moments:
-    return Moments(norm.bias.detach(), norm.weight.detach().abs())
+def _of_norm(norm: nn.Module) -> Moments:
+    return Moments(norm.get_parameter("bias").detach(), norm.get_parameter("weight").detach().abs())
 
 
-def _stage(inputs: int, stage: Stage, shape: ResNetShape, padding: str) -> nn.Sequential:
+def _stage(inputs: int, stage: Stage, shape: ResNetShape, padding: Padding) -> nn.Sequential:
     blocks = []
     for place in range(stage.depth):
         stride = stage.stride if place == 0 else 1
@@ -212,7 +216,7 @@ def _convolutions(inputs: int, stage: Stage, stride: int, shape: ResNetShape) ->
     ]
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: str, groups: int = 1) -> nn.Conv2d:
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: Padding, groups: int = 1) -> nn.Conv2d:
     return nn.Conv2d(
         inputs, outputs, kernel, stride, padding=kernel // 2, padding_mode=padding, groups=groups, bias=False
     )

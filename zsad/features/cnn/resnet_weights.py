@@ -19,10 +19,11 @@ from safetensors.torch import load_file
 from zsad.errors import ModelError
 from zsad.features.cnn.residual import MODEL_TYPE, STEM_KERNEL, ResNetShape, Stage
 from zsad.features.cnn.resnet import ResNet
-from zsad.models.checkpoint import config_content, required_weights
+from zsad.models.config_files import config_content
 from zsad.models.config_sense import sense_of_config, sense_of_weights
-from zsad.models.conversion.pth import read_pth
 from zsad.models.conversion.weights import OriginalWeights
+from zsad.models.pth import read_pth
+from zsad.models.weight_files import required_weights
 
 MARKS = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight")
 DROPPED = (r"fc\..*", r".*\.num_batches_tracked")  # the classifier, and counters that only training uses

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zsad.features.cnn.places import MapLayer
+
+Padding = Literal["zeros", "replicate"]  # what maps are continued by beyond their border
 
 
 class Moments(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import torch
 from transformers import Dinov2Config, Dinov2WithRegistersConfig
@@ -40,7 +41,7 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
     patches = PatchEmbedding.of(weights)
     depth = weights.count("blocks.")
     gated = f"blocks.0.{GATED}.weight" in weights
-    settings = {
+    settings: dict[str, Any] = {
         "patch_size": patches.side,
         "num_channels": patches.channels,
         "image_size": _trained_side(weights) * patches.side,

@@ -38,7 +38,7 @@ def from_torch_hub(state: Mapping[str, torch.Tensor], name: str) -> Converted:
     """Convert a state dict in the names of facebookresearch/dinov3 or facebookresearch/dinov2.
 
     Args:
-        state: as `zsad.models.conversion.read_pth` returns it.
+        state: as `zsad.models.pth.read_pth` returns it.
         name: of the model, for messages.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zsad.errors import ModelError
 from zsad.models.families.base import Family, TokenReader
 from zsad.models.families.clip import Clip
@@ -13,7 +15,7 @@ from zsad.models.families.dinov3_vit import Dinov3Vit
 
 # By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
 # decides what must run again after a change, goes by imports.
-FAMILIES: dict[str, Family] = {
+FAMILIES: dict[str, Family[Any]] = {
     "vit": Dino(),
     "dinov2": Dinov2(),
     "dinov2_with_registers": Dinov2WithRegisters(),
@@ -26,7 +28,7 @@ FAMILIES: dict[str, Family] = {
 __all__ = ["FAMILIES", "Family", "TokenReader", "family_of"]
 
 
-def family_of(model_type: object, name: str) -> Family:
+def family_of(model_type: object, name: str) -> Family[Any]:
     """The family of a checkpoint.
 
     Args:

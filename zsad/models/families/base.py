@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from zsad.errors import ConfigError, ModelError
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+Network = TypeVar("Network", bound="PreTrainedModel")
 
 
 class TokenReader(ABC):
@@ -55,8 +55,8 @@ class TokenReader(ABC):
         """Compile the network in place with ``torch.compile``, which takes ``options``."""
 
 
-class Family(ABC):
-    """Networks of one architecture and one way of training; it has no state.
+class Family(ABC, Generic[Network]):
+    """Networks of one architecture, a class of ``transformers``, and one way of training; it has no state.
 
     Class attributes:
         model_type: what ``config.json`` calls the architecture.
@@ -76,7 +76,7 @@ class Family(ABC):
     load_arguments: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[Network]:
         """The class of ``transformers`` whose ``from_pretrained`` loads the network."""
 
     def config_for(self, config: PretrainedConfig) -> PretrainedConfig:
@@ -122,7 +122,7 @@ class Family(ABC):
     @abstractmethod
     def reader(
         self,
-        network: PreTrainedModel,
+        network: Network,
         config: PretrainedConfig,
         *,
         layers: Sequence[int],
@@ -181,4 +181,5 @@ def square_patch(config: PretrainedConfig) -> int:
         raise ModelError(
             f"a model of type '{config.model_type}' has patches that are not square ({size}); choose another"
         )
-    return sides.pop()
+    side: int = sides.pop()
+    return side

@@ -11,13 +11,13 @@ from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import CLIPConfig, CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedModel
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, PretrainedConfig
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-class Clip(VisionTransformer):
+class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     """CLIP's image tower, from a checkpoint of both towers or of this one alone.
 
     Of a checkpoint of both, the text tower is left on the disk. The positions are interpolated to the grid of the
@@ -31,15 +31,15 @@ class Clip(VisionTransformer):
     shares_space_with_text: ClassVar[bool] = True
     forward_arguments: ClassVar[Mapping[str, Any]] = {"interpolate_pos_encoding": True}
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[CLIPVisionModelWithProjection]:
         """``CLIPVisionModelWithProjection``."""
         return transformers.CLIPVisionModelWithProjection
 
-    def config_for(self, config: CLIPConfig | CLIPVisionConfig) -> CLIPVisionConfig:
+    def config_for(self, config: PretrainedConfig) -> PretrainedConfig:
         """The configuration of the image tower."""
         if not hasattr(config, "vision_config"):
             return config
-        vision = copy.deepcopy(config.vision_config)
+        vision: CLIPVisionConfig = copy.deepcopy(config.vision_config)
         vision.projection_dim = config.projection_dim  # the one that a model of both towers goes by
         return vision
 
@@ -49,11 +49,13 @@ class Clip(VisionTransformer):
 
     def blocks(self, network: CLIPVisionModelWithProjection) -> nn.ModuleList:
         """See `VisionTransformer.blocks`."""
-        return network.vision_model.encoder.layers
+        blocks: nn.ModuleList = network.vision_model.encoder.layers
+        return blocks
 
     def final_norm(self, network: CLIPVisionModelWithProjection) -> nn.Module:
         """See `VisionTransformer.final_norm`."""
-        return network.vision_model.post_layernorm
+        norm: nn.Module = network.vision_model.post_layernorm
+        return norm
 
     def finish(self, network: CLIPVisionModelWithProjection, *, normed: bool, projected: bool) -> list[nn.Module]:
         """See `VisionTransformer.finish`."""
@@ -61,6 +63,7 @@ class Clip(VisionTransformer):
             return [self.final_norm(network), network.visual_projection]
         return super().finish(network, normed=normed, projected=projected)
 
-    def channels(self, config: CLIPVisionConfig, *, projected: bool) -> int:
+    def channels(self, config: PretrainedConfig, *, projected: bool) -> int:
         """See `VisionTransformer.channels`."""
-        return config.projection_dim if projected else config.hidden_size
+        width: int = config.projection_dim if projected else config.hidden_size
+        return width

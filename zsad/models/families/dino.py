@@ -10,10 +10,10 @@ from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import PreTrainedModel, ViTModel
+    from transformers import ViTModel
 
 
-class Dino(VisionTransformer):
+class Dino(VisionTransformer["ViTModel"]):
     """DINO v1; other plain vision transformers load as well, and are given ImageNet's normalisation.
 
     Positions are interpolated to the grid of the input, as ``transformers`` does it; the authors' code aims at 0.1
@@ -24,14 +24,16 @@ class Dino(VisionTransformer):
     load_arguments: ClassVar[Mapping[str, Any]] = {"add_pooling_layer": False}
     forward_arguments: ClassVar[Mapping[str, Any]] = {"interpolate_pos_encoding": True}
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[ViTModel]:
         """``ViTModel``."""
         return transformers.ViTModel
 
     def blocks(self, network: ViTModel) -> nn.ModuleList:
         """See `VisionTransformer.blocks`."""
-        return network.layers
+        blocks: nn.ModuleList = network.layers
+        return blocks
 
     def final_norm(self, network: ViTModel) -> nn.Module:
         """See `VisionTransformer.final_norm`."""
-        return network.layernorm
+        norm: nn.Module = network.layernorm
+        return norm

@@ -9,10 +9,10 @@ from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import Dinov2Model, PreTrainedModel
+    from transformers import Dinov2Model
 
 
-class Dinov2(VisionTransformer):
+class Dinov2(VisionTransformer["Dinov2Model"]):
     """DINOv2 without registers.
 
     Positions are interpolated to the grid of the input, as ``transformers`` does it; the authors' code aims at 0.1
@@ -21,7 +21,7 @@ class Dinov2(VisionTransformer):
 
     model_type: ClassVar[str] = "dinov2"
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[Dinov2Model]:
         """``Dinov2Model``."""
         return transformers.Dinov2Model
 
@@ -31,8 +31,10 @@ class Dinov2(VisionTransformer):
 
     def blocks(self, network: Dinov2Model) -> nn.ModuleList:
         """See `VisionTransformer.blocks`."""
-        return network.encoder.layer
+        blocks: nn.ModuleList = network.encoder.layer
+        return blocks
 
     def final_norm(self, network: Dinov2Model) -> nn.Module:
         """See `VisionTransformer.final_norm`."""
-        return network.layernorm
+        norm: nn.Module = network.layernorm
+        return norm

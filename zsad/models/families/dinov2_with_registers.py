@@ -9,15 +9,15 @@ from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, PreTrainedModel
+    from transformers import Dinov2WithRegistersModel, PretrainedConfig
 
 
-class Dinov2WithRegisters(VisionTransformer):
+class Dinov2WithRegisters(VisionTransformer["Dinov2WithRegistersModel"]):
     """DINOv2 with registers; the positions are interpolated with antialiasing, as by the authors."""
 
     model_type: ClassVar[str] = "dinov2_with_registers"
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[Dinov2WithRegistersModel]:
         """``Dinov2WithRegistersModel``."""
         return transformers.Dinov2WithRegistersModel
 
@@ -25,14 +25,17 @@ class Dinov2WithRegisters(VisionTransformer):
         """The mask token, which only training uses."""
         return ("embeddings.mask_token",)
 
-    def prefix_tokens(self, config: Dinov2WithRegistersConfig) -> int:
+    def prefix_tokens(self, config: PretrainedConfig) -> int:
         """The class token and the registers."""
-        return 1 + config.num_register_tokens
+        registers: int = config.num_register_tokens
+        return 1 + registers
 
     def blocks(self, network: Dinov2WithRegistersModel) -> nn.ModuleList:
         """See `VisionTransformer.blocks`."""
-        return network.encoder.layer
+        blocks: nn.ModuleList = network.encoder.layer
+        return blocks
 
     def final_norm(self, network: Dinov2WithRegistersModel) -> nn.Module:
         """See `VisionTransformer.final_norm`."""
-        return network.layernorm
+        norm: nn.Module = network.layernorm
+        return norm

@@ -10,19 +10,19 @@ from zsad.models.families.base import Family, KeptOutputs, TokenReader
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import DINOv3ConvNextConfig, DINOv3ConvNextModel, PretrainedConfig, PreTrainedModel
+    from transformers import DINOv3ConvNextModel, PretrainedConfig
 
 STEM_STRIDE = 4  # of the first stage; each further stage doubles it
 
 
-class Dinov3ConvNext(Family):
+class Dinov3ConvNext(Family["DINOv3ConvNextModel"]):
     """DINOv3 ConvNeXt; its layers are the stages, whose outputs have strides of 4, 8, 16 and 32 pixels."""
 
     model_type: ClassVar[str] = "dinov3_convnext"
     layer_noun: ClassVar[str] = "stage"
     has_attention: ClassVar[bool] = False
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[DINOv3ConvNextModel]:
         """``DINOv3ConvNextModel``."""
         return transformers.DINOv3ConvNextModel
 
@@ -30,13 +30,14 @@ class Dinov3ConvNext(Family):
         """Stride of the last stage, pixels: with multiples of it, no stage loses a border."""
         return stage_stride(self.layer_count(config) - 1)
 
-    def layer_count(self, config: DINOv3ConvNextConfig) -> int:
+    def layer_count(self, config: PretrainedConfig) -> int:
         """Number of stages."""
-        return config.num_stages
+        count: int = config.num_stages
+        return count
 
     def reader(
         self,
-        network: PreTrainedModel,
+        network: DINOv3ConvNextModel,
         config: PretrainedConfig,
         *,
         layers: Sequence[int],
@@ -102,7 +103,7 @@ class StageReader(TokenReader):
 
 def stage_stride(stage: int) -> int:
     """Pixels of the input per token of a stage, counted from 0."""
-    return STEM_STRIDE * 2**stage
+    return STEM_STRIDE << stage
 
 
 def _on_grid(features: Tensor, grid: Sequence[int]) -> Tensor:

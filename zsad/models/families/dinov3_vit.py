@@ -9,15 +9,15 @@ from zsad.models.families.vision_transformer import VisionTransformer
 
 if TYPE_CHECKING:
     from torch import nn
-    from transformers import DINOv3ViTConfig, DINOv3ViTModel, PreTrainedModel
+    from transformers import DINOv3ViTModel, PretrainedConfig
 
 
-class Dinov3Vit(VisionTransformer):
+class Dinov3Vit(VisionTransformer["DINOv3ViTModel"]):
     """DINOv3 with rotary positions, so that any grid of patches is at home."""
 
     model_type: ClassVar[str] = "dinov3_vit"
 
-    def model_class(self) -> type[PreTrainedModel]:
+    def model_class(self) -> type[DINOv3ViTModel]:
         """``DINOv3ViTModel``."""
         return transformers.DINOv3ViTModel
 
@@ -25,14 +25,17 @@ class Dinov3Vit(VisionTransformer):
         """The mask token, which only training uses."""
         return ("embeddings.mask_token",)
 
-    def prefix_tokens(self, config: DINOv3ViTConfig) -> int:
+    def prefix_tokens(self, config: PretrainedConfig) -> int:
         """The class token and the registers."""
-        return 1 + config.num_register_tokens
+        registers: int = config.num_register_tokens
+        return 1 + registers
 
     def blocks(self, network: DINOv3ViTModel) -> nn.ModuleList:
         """See `VisionTransformer.blocks`."""
-        return network.model.layer
+        blocks: nn.ModuleList = network.model.layer
+        return blocks
 
     def final_norm(self, network: DINOv3ViTModel) -> nn.Module:
         """See `VisionTransformer.final_norm`."""
-        return network.norm
+        norm: nn.Module = network.norm
+        return norm

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.lazy import torch
-from zsad.models.families.base import Family, KeptOutputs, TokenReader, square_patch
+from zsad.models.families.base import Family, KeptOutputs, Network, TokenReader, square_patch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig
 
 
-class VisionTransformer(Family):
+class VisionTransformer(Family[Network]):
     """A family whose layers are the blocks of a transformer with a class token.
 
     Class attributes:
@@ -24,20 +24,21 @@ class VisionTransformer(Family):
     forward_arguments: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
-    def blocks(self, network: PreTrainedModel) -> nn.ModuleList:
+    def blocks(self, network: Network) -> nn.ModuleList:
         """The blocks, in order; what is deleted from the list is not run."""
 
     @abstractmethod
-    def final_norm(self, network: PreTrainedModel) -> nn.Module:
+    def final_norm(self, network: Network) -> nn.Module:
         """The LayerNorm after the last block."""
 
-    def finish(self, network: PreTrainedModel, *, normed: bool, projected: bool) -> list[nn.Module]:
+    def finish(self, network: Network, *, normed: bool, projected: bool) -> list[nn.Module]:
         """What is applied to the outputs of the chosen blocks, in order."""
         return [self.final_norm(network)] if normed else []
 
     def channels(self, config: PretrainedConfig, *, projected: bool) -> int:
         """Width of a token after `finish`."""
-        return config.hidden_size
+        width: int = config.hidden_size
+        return width
 
     def prefix_tokens(self, config: PretrainedConfig) -> int:
         """How many class and register tokens come before the patch tokens."""
@@ -53,11 +54,12 @@ class VisionTransformer(Family):
 
     def layer_count(self, config: PretrainedConfig) -> int:
         """Number of blocks."""
-        return self.config_for(config).num_hidden_layers
+        count: int = self.config_for(config).num_hidden_layers
+        return count
 
     def reader(
         self,
-        network: PreTrainedModel,
+        network: Network,
         config: PretrainedConfig,
         *,
         layers: Sequence[int],

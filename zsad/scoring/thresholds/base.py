@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from zsad.registry import Part
+from zsad.registry import Choice
 
 BY_REGIONS = float("nan")  # in place of a threshold for images
 
@@ -41,22 +41,23 @@ class Thresholds(NamedTuple):
     image: float
 
 
-class ThresholdRule(Part):
+class ThresholdRule(Choice):
     """A way to tell defective patches and images from good ones.
 
     Class attributes:
-        summary: one sentence for listings and the page.
         reference: where the rule comes from.
-        needs_maps: whether it cannot do with image scores alone.
         needs_references: whether it looks at the scores of reference images.
         without_maps: how a rule that needs maps can do without, if it can.
     """
 
-    summary: ClassVar[str]
     reference: ClassVar[str]
-    needs_maps: ClassVar[bool] = False
     needs_references: ClassVar[bool] = False
     without_maps: ClassVar[str] = ""
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether it cannot do with image scores alone."""
+        return False
 
     @abstractmethod
     def thresholds(self, evidence: Evidence) -> Thresholds:

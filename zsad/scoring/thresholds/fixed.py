@@ -47,12 +47,12 @@ class Fixed(ThresholdRule):
         return self
 
     @property
-    def needs_maps(self) -> bool:  # type: ignore[override]
+    def needs_maps(self) -> bool:
         """Without a value for images the maps decide."""
         return self.image is None
 
     def thresholds(self, evidence: Evidence) -> Thresholds:
         """The values, whatever the scores; for pixels infinite where there are no maps."""
         image = BY_REGIONS if self.image is None else self.image
-        pixel = self.image if self.pixel is None else self.pixel
+        pixel = next(value for value in (self.pixel, self.image) if value is not None)
         return Thresholds(pixel if evidence.maps else np.inf, image)

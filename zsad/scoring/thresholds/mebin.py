@@ -29,11 +29,15 @@ class MEBin(BatchRule):
 
     summary: ClassVar[str] = "The threshold at which the number of regions is most stable, median over the images."
     reference: ClassVar[str] = "MEBin of AnomalyNCD: Huang et al., CVPR 2025; adapted to patch grids."
-    needs_maps: ClassVar[bool] = True
 
     levels: int = Field(64, ge=2, description="Thresholds tried between the lowest and the highest maximum of a map.")
     min_interval: int = Field(4, ge=1, description="Levels that a count must last to be stable.")
     min_patches: int = Field(2, ge=1, description="Regions of fewer patches than this are not counted.")
+
+    @property
+    def needs_maps(self) -> bool:
+        """Regions are counted in maps."""
+        return True
 
     def threshold(self, maps: Sequence[np.ndarray]) -> float:
         """Threshold from the maps that are not constant; above everything if no image has a stable interval."""

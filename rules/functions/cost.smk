@@ -85,4 +85,4 @@ def cost_config(wildcards):
     The tables are made after all of them, and anew whenever one of the stages is.
     """
     plans = [cost_plan(wildcards.dataset, method) for method in settings.methods]
-    return frozen({"categories": available().categories, "methods": plans})
+    return as_parameter({"categories": available().categories, "methods": plans})

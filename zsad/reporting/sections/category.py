@@ -5,121 +5,94 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from zsad.names import HEADLINE_METRICS
-from zsad.reporting.backwards import backwards, backwards_by_type
-from zsad.reporting.numbers import with_limits
-from zsad.reporting.refinement import reasons_of, refinement_table
-from zsad.reporting.results import METRIC_TITLES, MethodKey, MetricsRow, evaluation_key, measured
+from zsad.reporting.contents import Contents, Section
+from zsad.reporting.evaluations import METRIC_TITLES, Evaluation, key_of, measured
+from zsad.reporting.results import one_row_a_method, with_names
+from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table, type_table
+from zsad.reporting.sections.refinement import changes
 from zsad.reporting.selection import ranks
-from zsad.reporting.tables import image_table, mask_table, pixel_table, type_table
-
-Evaluation = dict[str, Any]
+from zsad.tables.csv_tables import defect_types_frame
+from zsad.tables.notation import with_interval
 
 MOST_RANKED = 12
 
 
-def category_section(
-    category: str,
-    place: int,
-    *,
-    results: Sequence[Evaluation],
-    rows: Sequence[MetricsRow],
-    refined: Sequence[MetricsRow],
-    mask_results: Sequence[Mapping[str, Any]],
-    galleries: Mapping[MethodKey, dict[str, Any]],
-    names: Mapping[MethodKey, str],
-    in_tables: Mapping[MethodKey, str],
-    best: MethodKey,
-    curves: dict[str, Any] | None,
-    histograms: dict[str, Any],
-    check: Mapping[str, Any] | None,
-    rules: Mapping[str, str] = MappingProxyType({}),
-    blind_to: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """What the template shows of one category.
-
-    Args:
-        place: of the category on the page, from 0.
-        results, mask_results: evaluations of scores and of masks, of this category.
-        rows, refined: of ``metrics.csv`` and ``refinement.csv``, of this category.
-        galleries: by method.
-        names: what each method with evaluations is called; ``in_tables``: those besides that are means over seeds.
-        best: the method whose gallery stands open.
-        curves, histograms: pictures, as `zsad.reporting.page` embeds them; None where there are no curves.
-        check: what the check of the images found (see `zsad.data.inspection.Inspection`); None if there was none.
-        rules: what set the thresholds of each method, in words.
-        blind_to: what each method cannot see, in words.
-    """
-    regions = {(result["method"], result["refiner"]): result["regions"] for result in mask_results}
-    has_labels = any(image["label"] is not None for image in results[0]["images"])
-    of_methods = [
-        _gallery(result, f"gallery-{place + 1}-{number_of_method + 1}", galleries, names, best)
-        for number_of_method, result in enumerate(results)
-    ]
+def section(contents: Contents, category: str) -> Section:
+    """What is shown of one category."""
+    results, mask_results = contents.of(category), contents.masks_of(category)
+    rows = contents.metrics[contents.metrics["category"] == category]
+    types = with_names(defect_types_frame(results), contents.names)
+    galleries = [_gallery(contents, result, place) for place, result in enumerate(results, start=1)]
     tables = {
-        "image_scores": image_table(rows, in_tables),
-        "pixel_scores": pixel_table(rows, in_tables),
-        "masks": mask_table(rows, in_tables, regions),
+        "image_scores": image_table(rows),
+        "pixel_scores": pixel_table(rows),
+        "masks": mask_table(rows, _regions(contents, mask_results)),
     }
-    return {
+    check = contents.checks.get(category, {})
+    content = {
         "name": category,
-        "anchor": f"category-{place + 1}",
+        "anchor": contents.anchors[category],
         "counts": results[0]["counts"],
-        "measured": has_labels,
+        "measured": contents.is_measured(category),
         "images": len(results[0]["images"]),
         "notes": _notes([*results, *mask_results]),
-        "oddities": check["warnings"] if check else [],
-        "unreadable": check["unreadable"] if check else [],
+        "oddities": check.get("warnings", []),
+        "unreadable": check.get("unreadable", []),
         **tables,
-        "types": type_table(results, names),
-        "backwards": backwards(rows, in_tables, blind_to),
-        "backwards_by_type": backwards_by_type(results, names, blind_to),
-        "refinement": refinement_table(refined, in_tables, reasons_of(mask_results)),
-        "curves": curves,
-        "histograms": histograms,
-        "galleries": of_methods,
-        "decisions": [_decisions(result, gallery, rules) for result, gallery in zip(results, of_methods, strict=True)],
-        "ranking": None if any(tables.values()) else _ranking(of_methods),
+        "types": type_table(types),
+        "backwards": backwards(one_row_a_method(rows), contents.blind_to),
+        "backwards_by_type": backwards(types, contents.blind_to),
+        "refinement": changes(contents, category, mask_results),
+        "curves": contents.curves.get(category),
+        "histograms": contents.histograms[category],
+        "galleries": galleries,
+        "decisions": [_decisions(contents, *pair) for pair in zip(results, galleries, strict=True)],
+        "ranking": None if any(table.rows for table in tables.values()) else _ranking(galleries),
+    }
+    return Section("category.html.jinja", content)
+
+
+def _regions(contents: Contents, mask_results: Sequence[Evaluation]) -> dict[tuple[str, str], str]:
+    """How many regions got new outlines, in words, by method and refiner."""
+    called = {key.method: name for key, name in contents.names.items()}
+    return {
+        (called[result["method"]], result["refiner"]): f"{regions['accepted']} of {regions['found']} regions refined"
+        for result in mask_results
+        if (regions := result["regions"])
     }
 
 
-def _gallery(
-    result: Evaluation,
-    anchor: str,
-    galleries: Mapping[MethodKey, dict[str, Any]],
-    names: Mapping[MethodKey, str],
-    best: MethodKey,
-) -> dict[str, Any]:
-    key = evaluation_key(result)
+def _gallery(contents: Contents, result: Evaluation, place: int) -> dict[str, Any]:
+    key, category = key_of(result), result["category"]
     images = _ranked(result["images"])
     return {
-        "method": names[key],
-        "anchor": anchor,
-        "open": key == best,
-        "content": galleries.get(key),
+        "method": contents.names[key],
+        "anchor": f"gallery-{contents.categories.index(category) + 1}-{place}",
+        "open": key == contents.best,
+        "content": contents.galleries.get(category, {}).get(key),
         "images": images,
         "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
         "threshold": result["image_threshold"],
         "scores": {
-            METRIC_TITLES[metric]: with_limits(*measured(result, metric))
+            METRIC_TITLES[metric]: with_interval(*measured(result, metric))
             for metric in HEADLINE_METRICS
             if not math.isnan(measured(result, metric)[0])
         },
     }
 
 
-def _decisions(result: Evaluation, gallery: Mapping[str, Any], rules: Mapping[str, str]) -> dict[str, Any]:
+def _decisions(contents: Contents, result: Evaluation, gallery: Mapping[str, Any]) -> dict[str, Any]:
     """What a method's two thresholds decide: how many images are called good, and of these carry a marked region."""
     called_good = [image for image in result["images"] if not image["decision"]]
     return {
         "method": gallery["method"],
         "leading": gallery["open"],
-        "rule": rules.get(result["method"], ""),
+        "rule": contents.told_of(key_of(result), "threshold"),
         "image_threshold": result["image_threshold"],
         "pixel_threshold": result["threshold"],
         "localises": result["localises"],

@@ -1,0 +1,78 @@
+# What the rules of data.smk read and depend on.
+from functools import cache
+
+from zsad.data.changed import changed_tables, changed_text, put_aside
+from zsad.data.layouts.registry import LAYOUTS
+from zsad.workflow.snakemake_api import makes_results, prefer_in_order
+from zsad.workflow.workplace import check_writable
+
+
+def download_config(wildcards):
+    """All that a downloaded data set depends on; where its archives lie matters as little as how fast they come."""
+    archives = datasets()[wildcards.published].archives
+    return as_parameter(
+        {
+            "dataset": wildcards.published,
+            "download_to": settings.data.download_to.as_posix(),
+            "archives": [
+                archive.model_dump(include={"file", "sha256", "size", "into"}) for archive in archives
+            ],
+        }
+    )
+
+
+def listed_files(kind):
+    """An input function: files of a category by the name of a method of `Dataset`, or the checksums of generated ones."""
+
+    def files(wildcards):
+        prepare_run()
+        if settings.data.is_demo:
+            return [DEMO_SUMS.format(**wildcards)]
+        return getattr(available(), kind)(wildcards.category)
+
+    return files
+
+
+@cache
+def prepare_run():
+    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are."""
+    if not is_main_process(workflow) or not makes_results(workflow):
+        return
+    if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
+        check_writable(settings.dataset, results=settings.results)
+    changed = changed_tables(settings.results / settings.dataset / name for name in available().categories)
+    if changed and not is_dry_run(workflow):
+        put_aside(changed)
+    if changed:
+        logger.warning(changed_text(changed))
+
+
+# What the list of images is made from, what the manifest is made from besides: masks, and what is checked: tables too.
+image_files, image_stamp = follow(listed_files("image_files"), of_people=not settings.data.is_demo)
+truth_files, truth_stamp = follow(listed_files("truth_files"), of_people=not settings.data.is_demo)
+checked_files, checked_stamp = follow(listed_files("files"), of_people=not settings.data.is_demo)
+
+
+def listing(kind):
+    """A parameter for what places and tables say of a category's images: a digest, by the name of a method of `Dataset`.
+
+    It stands for the tables, of which one may hold the labels of all categories.
+    """
+
+    def digest(wildcards):
+        return "" if settings.data.is_demo else getattr(available(), kind)(wildcards.category)
+
+    return digest
+
+
+def reading_config(wildcards):
+    """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
+    return as_parameter({**settings.data.stage_config(), "bounds": settings.image_bounds().stage_config()})
+
+
+def check_config(wildcards):
+    """All that the check of a category depends on besides its images: the layout, and what has been published."""
+    facts = settings.data.facts
+    published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
+    package = {"verified": facts.package.version} if facts and facts.package else {}
+    return as_parameter({**settings.data.stage_config(), "published": published, **package})

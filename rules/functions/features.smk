@@ -1,0 +1,40 @@
+# What the rules of features.smk read and depend on.
+from zsad.features.registry import BACKBONES
+
+
+def backbone_files(wildcards):
+    """The files of a model in a local folder; none for a hub id or a backbone without weights."""
+    return settings.backbones[wildcards.backbone].local_files()
+
+
+weight_files, weight_stamp = follow(backbone_files)
+
+
+def extraction_config(wildcards):
+    """All that features depend on besides the images, or the features that they are joined from."""
+    return as_parameter(settings.backbones[wildcards.backbone].stage_config())
+
+
+def extraction_code(wildcards):
+    """The code behind the features of one backbone."""
+    return code("extract_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
+
+
+def joined_files(wildcards):
+    """The features of the members of a joint, of the same images, in its order."""
+    members = settings.backbones[wildcards.backbone].members
+    return [FEATURES.format(**{**wildcards, "backbone": member.name}) for member in members]
+
+
+def joining_code(wildcards):
+    """The code behind the features of a joint."""
+    return code("join_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
+
+
+def all_feature_files(wildcards):
+    """The feature files of all methods and categories, each once."""
+    return [
+        FEATURES.format(dataset=settings.dataset, category=category, backbone=backbone, **wanted._asdict())
+        for category in available().categories
+        for backbone, wanted in settings.feature_sets
+    ]

@@ -1,0 +1,1 @@
+"""Mutation testing: single operators and constants are changed, and the tests of the module must notice."""

@@ -1,0 +1,189 @@
+"""Defaults and bounds of all parameters: tables that were made by them would be others if one slipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from zsad.errors import ConfigError
+from zsad.evaluation.options import EvaluationOptions
+from zsad.refinement.crops import CropOptions
+from zsad.refinement.registry import MODULATIONS, REFINERS
+from zsad.registry import Part
+from zsad.scoring.compute import ScoringOptions
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.registry import FUSIONS, SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+# Whose, which, default, bounds: a square bracket takes the bound in.
+TABLE = """
+self_similarity k None [1,)
+self_similarity fraction 0.02 (0,1]
+self_similarity exclusion_radius 2 [0,)
+self_similarity foreground None
+self_similarity layers None
+mirror_symmetry symmetries ('horizontal','vertical','half_turn')
+mirror_symmetry window 1 [0,)
+mirror_symmetry max_shift 0.25 [0,0.5]
+mirror_symmetry max_tilt 10.0 [0,45]
+mirror_symmetry gate 0.2 (0,1]
+mirror_symmetry tie_break True
+mirror_symmetry layers None
+flip_consistency layers None
+tile_distribution tile 9 [1,)
+tile_distribution sigma_s 1.0 [0,)
+tile_distribution sigma_p 3.0 (0,)
+tile_distribution layers None
+mutual interval (0.0,0.3)
+mutual neighbourhoods (1,3,5)
+mutual distance euclidean
+mutual rescoring (1,2,3)
+mutual batch None [2,)
+mutual seed 0 [0,)
+mutual layers None
+mutual online False
+mutual_consistent interval (0.0,0.3)
+mutual_consistent neighbourhoods (1,3,5)
+mutual_consistent distance euclidean
+mutual_consistent rescoring (1,2,3)
+mutual_consistent batch None [2,)
+mutual_consistent seed 0 [0,)
+mutual_consistent layers None
+mutual_consistent false_alarms 0.1 (0,1]
+batch_neighbours quantile 0.001 (0,1]
+batch_neighbours foreground None
+batch_neighbours layers None
+memory_bank shots 1
+memory_bank seed 0 [0,)
+memory_bank k 1 [1,)
+memory_bank rotations True
+memory_bank coreset None (0,1]
+memory_bank window None [0,)
+memory_bank foreground None
+memory_bank layers None
+subspace shots 1
+subspace seed 0 [0,)
+subspace explained_variance 0.99 (0,1]
+subspace rotations True
+subspace layers None
+mahalanobis shots 1
+mahalanobis seed 0 [0,)
+mahalanobis per_position False
+mahalanobis regularisation 0.01 [1e-06,)
+mahalanobis channels None [1,)
+mahalanobis channel_seed 0 [0,)
+mahalanobis rotations False
+mahalanobis layers None
+gmm shots all
+gmm seed 0 [0,)
+gmm pooling patches
+gmm dimensions 16 [1,)
+gmm components 1 [1,)
+gmm covariance full
+gmm reg_covar 0.01 [0,)
+gmm layers None
+class_token_knn shots 1
+class_token_knn seed 0 [0,)
+class_token_knn k 1 [1,)
+class_token_knn rotations False
+class_token_knn layers None
+fusion methods required
+fusion weights None
+fusion scale robust_z
+fusion combine mean
+robust_tail z 5.0 (0,)
+mebin levels 64 [2,)
+mebin min_interval 4 [1,)
+mebin min_patches 2 [1,)
+reference_quantile quantile 0.995 (0,1]
+reference_quantile factor 1.0 (0,)
+fixed image None
+fixed pixel None
+guided min_area 0.0001 [0,1)
+guided min_area_ratio 0.1 [0,1]
+guided max_area_ratio 4.0 [1,)
+guided min_contrast_ratio 0.75 [0,)
+guided min_edge_ratio 1.25 [0,)
+guided radius 0.0625 (0,0.5]
+guided eps 0.0001 (0,)
+grabcut min_area 0.0001 [0,1)
+grabcut min_area_ratio 0.1 [0,1]
+grabcut max_area_ratio 4.0 [1,)
+grabcut min_contrast_ratio 0.75 [0,)
+grabcut min_edge_ratio 1.25 [0,)
+grabcut margin 0.0625 (0,0.5]
+grabcut sure_foreground 0.75 [0,1]
+grabcut sure_background 0.5 [0,1]
+grabcut max_pixels 65536 [1024,4194304]
+grabcut iterations 5 [1,50]
+sam box_margin 0.0078125 [0,0.5]
+sam positive_points 1 [0,3]
+sam negative_points 2 [0,16]
+sam surroundings 0.125 (0,0.5]
+sam mask_prompt True
+sam min_area 0.0001 [0,1)
+sam min_area_ratio 0.02 [0,1]
+sam max_area_ratio 4.0 [1,)
+sam min_contrast_ratio 0.75 [0,)
+sam min_edge_ratio 0.85 [0,)
+sam consensus 0.5 [0,1]
+sam min_smoothness 0.75 [0,1]
+sam max_part_share 0.5 (0,1]
+sam foreground True
+sam max_prompts 10 [1,1000]
+sam crops None
+modulation method required
+modulation refiner required
+modulation strength 0.5 [0,1]
+modulation side 256 (0,)
+crops below 0.0625 (0,1]
+crops context 4.0 [1,)
+crops least 0.125 (0,1]
+evaluation protocol native
+evaluation bootstrap 1000 [0,1000000]
+evaluation seed 0 [0,)
+evaluation memory_mb 1000 [50,)
+scoring memory_mb 1000 [16,)
+scoring precision auto
+image aggregate top_mean
+image fraction 0.01 (0,1]
+image smoothing 0.0 [0,)
+"""
+
+
+def parts() -> Iterator[tuple[str, type[Part]]]:
+    for registry in (SCORERS, FUSIONS, THRESHOLDS, REFINERS, MODULATIONS):
+        for name in registry.names():
+            yield name, registry.load(name)
+    yield from (("crops", CropOptions), ("evaluation", EvaluationOptions))
+    yield from (("scoring", ScoringOptions), ("image", ImageScoring))
+
+
+def lines() -> Iterator[str]:
+    for name, part in parts():
+        for field, info in part.model_fields.items():
+            limits = {kind: getattr(one, kind) for one in info.metadata for kind in LIMITS if hasattr(one, kind)}
+            low = f"[{limits['ge']}" if "ge" in limits else f"({limits.get('gt', '')}"
+            high = f"{limits['le']}]" if "le" in limits else f"{limits.get('lt', '')})"
+            default = "required" if info.is_required() else str(info.default).replace(" ", "")
+            yield f"{name} {field} {default} {low},{high}".replace(" (,)", "")
+
+
+LIMITS = ("ge", "gt", "le", "lt")
+EXPECTED = [" ".join(line.split()) for line in TABLE.strip().splitlines()]
+
+
+def test_defaults_and_bounds_are_those_of_the_table() -> None:
+    assert list(lines()) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("draws", "is_enough"), [(-1, False), (0, True), (1, False), (39, False), (40, True), (10**6 + 1, False)]
+)
+def test_draws_are_none_or_enough_for_a_percentile(draws: int, is_enough: bool) -> None:
+    if is_enough:
+        assert EvaluationOptions(bootstrap=draws).bootstrap == draws
+    else:
+        with pytest.raises(ConfigError, match="bootstrap"):
+            EvaluationOptions.build({"bootstrap": draws}, where="evaluation")

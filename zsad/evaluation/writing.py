@@ -1,0 +1,30 @@
+"""What an evaluation leaves: its metrics, and beside them those of bootstrap draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.files.draws import written_draws
+from zsad.files.json_files import write_json
+
+
+def write_evaluation(
+    path: str | Path, evaluation: Mapping[str, Any], draws_path: str | Path | None, draws: Mapping[str, np.ndarray]
+) -> None:
+    """Write an evaluation as JSON and, with a path for them, its draws as HDF5: both or neither.
+
+    Args:
+        path: of the evaluation.
+        evaluation: as plain JSON types, with its provenance.
+        draws_path: of the draws; None to write none.
+        draws: float64 ``[draw]`` by the name of the metric.
+    """
+    if draws_path is None:
+        write_json(path, evaluation)
+        return
+    with written_draws(draws_path, draws, evaluation["provenance"]):
+        write_json(path, evaluation)

@@ -1,0 +1,59 @@
+"""The metrics of bootstrap draws, in HDF5."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.files.atomic import atomic_path
+from zsad.files.hdf5 import Reader, written
+from zsad.files.json_values import without_nan
+
+DRAWS_FORMAT = "zsad-draws-2"
+
+
+def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+    """Write the metrics of bootstrap draws, float64 ``[draw]`` by name."""
+    with written_draws(path, draws, provenance):
+        pass
+
+
+@contextmanager
+def written_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> Iterator[None]:
+    """Write the same, and keep it only if the block succeeds, too."""
+    with atomic_path(path) as temporary:
+        _write(temporary, draws, provenance)
+        yield
+
+
+def _write(path: Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+    with written(path) as file:
+        file.attrs["format"] = DRAWS_FORMAT
+        file.attrs["provenance"] = json.dumps(without_nan(dict(provenance)), sort_keys=True)
+        group = file.create_group("draws")
+        for name, values in draws.items():
+            group.create_dataset(name, data=np.asarray(values, np.float64))
+
+
+def read_draws(path: str | Path) -> dict[str, np.ndarray]:
+    """Read the metrics of bootstrap draws, float64 ``[draw]`` by name.
+
+    Raises:
+        DataError: absent, damaged, or another kind of file.
+    """
+    with _DrawsReader(path) as reader:
+        return reader.draws
+
+
+class _DrawsReader(Reader):
+    _format = DRAWS_FORMAT
+    _noun = "draws"
+    _has_images = False
+
+    def _load(self) -> None:
+        self.draws: dict[str, np.ndarray] = {name: values[:] for name, values in self._file["draws"].items()}

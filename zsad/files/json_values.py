@@ -1,0 +1,52 @@
+"""Values as JSON holds them, and JSON files that no stage wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zsad.errors import DamagedFileError, DataError
+
+
+def read_foreign_json(path: str | Path) -> Any:
+    """Read a JSON file that no stage wrote.
+
+    Raises:
+        DataError: the file is absent or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; run the step that makes it") from None
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(Path(path), f"is not valid JSON ({error})") from None
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def number(value: float | None) -> float:
+    """A number of a JSON file, in which NaN is written as ``null``."""
+    return math.nan if value is None else float(value)
+
+
+def without_nan(value: Any) -> Any:
+    """A value as JSON can hold it: arrays as lists, and None for a number that is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): without_nan(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,111 @@
+"""The page: one HTML file with everything a reader needs, which opens offline.
+
+Where that would be too heavy for a browser, the file is an index, and each category has a page of its own in a folder
+beside it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from zsad.errors import DataError
+from zsad.files.json_files import read_json
+from zsad.reporting.contents import Contents, picture_of, regions_refined, with_names_of_pairs
+from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
+from zsad.reporting.page import HEAVIEST, write_pages
+from zsad.reporting.results import keys_of, read_comparisons, read_costs, read_metrics, read_refinement, with_names
+from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS
+
+
+def build_page(
+    *,
+    dataset: str,
+    metrics_csv: Path | None,
+    refinement_csv: Path | None,
+    evaluations: Sequence[Path],
+    mask_evaluations: Sequence[Path] = (),
+    galleries: Sequence[Path],
+    summary_plot: Path | None,
+    curve_plots: Mapping[str, Path],
+    histogram_plots: Mapping[str, Path],
+    configuration: Mapping[str, Any],
+    method_summaries: Mapping[str, Mapping[str, str]],
+    output: Path,
+    checks: Mapping[str, Path] = MappingProxyType({}),
+    comparisons_csv: Path | None = None,
+    cost_csv: Path | None = None,
+    bars_plot: Path | None = None,
+    quality_plot: Path | None = None,
+    folder: Path | None = None,
+    heaviest: float = HEAVIEST,
+) -> None:
+    """Write the page of a data set.
+
+    What there is nothing of is left out, and so is its heading.
+
+    Args:
+        metrics_csv: None where no test image has a label; then nothing is said of quality.
+        refinement_csv: None in that case too; what was refined is taken from ``mask_evaluations`` then.
+        evaluations: of scores, one a category and method; the page keeps their order of categories.
+        mask_evaluations: of masks, one a category, method and refiner: how many regions were refined, why others were
+            not, and notes.
+        galleries: the ``panels`` files of `zsad.reporting.draw_gallery.draw_gallery`.
+        curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
+        configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
+        method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, what it is
+            ``blind_to``, and the ``threshold`` rule in words.
+        output: HTML; of a heavy page, the index.
+        checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
+        comparisons_csv: methods in pairs; who wins is left out without it.
+        cost_csv: seconds and memory; the cost is left out without it.
+        summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
+            against cost; may be left out.
+        folder: for the pages of the categories of a page that would be heavy, and made in any case; what it held is
+            gone. None stands for one page, however heavy.
+        heaviest: what one page may weigh, in MB.
+
+    Raises:
+        DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
+    """
+    results = read_evaluations(evaluations)
+    names = display_names(map(key_of, results))
+    metrics = read_metrics(metrics_csv) if metrics_csv else METRICS.frame([])
+    evaluated = pd.Series([key in names for key in keys_of(metrics)], index=metrics.index, dtype=bool)
+    metrics = metrics[evaluated | (metrics["seeds"] > 1)]
+    in_tables = display_names([*names, *keys_of(metrics)])
+    mask_results = [read_json(path) for path in mask_evaluations]
+    refinement = read_refinement(refinement_csv) if refinement_csv else regions_refined(results, mask_results)
+    comparisons = read_comparisons(comparisons_csv) if comparisons_csv else COMPARISONS.frame([])
+    costs = read_costs(cost_csv) if cost_csv else COSTS.frame([])
+    by_category: dict[str, dict[MethodKey, Evaluation]] = defaultdict(dict)
+    for gallery in map(read_json, galleries):
+        by_category[gallery["category"]][key_of(gallery)] = gallery
+    for category in dict.fromkeys(result["category"] for result in results):
+        if category not in histogram_plots:
+            raise DataError(f"the page has no histogram plot of category '{category}'; run again to draw it")
+    plots = {"summary": summary_plot, "bars": bars_plot, "quality_cost": quality_plot}
+    contents = Contents(
+        dataset=dataset,
+        results=results,
+        mask_results=mask_results,
+        names=names,
+        in_tables=in_tables,
+        metrics=with_names(metrics, in_tables),
+        refinement=with_names(refinement, in_tables),
+        comparisons=with_names_of_pairs(comparisons, in_tables),
+        costs=with_names(costs, in_tables),
+        galleries=by_category,
+        checks={category: read_json(path) for category, path in checks.items()},
+        curves={category: picture_of(path) for category, path in curve_plots.items()},
+        histograms={category: picture_of(path) for category, path in histogram_plots.items()},
+        plots={name: picture_of(path) if path else None for name, path in plots.items()},
+        configuration=configuration,
+        method_summaries=method_summaries,
+    )
+    write_pages(contents, output, folder, heaviest)

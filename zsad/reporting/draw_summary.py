@@ -1,0 +1,23 @@
+"""The plots of a data set: all methods side by side over the categories, and against what they cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zsad.reporting.bars import draw_bars
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.quality_cost import draw_quality_cost
+from zsad.reporting.summary import draw_means
+
+
+def draw_summary(
+    *, metrics_csv: Path, cost_csv: Path, options: ReportOptions, summary: Path, bars: Path, quality_cost: Path
+) -> None:
+    """Draw the means with every category, the bars of every category, and quality against cost, as PNG.
+
+    Raises:
+        DataError: a table is absent or unreadable.
+    """
+    draw_means(metrics_csv=metrics_csv, options=options, output=summary)
+    draw_bars(metrics_csv=metrics_csv, options=options, output=bars)
+    draw_quality_cost(metrics_csv=metrics_csv, cost_csv=cost_csv, options=options, output=quality_cost)

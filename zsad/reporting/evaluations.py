@@ -1,0 +1,81 @@
+"""Evaluation files as the plots and the page read them, and what methods are called, in one order with one naming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zsad.errors import DataError
+from zsad.files.evaluations import read_evaluation
+from zsad.files.json_values import number
+from zsad.names import TITLES, setting_order
+
+METRIC_TITLES = {metric: title[0].upper() + title[1:] for metric, title in TITLES.items()}
+_PROTOCOLS = {"native": "native resolution", "resize256": "256 × 256"}
+EVALUATION_KEYS = (
+    *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
+    *("localises", "decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol"),
+    "provenance",
+)
+
+Evaluation = dict[str, Any]
+
+
+class MethodKey(NamedTuple):
+    """One row of every table and one colour of every plot."""
+
+    setting: str
+    method: str
+    backbone: str
+
+
+def key_of(named: Mapping[str, Any]) -> MethodKey:
+    """The method of a row, an evaluation or a gallery."""
+    return MethodKey(named["setting"], named["method"], named["backbone"])
+
+
+def method_order(key: MethodKey) -> tuple[tuple[int, int, str], str, str]:
+    """Sort key of a method, the same in every table and plot, so that a method keeps its place and colour."""
+    return setting_order(key.setting), key.method, key.backbone
+
+
+def display_names(keys: Iterable[MethodKey]) -> dict[MethodKey, str]:
+    """Name of each method, in `method_order`; with its backbone where more than one backbone is in use."""
+    ordered = sorted(set(keys), key=method_order)
+    several = len({key.backbone for key in ordered}) > 1
+    return {key: f"{key.method} · {key.backbone}" if several else key.method for key in ordered}
+
+
+def protocol_in_words(protocols: Iterable[str]) -> str:
+    """At which resolution pixels were compared, for every table and figure, e.g. ``"native resolution"``."""
+    return ", ".join(_PROTOCOLS.get(protocol, protocol) for protocol in dict.fromkeys(protocols) if protocol)
+
+
+def read_evaluations(paths: Iterable[Path]) -> list[Evaluation]:
+    """Read evaluation files, in `method_order`; the categories keep the order in which they are given.
+
+    Raises:
+        DataError: a file is absent or no evaluation.
+    """
+    evaluations = [read_evaluation(path, EVALUATION_KEYS) for path in paths]
+    return sorted(evaluations, key=lambda evaluation: method_order(key_of(evaluation)))
+
+
+def read_one_category(paths: Iterable[Path]) -> list[Evaluation]:
+    """Read the evaluation files of one category, in `method_order`.
+
+    Raises:
+        DataError: a file is absent or no evaluation, or they are of more than one category.
+    """
+    evaluations = read_evaluations(paths)
+    categories = sorted({evaluation["category"] for evaluation in evaluations})
+    if len(categories) != 1:
+        raise DataError(f"a figure shows one category, not {len(categories)} ({', '.join(categories)})")
+    return evaluations
+
+
+def measured(document: Mapping[str, Any], metric: str) -> tuple[float, float, float]:
+    """A metric of an evaluation with its confidence limits; NaN if not known."""
+    low, high = document["confidence"].get(metric) or (None, None)
+    return number(document["metrics"].get(metric)), number(low), number(high)

@@ -1,0 +1,19 @@
+"""Where the page of each category is, on a page that would be too heavy with all of them."""
+
+from __future__ import annotations
+
+from zsad.reporting.contents import Contents, Section
+
+
+def section(contents: Contents) -> Section:
+    """The categories with their numbers of images."""
+    categories = [
+        {
+            "name": category,
+            "images": len(contents.of(category)[0]["images"]),
+            "counts": contents.of(category)[0]["counts"],
+            "measured": contents.is_measured(category),
+        }
+        for category in contents.categories
+    ]
+    return Section("categories.html.jinja", {"categories": categories})

@@ -1,0 +1,31 @@
+"""What made the results: versions, configuration, and the origin of each evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from zsad.files.provenance import library_versions
+from zsad.reporting.contents import Contents, Section
+from zsad.reporting.evaluations import Evaluation, key_of
+
+
+def section(contents: Contents, categories: Sequence[str]) -> Section:
+    """What made the page, and the evaluations of the categories."""
+    content = {
+        "versions": library_versions(),
+        "configuration": json.dumps(contents.configuration, indent=2, ensure_ascii=False),
+        "runs": [_run(contents, result) for category in categories for result in contents.of(category)],
+    }
+    return Section("provenance.html.jinja", content, "provenance", "Provenance")
+
+
+def _run(contents: Contents, result: Evaluation) -> dict[str, Any]:
+    name = contents.names[key_of(result)]
+    return {
+        "title": f"{result['category']} · {name}",
+        "method": name,
+        "thresholds": {"images": result["image_threshold"], "pixels": result["threshold"]},
+        "provenance": result["provenance"],
+    }

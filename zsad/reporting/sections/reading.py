@@ -1,0 +1,20 @@
+"""How to read the page: what settings, thresholds and metrics mean."""
+
+from __future__ import annotations
+
+from zsad.names import MEAN, ORACLE
+from zsad.reporting.contents import Contents, Section
+from zsad.reporting.sections.heading import hand_crafted
+from zsad.reporting.settings_in_words import setting_meaning
+
+
+def section(contents: Contents) -> Section:
+    """The meanings of what this page shows."""
+    refined = contents.refinement[contents.refinement["category"] == MEAN]
+    content = {
+        "settings": {key.setting: setting_meaning(key.setting) for key in contents.names},
+        "hand_crafted": hand_crafted({key.backbone for key in contents.names}, contents.configuration),
+        "any_auspro": contents.metrics["auspro_005"].notna().any(),
+        "refined": (refined["method"] != ORACLE).any(),
+    }
+    return Section("reading.html.jinja", content, "reading", "How to read it")

@@ -1,0 +1,25 @@
+"""What each setting lets a method see, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_FEW_SHOT_MEANING = "{} good reference images and nothing else"
+_SETTING_MEANINGS = {
+    "zero-shot-single": "one image at a time and nothing else",
+    "zero-shot-batch": "all test images of the category together, unlabelled",
+    "zero-shot-text": "one image at a time and a text that names the object",
+    "full-shot": "all good training images",
+}
+
+
+def setting_meaning(setting: str) -> str:
+    """What a method of this setting may see, in words."""
+    few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
+    return _FEW_SHOT_MEANING.format(few_shot[1]) if few_shot else _SETTING_MEANINGS.get(setting, setting)
+
+
+def what_each_sees(settings: Iterable[str]) -> dict[str, str]:
+    """The same of several, for the lines in a table under which their methods stand."""
+    return {setting: f"sees {setting_meaning(setting)}" for setting in dict.fromkeys(settings)}

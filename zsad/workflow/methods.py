@@ -1,0 +1,188 @@
+"""The methods of a configuration, complete: scorers, one for each of their seeds, and what reads others' scores."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from zsad.errors import ConfigError, nearest_hint
+from zsad.names import ORACLE
+from zsad.refinement.registry import MODULATIONS
+from zsad.scoring.base import Method, Scorer
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.registry import FUSIONS, SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.workflow.entries import MethodEntry
+from zsad.workflow.references import Models
+from zsad.workflow.schema import Config
+from zsad.workflow.sections import ConfiguredMethod, Threshold
+
+OF_MEMBERS = ("backbone", "segmenter", "image_score", "threshold", "seeds")  # what reads scores has none of its own
+
+
+def method_entries(config: Config, models: Models, refiners: Collection[str]) -> dict[str, MethodEntry]:
+    """Scorers, each with as many entries as it has seeds, then what reads scores, in the configuration's order.
+
+    Args:
+        models: gets the backbones and segmenters that methods ask for.
+        refiners: the names of those that are in use.
+
+    Raises:
+        ConfigError: a name that does not exist or stands for two methods, or a wrong parameter.
+    """
+    entries = {name: entry for name, entry in config.methods.items() if entry is not None}
+    if ORACLE in entries:
+        raise ConfigError(f"a method cannot be called '{ORACLE}', as a ceiling is in the tables; rename it")
+    fusions = {name: entry for name, entry in entries.items() if entry.scorer in FUSIONS.names()}
+    modulations = {name: entry for name, entry in entries.items() if entry.scorer in MODULATIONS.names()}
+    methods: dict[str, MethodEntry] = {}
+    for name, entry in entries.items():
+        if name in fusions or name in modulations:
+            continue
+        for single, params in _with_seeds(name, entry):
+            if single in methods or (single != name and single in entries):
+                raise ConfigError(f"methods: '{single}' stands for two methods; rename one of them")
+            methods[single] = _scorer(single, entry, params, name, config, models)
+    methods |= {name: _fusion(name, entry, methods) for name, entry in fusions.items()}
+    return methods | {name: _modulation(name, entry, methods, refiners) for name, entry in modulations.items()}
+
+
+def _scorer(
+    name: str, entry: ConfiguredMethod, params: Mapping[str, Any], group: str, config: Config, models: Models
+) -> MethodEntry:
+    """A method that scores features.
+
+    Args:
+        group: the name of its entry, which may stand for several seeds.
+    """
+    where = f"methods.{group}"
+    scorer = SCORERS.build(entry.scorer, params, where=f"{where}.params")
+    threshold = _threshold(scorer, entry, config.threshold, where)
+    foregrounds = _foregrounds(scorer, threshold["rule"])
+    if not foregrounds and entry.segmenter is not None:
+        raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
+    own = entry.image_score.model_dump(exclude_unset=True) if entry.image_score else {}
+    return MethodEntry(
+        name=name,
+        backbone=models.backbone(entry.backbone, where),
+        scorer=entry.scorer,
+        params=scorer.parameters(),
+        scoring={
+            "image_score": config.image_score.model_copy(update=own).parameters(),
+            "threshold": threshold,
+            "precision": config.scoring.precision,
+        },
+        feature_sets=scorer.feature_sets(),
+        foregrounds=foregrounds,
+        segmenter=models.segmenter(entry.segmenter, where) if foregrounds else "",
+        members=(),
+        refiner="",
+        group=group if group != name else "",
+        description=_description(entry.scorer, scorer, scorer.setting),
+        needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
+    )
+
+
+def _threshold(scorer: Scorer, entry: ConfiguredMethod, general: Threshold, where: str) -> dict[str, Any]:
+    """The method's threshold rule and all its parameters."""
+    name, params = _merged_threshold(general, entry.threshold)
+    place = f"{where}.threshold.params" if entry.threshold else "threshold.params"
+    rule = THRESHOLDS.build(name, params, where=place)
+    others = ", ".join(other for other in THRESHOLDS.names() if other != name)
+    if rule.needs_references and not isinstance(scorer, ReferenceScorer):
+        raise ConfigError(
+            f"{where}: threshold rule '{name}' looks at reference images, and scorer '{entry.scorer}' has none; "
+            f"choose another under {where}.threshold: {others}"
+        )
+    if rule.needs_maps and not scorer.localises:
+        raise ConfigError(
+            f"{where}: threshold rule '{name}' looks at maps, and scorer '{entry.scorer}' scores images alone; "
+            f"{f'{rule.without_maps}, or ' if rule.without_maps else ''}"
+            f"choose another under {where}.threshold: {others}"
+        )
+    return {"rule": name, "params": rule.parameters()}
+
+
+def _merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
+    """Rule and parameters: a method's own on top of the general ones, which are those of the general rule."""
+    if own is None:
+        return general.rule, general.params
+    rule = own.rule if "rule" in own.model_fields_set else general.rule
+    return rule, {**general.params, **own.params} if rule == general.rule else own.params
+
+
+def _fusion(name: str, entry: ConfiguredMethod, methods: Mapping[str, MethodEntry]) -> MethodEntry:
+    where = f"methods.{name}"
+    _check_no_sections(entry, where, "a fusion", "its methods")
+    fusion = FUSIONS.build(entry.scorer, entry.params, where=f"{where}.params")
+    members = [_member(member, methods, where) for member in fusion.methods]
+    setting = fusion.setting_of([member.description["setting"] for member in members])
+    return _reader(name, members, entry.scorer, fusion, setting)
+
+
+def _modulation(
+    name: str, entry: ConfiguredMethod, methods: Mapping[str, MethodEntry], refiners: Collection[str]
+) -> MethodEntry:
+    where = f"methods.{name}"
+    _check_no_sections(entry, where, "a modulation", "its method")
+    modulation = MODULATIONS.build(entry.scorer, entry.params, where=f"{where}.params")
+    member = _member(modulation.method, methods, where)
+    if modulation.refiner not in refiners:
+        hint = nearest_hint(modulation.refiner, refiners)
+        raise ConfigError(f"{where}: '{modulation.refiner}' is not among the refiners{hint}")
+    return _reader(name, [member], entry.scorer, modulation, member.description["setting"], refiner=modulation.refiner)
+
+
+def _member(name: str, methods: Mapping[str, MethodEntry], where: str) -> MethodEntry:
+    if name not in methods:
+        raise ConfigError(f"{where}: '{name}' is no method with scores of its own{nearest_hint(name, methods)}")
+    return methods[name]
+
+
+def _reader(
+    name: str, members: Collection[MethodEntry], scorer: str, part: Method, setting: str, *, refiner: str = ""
+) -> MethodEntry:
+    """A method that reads the scores of others and no features."""
+    return MethodEntry(
+        name=name,
+        backbone="+".join(dict.fromkeys(member.backbone for member in members)),
+        scorer=scorer,
+        params=part.parameters(),
+        scoring={},
+        feature_sets={},
+        foregrounds={},
+        segmenter="",
+        members=tuple(member.name for member in members),
+        refiner=refiner,
+        group="",
+        description=_description(scorer, part, setting),
+    )
+
+
+def _with_seeds(name: str, entry: ConfiguredMethod) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and parameters of a method's entry for each of its ``seeds``, which take the place of ``params.seed``."""
+    if entry.seeds is None:
+        yield name, entry.params
+        return
+    for seed in entry.seeds:
+        yield f"{name}-seed{seed}", {**entry.params, "seed": seed}
+
+
+def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
+    said = {"summary": method.summary, "reference": method.reference, "blind_to": method.blind_to}
+    return {"scorer": scorer, **said, "setting": setting}
+
+
+def _check_no_sections(entry: ConfiguredMethod, where: str, what: str, source: str) -> None:
+    """Refuse sections that a method takes from those whose scores it reads."""
+    for section in OF_MEMBERS:
+        if getattr(entry, section) is not None:
+            raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
+
+
+def _foregrounds(scorer: Scorer, threshold_rule: str) -> dict[str, str]:
+    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores."""
+    if not scorer.wants_foreground:
+        return {}
+    roles = ["test", *(["references"] if THRESHOLDS.load(threshold_rule).needs_references else [])]
+    return {role: features.subset for role, features in scorer.feature_sets().items() if role in roles}

@@ -1,0 +1,34 @@
+"""The refiners of a configuration, complete."""
+
+from __future__ import annotations
+
+from zsad.errors import ConfigError
+from zsad.refinement.registry import REFINERS
+from zsad.workflow.entries import RefinerEntry
+from zsad.workflow.references import Models
+from zsad.workflow.schema import Config
+from zsad.workflow.sections import ConfiguredRefiner
+
+
+def refiner_entries(config: Config, models: Models) -> dict[str, RefinerEntry]:
+    """The refiners that are not switched off, by name; the segmenters that they prompt are entered in ``models``.
+
+    Raises:
+        ConfigError: a refiner or segmenter that does not exist, or a wrong parameter.
+    """
+    return {name: _refiner(name, entry, models) for name, entry in config.refiners.items() if entry is not None}
+
+
+def _refiner(name: str, entry: ConfiguredRefiner, models: Models) -> RefinerEntry:
+    where = f"refiners.{name}"
+    refiner = REFINERS.build(entry.refiner, entry.params, where=f"{where}.params")
+    if not refiner.uses_segmenter and entry.segmenter is not None:
+        raise ConfigError(f"{where}: refiner '{entry.refiner}' prompts no segmenter; leave 'segmenter' out")
+    return RefinerEntry(
+        name=name,
+        refiner=entry.refiner,
+        params=refiner.parameters(),
+        segmenter=models.segmenter(entry.segmenter, where) if refiner.uses_segmenter else "",
+        foreground=refiner.uses_foreground,
+        crops=refiner.crop_parameters(),
+    )

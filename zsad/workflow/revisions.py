@@ -1,0 +1,39 @@
+"""The revision of each stage, to be raised by hand when an edit changes results that the code trace does not see.
+
+`zsad.workflow.codetrace.EXEMPT` lists modules whose edits make nothing anew. Should such an edit change what a stage
+writes after all, raise the number of that stage: its results, what follows from them, and files that it shares with
+others under the hash of their code are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
+    {
+        "download_dataset": 1,
+        "make_demo": 1,
+        "read_images": 1,
+        "build_manifest": 1,
+        "check_images": 1,
+        "extract_features": 1,
+        "join_features": 1,
+        "embed_images": 1,
+        "segment_foreground": 1,
+        "score_images": 1,
+        "fuse_scores": 1,
+        "modulate_scores": 1,
+        "embed_crops": 1,
+        "refine_masks": 1,
+        "evaluate_scores": 1,
+        "evaluate_masks": 1,
+        "evaluate_oracle": 1,
+        "collect_tables": 1,
+        "collect_costs": 1,
+        "draw_gallery": 1,
+        "draw_plots": 1,
+        "draw_summary": 1,
+        "build_page": 1,
+    }
+)

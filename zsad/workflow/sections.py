@@ -1,0 +1,131 @@
+"""The sections of the configuration that belong to no stage, and the entries of those that name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from zsad.data.bounds import BoundOptions
+from zsad.data.demo.plan import DemoOptions
+from zsad.data.readings import Policy
+from zsad.files.user_paths import UserPath
+from zsad.registry import Part
+from zsad.reporting.options import ReportOptions
+from zsad.scoring.image_level import ImageScoring
+from zsad.workflow.value_types import ALL, Categories, OptionalName, OptionalReference, References, Seeds
+
+
+class _Place(Part):
+    """Whose images, and where they are."""
+
+    layout: str = Field(
+        "demo",
+        description="whose images: demo (made here), a published data set (see `zsad datasets`), or your own: mvtec, "
+        "folder or csv",
+    )
+    name: OptionalName = Field(None, description="results go to results/<name>/; null for the name of the layout")
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what the layout leaves open, e.g. which of VisA's splits, or white: 4095 for 12 bits in 16-bit "
+        "files (see `zsad datasets`)",
+    )
+    root: UserPath | None = Field(
+        None,
+        description="where the images are already (~/ is your home folder), read and never written to; null to have a "
+        "published data set downloaded",
+    )
+    download_to: OptionalReference = Field(
+        None,
+        description="where published data sets are downloaded to; null for data/ in the shared folder if any, else "
+        "here",
+    )
+    categories: Categories = Field(ALL, description="all that are on the disk, or a list of names")
+    unreadable: Policy | None = Field(
+        None,
+        description="images that cannot be decoded: stop, or skip (leave out and list); null for skip with "
+        "`layout: folder`, else stop",
+    )
+
+
+class DatasetOptions(BoundOptions, _Place):
+    """The section ``dataset``."""
+
+    demo: DemoOptions = Field(
+        default_factory=DemoOptions, description="the generated demo set; only for `layout: demo`"
+    )
+
+
+class ConfiguredModel(Part):
+    """An entry of ``backbones`` or ``segmenters``."""
+
+    family: str = Field(description="the family of the model")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="parameters of the family; the rest keep their defaults"
+    )
+
+
+class ConfiguredBackbone(ConfiguredModel):
+    """An entry of ``backbones``."""
+
+    family: str = Field(
+        description="embedded; efficientnet_lite, resnet or transformers for networks; joint for several side by side "
+        "(params: members, weights)"
+    )
+
+
+class Threshold(Part):
+    """The section ``threshold``, and what a method says of its own."""
+
+    rule: str = Field(
+        "robust_tail",
+        description="robust_tail, mebin, reference_quantile for methods with references, or fixed (see `zsad methods`)",
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict,
+        description="parameters of the rule; the rest keep their defaults; of fixed: {image: 0.8, pixel: 0.6}, or one "
+        "of the two",
+    )
+
+
+class ConfiguredMethod(Part):
+    """An entry of ``methods``."""
+
+    scorer: str = Field(description="which scorer")
+    backbone: References | None = Field(None, description="which backbone; null for the one above")
+    segmenter: UserPath | None = Field(
+        None,
+        description="which segmentation model outlines the part, for `foreground: sam`; null for the one below",
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="parameters of the scorer; the rest keep their defaults"
+    )
+    seeds: Seeds | None = Field(
+        None,
+        description="several seeds, e.g. [0, 1, 2]: a run for each in place of params.seed, and mean and deviation in "
+        "the tables",
+    )
+    image_score: ImageScoring | None = Field(None, description="what differs from `image_score` below")
+    threshold: Threshold | None = Field(None, description="what differs from `threshold` below")
+
+
+class ConfiguredRefiner(Part):
+    """An entry of ``refiners``."""
+
+    refiner: str = Field(description="which refiner: guided, grabcut, or sam (needs weights; see config/sam.yaml)")
+    segmenter: UserPath | None = Field(
+        None, description="which segmentation model it prompts, for sam; null for the one above"
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="parameters of the refiner; the rest keep their defaults"
+    )
+
+
+class _Shown(Part):
+    """Which of the results the page shows."""
+
+    refiner: str = Field("guided", description="whose masks the page shows: a name of `refiners`, or none")
+
+
+class ReportSection(ReportOptions, _Shown):
+    """The section ``report``."""

@@ -1,0 +1,104 @@
+"""What the process that reads the workflow tells its jobs by environment variables.
+
+Several modules of one host workflow, which all read this, set them side by side in one process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, MutableMapping
+from pathlib import Path
+
+import zsad
+from zsad.errors import ConfigError
+from zsad.files.json_values import canonical_json
+from zsad.sharing.options import Sharing
+
+LEFT_OUT = "ZSAD_METHODS_LEFT_OUT"
+
+
+def check_library(root: Path) -> None:
+    """Check that this process runs the library of the workflow in ``root``, and not that of another copy.
+
+    Raises:
+        ConfigError: it does not, as one workflow uses two copies.
+    """
+    running = Path(zsad.__file__).resolve().parents[1]
+    if running != root.resolve():
+        raise ConfigError(
+            f"two copies of this workflow cannot be modules of one: the library of {running} is in use already; state "
+            f"the Snakefile of the same folder for all modules, not {root / 'Snakefile'}"
+        )
+
+
+def check_section(config: object) -> None:
+    """Check that another workflow gives this one keys and values as its configuration.
+
+    Raises:
+        ConfigError: it gives something else.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f'its configuration is no section with keys but {config!r}; give it `config: config["..."]`, a section '
+            "with keys of config.yaml, or leave the line out"
+        )
+
+
+def tell_left_out(module: str, left_out: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> None:
+    """Tell jobs which methods cannot run: they list no images, and agree with the process that started them.
+
+    Args:
+        module: the name under which another workflow uses this one; empty if none does.
+        left_out: see `zsad.workflow.settings.Settings`.
+    """
+    told = json.loads(environment.get(LEFT_OUT) or "{}")
+    environment[LEFT_OUT] = canonical_json({**told, module: dict(left_out)})
+
+
+def told_left_out(module: str, environment: Mapping[str, str] = os.environ) -> dict[str, str] | None:
+    """What `tell_left_out` told; None for a job that was told nothing."""
+    told: dict[str, dict[str, str]] = json.loads(environment.get(LEFT_OUT) or "{}")
+    return told.get(module)
+
+
+def set_shared_folder(
+    module: str,
+    sharing: Sharing,
+    roots: MutableMapping[str, str],
+    environment: MutableMapping[str, str] = os.environ,
+) -> None:
+    """Say where weights and shared files are, for the jobs, which this process starts, and for the hub's client.
+
+    Args:
+        roots: the shared folders of the modules of one workflow; this one is added.
+
+    Raises:
+        ConfigError: another module shares another folder, and their jobs have one environment.
+    """
+    roots[module] = str(sharing.root or "")
+    for other, root in roots.items():
+        if root != roots[module]:
+            raise ConfigError(
+                f"sharing.root is {root or 'not set'} for the module '{other}', and {roots[module] or 'not set'} for "
+                "this one, but all modules of a workflow share one folder; state the same for all"
+            )
+    environment.update(sharing.variables())
+
+
+def check_no_twin(module: str, rules: Mapping[str, Iterable[str]], folders: Mapping[str, Path]) -> None:
+    """Check that no other module of the workflow makes the same results.
+
+    Args:
+        rules: by module, the names of its rules that are in use.
+        folders: likewise, that of the results of its data set.
+
+    Raises:
+        ConfigError: one does.
+    """
+    for other in folders:
+        if other != module and folders[other] == folders[module] and set(rules[other]) & set(rules[module]):
+            raise ConfigError(
+                f"its results go to {folders[module]}, as do those of the module '{other}'; give one of them another "
+                "dataset.name, or a prefix"
+            )
