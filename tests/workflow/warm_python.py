@@ -97,6 +97,7 @@ def _run(streams: list[int], arguments: list[str], folder: str, environment: dic
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
     os.chdir(folder)
+    sys.modules["snakemake.workflow"].Workflow._rundir = folder  # was looked up when that was imported
     os.environ.clear()
     os.environ.update(environment)
     # For what this starts in turn, such as the scripts of jobs.
