@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import io
 import random
+import tokenize
 import tomllib
 import warnings
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +26,7 @@ LEFT_OUT = (
     "core/Replace*_IsNot_NotEq",
 )
 
+LONE_STAR = ("*", ",")
 UNSEEN_KEYWORDS = ("frozen", "strict")  # of dataclasses and `zip`: they tell a programmer of a mistake
 
 
@@ -108,7 +112,8 @@ def unseen(source: str) -> list[Site]:
     """Where a module says something to programmers and type checkers alone, so that no result can depend on it.
 
     These are the annotations of functions and variables, but not those of a class's own variables, which pydantic
-    reads; what is imported for type checkers; and the keywords of `UNSEEN_KEYWORDS`.
+    reads; what is imported for type checkers; the keywords of `UNSEEN_KEYWORDS`; and the star that makes arguments
+    keywords.
     """
     tree = ast.parse(source)
     fields = {field for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for field in node.body}
@@ -122,7 +127,11 @@ def unseen(source: str) -> list[Site]:
             found += [keyword.value for keyword in node.keywords if keyword.arg in UNSEEN_KEYWORDS]
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found.append(node.test)
-    return [Site((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in found if a is not None]
+    spans = [Site((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in found if a is not None]
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    return spans + [
+        Site(one.start, one.end) for one, after in pairwise(tokens) if (one.string, after.string) == LONE_STAR
+    ]
 
 
 def is_python(source: str) -> bool:

@@ -9,6 +9,7 @@ import torch
 from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored
 from zsad.errors import ConfigError, DataError
+from zsad.scoring import mutual_consistent
 from zsad.scoring.compute import Compute
 from zsad.scoring.consistency import mean_of_the_rest, suspicious_links
 from zsad.scoring.mutual import Mutual
@@ -170,6 +171,16 @@ def test_duplicates_and_constant_images_equal_plain_loops(tmp_path):
         found = maps(MutualConsistent(neighbourhoods=(1, 3), false_alarms=1), tmp_path, test=batch)
         for anomaly_map, of_loops in zip(found, expected, strict=True):
             assert_close(anomaly_map, of_loops, size=1)
+
+
+def test_what_is_rounding_is_the_same_in_either_distance(tmp_path, monkeypatch):
+    least = []
+    links = mutual_consistent.suspicious_links
+    monkeypatch.setattr(mutual_consistent, "suspicious_links", lambda *given: least.append(given[-1]) or links(*given))
+    for distance in ("euclidean", "cosine"):
+        maps(MutualConsistent(neighbourhoods=(1,), distance=distance), tmp_path, test=varied_tokens(0, 9, side=2))
+    euclidean, cosine = sorted(set(least), reverse=True)
+    assert (least[0], least[-1]) == (euclidean, cosine) == (0.01, pytest.approx(0.01**2 / 2))
 
 
 def test_zero_tokens_are_like_constant_ones(tmp_path):

@@ -62,6 +62,8 @@ def test_what_only_programmers_see_is_not_mutated_and_what_is_computed_is() -> N
             place = Site((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
             if not is_within(place, unseen(SOURCE)):
                 kept.append(ast.unparse(node))
+    line, text = next((n, text) for n, text in enumerate(SOURCE.splitlines(), start=1) if "*," in text)
+    assert is_within(Site((line, text.index("*,")), (line, text.index("*,") + 1)), unseen(SOURCE))
     # the last two are a class's own variable, which pydantic reads
     assert sorted(kept) == ["1", "1 | 2", "2", "3", "None", "a | b", "int | None"]
 
