@@ -504,5 +504,5 @@ def test_each_view_is_extracted_once_and_only_where_it_is_needed():
 
 @pytest.mark.parametrize("symmetries", [["horizontal", "horizontal"], [], ["7_fold"]])
 def test_symmetries_that_are_none_or_named_twice_are_refused_in_one_sentence(symmetries):
-    with pytest.raises(ConfigError, match=r"^methods\.mirror: symmetries"):
+    with pytest.raises(ConfigError, match=r"^methods\.mirror: (item 1 of )?symmetries"):
         MirrorSymmetry.build({"symmetries": symmetries}, where="methods.mirror")

@@ -201,7 +201,7 @@ def test_a_killed_process_leaves_no_file_and_the_next_one_continues(
     server.files["/file"] = ServedFile(content, stalls=[30.0])
     path, part = tmp_path / "folder" / "file.bin", tmp_path / "folder" / "file.bin.part"
     program = (
-        "import sys\nfrom pathlib import Path\nfrom zsad import download\n"
+        "import sys\nfrom pathlib import Path\nfrom zsad.files import download\n"
         "download.CHUNK = 20000\ndownload.fetch(sys.argv[1], Path(sys.argv[2]), name='the file')\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program, f"{server.endpoint}/file", str(path)])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from zsad.evaluation.defects import BYTES_A_DEFECT
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import PANDAS_MEGABYTES, PLAIN, STATISTICS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, STATISTICS
 from zsad.resources.run import Run, localises
 from zsad.resources.workload import Images
 
@@ -56,7 +56,7 @@ def collect_tables(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def collect_costs(run: Run, names: Mapping[str, str]) -> Estimate:
     """The benchmarks of all methods, refiners and categories."""
-    return PLAIN.plus(PANDAS_MEGABYTES, RESULT_SECONDS / 10 * number_of_results(run))
+    return PLAIN.plus(PANDAS_MEGABYTES, PANDAS_SECONDS + RESULT_SECONDS / 10 * number_of_results(run))
 
 
 def number_of_results(run: Run) -> int:

@@ -11,7 +11,7 @@ from zsad.resources.estimate import Estimate
 PLAIN = Estimate(90, 0.4)  # NumPy, OpenCV, h5py
 STATISTICS = Estimate(110, 0.7)  # and SciPy
 PLOTS = Estimate(115, 1.0)  # and Matplotlib
-PANDAS_MEGABYTES = 35  # beside any of these
+PANDAS_MEGABYTES, PANDAS_SECONDS = 35, 0.2  # beside any of these
 TORCH = Estimate(270, 1.5)
 SCIKIT_LEARN = Estimate(120, 1.7)  # beside torch
 TRANSFORMERS = Estimate(420, 4.5)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.evaluation import number_of_results
-from zsad.resources.libraries import PANDAS_MEGABYTES, PLAIN, PLOTS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, PLOTS
 from zsad.resources.run import Run
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
 PANEL_SECONDS = 0.045  # an image of a gallery
 CURVE_SECONDS = 0.12  # a method in a plot
 BAR_SECONDS = 0.05  # a method and category in the summary
+TEMPLATE_SECONDS = 0.4
 RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictures included
 
 
@@ -38,4 +39,7 @@ def draw_summary(run: Run, names: Mapping[str, str]) -> Estimate:
 def build_page(run: Run, names: Mapping[str, str]) -> Estimate:
     """All pictures and tables in one file."""
     results = number_of_results(run)
-    return PLAIN.plus(20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results, RESULT_SECONDS * results)
+    return PLAIN.plus(
+        20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results,
+        PANDAS_SECONDS + TEMPLATE_SECONDS + RESULT_SECONDS * results,
+    )

@@ -164,6 +164,11 @@ def has_figures(table: Table) -> bool:
     return bool(table.rows) and (not figures or any(figure.is_known for figure in figures))
 
 
+def has_gaps(table: Table) -> bool:
+    """Whether any figure is not known."""
+    return any(isinstance(entry, Figure) and not entry.is_known for row in table.rows for entry in row)
+
+
 def _tells(entries: Sequence[Entry]) -> bool:
     """Whether a row or column has a figure, or is none of figures, or says that they are missing."""
     figures = [entry for entry in entries if isinstance(entry, Figure)]

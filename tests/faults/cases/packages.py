@@ -192,7 +192,7 @@ DRAWS = (
         "draw of nothing",
         CELLS,
         nothing,
-        r"^dataset\.params: .* good and defective are both 0, so that nothing would be tested",
+        r"^dataset\.params: good and defective are both 0, so that nothing would be tested",
         changes={"dataset__params": {"good": 0, "defective": 0}},
     ),
     Fault(
