@@ -92,7 +92,8 @@ def _draw_curves(axes: Axes, title: str, evaluations: Sequence[Evaluation], name
         label = f"{names[key]} {with_interval(*measured(evaluation, METRIC))}"
         axes.plot(curve["x"], curve["y"], label=label, linewidth=1.6, **lines[key])
     axes.plot([0, 1], [0, 1], color=figures.FAINT, linewidth=0.8)
-    axes.set(title=title, xlabel="good images called defective", ylabel="defective images found")
+    axes.set(title=title, xlabel="good images called defective, %", ylabel="defective images found, %")
+    figures.in_percent(axes.xaxis, axes.yaxis)
     axes.legend(loc="lower right", fontsize=7)
 
 

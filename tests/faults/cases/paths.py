@@ -158,8 +158,8 @@ HOMES = (
         "folder of downloads with a variable",
         DOWNLOADED,
         nothing,
-        r"dataset: download_to = '\$SCRATCH/data' is not usable: it does not exist, and variables such as \$SCRATCH are "
-        "not replaced",
+        r"dataset: download_to = '\$SCRATCH/data' is not usable: it does not exist, and variables such as \$SCRATCH "
+        "are not replaced",
         changes={"dataset__download_to": "$SCRATCH/data"},
     ),
     Fault(
