@@ -16,7 +16,7 @@ import pandas as pd
 
 from zsad.errors import DataError
 from zsad.files.json_files import read_json
-from zsad.reporting.contents import Contents, picture_of, regions_refined, with_names_of_pairs
+from zsad.reporting.contents import Contents, plot_of, regions_refined, with_names_of_pairs
 from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
 from zsad.reporting.page import HEAVIEST, write_pages
 from zsad.reporting.results import keys_of, read_comparisons, read_costs, read_metrics, read_refinement, with_names
@@ -102,9 +102,9 @@ def build_page(
         costs=with_names(costs, in_tables),
         galleries=by_category,
         checks={category: read_json(path) for category, path in checks.items()},
-        curves={category: picture_of(path) for category, path in curve_plots.items()},
-        histograms={category: picture_of(path) for category, path in histogram_plots.items()},
-        plots={name: picture_of(path) if path else None for name, path in plots.items()},
+        curves={category: plot_of(path) for category, path in curve_plots.items()},
+        histograms={category: plot_of(path) for category, path in histogram_plots.items()},
+        plots={name: plot_of(path) if path else None for name, path in plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
     )

@@ -38,7 +38,7 @@ class Section:
     title: str = ""
 
 
-class Picture(NamedTuple):
+class Plot(NamedTuple):
     """A plot as a ``data:`` address, with its size in pixels, so that the page does not jump while it loads."""
 
     address: str
@@ -72,9 +72,9 @@ class Contents:
     costs: pd.DataFrame
     galleries: Mapping[str, Mapping[MethodKey, Evaluation]]
     checks: Mapping[str, Mapping[str, Any]]
-    curves: Mapping[str, Picture]
-    histograms: Mapping[str, Picture]
-    plots: Mapping[str, Picture | None]
+    curves: Mapping[str, Plot]
+    histograms: Mapping[str, Plot]
+    plots: Mapping[str, Plot | None]
     configuration: Mapping[str, Any]
     method_summaries: Mapping[str, Mapping[str, str]]
 
@@ -160,7 +160,7 @@ def regions_refined(results: Sequence[Evaluation], mask_results: Sequence[Evalua
     return pd.concat([frame, means], ignore_index=True)
 
 
-def picture_of(path: Path) -> Picture:
+def plot_of(path: Path) -> Plot:
     """A PNG file.
 
     Raises:
@@ -173,4 +173,4 @@ def picture_of(path: Path) -> Picture:
         raise DataError(f"{path} does not exist; run the step that draws it") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is no picture; delete it and run again") from None
-    return Picture(f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", width, height)
+    return Plot(f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", width, height)
