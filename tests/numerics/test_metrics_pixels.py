@@ -15,6 +15,7 @@ from zsad.evaluation.bootstrap import histogram_metrics
 from zsad.evaluation.buckets import Buckets
 from zsad.evaluation.curves import pro_curve
 from zsad.evaluation.defects import BYTES_A_DEFECT, PixelImage, gather_defects, region_areas
+from zsad.evaluation.image_bins import _quantiles
 from zsad.evaluation.normals import NormalPixels
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import auroc, average_precision, f1_max, iou_max
@@ -531,3 +532,11 @@ def test_defects_that_are_saturated_by_all_of_their_pixels_have_the_plain_overla
         with_areas.append((scores, mask if count else None, defects))
     metrics = pixel_statistics(with_areas, with_histograms=False).metrics()
     assert metrics["auspro_005"] == pytest.approx(metrics["aupro_005"], abs=1e-9)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 7])
+def test_quantiles_of_weights_are_where_their_sum_passes_equal_shares(number):
+    weights = np.array([2.0, 0.0, 1.0, 5.0, 0.0, 4.0, 0.0])
+    shares = [weights.sum() * step / number for step in range(number + 1)]
+    expected = [next(place for place in range(7) if weights[: place + 1].sum() >= share) for share in shares]
+    assert _quantiles(weights, number).tolist() == expected

@@ -1,5 +1,7 @@
 """The refinement stage from files to a file."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +21,7 @@ from zsad.maps import at_image_size
 from zsad.refinement.crops import CropOptions
 from zsad.refinement.embed_crops import embed_crops
 from zsad.refinement.guided import Guided
+from zsad.refinement.images import records_of
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.refine_masks import Prompting, prompting_of, refine_masks
 from zsad.refinement.sam import Sam
@@ -376,3 +379,12 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
         found = [region for index in range(3) for region in masks.regions(index)]
         assert {region["crop"] is None for region in found} == {True, False}
         assert masks.provenance["segmenter"]["id"] == segmenter.model
+
+
+def test_of_the_images_that_a_list_lacks_their_number_and_the_first_are_told():
+    scores = SimpleNamespace(path="scores.h5", image_ids=["a", "b", "c"])
+    with pytest.raises(
+        DataError, match=r"^scores\.h5 has scores of 2 images that images\.csv does not list, first 'b';"
+    ):
+        records_of(scores, {"a": None}, Path("images.csv"))
+    assert records_of(scores, {"c": 3, "b": 2, "a": 1}, Path("images.csv")) == [1, 2, 3]

@@ -14,6 +14,7 @@ from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute, compute_of
 from zsad.scoring.flip_consistency import FlipConsistency
 from zsad.scoring.mahalanobis import Mahalanobis
+from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.self_similarity import SelfSimilarity
 
@@ -94,3 +95,15 @@ def test_the_work_of_mutual_scoring_is_all_pairs_of_patches_of_each_batch_at_eac
         meter, work = scorer.meter(reader, 6)
     assert work == [sum(grids[i][0] * grids[i][1] for i in batch) ** 2 for batch in scorer.batches(4)]
     assert meter._work == 6 * sum(work)
+
+
+def test_one_reference_is_enough_unless_references_are_scored_too() -> None:
+    assert MemoryBank().needs() == Needs(train=1, least_train=1)
+    assert MemoryBank(shots="all").needs() == Needs(train=1, least_train=1)
+    images = {"test": SHOWN, "references": SHOWN.only([0])}
+    assert MemoryBank().refusal(images) == MemoryBank().refusal(images, scores_references=False) == ""
+    assert MemoryBank().refusal(images, scores_references=True)
+
+
+def test_a_scorer_that_says_nothing_of_it_needs_no_memory_beside_what_it_reads() -> None:
+    assert FlipConsistency().working_bytes({}) == 0
