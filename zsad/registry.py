@@ -11,13 +11,13 @@ import importlib
 from collections.abc import Mapping
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from zsad.errors import ConfigError, nearest_hint
-from zsad.errors.mistakes import mistake
+from zsad.errors.mistakes import branches_of, mistake
 
 
 class Part(BaseModel):
@@ -131,16 +131,17 @@ def _read(value: Any, annotation: Any) -> Any:
 @cache
 def _types(annotation: Any) -> tuple[frozenset[type], Any]:
     """The types that a parameter may have, and the annotation of its items or values; of what says nothing, all."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation is Any:
-        return frozenset({str, bool, int, float, NoneType}), None
-    if origin is Literal:
-        return frozenset(map(type, arguments)), None
-    if origin in (list, tuple, dict):
-        inner = arguments[1] if origin is dict else arguments[0]
-        return frozenset({origin}), inner
-    if origin is None:
-        return frozenset({annotation} if isinstance(annotation, type) else ()), None
-    branches = [_types(branch) for branch in (arguments[:1] if origin is Annotated else arguments)]
-    items = [inner for _, inner in branches if inner is not None]
-    return frozenset().union(*(kinds for kinds, _ in branches)), items[0] if len(items) == 1 else None
+    kinds: set[type] = set()
+    inner = []
+    for branch in branches_of(annotation):
+        origin, arguments = get_origin(branch), get_args(branch)
+        if branch is Any:
+            kinds |= {str, bool, int, float, NoneType}
+        elif origin is Literal:
+            kinds.update(map(type, arguments))
+        elif origin in (list, tuple, dict):
+            kinds.add(origin)
+            inner.append(arguments[1] if origin is dict else arguments[0])
+        elif isinstance(branch, type):
+            kinds.add(branch)
+    return frozenset(kinds), inner[0] if len(inner) == 1 else None

@@ -78,7 +78,7 @@ def _sentence(place: Place, details: Sequence[ErrorDetails], model: type[BaseMod
     if kind == "string_type" and type(value) in _SCALARS and len(details) == 1:
         named = f"name {last + 1} in '{_dotted(above)}'" if isinstance(last, int) else f"'{name}'"
         return f"{start}: {named} {not_text(value)}"
-    reason = _reasons(details, may_be_null=NoneType in _types(_annotation(model, place)))
+    reason = _reasons(details, may_be_null=NoneType in branches_of(_annotation(model, place)))
     if not place:
         return f"{start}: {reason.removeprefix(': ')}"
     if isinstance(last, int):
@@ -147,7 +147,7 @@ def _order(place: Place, given: Any) -> list[float]:
 
 def _known(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:
     """The keys that may stand at a place."""
-    models = (kind for kind in _types(_annotation(model, place)) if isinstance(kind, type))
+    models = (kind for kind in branches_of(_annotation(model, place)) if isinstance(kind, type))
     return [name for kind in models if issubclass(kind, BaseModel) for name in kind.model_fields]
 
 
@@ -155,7 +155,7 @@ def _annotation(model: type[BaseModel], place: Sequence[str | int]) -> Any:
     """What may stand at a place, as the model says it; None where it says nothing."""
     annotation: Any = model
     for step in place:
-        inner = [found for kind in _types(annotation) if (found := _within(kind, step)) is not None]
+        inner = [found for kind in branches_of(annotation) if (found := _within(kind, step)) is not None]
         annotation = Union[tuple(inner)] if inner else Any  # noqa: UP007
     return annotation
 
@@ -172,12 +172,12 @@ def _within(kind: Any, step: str | int) -> Any:
     return None
 
 
-def _types(annotation: Any) -> list[Any]:
-    """The types of a union, or the only one."""
+def branches_of(annotation: Any) -> list[Any]:
+    """The types that an annotation allows: those of a union, or the only one, without what is said of them."""
     if get_origin(annotation) is Annotated:
-        return _types(get_args(annotation)[0])
+        return branches_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return [kind for branch in get_args(annotation) for kind in _types(branch)]
+        return [kind for branch in get_args(annotation) for kind in branches_of(branch)]
     return [annotation]
 
 

@@ -27,17 +27,13 @@ def write_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: M
 def written_draws(path: str | Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> Iterator[None]:
     """Write the same, and keep it only if the block succeeds, too."""
     with atomic_path(path) as temporary:
-        _write(temporary, draws, provenance)
+        with written(temporary) as file:
+            file.attrs["format"] = DRAWS_FORMAT
+            file.attrs["provenance"] = json.dumps(without_nan(dict(provenance)), sort_keys=True)
+            group = file.create_group("draws")
+            for name, values in draws.items():
+                group.create_dataset(name, data=np.asarray(values, np.float64))
         yield
-
-
-def _write(path: Path, draws: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
-    with written(path) as file:
-        file.attrs["format"] = DRAWS_FORMAT
-        file.attrs["provenance"] = json.dumps(without_nan(dict(provenance)), sort_keys=True)
-        group = file.create_group("draws")
-        for name, values in draws.items():
-            group.create_dataset(name, data=np.asarray(values, np.float64))
 
 
 def read_draws(path: str | Path) -> dict[str, np.ndarray]:

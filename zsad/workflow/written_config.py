@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,9 +14,8 @@ from zsad.refinement.registry import REFINERS
 from zsad.registry import Part, Registry
 from zsad.scoring.registry import SCORERS
 from zsad.workflow.schema import DEFAULT_ENTRIES, Config
+from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIG_PATH = REPOSITORY / "config.yaml"
 SCHEMA_PATH = REPOSITORY / "schemas" / "config.schema.yaml"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 INDENT = "  "
@@ -112,6 +110,6 @@ def _for_editors(schema: Any) -> Any:
 
 if __name__ == "__main__":
     if not SCHEMA_PATH.is_file():
-        sys.exit(f"zsad: {SCHEMA_PATH} does not exist; write the schema in a clone of the repository, by `make schema`")
-    CONFIG_PATH.write_text(config_text(), encoding="utf-8")
+        sys.exit(f"zsad: {SCHEMA_PATH} does not exist; write the schema in a clone of the repository, by `make config`")
+    DEFAULT_PATH.write_text(config_text(), encoding="utf-8")
     SCHEMA_PATH.write_text(schema_text(), encoding="utf-8")
