@@ -12,16 +12,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zsad import metrics as metrics
     from zsad.interactive.reading import read_features, read_masks, read_scores, read_truth
+    from zsad.interactive.trying import extract, score
+    from zsad.scoring.token_source import MemoryTokens
 
 _PLACES = {
+    "MemoryTokens": "zsad.scoring.token_source",
+    "extract": "zsad.interactive.trying",
     "metrics": "zsad.metrics",
     "read_features": "zsad.interactive.reading",
     "read_masks": "zsad.interactive.reading",
     "read_scores": "zsad.interactive.reading",
     "read_truth": "zsad.interactive.reading",
+    "score": "zsad.interactive.trying",
 }
 
-__all__ = ["metrics", "read_features", "read_masks", "read_scores", "read_truth"]
+__all__ = [
+    "MemoryTokens",
+    "extract",
+    "metrics",
+    "read_features",
+    "read_masks",
+    "read_scores",
+    "read_truth",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -134,10 +134,20 @@ def test_what_type_checkers_alone_import_is_not_followed(project: Path, source: 
 
 
 def test_a_package_counts_once_it_has_code_of_its_own(project: Path) -> None:
-    assert "zsad/__init__.py" not in traced(project)
+    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n')
+    write(project / "zsad/part/inner/most.py", "")
+    write(project / "zsad/part/helper.py", "import zsad.part.inner.most\n")
+    assert "zsad/part/inner/__init__.py" not in traced(project)
     codetrace._is_empty.cache_clear()
-    write(project / "zsad/__init__.py", '"""A package."""\n\nVERSION = 1\n')
-    assert "zsad/__init__.py" in traced(project)
+    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n\nVERSION = 1\n')
+    assert "zsad/part/inner/__init__.py" in traced(project)
+
+
+def test_the_names_that_the_package_offers_to_notebooks_concern_no_stage(project: Path) -> None:
+    write(project / "zsad/__init__.py", "import zsad.shared\n\ndef __getattr__(name):\n    import zsad.method\n")
+    assert not {"zsad/__init__.py", "zsad/shared.py", "zsad/method.py"} & traced(project)
+    for module in ("metrics/pixels", "interactive/reading", "interactive/trying"):
+        assert stages_behind(f"zsad/{module}.py") == set()
 
 
 @pytest.mark.parametrize("exempt", ["zsad/errors/words.py", "zsad/progress.py"])
@@ -270,6 +280,7 @@ def is_table(path: Path) -> bool:
 
 # Edits of a copy of the library that are no reason to compute anything anew.
 NEUTRAL: Mapping[str, Callable[[str], str]] = {
+    "zsad/__init__.py": lambda text: text + "\nfrom zsad.interactive import reading\n",
     "zsad/workflow/gpus.py": lambda text: text + "\n# A remark.\n",
     "zsad/workflow/job.py": lambda text: text.replace('logger.info("done")', 'logger.info("finished")'),
     "zsad/models/hub.py": lambda text: text.replace("is gated", "needs its licence accepted"),

@@ -228,5 +228,5 @@ def read_truth(manifest: str | Path, image_ids: Sequence[str] | None = None) -> 
     for image_id in wanted:
         if image_id not in records:
             hint = nearest_hint(image_id, records, or_all=False)
-            raise DataError(f"{manifest} has no test image '{image_id}'{hint}; give the manifest of the same category")
+            raise DataError(f"{manifest} has no test image '{image_id}', give that of the same category{hint}")
     return Truth([records[image_id] for image_id in wanted])
