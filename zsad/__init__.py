@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zsad import metrics as metrics
+    from zsad.inspecting.inspection import Inspection
+    from zsad.inspecting.inspector import load
+    from zsad.interactive.extracting import extract
+    from zsad.interactive.fitting import fit
     from zsad.interactive.reading import read_features, read_masks, read_scores, read_truth
-    from zsad.interactive.trying import extract, score
+    from zsad.interactive.trying import score
     from zsad.scoring.token_source import MemoryTokens
 
 _PLACES = {
+    "Inspection": "zsad.inspecting.inspection",
     "MemoryTokens": "zsad.scoring.token_source",
-    "extract": "zsad.interactive.trying",
+    "extract": "zsad.interactive.extracting",
+    "fit": "zsad.interactive.fitting",
+    "load": "zsad.inspecting.inspector",
     "metrics": "zsad.metrics",
     "read_features": "zsad.interactive.reading",
     "read_masks": "zsad.interactive.reading",
@@ -27,8 +34,11 @@ _PLACES = {
 }
 
 __all__ = [
+    "Inspection",
     "MemoryTokens",
     "extract",
+    "fit",
+    "load",
     "metrics",
     "read_features",
     "read_masks",

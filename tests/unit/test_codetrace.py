@@ -146,7 +146,7 @@ def test_a_package_counts_once_it_has_code_of_its_own(project: Path) -> None:
 def test_the_names_that_the_package_offers_to_notebooks_concern_no_stage(project: Path) -> None:
     write(project / "zsad/__init__.py", "import zsad.shared\n\ndef __getattr__(name):\n    import zsad.method\n")
     assert not {"zsad/__init__.py", "zsad/shared.py", "zsad/method.py"} & traced(project)
-    for module in ("metrics/pixels", "interactive/reading", "interactive/trying"):
+    for module in ("metrics/pixels", "interactive/reading", "interactive/fitting"):
         assert stages_behind(f"zsad/{module}.py") == set()
 
 

