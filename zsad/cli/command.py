@@ -17,6 +17,7 @@ from zsad.data.demo.plan import CATEGORIES, DemoOptions
 from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
 from zsad.files.user_paths import expanded
+from zsad.reporting.options import DEFAULT_COLORMAP
 from zsad.workflow.settings import default_sharing
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -115,6 +116,31 @@ def _parser() -> argparse.ArgumentParser:
         "--configfile", nargs="*", type=_path, default=[], help="merged into config.yaml, in this order"
     )
     checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
+    exported = _add(
+        commands,
+        "export",
+        "write masks, heat maps and annotations of results for other programs, without a run",
+        _export,
+    )
+    exported.add_argument(
+        "results",
+        type=_path,
+        metavar="RESULTS",
+        help="results/<name>/<category>/scores/<method>.h5, or a folder above it for all that it holds",
+    )
+    exported.add_argument(
+        "--formats",
+        nargs="+",
+        metavar="FORMAT",
+        help="of masks, maps, overlays, csv, coco, labelme and yolo (default: all)",
+    )
+    exported.add_argument(
+        "--refiner", metavar="NAME", help="whose masks; none for the thresholded map (default: guided, if it was run)"
+    )
+    exported.add_argument("--colormap", default=DEFAULT_COLORMAP, help="of the heat maps (default: %(default)s)")
+    exported.add_argument(
+        "--out", type=_path, metavar="FOLDER", help="to write to (default: exports/<method> beside the scores)"
+    )
     demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
     demo.add_argument("folder", type=_path, help="gets one folder a category")
     demo.add_argument(
@@ -140,6 +166,12 @@ def _add(
     command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
     command.set_defaults(run=run)
     return command
+
+
+def _export(options: argparse.Namespace) -> None:
+    from zsad.cli.exporting import export
+
+    export(options)
 
 
 def _write_demo(options: argparse.Namespace) -> None:
