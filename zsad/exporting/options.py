@@ -12,16 +12,16 @@ from zsad.registry import Part
 class ExportOptions(Part):
     """In which formats."""
 
-    formats: tuple[str, ...] = Field(
-        tuple(FORMATS.names()),
+    formats: list[str] = Field(
+        default_factory=FORMATS.names,
         min_length=1,
         description="masks, maps and overlays are pictures; csv, coco, labelme and yolo say where the defects are",
     )
 
     @field_validator("formats")
     @classmethod
-    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_known(cls, names: list[str]) -> list[str]:
         for name in names:
             if name not in FORMATS.names():
                 raise ValueError(f"there is no {FORMATS.kind} '{name}'{nearest_hint(name, FORMATS.names())}")
-        return tuple(dict.fromkeys(names))
+        return list(dict.fromkeys(names))

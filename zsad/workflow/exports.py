@@ -54,4 +54,4 @@ def exports_of(
             raise ConfigError(f"exports.methods: '{name}' is not among the methods{nearest_hint(name, known)}")
     wanted = known if given.methods is None else given.methods
     exported = tuple(name for name in methods if name in wanted or groups[name] in wanted)
-    return Exports(exported, given.formats, refiner)
+    return Exports(exported, tuple(given.formats), refiner)
