@@ -412,13 +412,18 @@ def test_coco_reads_results_of_a_detector(messy: Category, capsys: pytest.Captur
     assert len(results.anns) == len(read.anns) > 0
 
 
-def test_the_command_exports_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_exports_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = category(tmp_path, ["a.png"])
     assert main(["export", str(made.scores), "--formats", "masks", "--out", str(tmp_path / "out")]) == 0
     assert files(tmp_path / "out") == {"masks/a.png", "export.json"}
-    for place in (made.folder, made.folder.parent, made.folder.parent.parent):
+    monkeypatch.chdir(tmp_path)
+    for place in (made.scores, made.folder, made.folder.parent, made.folder.parent.parent):
         assert main(["export", str(place), "--formats", "csv"]) == 0
-        assert files(made.out) == {"defects.csv", "images.csv", "export.json"}
+        assert files(tmp_path / "exports") == {
+            f"parts/tiles/bank/{name}" for name in ("defects.csv", "images.csv", "export.json")
+        }
     assert main(["export", str(made.folder.parent), "--out", str(tmp_path / "all"), "--formats", "csv"]) == 0
     assert (tmp_path / "all/parts/tiles/bank/defects.csv").is_file()
     assert "masks by guided" in capsys.readouterr().out
@@ -432,8 +437,8 @@ def test_the_command_finds_photographs_beside_the_results(tmp_path: Path, monkey
     record = ListedImage("a.png", "photographs/a.png", "test", 41, 57, file_sha256(path))
     write_images(made.folder / "images.csv", [record])
     monkeypatch.chdir("/")
-    assert main(["export", str(made.scores)]) == 0
-    assert (made.out / "yolo/images/a.png").samefile(path)
+    assert main(["export", str(made.scores), "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/yolo/images/a.png").samefile(path)
 
 
 def refusals(made: Category, tmp_path: Path) -> dict[str, tuple[list[str], str]]:
@@ -457,30 +462,47 @@ def refusals(made: Category, tmp_path: Path) -> dict[str, tuple[list[str], str]]
 
 
 def test_what_the_command_cannot_find_or_would_lose_is_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     made = category(tmp_path, ["a.png"])
     for name, (arguments, said) in refusals(made, tmp_path).items():
         assert main(["export", *arguments]) == 1, name
         shown = capsys.readouterr().err
         assert said in shown, name
         assert shown.count("\n") == 1, shown
-    assert not made.out.exists()
+    assert not Path("exports").exists()
     (tmp_path / "photographs/a.png").unlink()
     assert main(["export", str(made.scores)]) == 1
     assert "a.png is not there; run the command in the folder of the workflow, or leave" in capsys.readouterr().err
     assert main(["export", str(made.scores), "--formats", "csv", "masks"]) == 0
 
 
-def test_labels_that_somebody_corrected_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_somebody_corrected_added_or_took_away_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = category(tmp_path, ["a.png", "b.png"])
+    out = tmp_path / "out"
+    again = ["export", str(made.scores), "--formats", "labelme", "--out", str(out)]
+    assert main(again) == 0
+    assert main(again) == 0
+    (out / "labelme/c.json").write_text("{}")
+    os.utime(out / "labelme/c.json", (0, 0))
+    assert main(again) == 1
+    assert f"files were added to {out} or taken away after it was exported" in capsys.readouterr().err
+    (out / "labelme/c.json").replace(out / "labelme/a.json")
+    (out / "labelme/a.json").write_text("{}")
+    assert main(again) == 1
+    assert f"{out / 'labelme/a.json'} was changed after it was exported, and would be lost" in capsys.readouterr().err
+    assert (out / "labelme/a.json").read_text() == "{}"
+
+
+def test_what_the_workflow_made_is_left_to_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = category(tmp_path, ["a.png"])
-    made.export(["labelme"])
-    assert main(["export", str(made.scores), "--formats", "labelme"]) == 0
-    corrected = made.out / "labelme/a.json"
-    corrected.write_text("{}")
-    assert main(["export", str(made.scores), "--formats", "labelme"]) == 1
-    assert f"{corrected} was changed after it was exported, and would be lost" in capsys.readouterr().err
-    assert corrected.read_text() == "{}"
+    made.export(["csv"])
+    (made.out / ".snakemake_timestamp").touch()
+    assert main(["export", str(made.scores), "--out", str(made.out)]) == 1
+    assert "was made by the workflow" in capsys.readouterr().err
 
 
 def settings(folder: Path, **exports: Any) -> Any:
@@ -506,6 +528,7 @@ def test_a_configuration_says_what_is_exported(tmp_path: Path) -> None:
         ({"methods": ["mutal"]}, "exports.methods: 'mutal' is not among the methods; did you mean 'mutual'"),
         ({"refiner": "gided"}, "exports.refiner 'gided' is not among the refiners; did you mean 'guided'"),
         ({"formats": ["png"]}, "there is no format of exports 'png'"),
+        ({"methods": []}, "exports: methods = [] is not usable"),
         ({"formats": []}, "exports: formats = [] is not usable: it must not be empty"),
         ({"format": ["csv"]}, "formats"),
     ],

@@ -218,7 +218,7 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--colormap", default=DEFAULT_COLORMAP, help="of the heat maps (default: %(default)s)")
     parser.add_argument(
-        "--out", type=_path, metavar="FOLDER", help="to write to (default: exports/METHOD beside the scores)"
+        "--out", type=_path, metavar="FOLDER", help="to write to (default: exports/NAME/CATEGORY/METHOD)"
     )
 
 

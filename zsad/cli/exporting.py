@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from zsad.data.image_list import read_image_list
 from zsad.errors import DataError
-from zsad.exporting.export_results import ABOUT, export_results
+from zsad.exporting.export_results import ABOUT, TIMESTAMP, export_results, names_digest
 from zsad.exporting.options import ExportOptions
 from zsad.exporting.registry import FORMATS
+from zsad.files.json_files import read_json
 from zsad.names import NO_REFINER
 from zsad.reporting.options import ReportOptions
 
 DEFAULT_REFINER = "guided"
-TIMESTAMP = ".snakemake_timestamp"
+DEFAULT_FOLDER = Path("exports")
 
 
 class Result(NamedTuple):
@@ -134,9 +135,13 @@ def require_replaceable(folder: Path) -> None:
     about = folder / ABOUT
     if not about.is_file():
         raise DataError(f"{folder} holds something else than an export, which would be lost; {mend}")
+    if (folder / TIMESTAMP).exists():
+        raise DataError(f"{folder} was made by the workflow, which would not notice; choose another folder with --out")
+    if read_json(about).get("names") != names_digest(folder):
+        raise DataError(f"files were added to {folder} or taken away after it was exported; {mend}")
     made = about.stat().st_mtime_ns
     for path in sorted(folder.rglob("*")):
-        if path.name != TIMESTAMP and not path.is_dir() and path.lstat().st_mtime_ns > made:
+        if not path.is_dir() and path.lstat().st_mtime_ns > made:
             raise DataError(f"{path} was changed after it was exported, and would be lost; {mend}")
 
 
@@ -144,7 +149,7 @@ def _places(results: list[Result], options: argparse.Namespace) -> Iterator[tupl
     """Where each export is to be."""
     for result in results:
         if options.out is None:
-            yield result, result.category / "exports" / result.method
+            yield result, DEFAULT_FOLDER.joinpath(*result.category.resolve().parts[-2:], result.method)
         elif options.results.is_file():
             yield result, options.out.resolve()
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -125,7 +125,9 @@ class ConfiguredRefiner(Part):
 class ExportSection(ExportOptions):
     """The section ``exports``."""
 
-    methods: list[Name] | None = Field(None, description="whose results: names of `methods`, or null for all")
+    methods: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="whose results: names of `methods`, or null for all"
+    )
     refiner: str | None = Field(
         None, description="whose masks: a name of `refiners`, none for the thresholded map, or null for report.refiner"
     )
