@@ -8,16 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zsad.data.bounds import BoundOptions, Bounds, too_many_patches
-from zsad.data.readings import reason_of
+from zsad.data.bounds import BoundOptions
 from zsad.errors import DataError
 from zsad.features.base import Backbone, Extractor
 from zsad.features.execution import Execution
 from zsad.features.joined_tokens import joined, joined_vectors
 from zsad.grids import JOINT_LAYER
-
-MEND = "cut it into several photographs"
-FEWER = "cut it into several photographs, or choose a model of a backbone with a lower resolution"
 
 
 class Prepared(NamedTuple):
@@ -125,14 +121,24 @@ class Encoder:
             made_by = [members.get(name, {}) for name in self._names]
         return [_identity(each) for each in made_by] == [_identity(each) for each in self.models]
 
+    @property
+    def described(self) -> str:
+        """What tells the weights that are here from others, for a message."""
+        return " and ".join(described(model) for model in self.models)
+
     def _check_bounds(self, path: str | Path, height: int, width: int) -> None:
-        options = BoundOptions()
-        if failure := Bounds(options.max_aspect).failure(path, height, width):
-            raise DataError(f"{reason_of(failure)}; {MEND}")
+        most = BoundOptions()
+        size = f"{path} has {width} x {height} pixels"
+        if max(height, width) > most.max_aspect * min(height, width):
+            raise DataError(
+                f"{size}, one side more than {most.max_aspect:g} times the other; cut it into several photographs"
+            )
         for name, extractor in zip(self._names, self._extractors, strict=True):
-            if (patches := extractor.computed_patches(height, width)) > options.max_patches:
-                failure = too_many_patches(path, height, width, name, patches, options.max_patches)
-                raise DataError(f"{reason_of(failure)}; {FEWER}")
+            if (patches := extractor.computed_patches(height, width)) > most.max_patches:
+                raise DataError(
+                    f"{size}, for which backbone '{name}' computes {patches} patches, more than {most.max_patches}; cut "
+                    "it into several photographs, or choose a model of a backbone with a lower resolution"
+                )
 
 
 def _loaded(
@@ -159,3 +165,13 @@ def _identity(model: Mapping[str, Any]) -> object:
     if weights := model.get("weights_sha256"):
         return sorted(weights.values()) if isinstance(weights, Mapping) else weights
     return model.get("id"), model.get("revision")
+
+
+def described(model: Mapping[str, Any]) -> str:
+    """What tells a model from others, for a message."""
+    if members := model.get("members"):
+        return " and ".join(described(members[name]) for name in sorted(members))
+    if weights := model.get("weights_sha256"):
+        digests = sorted(weights.values()) if isinstance(weights, Mapping) else [str(weights)]
+        return f"SHA-256 {', '.join(digest[:12] for digest in digests)}"
+    return f"{model.get('id')}, revision {model.get('revision') or 'unknown'}"
