@@ -62,7 +62,7 @@ def score(
     found = sorted(method.score(sources, compute or Compute()), key=lambda one: one.index)
     if [one.index for one in found] != list(range(len(sources["test"]))):
         raise ValueError(f"the scorer scored the images {[one.index for one in found]}, not each once")
-    taken = [_with_score(one, scoring) for one in found]
+    taken = [scoring.summed_up(one) for one in found]
     scores = method.rescored(np.array([one.image_score for one in taken], np.float64), sources)
     return [replace(one, image_score=float(value)) for one, value in zip(taken, scores, strict=True)]
 
@@ -117,11 +117,3 @@ def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:
             f"{type(scorer).__name__} with foreground: sam needs masks of the part; give MemoryTokens(foreground=...), "
             "or another foreground"
         )
-
-
-def _with_score(found: ImageScore, scoring: ImageScoring) -> ImageScore:
-    """With the map as it is stored, and the score that follows from it."""
-    if found.anomaly_map is None:
-        return found
-    anomaly_map = scoring.smoothed(found.anomaly_map)
-    return replace(found, anomaly_map=anomaly_map, image_score=scoring.image_score(anomaly_map))
