@@ -48,13 +48,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"zsad offers no '{name}'; it offers: {', '.join(__all__)}")
-    place = importlib.import_module(_PLACES[name])
-    value = place if place.__name__ == f"{__name__}.{name}" else getattr(place, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACES:
+            raise AttributeError(f"zsad offers no '{name}'; it offers: {', '.join(__all__)}")
+        place = importlib.import_module(_PLACES[name])
+        value = place if place.__name__ == f"{__name__}.{name}" else getattr(place, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

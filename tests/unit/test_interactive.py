@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -636,3 +637,16 @@ def test_a_name_that_the_package_does_not_offer_is_told_with_those_that_it_does(
     with pytest.raises(AttributeError, match=r"zsad offers no 'read_score'; it offers: .*read_scores"):
         _ = zsad.read_score
     assert not hasattr(zsad, "anything")
+
+
+def test_editors_and_type_checkers_see_the_names_where_they_are_imported_from() -> None:
+    tree = ast.parse((REPOSITORY / "zsad/__init__.py").read_bytes())
+    (block, *_) = [node for node in tree.body if isinstance(node, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            seen[alias.name] = f"zsad.{alias.name}" if node.module == "zsad" else node.module
+    assert seen == zsad._PLACES
+    assert sorted(seen) == zsad.__all__
