@@ -15,8 +15,8 @@ from zsad.registry import Choice
 from zsad.scoring.cost import VALUE, TokenCount
 
 if TYPE_CHECKING:
-    from zsad.files.features import FeatureReader
     from zsad.scoring.compute import Compute
+    from zsad.scoring.token_source import TokenSource
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 
@@ -31,7 +31,8 @@ class ImageScore:
             between the images of a category (never normalised image by image). None from a scorer that does not
             localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
-        image_score: from a scorer that does not localise, its score; otherwise the map decides.
+        image_score: from a scorer that does not localise, its score; otherwise the map decides, and it is None until
+            the map is summed up.
     """
 
     index: int
@@ -56,7 +57,7 @@ class Shown(NamedTuple):
     channels: int
 
     @classmethod
-    def of(cls, reader: FeatureReader, indices: Sequence[int] | None = None) -> Self:
+    def of(cls, reader: TokenSource, indices: Sequence[int] | None = None) -> Self:
         """Those of a file, or some of them."""
         indices = range(len(reader)) if indices is None else indices
         grids = reader.grid_sizes.tolist()
@@ -114,9 +115,11 @@ class Scorer(Method):
 
     Class attributes:
         localises: whether it gives anomaly maps, or a score for each image alone.
+        fitted_roles: the roles of `feature_sets` that a model stands for, which is fitted to them beforehand.
     """
 
     localises: ClassVar[bool] = True
+    fitted_roles: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
@@ -141,7 +144,7 @@ class Scorer(Method):
         return Needs()
 
     @abstractmethod
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of every test image, each once, in any order.
 
         Args:
@@ -168,7 +171,7 @@ class Scorer(Method):
                     return f"the features have no layer '{layer}'{nearest_hint(layer, shown.layers)}"
         return ""
 
-    def check(self, features: Mapping[str, FeatureReader]) -> None:
+    def check(self, features: Mapping[str, TokenSource]) -> None:
         """Refuse feature files that it cannot score.
 
         Raises:
@@ -189,11 +192,11 @@ class Scorer(Method):
         """Bytes of tables and blocks, if there is memory without end; less of it makes them smaller."""
         return 0.0
 
-    def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
+    def rescored(self, image_scores: np.ndarray, features: Mapping[str, TokenSource]) -> np.ndarray:
         """The image scores, float64 ``[image]``, after a look at all of them together; in the same unit."""
         return image_scores
 
-    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield a score of every reference image, as if it were a test image that is none of the references.
 
         Only scorers with references have it; see `zsad.scoring.references`.

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
-from zsad.scoring.tokens import Layers, layer_indices, normalise
+from zsad.scoring.stored import as_array, as_tensor, stored_type
+from zsad.scoring.token_source import TokenSource
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, normalise
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 ROTATIONS = 8  # images that the view of that name makes of one
 
@@ -64,7 +69,7 @@ class ClassTokenKnn(ReferenceScorer):
             "raise 'shots'"
         )
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Neighbours:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Neighbours:
         """The class tokens of the references at ``indices``.
 
         Raises:
@@ -75,8 +80,22 @@ class ClassTokenKnn(ReferenceScorer):
         metric = Metric(compute, tokens.mean(dim=0))
         return Neighbours(metric, metric.points(tokens))
 
+    def store(self, model: Neighbours, writer: FittedWriter) -> None:
+        """Keep the class tokens as they are compared."""
+        writer.write("centre", as_array(model.metric.centre))
+        writer.write("points", as_array(model.points))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Neighbours:
+        """The class tokens of the references."""
+        width = kept_layers(reader, self.layers) * reader.channels
+        metric = Metric(compute, as_tensor(reader.array("centre", np.float32, (width,)), compute.device))
+        points = reader.array("points", stored_type(metric.format), (None, metric.width))
+        if len(points) < self.k:
+            raise reader.foreign(f"it has {len(points)} class tokens")
+        return Neighbours(metric, as_tensor(points, compute.device, metric.format))
+
     def score_by(
-        self, model: Neighbours, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Neighbours, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield the score of each image, in ``[0, 2]``."""
         queries = model.metric.queries(model.metric.points(self._tokens(features, indices, compute.device)))
@@ -84,7 +103,7 @@ class ClassTokenKnn(ReferenceScorer):
         for index, distance in zip(indices, distances.tolist(), strict=True):
             yield ImageScore(index, None, image_score=distance)
 
-    def _tokens(self, features: FeatureReader, indices: Sequence[int], device: str) -> torch.Tensor:
+    def _tokens(self, features: TokenSource, indices: Sequence[int], device: str) -> torch.Tensor:
         """The layers of each image side by side as one unit vector, ``[image, layer x channel]``.
 
         Half the squared distance of two of them is ``d``.

@@ -6,17 +6,21 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from zsad.data.subsets import FeatureSet, base_id, is_upright, references
 from zsad.errors import DataError
-from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
+from zsad.scoring.token_source import TokenSource
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 ALL: Final = "all"
+REFERENCES: Final = "references"  # the role of the images that it is fitted to
 FOLDS = 5  # of cross-fitting, where there are that many references
 
 
@@ -41,6 +45,8 @@ class ReferenceScorer(Scorer):
 
     A subclass with a field ``rotations`` that is true gets each reference at eight angles.
     """
+
+    fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
 
     shots: Shots = 1
     seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
@@ -86,7 +92,7 @@ class ReferenceScorer(Scorer):
         """Why it cannot be fitted to some of the references, or not score images by it; empty if it can."""
         return ""
 
-    def check_fit(self, references: FeatureReader, indices: Sequence[int]) -> None:
+    def check_fit(self, references: TokenSource, indices: Sequence[int]) -> None:
         """Refuse references that it cannot be fitted to.
 
         Raises:
@@ -97,7 +103,7 @@ class ReferenceScorer(Scorer):
             raise DataError(reason)
 
     @abstractmethod
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Any:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Any:
         """What is learnt from some of the references.
 
         Args:
@@ -110,17 +116,32 @@ class ReferenceScorer(Scorer):
 
     @abstractmethod
     def score_by(
-        self, model: Any, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Any, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield the score of each image at ``indices`` of a feature file, in order, by what `fit` returned."""
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    @abstractmethod
+    def store(self, model: Any, writer: FittedWriter) -> None:
+        """Keep what `fit` returned in a model file, array by array."""
+
+    @abstractmethod
+    def restore(self, reader: FittedReader, compute: Compute) -> Any:
+        """What `store` kept, for `score_by`: the scores are those of what was stored.
+
+        Args:
+            reader: stays open as long as the result is used: what does not fit the memory is read from it in pieces.
+
+        Raises:
+            DamagedFileError: it holds something else.
+        """
+
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of each test image, in order."""
         test, references = features["test"], features["references"]
         model = self.fit(references, range(len(references)), compute)
         yield from self.score_by(model, test, range(len(test)), compute)
 
-    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in five folds if more.
 
         Raises:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore
@@ -15,7 +15,12 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.stored import as_array, as_tensor
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
 
@@ -81,7 +86,7 @@ class Subspace(ReferenceScorer):
         products = 2.0 * test.images * test.patches * test.channels**2
         return super().operations(tokens) + covariance_operations(tokens["references"], test.channels) + products
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Complement:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Complement:
         """The complement of the subspace."""
         layers = layer_indices(references, self.layers)
         moments = Moments(references.channels, compute)
@@ -102,8 +107,19 @@ class Subspace(ReferenceScorer):
         enough = int((shares < min(self.explained_variance, ALL_VARIANCE)).sum()) + 1
         return min(enough, len(variances) - 1)
 
+    def store(self, model: Complement, writer: FittedWriter) -> None:
+        """Keep ``mu`` and ``U``."""
+        writer.write("mean", as_array(model.mean))
+        writer.write("basis", as_array(model.basis))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Complement:
+        """The complement of the subspace."""
+        mean = reader.array("mean", np.float32, (reader.channels,))
+        basis = reader.array("basis", np.float32, (reader.channels, None))
+        return Complement(as_tensor(mean, compute.device), as_tensor(basis, compute.device))
+
     def score_by(
-        self, model: Complement, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Complement, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order."""
         layers = layer_indices(features, self.layers)
@@ -113,6 +129,6 @@ class Subspace(ReferenceScorer):
             yield ImageScore(index, residuals.reshape(tokens.shape[:2]).cpu().numpy())
 
 
-def _mean_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def _mean_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """Tokens of one image averaged over layers, float32 ``[row, column, channel]``."""
     return image_tokens(reader, index, layers, device).mean(dim=0)
