@@ -100,7 +100,8 @@ class Fitted:
         """
         if isinstance(rule, BatchRule) or (rule.needs_references and not self.has_evidence):
             return None
-        return rule.thresholds(self.evidence(self.reference_maps, self.reference_scores))
+        a_map = [np.zeros((1, 1), dtype=np.float32)] if self.scorer.localises else []  # that there are some
+        return rule.thresholds(self.evidence(a_map, np.zeros(1)))
 
     def evidence(self, maps: Sequence[np.ndarray], image_scores: np.ndarray) -> Evidence:
         """What a rule may look at: the scores of images, and those of the references."""
