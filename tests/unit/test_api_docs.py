@@ -13,6 +13,7 @@ import pytest
 import zsad
 from harness import Project
 from paths import REPOSITORY
+from zsad.data.subsets import base_id
 from zsad.files.json_files import read_json
 
 DOCUMENT = REPOSITORY / "docs/api.md"
@@ -84,3 +85,18 @@ def test_the_readme_shows_how_it_begins(run: Path, capsys: pytest.CaptureFixture
     assert re.fullmatch(r"\d\.\d+ (True|False) \[.*\]", inspected)
     told = read_json(run / "results/demo/ring/metrics/memory_bank.json")["metrics"]
     assert measured == f"{told['image_auroc']} {told['aupro']}"
+
+
+def test_a_model_of_the_same_references_is_that_of_the_workflow(run: Path) -> None:
+    with zsad.load("results/t/ring/models/memory_bank.h5") as theirs:
+        drawn = dict.fromkeys(base_id(image_id) for image_id in theirs.provenance["references"]["image_ids"])
+        described, params = theirs.provenance["backbone"], theirs.provenance["scorer"]["params"]
+        good = [Path("results/data/t/ring", name) for name in drawn]
+        made = zsad.fit(
+            "mine.h5", good, "memory_bank", params, backbone=described["family"], backbone_params=described["params"]
+        )
+        with zsad.load(made) as mine:
+            for path in sorted(Path("results/data/t/ring/test").rglob("*.png")):
+                one, other = mine.inspect(path), theirs.inspect(path)
+                assert (one.score, one.threshold, one.threshold_from) == (other.score, other.threshold, "references")
+                assert (one.anomaly_map == other.anomaly_map).all()
