@@ -4,8 +4,8 @@
     python benchmarks/inspection.py --photographs 20 --turns 3
 
 The first figure is ``zsad inspect PHOTO --model MODEL`` from the shell over ``python -c "import torch"``, which is most
-of it. The second is `zsad.load` and all photographs in one process over `extract_features` and `score_images` of the same
-photographs in the same process. The two sides of each ratio take turns, and of each the least counts: the rest is what
+of it. The second is `zsad.load` and all photographs in one process over `extract_features` and `score_images` of the
+same in that process. The two sides of each ratio take turns, and of each the least counts: the rest is what
 else the machine does.
 """
 
