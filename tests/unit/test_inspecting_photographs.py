@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
@@ -230,6 +231,25 @@ def test_watching_ends_when_it_is_asked_to(
     assert next(said).path == tmp_path / "b.png"
     threading.Timer(0.05, stopping.ask).start()
     assert list(said) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_for_lines_ends_at_a_signal_and_what_is_being_done_is_finished(number: signal.Signals) -> None:
+    ends = os.pipe()
+    stopping, before = Stopping(), signal.getsignal(number)
+    with os.fdopen(ends[0], "rb") as reading, os.fdopen(ends[1], "wb", buffering=0) as writing:
+        writing.write(b"a.png\nb.png\n")
+        with stopping.listening():
+            threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
+            assert list(stopping.until_asked(paths_on(reading))) == [Path("a.png"), Path("b.png")]
+            assert signal.getsignal(number) == before  # the second time it ends the process
+    stopping = Stopping()
+    with stopping.listening():
+        items = stopping.until_asked(iter(range(9)))
+        assert next(items) == 0
+        os.kill(os.getpid(), number)
+        assert list(items) == []
+    assert signal.getsignal(number) == before
 
 
 def test_photographs_below_a_folder_that_has_gone_are_none(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_weights_that_are_not_those_of_the_model_are_one_sentence(tmp_path: Path
     backbone = resnet(tmp_path)
     made = inspected(tmp_path, params=PLAIN, backbone=backbone)
     saved(BASIC, Path(backbone["params"]["model"]), seed=1)
-    with load(made.model) as inspector, pytest.raises(ModelError, match="'tiny' has other weights here.*SHA-256"):
+    with load(made.model) as inspector, pytest.raises(ModelError, match=r"'tiny' has other weights here.*SHA-256"):
         inspector.inspect(made.photographs[0])
     Path(backbone["params"]["model"]).unlink()
     with load(made.model) as inspector, pytest.raises(ModelError, match=r"tiny_resnet18\.pth' does not exist"):
@@ -198,6 +198,7 @@ def test_a_model_that_is_none_is_one_sentence(made: Inspected, tmp_path: Path) -
     (tmp_path / "flipped.h5").write_bytes(flipped)
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["x"] = h5py.ExternalLink("other.h5", "/x")
+    (tmp_path / "empty").mkdir()
     for path, said in {
         text: "no digest of its content",
         cut: "not a readable HDF5 file",
@@ -205,7 +206,7 @@ def test_a_model_that_is_none_is_one_sentence(made: Inspected, tmp_path: Path) -
         tmp_path / "foreign.h5": "no digest of its content",
         made.scores: "is no model file",
         made.photographs[0]: "no digest of its content",
-        tmp_path: "is a folder; give a file",
+        tmp_path / "empty": "is a folder; give a file",
         made.model.parents[1]: r"is a folder; give one of its files, e.g. .*models/memory_bank\.h5",
         tmp_path / "gone.h5": "does not exist; give one that the workflow has made",
     }.items():

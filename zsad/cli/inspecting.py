@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from zsad.errors import ConfigError
 if TYPE_CHECKING:
     from zsad.inspecting.inspection import Failure, Inspection
     from zsad.inspecting.inspector import Inspector
+    from zsad.inspecting.kept import Kept
     from zsad.inspecting.stopping import Stopping
 
 STANDARD_INPUT = "-"
@@ -100,19 +102,25 @@ def _by_model(options: argparse.Namespace) -> int:
 
             share_caches()  # before the hub's client is imported
         answers = _answers(options, inspector, stopping)
-        keep = None
-        if options.out is not None:
-            from zsad.inspecting.kept import Kept
-
-            keep = stack.enter_context(Kept(options.out, inspector.provenance))
+        kept = _kept(options, inspector, stack) if options.out is not None else None
         if options.watch or options.photographs == [STANDARD_INPUT]:
             stack.enter_context(stopping.listening())
         for said in answers:
-            if keep is not None:
-                keep.add(said)
+            if kept is not None:
+                kept.add(said)
             print(answer(said), flush=True)
             count = count.with_(said)
+    if not options.json:
+        print(count, file=sys.stderr)
     return _status(count.defective, count.failed, options)
+
+
+def _kept(options: argparse.Namespace, inspector: Inspector, stack: ExitStack) -> Kept:
+    from zsad.inspecting.kept import Kept
+
+    named = [Path(word) for word in options.photographs]
+    base = named[0] if len(named) == 1 and named[0].is_dir() else None
+    return stack.enter_context(Kept(options.out, inspector.provenance, inspector.good_maps, base))
 
 
 def import_ahead(model: Path) -> None:
@@ -129,8 +137,6 @@ def _answers(options: argparse.Namespace, inspector: Inspector, stopping: Stoppi
         watch = FolderWatch(list(map(Path, options.photographs)), options.out)
         return watch.inspected(inspector.inspect_all, stopping)
     if options.photographs == [STANDARD_INPUT]:
-        import sys
-
         paths = stopping.until_asked(paths_on(sys.stdin.buffer))
         return (said for path in paths for said in inspector.inspect_all([path]))
     return _of_all(inspector, photographs_of(options.photographs, options.out))

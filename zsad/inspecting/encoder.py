@@ -136,8 +136,8 @@ class Encoder:
         for name, extractor in zip(self._names, self._extractors, strict=True):
             if (patches := extractor.computed_patches(height, width)) > most.max_patches:
                 raise DataError(
-                    f"{size}, for which backbone '{name}' computes {patches} patches, more than {most.max_patches}; cut "
-                    "it into several photographs, or choose a model of a backbone with a lower resolution"
+                    f"{size}, for which backbone '{name}' computes {patches} patches, more than {most.max_patches}; "
+                    "cut it into several photographs, or choose a model of a backbone with a lower resolution"
                 )
 
 

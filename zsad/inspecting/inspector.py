@@ -73,6 +73,10 @@ class Inspector:
         """Whether the backbone, or what finds the part, has weights that a cache may hold."""
         return self._backbone.assumed_megabytes() > 0 or bool(self.provenance.get("segmenter"))
 
+    def good_maps(self) -> list[np.ndarray]:
+        """The anomaly maps of the references, float32 ``[row, column]`` each, scored as if they were none; or none."""
+        return list(self._fitted.reference_maps)
+
     def inspect(self, image: str | Path | np.ndarray) -> Inspection:
         """Inspect one photograph.
 
