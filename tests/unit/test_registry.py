@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 
 from zsad.errors import ConfigError
-from zsad.registry import Part, Registry
+from zsad.registry import Choice, Part, Registry
 
 
 class Sieve(Part):
@@ -16,6 +16,10 @@ class Sieve(Part):
     fine: bool = Field(False, description="fine or coarse")
 
 
+class Other(Choice):
+    """A part that is not registered."""
+
+
 REGISTRY: Registry[Sieve] = Registry("sieve", {"plain": f"{__name__}:Sieve", "broken": "zsad.nowhere:Sieve"})
 
 
@@ -23,6 +27,12 @@ def test_a_part_is_built_with_defaults_and_given_parameters() -> None:
     assert REGISTRY.build("plain", {"mesh": 5}).parameters() == {"mesh": 5, "fine": False}
     assert REGISTRY.names() == ["plain", "broken"]
     assert REGISTRY.entry("plain") == f"{__name__}:Sieve"
+
+
+def test_a_part_is_known_by_its_name() -> None:
+    assert REGISTRY.name_of(REGISTRY.build("plain")) == "plain"
+    with pytest.raises(ValueError, match="is no sieve that is registered"):
+        REGISTRY.name_of(Other())
 
 
 def test_numbers_given_as_text_are_read() -> None:

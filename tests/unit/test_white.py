@@ -194,6 +194,7 @@ def test_features_are_those_of_the_image_as_white_makes_it(tmp_path: Path) -> No
         )
         with FeatureReader(tmp_path / f"{name}.h5") as reader:
             tokens[name] = reader.patch_tokens(0)
+            assert reader.provenance.get("white") == white  # for whoever shows the backbone another photograph
     np.testing.assert_array_equal(tokens["deep"], tokens["plain"])
 
 

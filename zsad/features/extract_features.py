@@ -88,7 +88,7 @@ def extract_features(
             "device": extractor.device,
             "backbone": backbone.parameters(),
         }
-        if white := next((record.white for record in records if record.white), None):
+        if white := next((image.white for image in records if image.white), None):
             details["white"] = white
 
         def write(path: Path) -> None:
