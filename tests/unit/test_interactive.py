@@ -411,15 +411,15 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (lambda: zsad.score("mutual", test=[]), DataError, "one image or more"),
         (
             lambda: zsad.score("mutual", test=[np.ones((4, 4, 6))]),
-            ArrayError,
-            r"image 0 of 'test' are float64 of shape \(4, 4",
+            DataError,
+            "the tokens of 'test' must be arrays",
         ),
         (
             lambda: zsad.score("mutual", test=[TOKENS[0], TOKENS[1].astype(str)]),
-            ArrayError,
-            "tokens of image 1 of 'test' are <U",
+            DataError,
+            "the tokens of 'test', image 1, are <U",
         ),
-        (lambda: zsad.score("mutual", test=[[[[1.0], [1, 2]]]]), ArrayError, "cannot be read as one array"),
+        (lambda: zsad.score("mutual", test=[[[[1.0], [1, 2]]]]), DataError, "cannot be read as one array"),
         (
             lambda: zsad.score("mutual", test=iter(TOKENS)),
             ArrayError,

@@ -15,8 +15,6 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.token_source import MemoryTokens, TokenSource
 
-TOKEN_AXES = 4
-
 Given = TokenSource | Sequence[np.ndarray] | np.ndarray
 
 
@@ -69,27 +67,13 @@ def score(
 
 def _source(given: Given, role: str) -> TokenSource:
     if isinstance(given, np.ndarray | Sequence) and not isinstance(given, str):
-        return MemoryTokens([_tokens(image, f"image {place} of '{role}'") for place, image in enumerate(given)])
+        return MemoryTokens(list(given), path=f"the tokens of '{role}'")
     if not hasattr(given, "half_tokens"):
         raise ArrayError(
             f"the tokens of '{role}' are a {type(given).__name__}; give what zsad.extract or zsad.read_features gave, "
             "or a list of arrays [layer, row, column, channel]"
         )
     return given
-
-
-def _tokens(values: Any, name: str) -> np.ndarray:
-    """The tokens of an image as an array of numbers."""
-    try:
-        tokens = np.asarray(values)
-    except (ValueError, TypeError) as error:
-        raise ArrayError(f"the tokens of {name} cannot be read as one array ({error}); make them one") from None
-    if tokens.dtype.kind not in "biuf" or tokens.ndim != TOKEN_AXES or not tokens.size:
-        raise ArrayError(
-            f"the tokens of {name} are {tokens.dtype} of shape {tokens.shape}, but must be numbers [layer, row, "
-            "column, channel], one such array an image"
-        )
-    return tokens
 
 
 def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from zsad.errors import DataError
 from zsad.files.features import to_halves
@@ -103,8 +104,8 @@ class MemoryTokens:
         path: what messages call them.
 
     Raises:
-        DataError: there are no images, their tokens do not have one shape but for the grid, there is another number of
-            names than of what they name, or a value is not finite in float16.
+        DataError: there are no images, their tokens are no numbers or do not have one shape but for the grid, there is
+            another number of names than of what they name, or a value is not finite in float16.
     """
 
     def __init__(
@@ -119,7 +120,8 @@ class MemoryTokens:
         foreground: PartMasks | None = None,
         path: str | Path = "tokens in memory",
     ) -> None:
-        shapes = [np.shape(tokens) for tokens in patch_tokens]
+        patch_tokens = [_numbers(tokens, f"{path}, image {place},") for place, tokens in enumerate(patch_tokens)]
+        shapes = [tokens.shape for tokens in patch_tokens]
         if not shapes or any(len(shape) != 4 or 0 in shape for shape in shapes):
             raise DataError(f"{path} must be arrays [layer, row, column, channel] of one image or more, none empty")
         depth, channels = shapes[0][0], shapes[0][3]
@@ -143,7 +145,7 @@ class MemoryTokens:
             cls_tokens = np.stack([np.mean(tokens, axis=(1, 2), dtype=np.float64) for tokens in patch_tokens])
         else:
             self.cls_source = cls_source
-        self._cls_tokens = np.asarray(cls_tokens, dtype=np.float32)
+        self._cls_tokens = _numbers(cls_tokens, f"{path}, the class tokens,").astype(np.float32)
         if self._cls_tokens.shape != (len(shapes), depth, channels):
             expected = (len(shapes), depth, channels)
             raise DataError(f"{path} have class tokens of shape {self._cls_tokens.shape}, expected {expected}")
@@ -169,3 +171,18 @@ class MemoryTokens:
         """The same of one image, float32 ``[layer, channel]``."""
         tokens: np.ndarray = self._cls_tokens[index]
         return tokens
+
+
+def _numbers(values: ArrayLike, what: str) -> np.ndarray:
+    """Real numbers as an array.
+
+    Raises:
+        DataError: they are anything else.
+    """
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{what} cannot be read as one array ({error}); make them one") from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} are {array.dtype} and no real numbers; make them floating point")
+    return array
