@@ -120,6 +120,8 @@ def test_decisions_are_measured_as_scikit_learn_does() -> None:
     assert found["decision_recall"] == pytest.approx(reference.recall_score(labels, decisions))
     assert found["decision_f1"] == pytest.approx(reference.f1_score(labels, decisions))
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(labels, decisions))
+    for name, (low, high) in metrics.decision_limits(decisions, labels, draws=200).items():
+        assert low < found[name] < high
 
 
 def test_limits_hold_the_metric_and_depend_on_seed_and_category() -> None:
@@ -268,7 +270,16 @@ def test_masks_are_measured_pixel_by_pixel_and_defect_by_defect() -> None:
         components += count
     assert (found["region_recall"], found["region_precision"]) == (hit / regions, right / components)
     assert metrics.threshold_metrics(maps, masks, 0.8) == found
+    overlaps = metrics.image_overlaps(predictions, masks)
+    for index, (prediction, mask) in enumerate(zip(predictions, masks, strict=True)):
+        assert overlaps["area"][index] == prediction.mean()
+        if mask.any():
+            assert overlaps["iou"][index] == pytest.approx(reference.jaccard_score(mask.ravel(), prediction.ravel()))
+            assert overlaps["dice"][index] == pytest.approx(reference.f1_score(mask.ravel(), prediction.ravel()))
+        else:
+            assert np.isnan([overlaps["iou"][index], overlaps["dice"][index]]).all()
     limits = metrics.mask_limits(predictions, masks, draws=100)
+    assert metrics.threshold_limits(maps, masks, 0.8, draws=100) == limits
     assert set(limits) == set(found)
     assert limits["mask_iou"].low < found["mask_iou"] < limits["mask_iou"].high
 
@@ -353,6 +364,7 @@ PIXEL_METRICS = [
     metrics.pixel_curves,
     lambda maps, masks: metrics.auspro(maps, masks, [[(MASK, 1)]] * (len(masks) or 1)),
     lambda maps, masks: metrics.threshold_metrics(maps, masks, 0.5),
+    lambda maps, masks: metrics.threshold_limits(maps, masks, 0.5),
 ]
 PIXEL_FAULTS = {
     "different numbers": (([MAP, MAP], [MASK]), "there are 2 maps and 1 masks; give one of each an image"),
@@ -461,6 +473,8 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
         (lambda: metrics.mask_metrics([MASK, MASK], [MASK]), "there are 2 predictions and 1 masks"),
         (lambda: metrics.mask_limits([MASK], [MASK], draws=10), "at least 40 draws"),
         (lambda: metrics.image_limits([1, 2], [0, 1], seed=-1), "a seed of at least 0"),
+        (lambda: metrics.image_overlaps([MASK[:2]], [MASK]), "prediction 0 has the shape"),
+        (lambda: metrics.decision_limits([1, 0], [0, 0]), "none of the 2 images is defective"),
         (lambda: metrics.decision_metrics([1, 0], [0, 0]), "none of the 2 images is defective"),
         (lambda: metrics.decision_metrics([0.7, 0], [0, 1]), "decision 0 is 0.7"),
         (lambda: metrics.decision_metrics([1], [0, 1]), "there are 1 decisions and 2 labels"),

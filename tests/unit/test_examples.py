@@ -37,7 +37,14 @@ def test_a_notebook_is_kept_without_outputs_and_is_valid(path: Path) -> None:
 def test_a_notebook_runs_from_the_first_cell_to_the_last(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("TMPDIR", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "MPLCONFIGDIR"):
+    for name in (
+        "TMPDIR",
+        "IPYTHONDIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "MPLCONFIGDIR",
+    ):
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))

@@ -161,8 +161,10 @@ def test_the_metrics_on_arrays_are_those_of_the_workflow(
         labelled = np.flatnonzero(truth.labels >= 0)
         image_scores, labels = scores.image_scores[labelled], truth.labels[labelled]
         found: dict[str, float] = metrics.image_metrics(image_scores, labels)
+        drawn = {"draws": 60, "seed": 3, "category": "ring"}
         found |= metrics.decision_metrics(image_scores > scores.image_threshold, labels)
-        limits = metrics.image_limits(image_scores, labels, draws=60, seed=3, category="ring")
+        limits = metrics.image_limits(image_scores, labels, **drawn)
+        limits |= metrics.decision_limits(image_scores > scores.image_threshold, labels, **drawn)
         measured = np.flatnonzero(truth.has_mask).tolist()
         maps, masks = [scores.maps[index] for index in measured], [truth.masks[index] for index in measured]
         options = {"labels": truth.labels[measured], "protocol": protocol}
@@ -172,15 +174,17 @@ def test_the_metrics_on_arrays_are_those_of_the_workflow(
             options["defects"] = defects
         found |= metrics.pixel_metrics(maps, masks, **options)
         found |= metrics.threshold_metrics(maps, masks, scores.threshold, protocol=protocol)
-        limits |= metrics.pixel_limits(maps, masks, draws=60, seed=3, category="ring", **options)
+        limits |= metrics.threshold_limits(maps, masks, scores.threshold, protocol=protocol, **drawn)
+        limits |= metrics.pixel_limits(maps, masks, **drawn, **options)
         aupimo = metrics.image_aupimo(maps, masks, labels=options["labels"], protocol=protocol)
     expected = {metric: np.nan if value is None else value for metric, value in result["metrics"].items()}
     np.testing.assert_equal({metric: found[metric] for metric in expected}, expected)
     assert np.isnan(expected.pop("auspro_005")) != has_areas
     assert not np.isnan(list(expected.values())).any()
     assert {f"decision_{name}": value for name, value in result["decision"].items()}.items() <= found.items()
-    assert {name: list(limit) for name, limit in limits.items()}.items() <= result["confidence"].items()
-    assert len(limits) == 10 + has_areas
+    confidence = {metric: list(limit) for metric, limit in limits.items() if metric in result["confidence"]}
+    assert confidence == {metric: told for metric, told in result["confidence"].items() if told != [None, None]}
+    assert len(confidence) == len(expected) + has_areas
     of_images = {image["image_id"]: image["aupimo"] for image in result["images"]}
     assert [of_images[truth.image_ids[index]] for index in measured] == [
         None if np.isnan(value) else value for value in aupimo
@@ -196,6 +200,10 @@ def test_the_metrics_of_masks_on_arrays_are_those_of_the_workflow(category: Cate
         measured = np.flatnonzero(truth.has_mask)
         pairs = [predicted.masks[index] for index in measured], [truth.masks[index] for index in measured]
     assert metrics.mask_metrics(*pairs) == result["metrics"]
+    told = {image["image_id"]: image for image in result["images"]}
+    for name, values in metrics.image_overlaps(*pairs).items():
+        expected = [told[truth.image_ids[index]][name] for index in measured]
+        np.testing.assert_equal(values, [np.nan if value is None else value for value in expected])
     limits = metrics.mask_limits(*pairs, draws=60, seed=3, category="ring")
     assert {name: list(limit) for name, limit in limits.items()} == result["confidence"]
 

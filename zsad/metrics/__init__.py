@@ -17,6 +17,7 @@ from zsad.evaluation.bootstrap import Interval
 from zsad.evaluation.curves import Curve
 from zsad.metrics.images import (
     best_threshold,
+    decision_limits,
     decision_metrics,
     image_ap,
     image_auroc,
@@ -25,7 +26,7 @@ from zsad.metrics.images import (
     image_limits,
     image_metrics,
 )
-from zsad.metrics.masks import mask_limits, mask_metrics, threshold_metrics
+from zsad.metrics.masks import image_overlaps, mask_limits, mask_metrics, threshold_limits, threshold_metrics
 from zsad.metrics.pixels import (
     aupimo,
     aupro,
@@ -47,6 +48,7 @@ __all__ = [
     "aupro",
     "auspro",
     "best_threshold",
+    "decision_limits",
     "decision_metrics",
     "image_ap",
     "image_aupimo",
@@ -55,6 +57,7 @@ __all__ = [
     "image_f1_max",
     "image_limits",
     "image_metrics",
+    "image_overlaps",
     "mask_limits",
     "mask_metrics",
     "pixel_ap",
@@ -64,5 +67,6 @@ __all__ = [
     "pixel_iou_max",
     "pixel_limits",
     "pixel_metrics",
+    "threshold_limits",
     "threshold_metrics",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
-from zsad.evaluation.bootstrap import Interval, Sampler, image_draws, interval
+from zsad.evaluation.bootstrap import Interval, Sampler, count_draws, image_draws, interval
 from zsad.evaluation.curves import Curve, precision_recall_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts
 from zsad.evaluation.decisions import decision_metrics as metrics_of_counts
@@ -135,13 +135,21 @@ def decision_metrics(decisions: ArrayLike, labels: ArrayLike) -> dict[str, float
     >>> decision_metrics([0, 1, 1, 1], [0, 0, 1, 1])["decision_recall"]
     1.0
     """
-    decided, flags = flags_of_images(decisions, "decision"), flags_of_images(labels, "label")
-    require_as_many(decided, "decisions", flags, "labels")
-    if not flags.any():
-        raise ArrayError(f"none of the {len(flags)} images is defective, so there is nothing to find; give one that is")
-    return {
-        name: float(value) for name, value in metrics_of_counts(decision_counts(decided, flags).sum(axis=0)).items()
-    }
+    counts, _ = _decided(decisions, labels)
+    return {name: float(value) for name, value in metrics_of_counts(counts.sum(axis=0)).items()}
+
+
+def decision_limits(
+    decisions: ArrayLike, labels: ArrayLike, *, draws: int = 1000, seed: int = 0, category: str = ""
+) -> dict[str, Interval]:
+    """95 % confidence limits of `decision_metrics`; arguments as of that and of `image_limits`.
+
+    >>> decision_limits([0, 1, 1, 1], [0, 0, 1, 1])["decision_recall"]
+    Interval(low=1.0, high=1.0)
+    """
+    drawing = sampler(draws, seed, category)
+    counts, flags = _decided(decisions, labels)
+    return limits_of(count_draws(metrics_of_counts, counts, flags, drawing))
 
 
 def sampler(draws: int, seed: int, category: str) -> Sampler:
@@ -165,6 +173,15 @@ def limits_of(drawn: dict[str, np.ndarray]) -> dict[str, Interval]:
 def known(curves: dict[str, Curve | None]) -> dict[str, Curve]:
     """The curves that there are."""
     return {name: curve for name, curve in curves.items() if curve is not None}
+
+
+def _decided(decisions: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """What each image counts for, ``[image, 4]``, and which are defective, bool ``[image]``."""
+    decided, flags = flags_of_images(decisions, "decision"), flags_of_images(labels, "label")
+    require_as_many(decided, "decisions", flags, "labels")
+    if not flags.any():
+        raise ArrayError(f"none of the {len(flags)} images is defective, so there is nothing to find; give one that is")
+    return decision_counts(decided, flags), flags
 
 
 def _ranked(scores: ArrayLike, labels: ArrayLike) -> Ranking:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from zsad.errors import ArrayError
@@ -9,6 +11,7 @@ from zsad.evaluation.bootstrap import Interval, mask_draws
 from zsad.evaluation.mask_counts import COUNTED, mask_counts
 from zsad.evaluation.mask_counts import mask_metrics as metrics_of_counts
 from zsad.evaluation.protocols import NATIVE
+from zsad.evaluation.refinement import Marked
 from zsad.metrics.arrays import Arrays, binary, map_of, protocol_named, require_masks, truth_of
 from zsad.metrics.images import limits_of, sampler
 
@@ -49,15 +52,29 @@ def threshold_metrics(maps: Arrays, masks: Arrays, threshold: float, *, protocol
     >>> threshold_metrics([[[0.1, 0.2], [0.3, 0.9]]], [[[0, 0], [1, 1]]], 0.3)["mask_recall"]
     0.5
     """
-    if np.isnan(threshold):
-        raise ArrayError("the threshold is NaN, which nothing exceeds; give a number in the unit of the maps")
-    number, measured_at = require_masks(masks, maps, "maps"), protocol_named(protocol)
-    counts = np.zeros((number, COUNTED), np.int64)
-    for position in range(number):
-        truth = truth_of(masks, position)
-        anomaly_map = measured_at.anomaly_map(map_of(maps, position), *truth.shape)
-        counts[position] = mask_counts(anomaly_map > threshold, measured_at.mask(truth))
-    return _metrics(counts)
+    return _metrics(_counts_of_maps(maps, masks, threshold, protocol))
+
+
+def image_overlaps(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, np.ndarray]:
+    """How well the mask of each image matches its truth.
+
+    Args:
+        predictions, masks, protocol: as of `mask_metrics`.
+
+    Returns:
+        ``iou`` and ``dice``, ``[image]`` in 0..1, NaN of images without a defective pixel; and ``area``, the share of
+        each image that is marked.
+
+    Raises:
+        ArrayError: the arrays are anything else.
+
+    >>> mask = np.array([[1, 1, 0, 0], [0, 0, 0, 1]])
+    >>> found = image_overlaps([[[1, 0, 0, 0], [1, 0, 0, 0]], 0 * mask], [mask, 0 * mask])
+    >>> found["iou"].tolist(), found["dice"].tolist(), found["area"].tolist()
+    ([0.25, nan], [0.4, nan], [0.25, 0.0])
+    """
+    marked = [Marked.of(*pair) for pair in _pairs(predictions, masks, protocol)]
+    return {name: np.array([getattr(one, name) for one in marked]) for name in ("iou", "dice", "area")}
 
 
 def mask_limits(
@@ -83,9 +100,46 @@ def mask_limits(
     return limits_of(mask_draws(counts, drawing))
 
 
-def _counts_of_masks(predictions: Arrays, masks: Arrays, protocol: str) -> np.ndarray:
-    number, measured_at = require_masks(masks, predictions, "predictions"), protocol_named(protocol)
+def threshold_limits(
+    maps: Arrays,
+    masks: Arrays,
+    threshold: float,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    category: str = "",
+    protocol: str = NATIVE,
+) -> dict[str, Interval]:
+    """95 % confidence limits of `threshold_metrics`, likewise.
+
+    >>> maps = [np.eye(4), np.zeros((4, 4))]
+    >>> threshold_limits(maps, [each > 0 for each in maps], 0.5, draws=40)["mask_iou"]
+    Interval(low=1.0, high=1.0)
+    """
+    drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, protocol)
+    _metrics(counts)
+    return limits_of(mask_draws(counts, drawing))
+
+
+def _counts_of_maps(maps: Arrays, masks: Arrays, threshold: float, protocol: str) -> np.ndarray:
+    if np.isnan(threshold):
+        raise ArrayError("the threshold is NaN, which nothing exceeds; give a number in the unit of the maps")
+    number, measured_at = require_masks(masks, maps, "maps"), protocol_named(protocol)
     counts = np.zeros((number, COUNTED), np.int64)
+    for position in range(number):
+        truth = truth_of(masks, position)
+        anomaly_map = measured_at.anomaly_map(map_of(maps, position), *truth.shape)
+        counts[position] = mask_counts(anomaly_map > threshold, measured_at.mask(truth))
+    return counts
+
+
+def _counts_of_masks(predictions: Arrays, masks: Arrays, protocol: str) -> np.ndarray:
+    return np.stack([mask_counts(*pair) for pair in _pairs(predictions, masks, protocol)])
+
+
+def _pairs(predictions: Arrays, masks: Arrays, protocol: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Prediction and truth of each image, bool and of one shape."""
+    number, measured_at = require_masks(masks, predictions, "predictions"), protocol_named(protocol)
     for position in range(number):
         marked, truth = binary(predictions[position], f"prediction {position}"), truth_of(masks, position)
         if marked.shape != truth.shape:
@@ -93,8 +147,7 @@ def _counts_of_masks(predictions: Arrays, masks: Arrays, protocol: str) -> np.nd
                 f"prediction {position} has the shape {marked.shape} and its mask {truth.shape}; "
                 "bring it to the size of the image"
             )
-        counts[position] = mask_counts(measured_at.mask(marked), measured_at.mask(truth))
-    return counts
+        yield measured_at.mask(marked), measured_at.mask(truth)
 
 
 def _metrics(counts: np.ndarray) -> dict[str, float]:
