@@ -130,7 +130,7 @@ class Chain:
 
 
 def results() -> dict[str, str]:
-    """What two runs must agree on: manifests, checks and tables as text, a digest of models, scores and masks, by path."""
+    """What two runs must agree on, by path: manifests, checks and tables, and digests of models, scores and masks."""
     base = Path("results")
     texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
     texts |= {
