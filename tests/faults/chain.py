@@ -130,7 +130,7 @@ class Chain:
 
 
 def results() -> dict[str, str]:
-    """What two runs must agree on: manifests, checks and tables as text, a digest of scores and masks, by path."""
+    """What two runs must agree on, by path: manifests, checks and tables, and digests of models, scores and masks."""
     base = Path("results")
     texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
     texts |= {
@@ -139,7 +139,7 @@ def results() -> dict[str, str]:
     texts |= {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/unreadable.csv")}
     texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
     texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
-    texts |= {path: _digest(path) for kind in ("scores", "masks") for path in base.glob(f"*/*/{kind}/*.h5")}
+    texts |= {path: _digest(path) for kind in ("models", "scores", "masks") for path in base.glob(f"*/*/{kind}/*.h5")}
     return {path.as_posix(): text for path, text in sorted(texts.items())}
 
 
@@ -351,7 +351,9 @@ def _digest(path: Path) -> str:
     """SHA-256 of everything in a result file but times."""
     digest = hashlib.sha256()
     with h5py.File(path) as file:
-        for name in sorted(set(file) - {TIMED}):
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        for name in sorted(set(names) - {TIMED}):
             content = file[name].asstr()[:].tolist() if h5py.check_string_dtype(file[name].dtype) else file[name][:]
             digest.update(f"{name}: {content if isinstance(content, list) else content.tobytes().hex()}".encode())
     return digest.hexdigest()

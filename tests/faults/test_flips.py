@@ -20,6 +20,7 @@ from zsad.files.csv_files import read_table, write_table
 from zsad.files.draws import read_draws, write_draws
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.features import FeatureReader
+from zsad.files.fitted import FittedReader, FittedWriter
 from zsad.files.json_files import read_json, write_json
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.scores import ScoreReader, ScoreWriter
@@ -92,6 +93,25 @@ def embeddings_of(path: Path) -> Any:
         return file.image_ids, file.provenance, file.windows.tolist(), arrays
 
 
+def write_model(path: Path) -> None:
+    rng = np.random.default_rng(4)
+    origin = {"layers": ["8", "11"], "channels": 3, "cls_source": "class token"}
+    with FittedWriter(path, NAMES, PROVENANCE, **origin) as writer:
+        writer.write("mean", rng.random(3))
+        writer.reserve("points", (4, 30, 3), np.float16)
+        for index in range(4):
+            writer.write_part("points", index, rng.random((30, 3)).astype(np.float16))
+        writer.write_evidence(NAMES, [rng.random(grid).astype(np.float32) for grid in GRIDS], rng.random(3))
+
+
+def model_of(path: Path) -> Any:
+    with FittedReader(path) as file:
+        arrays = file.array("mean", np.float64, (3,)).tobytes(), file.array("points", np.float16, (4, 30, 3)).tobytes()
+        maps = [anomaly_map.tobytes() for anomaly_map in file.reference_maps]
+        origin = file.image_ids, file.provenance, file.layers, file.channels, file.cls_source
+        return origin, arrays, file.reference_ids, maps, file.reference_scores.tobytes()
+
+
 def write_list(path: Path) -> None:
     write_images(path, [ListedImage(name, f"set/{name}", "test", 32, 40, "ab" * 32) for name in NAMES])
 
@@ -155,6 +175,7 @@ KINDS = {
     "features": Kind(write_features_of_mixed_sizes, features_of),
     "features of many blocks": Kind(write_features_in_small_blocks, features_of),
     "embeddings": Kind(write_embeddings, embeddings_of),
+    "model": Kind(write_model, model_of),
     "scores": Kind(write_scores, scores_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),

@@ -10,6 +10,7 @@ import numpy as np
 
 from zsad.errors import ConfigError, DataError
 from zsad.files.fitted import FittedReader
+from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
@@ -48,7 +49,8 @@ class Fitted:
 
         Raises:
             DamagedFileError: it is not what this version writes.
-            DataError: it is of a method that this version does not have.
+            DataError: it is of a method that this version does not have, or of a number format that is not for the
+                device.
         """
         self._reader = reader
         self.path, self.provenance, self.image_ids = reader.path, reader.provenance, reader.image_ids
@@ -57,9 +59,13 @@ class Fitted:
         self.reference_ids, self.reference_maps = reader.reference_ids, reader.reference_maps
         self.reference_scores = reader.reference_scores
         self.scorer, self.image_scoring = _parts(reader)
-        self.compute = compute._replace(precision=_text(reader, "precision"))
+        self._references = _mapping(reader, "references")
+        self.compute = compute._replace(precision=_precision(reader))
         try:
             self._model = self.scorer.restore(reader, self.compute)
+        except ConfigError as error:
+            sentence = f"{self.path} is of no use here ({error}); use it where it was fitted, or fit it anew"
+            raise DataError(sentence) from None
         except (ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
             raise reader.foreign(str(error)) from None
 
@@ -83,10 +89,9 @@ class Fitted:
             DataError: another model, options or layers made them.
         """
         here, there = ({name: getattr(each, name) for name in SHAPE} for each in (self, source))
-        references = self.provenance.get("references", {})
         for name in EXTRACTION:
-            if name in references and name in source.provenance:
-                here[name], there[name] = references[name], source.provenance[name]
+            if name in self._references and name in source.provenance:
+                here[name], there[name] = self._references[name], source.provenance[name]
         if odd := next((name for name in here if here[name] != there[name]), None):
             raise DataError(
                 f"{source.path} and {self.path} come from different backbones ({odd}: {_short(there[odd])} and "
@@ -125,9 +130,9 @@ def load_fitted(path: str | Path, compute: Compute) -> Fitted:
         compute: device and memory; the number format is that of the model.
 
     Raises:
-        ConfigError: the number format is not for the device.
         DamagedFileError: damaged, foreign, or of another version.
-        DataError: absent, or of a method that this version does not have.
+        DataError: absent, of a method that this version does not have, or of a number format that is not for the
+            device.
     """
     reader = FittedReader(path)
     try:
@@ -161,11 +166,11 @@ def _mapping(reader: FittedReader, name: str) -> dict[str, Any]:
     return value
 
 
-def _text(reader: FittedReader, name: str) -> str:
-    value = reader.provenance.get(name)
-    if not isinstance(value, str):
-        raise reader.foreign(f"its provenance has no '{name}'")
-    return value
+def _precision(reader: FittedReader) -> str:
+    try:
+        return ScoringOptions.build({"precision": reader.provenance.get("precision")}, where="").precision
+    except ConfigError:
+        raise reader.foreign("its provenance has no 'precision'") from None
 
 
 def _short(value: Any) -> str:

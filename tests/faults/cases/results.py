@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from cases.sound import IMAGES
 from damages import HTML, appended, cut, edited, emptied, files_up_to, in_turn, linked, removed, written
@@ -20,6 +23,7 @@ IMAGE_LIST = f"{FOLDER}/images.csv"
 MANIFEST = f"{FOLDER}/manifest.csv"
 FEATURES = f"{FOLDER}/features/embedded/test.original.h5"
 SCORES = f"{FOLDER}/scores/mutual.h5"
+MODEL = f"{FOLDER}/models/memory_bank.h5"
 MASKS = f"{FOLDER}/masks/mutual.grabcut.h5"
 CHECK = f"{FOLDER}/check.json"
 TABLE = "results/t/tables/metrics.csv"
@@ -106,6 +110,23 @@ def assembled(name: str) -> Callable[[h5py.File], None]:
     return change
 
 
+def pickled(name: str) -> Callable[[h5py.File], None]:
+    """Have the bytes of a pickled object in place of an array."""
+
+    def change(file: h5py.File) -> None:
+        del file[name]
+        file.create_dataset(name, data=np.void(pickle.dumps({"weights": [1.0]})))
+
+    return change
+
+
+def of_other_parameters(file: h5py.File) -> None:
+    """Have a model say that it is of more references than are asked for."""
+    provenance = json.loads(file.attrs["provenance"])
+    provenance["scorer"]["params"]["shots"] += 1
+    file.attrs["provenance"] = json.dumps(provenance)
+
+
 def piped(path: str) -> Damage:
     """Put a pipe that nobody writes to in the place of a file."""
 
@@ -143,6 +164,9 @@ DAMAGED = (
     damaged("features of no bytes", FEATURES, written(FEATURES, b""), rf"{FEATURES} is not a readable HDF5 file"),
     damaged("page in place of features", FEATURES, written(FEATURES, HTML), rf"{FEATURES} is not a readable HDF5"),
     damaged("scores in place of features", FEATURES, copied(SCORES, FEATURES), rf"{FEATURES} is no feature file"),
+    damaged("model cut off", MODEL, cut(MODEL, 0.5), rf"{MODEL} is not a readable HDF5 file"),
+    damaged("model of no bytes", MODEL, written(MODEL, b""), rf"{MODEL} is not a readable HDF5 file"),
+    damaged("features in place of a model", MODEL, copied(FEATURES, MODEL), rf"{MODEL} is no model file"),
     damaged("scores cut off", SCORES, cut(SCORES, 0.9), rf"{SCORES} is not a readable HDF5 file"),
     wrong(
         "scores of other images than the manifest",
@@ -164,6 +188,7 @@ UNWRITABLE = (
     full("manifest", MANIFEST, 300, "build_manifest"),
     full("check", CHECK, 300, "check_images"),
     full("features", FEATURES, 8000, "extract_features"),
+    full("model", MODEL, 8000, "fit_method"),
     full("scores", SCORES, 5000, "score_images"),
     full("draws", DRAWS, 1000, "evaluate_scores"),
     full("metrics", METRICS, 20_000, "evaluate_scores"),
@@ -172,10 +197,11 @@ UNWRITABLE = (
 )
 
 NOISE = bytes(range(256)) * 40
+FLIPPED = {"features": FEATURES, "model": MODEL, "scores": SCORES, "masks": MASKS, "draws": DRAWS}
 CHANGED = (
     *(
         damaged(f"bit of {what} flipped at {share:.0%}", path, flipped(path, share), rf"{path} is (damaged|not a read)")
-        for what, path in (("features", FEATURES), ("scores", SCORES), ("masks", MASKS), ("draws", DRAWS))
+        for what, path in FLIPPED.items()
         for share in (0.0, 0.3, 0.6, 0.9)
     ),
     damaged("digests of scores flipped", SCORES, flipped(SCORES, 0.999), rf"{SCORES} is not a readable HDF5 file"),
@@ -188,6 +214,12 @@ CHANGED = (
     damaged("list in place of metrics", METRICS, written(METRICS, "[]"), rf"{METRICS} is not a result of this"),
     damaged("brackets in place of metrics", METRICS, written(METRICS, "[" * 9999), rf"{METRICS} is not valid JSON"),
     damaged("features linked elsewhere", FEATURES, hostile(FEATURES, linked_elsewhere("cls_tokens")), "is a link"),
+    damaged("model linked elsewhere", MODEL, hostile(MODEL, linked_elsewhere("fit/patch_tokens")), "is a link"),
+    damaged("evidence of a model linked elsewhere", MODEL, hostile(MODEL, linked_elsewhere("evidence")), "is a link"),
+    damaged("model in a raw file", MODEL, hostile(MODEL, in_raw_file("fit/patch_tokens")), "lies in another file"),
+    damaged("model assembled", MODEL, hostile(MODEL, assembled("fit/grid_size")), "lies in another file"),
+    damaged("pickle in a model", MODEL, hostile(MODEL, pickled("fit/patch_tokens")), "is no array of numbers"),
+    damaged("model of another method", MODEL, hostile(MODEL, of_other_parameters), "is the model of another method"),
     damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "lies in another file"),
     damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds lies in another file"),
     wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe and no regular file"),
