@@ -34,7 +34,7 @@
     make("button", { type: "button", textContent: text, onclick, ...properties });
 
   function choice(name, options, onchange) {
-    const select = make("select", { onchange: () => onchange(select.value) });
+    const select = make("select", { ariaLabel: name, onchange: () => onchange(select.value) });
     select.append(...options.map(([value, text]) => make("option", { value, textContent: text })));
     return [make("label", { className: "sheet-choice" }, make("span", { textContent: name }), select), select];
   }
@@ -62,10 +62,15 @@
 
   // ---- Tables of marks
 
-  // A path is left as it is, but "./" goes before what a spreadsheet would compute or a reader would trim or expand.
-  const ACTIVE = /^[\s'"\ufeff]*[=+\-@\0＝＋－＠﹦﹢﹣﹫]|^[\s~]/u;
-  const harmlessPath = (path) => (ACTIVE.test(path) ? `./${path}` : path);
-  const harmlessText = (text) => (ACTIVE.test(text) ? `'${text}` : text);
+  // No cell may be computed by a spreadsheet, also one that splits at ";" or tabs (see zsad/files/csv_cells.py). A path
+  // has "./" before it, which leads to the same file, also where a reader would trim or expand its beginning.
+  const ACTIVE = "=+\\-@\\t\\r\\n\\0＝＋－＠﹦﹢﹣﹫";
+  const WOULD_ACT = `(?=['"\\s]*[${ACTIVE}])`;
+  const UNSAFE = new RegExp(`(?:^|(?<=[;\\t\\r\\n]))${WOULD_ACT}`, "gu");
+  const MADE_SAFE = new RegExp(`(?:^|(?<=[;\\t\\r\\n]))'${WOULD_ACT}`, "gu");
+  const NEEDS_PREFIX = new RegExp(`^${WOULD_ACT}|^[\\s\\x1c-\\x1f\\x85~]`, "u");
+  const harmlessPath = (path) => (NEEDS_PREFIX.test(path) ? `./${path}` : path);
+  const harmlessText = (text) => text.replace(UNSAFE, "'");
   const quoted = (cell) => `"${cell.replaceAll('"', '""')}"`;
   const plainPath = (path) => path.split("/").filter((step, place) => step !== "." && (step || !place)).join("/");
 
@@ -117,7 +122,7 @@
     return rows.map(({ line, cells }) => {
       const word = (cells[label] ?? "").toLowerCase();
       if (!LABELS.has(word)) throw new Error(`line ${line}: the label is '${cells[label]}', not good or defective`);
-      const of = (cells[category] ?? "").replace(/^'(?=[\s'"]*[=+\-@＝＋－＠﹦﹢﹣﹫])/u, "");
+      const of = (cells[category] ?? "").replace(MADE_SAFE, "");
       return { path: plainPath(cells[path] ?? ""), category: of, label: LABELS.get(word) };
     });
   }
@@ -328,7 +333,7 @@
       const [byType, type] = choice("Defect", [[KEEP, "all"], ...named.map((name) => [`=${name}`, name])], set("type"));
       const [byMark, mark] = choice("Mark", options(MARKS), set("mark"));
       const [byOrder] = choice("Order", options(ORDERS), (value) => { this.order = value; this.limit = FIRST; this.update(); });
-      const search = make("input", { type: "search", oninput: () => set("name")(search.value.trim().toLowerCase()) });
+      const search = make("input", { type: "search", ariaLabel: "Name has", oninput: () => set("name")(search.value.trim().toLowerCase()) });
       const byName = make("label", { className: "sheet-choice" }, make("span", { textContent: "Name has" }), search);
       const [map, mapBox] = tick("map", false, (on) => this.showOnThumbnails("map", on));
       const [outline, outlineBox] = tick("outline", false, (on) => this.showOnThumbnails("outline", on));
@@ -755,7 +760,7 @@
       this.previous = button("‹ Previous", () => this.go(-1));
       this.next = button("Next ›", () => this.go(1));
       const side = make("div", { className: "sheet-side" }, this.title, this.facts,
-        make("div", { className: "sheet-buttons", role: "group", ariaLabel: "Mark" }, ...this.choices.map(([, one]) => one), this.takeBack),
+        make("div", { className: "sheet-buttons", role: "group", ariaLabel: "Mark this image" }, ...this.choices.map(([, one]) => one), this.takeBack),
         make("div", { className: "sheet-buttons", role: "group", ariaLabel: "Layers" }, this.toggles.map, this.toggles.outline,
           make("label", { className: "sheet-fade" }, "map's opacity ", this.fade)),
         make("div", { className: "sheet-buttons sheet-walk", role: "group", ariaLabel: "Images" }, this.previous, this.next), onward,
