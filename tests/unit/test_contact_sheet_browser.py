@@ -374,6 +374,16 @@ def test_marking_goes_through_the_list_as_it_was_opened(opened: Callable[..., An
     assert shown(page) == list(PATHS[2:])
 
 
+def test_marking_in_the_list_stays_where_it_is(opened: Callable[..., Any]) -> None:
+    page = opened("unlabelled")
+    choose(page, "Mark", "none")
+    page.locator(".sheet-shot").nth(1).focus()
+    for pressed in "dg":
+        page.keyboard.press(pressed)
+    assert marks_kept(page) == {PATHS[1]: 1, PATHS[2]: 0}
+    assert page.evaluate("document.activeElement.querySelector('.sheet-name').title") == PATHS[3]
+
+
 def test_a_swipe_leads_to_the_next_image(opened: Callable[..., Any]) -> None:
     page = opened("labelled", PHONE, has_touch=True, is_mobile=True)
     page.locator(".sheet-shot").first.tap()

@@ -44,6 +44,10 @@
     return [make("label", { className: "sheet-tick" }, box, ` ${text}`), box];
   }
 
+  // A part of the controls, which is open where there is room beside it.
+  const fold = (title, ...children) => make("details", { className: "sheet-fold", open: matchMedia("(min-width: 761px)").matches },
+    make("summary", { textContent: title }), ...children);
+
   const setText = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
@@ -289,6 +293,7 @@
       this.cells = new Map();
       this.items = [];
       this.listed = [];
+      this.common = commonFolder(data.images.map(({ path }) => path)).length;
       this.tile = Math.min(1.6, Math.max(0.75, median(data.images.map(({ width, height }) => width / height))));
     }
 
@@ -381,8 +386,7 @@
         make("p", {}, copy, " ", this.copied));
       const scale = make("div", { className: "sheet-scale" }, this.bars, this.slider);
       const fields = make("div", { className: "sheet-fields" }, make("label", {}, "Threshold ", this.number), this.reset);
-      return make("fieldset", { className: "sheet-threshold" }, make("legend", { textContent: "Decide by another threshold" }), scale,
-        this.legend, fields, this.cost, this.why, keep);
+      return fold("Decide by another threshold", scale, this.legend, fields, this.cost, this.why, keep);
     }
 
     // First and last value of the slider: beyond all scores, and the workflow's threshold where it is near them.
@@ -512,7 +516,7 @@
         make("p", {}, "The table lists the images with your marks as labels. Put it into ", this.data.root ? make("code", { textContent: folder }) : "the folder of the images (dataset.root)",
           " and write in the configuration, in place of the layout, root and params that stand there:"),
         make("pre", { tabIndex: 0, textContent: `dataset:\n  layout: csv\n  root: ${yamlText(`${folder.replace(/\/+$/, "")}/${name}`)}\n` }));
-      return make("fieldset", { className: "sheet-marks" }, make("legend", { textContent: "Mark images as good or defective" }),
+      return fold("Mark images as good or defective",
         make("p", { className: "small faint" }, "Open an image, or go to one with the arrow keys, and press ", key("G"), " good, ", key("D"), " defective or ", key("U"), " no mark. Marks stay in this browser."),
         this.tally, this.notice,
         make("div", { className: "sheet-buttons" }, save, load, file, this.undoButton, this.clearButton),
@@ -664,6 +668,7 @@
       const shown = this.listed.slice(0, this.limit);
       const cells = shown.map((item) => this.cell(item));
       const focused = this.grid.contains(document.activeElement) ? document.activeElement.closest("li") : null;
+      const at = [...this.grid.children].indexOf(focused);
       if (cells.length !== this.grid.children.length || cells.some((cell, place) => this.grid.children[place] !== cell)) {
         this.grid.replaceChildren(...cells);
       }
@@ -671,7 +676,7 @@
       this.none.hidden = cells.length > 0;
       const buttons = cells.map((cell) => cell.firstElementChild);
       if (!buttons.some((one) => one.tabIndex === 0)) buttons.slice(0, 1).forEach((one) => { one.tabIndex = 0; });
-      if (focused) this.focusCell(Number(focused.dataset.place));
+      if (focused) this.focusCell(Number(focused.dataset.place), Math.min(at, cells.length - 1), true);
     }
 
     // The cell of an image, made once and then kept up to date.
@@ -699,21 +704,22 @@
       shot.classList.toggle("sheet-called", item.decision === 1);
       badge.className = `sheet-badge ${item.mark === null ? "" : `sheet-${WORDS[item.mark]}`}`;
       badge.textContent = item.mark === null ? "" : `${item.mark === GOOD ? "✓" : "✕"} ${WORDS[item.mark]}`;
-      name.replaceChildren(make("b", { textContent: String(item.rank ?? "–") }), ` ${item.image.path.split("/").at(-1)}`);
+      name.replaceChildren(make("b", { textContent: String(item.rank ?? "–") }), ` ${item.image.path.slice(this.common)}`);
       name.title = item.image.path;
       words.replaceChildren(`${significant(item.score)} · `, decisionWords(item));
-      if (item.label !== null) words.append(` · label: ${item.image.defect_type || WORDS[item.label]}`);
+      if (item.label !== null) words.append(make("span", { className: "sheet-label", textContent: `label: ${item.image.defect_type || WORDS[item.label]}` }));
       shot.ariaLabel = `Rank ${item.rank ?? "unknown"}: ${item.image.path}, score ${significant(item.score)}, ${plainDecision(item)}`
         + `${item.label === null ? "" : `, labelled ${truthWords(item.image)}`}${item.mark === null ? "" : `, marked ${WORDS[item.mark]}`}`;
     }
 
-    focusCell(place) {
+    // Focus an image; where it is not in the list, the one that took its position.
+    focusCell(place, position = 0, preventScroll = false) {
       const target = this.cells.get(place)?.firstElementChild;
-      const reached = target?.isConnected ? target : this.grid.querySelector(".sheet-shot");
+      const reached = target?.isConnected ? target : this.grid.children[position]?.firstElementChild;
       if (!reached) return;
       this.grid.querySelectorAll('[tabindex="0"]').forEach((one) => { one.tabIndex = -1; });
       reached.tabIndex = 0;
-      reached.focus({ preventScroll: false });
+      reached.focus({ preventScroll });
     }
 
     moveInGrid(event) {
@@ -884,6 +890,11 @@
   const markOf = (pressed) => ({ g: GOOD, d: DEFECTIVE, u: null })[pressed.toLowerCase()];
   const fixed = (value) => (Number.isNaN(value) ? "n/a" : value.toFixed(3));
   const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1] ?? 1;
+  // The folder, with its "/", that all paths lie in.
+  const commonFolder = ([first, ...others]) => {
+    const steps = first.split("/").slice(0, -1).map((_, place, all) => `${all.slice(0, place + 1).join("/")}/`);
+    return steps.reverse().find((folder) => others.every((path) => path.startsWith(folder))) ?? "";
+  };
   const truthWords = (image) => WORDS[image.label]
     + (image.label === DEFECTIVE && image.defect_type && image.defect_type !== WORDS[DEFECTIVE] ? `: ${image.defect_type}` : "");
   const isWrong = (item) => DECISIONS.wrong[1](item);
