@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 from browsing import DESK, PHONE, listen, needs_browser
@@ -109,14 +110,12 @@ def write_page(path: Path, *sheets: dict[str, Any]) -> Path:
         '<div class="contact-sheet-view"></div></section>'
         for each in sheets
     )
-    styles, scripts = (
-        "\n".join((HERE / f"{name}.{kind}").read_text(encoding="utf-8") for name in ("page", "contact_sheet"))
-        for kind in ("css", "js")
-    )
+    styles = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "contact_sheet"))
+    scripts = Environment(loader=FileSystemLoader(HERE)).get_template("contact_sheet.scripts.jinja").render()
     path.write_text(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>parts</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{styles}</style></head><body><main>{sections}</main><script>{scripts}</script></body></html>",
+        f"<style>{styles}</style></head><body><main>{sections}</main>{scripts}</body></html>",
         encoding="utf-8",
     )
     return path
@@ -273,7 +272,7 @@ def test_filters_show_what_they_say_and_count_it(opened: Callable[..., Any]) -> 
     choose(page, "Label", "good")
     expected = [path for path, decided, label in images if decided and label == 0]
     assert shown(page) == expected
-    assert text(page, ".sheet-status") == f"Showing {len(expected)} of 16 images that match."
+    assert text(page, ".sheet-status") == f"Showing {len(expected)} that match, of 16 images."
     options = page.get_by_label("Label", exact=True).locator("option").all_inner_texts()
     assert options[1] == f"good ({len(expected)})"
     choose(page, "Decision", "wrong")
@@ -408,7 +407,7 @@ def test_the_map_has_the_colours_of_the_scale(beside: bool, tmp_path: Path, open
     page = opened(write_page(tmp_path / "page.html", data))
     page.locator(".sheet-shot").first.click()
     page.keyboard.press("o")
-    page.get_by_label("map's opacity").fill("100")
+    page.get_by_label("opacity of the map").fill("100")
     page.wait_for_function("document.querySelector('.sheet-stage .sheet-map').complete")
     seen = np.asarray(Image.open(io.BytesIO(page.locator(".sheet-stage .sheet-picture").screenshot())).convert("RGB"))
     scale = colour_scale([np.linspace(0, 1, 8)], "inferno")
@@ -467,10 +466,10 @@ def test_where_regions_decide_the_slider_says_that_it_decides_by_the_score(opene
     page = opened("labelled")
     choose(page, "Method", "1")
     assert called(page) == set(PATHS[::2])
-    assert "if a region of it is marked. The slider decides by the image score" in text(page, ".sheet-why")
+    assert "if a region of it is marked. The slider decides by the image score" in text(page, ".sheet-rule")
     page.get_by_label("Threshold of image scores, as a number").fill("1")
     assert called(page) == {path for path, score in zip(PATHS, SCORES[::-1], strict=True) if score > 1}
-    assert "the slider decides by the image score" in text(page, ".sheet-why")
+    assert "the slider decides by the image score" in text(page, ".sheet-rule")
     page.get_by_role("button", name="Back to the workflow's").click()
     assert called(page) == set(PATHS[::2])
 
@@ -660,5 +659,5 @@ def test_everything_that_can_be_used_has_a_name(opened: Callable[..., Any]) -> N
     assert 'button "Good"' in tree
     page.keyboard.press("Escape")
     assert page.locator(".sheet-shot").nth(1).get_attribute("aria-label") == (
-        "Rank 2: ü/ä b.PNG, score 1.143, called defective, labelled defective: hole"
+        "Rank 2: ü/ä b.PNG, score 1.143, called defective, label: defective: hole"
     )
