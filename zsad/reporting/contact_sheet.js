@@ -68,7 +68,7 @@ class Sheet {
     const shape = between(median(images.map(({ width, height }) => width / height)), 0.75, 1.6);
     this.view.style.setProperty("--tile", String(shape));
     addRamp(this.view, colours);
-    this.grid = make("ol", { className: "sheet-grid", attributes: { "aria-label": `Images of ${category}` },
+    this.grid = make("ol", { className: "sheet-grid", attributes: { "aria-label": `Images of ${category}`, role: "list" },
       onclick: (event) => this.clicked(event), onkeydown: (event) => this.pressed(event) });
     this.more = make("p", { className: "sheet-more" });
     this.status = make("p", { className: "sheet-status", role: "status" });
@@ -299,8 +299,8 @@ class Sheet {
 }
 
 const sheets = [...document.querySelectorAll(".contact-sheet")].flatMap((section) => {
-  const data = JSON.parse(section.querySelector("script.contact-sheet-data").textContent);
-  const isEmpty = !data.images.length || !data.methods.length;
+  const data = JSON.parse(section.querySelector("script.contact-sheet-data")?.textContent ?? "null");
+  const isEmpty = !data?.images.length || !data.methods.length;
   return isEmpty ? [] : [new Sheet(section.querySelector(".contact-sheet-view"), data)];
 });
 sheets.forEach((sheet) => sheet.build(sheets));

@@ -113,20 +113,21 @@ class ThresholdPanel {
   }
 
   inWords() {
-    const regions = this.value === null || this.sheet.current.decides_by === "regions";
+    const regions = this.sheet.current.decides_by === "regions";
     const workflow = "The workflow calls an image defective if a region of it is marked";
     const above = (value) => `n image is called defective if its score is above ${value}.`;
     if (this.chosen !== null) {
       return `${regions ? `${workflow}; the slider decides by the image score. ` : ""}A${above(this.chosen)}`;
     }
     if (regions) return `${workflow}. The slider decides by the image score.`;
+    if (this.value === null) return "The workflow's threshold is above every score.";
     return `The workflow's threshold: a${above(significant(this.value))}`;
   }
 
   configuration() {
     const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
     if (entry === null) return "# The thresholds of this method are made from those of its members.";
-    if (this.value === null) return "# Move the slider first: so far, marked regions decide.";
+    if (this.value === null) return "# Move the slider first.";
     const image = `image: ${yamlNumber(this.value)}`;
     const params = pixel === null ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
     return `methods:\n  ${yamlText(entry)}:\n    threshold: {rule: fixed, params: {${params}}}\n`;
