@@ -7,7 +7,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -480,6 +480,46 @@ def test_a_damaged_or_foreign_file_of_pictures_is_one_sentence(arguments: dict[s
         made(
             {**arguments, "thumbnails": {**arguments["thumbnails"], "ring": arguments["layers"][0]}}, tmp_path / "made"
         )
+
+
+def hostile(source: Path, path: Path, change: Callable[[h5py.File], None]) -> Path:
+    """A copy of a file that HDF5 itself changes, with digests that agree."""
+    shutil.copy(source, path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    append_digests(path)
+    return path
+
+
+def shifted(file: h5py.File) -> None:
+    file["offset"][1] = file["offset"][2] + 1
+
+
+def longer(file: h5py.File) -> None:
+    file["offset"][-1] += 1
+
+
+def headless(file: h5py.File) -> None:
+    file.attrs["heading"] = "{}"
+
+
+def no_polygons(file: h5py.File) -> None:
+    file["outline"][0] = "nothing"
+
+
+def elsewhere(file: h5py.File) -> None:
+    del file["packed"]
+    file["packed"] = h5py.ExternalLink("/etc/passwd", "/packed")
+
+
+@pytest.mark.parametrize("change", [shifted, longer, headless, no_polygons, elsewhere])
+def test_layers_that_no_stage_wrote_are_one_sentence(
+    arguments: dict[str, Any], tmp_path: Path, change: Callable[[h5py.File], None]
+) -> None:
+    path = hostile(arguments["layers"][0], tmp_path / "layers.h5", change)
+    with pytest.raises(DamagedFileError, match=rf"{path} is not a readable HDF5 file"):
+        made({**arguments, "layers": [path, *arguments["layers"][1:]]}, tmp_path / "made")
+    assert not list((tmp_path / "made").glob("*"))
 
 
 def test_an_image_without_a_thumbnail_is_told(arguments: dict[str, Any], tmp_path: Path) -> None:

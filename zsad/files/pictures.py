@@ -14,6 +14,16 @@ from zsad.files.hdf5 import Reader, Writer
 
 THUMBNAILS_FORMAT = "zsad-thumbnails-1"
 LAYERS_FORMAT = "zsad-layers-1"
+HEADING = (
+    "category",
+    "method",
+    "backbone",
+    "setting",
+    "refiner",
+    "low",
+    "high",
+    "colours",
+)  # what layers say of themselves
 
 Polygon = list[float]
 
@@ -55,6 +65,9 @@ class PictureReader(Reader):
     def _load(self) -> None:
         self._offsets: np.ndarray = self._file["offset"][:]
         self.weights: np.ndarray = np.diff(self._offsets)
+        ends = (0, *self._file["packed"].shape)
+        if (*self._offsets[[0, -1]],) != ends or len(self.weights) != len(self) or (self.weights < 0).any():
+            raise ValueError("its pictures do not lie one after the other")
 
     def picture(self, index: int) -> bytes:
         """The picture of one image as the bytes of a file; empty where there is none."""
@@ -78,7 +91,7 @@ class LayerWriter(PictureWriter):
     """Write what a method says of each image: its anomaly map as a grey PNG, and the outline of what it marks.
 
     Args:
-        heading: whose they are, and on which scale the maps are; text, numbers, lists.
+        heading: whose they are, and on which scale the maps are: the names of `HEADING`, at least.
     """
 
     _format = LAYERS_FORMAT
@@ -113,6 +126,8 @@ class LayerReader(PictureReader):
     def _load(self) -> None:
         super()._load()
         self.heading: dict[str, Any] = json.loads(self._file.attrs["heading"])
+        if missing := [name for name in HEADING if name not in self.heading]:
+            raise ValueError(f"it does not say its {missing[0]}")
 
     def outlines(self) -> list[list[Polygon]]:
         """The polygons around what is marked, of every image."""
