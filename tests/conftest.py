@@ -6,8 +6,9 @@ import getpass
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
 if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
@@ -23,6 +24,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from browsing import headless_browser
 from harness import SMALL, Project
 from paths import REAL_DATA
 
@@ -68,6 +70,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def project(finished: Project, tmp_path: Path) -> Project:
     """A fresh copy of the finished project."""
     return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium, driven by Playwright; once for each file of tests, as its event loop is in others' way."""
+    with headless_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

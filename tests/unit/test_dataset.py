@@ -126,3 +126,10 @@ def test_a_name_that_cannot_be_written_down_is_refused_before_anything_runs(
     (folder / "0.png").rename(folder / name.decode(errors="surrogateescape"))
     with pytest.raises(DataError, match=message):
         dataset(layout="mvtec", root=str(tmp_path)).list_files()
+
+
+def test_a_table_of_the_images_would_lie_where_their_paths_begin(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("path\na.png\n", encoding="utf-8")
+    for root in (tmp_path, tmp_path / "table.csv"):
+        assert dataset(layout="csv", root=str(root)).folder_of_tables == tmp_path.as_posix()
+    assert dataset().folder_of_tables == "results/data/demo"

@@ -316,6 +316,24 @@ def test_the_root_is_the_table_or_its_folder(table: Table) -> None:
     assert CsvLayout().tables(folder / "teile.csv", "teile") == [folder / "teile.csv"]
 
 
+def test_a_file_may_have_a_dollar_in_its_name_and_a_category_begin_with_a_formula(
+    table: Table, write_png: WritePng
+) -> None:
+    root = table("path,category", "cost $5.png,'=1+1", "./~home.png,'x", "$HOME/a.png,''-")
+    for name in ("cost $5.png", "~home.png", "$HOME/a.png"):
+        write_png(root / name)
+    layout = CsvLayout()
+    assert layout.categories(root) == ["'-", "'x", "=1+1"]
+    assert [layout.items(root, category)[0].path for category in layout.categories(root)] == [
+        root / "$HOME/a.png",
+        root / "~home.png",
+        root / "cost $5.png",
+    ]
+    (root / "$HOME/a.png").unlink()
+    with pytest.raises(DataError, match=r"variables such as \$HOME are not replaced"):
+        layout.items(root, "'-")
+
+
 def test_paths_may_lead_anywhere(table: Table, tmp_path: Path, write_png: WritePng) -> None:
     outside, beside = write_png(tmp_path / "o.png"), write_png(tmp_path / "lids" / 'with, comma "x".png')
     root = table("path", f"{outside}", "../o.png", "./photos/../photos/a.png", '"with, comma ""x"".png"')

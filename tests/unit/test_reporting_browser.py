@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,22 +10,11 @@ from typing import Any
 import pytest
 from test_reporting_page import build
 
+from browsing import DESK, PHONE, listen, needs_browser
 from zsad.reporting.build_page import build_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright's Python package is not installed")
+pytestmark = needs_browser
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed; on Debian: apt install chromium")
-
-QUIETLY = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 CATEGORIES = ("brick", "grass", "a_part_with_a_long_name_of_its_own", "board")
 METHODS = {
     "self_similarity": "zero-shot-single",
@@ -36,7 +24,6 @@ METHODS = {
     "memory_bank": "few-shot-8",
 }
 MANY = {f"{name}_{number}_of_a_long_name": METHODS[name] for number in range(5) for name in list(METHODS)[:3]}
-PHONE, DESK = 390, 1280
 MOST_SHEETS = 15
 SHEET = round((297 - 2 * 12) / 25.4 * 96)  # px between the margins of A4 landscape
 
@@ -64,16 +51,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("many ranked", (None,) * 2, CATEGORIES[:1], MANY),
     ):
         (folder / name).mkdir()
-        made[name] = build(folder / name, categories, methods, labels=labels)["output"]
+        made[name] = build(folder / name, categories, methods, labels=labels, sheets=name == "measured")["output"]
     return made
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=BROWSER, args=list(QUIETLY))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -86,10 +65,7 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
         context = browser.new_context(viewport={"width": width, "height": 844})
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("requestfailed", lambda request: heard.append(request.url[:100]))
-        page.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else heard.append(asked.url))
+        listen(page, heard)
         page.goto(pages[name].as_uri())
         return page
 

@@ -33,7 +33,8 @@ def plots(category: str = "ring") -> set[str]:
 
 
 def gallery(method: str, category: str = "ring") -> set[str]:
-    return {f"t/plots/{category}/{method}.gallery.png", f"t/plots/{category}/{method}.gallery.json"}
+    drawn = {f"t/plots/{category}/{method}.gallery.{kind}" for kind in ("png", "json")}
+    return drawn | {f"t/{category}/layers/{method}.h5"}
 
 
 def measured(method: str, category: str = "ring") -> set[str]:
@@ -160,7 +161,17 @@ def test_a_new_method_runs_alone(project: Project) -> None:
 def test_a_new_category_runs_alone(project: Project) -> None:
     described = {
         "data/t/brick.sha256",
-        *(f"t/brick/{name}" for name in ("images.csv", "training.csv", "manifest.csv", "unreadable.csv", "check.json")),
+        *(
+            f"t/brick/{name}"
+            for name in (
+                "images.csv",
+                "training.csv",
+                "manifest.csv",
+                "unreadable.csv",
+                "check.json",
+                "thumbnails.h5",
+            )
+        ),
     }
     new = set.union(features("brick"), models("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert project.would_make(merged(SMALL, dataset__categories=["ring", "brick"])) == new | OVERALL
@@ -180,6 +191,11 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
     drawn = set.union(plots(), *(gallery(method) for method in METHODS))
     changed = merged(SMALL, report={**SMALL["report"], **option})
     assert project.would_make(changed) == drawn | OVERALL_PLOTS | {"t/report.html"}
+
+
+def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
+    changed = merged(SMALL, report={**SMALL["report"], "thumbnail": 64})
+    assert project.would_make(changed) == {"t/ring/thumbnails.h5", "t/report.html"}
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
     for category in settings.categories:
         place = {"dataset": settings.dataset, "category": category}
         yield dict.fromkeys((*demo, *PREPARED), place)
+        yield {"draw_thumbnails": place}
         for backbone, features in settings.feature_sets:
             step = "join_features" if settings.backbones[backbone].members else "extract_features"
             yield {step: {**place, "backbone": backbone, **features._asdict()}}

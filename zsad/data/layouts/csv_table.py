@@ -8,7 +8,8 @@
     photos/0003.jpg,lid,,,,
 
 Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. The columns are
-separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel puts first.
+separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel puts first. A
+category may have the ``'`` before it that keeps a spreadsheet from computing it (see `zsad.files.csv_cells`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.data.subsets import Split
 from zsad.errors import DataError, nearest_hint
+from zsad.files.csv_cells import decoded
 from zsad.files.user_paths import UserPath, expanded
 
 TABLE = "manifest.csv"
@@ -243,7 +245,7 @@ def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
     return Row(
         where=where,
         path=cells["path"],
-        category=_category(cells["category"] or default_category, where),
+        category=_category(decoded(cells["category"]) or default_category, where),
         split=split,
         label=label,
         defect_type=defect_type,
@@ -312,8 +314,8 @@ def _item(folder: Path, row: Row) -> Item:
         DataError: the image or the mask does not exist.
     """
     try:
-        path = folder / expanded(row.path)
-        mask = folder / expanded(row.mask_path) if row.mask_path else None
+        path = _located(folder, row.path)
+        mask = _located(folder, row.mask_path) if row.mask_path else None
     except ValueError as error:
         raise DataError(f"{row.where}: {error}") from None
     try:
@@ -331,6 +333,16 @@ def _item(folder: Path, row: Row) -> Item:
         defect_type=row.defect_type,
         mask=named(mask) if mask else None,
     )
+
+
+def _located(folder: Path, path: str) -> Path:
+    """Where a path of the table leads; one that is there as it is written may have a ``$`` in it.
+
+    Raises:
+        ValueError: see `expanded`.
+    """
+    literal = folder / path
+    return literal if not path.startswith("~") and os.path.lexists(literal) else folder / expanded(path)
 
 
 def _why_not(path: Path) -> str:

@@ -1,0 +1,84 @@
+// The contact sheets' means: elements, words and numbers. All files contact_sheet.* share one function of the page.
+
+const GOOD = 0;
+const DEFECTIVE = 1;
+const WORDS = ["good", "defective"];
+const SVG = "http://www.w3.org/2000/svg";
+const ALL = "all"; // what a choice has that leaves nothing out
+
+// ---- Elements
+
+// An element with properties, data-* values and attributes.
+function make(tag, properties = {}, ...children) {
+  const { dataset, attributes, ...own } = properties;
+  const element = Object.assign(document.createElement(tag), own);
+  Object.assign(element.dataset, dataset);
+  Object.entries(attributes ?? {}).forEach(([name, value]) => element.setAttribute(name, value));
+  element.append(...children);
+  return element;
+}
+
+function draw(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  Object.entries(attributes).forEach(([name, value]) => element.setAttribute(name, String(value)));
+  element.append(...children);
+  return element;
+}
+
+const button = (text, onclick, properties = {}) =>
+  make("button", { type: "button", textContent: text, onclick, ...properties });
+
+const buttons = (ariaLabel, ...children) =>
+  make("div", { className: "sheet-buttons", role: "group", ariaLabel }, ...children);
+
+const key = (name) => make("kbd", { textContent: name });
+
+// A label with its list of [value, text], and the list itself.
+function choice(name, options, onchange = () => {}) {
+  const select = make("select", { ariaLabel: name, onchange: () => onchange(select.value) });
+  select.append(...options.map(([value, text]) => make("option", { value, textContent: text })));
+  return [make("label", { className: "sheet-choice" }, make("span", { textContent: name }), select), select];
+}
+
+function tick(text, checked, onchange = () => {}) {
+  const box = make("input", { type: "checkbox", checked, onchange: () => onchange(box.checked) });
+  return [make("label", { className: "sheet-tick" }, box, ` ${text}`), box];
+}
+
+// A part of the controls, which is open where there is room beside it.
+function fold(title, ...children) {
+  const open = matchMedia("(min-width: 761px)").matches;
+  return make("details", { className: "sheet-fold", open }, make("summary", { textContent: title }), ...children);
+}
+
+// Text that has not changed is left alone, so that it is not read out again.
+const setText = (element, text) => {
+  if (element.textContent !== text) element.textContent = text;
+};
+
+// ---- Words and numbers
+
+const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
+const significant = (value) => String(Number(value.toPrecision(4)));
+const between = (value, low, high) => Math.min(high, Math.max(low, value));
+const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
+
+// YAML 1.1 takes 1e-7 for a text: a number with an exponent needs a point.
+const yamlNumber = (value) => String(value).replace(/^(-?\d+)e/, "$1.0e");
+// A text in JSON is one in YAML too, but for control characters beyond ASCII.
+const yamlText = (text) => JSON.stringify(text).replace(/[\x7f-\x9f\u2028\u2029\ufeff]/g, (sign) =>
+  `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+const isWrong = (item) => item.truth !== null && item.decision !== null && item.decision !== item.truth;
+const decided = (item) =>
+  (item.decision === null ? "no decision" : `${isWrong(item) ? "wrongly " : ""}called ${WORDS[item.decision]}`);
+const decisionWords = (item) => make("span", { className: isWrong(item) ? "wrong" : "", textContent: decided(item) });
+const labelWords = ({ label, defect_type: type }) =>
+  (label === DEFECTIVE && type && type !== WORDS[DEFECTIVE] ? `defective: ${type}` : WORDS[label]);
+
+// The folder, with its "/", that all paths lie in.
+function commonFolder([first, ...others]) {
+  const steps = first.split("/").slice(0, -1);
+  const folders = steps.map((_, place) => `${steps.slice(0, place + 1).join("/")}/`).reverse();
+  return folders.find((folder) => others.every((path) => path.startsWith(folder))) ?? "";
+}

@@ -1,0 +1,187 @@
+// Another threshold of image scores: who is called defective by it, what that costs, and how the workflow gets it.
+
+const STEPS = 1000; // of the slider
+const BINS = 60; // of the distribution above it
+const HEIGHT = 20; // of the distribution, in units of its drawing
+const KINDS = [...WORDS, "unknown"];
+
+// Decisions against what is known, as zsad/evaluation/decisions.py has them; NaN where nothing is known to be defective.
+function costs(items) {
+  const count = (decision, truth) => items.filter((item) => item.decision === decision && item.truth === truth).length;
+  const [found, wrong, missed, passed] = [count(1, DEFECTIVE), count(1, GOOD), count(0, DEFECTIVE), count(0, GOOD)];
+  const share = (part, whole) => (found + missed === 0 ? NaN : whole > 0 ? part / whole : 0);
+  return {
+    wrong,
+    missed,
+    known: found + wrong + missed + passed,
+    precision: share(found, found + wrong),
+    recall: share(found, found + missed),
+    f1: share(2 * found, 2 * found + wrong + missed),
+  };
+}
+
+class ThresholdPanel {
+  constructor(sheet) {
+    this.sheet = sheet;
+    this.own = sheet.data.methods.map(() => null); // what a person has set, in place of the workflow's
+    this.bars = draw("svg", { class: "sheet-bars", viewBox: `0 0 ${BINS} ${HEIGHT}`, preserveAspectRatio: "none",
+      "aria-hidden": "true" });
+    this.slider = make("input", { type: "range", min: "0", max: String(STEPS), step: "1",
+      ariaLabel: "Threshold of image scores", oninput: () => this.set(this.atStep(Number(this.slider.value))) });
+    this.number = make("input", { type: "number", step: "any", ariaLabel: "Threshold of image scores, as a number",
+      oninput: () => this.typed(), onblur: () => this.update() });
+    this.reset = button("Back to the workflow's", () => { this.own[sheet.method] = null; sheet.update(); });
+    this.legend = make("p", { className: "small faint" });
+    this.cost = make("p", { className: "sheet-cost", attributes: { "aria-live": "polite" } });
+    this.rule = make("p", { className: "sheet-rule small faint" });
+    this.yaml = make("pre", { tabIndex: 0 });
+    this.copied = make("span", { className: "small faint", role: "status" });
+    this.element = fold("Decide by another threshold",
+      make("div", { className: "sheet-scale" }, this.bars, this.slider), this.legend,
+      make("div", { className: "sheet-fields" }, make("label", {}, "Threshold ", this.number), this.reset),
+      this.cost, this.rule, this.keeping());
+  }
+
+  keeping() {
+    return make("details", { className: "sheet-keep" },
+      make("summary", { textContent: "Use this threshold in the workflow" }),
+      make("p", { className: "small", textContent: "In the configuration; it then holds for every category:" }),
+      this.yaml, make("p", {}, button("Copy", () => this.copy()), " ", this.copied));
+  }
+
+  get chosen() {
+    return this.own[this.sheet.method];
+  }
+
+  // What scores are compared with; null where marked regions decide.
+  get value() {
+    return this.chosen ?? this.sheet.current.threshold;
+  }
+
+  // First and last value of the slider: beyond all scores, and beyond the workflow's threshold where it is near them.
+  range() {
+    const { scores, threshold } = this.sheet.current;
+    let [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
+      [Infinity, -Infinity]);
+    const span = high - low || Math.abs(high) || 1;
+    if (threshold !== null && threshold > low - span && threshold < high + span) {
+      [low, high] = [Math.min(low, threshold), Math.max(high, threshold)];
+    }
+    return [low - 0.02 * span, high + 0.02 * span];
+  }
+
+  // The value of a step, with no more digits than tell the steps apart.
+  atStep(step) {
+    const [low, high] = this.range();
+    const digits = 4 + Math.max(0, Math.ceil(Math.log10(Math.max(Math.abs(low), Math.abs(high)) / (high - low))));
+    return Number((low + (step / STEPS) * (high - low)).toPrecision(Math.min(17, digits)));
+  }
+
+  set(value) {
+    this.own[this.sheet.method] = value;
+    this.sheet.update();
+  }
+
+  typed() {
+    const value = Number(this.number.value);
+    if (this.number.value === "" || !Number.isFinite(value)) return;
+    this.typing = true;
+    this.set(value);
+    this.typing = false;
+  }
+
+  // Scores are 32-bit numbers, and the workflow compares them as such.
+  decisions() {
+    const { scores, decisions } = this.sheet.current;
+    const cut = Math.fround(this.chosen);
+    return this.chosen === null ? decisions : scores.map((score) => Number(Math.fround(score) > cut));
+  }
+
+  update() {
+    const { chosen, value } = this;
+    const [low, high] = this.range();
+    const at = value === null ? 1 : (value - low) / (high - low);
+    this.slider.value = String(Math.round(STEPS * between(at, 0, 1)));
+    this.slider.setAttribute("aria-valuetext", value === null ? "not set" : significant(value));
+    if (!this.typing) this.number.value = value === null ? "" : String(chosen ?? Number(significant(value)));
+    this.reset.disabled = chosen === null;
+    setText(this.rule, this.inWords());
+    setText(this.yaml, this.configuration());
+    setText(this.copied, "");
+    this.drawBars(low, high, at);
+    this.tellCost();
+  }
+
+  inWords() {
+    const regions = this.sheet.current.decides_by === "regions";
+    const workflow = "The workflow calls an image defective if a region of it is marked";
+    const above = (value) => `n image is called defective if its score is above ${value}.`;
+    if (this.chosen !== null) {
+      return `${regions ? `${workflow}; the slider decides by the image score. ` : ""}A${above(this.chosen)}`;
+    }
+    if (regions) return `${workflow}. The slider decides by the image score.`;
+    if (this.value === null) return "The workflow's threshold is above every score.";
+    return `The workflow's threshold: a${above(significant(this.value))}`;
+  }
+
+  configuration() {
+    const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
+    if (entry === null) return "# The thresholds of this method are made from those of its members.";
+    if (this.value === null) return "# Move the slider first.";
+    const image = `image: ${yamlNumber(this.value)}`;
+    const params = pixel === null ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
+    return `methods:\n  ${yamlText(entry)}:\n    threshold: {rule: fixed, params: {${params}}}\n`;
+  }
+
+  // The distribution of scores: what is defective at the bottom, then what is good, then what is not known.
+  drawBars(low, high, at) {
+    const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
+    this.sheet.items.forEach(({ score, truth }) => {
+      bins[between(Math.floor((BINS * (score - low)) / (high - low)), 0, BINS - 1)][truth ?? 2] += 1;
+    });
+    const most = Math.max(...bins.map((counts) => counts[0] + counts[1] + counts[2]));
+    const drawn = bins.flatMap((counts, bin) => {
+      let y = HEIGHT;
+      return [1, 0, 2].filter((kind) => counts[kind]).map((kind) => {
+        const height = (HEIGHT * counts[kind]) / most;
+        y -= height;
+        return draw("rect", { class: `sheet-${KINDS[kind]}`, x: bin + 0.08, y, width: 0.84, height });
+      });
+    });
+    const cut = at >= 0 && at <= 1 ? [draw("path", { class: "sheet-cut", d: `M${BINS * at} 0V${HEIGHT}` })] : [];
+    this.bars.replaceChildren(...drawn, ...cut);
+    const there = [0, 1, 2].filter((kind) => bins.some((counts) => counts[kind]));
+    const names = [...WORDS, "no label or mark"];
+    this.legend.replaceChildren("Image scores:", ...there.flatMap((kind) =>
+      [make("i", { className: `sheet-swatch sheet-${KINDS[kind]}` }), names[kind]]));
+  }
+
+  tellCost() {
+    const { items } = this.sheet;
+    const found = costs(items);
+    const called = items.filter((item) => item.decision === 1).length;
+    const marked = items.filter((item) => item.mark !== null).length;
+    const labelled = found.known - marked;
+    const against = [labelled && counted(labelled, "label", "labels"), marked && counted(marked, "mark", "marks")];
+    const bold = (text, className = "") => make("b", { textContent: text, className });
+    const wrong = (count, text) => bold(text, count ? "wrong" : "");
+    const share = (value) => (Number.isNaN(value) ? "n/a" : value.toFixed(3));
+    const told = found.known === 0 ? [" What that costs can be said as soon as images are marked."] : [
+      ` Against ${against.filter(Boolean).join(" and ")}: `,
+      wrong(found.wrong, counted(found.wrong, "false alarm", "false alarms")), ", ",
+      wrong(found.missed, `${found.missed} missed`),
+      `; precision ${share(found.precision)}, recall ${share(found.recall)}, F1 ${share(found.f1)}.`,
+    ];
+    const images = counted(items.length, "image", "images");
+    this.cost.replaceChildren(bold(`${called} of ${images} called defective.`), ...told);
+  }
+
+  copy() {
+    const select = () => {
+      getSelection().selectAllChildren(this.yaml);
+      setText(this.copied, "Selected: copy it with the keyboard.");
+    };
+    if (!navigator.clipboard) select();
+    else navigator.clipboard.writeText(this.yaml.textContent).then(() => setText(this.copied, "Copied."), select);
+  }
+}
