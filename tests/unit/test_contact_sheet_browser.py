@@ -400,6 +400,20 @@ def test_a_swipe_leads_to_the_next_image(opened: Callable[..., Any]) -> None:
     assert page.locator(".sheet-title").inner_text() == PATHS[0]
 
 
+def test_an_image_without_a_score_or_map_is_shown_last(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    data = sheet()
+    (one, _) = data["methods"]
+    for name in ("scores", "decisions", "maps"):
+        one[name][0] = None
+    page = opened(write_page(tmp_path / "page.html", data))
+    assert shown(page) == [*PATHS[1:], PATHS[0]]
+    page.get_by_label("Threshold of image scores, as a number").fill("-9")
+    assert called(page) == set(PATHS[1:])
+    page.locator(".sheet-shot").last.click()
+    assert "score unknown · no decision" in text(page, ".sheet-facts")
+    assert page.locator("dialog .sheet-map").count() == 0
+
+
 @pytest.mark.parametrize("beside", [False, True])
 def test_the_map_has_the_colours_of_the_scale(beside: bool, tmp_path: Path, opened: Callable[..., Any]) -> None:
     data = sheet()
@@ -493,7 +507,7 @@ def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, op
         typed = float(f"{values[5]:.0e}")
         page.get_by_label("Threshold of image scores, as a number").fill(f"{typed:.0e}")
         entry = yaml.safe_load(page.locator(".sheet-keep pre").text_content())["methods"][name]["threshold"]
-        assert THRESHOLDS.build(entry["rule"], entry["params"], where="threshold").image == typed
+        assert entry == {"rule": "fixed", "params": {"image": typed}}
 
 
 # ---- Marks

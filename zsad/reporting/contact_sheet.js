@@ -27,8 +27,8 @@ const FILTERS = {
   },
 };
 const ORDERS = {
-  most: ["most anomalous first", (one, other) => other.score - one.score],
-  least: ["least anomalous first", (one, other) => one.score - other.score],
+  most: ["most anomalous first", (one, other) => (other.score ?? -Infinity) - (one.score ?? -Infinity)],
+  least: ["least anomalous first", (one, other) => (one.score ?? Infinity) - (other.score ?? Infinity)],
   nearest: ["nearest to the threshold first", (one, other) => one.distance - other.distance],
   name: ["by name", (one, other) => one.image.path.localeCompare(other.image.path, "en", { numeric: true })],
 };
@@ -151,15 +151,15 @@ class Sheet {
     const { scores, notes } = this.current;
     const decisions = this.threshold.decisions();
     const ranks = new Map();
-    [...scores].sort((one, other) => other - one).forEach((score, place) => {
+    scores.filter((score) => score !== null).sort((one, other) => other - one).forEach((score, place) => {
       if (!ranks.has(score)) ranks.set(score, place + 1);
     });
     const cut = this.threshold.value ?? Math.max(...ranks.keys());
     this.items = this.data.images.map((image, place) => {
       const [mark, score] = [this.marks.get(image.path), scores[place]];
       const known = { label: image.label, truth: mark ?? image.label, decision: decisions[place] ?? null };
-      return { place, image, mark, score, ...known, note: notes[place], rank: ranks.get(score),
-        distance: Math.abs(score - cut) };
+      return { place, image, mark, score, ...known, note: notes[place], rank: ranks.get(score) ?? "–",
+        distance: score === null ? Infinity : Math.abs(score - cut) };
     });
     this.listed = this.items.filter((item) => this.matches(item)).sort(ORDERS[this.order][1]);
     this.fillGrid();

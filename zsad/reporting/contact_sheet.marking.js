@@ -30,7 +30,8 @@ class MarksPanel {
 
   whereTo() {
     const { root } = this.sheet.data;
-    const folder = root ? make("code", { textContent: root }) : "the folder of the images (dataset.root)";
+    const folder = root === "." ? "the folder that the workflow runs in"
+      : root ? make("code", { textContent: root }) : "the folder of the images (dataset.root)";
     const table = `${(root || "path/to/the/images").replace(/\/+$/, "")}/${this.fileName}`;
     return make("div", { className: "sheet-where small" },
       make("p", {}, "The table lists the images, with marks as labels. Put it into ", folder,

@@ -61,7 +61,8 @@ class ThresholdPanel {
   // First and last value of the slider: beyond all scores, and beyond the workflow's threshold where it is near them.
   range() {
     const { scores, threshold } = this.sheet.current;
-    let [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
+    const known = scores.filter((score) => score !== null);
+    let [low, high] = known.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
       [Infinity, -Infinity]);
     const span = high - low || Math.abs(high) || 1;
     if (threshold !== null && threshold > low - span && threshold < high + span) {
@@ -94,7 +95,8 @@ class ThresholdPanel {
   decisions() {
     const { scores, decisions } = this.sheet.current;
     const cut = Math.fround(this.chosen);
-    return this.chosen === null ? decisions : scores.map((score) => Number(Math.fround(score) > cut));
+    const decide = (score) => (score === null ? null : Number(Math.fround(score) > cut));
+    return this.chosen === null ? decisions : scores.map(decide);
   }
 
   update() {
@@ -136,7 +138,7 @@ class ThresholdPanel {
   // The distribution of scores: what is defective at the bottom, then what is good, then what is not known.
   drawBars(low, high, at) {
     const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
-    this.sheet.items.forEach(({ score, truth }) => {
+    this.sheet.items.filter(({ score }) => score !== null).forEach(({ score, truth }) => {
       bins[between(Math.floor((BINS * (score - low)) / (high - low)), 0, BINS - 1)][truth ?? 2] += 1;
     });
     const most = Math.max(...bins.map((counts) => counts[0] + counts[1] + counts[2]));
