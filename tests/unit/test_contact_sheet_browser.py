@@ -15,15 +15,25 @@ import pytest
 import yaml
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
+from sklearn.metrics import roc_auc_score
+from zsad.reporting.draw_layers import draw_layers
+from zsad.reporting.draw_thumbnails import draw_thumbnails
 
 from browsing import DESK, PHONE, listen, needs_browser
+from chain import Chain
+from fault import Sound
 from paths import REPOSITORY
 from zsad.data.layouts.csv_table import CsvLayout
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.files.csv_cells import encoded
+from zsad.files.scores import ScoreReader
+from zsad.reporting.build_page import build_page
+from zsad.reporting.draw_gallery import draw_gallery
+from zsad.reporting.options import ReportOptions
 from zsad.reporting.overlays import ColourScale, colour_scale
 from zsad.scoring.thresholds.base import Evidence
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.workflow.settings import Settings
 
 pytestmark = needs_browser
 
@@ -452,8 +462,8 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
             assert text(page, ".sheet-cost") == (
                 f"{decided.sum()} of 16 images called defective. Against 14 labels: "
                 f"{counts[1]} false alarm{'' if counts[1] == 1 else 's'}, {counts[2]} missed; "
-                f"precision {metrics['decision_precision']:.3f}, recall {metrics['decision_recall']:.3f}, "
-                f"F1 {metrics['decision_f1']:.3f}."
+                f"precision {100 * metrics['decision_precision']:.1f} %, recall {100 * metrics['decision_recall']:.1f} %, "
+                f"F1 {100 * metrics['decision_f1']:.1f} %."
             )
 
 
@@ -467,7 +477,7 @@ def test_the_slider_goes_beyond_all_scores_and_back_to_the_workflows_threshold(o
     assert len(called(page)) == 16
     page.keyboard.press("End")
     assert called(page) == set()
-    assert "precision 0.000, recall 0.000, F1 0.000" in text(page, ".sheet-cost")
+    assert "precision 0.0 %, recall 0.0 %, F1 0.0 %" in text(page, ".sheet-cost")
     choose(page, "Decision", "defective")
     page.keyboard.press("Tab")
     slider.focus()
@@ -624,6 +634,16 @@ def test_the_page_says_where_to_put_the_table_and_what_to_write(opened: Callable
     assert download.value.suggested_filename == "parts_co_marks.csv"
 
 
+def test_good_references_are_listed_for_training(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    page = opened(write_page(tmp_path / "page.html", sheet(references=["../good/=1.png", "/elsewhere/2.png"])))
+    assert "and the good references. It has neither masks nor types of defects." in text(page, ".sheet-where")
+    rows = list(csv.DictReader(io.StringIO(saved(page))))
+    assert [list(row.values()) for row in rows[16:]] == [
+        ["../good/=1.png", "lid", "train", "good"],
+        ["/elsewhere/2.png", "lid", "train", "good"],
+    ]
+
+
 def test_labels_that_are_known_are_kept_unless_a_mark_says_otherwise(opened: Callable[..., Any]) -> None:
     page = opened("labelled")
     page.locator(".sheet-shot").first.press("g")
@@ -688,3 +708,98 @@ def test_everything_that_can_be_used_has_a_name(opened: Callable[..., Any]) -> N
     assert page.locator(".sheet-shot").nth(1).get_attribute("aria-label") == (
         "Rank 2: ü/ä b.PNG, score 1.143, called defective, label: defective: hole"
     )
+
+
+# ---- From a folder without labels to figures
+
+PHOTOGRAPHS = PATHS[:12]
+DEFECTS = {place: 2 + place for place in (0, 3, 5, 8, 10)}  # widths of dark lines, px
+
+
+def draw_photographs(folder: Path) -> None:
+    """Grey noise, in some a dark line."""
+    for place, path in enumerate(PHOTOGRAPHS):
+        pixels = np.random.default_rng(place).integers(110, 140, (64, 80, 3), dtype=np.uint8)
+        pixels[30 : 30 + DEFECTS.get(place, 0), 20:60] = 100
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / path)
+
+
+def run(dataset: dict[str, Any]) -> Path:
+    """Scores, evaluations, tables and the page of a data set; returns the page."""
+    config = Sound("marked", lambda server: None, dataset, {"methods__memory_bank": None, "refiners": {}}).config()
+    outcome = Chain().run(config)
+    assert outcome.status == 0, outcome.said
+    settings = Settings(config)
+    (category,) = settings.data.categories
+    base = Path("results/t")
+    images, manifest = base / category / "images.csv", base / category / "manifest.csv"
+    drawn = {name: base / category / name for name in ("thumbnails.h5", "layers.h5", "panels.json", "sheet.png")}
+    of_method = {
+        "manifest": manifest,
+        "scores": base / category / "scores/mutual.h5",
+        "masks": None,
+        "refiner": "none",
+        "evaluation": base / category / "metrics/mutual.json",
+    }
+    options = ReportOptions(gallery=2, panel=64, dpi=50)
+    draw_gallery(**of_method, options=options, sheet=drawn["sheet.png"], panels=drawn["panels.json"])
+    draw_thumbnails(image_list=images, longer_side=64, output=drawn["thumbnails.h5"], provenance={})
+    draw_layers(**of_method, colormap="inferno", output=drawn["layers.h5"], provenance={})
+    metrics = base / "tables/metrics.csv"
+    build_page(
+        dataset="t",
+        metrics_csv=metrics if metrics.exists() else None,
+        refinement_csv=None,
+        evaluations=[of_method["evaluation"]],
+        galleries=[drawn["panels.json"]],
+        summary_plot=None,
+        curve_plots={category: drawn["sheet.png"]} if metrics.exists() else {},
+        histogram_plots={category: drawn["sheet.png"]},
+        configuration=config,
+        method_summaries={"mutual": {"scorer": "mutual", "summary": "", "reference": "", "setting": "zero-shot-batch"}},
+        output=base / "report.html",
+        image_lists={category: images},
+        thumbnails={category: drawn["thumbnails.h5"]},
+        layers=[drawn["layers.h5"]],
+        root=settings.data.folder_of_tables,
+    )
+    return (base / "report.html").absolute()
+
+
+def test_marks_make_of_a_folder_without_labels_an_evaluated_one(
+    tmp_path: Path, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_photographs(Path("my photographs"))
+    page = opened(run({"layout": "folder", "root": "my photographs"}))
+    assert "Not evaluated: no image has a label." in page.locator("main").inner_text()
+    assert set(shown(page)) == set(PHOTOGRAPHS)
+    with ScoreReader("results/t/my photographs/scores/mutual.h5") as reader:
+        scores = dict(zip(reader.image_ids, reader.image_scores, strict=True))
+    assert shown(page) == sorted(scores, key=lambda path: -scores[path])
+    wrong = {PHOTOGRAPHS[3], PHOTOGRAPHS[4]}  # marked against what they look like, so that the AUROC is not 1
+    marks = {path: int((place in DEFECTS) != (path in wrong)) for place, path in enumerate(PHOTOGRAPHS[:10])}
+    page.locator(".sheet-shot").first.click()
+    for path in shown(page):
+        assert page.locator(".sheet-title").text_content() == path
+        if path in marks:
+            page.keyboard.press("gd"[marks[path]])
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert marks_kept(page) == marks
+    written = yaml.safe_load(page.locator(".sheet-where pre").text_content())["dataset"]
+    Path(written["root"]).write_text(saved(page), encoding="utf-8")
+
+    result = run(written)
+    expected = roc_auc_score(list(marks.values()), [scores[path] for path in marks])
+    assert 0.3 < expected < 1
+    with open("results/t/tables/metrics.csv", encoding="utf-8", newline="") as stream:
+        (row, *_) = csv.DictReader(stream)
+    assert float(row["image_auroc"]) == pytest.approx(expected, abs=1e-6)
+    page = opened(result)
+    assert "AUROC" in page.locator("main table").first.inner_text()
+    assert f"{100 * expected:.1f}" in page.locator("main table").first.inner_text()
+    assert "Against 10 labels:" in text(page, ".sheet-cost")
+    choose(page, "Label", "unknown")
+    assert set(shown(page)) == set(PHOTOGRAPHS[10:])

@@ -68,7 +68,8 @@ class Sheet {
     const shape = between(median(images.map(({ width, height }) => width / height)), 0.75, 1.6);
     this.view.style.setProperty("--tile", String(shape));
     addRamp(this.view, colours);
-    this.grid = make("ol", { className: "sheet-grid", attributes: { "aria-label": `Images of ${category}`, role: "list" },
+    const listed = { "aria-label": `Images of ${category}`, role: "list" };
+    this.grid = make("ol", { className: "sheet-grid", attributes: listed,
       onclick: (event) => this.clicked(event), onkeydown: (event) => this.pressed(event) });
     this.more = make("p", { className: "sheet-more" });
     this.status = make("p", { className: "sheet-status", role: "status" });

@@ -5,7 +5,7 @@ const BINS = 60; // of the distribution above it
 const HEIGHT = 20; // of the distribution, in units of its drawing
 const KINDS = [...WORDS, "unknown"];
 
-// Decisions against what is known, as zsad/evaluation/decisions.py has them; NaN where nothing is known to be defective.
+// Decisions against what is known, as zsad/evaluation/decisions.py has it; NaN where nothing is known to be defective.
 function costs(items) {
   const count = (decision, truth) => items.filter((item) => item.decision === decision && item.truth === truth).length;
   const [found, wrong, missed, passed] = [count(1, DEFECTIVE), count(1, GOOD), count(0, DEFECTIVE), count(0, GOOD)];
@@ -162,12 +162,12 @@ class ThresholdPanel {
     const { items } = this.sheet;
     const found = costs(items);
     const called = items.filter((item) => item.decision === 1).length;
-    const marked = items.filter((item) => item.mark !== null).length;
+    const marked = items.filter((item) => item.truth !== item.label).length; // other marks say what labels say
     const labelled = found.known - marked;
     const against = [labelled && counted(labelled, "label", "labels"), marked && counted(marked, "mark", "marks")];
     const bold = (text, className = "") => make("b", { textContent: text, className });
     const wrong = (count, text) => bold(text, count ? "wrong" : "");
-    const share = (value) => (Number.isNaN(value) ? "n/a" : value.toFixed(3));
+    const share = (value) => (Number.isNaN(value) ? "n/a" : `${(100 * value).toFixed(1)} %`);
     const told = found.known === 0 ? [" What that costs can be said as soon as images are marked."] : [
       ` Against ${against.filter(Boolean).join(" and ")}: `,
       wrong(found.wrong, counted(found.wrong, "false alarm", "false alarms")), ", ",
