@@ -4,8 +4,36 @@
 include: "functions/report.smk"
 
 
+rule draw_thumbnails:
+    """Every test image made small, for the page."""
+    input:
+        image_list=IMAGE_LIST,
+    output:
+        thumbnails=THUMBNAILS,
+    log:
+        f"{LOGS}/draw_thumbnails/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_thumbnails/{{category}}.tsv"
+    group:
+        submission("measure", "draw")
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("draw_thumbnails"),
+        runtime=duration("draw_thumbnails"),
+        gpu=0,
+    params:
+        cfg=as_parameter({"longer_side": settings.report.thumbnail}),
+        code=code("draw_thumbnails.py"),
+    message:
+        "Making the images of {wildcards.category} small"
+    script:
+        "../workflow_scripts/draw_thumbnails.py"
+
+
 rule draw_gallery:
-    """The highest, lowest and most wrongly scored images, with map and mask."""
+    """The highest, lowest and most wrongly scored images, with map and mask; of all images, maps and outlines."""
     input:
         manifest=MANIFEST,
         scores=SCORES,
@@ -20,6 +48,7 @@ rule draw_gallery:
             labels={"method": "{method}"},
         ),
         panels=GALLERY_PANELS,
+        layers=LAYERS,
     log:
         f"{LOGS}/draw_gallery/{{category}}.{{method}}.log",
     benchmark:
@@ -193,6 +222,9 @@ rule build_page:
         curves=curve_plots,
         histograms=targets(HISTOGRAMS),
         checks=targets(CHECK),
+        image_lists=targets(IMAGE_LIST),
+        thumbnails=targets(THUMBNAILS),
+        layers=targets(LAYERS),
     output:
         page=PAGE,
         folder=directory(PAGE_FOLDER),
@@ -224,5 +256,5 @@ rule report:
         expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),
         curve_plots,
         targets(HISTOGRAMS),
-        targets([GALLERY_SHEET, GALLERY_PANELS]),
+        targets([GALLERY_SHEET, GALLERY_PANELS, LAYERS, THUMBNAILS]),
     localrule: True

@@ -26,8 +26,13 @@ def page_config(wildcards):
             "categories": available().categories,
             "with_curves": categories_with_curves(),
             "configuration": settings.resolved(),
+            "root": settings.data.folder_of_tables,
             "methods": {
-                name: {**entry.description, "threshold": settings.threshold_in_words(name)}
+                name: {
+                    **entry.description,
+                    "threshold": settings.threshold_in_words(name),
+                    "entry": entry.group or name,
+                }
                 for name, entry in settings.methods.items()
             },
         }

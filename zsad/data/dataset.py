@@ -205,6 +205,16 @@ class Dataset:
         return self.layout.saturation(self.root, category)
 
     @property
+    def folder_of_tables(self) -> str:
+        """Where somebody would put a table of the images, whose paths begin there; empty if not beside the images.
+
+        Nobody writes into the folder of a package.
+        """
+        if self.package:
+            return ""
+        return (self.root.parent if self.root.is_file() else self.root).as_posix()
+
+    @property
     def textures(self) -> list[str]:
         """The wanted categories that are known to be textures; the others are objects, or nobody said."""
         known = DEMO_TEXTURES if self.is_demo else self.facts.textures if self.facts else ()

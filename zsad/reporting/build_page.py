@@ -16,6 +16,7 @@ import pandas as pd
 
 from zsad.errors import DataError
 from zsad.files.json_files import read_json
+from zsad.reporting.contact_sheets import sheet_files
 from zsad.reporting.contents import Contents, plot_of, regions_refined, with_names_of_pairs
 from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
 from zsad.reporting.page import HEAVIEST, write_pages
@@ -44,6 +45,10 @@ def build_page(
     quality_plot: Path | None = None,
     folder: Path | None = None,
     heaviest: float = HEAVIEST,
+    image_lists: Mapping[str, Path] = MappingProxyType({}),
+    thumbnails: Mapping[str, Path] = MappingProxyType({}),
+    layers: Sequence[Path] = (),
+    root: str = "",
 ) -> None:
     """Write the page of a data set.
 
@@ -69,6 +74,11 @@ def build_page(
         folder: for the pages of the categories of a page that would be heavy, and made in any case; what it held is
             gone. None stands for one page, however heavy.
         heaviest: what one page may weigh, in MB.
+        image_lists: by category; of those with thumbnails.
+        thumbnails: by category (see `zsad.reporting.draw_thumbnails`); the others have no contact sheet.
+        layers: of every category and method (see `zsad.reporting.draw_layers`), which have no place in the sheet else.
+        root: folder of the images, in which a table of marks would lie; empty for the working folder, and then the
+            paths of images are whole.
 
     Raises:
         DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
@@ -86,7 +96,8 @@ def build_page(
     by_category: dict[str, dict[MethodKey, Evaluation]] = defaultdict(dict)
     for gallery in map(read_json, galleries):
         by_category[gallery["category"]][key_of(gallery)] = gallery
-    for category in dict.fromkeys(result["category"] for result in results):
+    categories = list(dict.fromkeys(result["category"] for result in results))
+    for category in categories:
         if category not in histogram_plots:
             raise DataError(f"the page has no histogram plot of category '{category}'; run again to draw it")
     plots = {"summary": summary_plot, "bars": bars_plot, "quality_cost": quality_plot}
@@ -107,5 +118,7 @@ def build_page(
         plots={name: plot_of(path) if path else None for name, path in plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
+        sheets=sheet_files(categories, image_lists, thumbnails, layers),
+        root=root,
     )
     write_pages(contents, output, folder, heaviest)

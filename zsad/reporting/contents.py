@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.names import ALL_TYPES, MEAN, setting_order
+from zsad.reporting.contact_sheets import SheetFiles
 from zsad.reporting.evaluations import Evaluation, MethodKey, key_of, protocol_in_words
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of
@@ -59,6 +60,8 @@ class Contents:
         checks: by category what the check of its images found.
         curves, histograms: by category; ``plots``: by name, of all methods, None where there is none.
         method_summaries: for each method its ``scorer``, ``summary`` and so on, in words.
+        sheets: what the contact sheet of a category is made from; without one where no thumbnails were drawn.
+        root: folder of the images as it is configured; empty where nobody would put a table into it.
     """
 
     dataset: str
@@ -77,6 +80,8 @@ class Contents:
     plots: Mapping[str, Plot | None]
     configuration: Mapping[str, Any]
     method_summaries: Mapping[str, Mapping[str, str]]
+    sheets: Mapping[str, SheetFiles]
+    root: str
 
     @cached_property
     def categories(self) -> list[str]:

@@ -19,7 +19,6 @@ from zsad.reporting.selection import GROUP_TITLES
 from zsad.reporting.sheet import contact_sheet
 
 _JPEG_QUALITY = 85
-_COLOUR_STOPS = 17
 
 
 def draw_gallery(
@@ -52,7 +51,6 @@ def draw_gallery(
 
 def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
     scale = gallery.scale
-    stops = scale.paint(np.linspace(scale.low, scale.high, _COLOUR_STOPS))
     return {
         **gallery.heading,
         "ranked": gallery.ranked,
@@ -62,7 +60,7 @@ def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
             "high": scale.high,
             "percentiles": list(overlays.SCALE_PERCENTILES),
             "colormap": options.colormap,
-            "colours": [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in stops],
+            "colours": scale.stops(overlays.COLOUR_STOPS),
         },
         "groups": [
             {"name": name, "title": GROUP_TITLES[name], "entries": [_entry_as_json(entry) for entry in entries]}

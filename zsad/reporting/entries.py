@@ -84,8 +84,8 @@ def collect_gallery(
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
     threshold = number(evaluated["threshold"])
     with ScoreReader(scores) as reader:
-        _require_known(reader, records, "the manifest")
-        _require_known(reader, verdicts, "the evaluation")
+        require_known(reader, records, "the manifest")
+        require_known(reader, verdicts, "the evaluation")
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, options.colormap)
         labels = [verdicts[image_id]["label"] for image_id in reader.image_ids]
@@ -94,7 +94,7 @@ def collect_gallery(
 
         entries: dict[int, Entry] = {}
         shown = [index for indices in groups.values() for index in indices]
-        for index, predicted in zip(shown, _predicted_masks(masks, reader.image_ids, shown), strict=True):
+        for index, predicted in zip(shown, predicted_masks(masks, reader.image_ids, shown), strict=True):
             record, verdict = records[reader.image_ids[index]], verdicts[reader.image_ids[index]]
             drawn = _draw(record, maps[index], predicted, threshold, scale, options.panel)
             entries[index] = Entry(
@@ -118,14 +118,19 @@ def collect_gallery(
     )
 
 
-def _require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> None:
+def require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> None:
+    """Raise a `DataError` if an image is scored that ``where`` does not list."""
     for image_id in scores.image_ids:
         if image_id not in known:
             raise DataError(f"{scores.path} scores '{image_id}', which {where} does not list; run both steps again")
 
 
-def _predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequence[int]) -> Iterator[np.ndarray | None]:
-    """Predicted mask of each image to be shown; None where the map itself is to be thresholded."""
+def predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequence[int]) -> Iterator[np.ndarray | None]:
+    """Predicted mask of each image to be shown, by its place; None where the map itself is to be thresholded.
+
+    Raises:
+        DataError: the file has no mask of one.
+    """
     if masks is None:
         yield from (None for _ in shown)
         return

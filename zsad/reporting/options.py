@@ -23,17 +23,21 @@ class ReportOptions(Part):
         "highest",
     )
     panel: int = Field(176, ge=64, le=512, description="side of a picture in the gallery, px")
+    thumbnail: int = Field(
+        320, ge=64, le=1024, description="longer side of an image on the sheet of all test images, px"
+    )
     dpi: int = Field(110, ge=50, le=400, description="resolution of the plots")
     page_mb: float = Field(
         30.0,
         gt=0,
-        description="heaviest page; beyond, report.html is an index, and each category has a page in the folder report",
+        description="heaviest page; beyond, thumbnails are files in the folder report, then each category has a page "
+        "there, and report.html is an index",
     )
     colormap: str = Field(DEFAULT_COLORMAP, description="of the anomaly maps, a matplotlib name")
 
     def drawing(self) -> dict[str, Any]:
         """The parameters that galleries and plots depend on."""
-        return self.model_dump(mode="json", exclude={"page_mb"})
+        return self.model_dump(mode="json", exclude={"page_mb", "thumbnail"})
 
     @field_validator("colormap")
     @classmethod

@@ -20,10 +20,14 @@ PREDICTION_COLOUR = (230, 159, 0)
 TRUTH_COLOUR = (86, 180, 233)
 HALO_COLOUR = (16, 16, 16)
 SCALE_PERCENTILES = (1.0, 99.9)
+COLOUR_STOPS = 17  # of a scale in a page
 
 _FILL_OPACITY = 0.45
 _SUBPIXEL_BITS = 4
 _PATH_TOLERANCE = 0.3  # pixels of the picture; a line is one wide
+_POLYGON_TOLERANCE = 1e-3  # of the longer side: a third of a pixel of a thumbnail
+_SHARE_DECIMALS = 4
+_FINE = 1200  # pixels of the longer side, from which on half a pixel is too little to be seen
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,18 @@ class ColourScale:
 
     def paint(self, values: np.ndarray) -> np.ndarray:
         """uint8 RGB ``[..., 3]`` of ``values``, of any shape."""
-        return self.colours[np.rint(255 * self.shares(values)).astype(np.intp)]
+        painted: np.ndarray = self.colours[self.shades(values)]
+        return painted
+
+    def shades(self, values: np.ndarray) -> np.ndarray:
+        """uint8 of the shape of ``values``: 0 at the scale's low end and below, 255 at its high end and above."""
+        shades: np.ndarray = np.rint(255 * self.shares(values)).astype(np.uint8)
+        return shades
+
+    def stops(self, count: int) -> list[str]:
+        """The colours of so many values from ``low`` to ``high``, for a page: ``#rrggbb``."""
+        painted = self.paint(np.linspace(self.low, self.high, count))
+        return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in painted]
 
     def shares(self, values: np.ndarray) -> np.ndarray:
         """Where ``values`` lie on the scale: float64 of their shape, 0 at its low end and below, 1 at its high end."""
@@ -122,6 +137,22 @@ def outline_path(mask: np.ndarray, size: tuple[int, int]) -> str:
         corners = cv2.approxPolyDP(contour.astype(np.float32), _PATH_TOLERANCE, True)[:, 0] + 0.5
         parts.append("M" + "L".join(f"{x:.1f} {y:.1f}".replace(".0", "") for x, y in corners) + "Z")
     return "".join(parts)
+
+
+def polygons(mask: np.ndarray) -> list[list[float]]:
+    """The borders of a mask's regions and holes (bool ``[height, width]``): x, y, x, y, ... in shares of its size.
+
+    What lies within an odd number of them is marked.
+    """
+    times = -(-_FINE // max(mask.shape))
+    fine = np.repeat(np.repeat(mask.astype(np.uint8), times, axis=0), times, axis=1)
+    contours, _ = cv2.findContours(fine, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    size = np.array([fine.shape[1], fine.shape[0]])
+    found = []
+    for contour in contours:
+        corners = cv2.approxPolyDP(contour, _POLYGON_TOLERANCE * max(fine.shape), True)[:, 0]
+        found.append(np.round((corners + 0.5) / size, _SHARE_DECIMALS).ravel().tolist())
+    return found
 
 
 def tagged(picture: np.ndarray, words: str) -> np.ndarray:

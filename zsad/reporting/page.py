@@ -10,6 +10,7 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from zsad.files.atomic import write_text
 from zsad.files.provenance import library_versions
 from zsad.reporting.album import Album
+from zsad.reporting.contact_sheets import MOST_EMBEDDED, SheetFiles
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.entries import PANEL_TITLES
 from zsad.reporting.evaluations import METRIC_TITLES
@@ -27,6 +29,7 @@ from zsad.reporting.sections import (
     at_a_glance,
     categories,
     category,
+    contact_sheet,
     cost,
     heading,
     provenance,
@@ -62,44 +65,106 @@ class RowGroup(NamedTuple):
 
 
 def write_pages(contents: Contents, output: Path, folder: Path | None, heaviest: float) -> None:
-    """Write one page, or an index and a page a category in ``folder``; all or nothing of them.
+    """Write one page, or one with its thumbnails in ``folder``, or an index and a page a category; all or nothing.
 
     Args:
         heaviest: what one page may weigh, in MB.
 
     Raises:
-        DataError: nothing can be written.
+        DataError: nothing can be written, or the pictures of a contact sheet cannot be read.
     """
-    of_all = [found for section in OF_ALL if (found := section(contents))]
-    of_categories = {name: category.section(contents, name) for name in contents.categories}
-    to_read = reading.section(contents)
-    shared = _shared(contents, of_all, (to_read, provenance.section(contents, [])))
-    anchors = {name: f"#{anchor}" for name, anchor in contents.anchors.items()}
-    sections = [*of_all, *of_categories.values(), to_read, provenance.section(contents, contents.categories)]
-    whole = _generated(shared, sections=sections, whole=True, places=anchors)
+    pages = _Pages(contents)
+    embeds = _are_light(contents.sheets.values(), heaviest)
     if folder is None:
-        write_text(output, "".join(whole))
+        write_text(output, "".join(pages.whole(None)))
         return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    if (light := _unless_heavier(whole, heaviest)) is not None:
-        write_text(output, light)
-        return
-    files = _file_names(contents.anchors)
+    beside = os.path.relpath(folder, output.parent).replace(os.sep, "/")
+    home = quote(os.path.relpath(output, folder).replace(os.sep, "/"))
     try:
-        home = quote(os.path.relpath(output, folder).replace(os.sep, "/"))
-        for name, section in of_categories.items():
-            places = {other: anchors[name] if other == name else quote(file) for other, file in files.items()}
-            sections = [section, to_read, provenance.section(contents, [name])]
-            part = _generated(shared, sections=sections, only=name, places=places, home=home)
-            write_text(folder / files[name], "".join(part))
-        beside = os.path.relpath(folder, output.parent).replace(os.sep, "/")
-        places = {name: quote(f"{beside}/{file}") for name, file in files.items()}
-        sections = [*of_all, categories.section(contents), *shared["closing"]]
-        write_text(output, "".join(_generated(shared, sections=sections, places=places, folder=beside)))
+        with _new_folder(folder) as made:
+            text = _unless_heavier(pages.whole(None), heaviest) if embeds else None
+            if text is None and contents.sheets:
+                text = _unless_heavier(pages.whole(f"{beside}/"), heaviest)
+                for sheet in contents.sheets.values() if text is not None else ():
+                    sheet.write_pictures(made)
+            if text is None:
+                files = _file_names(contents.anchors)
+                for name, file in files.items():
+                    write_text(made / file, _of_category(pages, name, files, home, heaviest, made))
+                text = "".join(pages.index({name: quote(f"{beside}/{file}") for name, file in files.items()}, beside))
+        write_text(output, text)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _of_category(pages: _Pages, name: str, files: Mapping[str, str], home: str, heaviest: float, folder: Path) -> str:
+    """The page of one category, which holds its thumbnails if it is light; otherwise ``folder`` gets them."""
+    sheet = pages.contents.sheets.get(name)
+    if sheet is None or _are_light([sheet], heaviest):
+        text = "".join(pages.of_category(name, files, home, None))
+        if sheet is None or len(text.encode("utf-8")) <= heaviest * 1e6:
+            return text
+    sheet.write_pictures(folder)
+    return "".join(pages.of_category(name, files, home, ""))
+
+
+def _are_light(sheets: Iterable[SheetFiles], megabytes: float) -> bool:
+    """Whether one page may hold all pictures of the sheets."""
+    sheets = list(sheets)
+    return sum(sheet.number for sheet in sheets) <= MOST_EMBEDDED and (
+        sum(sheet.weight for sheet in sheets) <= megabytes * 1e6
+    )
+
+
+@contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder in the making, which takes its place when it is whole; what stood there, or was left half made, goes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    made.mkdir()
+    try:
+        yield made
+        os.replace(made, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+class _Pages:
+    """The pages of one data set; what they have in common is made once."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self.of_all = [found for section in OF_ALL if (found := section(contents))]
+        self.of_categories = {name: category.section(contents, name) for name in contents.categories}
+        self.to_read = reading.section(contents)
+        self.anchors = {name: f"#{anchor}" for name, anchor in contents.anchors.items()}
+        self.shared = _shared(contents, self.of_all, (self.to_read, provenance.section(contents, [])))
+
+    def whole(self, beside: str | None) -> Iterator[str]:
+        """The one page, in pieces; ``beside`` as in `zsad.reporting.sections.contact_sheet.section`."""
+        categories = self.contents.categories
+        parts = [part for name in categories for part in self._parts(name, beside)]
+        sections = [*self.of_all, *parts, self.to_read, provenance.section(self.contents, categories)]
+        folder = (beside or "").rstrip("/")
+        return _generated(self.shared, sections=sections, complete=beside is None, places=self.anchors, folder=folder)
+
+    def of_category(self, name: str, files: Mapping[str, str], home: str, beside: str | None) -> Iterator[str]:
+        """The page of one category, in pieces."""
+        places = {other: self.anchors[name] if other == name else quote(file) for other, file in files.items()}
+        sections = [*self._parts(name, beside), self.to_read, provenance.section(self.contents, [name])]
+        return _generated(self.shared, sections=sections, only=name, places=places, home=home)
+
+    def index(self, places: Mapping[str, str], folder: str) -> Iterator[str]:
+        """The page that leads to those of the categories, in pieces."""
+        sections = [*self.of_all, categories.section(self.contents), *self.shared["closing"]]
+        return _generated(self.shared, sections=sections, places=places, folder=folder)
+
+    def _parts(self, name: str, beside: str | None) -> list[Section]:
+        sheet = contact_sheet.section(self.contents, name, beside)
+        return [self.of_categories[name], *([sheet] if sheet else [])]
 
 
 def _shared(contents: Contents, of_all: Sequence[Section], closing: Sequence[Section]) -> dict[str, Any]:
@@ -123,14 +188,15 @@ def _generated(
     *,
     sections: Sequence[Section],
     places: Mapping[str, str],
-    whole: bool = False,
+    complete: bool = False,
     only: str = "",
     home: str = "",
     folder: str = "",
 ) -> Iterator[str]:
     """The text of a page in pieces; ``only`` is the category that it is about, if it is about one."""
     template = _environment().get_template(TEMPLATE)
-    own = {"sections": sections, "places": places, "whole": whole, "only": only, "home": home, "folder": folder}
+    own = {"sections": sections, "places": places, "complete": complete, "only": only, "home": home, "folder": folder}
+    own["has_sheets"] = any(section.template == contact_sheet.TEMPLATE for section in sections)
     return template.generate({**shared, **own, "album": Album()})
 
 

@@ -38,6 +38,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "evaluate_scores": ("category", "method"),
     "evaluate_masks": ("category", "method", "refiner"),
     "evaluate_oracle": ("category", "segmenter"),
+    "draw_thumbnails": ("category",),
     "draw_gallery": ("category", "method"),
     "draw_plots": ("category",),
 }

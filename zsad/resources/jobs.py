@@ -31,6 +31,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "evaluate_oracle": segmentation.evaluate_oracle,
         "collect_tables": evaluation.collect_tables,
         "collect_costs": evaluation.collect_costs,
+        "draw_thumbnails": reporting.draw_thumbnails,
         "draw_gallery": reporting.draw_gallery,
         "draw_plots": reporting.draw_plots,
         "draw_summary": reporting.draw_summary,

@@ -12,18 +12,35 @@ from zsad.resources.run import Run
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
 PANEL_SECONDS = 0.045  # an image of a gallery
+THUMBNAIL_SECONDS = 3e-3  # an image, besides decoding and making it smaller
+LAYER_SECONDS, OUTLINE_SECONDS = 6e-3, 10e-9  # an image of a method, and a pixel of it
+LAYER_BYTES = 12  # a pixel: a map and a mask at the size of the image, and its contours
+SHEET_MEGABYTES, MAP_MEGABYTES = 0.05, 0.01  # a thumbnail and a map, each in a page and what is made of it
 CURVE_SECONDS = 0.12  # a method in a plot
 BAR_SECONDS = 0.05  # a method and category in the summary
 TEMPLATE_SECONDS = 0.4
 RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictures included
 
 
+def draw_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
+    """All test images, made small."""
+    images = run.workload(names["category"]).test
+    return PLOTS.plus(
+        DECODED_BYTES * images.largest.pixels / 1e6,
+        2 * DECODE_SECONDS * images.pixels + THUMBNAIL_SECONDS * images.number,
+    )
+
+
 def draw_gallery(run: Run, names: Mapping[str, str]) -> Estimate:
-    """A few images, with map and mask."""
+    """A few images, with map and mask; of all of them, maps and outlines."""
     images = run.workload(names["category"]).test
     shown = min(images.number, GROUPS * run.settings.report.gallery)
     decoded = 2 * DECODE_SECONDS * shown * images.largest.pixels
-    return PLOTS.plus(GALLERY_MEGABYTES + DECODED_BYTES * images.largest.pixels / 1e6, PANEL_SECONDS * shown + decoded)
+    layers = LAYER_SECONDS * images.number + OUTLINE_SECONDS * images.pixels
+    return PLOTS.plus(
+        GALLERY_MEGABYTES + max(DECODED_BYTES, LAYER_BYTES) * images.largest.pixels / 1e6,
+        PANEL_SECONDS * shown + decoded + layers,
+    )
 
 
 def draw_plots(run: Run, names: Mapping[str, str]) -> Estimate:

@@ -31,6 +31,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "evaluate_oracle": 1,
         "collect_tables": 1,
         "collect_costs": 1,
+        "draw_thumbnails": 1,
         "draw_gallery": 1,
         "draw_plots": 1,
         "draw_summary": 1,

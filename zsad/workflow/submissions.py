@@ -74,7 +74,7 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
         for method in settings.methods:
             of_method = {**place, "method": method}
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
-            yield {gallery: of_method, plots: place}
+            yield {"draw_thumbnails": place, gallery: of_method, plots: place}
             for refiner in settings.refiners:
                 yield {"evaluate_masks": {**of_method, "refiner": refiner}}
 

@@ -13,6 +13,7 @@ from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.evaluations import METRIC_TITLES, Evaluation, key_of, measured
 from zsad.reporting.results import one_row_a_method, with_names
+from zsad.reporting.sections import contact_sheet
 from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table, type_table
 from zsad.reporting.sections.refinement import changes
 from zsad.reporting.selection import ranks
@@ -37,6 +38,7 @@ def section(contents: Contents, category: str) -> Section:
     content = {
         "name": category,
         "anchor": contents.anchors[category],
+        "sheet": contact_sheet.anchor_of(contents.sheets[category]) if category in contents.sheets else "",
         "counts": results[0]["counts"],
         "measured": contents.is_measured(category),
         "images": len(results[0]["images"]),

@@ -1,0 +1,120 @@
+"""Encoded pictures of a category's images, in HDF5: thumbnails, and what a method draws on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from zsad.files.hdf5 import Reader, Writer
+
+THUMBNAILS_FORMAT = "zsad-thumbnails-1"
+LAYERS_FORMAT = "zsad-layers-1"
+
+Polygon = list[float]
+
+
+class PictureWriter(Writer):
+    """Write an encoded picture an image, one after the other in order."""
+
+    def _create(self) -> None:
+        self._file.create_dataset(
+            "packed", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 16,), rdcc_nbytes=1 << 20
+        )
+        self._file.create_dataset("offset", data=np.zeros(len(self.image_ids) + 1, dtype=np.int64))
+        self._next = 0
+
+    def append(self, picture: bytes) -> None:
+        """Store the next image's picture, e.g. the bytes of a JPEG file; no bytes where there is none."""
+        packed, start = self._file["packed"], self._file["packed"].shape[0]
+        packed.resize((start + len(picture),))
+        if picture:
+            packed[start:] = np.frombuffer(picture, dtype=np.uint8)
+        self._file["offset"][self._next + 1] = start + len(picture)
+        self._next += 1
+
+    def _finish(self) -> None:
+        if self._next != len(self.image_ids):
+            raise ValueError(f"{self._next} pictures written, {len(self.image_ids)} announced")
+        super()._finish()
+
+
+class PictureReader(Reader):
+    """Read encoded pictures.
+
+    Attributes:
+        weights: int64 ``[image]``, bytes of each picture; 0 where there is none.
+    """
+
+    _noun = "picture"
+
+    def _load(self) -> None:
+        self._offsets: np.ndarray = self._file["offset"][:]
+        self.weights: np.ndarray = np.diff(self._offsets)
+
+    def picture(self, index: int) -> bytes:
+        """The picture of one image as the bytes of a file; empty where there is none."""
+        return self._read("packed", np.s_[self._offsets[index] : self._offsets[index + 1]]).tobytes()
+
+
+class ThumbnailWriter(PictureWriter):
+    """Write the images themselves, made small: JPEG."""
+
+    _format = THUMBNAILS_FORMAT
+
+
+class ThumbnailReader(PictureReader):
+    """Read the images themselves, made small: JPEG."""
+
+    _format = THUMBNAILS_FORMAT
+    _noun = "thumbnail"
+
+
+class LayerWriter(PictureWriter):
+    """Write what a method says of each image: its anomaly map as a grey PNG, and the outline of what it marks.
+
+    Args:
+        heading: whose they are, and on which scale the maps are; text, numbers, lists.
+    """
+
+    _format = LAYERS_FORMAT
+
+    def __init__(
+        self, path: str | Path, image_ids: Sequence[str], provenance: Mapping[str, Any], *, heading: Mapping[str, Any]
+    ) -> None:
+        super().__init__(path, image_ids, provenance)
+        self.heading = dict(heading)
+
+    def _create(self) -> None:
+        super()._create()
+        self._file.attrs["heading"] = json.dumps(self.heading, sort_keys=True, allow_nan=False)
+        self._file.create_dataset("outline", shape=(len(self.image_ids),), dtype=h5py.string_dtype())
+
+    def write(self, picture: bytes, outline: Sequence[Polygon]) -> None:
+        """Store the next image's map and the polygons around what is marked (x, y, x, y, ... in shares of its size)."""
+        self._file["outline"][self._next] = json.dumps(outline, separators=(",", ":"), allow_nan=False)
+        self.append(picture)
+
+
+class LayerReader(PictureReader):
+    """Read what a method says of each image.
+
+    Attributes:
+        heading: as it was written.
+    """
+
+    _format = LAYERS_FORMAT
+    _noun = "layer"
+
+    def _load(self) -> None:
+        super()._load()
+        self.heading: dict[str, Any] = json.loads(self._file.attrs["heading"])
+
+    def outlines(self) -> list[list[Polygon]]:
+        """The polygons around what is marked, of every image."""
+        with self._damage_told():
+            return [json.loads(outline) for outline in self._file["outline"].asstr()[:]]

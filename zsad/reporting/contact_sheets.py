@@ -1,0 +1,137 @@
+"""The contact sheets of a page: where the pictures of all test images lie, and under what address the page has them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+from zsad.data.image_list import ListedImage, read_image_list
+from zsad.errors import DataError
+from zsad.files.pictures import LayerReader, PictureReader, ThumbnailReader
+from zsad.reporting.evaluations import MethodKey, key_of
+
+MOST_EMBEDDED = 1000  # images of one page; of more a browser holds too much at once
+THUMBNAIL, MAP = ("image/jpeg", "jpg"), ("image/png", "png")
+_TEXT_OF_BYTES = 4 / 3  # base64
+
+
+@dataclass(frozen=True)
+class SheetFiles:
+    """The files behind the contact sheet of a category.
+
+    Attributes:
+        place: of the category in the data set, from 1.
+        image_list: of the images (see `zsad.data.image_list`).
+        layers: by method.
+    """
+
+    place: int
+    image_list: Path
+    thumbnails: Path
+    layers: Mapping[MethodKey, Path] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> list[ListedImage]:
+        """All images that are listed, those for training too."""
+        return read_image_list(self.image_list)
+
+    @cached_property
+    def number(self) -> int:
+        """Of test images."""
+        return sum(image.split == "test" for image in self.images)
+
+    @cached_property
+    def weight(self) -> float:
+        """What the pictures weigh as text in a page, bytes."""
+        total = 0
+        for _, reader in self._pictures():
+            total += int(reader.weights.sum())
+        return _TEXT_OF_BYTES * total
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder of the pictures, if they are files; names of categories may be no names of files."""
+        return f"pictures-{self.place}"
+
+    def thumbnails_at(self, beside: str | None) -> dict[str, str | None]:
+        """The address of each image's thumbnail, by the image.
+
+        Args:
+            beside: the way from the page to the folder that `write_pictures` wrote to; None for ``data:`` addresses.
+        """
+        with ThumbnailReader(self.thumbnails) as reader:
+            return self._addresses(reader, THUMBNAIL, beside, self.folder)
+
+    def maps_at(self, reader: LayerReader, key: MethodKey, beside: str | None) -> dict[str, str | None]:
+        """The address of each map of a method, by the image; None where it has none; ``beside`` as above."""
+        return self._addresses(reader, MAP, beside, self._folder_of(key))
+
+    def write_pictures(self, folder: Path) -> None:
+        """Write all pictures as files into `folder`, which is there, under the addresses of the above.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        for name, reader in self._pictures():
+            ending = MAP[1] if isinstance(reader, LayerReader) else THUMBNAIL[1]
+            (folder / name).mkdir()
+            for index, weight in enumerate(reader.weights):
+                if weight:
+                    (folder / name / _file_name(index, ending)).write_bytes(reader.picture(index))
+
+    def _pictures(self) -> Iterator[tuple[str, PictureReader]]:
+        """Folder and pictures, which are open in turn."""
+        with ThumbnailReader(self.thumbnails) as thumbnails:
+            yield self.folder, thumbnails
+        for key, path in self.layers.items():
+            with LayerReader(path) as layers:
+                yield self._folder_of(key), layers
+
+    def _folder_of(self, key: MethodKey) -> str:
+        return f"{self.folder}-{list(self.layers).index(key) + 1}"
+
+    @staticmethod
+    def _addresses(
+        reader: PictureReader, kind: tuple[str, str], beside: str | None, folder: str
+    ) -> dict[str, str | None]:
+        media, ending = kind
+        addresses: dict[str, str | None] = {}
+        for index, image_id in enumerate(reader.image_ids):
+            if not reader.weights[index]:
+                addresses[image_id] = None
+            elif beside is None:
+                text = base64.b64encode(reader.picture(index)).decode("ascii")
+                addresses[image_id] = f"data:{media};base64,{text}"
+            else:
+                addresses[image_id] = quote(f"{beside}{folder}/{_file_name(index, ending)}")
+        return addresses
+
+
+def _file_name(index: int, ending: str) -> str:
+    return f"{index + 1:05d}.{ending}"
+
+
+def sheet_files(
+    categories: Sequence[str], image_lists: Mapping[str, Path], thumbnails: Mapping[str, Path], layers: Sequence[Path]
+) -> dict[str, SheetFiles]:
+    """The files of each category's sheet; of a category without thumbnails there is none.
+
+    Raises:
+        DataError: a file of layers cannot be read.
+    """
+    of_category: dict[str, dict[MethodKey, Path]] = {category: {} for category in categories}
+    for path in layers:
+        with LayerReader(path) as reader:
+            category, key = reader.heading["category"], key_of(reader.heading)
+        if category not in of_category:
+            raise DataError(f"{path} is of category '{category}', which the page does not have; run again")
+        of_category[category][key] = path
+    return {
+        category: SheetFiles(place, image_lists[category], thumbnails[category], of_category[category])
+        for place, category in enumerate(categories, start=1)
+        if category in thumbnails
+    }

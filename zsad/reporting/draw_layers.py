@@ -1,0 +1,77 @@
+"""What one method says of every test image, light enough for a page: its map in grey, and what it marks as polygons."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zsad.data.manifest import read_manifest
+from zsad.files.evaluations import read_evaluation
+from zsad.files.json_values import number, without_nan
+from zsad.files.pictures import LayerWriter
+from zsad.files.scores import ScoreReader
+from zsad.maps import at_image_size
+from zsad.progress import progress
+from zsad.reporting import overlays
+from zsad.reporting.entries import predicted_masks, require_known
+from zsad.reporting.evaluations import EVALUATION_KEYS
+
+
+def draw_layers(
+    *,
+    manifest: Path,
+    scores: Path,
+    masks: Path | None,
+    refiner: str,
+    evaluation: Path,
+    colormap: str,
+    output: Path,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Draw the maps and outlines of all images of one category and method.
+
+    Maps are on the patch grid and on the one scale of the gallery. A method that does not localise has neither.
+
+    Args:
+        masks: predicted masks; None stands for the thresholded map.
+        refiner: name of what made the masks; ``"none"`` for the thresholded map.
+        output: see `zsad.files.pictures.LayerWriter`.
+
+    Raises:
+        DataError: the files do not belong together, or one cannot be read.
+    """
+    records = {record.image_id: record for record in read_manifest(manifest)}
+    evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
+    threshold = number(evaluated["threshold"])
+    with ScoreReader(scores) as reader:
+        require_known(reader, records, "the manifest")
+        maps = [reader.anomaly_map(index) for index in range(len(reader))]
+        scale = overlays.colour_scale(maps, colormap)
+        heading = {
+            **{key: evaluated[key] for key in ("category", "method", "backbone", "setting")},
+            **{"refiner": refiner, "threshold": threshold, "low": scale.low, "high": scale.high},
+            "colours": scale.stops(overlays.COLOUR_STOPS),
+        }
+        chosen = [records[image_id] for image_id in reader.image_ids]
+        predictions = predicted_masks(masks if reader.localises else None, reader.image_ids, range(len(reader)))
+        with LayerWriter(output, reader.image_ids, provenance, heading=without_nan(heading)) as writer:
+            drawn = zip(chosen, maps, predictions, strict=True)
+            work = [record.pixels for record in chosen]
+            for record, anomaly_map, mask in progress(drawn, total=len(chosen), label="drawing maps", work=work):
+                if not reader.localises:
+                    writer.write(b"", [])
+                    continue
+                if mask is None:
+                    mask = at_image_size(anomaly_map, record.height, record.width) > threshold
+                writer.write(_png(scale.shades(anomaly_map)), overlays.polygons(mask))
+
+
+def _png(grey: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(grey).save(stream, format="PNG", optimize=True)
+    return stream.getvalue()

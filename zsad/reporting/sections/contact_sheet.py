@@ -1,0 +1,126 @@
+"""Every test image of a category, for a reader to browse, filter and mark: what `contact_sheet.js` is told of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
+
+from markupsafe import Markup
+
+from zsad.errors import DataError
+from zsad.files.json_values import without_nan
+from zsad.files.pictures import LayerReader
+from zsad.reporting.contact_sheets import SheetFiles
+from zsad.reporting.contents import Contents, Section
+from zsad.reporting.evaluations import Evaluation, key_of
+
+TEMPLATE = "contact_sheet.html.jinja"
+
+
+def section(contents: Contents, category: str, beside: str | None = None) -> Section | None:
+    """The sheet of one category; None where no thumbnails were drawn.
+
+    Args:
+        beside: the way from the page to the folder of pictures, ending in ``/`` unless empty; None for a page that
+            holds them.
+    """
+    files = contents.sheets.get(category)
+    if files is None:
+        return None
+    content = {
+        "anchor": anchor_of(files),
+        "category": category,
+        "left_out": len(contents.checks.get(category, {}).get("unreadable", [])),
+        "data": as_script(_data(contents, category, files, beside)),
+    }
+    return Section(TEMPLATE, content)
+
+
+def anchor_of(files: SheetFiles) -> str:
+    """Where on the page the sheet begins."""
+    return f"images-{files.place}"
+
+
+def as_script(value: Mapping[str, Any]) -> Markup:
+    """JSON that no name in it can end the element of."""
+    text = json.dumps(without_nan(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def path_in_table(path: str, root: str) -> str:
+    """The path of an image as ``layout: csv`` lists it: from the folder of the table, which is the data set's root.
+
+    A path that leads there by the root itself is only cut, since what follows may go through links.
+    """
+    if not root:
+        return Path(path).absolute().as_posix()
+    try:
+        return PurePath(path).relative_to(root).as_posix()
+    except ValueError:
+        return path if PurePath(path).is_absolute() else Path(os.path.relpath(path, root)).as_posix()
+
+
+def _data(contents: Contents, category: str, files: SheetFiles, beside: str | None) -> dict[str, Any]:
+    results = contents.of(category)
+    thumbnails = files.thumbnails_at(beside)
+    known = {image["image_id"]: image for result in reversed(results) for image in result["images"]}
+    tests = [image for image in files.images if image.split == "test"]
+    for image in tests:
+        if thumbnails.get(image.image_id) is None or image.image_id not in known:
+            raise DataError(f"'{image.image_id}' has no thumbnail or no score; run again, to draw and score all images")
+    order = [image.image_id for image in tests]
+    methods = [_method(contents, files, result, order, beside) for result in results if key_of(result) in files.layers]
+    return {
+        "dataset": contents.dataset,
+        "category": category,
+        "root": contents.root or ".",
+        "references": [path_in_table(image.path, contents.root) for image in files.images if image.split == "train"],
+        "colours": methods[0].pop("colours") if methods else [],
+        "images": [
+            {
+                "id": image.image_id,
+                "path": path_in_table(image.path, contents.root),
+                "label": known[image.image_id]["label"],
+                "defect_type": known[image.image_id]["defect_type"],
+                "width": image.width,
+                "height": image.height,
+                "thumbnail": thumbnails[image.image_id],
+            }
+            for image in tests
+        ],
+        "methods": [{name: value for name, value in method.items() if name != "colours"} for method in methods],
+    }
+
+
+def _method(
+    contents: Contents, files: SheetFiles, result: Evaluation, order: list[str], beside: str | None
+) -> dict[str, Any]:
+    """What one method says of each image; all lists are in ``order``."""
+    key = key_of(result)
+    images = {image["image_id"]: image for image in result["images"]}
+    with LayerReader(files.layers[key]) as reader:
+        heading = reader.heading
+        maps = files.maps_at(reader, key, beside)
+        outlines = dict(zip(reader.image_ids, reader.outlines(), strict=True))
+    of = [images.get(image_id, {}) for image_id in order]
+    return {
+        "method": key.method,
+        "entry": contents.told_of(key, "entry") or key.method,
+        "backbone": key.backbone,
+        "title": contents.names[key],
+        "refiner": heading["refiner"],
+        "low": heading["low"],
+        "high": heading["high"],
+        "threshold": result["image_threshold"],
+        "pixel_threshold": result["threshold"] if result["localises"] else None,
+        "decides_by": "regions" if result["image_threshold"] is None else "score",
+        "scores": [image.get("score") for image in of],
+        "decisions": [None if image.get("decision") is None else int(image["decision"]) for image in of],
+        "notes": [image.get("note", "") for image in of],
+        "maps": [maps.get(image_id) for image_id in order],
+        "outlines": [outlines.get(image_id, []) for image_id in order],
+        "colours": heading["colours"],
+    }
