@@ -504,7 +504,9 @@ def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, op
     names = {"yes": 1, "-1": 1e-9, "a: b #c": 1e25, "ü\x85'\"": -3}
     scores = {name: (SCORES * np.float32(factor)).astype(np.float32) for name, factor in names.items()}
     methods = [method(name, values, threshold=float(values[5])) for name, values in scores.items()]
-    page = opened(write_page(tmp_path / "page.html", sheet(methods=methods)))
+    seeded = method("bank-seed1", SCORES, entry="bank", pixel_threshold=0.5)
+    fused = method("fusion", SCORES, entry=None)
+    page = opened(write_page(tmp_path / "page.html", sheet(methods=[*methods, seeded, fused])))
     for place, (name, values) in enumerate(scores.items()):
         choose(page, "Method", str(place))
         page.get_by_label("Threshold of image scores", exact=True).fill("600")
@@ -518,6 +520,13 @@ def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, op
         page.get_by_label("Threshold of image scores, as a number").fill(f"{typed:.0e}")
         entry = yaml.safe_load(page.locator(".sheet-keep pre").text_content())["methods"][name]["threshold"]
         assert entry == {"rule": "fixed", "params": {"image": typed}}
+    choose(page, "Method", "4")
+    threshold = {"rule": "fixed", "params": {"image": THRESHOLD, "pixel": 0.5}}
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) == {
+        "methods": {"bank": {"threshold": threshold}}
+    }
+    choose(page, "Method", "5")
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) is None
 
 
 # ---- Marks

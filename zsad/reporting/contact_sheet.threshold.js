@@ -128,7 +128,7 @@ class ThresholdPanel {
 
   configuration() {
     const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
-    if (entry === null) return "# The thresholds of this method are made from those of its members.";
+    if (entry === null) return "# This method reads the scores of others: it has no threshold to set.";
     if (this.value === null) return "# Move the slider first.";
     const image = `image: ${yamlNumber(this.value)}`;
     const params = pixel === null ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
