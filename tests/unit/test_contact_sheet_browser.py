@@ -16,8 +16,6 @@ import yaml
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from zsad.reporting.draw_layers import draw_layers
-from zsad.reporting.draw_thumbnails import draw_thumbnails
 
 from browsing import DESK, PHONE, listen, needs_browser
 from chain import Chain
@@ -29,6 +27,8 @@ from zsad.files.csv_cells import encoded
 from zsad.files.scores import ScoreReader
 from zsad.reporting.build_page import build_page
 from zsad.reporting.draw_gallery import draw_gallery
+from zsad.reporting.draw_layers import draw_layers
+from zsad.reporting.draw_thumbnails import draw_thumbnails
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.overlays import ColourScale, colour_scale
 from zsad.scoring.thresholds.base import Evidence
@@ -459,11 +459,11 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
             assert called(page) == {path for path, is_called in zip(PATHS, decided, strict=True) if is_called}
             counts = decision_counts(decided[known], defective[known]).sum(axis=0)
             metrics = decision_metrics(counts)
+            shares = {name: f"{100 * metrics[f'decision_{name}']:.1f} %" for name in ("precision", "recall", "f1")}
             assert text(page, ".sheet-cost") == (
                 f"{decided.sum()} of 16 images called defective. Against 14 labels: "
                 f"{counts[1]} false alarm{'' if counts[1] == 1 else 's'}, {counts[2]} missed; "
-                f"precision {100 * metrics['decision_precision']:.1f} %, recall {100 * metrics['decision_recall']:.1f} %, "
-                f"F1 {100 * metrics['decision_f1']:.1f} %."
+                f"precision {shares['precision']}, recall {shares['recall']}, F1 {shares['f1']}."
             )
 
 
