@@ -51,7 +51,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ("many ranked", (None,) * 2, CATEGORIES[:1], MANY),
     ):
         (folder / name).mkdir()
-        made[name] = build(folder / name, categories, methods, labels=labels)["output"]
+        made[name] = build(folder / name, categories, methods, labels=labels, sheets=name == "measured")["output"]
     return made
 
 

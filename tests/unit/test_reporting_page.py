@@ -1,4 +1,5 @@
 import re
+from dataclasses import fields
 from html.parser import HTMLParser
 
 import pytest
@@ -14,11 +15,15 @@ from reporting_files import (
     write_refinement,
     write_results,
 )
+from zsad.data.image_list import ListedImage, write_images
+from zsad.data.manifest import read_manifest
 from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import MEANS, ORACLE
 from zsad.reporting.build_page import build_page
 from zsad.reporting.draw_gallery import draw_gallery
+from zsad.reporting.draw_layers import draw_layers
+from zsad.reporting.draw_thumbnails import draw_thumbnails
 from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import read_comparisons, read_costs, read_metrics
@@ -28,6 +33,7 @@ from zsad.tables.comparisons import comparison_tables
 from zsad.tables.csv_tables import defect_types_frame
 from zsad.tables.table import record
 
+LISTED = [field.name for field in fields(ListedImage)]
 MOMENTS = ("before", "after")
 OPTIONS = ReportOptions(gallery=2, panel=64, dpi=50)
 METHODS = {"self_similarity": "zero-shot-single", "mutual": "zero-shot-batch", "memory_bank": "few-shot-4"}
@@ -120,17 +126,31 @@ def draw_plot(path):
     Image.new("RGB", (30, 20), "white").save(path)
 
 
-def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided")):
+def draw_sheet(folder, results):
+    """Thumbnails, and the layers of every method, of a category's results; as `build_page` takes them."""
+    records = read_manifest(results[0].manifest)
+    image_list, thumbnails = folder / "images.csv", folder / "thumbnails.h5"
+    write_images(image_list, [ListedImage(**{name: getattr(record, name) for name in LISTED}) for record in records])
+    draw_thumbnails(image_list=image_list, longer_side=64, output=thumbnails, provenance={})
+    layers = [folder / f"{place}.h5" for place in range(len(results))]
+    for files, output in zip(results, layers, strict=True):
+        draw_layers(**vars(files), refiner="guided", colormap=OPTIONS.colormap, output=output, provenance={})
+    return image_list, thumbnails, layers
+
+
+def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided"), sheets=False):
     labelled = labels[0] is not None
     evaluations, mask_evaluations, galleries, curves, histograms, rows = [], [], [], {}, {}, []
+    image_lists, thumbnails, layers = {}, {}, []
     for number, category in enumerate(categories):
-        of_category = []
+        of_category, results = [], []
         for method, setting in methods.items():
             where = folder / f"{number}-{method}"
             files = write_results(
                 where, category=category, method=method, setting=setting, labels=labels, with_curves=labelled
             )
             of_category.append(files.evaluation)
+            results.append(files)
             if "guided" in refiners:
                 mask_evaluations.append(mask_evaluation(where, category, method))
             galleries.append(where / "panels.json")
@@ -145,6 +165,11 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
                 panels=galleries[-1],
             )
         evaluations += of_category
+        if sheets:
+            where = folder / f"sheet-{number}"
+            where.mkdir()
+            image_lists[category], thumbnails[category], drawn = draw_sheet(where, results)
+            layers += drawn
         curves[category], histograms[category] = folder / f"c{number}.png", folder / f"h{number}.png"
         draw_plot(curves[category])
         draw_plot(histograms[category])
@@ -178,6 +203,10 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
         "bars_plot": folder / "plot.png",
         "quality_plot": folder / "plot.png",
         "output": folder / "report.html",
+        "image_lists": image_lists,
+        "thumbnails": thumbnails,
+        "layers": layers,
+        "root": str(folder),
     }
     build_page(**arguments)
     return arguments
@@ -185,7 +214,7 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    arguments = build(tmp_path_factory.mktemp("page"), ["board", NASTY], labels=(0, 1, 0, 1))
+    arguments = build(tmp_path_factory.mktemp("page"), ["board", NASTY], labels=(0, 1, 0, 1), sheets=True)
     return arguments["output"].read_text(encoding="utf-8")
 
 
@@ -231,7 +260,8 @@ def test_every_category_and_method_is_there_with_its_gallery(page):
 
 def test_a_nasty_name_is_shown_as_text(page, source):
     assert "<script>alert" not in source
-    assert len(page.attributes("script")) == 1
+    kinds = [script.get("type", "") for script in page.attributes("script")]
+    assert kinds == ["application/json", "application/json", "", ""]  # a category each, and what the page does itself
 
 
 def test_the_page_says_how_many_images_called_good_carry_a_marked_region_and_why(page, tmp_path):

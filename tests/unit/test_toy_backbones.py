@@ -114,15 +114,19 @@ def draw_page(config: Mapping[str, Any]) -> str:
     """The pictures and the page of what a chain has made; the page's text."""
     settings, base = Settings(config), Path("results/t")
     place = {"dataset": "t", "category": "tile"}
-    evaluations, galleries = [], []
+    evaluations, galleries, layers = [], [], []
     for name in settings.methods:
         scores, metrics = base / f"tile/scores/{name}.h5", base / f"tile/metrics/{name}.json"
         galleries.append(base / f"plots/tile/{name}.gallery.json")
         evaluations.append(metrics)
         read = {"manifest": base / "tile/manifest.csv", "scores": scores, "evaluation": metrics, "masks": []}
-        drawn = {"sheet": galleries[-1].with_suffix(".png"), "panels": galleries[-1]}
+        layers.append(base / f"tile/layers/{name}.h5")
+        drawn = {"sheet": galleries[-1].with_suffix(".png"), "panels": galleries[-1], "layers": layers[-1]}
         cfg = {"options": settings.report.drawing(), "refiner": settings.report_refiner}
         _make(Step("draw_gallery", read, drawn, cfg, {**place, "method": name}))
+    image_list, thumbnails = base / "tile/images.csv", base / "tile/thumbnails.h5"
+    small = {"longer_side": settings.report.thumbnail}
+    _make(Step("draw_thumbnails", {"image_list": image_list}, {"thumbnails": thumbnails}, small, place))
     plots = {name: base / f"plots/tile/{name}.png" for name in ("curves", "histograms")}
     _make(Step("draw_plots", {"evaluations": evaluations}, plots, settings.report.drawing(), place))
     costs = {"cost_csv": base / "tables/cost.csv", "cost_sums": base / "tables/cost.sha256"}
@@ -137,11 +141,13 @@ def draw_page(config: Mapping[str, Any]) -> str:
         **{"evaluations": evaluations, "mask_evaluations": [], "galleries": galleries},
         **{name: [path] for name, path in plots.items()},
         "checks": [base / "tile/check.json"],
+        **{"image_lists": [image_list], "thumbnails": [thumbnails], "layers": layers},
     }
     cfg = {
         "categories": ["tile"],
         "with_curves": ["tile"],
         "configuration": settings.resolved(),
+        "root": settings.data.folder_of_tables,
         "methods": {
             name: {**entry.description, "threshold": settings.threshold_in_words(name)}
             for name, entry in settings.methods.items()

@@ -33,7 +33,8 @@ def plots(category: str = "ring") -> set[str]:
 
 
 def gallery(method: str, category: str = "ring") -> set[str]:
-    return {f"t/plots/{category}/{method}.gallery.png", f"t/plots/{category}/{method}.gallery.json"}
+    drawn = {f"t/plots/{category}/{method}.gallery.{kind}" for kind in ("png", "json")}
+    return drawn | {f"t/{category}/layers/{method}.h5"}
 
 
 def measured(method: str, category: str = "ring") -> set[str]:
@@ -137,6 +138,11 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
     drawn = set.union(plots(), *(gallery(method) for method in METHODS))
     changed = merged(SMALL, report={**SMALL["report"], **option})
     assert project.would_make(changed) == drawn | OVERALL_PLOTS | {"t/report.html"}
+
+
+def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
+    changed = merged(SMALL, report={**SMALL["report"], "thumbnail": 64})
+    assert project.would_make(changed) == {"t/ring/thumbnails.h5", "t/report.html"}
 
 
 @pytest.mark.parametrize(

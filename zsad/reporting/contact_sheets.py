@@ -9,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+
 from zsad.data.image_list import ListedImage, read_image_list
 from zsad.errors import DataError
+from zsad.errors.system import system_sentence
 from zsad.files.pictures import LayerReader, PictureReader, ThumbnailReader
 from zsad.reporting.evaluations import MethodKey, key_of
 
@@ -47,10 +50,15 @@ class SheetFiles:
     @cached_property
     def weight(self) -> float:
         """What the pictures weigh as text in a page, bytes."""
-        total = 0
-        for _, reader in self._pictures():
-            total += int(reader.weights.sum())
-        return _TEXT_OF_BYTES * total
+        return _TEXT_OF_BYTES * sum(int(reader.weights.sum()) for _, reader in self._pictures())
+
+    @cached_property
+    def colours(self) -> list[str]:
+        """Of the maps from the lowest to the highest value, ``#rrggbb``."""
+        for path in self.layers.values():
+            with LayerReader(path) as reader:
+                return list(reader.heading["colours"])
+        return []
 
     @property
     def folder(self) -> str:
@@ -74,14 +82,17 @@ class SheetFiles:
         """Write all pictures as files into `folder`, which is there, under the addresses of the above.
 
         Raises:
-            DataError: they cannot be read.
+            DataError: they cannot be read or written.
         """
         for name, reader in self._pictures():
             ending = MAP[1] if isinstance(reader, LayerReader) else THUMBNAIL[1]
             (folder / name).mkdir()
-            for index, weight in enumerate(reader.weights):
-                if weight:
-                    (folder / name / _file_name(index, ending)).write_bytes(reader.picture(index))
+            for index in np.flatnonzero(reader.weights).tolist():
+                picture, path = reader.picture(index), folder / name / _file_name(index, ending)
+                try:
+                    path.write_bytes(picture)
+                except OSError as error:
+                    raise DataError(system_sentence(error, path) or str(error)) from None
 
     def _pictures(self) -> Iterator[tuple[str, PictureReader]]:
         """Folder and pictures, which are open in turn."""

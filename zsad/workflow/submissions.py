@@ -68,13 +68,14 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
     for category in settings.categories:
         place = {"dataset": settings.dataset, "category": category}
         yield dict.fromkeys((*demo, *PREPARED), place)
+        yield {"draw_thumbnails": place}
         for backbone, features in settings.feature_sets:
             step = "join_features" if settings.backbones[backbone].members else "extract_features"
             yield {step: {**place, "backbone": backbone, **features._asdict()}}
         for method in settings.methods:
             of_method = {**place, "method": method}
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
-            yield {"draw_thumbnails": place, gallery: of_method, plots: place}
+            yield {gallery: of_method, plots: place}
             for refiner in settings.refiners:
                 yield {"evaluate_masks": {**of_method, "refiner": refiner}}
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from markupsafe import Markup
-
 from zsad.errors import DataError
 from zsad.files.json_values import without_nan
 from zsad.files.pictures import LayerReader
@@ -44,10 +42,10 @@ def anchor_of(files: SheetFiles) -> str:
     return f"images-{files.place}"
 
 
-def as_script(value: Mapping[str, Any]) -> Markup:
+def as_script(value: Mapping[str, Any]) -> str:
     """JSON that no name in it can end the element of."""
     text = json.dumps(without_nan(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def path_in_table(path: str, root: str) -> str:
@@ -64,7 +62,7 @@ def path_in_table(path: str, root: str) -> str:
 
 
 def _data(contents: Contents, category: str, files: SheetFiles, beside: str | None) -> dict[str, Any]:
-    results = contents.of(category)
+    results = sorted(contents.of(category), key=lambda result: key_of(result) != contents.best)  # which is shown first
     thumbnails = files.thumbnails_at(beside)
     known = {image["image_id"]: image for result in reversed(results) for image in result["images"]}
     tests = [image for image in files.images if image.split == "test"]
@@ -72,13 +70,13 @@ def _data(contents: Contents, category: str, files: SheetFiles, beside: str | No
         if thumbnails.get(image.image_id) is None or image.image_id not in known:
             raise DataError(f"'{image.image_id}' has no thumbnail or no score; run again, to draw and score all images")
     order = [image.image_id for image in tests]
-    methods = [_method(contents, files, result, order, beside) for result in results if key_of(result) in files.layers]
+    drawn = [result for result in results if key_of(result) in files.layers]
     return {
         "dataset": contents.dataset,
         "category": category,
         "root": contents.root or ".",
         "references": [path_in_table(image.path, contents.root) for image in files.images if image.split == "train"],
-        "colours": methods[0].pop("colours") if methods else [],
+        "colours": files.colours,
         "images": [
             {
                 "id": image.image_id,
@@ -91,7 +89,7 @@ def _data(contents: Contents, category: str, files: SheetFiles, beside: str | No
             }
             for image in tests
         ],
-        "methods": [{name: value for name, value in method.items() if name != "colours"} for method in methods],
+        "methods": [_method(contents, files, result, order, beside) for result in drawn],
     }
 
 
@@ -122,5 +120,4 @@ def _method(
         "notes": [image.get("note", "") for image in of],
         "maps": [maps.get(image_id) for image_id in order],
         "outlines": [outlines.get(image_id, []) for image_id in order],
-        "colours": heading["colours"],
     }
