@@ -452,6 +452,7 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
     page = opened("labelled")
     known = np.array([label is not None for label in LABELS])
     defective = np.array([label == 1 for label in LABELS])
+    auroc = roc_auc_score(defective[known], SCORES[known])
     for score in [*SCORES[::3], -1, 5]:
         for threshold in (float(score), float(score) - 0.01, float(score) - 1e-12):
             page.get_by_label("Threshold of image scores, as a number").fill(repr(threshold))
@@ -463,7 +464,8 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
             assert text(page, ".sheet-cost") == (
                 f"{decided.sum()} of 16 images called defective. Against 14 labels: "
                 f"{counts[1]} false alarm{'' if counts[1] == 1 else 's'}, {counts[2]} missed; "
-                f"precision {shares['precision']}, recall {shares['recall']}, F1 {shares['f1']}."
+                f"precision {shares['precision']}, recall {shares['recall']}, F1 {shares['f1']}. "
+                f"Image AUROC, whatever the threshold: {100 * auroc:.1f} %."
             )
 
 
@@ -797,12 +799,14 @@ def test_marks_make_of_a_folder_without_labels_an_evaluated_one(
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Escape")
     assert marks_kept(page) == marks
+    told = text(page, ".sheet-cost")
     written = yaml.safe_load(page.locator(".sheet-where pre").text_content())["dataset"]
     Path(written["root"]).write_text(saved(page), encoding="utf-8")
 
     result = run(written)
     expected = roc_auc_score(list(marks.values()), [scores[path] for path in marks])
     assert 0.3 < expected < 1
+    assert f"Image AUROC, whatever the threshold: {100 * expected:.1f} %." in told
     with open("results/t/tables/metrics.csv", encoding="utf-8", newline="") as stream:
         (row, *_) = csv.DictReader(stream)
     assert float(row["image_auroc"]) == pytest.approx(expected, abs=1e-6)

@@ -20,6 +20,23 @@ function costs(items) {
   };
 }
 
+// The image AUROC of what is known: of all pairs of a good and a defective image, those in which the defective one has
+// the greater score, equal scores counted half; NaN where there is no pair.
+function auroc(items) {
+  const known = items.filter((item) => item.truth !== null && item.score !== null);
+  const byScore = new Map();
+  known.sort((one, other) => one.score - other.score).forEach(({ score, truth }) => {
+    if (!byScore.has(score)) byScore.set(score, [0, 0]);
+    byScore.get(score)[truth] += 1;
+  });
+  let [below, right] = [0, 0];
+  byScore.forEach(([good, defective]) => {
+    right += defective * (below + good / 2);
+    below += good;
+  });
+  return right / (below * (known.length - below));
+}
+
 class ThresholdPanel {
   constructor(sheet) {
     this.sheet = sheet;
@@ -173,6 +190,7 @@ class ThresholdPanel {
       wrong(found.wrong, counted(found.wrong, "false alarm", "false alarms")), ", ",
       wrong(found.missed, `${found.missed} missed`),
       `; precision ${share(found.precision)}, recall ${share(found.recall)}, F1 ${share(found.f1)}.`,
+      ` Image AUROC, whatever the threshold: ${share(auroc(items))}.`,
     ];
     const images = counted(items.length, "image", "images");
     this.cost.replaceChildren(bold(`${called} of ${images} called defective.`), ...told);
