@@ -26,10 +26,8 @@ from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.files.csv_cells import encoded
 from zsad.files.scores import ScoreReader
 from zsad.reporting.build_page import build_page
-from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.draw_layers import draw_layers
 from zsad.reporting.draw_thumbnails import draw_thumbnails
-from zsad.reporting.options import ReportOptions
 from zsad.reporting.overlays import ColourScale, colour_scale
 from zsad.scoring.thresholds.base import Evidence
 from zsad.scoring.thresholds.registry import THRESHOLDS
@@ -745,7 +743,7 @@ def run(dataset: dict[str, Any]) -> Path:
     (category,) = settings.data.categories
     base = Path("results/t")
     images, manifest = base / category / "images.csv", base / category / "manifest.csv"
-    drawn = {name: base / category / name for name in ("thumbnails.h5", "layers.h5", "panels.json", "sheet.png")}
+    thumbnails, layers, plot = (base / category / name for name in ("thumbnails.h5", "layers.h5", "plot.png"))
     of_method = {
         "manifest": manifest,
         "scores": base / category / "scores/mutual.h5",
@@ -753,26 +751,25 @@ def run(dataset: dict[str, Any]) -> Path:
         "refiner": "none",
         "evaluation": base / category / "metrics/mutual.json",
     }
-    options = ReportOptions(gallery=2, panel=64, dpi=50)
-    draw_gallery(**of_method, options=options, sheet=drawn["sheet.png"], panels=drawn["panels.json"])
-    draw_thumbnails(image_list=images, longer_side=64, output=drawn["thumbnails.h5"], provenance={})
-    draw_layers(**of_method, colormap="inferno", output=drawn["layers.h5"], provenance={})
+    draw_thumbnails(image_list=images, longer_side=64, output=thumbnails, provenance={})
+    draw_layers(**of_method, colormap="inferno", output=layers, provenance={})
+    Image.new("RGB", (30, 20), "white").save(plot)  # where plots of curves and histograms would be
     metrics = base / "tables/metrics.csv"
     build_page(
         dataset="t",
         metrics_csv=metrics if metrics.exists() else None,
         refinement_csv=None,
         evaluations=[of_method["evaluation"]],
-        galleries=[drawn["panels.json"]],
+        galleries=[],
         summary_plot=None,
-        curve_plots={category: drawn["sheet.png"]} if metrics.exists() else {},
-        histogram_plots={category: drawn["sheet.png"]},
+        curve_plots={category: plot} if metrics.exists() else {},
+        histogram_plots={category: plot},
         configuration=config,
         method_summaries={"mutual": {"scorer": "mutual", "summary": "", "reference": "", "setting": "zero-shot-batch"}},
         output=base / "report.html",
         image_lists={category: images},
-        thumbnails={category: drawn["thumbnails.h5"]},
-        layers=[drawn["layers.h5"]],
+        thumbnails={category: thumbnails},
+        layers=[layers],
         root=settings.data.folder_of_tables,
     )
     return (base / "report.html").absolute()
