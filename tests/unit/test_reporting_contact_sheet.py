@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from test_reporting_page import NASTY, Page, build, draw_sheet
 
+from browsing import DESK, listen, needs_browser
 from reporting_files import GRID, THRESHOLD, Files, write_results
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import image_facts
@@ -129,11 +130,12 @@ def layers_of(folder: Path, files: Files, **changed: Any) -> LayerReader:
 
 
 def filled(outline: list[list[float]], shape: tuple[int, int]) -> np.ndarray:
-    """What lies within an odd number of polygons, at a tenth of a pixel."""
+    """The share of each pixel that lies within an odd number of polygons."""
     height, width = shape
-    fine = np.zeros((10 * height, 10 * width), np.uint8)
+    times = max(1, 1000 // max(shape))
+    fine = np.zeros((times * height, times * width), np.uint8)
     for polygon in outline:
-        corners = np.array(polygon).reshape(-1, 2) * (10 * width, 10 * height) - 0.5
+        corners = np.array(polygon).reshape(-1, 2) * (times * width, times * height) - 0.5
         inside = np.zeros_like(fine)
         cv2.fillPoly(inside, [np.rint(corners).astype(np.int32)], 1)
         fine ^= inside
@@ -370,6 +372,42 @@ def test_more_images_than_a_page_may_hold_lie_beside_it(
         Image.open(io.BytesIO(content)).load()
     for sheet, other in zip(sheets, whole, strict=True):
         assert {**sheet, "images": 0, "methods": 0} == {**other, "images": 0, "methods": 0}
+
+
+@needs_browser
+@pytest.mark.parametrize("heaviest", [HEAVIEST, 0.001])
+def test_pictures_beside_a_page_are_found_from_where_it_lies(
+    arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Any, heaviest: float
+) -> None:
+    """By a browser, from the disk, in folders whose names mean something in addresses."""
+    monkeypatch.setattr(page_module, "MOST_EMBEDDED", 0)
+    where, folder = tmp_path / "50% of #1 ?", "my report #1 ä?"
+    files = made(arguments, where, heaviest, folder=folder)
+    heard: list[str] = []
+    page = browser.new_page(viewport={"width": DESK, "height": 900})
+    listen(page, heard)
+    for path in [path for path in files if path.endswith(".html") and sheets_of(files[path])]:
+        page.goto((where / path).as_uri())
+        for sheet in page.locator(".contact-sheet").all():
+            sheet.get_by_label("map").first.check()
+            for picture in sheet.locator(".sheet-grid img").all():
+                picture.scroll_into_view_if_needed()
+                picture.evaluate("image => image.decode()")
+                assert picture.evaluate("image => image.naturalWidth") > 0
+            assert sheet.locator(".sheet-grid img").count() == 8
+    page.close()
+    assert heard == []
+
+
+def test_images_that_were_left_out_are_told(arguments: dict[str, Any], tmp_path: Path) -> None:
+    checks = {}
+    for category, count in zip(CATEGORIES, (1, 2), strict=True):
+        checks[category] = tmp_path / f"{category}.json"
+        unreadable = [{"image_id": f"{number}.png", "reason": "it is empty"} for number in range(count)]
+        write_json(checks[category], {"warnings": [], "unreadable": unreadable})
+    page = made({**arguments, "checks": checks}, tmp_path / "made")["report.html"].decode()
+    assert "1 image that cannot be used is not among them." in page
+    assert "2 images that cannot be used are not among them." in page
 
 
 def test_a_page_that_is_light_without_its_pictures_stays_one(arguments: dict[str, Any], tmp_path: Path) -> None:

@@ -44,6 +44,9 @@ BY_IMAGES = (
     "evaluate_scores",
     "evaluate_masks",
     "evaluate_oracle",
+    "draw_thumbnails",
+    "draw_gallery",
+    "build_page",
 )
 
 
@@ -117,7 +120,7 @@ def test_more_images_take_more_time(rule: str, tmp_path: Path) -> None:
     assert estimated(many, rule, names_for(rule)).seconds > estimated(few, rule, names_for(rule)).seconds
 
 
-@pytest.mark.parametrize("rule", [rule for rule in BY_IMAGES if rule != "score_images"])
+@pytest.mark.parametrize("rule", [rule for rule in BY_IMAGES if rule not in ("score_images", "build_page")])
 def test_larger_images_take_more_memory(rule: str, tmp_path: Path) -> None:
     small, large = (planned(tmp_path, SAM, demo={"size": size}) for size in (256, 1024))
     assert estimated(large, rule, names_for(rule)).megabytes > estimated(small, rule, names_for(rule)).megabytes

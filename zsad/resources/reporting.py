@@ -12,10 +12,10 @@ from zsad.resources.run import Run
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
 PANEL_SECONDS = 0.045  # an image of a gallery
-THUMBNAIL_SECONDS = 3e-3  # an image, besides decoding and making it smaller
-LAYER_SECONDS, OUTLINE_SECONDS = 6e-3, 10e-9  # an image of a method, and a pixel of it
+THUMBNAIL_SECONDS = 2e-3  # an image, besides decoding and making it smaller
+LAYER_SECONDS, OUTLINE_SECONDS = 1.5e-3, 10e-9  # an image of a method, and a pixel of it
 LAYER_BYTES = 12  # a pixel: a map and a mask at the size of the image, and its contours
-SHEET_MEGABYTES, MAP_MEGABYTES = 0.05, 0.01  # a thumbnail and a map, each in a page and what is made of it
+SHEET_SECONDS, SHEET_MEGABYTES = 3e-4, 0.012  # an image and each of its maps in a contact sheet
 CURVE_SECONDS = 0.12  # a method in a plot
 BAR_SECONDS = 0.05  # a method and category in the summary
 TEMPLATE_SECONDS = 0.4
@@ -54,9 +54,11 @@ def draw_summary(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def build_page(run: Run, names: Mapping[str, str]) -> Estimate:
-    """All pictures and tables in one file."""
+    """All pictures and tables in one file, or in some."""
     results = number_of_results(run)
+    images = sum(run.workload(category).test.number for category in run.categories)
+    pictures = images * (1 + len(run.settings.methods))
     return PLAIN.plus(
-        20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results,
-        PANDAS_SECONDS + TEMPLATE_SECONDS + RESULT_SECONDS * results,
+        20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results + SHEET_MEGABYTES * pictures,
+        PANDAS_SECONDS + TEMPLATE_SECONDS + RESULT_SECONDS * results + SHEET_SECONDS * pictures,
     )
