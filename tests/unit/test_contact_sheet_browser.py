@@ -117,8 +117,9 @@ def write_page(path: Path, *sheets: dict[str, Any]) -> Path:
         '<div class="contact-sheet-view"></div></section>'
         for each in sheets
     )
-    styles = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "contact_sheet"))
-    scripts = Environment(loader=FileSystemLoader(HERE)).get_template("contact_sheet.scripts.jinja").render()
+    templates = Environment(loader=FileSystemLoader([HERE, HERE / "sections"]))
+    styles = "".join(templates.get_template(f"{name}.css").render() for name in ("page", "contact_sheet"))
+    scripts = templates.get_template("contact_sheet.scripts.jinja").render()
     path.write_text(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>parts</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
