@@ -118,7 +118,10 @@ def test_a_new_method_runs_alone(project: Project) -> None:
 def test_a_new_category_runs_alone(project: Project) -> None:
     described = {
         "data/t/brick.sha256",
-        *(f"t/brick/{name}" for name in ("images.csv", "manifest.csv", "unreadable.csv", "check.json")),
+        *(
+            f"t/brick/{name}"
+            for name in ("images.csv", "manifest.csv", "unreadable.csv", "check.json", "thumbnails.h5")
+        ),
     }
     new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert project.would_make(merged(SMALL, dataset__categories=["ring", "brick"])) == new | OVERALL
