@@ -31,7 +31,7 @@ def page_config(wildcards):
                 name: {
                     **entry.description,
                     "threshold": settings.threshold_in_words(name),
-                    "entry": entry.group or name,
+                    "entry": "" if entry.members else entry.group or name,
                 }
                 for name, entry in settings.methods.items()
             },

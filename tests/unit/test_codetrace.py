@@ -402,6 +402,14 @@ def test_a_module_concerns_the_stages_that_need_it(module: str, stages: set[str]
     assert stages_behind(module) == stages
 
 
+def test_the_page_depends_on_all_that_it_is_put_together_from() -> None:
+    folder = REPOSITORY / "zsad" / "reporting"
+    parts = {path for kind in ("jinja", "css", "js") for path in folder.rglob(f"*.{kind}")}
+    assert {path.suffix for path in parts} == {".jinja", ".css", ".js"}
+    hashes = code_hashes(REPOSITORY, "workflow_scripts/build_page.py")
+    assert {path.relative_to(REPOSITORY).as_posix() for path in parts} <= set(hashes)
+
+
 @pytest.mark.parametrize("script", sorted(SCORES))
 def test_a_method_does_not_depend_on_another_methods_module(script: str) -> None:
     for name in SCORERS.names():

@@ -15,15 +15,23 @@ import pytest
 import yaml
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from browsing import DESK, PHONE, listen, needs_browser
+from chain import Chain
+from fault import Sound
 from paths import REPOSITORY
 from zsad.data.layouts.csv_table import CsvLayout
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.files.csv_cells import encoded
+from zsad.files.scores import ScoreReader
+from zsad.reporting.build_page import build_page
+from zsad.reporting.draw_layers import draw_layers
+from zsad.reporting.draw_thumbnails import draw_thumbnails
 from zsad.reporting.overlays import ColourScale, colour_scale
 from zsad.scoring.thresholds.base import Evidence
 from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.workflow.settings import Settings
 
 pytestmark = needs_browser
 
@@ -109,8 +117,9 @@ def write_page(path: Path, *sheets: dict[str, Any]) -> Path:
         '<div class="contact-sheet-view"></div></section>'
         for each in sheets
     )
-    styles = "".join((HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "contact_sheet"))
-    scripts = Environment(loader=FileSystemLoader(HERE)).get_template("contact_sheet.scripts.jinja").render()
+    templates = Environment(loader=FileSystemLoader([HERE, HERE / "sections"]))
+    styles = "".join(templates.get_template(f"{name}.css").render() for name in ("page", "contact_sheet"))
+    scripts = templates.get_template("contact_sheet.scripts.jinja").render()
     path.write_text(
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>parts</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -361,16 +370,18 @@ def test_the_large_view_is_used_by_the_keyboard_alone(opened: Callable[..., Any]
 def test_marking_goes_through_the_list_as_it_was_opened(opened: Callable[..., Any]) -> None:
     page = opened("unlabelled")
     choose(page, "Mark", "none")
+    choose(page, "Order", "least")
+    paths = PATHS[::-1]
     page.locator(".sheet-shot").first.click()
     page.get_by_label("go to the next image after a mark").check()
     for pressed in "dgd":
         page.keyboard.press(pressed)
-    assert marks_kept(page) == {PATHS[0]: 1, PATHS[1]: 0, PATHS[2]: 1}
-    assert page.locator(".sheet-title").inner_text() == PATHS[3]
+    assert marks_kept(page) == {paths[0]: 1, paths[1]: 0, paths[2]: 1}
+    assert page.locator(".sheet-title").text_content() == paths[3]
     page.keyboard.press("z")
-    assert page.locator(".sheet-title").inner_text() == PATHS[2]
+    assert page.locator(".sheet-title").text_content() == paths[2]
     page.keyboard.press("Escape")
-    assert shown(page) == list(PATHS[2:])
+    assert sorted(shown(page)) == sorted(paths[2:])
 
 
 def test_marking_in_the_list_stays_where_it_is(opened: Callable[..., Any]) -> None:
@@ -396,6 +407,20 @@ def test_a_swipe_leads_to_the_next_image(opened: Callable[..., Any]) -> None:
     assert page.locator(".sheet-title").inner_text() == PATHS[0]
     page.evaluate(swipe, [100, 110])
     assert page.locator(".sheet-title").inner_text() == PATHS[0]
+
+
+def test_an_image_without_a_score_or_map_is_shown_last(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    data = sheet()
+    (one, _) = data["methods"]
+    for name in ("scores", "decisions", "maps"):
+        one[name][0] = None
+    page = opened(write_page(tmp_path / "page.html", data))
+    assert shown(page) == [*PATHS[1:], PATHS[0]]
+    page.get_by_label("Threshold of image scores, as a number").fill("-9")
+    assert called(page) == set(PATHS[1:])
+    page.locator(".sheet-shot").last.click()
+    assert "score unknown · no decision" in text(page, ".sheet-facts")
+    assert page.locator("dialog .sheet-map").count() == 0
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -426,6 +451,7 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
     page = opened("labelled")
     known = np.array([label is not None for label in LABELS])
     defective = np.array([label == 1 for label in LABELS])
+    auroc = roc_auc_score(defective[known], SCORES[known])
     for score in [*SCORES[::3], -1, 5]:
         for threshold in (float(score), float(score) - 0.01, float(score) - 1e-12):
             page.get_by_label("Threshold of image scores, as a number").fill(repr(threshold))
@@ -433,11 +459,12 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
             assert called(page) == {path for path, is_called in zip(PATHS, decided, strict=True) if is_called}
             counts = decision_counts(decided[known], defective[known]).sum(axis=0)
             metrics = decision_metrics(counts)
+            shares = {name: f"{100 * metrics[f'decision_{name}']:.1f} %" for name in ("precision", "recall", "f1")}
             assert text(page, ".sheet-cost") == (
                 f"{decided.sum()} of 16 images called defective. Against 14 labels: "
                 f"{counts[1]} false alarm{'' if counts[1] == 1 else 's'}, {counts[2]} missed; "
-                f"precision {metrics['decision_precision']:.3f}, recall {metrics['decision_recall']:.3f}, "
-                f"F1 {metrics['decision_f1']:.3f}."
+                f"precision {shares['precision']}, recall {shares['recall']}, F1 {shares['f1']}. "
+                f"Image AUROC, whatever the threshold: {100 * auroc:.1f} %."
             )
 
 
@@ -451,7 +478,7 @@ def test_the_slider_goes_beyond_all_scores_and_back_to_the_workflows_threshold(o
     assert len(called(page)) == 16
     page.keyboard.press("End")
     assert called(page) == set()
-    assert "precision 0.000, recall 0.000, F1 0.000" in text(page, ".sheet-cost")
+    assert "precision 0.0 %, recall 0.0 %, F1 0.0 %" in text(page, ".sheet-cost")
     choose(page, "Decision", "defective")
     page.keyboard.press("Tab")
     slider.focus()
@@ -478,7 +505,9 @@ def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, op
     names = {"yes": 1, "-1": 1e-9, "a: b #c": 1e25, "ü\x85'\"": -3}
     scores = {name: (SCORES * np.float32(factor)).astype(np.float32) for name, factor in names.items()}
     methods = [method(name, values, threshold=float(values[5])) for name, values in scores.items()]
-    page = opened(write_page(tmp_path / "page.html", sheet(methods=methods)))
+    seeded = method("bank-seed1", SCORES, entry="bank", pixel_threshold=0.5)
+    fused = method("fusion", SCORES, entry=None)
+    page = opened(write_page(tmp_path / "page.html", sheet(methods=[*methods, seeded, fused])))
     for place, (name, values) in enumerate(scores.items()):
         choose(page, "Method", str(place))
         page.get_by_label("Threshold of image scores", exact=True).fill("600")
@@ -488,6 +517,17 @@ def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, op
         expected = {path for path, score in zip(PATHS, values, strict=True) if score > np.float32(image)}
         assert called(page) == expected
         assert 0 < len(expected) < 16
+        typed = float(f"{values[5]:.0e}")
+        page.get_by_label("Threshold of image scores, as a number").fill(f"{typed:.0e}")
+        entry = yaml.safe_load(page.locator(".sheet-keep pre").text_content())["methods"][name]["threshold"]
+        assert entry == {"rule": "fixed", "params": {"image": typed}}
+    choose(page, "Method", "4")
+    threshold = {"rule": "fixed", "params": {"image": THRESHOLD, "pixel": 0.5}}
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) == {
+        "methods": {"bank": {"threshold": threshold}}
+    }
+    choose(page, "Method", "5")
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) is None
 
 
 # ---- Marks
@@ -525,6 +565,10 @@ def test_two_windows_add_to_each_others_marks(opened: Callable[..., Any]) -> Non
     other.locator(".sheet-shot").nth(1).press("g")
     page.wait_for_function("document.querySelectorAll('.sheet-badge:not(:empty)').length === 2")
     assert marks_kept(page) == {PATHS[0]: 1, PATHS[1]: 0}
+    add = "key => localStorage.setItem(key, JSON.stringify({...JSON.parse(localStorage.getItem(key)), 'plain.png': 1}))"
+    page.evaluate(add, page.evaluate("Object.keys(localStorage)[0]"))  # of which no window is told
+    page.locator(".sheet-shot").nth(2).press("g")
+    assert marks_kept(page) == {PATHS[0]: 1, PATHS[1]: 0, PATHS[2]: 0, "plain.png": 1}
 
 
 def test_marks_of_another_category_data_set_or_root_are_not_taken(tmp_path: Path, opened: Callable[..., Any]) -> None:
@@ -532,8 +576,9 @@ def test_marks_of_another_category_data_set_or_root_are_not_taken(tmp_path: Path
     page.locator(".sheet-shot").first.press("d")
     assert marked(page) == {PATHS[0]: "defective"}
     assert page.locator(".sheet-badge:not(:empty)").count() == 1
-    page.goto(write_page(tmp_path / "page.html", sheet(labels=(None,), root="elsewhere")).as_uri())
-    assert marked(page) == {}
+    for number, changed in enumerate(({"root": "elsewhere"}, {"category": "tray"}, {"dataset": "x"}, {})):
+        page.goto(write_page(tmp_path / f"{number}.html", sheet(labels=(None,), **changed)).as_uri())
+        assert marked(page) == ({} if changed else {PATHS[0]: "defective"})
 
 
 FORBIDDEN = "get() { throw new DOMException('no', 'SecurityError'); }"
@@ -597,6 +642,16 @@ def test_the_page_says_where_to_put_the_table_and_what_to_write(opened: Callable
     with page.expect_download() as download:
         page.get_by_role("button", name="Download marks (CSV)").first.click()
     assert download.value.suggested_filename == "parts_co_marks.csv"
+
+
+def test_good_references_are_listed_for_training(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    page = opened(write_page(tmp_path / "page.html", sheet(references=["../good/=1.png", "/elsewhere/2.png"])))
+    assert "and the good references. It has neither masks nor types of defects." in text(page, ".sheet-where")
+    rows = list(csv.DictReader(io.StringIO(saved(page))))
+    assert [list(row.values()) for row in rows[16:]] == [
+        ["../good/=1.png", "lid", "train", "good"],
+        ["/elsewhere/2.png", "lid", "train", "good"],
+    ]
 
 
 def test_labels_that_are_known_are_kept_unless_a_mark_says_otherwise(opened: Callable[..., Any]) -> None:
@@ -663,3 +718,99 @@ def test_everything_that_can_be_used_has_a_name(opened: Callable[..., Any]) -> N
     assert page.locator(".sheet-shot").nth(1).get_attribute("aria-label") == (
         "Rank 2: ü/ä b.PNG, score 1.143, called defective, label: defective: hole"
     )
+
+
+# ---- From a folder without labels to figures
+
+PHOTOGRAPHS = PATHS[:12]
+DEFECTS = {place: 2 + place for place in (0, 3, 5, 8, 10)}  # widths of dark lines, px
+
+
+def draw_photographs(folder: Path) -> None:
+    """Grey noise, in some a dark line."""
+    for place, path in enumerate(PHOTOGRAPHS):
+        pixels = np.random.default_rng(place).integers(110, 140, (64, 80, 3), dtype=np.uint8)
+        pixels[30 : 30 + DEFECTS.get(place, 0), 20:60] = 100
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder / path)
+
+
+def run(dataset: dict[str, Any]) -> Path:
+    """Scores, evaluations, tables and the page of a data set; returns the page."""
+    config = Sound("marked", lambda server: None, dataset, {"methods__memory_bank": None, "refiners": {}}).config()
+    outcome = Chain().run(config)
+    assert outcome.status == 0, outcome.said
+    settings = Settings(config)
+    (category,) = settings.data.categories
+    base = Path("results/t")
+    images, manifest = base / category / "images.csv", base / category / "manifest.csv"
+    thumbnails, layers, plot = (base / category / name for name in ("thumbnails.h5", "layers.h5", "plot.png"))
+    of_method = {
+        "manifest": manifest,
+        "scores": base / category / "scores/mutual.h5",
+        "masks": None,
+        "refiner": "none",
+        "evaluation": base / category / "metrics/mutual.json",
+    }
+    draw_thumbnails(image_list=images, longer_side=64, output=thumbnails, provenance={})
+    draw_layers(**of_method, colormap="inferno", output=layers, provenance={})
+    Image.new("RGB", (30, 20), "white").save(plot)  # where plots of curves and histograms would be
+    metrics = base / "tables/metrics.csv"
+    build_page(
+        dataset="t",
+        metrics_csv=metrics if metrics.exists() else None,
+        refinement_csv=None,
+        evaluations=[of_method["evaluation"]],
+        galleries=[],
+        summary_plot=None,
+        curve_plots={category: plot} if metrics.exists() else {},
+        histogram_plots={category: plot},
+        configuration=config,
+        method_summaries={"mutual": {"scorer": "mutual", "summary": "", "reference": "", "setting": "zero-shot-batch"}},
+        output=base / "report.html",
+        image_lists={category: images},
+        thumbnails={category: thumbnails},
+        layers=[layers],
+        root=settings.data.folder_of_tables,
+    )
+    return (base / "report.html").absolute()
+
+
+def test_marks_make_of_a_folder_without_labels_an_evaluated_one(
+    tmp_path: Path, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw_photographs(Path("my photographs"))
+    page = opened(run({"layout": "folder", "root": "my photographs"}))
+    assert "Not evaluated: no image has a label." in page.locator("main").inner_text()
+    assert set(shown(page)) == set(PHOTOGRAPHS)
+    with ScoreReader("results/t/my photographs/scores/mutual.h5") as reader:
+        scores = dict(zip(reader.image_ids, reader.image_scores, strict=True))
+    assert shown(page) == sorted(scores, key=lambda path: -scores[path])
+    wrong = {PHOTOGRAPHS[3], PHOTOGRAPHS[4]}  # marked against what they look like, so that the AUROC is not 1
+    marks = {path: int((place in DEFECTS) != (path in wrong)) for place, path in enumerate(PHOTOGRAPHS[:10])}
+    page.locator(".sheet-shot").first.click()
+    for path in shown(page):
+        assert page.locator(".sheet-title").text_content() == path
+        if path in marks:
+            page.keyboard.press("gd"[marks[path]])
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Escape")
+    assert marks_kept(page) == marks
+    told = text(page, ".sheet-cost")
+    written = yaml.safe_load(page.locator(".sheet-where pre").text_content())["dataset"]
+    Path(written["root"]).write_text(saved(page), encoding="utf-8")
+
+    result = run(written)
+    expected = roc_auc_score(list(marks.values()), [scores[path] for path in marks])
+    assert 0.3 < expected < 1
+    assert f"Image AUROC, whatever the threshold: {100 * expected:.1f} %." in told
+    with open("results/t/tables/metrics.csv", encoding="utf-8", newline="") as stream:
+        (row, *_) = csv.DictReader(stream)
+    assert float(row["image_auroc"]) == pytest.approx(expected, abs=1e-6)
+    page = opened(result)
+    assert "AUROC" in page.locator("main table").first.inner_text()
+    assert f"{100 * expected:.1f}" in page.locator("main table").first.inner_text()
+    assert "Against 10 labels:" in text(page, ".sheet-cost")
+    choose(page, "Label", "unknown")
+    assert set(shown(page)) == set(PHOTOGRAPHS[10:])

@@ -64,7 +64,8 @@ def build_page(
         curve_plots, histogram_plots: PNG files by category; no curves where no ranking can be measured.
         configuration: shown as it is; of ``left_out`` the reasons by method stand at the top, too.
         method_summaries: for each method its ``scorer``, ``summary``, ``reference``, ``setting``, what it is
-            ``blind_to``, and the ``threshold`` rule in words.
+            ``blind_to``, the ``threshold`` rule in words, and the ``entry`` of the configuration that sets its
+            threshold, if it has one of its own.
         output: HTML; of a heavy page, the index.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.

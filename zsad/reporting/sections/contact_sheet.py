@@ -106,7 +106,7 @@ def _method(
     of = [images.get(image_id, {}) for image_id in order]
     return {
         "method": key.method,
-        "entry": contents.told_of(key, "entry") or key.method,
+        "entry": contents.told_of(key, "entry") or None,  # of the configuration, where it has a threshold of its own
         "backbone": key.backbone,
         "title": contents.names[key],
         "refiner": heading["refiner"],

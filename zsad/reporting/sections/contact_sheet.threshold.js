@@ -5,7 +5,7 @@ const BINS = 60; // of the distribution above it
 const HEIGHT = 20; // of the distribution, in units of its drawing
 const KINDS = [...WORDS, "unknown"];
 
-// Decisions against what is known, as zsad/evaluation/decisions.py has them; NaN where nothing is known to be defective.
+// Decisions against what is known, as zsad/evaluation/decisions.py has it; NaN where nothing is known to be defective.
 function costs(items) {
   const count = (decision, truth) => items.filter((item) => item.decision === decision && item.truth === truth).length;
   const [found, wrong, missed, passed] = [count(1, DEFECTIVE), count(1, GOOD), count(0, DEFECTIVE), count(0, GOOD)];
@@ -18,6 +18,23 @@ function costs(items) {
     recall: share(found, found + missed),
     f1: share(2 * found, 2 * found + wrong + missed),
   };
+}
+
+// The image AUROC of what is known: of all pairs of a good and a defective image, those in which the defective one has
+// the greater score, equal scores counted half; NaN where there is no pair.
+function auroc(items) {
+  const known = items.filter((item) => item.truth !== null && item.score !== null);
+  const byScore = new Map();
+  known.sort((one, other) => one.score - other.score).forEach(({ score, truth }) => {
+    if (!byScore.has(score)) byScore.set(score, [0, 0]);
+    byScore.get(score)[truth] += 1;
+  });
+  let [below, right] = [0, 0];
+  byScore.forEach(([good, defective]) => {
+    right += defective * (below + good / 2);
+    below += good;
+  });
+  return right / (below * (known.length - below));
 }
 
 class ThresholdPanel {
@@ -61,7 +78,8 @@ class ThresholdPanel {
   // First and last value of the slider: beyond all scores, and beyond the workflow's threshold where it is near them.
   range() {
     const { scores, threshold } = this.sheet.current;
-    let [low, high] = scores.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
+    const known = scores.filter((score) => score !== null);
+    let [low, high] = known.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
       [Infinity, -Infinity]);
     const span = high - low || Math.abs(high) || 1;
     if (threshold !== null && threshold > low - span && threshold < high + span) {
@@ -94,7 +112,8 @@ class ThresholdPanel {
   decisions() {
     const { scores, decisions } = this.sheet.current;
     const cut = Math.fround(this.chosen);
-    return this.chosen === null ? decisions : scores.map((score) => Number(Math.fround(score) > cut));
+    const decide = (score) => (score === null ? null : Number(Math.fround(score) > cut));
+    return this.chosen === null ? decisions : scores.map(decide);
   }
 
   update() {
@@ -126,7 +145,7 @@ class ThresholdPanel {
 
   configuration() {
     const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
-    if (entry === null) return "# The thresholds of this method are made from those of its members.";
+    if (entry === null) return "# This method reads the scores of others: it has no threshold to set.";
     if (this.value === null) return "# Move the slider first.";
     const image = `image: ${yamlNumber(this.value)}`;
     const params = pixel === null ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
@@ -136,7 +155,7 @@ class ThresholdPanel {
   // The distribution of scores: what is defective at the bottom, then what is good, then what is not known.
   drawBars(low, high, at) {
     const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
-    this.sheet.items.forEach(({ score, truth }) => {
+    this.sheet.items.filter(({ score }) => score !== null).forEach(({ score, truth }) => {
       bins[between(Math.floor((BINS * (score - low)) / (high - low)), 0, BINS - 1)][truth ?? 2] += 1;
     });
     const most = Math.max(...bins.map((counts) => counts[0] + counts[1] + counts[2]));
@@ -160,17 +179,18 @@ class ThresholdPanel {
     const { items } = this.sheet;
     const found = costs(items);
     const called = items.filter((item) => item.decision === 1).length;
-    const marked = items.filter((item) => item.mark !== null).length;
+    const marked = items.filter((item) => item.truth !== item.label).length; // other marks say what labels say
     const labelled = found.known - marked;
     const against = [labelled && counted(labelled, "label", "labels"), marked && counted(marked, "mark", "marks")];
     const bold = (text, className = "") => make("b", { textContent: text, className });
     const wrong = (count, text) => bold(text, count ? "wrong" : "");
-    const share = (value) => (Number.isNaN(value) ? "n/a" : value.toFixed(3));
+    const share = (value) => (Number.isNaN(value) ? "n/a" : `${(100 * value).toFixed(1)} %`);
     const told = found.known === 0 ? [" What that costs can be said as soon as images are marked."] : [
       ` Against ${against.filter(Boolean).join(" and ")}: `,
       wrong(found.wrong, counted(found.wrong, "false alarm", "false alarms")), ", ",
       wrong(found.missed, `${found.missed} missed`),
       `; precision ${share(found.precision)}, recall ${share(found.recall)}, F1 ${share(found.f1)}.`,
+      ` Image AUROC, whatever the threshold: ${share(auroc(items))}.`,
     ];
     const images = counted(items.length, "image", "images");
     this.cost.replaceChildren(bold(`${called} of ${images} called defective.`), ...told);

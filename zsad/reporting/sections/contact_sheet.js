@@ -27,8 +27,8 @@ const FILTERS = {
   },
 };
 const ORDERS = {
-  most: ["most anomalous first", (one, other) => other.score - one.score],
-  least: ["least anomalous first", (one, other) => one.score - other.score],
+  most: ["most anomalous first", (one, other) => (other.score ?? -Infinity) - (one.score ?? -Infinity)],
+  least: ["least anomalous first", (one, other) => (one.score ?? Infinity) - (other.score ?? Infinity)],
   nearest: ["nearest to the threshold first", (one, other) => one.distance - other.distance],
   name: ["by name", (one, other) => one.image.path.localeCompare(other.image.path, "en", { numeric: true })],
 };
@@ -68,7 +68,8 @@ class Sheet {
     const shape = between(median(images.map(({ width, height }) => width / height)), 0.75, 1.6);
     this.view.style.setProperty("--tile", String(shape));
     addRamp(this.view, colours);
-    this.grid = make("ol", { className: "sheet-grid", attributes: { "aria-label": `Images of ${category}`, role: "list" },
+    const listed = { "aria-label": `Images of ${category}`, role: "list" };
+    this.grid = make("ol", { className: "sheet-grid", attributes: listed,
       onclick: (event) => this.clicked(event), onkeydown: (event) => this.pressed(event) });
     this.more = make("p", { className: "sheet-more" });
     this.status = make("p", { className: "sheet-status", role: "status" });
@@ -151,15 +152,15 @@ class Sheet {
     const { scores, notes } = this.current;
     const decisions = this.threshold.decisions();
     const ranks = new Map();
-    [...scores].sort((one, other) => other - one).forEach((score, place) => {
+    scores.filter((score) => score !== null).sort((one, other) => other - one).forEach((score, place) => {
       if (!ranks.has(score)) ranks.set(score, place + 1);
     });
     const cut = this.threshold.value ?? Math.max(...ranks.keys());
     this.items = this.data.images.map((image, place) => {
       const [mark, score] = [this.marks.get(image.path), scores[place]];
       const known = { label: image.label, truth: mark ?? image.label, decision: decisions[place] ?? null };
-      return { place, image, mark, score, ...known, note: notes[place], rank: ranks.get(score),
-        distance: Math.abs(score - cut) };
+      return { place, image, mark, score, ...known, note: notes[place], rank: ranks.get(score) ?? "–",
+        distance: score === null ? Infinity : Math.abs(score - cut) };
     });
     this.listed = this.items.filter((item) => this.matches(item)).sort(ORDERS[this.order][1]);
     this.fillGrid();

@@ -29,11 +29,14 @@ class MarksPanel {
   }
 
   whereTo() {
-    const { root } = this.sheet.data;
-    const folder = root ? make("code", { textContent: root }) : "the folder of the images (dataset.root)";
+    const { root, images, references = [] } = this.sheet.data;
+    const folder = root === "." ? "the folder that the workflow runs in"
+      : root ? make("code", { textContent: root }) : "the folder of the images (dataset.root)";
+    const good = references.length ? ", and the good references" : "";
     const table = `${(root || "path/to/the/images").replace(/\/+$/, "")}/${this.fileName}`;
     return make("div", { className: "sheet-where small" },
-      make("p", {}, "The table lists the images, with marks as labels. Put it into ", folder,
+      make("p", {}, `The table lists the images, with marks as labels${good}.`,
+        images.some(typeOf) ? " It has neither masks nor types of defects." : "", " Put it into ", folder,
         " and write in the configuration, in place of the layout, root and params that are there:"),
       make("pre", { tabIndex: 0, textContent: `dataset:\n  layout: csv\n  root: ${yamlText(table)}\n` }));
   }

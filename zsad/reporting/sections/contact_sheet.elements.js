@@ -59,7 +59,7 @@ const setText = (element, text) => {
 // ---- Words and numbers
 
 const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
-const significant = (value) => String(Number(value.toPrecision(4)));
+const significant = (value) => (value === null ? "unknown" : String(Number(value.toPrecision(4))));
 const between = (value, low, high) => Math.min(high, Math.max(low, value));
 const median = (values) => [...values].sort((one, other) => one - other)[values.length >> 1];
 
