@@ -25,7 +25,14 @@ def random_tokens(seed: int, *grids: tuple[int, int], layers: int = 2, channels:
     return tokens
 
 
-def write_features(path: Path, tokens: Sequence[np.ndarray], ids: Sequence[str] | None = None, **provenance) -> Path:
+def write_features(
+    path: Path,
+    tokens: Sequence[np.ndarray],
+    ids: Sequence[str] | None = None,
+    *,
+    cls_tokens: np.ndarray | None = None,
+    **provenance,
+) -> Path:
     """Write tokens ``[layer, row, column, channel]``, one array an image; layers are named 0, 1, ..."""
     layers, channels = tokens[0].shape[0], tokens[0].shape[-1]
     writer = FeatureWriter(
@@ -39,7 +46,7 @@ def write_features(path: Path, tokens: Sequence[np.ndarray], ids: Sequence[str] 
     )
     with writer:
         for index, image in enumerate(tokens):
-            writer.write(index, image, image.mean(axis=(1, 2)))
+            writer.write(index, image, image.mean(axis=(1, 2)) if cls_tokens is None else cls_tokens[index])
     return path
 
 

@@ -31,7 +31,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from paths import REPOSITORY
-from zsad.cli import command
+from zsad.cli import command, listings
 from zsad.errors import ConfigError, DamagedFileError, DataError, boundary
 from zsad.errors.boundary import known_sentence, sentence_of
 from zsad.errors.system import MENDS
@@ -312,7 +312,7 @@ def test_an_interrupt_passes_through_a_job(tmp_path: Path, end: BaseException) -
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, act: Callable[[Any], Any]) -> int:
-    monkeypatch.setattr(command, "show_methods", act)
+    monkeypatch.setattr(listings, "show_methods", act)
     return command.main(["methods"])
 
 

@@ -81,6 +81,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
             "download",
             "check",
             "demo",
+            "inspect",
             "snakemake --cores 8",
         )
     )

@@ -170,9 +170,9 @@ def test_the_metadata_of_the_wheel_has_ranges_and_the_licence(wheel: Wheel) -> N
 
 COMMANDS = """
 import contextlib, io, json, zsad
-from zsad.cli import command, main
+from zsad.cli import demo, main
 
-command.CATEGORIES = ["ring"]  # of the demo set, which stands for all
+demo.CATEGORIES = ["ring"]  # of the demo set, which stands for all
 
 def run(*arguments):
     output, errors = io.StringIO(), io.StringIO()

@@ -1,23 +1,19 @@
-"""The commands and their options."""
+"""The commands and their options; what a command needs is imported when it is given."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from zsad.cli.checking import check
-from zsad.cli.downloads import download
-from zsad.cli.listings import show_backbones, show_datasets, show_methods, show_segmenters
-from zsad.data.demo.make_demo import make_category
-from zsad.data.demo.plan import CATEGORIES, DemoOptions
 from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
 from zsad.files.user_paths import expanded
-from zsad.workflow.settings import default_sharing
 
 Command = Callable[[argparse.Namespace], int | None]
 
@@ -29,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # what a locale has no letter for is no reason to stop
     try:
         options = _parser().parse_args(arguments)
-        os.environ.update(default_sharing().variables())  # before the hub's client is imported
-        command: Command = options.run
-        status = command(options) or 0
+        if not options.shares_late:
+            _share_caches()
+        status = _command(options.run)(options) or 0
         _flush()
     except BrokenPipeError:  # `zsad methods | head`
         _write_no_more()
@@ -69,60 +65,48 @@ def _of_output(error: Exception) -> str | None:
     return None
 
 
+def _share_caches() -> None:
+    """Take models from the shared folder, if there is one; before the hub's client is imported."""
+    from zsad.cli.sharing import share_caches
+
+    share_caches()
+
+
+def _command(place: str) -> Command:
+    """Import and return what runs a command, ``"module:function"``."""
+    module, _, function = place.partition(":")
+    command: Command = getattr(importlib.import_module(module), function)
+    return command
+
+
+class _Parser(argparse.ArgumentParser):
+    """The parser of a command, whose options are added when it is given: some have defaults that take time to know."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.add_options: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See `argparse.ArgumentParser`."""
+        if self.add_options is not None:
+            add_options, self.add_options = self.add_options, None
+            add_options(self)
+        return super().parse_known_args(args, namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zsad",
-        description="Zero-shot anomaly detection with vision foundation models. "
-        "Run the pipeline with `snakemake --cores 8` in a clone of the repository; these commands show what it can be "
-        "made of.",
+        description="Zero-shot anomaly detection with vision foundation models. `zsad inspect` looks at photographs; "
+        "run the pipeline with `snakemake --cores 8` in a clone of the repository; the other commands show what it can "
+        "be made of.",
     )
     parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add(commands, "methods", "list the scorers, thresholds and refiners with their parameters", show_methods)
-    backbones = _add(
-        commands,
-        "backbones",
-        "list the published models, and the families of backbones with their parameters",
-        show_backbones,
-    )
-    segmenters = _add(
-        commands,
-        "segmenters",
-        "list the published promptable segmentation models, and their families with their parameters",
-        show_segmenters,
-    )
-    published = _add(
-        commands, "datasets", "list the published data sets, and what their layouts leave open", show_datasets
-    )
-    for listing in (published, backbones, segmenters):
-        listing.add_argument("--json", action="store_true", help="for programs")
-    fetched = _add(commands, "download", "fetch models and data sets ahead, for a machine without a network", download)
-    fetched.add_argument(
-        "names",
-        nargs="+",
-        metavar="NAME",
-        help="as `zsad datasets`, `zsad backbones` or `zsad segmenters` lists it, or a model's id of the hub",
-    )
-    fetched.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
-    fetched.add_argument(
-        "--to", type=_path, help="folder for data sets (default: data, in the shared folder if there is one)"
-    )
-    checked = _add(commands, "check", "check a configuration and its images, and say what they ask for", check)
-    checked.add_argument(
-        "folder", nargs="?", type=_path, metavar="FOLDER", help="images to check in place of the configured ones"
-    )
-    checked.add_argument(
-        "--configfile", nargs="*", type=_path, default=[], help="merged into config.yaml, in this order"
-    )
-    checked.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
-    demo = _add(commands, "demo", "write the demo images to a folder", _write_demo)
-    demo.add_argument("folder", type=_path, help="gets one folder a category")
-    demo.add_argument(
-        "--seed", type=int, default=DemoOptions().seed, help="another seed draws other images (default: %(default)s)"
-    )
-    demo.add_argument(
-        "--size", type=int, default=DemoOptions().size, help="side of an image in px (default: %(default)s)"
-    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, description, run, add_options in COMMANDS:
+        command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
+        command.set_defaults(run=run, shares_late=False)
+        command.add_options = add_options
     return parser
 
 
@@ -134,16 +118,126 @@ def _path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"'{text}': {error}") from None
 
 
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str, run: Command
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
-    command.set_defaults(run=run)
-    return command
+def _no_options(_: argparse.ArgumentParser) -> None:
+    pass
 
 
-def _write_demo(options: argparse.Namespace) -> None:
-    demo = DemoOptions.build({"seed": options.seed, "size": options.size}, where="zsad demo")
-    for category in CATEGORIES:
-        make_category(category, demo, options.folder / category)
-        print(options.folder / category)
+def _listing_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _download_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="as `zsad datasets`, `zsad backbones` or `zsad segmenters` lists it, or a model's id of the hub",
+    )
+    parser.add_argument("--revision", help="branch, tag or commit (default: the main branch)")
+    parser.add_argument(
+        "--to", type=_path, help="folder for data sets (default: data, in the shared folder if there is one)"
+    )
+
+
+def _check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", nargs="?", type=_path, metavar="FOLDER", help="images to check in place of the configured ones"
+    )
+    parser.add_argument(
+        "--configfile", nargs="*", type=_path, default=[], help="merged into config.yaml, in this order"
+    )
+    parser.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    from zsad.data.demo.plan import DemoOptions
+
+    parser.add_argument("folder", type=_path, help="gets one folder a category")
+    parser.add_argument(
+        "--seed", type=int, default=DemoOptions().seed, help="another seed draws other images (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--size", type=int, default=DemoOptions().size, help="side of an image in px (default: %(default)s)"
+    )
+
+
+def _inspect_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Tell good photographs from defective ones. With --model each is compared with a model that the pipeline has "
+        "stored, in seconds; with --references the photographs are compared with good ones, and with neither with each "
+        "other: the workflow runs underneath, by a configuration that is written beside the results. Exit status: 0; 3 "
+        "with --fail-on-defect if a photograph is called defective; otherwise 1 if one could not be read."
+    )
+    parser.add_argument(
+        "photographs",
+        nargs="+",
+        metavar="PHOTO",
+        help="a photograph, a folder with its sub-folders, several of them; or -: paths on standard input, one a line, "
+        "each answered as it comes (with --model)",
+    )
+    parser.add_argument("--references", type=_path, metavar="FOLDER", help="good photographs to compare with")
+    parser.add_argument("--model", type=_path, metavar="FILE", help="results/NAME/CATEGORY/models/METHOD.h5")
+    parser.add_argument(
+        "--threshold",
+        metavar="X",
+        help="what a score must exceed to be called defective: a number, or the name of a rule of `zsad methods`",
+    )
+    parser.add_argument("--method", help="scorer of `zsad methods`; a model has its own")
+    parser.add_argument("--backbone", help="model of `zsad backbones`; a model has its own")
+    parser.add_argument(
+        "--out", type=_path, metavar="FOLDER", help="for masks, heat maps, overlays, defects.csv and coco.json"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="inspect what is in a folder and what appears there, until Ctrl-C (with --model)",
+    )
+    parser.add_argument(
+        "--fail-on-defect", action="store_true", help="exit status 3 if a photograph is called defective"
+    )
+    parser.set_defaults(shares_late=True)  # most models need none of what may be shared, and to find it takes time
+    parser.add_argument("--device", help="auto, cpu, cuda or mps (with --model; default: auto)")
+
+
+# Name, what it does, "module:function" that runs it, and what adds its options.
+COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
+    (
+        "methods",
+        "list the scorers, thresholds and refiners with their parameters",
+        "zsad.cli.listings:show_methods",
+        _no_options,
+    ),
+    (
+        "backbones",
+        "list the published models, and the families of backbones with their parameters",
+        "zsad.cli.listings:show_backbones",
+        _listing_options,
+    ),
+    (
+        "segmenters",
+        "list the published promptable segmentation models, and their families with their parameters",
+        "zsad.cli.listings:show_segmenters",
+        _listing_options,
+    ),
+    (
+        "datasets",
+        "list the published data sets, and what their layouts leave open",
+        "zsad.cli.listings:show_datasets",
+        _listing_options,
+    ),
+    (
+        "download",
+        "fetch models and data sets ahead, for a machine without a network",
+        "zsad.cli.downloads:download",
+        _download_options,
+    ),
+    (
+        "check",
+        "check a configuration and its images, and say what they ask for",
+        "zsad.cli.checking:check",
+        _check_options,
+    ),
+    ("demo", "write the demo images to a folder", "zsad.cli.demo:write_demo", _demo_options),
+    ("inspect", "tell good photographs from defective ones", "zsad.cli.inspecting:inspect", _inspect_options),
+)

@@ -40,6 +40,10 @@ class MemoryShortageError(DataError):
     """There is too little memory for an image, which may be sound."""
 
 
+class ArrayError(DataError, ValueError):
+    """What is given in memory, such as a map, a mask or tokens, has a wrong shape, type or value."""
+
+
 class ModelError(ZsadError):
     """A model cannot be found, reached or used as asked."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from zsad.errors import DataError
-from zsad.files.atomic import write_text
+from zsad.files.atomic import atomic_path
 from zsad.files.csv_cells import decoded, encoded
 
 _FIGURE = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
@@ -23,13 +24,27 @@ def write_table(
     Args:
         figures: the columns whose cells stay as they are if they are numbers, such as ``-0.03``.
     """
-    lines = [_line(columns)]
-    for row in rows:
-        cells = ((column, row.get(column, "")) for column in columns)
-        lines.append(
-            _line([cell if column in figures and _FIGURE.fullmatch(cell) else encoded(cell) for column, cell in cells])
-        )
-    write_text(path, "".join(lines))
+    with table_in_the_making(path, columns, figures) as write:
+        for row in rows:
+            write(row)
+
+
+@contextmanager
+def table_in_the_making(
+    path: str | Path, columns: Sequence[str], figures: Container[str] = ()
+) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """Yield what takes the next row of a table, which is there when the block succeeds; see `write_table`."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+
+        def write(row: Mapping[str, str]) -> None:
+            cells = ((column, row.get(column, "")) for column in columns)
+            are_safe = (
+                cell if column in figures and _FIGURE.fullmatch(cell) else encoded(cell) for column, cell in cells
+            )
+            stream.write(_line(list(are_safe)))
+
+        stream.write(_line(columns))
+        yield write
 
 
 def read_table(path: str | Path, what: str = "table", columns: Sequence[str] = ()) -> list[dict[str, str]]:

@@ -78,15 +78,31 @@ class FeatureWriter(Writer):
         expected = (len(self.layers), rows, columns, self.channels)
         if patch_tokens.shape != expected:
             raise ValueError(f"patch_tokens of image {index} have shape {patch_tokens.shape}, expected {expected}")
-        with np.errstate(over="ignore"):
-            halves = patch_tokens.astype(np.float16)
-        if _has_non_finite(halves) or not np.isfinite(cls_tokens).all():
-            raise DataError(
-                f"the features of {self.image_ids[index]} are not finite (not a number, or too large for float16); "
-                "use dtype float32 or another model"
-            )
+        halves = to_halves(patch_tokens, self.image_ids[index])
+        if not np.isfinite(cls_tokens).all():
+            raise _not_finite(self.image_ids[index])
         self._file["patch_tokens"][index, :, :rows, :columns] = halves
         self._file["cls_tokens"][index] = cls_tokens
+
+
+def to_halves(tokens: np.ndarray, image_id: str) -> np.ndarray:
+    """Tokens of an image as they are kept, float16.
+
+    Raises:
+        DataError: a value is NaN or too large for it.
+    """
+    with np.errstate(over="ignore"):
+        halves = np.asarray(tokens).astype(np.float16)
+    if _has_non_finite(halves):
+        raise _not_finite(image_id)
+    return halves
+
+
+def _not_finite(image_id: str) -> DataError:
+    return DataError(
+        f"the features of {image_id} are not finite (not a number, or too large for float16); "
+        "use dtype float32 or another model"
+    )
 
 
 def _has_non_finite(halves: np.ndarray) -> bool:

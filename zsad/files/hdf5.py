@@ -73,6 +73,8 @@ class Reader:
     @contextmanager
     def _damage_told(self) -> Iterator[None]:
         """Raise one sentence for whatever HDF5 makes of bytes that are not as they were written."""
+        if self._bytes.closed:
+            raise DataError(f"{self.path} has been closed; open it again to read from it")
         try:
             yield
         except DataError:

@@ -41,9 +41,14 @@ class ColourScale:
 
     def paint(self, values: np.ndarray) -> np.ndarray:
         """uint8 RGB ``[..., 3]`` of ``values``, of any shape."""
+        return self.colours[np.rint(255 * self.shares(values)).astype(np.intp)]
+
+    def shares(self, values: np.ndarray) -> np.ndarray:
+        """Where ``values`` lie on the scale: float64 of their shape, 0 at its low end and below, 1 at its high end."""
         span = self.high - self.low
         fraction = (np.asarray(values, dtype=np.float64) - self.low) / span if span > 0 else np.zeros(np.shape(values))
-        return self.colours[np.rint(255 * np.clip(fraction, 0, 1)).astype(np.intp)]
+        shares: np.ndarray = np.clip(fraction, 0, 1)
+        return shares
 
 
 def colour_scale(maps: Iterable[np.ndarray], colormap: str) -> ColourScale:
@@ -82,14 +87,17 @@ def mask_picture(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=interpolation)
 
 
-def outlined(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def outlined(picture: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], width: int = 1) -> np.ndarray:
     """A copy of ``picture`` (uint8 RGB) with the outline of ``mask`` (bool, of any size) drawn on it.
 
     The outline is traced at the mask's own resolution, so that regions thinner than a pixel of the picture show.
+
+    Args:
+        width: of the line, pixels of the picture.
     """
     drawn = picture.copy()
     contours = _contours(mask, picture.shape[:2])
-    for line_colour, thickness in ((HALO_COLOUR, 3), (colour, 1)):
+    for line_colour, thickness in ((HALO_COLOUR, 3 * width), (colour, width)):
         cv2.polylines(drawn, contours, True, line_colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
     return drawn
 

@@ -6,11 +6,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.similarity import Metric, smallest
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import unit_tokens
 
 FOUND_SHARE = 0.2  # of the memory, for distances at different places of a window
@@ -42,7 +42,7 @@ class Bank:
         layers: positions of the layers.
     """
 
-    def __init__(self, reader: FeatureReader, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+    def __init__(self, reader: TokenSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
         self.reader, self.indices, self.layers, self.compute = reader, list(indices), list(layers), compute
         self._kept: Piece | None = None
         self._runs: list[list[int]] = []
@@ -84,7 +84,7 @@ class FreeBank(Bank):
 
     def __init__(
         self,
-        reader: FeatureReader,
+        reader: TokenSource,
         indices: Sequence[int],
         layers: Sequence[int],
         compute: Compute,
@@ -142,7 +142,7 @@ class AlignedBank(Bank):
     """Patches that are compared with those at about the same place alone: up to ``window`` patches off."""
 
     def __init__(
-        self, reader: FeatureReader, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
+        self, reader: TokenSource, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
     ) -> None:
         super().__init__(reader, indices, layers, compute)
         self._window = window

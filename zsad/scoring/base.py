@@ -15,8 +15,8 @@ from zsad.registry import Choice
 from zsad.scoring.cost import VALUE, TokenCount
 
 if TYPE_CHECKING:
-    from zsad.files.features import FeatureReader
     from zsad.scoring.compute import Compute
+    from zsad.scoring.token_source import TokenSource
 
 SAM = "sam"  # the value of a scorer's ``foreground`` that asks for masks of the part
 
@@ -56,7 +56,7 @@ class Shown(NamedTuple):
     channels: int
 
     @classmethod
-    def of(cls, reader: FeatureReader, indices: Sequence[int] | None = None) -> Self:
+    def of(cls, reader: TokenSource, indices: Sequence[int] | None = None) -> Self:
         """Those of a file, or some of them."""
         indices = range(len(reader)) if indices is None else indices
         grids = reader.grid_sizes.tolist()
@@ -141,7 +141,7 @@ class Scorer(Method):
         return Needs()
 
     @abstractmethod
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of every test image, each once, in any order.
 
         Args:
@@ -168,7 +168,7 @@ class Scorer(Method):
                     return f"the features have no layer '{layer}'{nearest_hint(layer, shown.layers)}"
         return ""
 
-    def check(self, features: Mapping[str, FeatureReader]) -> None:
+    def check(self, features: Mapping[str, TokenSource]) -> None:
         """Refuse feature files that it cannot score.
 
         Raises:
@@ -189,11 +189,11 @@ class Scorer(Method):
         """Bytes of tables and blocks, if there is memory without end; less of it makes them smaller."""
         return 0.0
 
-    def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
+    def rescored(self, image_scores: np.ndarray, features: Mapping[str, TokenSource]) -> np.ndarray:
         """The image scores, float64 ``[image]``, after a look at all of them together; in the same unit."""
         return image_scores
 
-    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield a score of every reference image, as if it were a test image that is none of the references.
 
         Only scorers with references have it; see `zsad.scoring.references`.

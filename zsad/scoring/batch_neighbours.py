@@ -9,7 +9,6 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
@@ -17,6 +16,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import Metric, smallest
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
 
 BLOCK_SHARE, NEAREST_SHARE = 0.2, 0.3  # of the memory, for tokens and for the nearest so far
@@ -79,7 +79,7 @@ class BatchNeighbours(Scorer):
         nearest = self.quantile * (float(test.images) * test.patches) ** 2
         return 4.0 * test.values / test.layers + NEAREST_BYTES * nearest
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, once all are compared.
 
         Raises:
@@ -101,7 +101,7 @@ class BatchNeighbours(Scorer):
             yield ImageScore(index, torch.where(inside, anomaly_map, 0).cpu().numpy(), note)
 
     def _nearest(
-        self, test: FeatureReader, layer: int, compute: Compute, meter: Meter
+        self, test: TokenSource, layer: int, compute: Compute, meter: Meter
     ) -> Iterator[tuple[Part, torch.Tensor]]:
         """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, part by part.
 

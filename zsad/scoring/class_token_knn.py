@@ -8,12 +8,12 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, normalise
 
 ROTATIONS = 8  # images that the view of that name makes of one
@@ -64,7 +64,7 @@ class ClassTokenKnn(ReferenceScorer):
             "raise 'shots'"
         )
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Neighbours:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Neighbours:
         """The class tokens of the references at ``indices``.
 
         Raises:
@@ -76,7 +76,7 @@ class ClassTokenKnn(ReferenceScorer):
         return Neighbours(metric, metric.points(tokens))
 
     def score_by(
-        self, model: Neighbours, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Neighbours, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield the score of each image, in ``[0, 2]``."""
         queries = model.metric.queries(model.metric.points(self._tokens(features, indices, compute.device)))
@@ -84,7 +84,7 @@ class ClassTokenKnn(ReferenceScorer):
         for index, distance in zip(indices, distances.tolist(), strict=True):
             yield ImageScore(index, None, image_score=distance)
 
-    def _tokens(self, features: FeatureReader, indices: Sequence[int], device: str) -> torch.Tensor:
+    def _tokens(self, features: TokenSource, indices: Sequence[int], device: str) -> torch.Tensor:
         """The layers of each image side by side as one unit vector, ``[image, layer x channel]``.
 
         Half the squared distance of two of them is ``d``.

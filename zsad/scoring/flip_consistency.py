@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from zsad.data.subsets import FeatureSet
-from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import cosine_distance
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 
@@ -46,7 +46,7 @@ class FlipConsistency(Scorer):
         """The test images, as they are and mirrored."""
         return {"test": FeatureSet("test", "original"), "mirrored": FeatureSet("test", "hflip")}
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``E`` of each image, in order."""
         test, mirrored = features["test"], features["mirrored"]
         layers = layer_indices(test, self.layers)

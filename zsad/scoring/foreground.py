@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 
 from zsad.data.subsets import base_id, is_upright
 from zsad.errors import DataError
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import SAM
+from zsad.scoring.token_source import TokenSource
 
 BORDER = 0.2  # of a side, on each of which AnomalyDINO looks for no part
 LEAST_CENTRAL_SHARE = 0.35  # of the middle that the part must fill
@@ -61,7 +61,7 @@ class FoundPart(NamedTuple):
     note: str = ""
 
 
-def find_part(features: FeatureReader, index: int, tokens: torch.Tensor, foreground: float | str | None) -> FoundPart:
+def find_part(features: TokenSource, index: int, tokens: torch.Tensor, foreground: float | str | None) -> FoundPart:
     """The part in an image of a feature file.
 
     Args:
@@ -75,7 +75,7 @@ def find_part(features: FeatureReader, index: int, tokens: torch.Tensor, foregro
     return FoundPart(torch.from_numpy(patches).to(tokens.device), note)
 
 
-def segmented_part(features: FeatureReader, index: int) -> tuple[np.ndarray, str]:
+def segmented_part(features: TokenSource, index: int) -> tuple[np.ndarray, str]:
     """The patches of the part as a segmentation model outlined it, and why it is the whole image, if it is.
 
     A patch is of the part if the mask covers at least half of it. Then the part is dilated and closed by 3 x 3 patches

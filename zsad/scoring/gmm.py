@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ALL, ReferenceScorer, Shots
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, normalise
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class GMM(ReferenceScorer):
             f"fitted to, and there are {count}; raise 'shots' or add images to train/good"
         )
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Density:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Density:
         """The density of the references at ``indices``.
 
         Raises:
@@ -135,20 +135,20 @@ class GMM(ReferenceScorer):
         return self._density(embeddings[np.lexsort(embeddings.T)])  # sorted: their order must not matter
 
     def score_by(
-        self, model: Density, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Density, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield ``-log p(x)`` of each image, in nats."""
         for index, embedding in zip(indices, self._embeddings(features, indices), strict=True):
             yield ImageScore(index, None, image_score=-model.log_likelihood(embedding))
 
-    def _embeddings(self, features: FeatureReader, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    def _embeddings(self, features: TokenSource, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """``x`` of each image, float64 ``[D]``."""
         layers = layer_indices(features, self.layers)
         for pooled in self._pooled(features, indices):
             unit = normalise(torch.from_numpy(pooled[layers]).double())
             yield unit.flatten().numpy() / math.sqrt(len(layers))
 
-    def _pooled(self, features: FeatureReader, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    def _pooled(self, features: TokenSource, indices: Sequence[int]) -> Iterator[np.ndarray]:
         """The token that stands for each image, ``[layer, channel]``."""
         if self.pooling == "class":
             yield from features.cls_tokens()[list(indices)]

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.errors import ConfigError, DataError
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Shown
@@ -18,6 +17,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import DECOMPOSITION, TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 PIECE_SHARE = 0.5  # of the memory, for the Gaussians of some positions; tokens take the rest
@@ -120,7 +120,7 @@ class Mahalanobis(ReferenceScorer):
         pairs = (pair for shown in (references, scored) for pair in zip(shown.image_ids, shown.grids, strict=True))
         return next((_other_grid(*pair, first, expected) for pair in pairs if pair[1] != expected), "")
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Gaussians:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Gaussians:
         """The Gaussian, or those of all positions.
 
         Raises:
@@ -133,7 +133,7 @@ class Mahalanobis(ReferenceScorer):
         return GlobalGaussian(references, indices, vectors, self.regularisation, compute)
 
     def score_by(
-        self, model: Gaussians, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Gaussians, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, once the last piece of the model is reached.
 
@@ -150,7 +150,7 @@ class Mahalanobis(ReferenceScorer):
                 if number == model.piece_count:
                     yield ImageScore(index, np.sqrt(squares.pop(index)).reshape(features.grid_sizes[index]))
 
-    def _vectors(self, reader: FeatureReader) -> Vectors:
+    def _vectors(self, reader: TokenSource) -> Vectors:
         layers = layer_indices(reader, self.layers)
         total = len(layers) * reader.channels
         if self.channels is None:
@@ -168,7 +168,7 @@ class Vectors(NamedTuple):
         channels: which of the channels of all layers side by side; None for all.
     """
 
-    reader: FeatureReader
+    reader: TokenSource
     layers: Sequence[int]
     channels: Sequence[int] | None
 
@@ -216,7 +216,7 @@ class Gaussians:
     def pieces(self) -> Iterator[Piece]:
         """The Gaussians of all positions, piece by piece."""
 
-    def check(self, features: FeatureReader, indices: Sequence[int]) -> None:
+    def check(self, features: TokenSource, indices: Sequence[int]) -> None:
         """Check that images can be compared with the references.
 
         Raises:
@@ -231,7 +231,7 @@ class GlobalGaussian(Gaussians, Piece):
 
     def __init__(
         self,
-        references: FeatureReader,
+        references: TokenSource,
         indices: Sequence[int],
         vectors: Vectors,
         regularisation: float,
@@ -263,7 +263,7 @@ class PositionGaussians(Gaussians):
 
     def __init__(
         self,
-        references: FeatureReader,
+        references: TokenSource,
         indices: Sequence[int],
         vectors: Vectors,
         regularisation: float,
@@ -284,7 +284,7 @@ class PositionGaussians(Gaussians):
         """The Gaussians piece by piece; several are fitted anew each time."""
         yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
 
-    def check(self, features: FeatureReader, indices: Sequence[int]) -> None:
+    def check(self, features: TokenSource, indices: Sequence[int]) -> None:
         """Check that images have the grid of the references.
 
         Raises:

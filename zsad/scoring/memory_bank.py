@@ -9,7 +9,6 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from zsad.errors import DataError
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.bank import AlignedBank, Bank, FreeBank, window_candidates
 from zsad.scoring.base import ImageScore, Shown
@@ -18,6 +17,7 @@ from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operation
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 
 NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
@@ -99,7 +99,7 @@ class MemoryBank(ReferenceScorer):
             candidates = math.floor(share * references.patches) + pieces
         return _too_few_patches(candidates, self.k)
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Bank:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Bank:
         """The bank.
 
         Raises:
@@ -115,14 +115,14 @@ class MemoryBank(ReferenceScorer):
         return bank
 
     def score_by(
-        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order, some images after the other where the bank is in pieces."""
         for some in self._groups(model, features, indices, compute):
             yield from self._scored(model, features, some, compute)
 
     def _groups(
-        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[list[int]]:
         """Images of which the memory holds the nearest in some pieces until the last is reached; all if it is one."""
         layers = len(layer_indices(features, self.layers))
@@ -139,7 +139,7 @@ class MemoryBank(ReferenceScorer):
         yield group
 
     def _scored(
-        self, model: Bank, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         layers = layer_indices(features, self.layers)
         nearest: dict[int, torch.Tensor] = {}  # [layer, row, column, k]

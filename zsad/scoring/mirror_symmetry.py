@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from zsad.data.subsets import FeatureSet
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SHIFTED, TokenCount, pair_operations
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.symmetry import Alignment, Image, aligned, at_partner, residuals, tilts
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 NOT_SYMMETRIC = "not symmetric"
@@ -136,7 +136,7 @@ class MirrorSymmetry(Scorer):
         pairs = float(test.images) * test.patches**2 * aligned
         return super().operations(tokens) + pair_operations(pairs, test.layers * test.channels, SHIFTED)
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order; zero, with a note, where no symmetry is found."""
         test = features["test"]
         layers = layer_indices(test, self.layers)
@@ -174,7 +174,7 @@ class MirrorSymmetry(Scorer):
         return torch.stack(scores).amin(dim=0).masked_fill(missing, torch.inf)
 
 
-def _joint(reader: FeatureReader, index: int, layers: Sequence[int], compute: Compute) -> torch.Tensor:
+def _joint(reader: TokenSource, index: int, layers: Sequence[int], compute: Compute) -> torch.Tensor:
     """The layers side by side as one unit vector, ``[row, column, channel]``: its cosines are means over the layers."""
     tokens = unit_tokens(reader, index, layers, compute.device)
     return tokens.permute(1, 2, 0, 3).flatten(2) / math.sqrt(len(tokens))

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import layer_indices
 
 FIRST_IMAGE = "no image before it to compare with"
@@ -56,7 +56,7 @@ class Mutual(MutualScorer):
         False, description="Whether an image sees those alone that came before it, in an order drawn with seed."
     )
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, batch by batch, once all images of the batch are compared.
 
         Raises:
@@ -69,7 +69,7 @@ class Mutual(MutualScorer):
             yield from self._scored(test, stages, compute, meter, work)
 
     def _scored(
-        self, test: FeatureReader, stages: Sequence[Stage], compute: Compute, meter: Meter, work: Sequence[float]
+        self, test: TokenSource, stages: Sequence[Stage], compute: Compute, meter: Meter, work: Sequence[float]
     ) -> Iterator[ImageScore]:
         for images, share in zip(self.batches(len(test)), work, strict=True):
             scores = [np.zeros(test.grid_sizes[index].prod()) for index in images]

@@ -10,12 +10,12 @@ from pydantic import Field, field_validator
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer, Shown
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
 from zsad.scoring.mutual_distances import Distance
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices
 
 
@@ -106,7 +106,7 @@ class MutualScorer(Scorer):
         order = np.random.default_rng(self.seed).permutation(count) if parts > 1 else np.arange(count)
         return [sorted(part.tolist()) for part in np.array_split(order, parts)]
 
-    def meter(self, test: FeatureReader, stages: int) -> tuple[Meter, list[float]]:
+    def meter(self, test: TokenSource, stages: int) -> tuple[Meter, list[float]]:
         """A meter for all distances, and how much of its work is a stage of each batch: pairs of patches."""
         patches = test.grid_sizes.prod(axis=1)
         work = [float(patches[images].sum()) ** 2 for images in self.batches(len(test))]
@@ -116,7 +116,7 @@ class MutualScorer(Scorer):
         """Which images of a batch an image may see, bool ``[image, other image]``; itself is among them."""
         return np.ones((count, count), dtype=bool)
 
-    def rescored(self, image_scores: np.ndarray, features: Mapping[str, FeatureReader]) -> np.ndarray:
+    def rescored(self, image_scores: np.ndarray, features: Mapping[str, TokenSource]) -> np.ndarray:
         """Image scores averaged over the images nearest by class token of the last layer, within each batch."""
         test = features["test"]
         cls_tokens = test.cls_tokens()[:, layer_indices(test, self.layers)[-1]]

@@ -10,13 +10,13 @@ from typing import IO, ClassVar, NamedTuple, Self
 import numpy as np
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.consistency import mean_of_the_rest, suspicious_links
 from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import layer_indices
 
 SHARED_PATTERN = "shares a repeated pattern with other images"
@@ -67,7 +67,7 @@ class MutualConsistent(MutualScorer):
         description="Patches of a good image that pass for a repeated pattern by chance, on average; more finds more.",
     )
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, batch by batch, once all images of the batch are compared.
 
         Raises:
@@ -82,7 +82,7 @@ class MutualConsistent(MutualScorer):
 
     def _score_batch(
         self,
-        test: FeatureReader,
+        test: TokenSource,
         images: Sequence[int],
         stages: Sequence[Stage],
         compute: Compute,

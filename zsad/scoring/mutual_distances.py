@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric, euclidean
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import normalise, unit_tokens
 
 Distance = Literal["euclidean", "cosine"]
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
 
 
 def distance_rows(
-    reader: FeatureReader,
+    reader: TokenSource,
     images: Sequence[int],
     stage: Stage,
     distance: Distance,
@@ -113,7 +113,7 @@ def _fill(
 class _Tokens:
     """The tokens of the batch as operands, ``[patch, width]``, read image by image."""
 
-    def __init__(self, reader: FeatureReader, images: Sequence[int], stage: Stage, compute: Compute) -> None:
+    def __init__(self, reader: TokenSource, images: Sequence[int], stage: Stage, compute: Compute) -> None:
         self._reader, self._images, self._stage, self._device = reader, images, stage, compute.device
         self.metric = Metric(compute, self._aggregated(0).mean(dim=0))
 

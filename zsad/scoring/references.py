@@ -12,9 +12,9 @@ from pydantic import BeforeValidator, Field
 
 from zsad.data.subsets import FeatureSet, base_id, is_upright, references
 from zsad.errors import DataError
-from zsad.files.features import FeatureReader
 from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
+from zsad.scoring.token_source import TokenSource
 
 ALL: Final = "all"
 FOLDS = 5  # of cross-fitting, where there are that many references
@@ -86,7 +86,7 @@ class ReferenceScorer(Scorer):
         """Why it cannot be fitted to some of the references, or not score images by it; empty if it can."""
         return ""
 
-    def check_fit(self, references: FeatureReader, indices: Sequence[int]) -> None:
+    def check_fit(self, references: TokenSource, indices: Sequence[int]) -> None:
         """Refuse references that it cannot be fitted to.
 
         Raises:
@@ -97,7 +97,7 @@ class ReferenceScorer(Scorer):
             raise DataError(reason)
 
     @abstractmethod
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Any:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Any:
         """What is learnt from some of the references.
 
         Args:
@@ -110,17 +110,17 @@ class ReferenceScorer(Scorer):
 
     @abstractmethod
     def score_by(
-        self, model: Any, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Any, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield the score of each image at ``indices`` of a feature file, in order, by what `fit` returned."""
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of each test image, in order."""
         test, references = features["test"], features["references"]
         model = self.fit(references, range(len(references)), compute)
         yield from self.score_by(model, test, range(len(test)), compute)
 
-    def score_references(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in five folds if more.
 
         Raises:

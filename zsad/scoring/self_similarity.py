@@ -9,13 +9,13 @@ from typing import ClassVar
 from pydantic import Field
 
 from zsad.data.subsets import FeatureSet
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 
 PART_TOO_SMALL = "the part is too small for its patches to be compared, so that the whole image is the part"
@@ -82,7 +82,7 @@ class SelfSimilarity(Scorer):
         reasons = (self._too_small(image_id, *grid) for image_id, grid in zip(test.image_ids, test.grids, strict=True))
         return super().refusal(images) or next(filter(None, reasons), "")
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
         Raises:

@@ -7,7 +7,6 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore
@@ -15,6 +14,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
 
 ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
@@ -81,7 +81,7 @@ class Subspace(ReferenceScorer):
         products = 2.0 * test.images * test.patches * test.channels**2
         return super().operations(tokens) + covariance_operations(tokens["references"], test.channels) + products
 
-    def fit(self, references: FeatureReader, indices: Sequence[int], compute: Compute) -> Complement:
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Complement:
         """The complement of the subspace."""
         layers = layer_indices(references, self.layers)
         moments = Moments(references.channels, compute)
@@ -103,7 +103,7 @@ class Subspace(ReferenceScorer):
         return min(enough, len(variances) - 1)
 
     def score_by(
-        self, model: Complement, features: FeatureReader, indices: Sequence[int], compute: Compute
+        self, model: Complement, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order."""
         layers = layer_indices(features, self.layers)
@@ -113,6 +113,6 @@ class Subspace(ReferenceScorer):
             yield ImageScore(index, residuals.reshape(tokens.shape[:2]).cpu().numpy())
 
 
-def _mean_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def _mean_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """Tokens of one image averaged over layers, float32 ``[row, column, channel]``."""
     return image_tokens(reader, index, layers, device).mean(dim=0)

@@ -12,12 +12,12 @@ from pydantic import Field, field_validator
 from scipy.ndimage import gaussian_filter
 
 from zsad.data.subsets import FeatureSet
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import RANKED, TokenCount
 from zsad.scoring.similarity import CACHED_BYTES
+from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
 
 RESIDUAL_SHARE, RESIDUAL_COPIES = 0.5, 4  # of the memory; residuals, their mean, blurred, and folded
@@ -101,7 +101,7 @@ class TileDistribution(Scorer):
                 )
         return super().refusal(images)
 
-    def score(self, features: Mapping[str, FeatureReader], compute: Compute) -> Iterator[ImageScore]:
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` of each image, in order.
 
         Raises:

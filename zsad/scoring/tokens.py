@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from zsad.errors import ConfigError, nearest_hint
-from zsad.files.features import FeatureReader
 from zsad.lazy import torch
+from zsad.scoring.token_source import TokenSource
 
 
 def _names(value: Any) -> Any:
@@ -26,7 +26,7 @@ Layers = Annotated[
 ]
 
 
-def layer_indices(reader: FeatureReader, layers: Sequence[str] | None) -> list[int]:
+def layer_indices(reader: TokenSource, layers: Sequence[str] | None) -> list[int]:
     """Positions of the named layers in a feature file; all of them for None.
 
     Raises:
@@ -40,12 +40,12 @@ def layer_indices(reader: FeatureReader, layers: Sequence[str] | None) -> list[i
     return [reader.layers.index(layer) for layer in layers]
 
 
-def image_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def image_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """Patch tokens of one image as the backbone gave them, float32 ``[layer, row, column, channel]``."""
     return torch.from_numpy(reader.half_tokens(index)).to(device)[list(layers)].float()
 
 
-def unit_tokens(reader: FeatureReader, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def unit_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """L2-normalised patch tokens of one image, float32 ``[layer, row, column, channel]``."""
     return normalise(image_tokens(reader, index, layers, device))
 

@@ -92,7 +92,7 @@ class FolderLayout(Layout):
 
     def _photographs(self, root: Path) -> Iterator[Path]:
         """The images to inspect."""
-        for path in _images_below(root, self._references(root)):
+        for path in images_below(root, self._references(root)):
             inside = path.relative_to(root)
             places = (inside, *inside.parents[:-1])
             if not any(place.match(pattern) for place in places for pattern in self.leave_out):
@@ -112,7 +112,7 @@ class FolderLayout(Layout):
 
 
 def _reference_items(folder: Path, tests: Sequence[Item]) -> list[Item]:
-    paths = list(_images_below(folder))
+    paths = list(images_below(folder))
     if not paths:
         raise DataError(
             f"the folder of references {folder} has no image ({', '.join(IMAGE_SUFFIXES)}); "
@@ -146,7 +146,7 @@ def _require_folder(folder: Path, key: str) -> None:
         raise DataError(f"{folder} is a file; set {key} to the folder of the images{hint}")
 
 
-def _images_below(folder: Path, left_out: Path | None = None) -> Iterator[Path]:
+def images_below(folder: Path, left_out: Path | None = None) -> Iterator[Path]:
     """The images in a folder and its sub-folders, but for hidden ones and those in ``left_out``.
 
     Each folder is read once, however many links lead to it, and under its own name if that lies in ``folder``. A link

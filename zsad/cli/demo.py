@@ -1,0 +1,16 @@
+"""The demo images, written to a folder."""
+
+from __future__ import annotations
+
+import argparse
+
+from zsad.data.demo.make_demo import make_category
+from zsad.data.demo.plan import CATEGORIES, DemoOptions
+
+
+def write_demo(options: argparse.Namespace) -> None:
+    """Draw all categories, and print where each is."""
+    demo = DemoOptions.build({"seed": options.seed, "size": options.size}, where="zsad demo")
+    for category in CATEGORIES:
+        make_category(category, demo, options.folder / category)
+        print(options.folder / category)

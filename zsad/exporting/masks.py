@@ -1,0 +1,30 @@
+"""Masks as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from zsad.exporting.base import Format, Write
+from zsad.exporting.exported import Export, ExportedImage
+from zsad.exporting.names import with_ending
+from zsad.exporting.pictures import mask_picture, write_picture
+
+
+class Masks(Format):
+    """``masks/<image>.png``, grey of 8 bits: defective 255, good 0, at the size of the image."""
+
+    summary: ClassVar[str] = "A mask an image: PNG, defective 255, good 0."
+
+    @contextmanager
+    def writing(self, folder: Path, export: Export) -> Iterator[Write]:
+        """One picture an image."""
+
+        def write(image: ExportedImage) -> None:
+            if image.mask is not None:
+                path = with_ending(folder / "masks", export.names.of(image.image_id), ".png")
+                write_picture(path, mask_picture(image.mask))
+
+        yield write

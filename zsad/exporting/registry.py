@@ -1,0 +1,23 @@
+"""The formats of export by name: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zsad.registry import Registry
+
+if TYPE_CHECKING:
+    from zsad.exporting.base import Format
+
+FORMATS: Registry[Format] = Registry(
+    "format of exports",
+    {
+        "masks": "zsad.exporting.masks:Masks",
+        "maps": "zsad.exporting.maps:Maps",
+        "overlays": "zsad.exporting.overlays:Overlays",
+        "csv": "zsad.exporting.tables:Tables",
+        "coco": "zsad.exporting.coco:Coco",
+        "labelme": "zsad.exporting.labelme:LabelMe",
+        "yolo": "zsad.exporting.yolo:Yolo",
+    },
+)

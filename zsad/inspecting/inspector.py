@@ -1,0 +1,208 @@
+"""A stored model that is asked about photographs.
+
+Photographs are read, prepared and scored by the very functions of the workflow, so that a photograph gets the score
+that it would get as a test image there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from zsad.errors import DamagedFileError, DataError
+from zsad.exporting.regions import find_regions
+from zsad.inspecting.inspection import Failure, Inspection
+from zsad.inspecting.limits import Limits, LimitsOf, limits_by
+from zsad.inspecting.model_file import backbone_of, provenance_of, white_of
+from zsad.inspecting.reading import read_ahead
+from zsad.inspecting.sight import Looked, Seen, Sight
+from zsad.maps import at_image_size
+from zsad.scoring.base import ImageScore
+from zsad.scoring.compute import ScoringOptions, compute_of
+
+if TYPE_CHECKING:
+    from zsad.scoring.fitted import Fitted
+
+SCORED_TOGETHER = 64_000_000  # bytes of tokens of photographs that are scored together, about
+
+
+def load(path: str | Path, *, threshold: float | str | None = None, device: str = "auto") -> Inspector:
+    """Load a model that the workflow has stored, to inspect photographs by it.
+
+    Args:
+        path: ``results/<name>/<category>/models/<method>.h5``.
+        threshold: what scores must exceed to be called defective: a number, in their unit; the name of a rule; or None
+            for the quantile of the scores of the references or, if the model has none of them, the tail of each
+            photograph's own patches.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises:
+        DataError: the file is absent, damaged or no model.
+    """
+    return Inspector(path, threshold=threshold, device=device)
+
+
+class Inspector:
+    """A model that is asked about photographs; made by `load`. A context manager; one that is dropped is closed too.
+
+    The references are restored in a thread, while the first photograph is read.
+
+    Attributes:
+        path: of the model file.
+        provenance: what the model was made from.
+    """
+
+    def __init__(self, path: str | Path, *, threshold: float | str | None = None, device: str = "auto") -> None:
+        self.path = Path(path)
+        self.provenance = provenance_of(self.path)
+        self._threshold, self._device = threshold, device
+        self._backbone = backbone_of(self.provenance)
+        with ThreadPoolExecutor(1, thread_name_prefix="restore model") as thread:
+            self._restored = thread.submit(self._restore)
+            thread.shutdown(wait=False)
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether the backbone, or what finds the part, has weights that a cache may hold."""
+        return self._backbone.assumed_megabytes() > 0 or bool(self.provenance.get("segmenter"))
+
+    def inspect(self, image: str | Path | np.ndarray) -> Inspection:
+        """Inspect one photograph.
+
+        Args:
+            image: a file; or an array, uint8 or uint16, grey ``[height, width]`` or RGB ``[height, width, 3]``.
+
+        Raises:
+            ConfigError: the threshold or the device makes no sense.
+            DataError: the photograph cannot be inspected, or the model is damaged.
+            ModelError: the weights of the backbone are absent, or others than those that the model was made by.
+        """
+        (said,) = self._inspections([self._sight.look(image)])
+        if isinstance(said, Failure):
+            raise said.error
+        return said
+
+    def inspect_all(self, paths: Iterable[str | Path]) -> Iterator[Inspection | Failure]:
+        """Inspect many photographs, some of them together, which takes less time; in order.
+
+        One that cannot be inspected becomes a `Failure`, and the others are inspected all the same. For what else is
+        raised see `inspect`.
+        """
+        return self._inspections(read_ahead(map(Path, paths), self._sight.look))
+
+    def close(self) -> None:
+        """Close the model file."""
+        if self._restored.exception() is None:
+            self._restored.result().__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def _sight(self) -> Sight:
+        """How photographs are seen: loaded with the first of them."""
+        return Sight(self.provenance, self._backbone, self._device, white_of(self.provenance))
+
+    @cached_property
+    def _limits_of(self) -> LimitsOf:
+        return limits_by(self._threshold, self._fitted, localises=self._fitted.scorer.localises)
+
+    @property
+    def _fitted(self) -> Fitted:
+        return self._restored.result()
+
+    def _restore(self) -> Fitted:
+        """What was fitted; it imports torch, which takes most of the time of a single photograph."""
+        options = ScoringOptions()
+        compute = compute_of(
+            device=self._device, memory_mb=options.memory_mb, precision=self.provenance.get("precision", "auto")
+        )
+        from zsad.scoring.fitted import load_fitted
+
+        return load_fitted(self.path, compute)
+
+    def _inspections(self, looks: Iterable[Looked | Failure]) -> Iterator[Inspection | Failure]:
+        for group in _groups(self._sight.seen(looks)):
+            seen = [item for item in group if isinstance(item, Seen)]
+            said = iter(self._scored(seen))
+            for item in group:
+                yield item if isinstance(item, Failure) else next(said)
+
+    def _scored(self, seen: Sequence[Seen]) -> Iterator[Inspection | Failure]:
+        if not seen:
+            return
+        try:
+            scores = self._scores(seen)
+        except DamagedFileError:
+            raise
+        except DataError as error:
+            if len(seen) > 1:  # it may be one photograph alone that is not to be compared with the references
+                for each in seen:
+                    yield from self._scored([each])
+            elif seen[0].path is None:
+                raise
+            else:
+                yield Failure(seen[0].path, error)
+            return
+        for each, score in zip(seen, scores, strict=True):
+            yield self._inspection(each, score)
+
+    def _scores(self, seen: Sequence[Seen]) -> list[ImageScore]:
+        source = self._sight.source(seen)
+        self._fitted.check(source)
+        scores = {score.index: score for score in self._fitted.score(source, range(len(seen)))}
+        return [scores[index] for index in range(len(seen))]
+
+    def _inspection(self, seen: Seen, found: ImageScore) -> Inspection:
+        if found.image_score is None:
+            raise ValueError("a model gave a photograph no score")
+        score = np.float32(found.image_score)  # as the workflow stores it
+        limits = self._limits_of(found.anomaly_map, float(found.image_score))
+        if found.anomaly_map is None:
+            anomaly_map = np.full((seen.height, seen.width), score)
+        else:
+            anomaly_map = at_image_size(found.anomaly_map, seen.height, seen.width)
+        mask = anomaly_map > limits.thresholds.pixel
+        return Inspection(
+            path=seen.path,
+            score=float(score),
+            decision=_decision(score, mask, limits),
+            threshold=limits.thresholds.image,
+            pixel_threshold=limits.thresholds.pixel,
+            threshold_from=limits.source,
+            anomaly_map=anomaly_map,
+            mask=mask,
+            regions=find_regions(mask, anomaly_map),
+            note="; ".join(filter(None, (found.note, limits.note))),
+        )
+
+
+def _decision(score: np.float32, mask: np.ndarray, limits: Limits) -> bool | None:
+    """As `zsad.evaluation.marks.decisions`; None where there is no threshold."""
+    if not limits.source:
+        return None
+    if math.isnan(limits.thresholds.image):
+        return bool(mask.any())
+    return bool(score > limits.thresholds.image)
+
+
+def _groups(items: Iterable[Seen | Failure]) -> Iterator[list[Seen | Failure]]:
+    """Photographs in groups of about `SCORED_TOGETHER`."""
+    group: list[Seen | Failure] = []
+    held = 0
+    for item in items:
+        group.append(item)
+        held += item.halves.nbytes if isinstance(item, Seen) else 0
+        if held >= SCORED_TOGETHER:
+            yield group
+            group, held = [], 0
+    yield group

@@ -1,0 +1,156 @@
+"""From photographs to tokens as a feature file of them would hold them, for what was fitted to such a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zsad.errors import DataError, ModelError
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
+from zsad.files.features import to_halves
+from zsad.inspecting.encoder import Encoder, Prepared
+from zsad.inspecting.inspection import Failure
+from zsad.inspecting.model_file import part_finder_of
+from zsad.inspecting.part_masks import MemoryMasks, ObjectMask
+from zsad.inspecting.reading import cores, pixels_of
+from zsad.scoring.token_source import MemoryTokens
+
+VIEW = "original"  # in which test images are shown to methods with references
+
+
+class Looked(NamedTuple):
+    """A photograph that has been read.
+
+    Attributes:
+        path: None for an array.
+        prepared: for the backbone.
+        for_part: for the segmentation model that finds the part; None where the method does not ask for it.
+    """
+
+    path: Path | None
+    prepared: Prepared
+    for_part: np.ndarray | None
+
+
+class Seen(NamedTuple):
+    """A photograph that has been encoded.
+
+    Attributes:
+        path: None for an array.
+        halves: float16 ``[layer, row, column, channel]``, rounded as a feature file rounds.
+        cls_tokens: float32 ``[layer, channel]``.
+        height, width: of the photograph, upright.
+        part: where the part is; None where the method does not ask for it.
+    """
+
+    path: Path | None
+    halves: np.ndarray
+    cls_tokens: np.ndarray
+    height: int
+    width: int
+    part: ObjectMask | None
+
+
+class Sight:
+    """The backbone of a model, and what finds the part if the method asks for it.
+
+    Args:
+        provenance: of the model file.
+        white: of the references, see `zsad.data.images.read_image`.
+
+    Raises:
+        ConfigError: the device does not exist.
+        ModelError: the weights are absent, or others than those that the model was made by.
+    """
+
+    def __init__(self, provenance: Mapping[str, Any], backbone: Backbone, device: str, white: float | None) -> None:
+        name = provenance["backbone"]["name"]
+        self._encoder = Encoder(name, backbone, Execution(device=device, threads=cores()))
+        if not self._encoder.has_made(provenance["model"]):
+            raise ModelError(
+                f"backbone '{name}' has other weights here than those that the model was made by "
+                f"({described(provenance['model'])} there, {self._encoder.described} here); put those back, or run the "
+                "workflow again to make the model anew"
+            )
+        self._provenance = {"model": provenance["model"], "view": VIEW}
+        self._white = white
+        self._finder = part_finder_of(provenance, device)
+
+    def look(self, image: str | Path | np.ndarray) -> Looked | Failure:
+        """Read a photograph; a failure where it is a file that cannot be read.
+
+        Raises:
+            DataError: it is an array that is no photograph.
+        """
+        path = None if isinstance(image, np.ndarray) else Path(image)
+        try:
+            pixels = pixels_of(image, self._white)
+            prepared = self._encoder.prepare(pixels, path or "the photograph")
+        except DataError as error:
+            if path is None:
+                raise
+            return Failure(path, error)
+        return Looked(path, prepared, self._finder.prepare(pixels) if self._finder else None)
+
+    def seen(self, looks: Iterable[Looked | Failure]) -> Iterator[Seen | Failure]:
+        """Encode photographs, those of equal shapes together, in order."""
+        batch: list[Looked] = []
+        for look in looks:
+            if batch and (isinstance(look, Failure) or not self._fits(look, batch)):
+                yield from self._encoded(batch)
+                batch = []
+            if isinstance(look, Failure):
+                yield look
+            else:
+                batch.append(look)
+        if batch:
+            yield from self._encoded(batch)
+
+    def source(self, seen: Sequence[Seen]) -> MemoryTokens:
+        """Photographs as scorers read them."""
+        parts = [each.part for each in seen if each.part is not None]
+        return MemoryTokens(
+            [each.halves for each in seen],
+            np.stack([each.cls_tokens for each in seen]),
+            layers=self._encoder.layers,
+            cls_source=self._encoder.cls_source,
+            provenance=self._provenance,
+            foreground=MemoryMasks(parts) if parts else None,
+            path="the photographs",
+        )
+
+    def _fits(self, look: Looked, batch: Sequence[Looked]) -> bool:
+        first = batch[0].prepared
+        return look.prepared.shapes == first.shapes and len(batch) < self._encoder.capacity(first)
+
+    def _encoded(self, batch: Sequence[Looked]) -> Iterator[Seen | Failure]:
+        for look, tokens in zip(batch, self._encoder.encode([look.prepared for look in batch]), strict=True):
+            height, width = look.prepared.height, look.prepared.width
+            try:
+                halves = to_halves(tokens.patch_tokens, str(look.path or "the photograph"))
+                part = self._part(look)
+            except DataError as error:
+                if look.path is None:
+                    raise
+                yield Failure(look.path, error)
+                continue
+            yield Seen(look.path, halves, tokens.cls_tokens, height, width, part)
+
+    def _part(self, look: Looked) -> ObjectMask | None:
+        if self._finder is None or look.for_part is None:
+            return None
+        return self._finder.part(look.for_part, look.prepared.height, look.prepared.width)
+
+
+def described(model: Mapping[str, Any]) -> str:
+    """What tells a model from others, for a message."""
+    if members := model.get("members"):
+        return " and ".join(described(members[name]) for name in sorted(members))
+    if weights := model.get("weights_sha256"):
+        digests = sorted(weights.values()) if isinstance(weights, Mapping) else [str(weights)]
+        return f"SHA-256 {', '.join(digest[:12] for digest in digests)}"
+    return f"{model.get('id')}, revision {model.get('revision') or 'unknown'}"

@@ -1,0 +1,71 @@
+"""An end on request: Ctrl-C, or the signal by which systems ask a program to end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+from typing import TypeVar
+
+Item = TypeVar("Item")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _AskedToStopError(Exception):
+    """Ends a wait; it does not leave this module."""
+
+
+class Stopping:
+    """Whether this process has been asked to end; what is being done then is finished first.
+
+    The second time the signals do what they did before.
+    """
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._waits = False
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take note of the signals within the block."""
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+        try:
+            yield
+        finally:
+            self._forget()
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the process has been asked to end."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the process is asked to end."""
+        self._event.wait(seconds)
+
+    def until_asked(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Items that are waited for, such as lines of standard input, until the process is asked to end."""
+        waiting = iter(items)
+        while not self.is_asked:
+            try:
+                self._waits = True
+                item = next(waiting)
+            except (StopIteration, _AskedToStopError):
+                return
+            finally:
+                self._waits = False
+            yield item
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._event.set()
+        self._forget()
+        if self._waits:
+            raise _AskedToStopError
+
+    def _forget(self) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)

@@ -1,0 +1,232 @@
+"""Result files and truth, opened for people: arrays by the name of the image, or one after the other."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from zsad.data.image_list import of_split
+from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.errors import DataError, nearest_hint
+from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.files.features import FeatureReader
+from zsad.files.masks import MaskReader
+from zsad.files.scores import ScoreReader
+
+UNKNOWN = -1  # label of an image of which nobody has said whether it is good
+
+
+class UnknownImageError(DataError, KeyError):
+    """There is no image of that name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Arrays(Sequence[np.ndarray]):
+    """Arrays by the positions of their images, each read when it is asked for.
+
+    Args:
+        number: of images.
+        read: gives that at a position.
+    """
+
+    def __init__(self, number: int, read: Callable[[int], np.ndarray]) -> None:
+        self._number = number
+        self._read = read
+
+    def __len__(self) -> int:
+        return self._number
+
+    @overload
+    def __getitem__(self, position: int) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[np.ndarray]: ...
+    def __getitem__(self, position: int | slice) -> np.ndarray | list[np.ndarray]:
+        if isinstance(position, slice):
+            return [self._read(each) for each in range(self._number)[position]]
+        return self._read(range(self._number)[position])
+
+
+class ByImage(Mapping[str, np.ndarray]):
+    """Arrays by the identifier of their image: a mapping, whose arrays are read when they are asked for.
+
+    Attributes:
+        image_ids: in order.
+    """
+
+    image_ids: list[str]
+
+    @abstractmethod
+    def _array(self, index: int) -> np.ndarray:
+        """That of the image at a position."""
+
+    def __getitem__(self, image_id: str) -> np.ndarray:
+        if image_id not in self._places:
+            hint = nearest_hint(str(image_id), self._places, or_all=False)
+            raise UnknownImageError(f"there is no image {image_id!r}{hint or '; image_ids lists them all'}")
+        return self._array(self._places[image_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.image_ids)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    __eq__ = object.__eq__  # arrays are not to be read to compare two files
+    __hash__ = object.__hash__
+
+    def _arrays(self) -> Arrays:
+        return Arrays(len(self.image_ids), self._array)
+
+    @property
+    def _places(self) -> dict[str, int]:
+        if not hasattr(self, "_place_of"):
+            self._place_of = {image_id: place for place, image_id in enumerate(self.image_ids)}
+        return self._place_of
+
+
+class Features(FeatureReader, ByImage):
+    """An open feature file: patch tokens, float32 ``[layer, row, column, channel]``, by image.
+
+    Further attributes and methods are those of `zsad.files.features.FeatureReader`, such as ``layers``, ``channels``,
+    ``grid_sizes``, ``provenance`` and ``cls_tokens()``. It is a context manager, and can be given to `zsad.score`.
+    """
+
+    @property
+    def tokens(self) -> Arrays:
+        """The same in the order of ``image_ids``."""
+        return self._arrays()
+
+    def _array(self, index: int) -> np.ndarray:
+        return self.patch_tokens(index)
+
+
+class Scores(ScoreReader, ByImage):
+    """An open score file: anomaly maps, float32 ``[row, column]`` on their patch grids, by image.
+
+    Further attributes are those of `zsad.files.scores.ScoreReader`, such as ``image_scores``, ``threshold`` and
+    ``image_threshold``, which see no label, ``notes`` and ``provenance``. It is a context manager.
+    """
+
+    @property
+    def maps(self) -> Arrays:
+        """The same in the order of ``image_ids``."""
+        return self._arrays()
+
+    def _array(self, index: int) -> np.ndarray:
+        return self.anomaly_map(index)
+
+
+class Masks(MaskReader, ByImage):
+    """An open mask file: predicted masks, bool ``[height, width]`` at the image's size, by image.
+
+    Further attributes and methods are those of `zsad.files.masks.MaskReader`, such as ``mask_scores``, ``provenance``
+    and ``regions(index)``. It is a context manager.
+    """
+
+    @property
+    def masks(self) -> Arrays:
+        """The same in the order of ``image_ids``."""
+        return self._arrays()
+
+    def _array(self, index: int) -> np.ndarray:
+        return self.mask(index)
+
+
+class Truth(ByImage):
+    """What is known of the test images: masks of defects, bool ``[height, width]`` at the image's size, by image.
+
+    Attributes:
+        records: a row of the manifest an image, in the order of ``image_ids``.
+    """
+
+    def __init__(self, records: Sequence[ImageRecord]) -> None:
+        self.records = list(records)
+        self.image_ids = [record.image_id for record in records]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int ``[image]``: 1 defective, 0 good, -1 unknown."""
+        return np.array([UNKNOWN if record.label is None else record.label for record in self.records], int)
+
+    @property
+    def has_mask(self) -> np.ndarray:
+        """bool ``[image]``, whether each pixel's truth is known: of good images, and of defective ones with a mask."""
+        return np.array([has_pixel_truth(record) for record in self.records], bool)
+
+    @property
+    def masks(self) -> Arrays:
+        """The masks in the order of ``image_ids``; of a good image it marks nothing."""
+        return self._arrays()
+
+    def _array(self, index: int) -> np.ndarray:
+        record = self.records[index]
+        if not has_pixel_truth(record):
+            raise DataError(f"{record.image_id} has no mask and is not known to be good; has_mask says which have one")
+        return pixel_truth(record)
+
+
+def read_features(path: str | Path) -> Features:
+    """Open a feature file, ``results/<name>/<category>/features/...h5``.
+
+    Returns:
+        A mapping from the identifier of an image to its patch tokens, float32 ``[layer, row, column, channel]``, which
+        are read when they are asked for; see `Features`. Close it, or open it by ``with``.
+
+    Raises:
+        DataError: absent, damaged or of another kind.
+    """
+    return Features(path)
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Open a score file, ``results/<name>/<category>/scores/<method>.h5``.
+
+    Returns:
+        A mapping from the identifier of an image to its anomaly map, float32 ``[row, column]``; see `Scores` and
+        `read_features`.
+
+    Raises:
+        DataError: absent, damaged or of another kind.
+    """
+    return Scores(path)
+
+
+def read_masks(path: str | Path) -> Masks:
+    """Open a file of predicted masks, ``results/<name>/<category>/masks/...h5``.
+
+    Returns:
+        A mapping from the identifier of an image to its mask, bool ``[height, width]``; see `Masks` and
+        `read_features`.
+
+    Raises:
+        DataError: absent, damaged or of another kind.
+    """
+    return Masks(path)
+
+
+def read_truth(manifest: str | Path, image_ids: Sequence[str] | None = None) -> Truth:
+    """Read what is known of a category's test images, from ``results/<name>/<category>/manifest.csv``.
+
+    Args:
+        manifest: the file, which names the masks' files; paths in it are relative to the folder of the run.
+        image_ids: those of the images to be read, in order, e.g. of `read_scores`; by default all test images.
+
+    Returns:
+        ``labels``, and a mapping from the identifier of an image to its mask; see `Truth`.
+
+    Raises:
+        DataError: absent, or no manifest, or an image is not in it.
+    """
+    records = {record.image_id: record for record in of_split(read_manifest(manifest), "test")}
+    wanted = list(records) if image_ids is None else list(image_ids)
+    for image_id in wanted:
+        if image_id not in records:
+            hint = nearest_hint(image_id, records, or_all=False)
+            raise DataError(f"{manifest} has no test image '{image_id}'{hint}; give the manifest of the same category")
+    return Truth([records[image_id] for image_id in wanted])

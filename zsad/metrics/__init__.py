@@ -1,0 +1,68 @@
+"""Every metric that the workflow reports, on arrays; by the same code, so that the figures are the same.
+
+>>> from zsad import metrics
+>>> metrics.image_auroc(scores=[0.1, 0.4, 0.35, 0.8], labels=[0, 0, 1, 1])
+0.75
+
+``docs/metrics.md`` defines each metric and names its source. Greater scores are more anomalous. All metrics are exact,
+ties included: there is no grid of thresholds. Those of pixels go through the images one at a time, so that maps and
+masks may be made, or read from a file, when they are asked for; to get several at once, `pixel_metrics` takes as long
+as one. What the truth does not allow, such as an AUROC without a defective image, is a `zsad.errors.ArrayError`, which
+is a `ValueError`, and so is whatever cannot be right about the arrays.
+"""
+
+from __future__ import annotations
+
+from zsad.evaluation.bootstrap import Interval
+from zsad.evaluation.curves import Curve
+from zsad.metrics.images import (
+    best_threshold,
+    decision_metrics,
+    image_ap,
+    image_auroc,
+    image_curves,
+    image_f1_max,
+    image_limits,
+    image_metrics,
+)
+from zsad.metrics.masks import mask_limits, mask_metrics, threshold_metrics
+from zsad.metrics.pixels import (
+    aupimo,
+    aupro,
+    auspro,
+    image_aupimo,
+    pixel_ap,
+    pixel_auroc,
+    pixel_curves,
+    pixel_f1_max,
+    pixel_iou_max,
+    pixel_limits,
+    pixel_metrics,
+)
+
+__all__ = [
+    "Curve",
+    "Interval",
+    "aupimo",
+    "aupro",
+    "auspro",
+    "best_threshold",
+    "decision_metrics",
+    "image_ap",
+    "image_aupimo",
+    "image_auroc",
+    "image_curves",
+    "image_f1_max",
+    "image_limits",
+    "image_metrics",
+    "mask_limits",
+    "mask_metrics",
+    "pixel_ap",
+    "pixel_auroc",
+    "pixel_curves",
+    "pixel_f1_max",
+    "pixel_iou_max",
+    "pixel_limits",
+    "pixel_metrics",
+    "threshold_metrics",
+]

@@ -1,0 +1,167 @@
+"""What scorers read tokens from: a feature file, a model file, or arrays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.files.features import to_halves
+
+
+class PartMasks(Protocol):
+    """Masks of the part in some images; a `zsad.files.masks.MaskReader` is one."""
+
+    @property
+    def path(self) -> Path:
+        """What messages call them."""
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Identifiers of the images, as they are."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made them."""
+
+    def mask(self, index: int) -> np.ndarray:
+        """bool ``[height, width]`` of one image."""
+
+    def regions(self, index: int) -> list[dict[str, Any]]:
+        """The region of one image: whether it was ``"accepted"``, and the ``"reason"``."""
+
+
+class TokenSource(Protocol):
+    """Patch and class tokens of images; a `zsad.files.features.FeatureReader` is one."""
+
+    @property
+    def path(self) -> Path:
+        """What messages call it."""
+
+    @property
+    def image_ids(self) -> list[str]:
+        """Identifiers; an image that is shown at several angles has one for each."""
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers."""
+
+    @property
+    def channels(self) -> int:
+        """Width of a token."""
+
+    @property
+    def cls_source(self) -> str:
+        """What `cls_tokens` are, ``"class token"`` or ``"mean of patch tokens"``."""
+
+    @property
+    def grid_sizes(self) -> np.ndarray:
+        """int32 ``[image, 2]``, rows and columns of each image's patch grid."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made the tokens; ``"view"`` says how the images are shown."""
+
+    @property
+    def foreground(self) -> PartMasks | None:
+        """Masks of the part, for a scorer that asks for them."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    def half_tokens(self, index: int) -> np.ndarray:
+        """float16 ``[layer, row, column, channel]`` of one image."""
+
+    def patch_tokens(self, index: int) -> np.ndarray:
+        """The same in float32."""
+
+    def cls_tokens(self) -> np.ndarray:
+        """float32 ``[image, layer, channel]``."""
+
+    def cls_tokens_of(self, index: int) -> np.ndarray:
+        """The same of one image, float32 ``[layer, channel]``."""
+
+
+class MemoryTokens:
+    """Tokens in memory, rounded as a feature file rounds them, so that scores are the same.
+
+    Args:
+        patch_tokens: ``[layer, row, column, channel]``, one array an image; grids may differ.
+        cls_tokens: ``[image, layer, channel]``; None for the mean of each image's patch tokens.
+        image_ids: by default ``"0"``, ``"1"``, ...; an image turned by 45 degrees ends in ``@045``.
+        layers: names of the layers, by default ``"0"``, ``"1"``, ...
+        cls_source: what ``cls_tokens`` are.
+        provenance: see `TokenSource.provenance`.
+        foreground: see `TokenSource.foreground`.
+        path: what messages call them.
+
+    Raises:
+        DataError: there are no images, their tokens do not have one shape but for the grid, there is another number of
+            names than of what they name, or a value is not finite in float16.
+    """
+
+    def __init__(
+        self,
+        patch_tokens: Sequence[np.ndarray],
+        cls_tokens: np.ndarray | None = None,
+        image_ids: Sequence[str] | None = None,
+        layers: Sequence[str | int] | None = None,
+        *,
+        cls_source: str = "class token",
+        provenance: Mapping[str, Any] | None = None,
+        foreground: PartMasks | None = None,
+        path: str | Path = "tokens in memory",
+    ) -> None:
+        shapes = [np.shape(tokens) for tokens in patch_tokens]
+        if not shapes or any(len(shape) != 4 or 0 in shape for shape in shapes):
+            raise DataError(f"{path} must be arrays [layer, row, column, channel] of one image or more, none empty")
+        depth, channels = shapes[0][0], shapes[0][3]
+        if odd := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
+            raise DataError(f"{path} have {depth} layers of {channels} channels in one image and {odd} in another")
+        self.path = Path(path)
+        self.image_ids = list(map(str, range(len(shapes)) if image_ids is None else image_ids))
+        self.layers = list(map(str, range(depth) if layers is None else layers))
+        for named, names, count in (("images", self.image_ids, len(shapes)), ("layers", self.layers, depth)):
+            if len(names) != count:
+                raise DataError(f"{path} have {count} {named}, and {len(names)} names of them were given")
+        self.channels = channels
+        self.grid_sizes = np.array([shape[1:3] for shape in shapes], dtype=np.int32)
+        self.provenance = dict(provenance or {})
+        self.foreground = foreground
+        self._halves = [
+            to_halves(tokens, image_id) for tokens, image_id in zip(patch_tokens, self.image_ids, strict=True)
+        ]
+        if cls_tokens is None:
+            self.cls_source = "mean of patch tokens"
+            cls_tokens = np.stack([np.mean(tokens, axis=(1, 2), dtype=np.float64) for tokens in patch_tokens])
+        else:
+            self.cls_source = cls_source
+        self._cls_tokens = np.asarray(cls_tokens, dtype=np.float32)
+        if self._cls_tokens.shape != (len(shapes), depth, channels):
+            expected = (len(shapes), depth, channels)
+            raise DataError(f"{path} have class tokens of shape {self._cls_tokens.shape}, expected {expected}")
+        if not np.isfinite(self._cls_tokens).all():
+            raise DataError(f"{path} have class tokens that are not finite")
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def half_tokens(self, index: int) -> np.ndarray:
+        """float16 ``[layer, row, column, channel]`` of one image."""
+        return self._halves[index]
+
+    def patch_tokens(self, index: int) -> np.ndarray:
+        """The same in float32."""
+        return self._halves[index].astype(np.float32)
+
+    def cls_tokens(self) -> np.ndarray:
+        """float32 ``[image, layer, channel]``."""
+        return self._cls_tokens
+
+    def cls_tokens_of(self, index: int) -> np.ndarray:
+        """The same of one image, float32 ``[layer, channel]``."""
+        tokens: np.ndarray = self._cls_tokens[index]
+        return tokens
