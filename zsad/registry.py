@@ -83,6 +83,18 @@ class Registry(Generic[ChoiceType]):
             raise ConfigError(f"there is no {self.kind} '{name}'{nearest_hint(name, self._entries)}")
         return self._entries[name]
 
+    def name_of(self, choice: Choice) -> str:
+        """The name of what a part was built from.
+
+        Raises:
+            ValueError: it is none of the registry.
+        """
+        kind = type(choice)
+        entry = f"{kind.__module__}:{kind.__qualname__}"
+        if entry not in self._entries.values():
+            raise ValueError(f"{entry} is no {self.kind} that is registered")
+        return next(name for name, value in self._entries.items() if value == entry)
+
     def load(self, name: str) -> type[ChoiceType]:
         """Import and return the class behind ``name``."""
         module, _, attribute = self.entry(name).partition(":")

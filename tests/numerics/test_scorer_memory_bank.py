@@ -8,7 +8,7 @@ from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
 from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
-from zsad.scoring.bank import AlignedBank, FreeBank
+from zsad.scoring.bank import AlignedBank, Coreset, FreeBank
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import CANDIDATES, greedy_coreset
 from zsad.scoring.memory_bank import MemoryBank
@@ -175,7 +175,7 @@ def test_of_equal_vectors_one_is_kept():
 def test_a_bank_keeps_the_share_of_its_coreset(tmp_path, memory):
     path = write_features(tmp_path / "references.h5", random_tokens(9, (6, 6), (5, 8), (7, 7)))
     with FeatureReader(path) as reader:
-        bank = FreeBank(reader, range(3), [0, 1], Compute(memory=memory), coreset=0.25)
+        bank = Coreset.of(FreeBank(reader, range(3), [0, 1], Compute(memory=memory)), 0.25)
         kept = bank.least_candidates()
     assert np.ceil(0.25 * 125) <= kept <= np.ceil(0.25 * 36) + np.ceil(0.25 * 40) + np.ceil(0.25 * 49)
 
@@ -192,7 +192,7 @@ def test_a_bank_of_one_piece_is_kept_and_one_of_several_is_read_anew(tmp_path, k
         if kind == "aligned":
             bank = AlignedBank(reader, range(3), [0, 1], compute, window=1)
         else:
-            bank = FreeBank(reader, range(3), [0, 1], compute, coreset=None)
+            bank = FreeBank(reader, range(3), [0, 1], compute)
         first, again = list(bank.pieces()), list(bank.pieces())
         assert bank.piece_count == len(first) == runs
         assert [one is other for one, other in zip(first, again, strict=True)] == [runs == 1] * runs

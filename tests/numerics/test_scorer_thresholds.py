@@ -6,12 +6,12 @@ from scipy import ndimage
 
 from feature_files import maps as maps_of
 from feature_files import random_tokens, write_features
+from fitted_files import score_files
 from zsad.errors import DataError
 from zsad.files.scores import ScoreReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
-from zsad.scoring.score_images import score_images
 from zsad.scoring.thresholds.base import BatchRule, Evidence
 from zsad.scoring.thresholds.mebin import MEBin
 from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
@@ -184,16 +184,10 @@ def references(tmp_path):
 
 
 def scored(files, output, rule, scorer):
-    score_images(
-        features=files,
-        scorer=scorer,
-        image_scoring=ImageScoring(aggregate="max"),
-        threshold_rule=rule,
-        compute=Compute(),
-        output=output,
-        provenance={},
+    image_scoring = ImageScoring(aggregate="max")
+    return ScoreReader(
+        score_files(output, scorer, files, image_scoring=image_scoring, threshold_rule=rule, compute=Compute())
     )
-    return ScoreReader(output)
 
 
 def test_reference_quantile_is_that_of_the_upright_references_each_scored_by_the_others(tmp_path, references):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from feature_files import maps, random_tokens, write_features
+from fitted_files import score_files
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.files.masks import MaskWriter
@@ -19,7 +20,6 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 from zsad.scoring.thresholds.robust_tail import RobustTail
@@ -50,17 +50,15 @@ def run(tmp_path):
 
     def score(scorer, *, image_scoring=None, compute=None, rule=None, foregrounds=None, **features):
         output = tmp_path / "scores" / "scores.h5"
-        score_images(
-            features=features,
-            scorer=scorer,
+        return score_files(
+            output,
+            scorer,
+            features,
             image_scoring=image_scoring or ImageScoring(),
             threshold_rule=rule or RobustTail(),
             compute=compute or Compute(),
-            output=output,
-            provenance={"stage": "score_images"},
-            **({} if foregrounds is None else {"foregrounds": foregrounds}),
+            foregrounds=foregrounds,
         )
-        return output
 
     return score
 
@@ -248,7 +246,9 @@ def test_an_image_without_a_mask_is_told_before_anything_is_scored(run, files, t
     assert not list(tmp_path.glob("scores/*"))
 
 
-@pytest.mark.parametrize(("foreground", "roles"), [("sam", []), ("sam", ["test", "references"]), ("otsu", ["test"])])
+@pytest.mark.parametrize(
+    ("foreground", "roles"), [("sam", []), ("sam", ["references"]), ("otsu", ["test"]), ("otsu", ["references"])]
+)
 def test_masks_that_are_missing_or_too_many_are_a_programming_error(run, files, tmp_path, foreground, roles):
     masks = {role: write_masks(tmp_path / f"{role}-masks.h5", [*IDS, "train/7.png"]) for role in roles}
     features = {"test": files["test"], "references": files["references"]}

@@ -12,6 +12,7 @@ from test_evaluation_stage import Category
 
 from evaluation_files import Run, score_document
 from feature_files import random_tokens, write_features
+from fitted_files import score_files
 from harness import merged
 from zsad.errors import ConfigError
 from zsad.evaluation.marks import marks_above
@@ -21,7 +22,6 @@ from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.fusion import Fusion, MemberScores
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.thresholds.base import Evidence, Thresholds
 from zsad.scoring.thresholds.fixed import Fixed
@@ -145,14 +145,13 @@ def test_the_score_file_has_the_given_values(tmp_path: Path) -> None:
         (SelfSimilarity(), {"test": features}, (0.25, 0.75)),
         (ClassTokenKnn(), {"test": features, "references": references}, (np.inf, 0.75)),
     ):
-        score_images(
-            features=files,
-            scorer=scorer,
+        score_files(
+            tmp_path / "scores.h5",
+            scorer,
+            files,
             image_scoring=ImageScoring(),
             threshold_rule=Fixed(image=0.75, pixel=0.25),
             compute=Compute(),
-            output=tmp_path / "scores.h5",
-            provenance={},
         )
         with ScoreReader(tmp_path / "scores.h5") as found:
             assert (found.threshold, found.image_threshold) == expected

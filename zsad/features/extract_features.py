@@ -79,7 +79,7 @@ def extract_features(
     with _loader(execution, backbone, len(records)) as loader:
         extractor = backbone.load(execution)
         _check_patches(extractor, records, max_patches)
-        details = {
+        details: dict[str, Any] = {
             "image_list_sha256": file_sha256(image_list),
             "images_sha256": images_sha256(records),
             "subset": subset,
@@ -88,6 +88,8 @@ def extract_features(
             "device": extractor.device,
             "backbone": backbone.parameters(),
         }
+        if white := next((record.white for record in records if record.white), None):
+            details["white"] = white
 
         def write(path: Path) -> None:
             logger.info(

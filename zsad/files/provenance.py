@@ -21,7 +21,7 @@ VERSIONED_PACKAGES = (
     "transformers",
     "segment-anything",
 )
-INHERITED_KEYS = ("image_list_sha256", "images_sha256", "model", "subset", "view")
+INHERITED_KEYS = ("image_list_sha256", "images_sha256", "model", "subset", "view", "white")
 
 
 def library_versions() -> dict[str, str]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.similarity import Metric, smallest
-from zsad.scoring.token_source import TokenSource
+from zsad.scoring.stored import as_array, as_tensor, store_tokens, stored_type
+from zsad.scoring.token_source import PatchSource
 from zsad.scoring.tokens import unit_tokens
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 FOUND_SHARE = 0.2  # of the memory, for distances at different places of a window
 BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest
@@ -36,14 +43,39 @@ class Piece:
 class Bank:
     """The patches of reference images.
 
+    Attributes:
+        piece_count: how many pieces there are.
+    """
+
+    @property
+    @abstractmethod
+    def piece_count(self) -> int:
+        """How many pieces there are."""
+
+    @abstractmethod
+    def pieces(self) -> Iterator[Piece]:
+        """The bank piece by piece."""
+
+    @abstractmethod
+    def least_candidates(self) -> int:
+        """The least number of bank patches that a patch is compared with."""
+
+    @abstractmethod
+    def store(self, writer: FittedWriter) -> None:
+        """Keep it in a model file."""
+
+
+class ImageBank(Bank):
+    """All patches of reference images.
+
     Args:
-        reader: the open feature file of the references.
+        source: the references.
         indices: which of its images.
         layers: positions of the layers.
     """
 
-    def __init__(self, reader: TokenSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
-        self.reader, self.indices, self.layers, self.compute = reader, list(indices), list(layers), compute
+    def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+        self.source, self.indices, self.layers, self.compute = source, list(indices), list(layers), compute
         self._kept: Piece | None = None
         self._runs: list[list[int]] = []
 
@@ -59,66 +91,106 @@ class Bank:
         else:
             yield from map(self._piece, self._runs)
 
+    def store(self, writer: FittedWriter) -> None:
+        """Keep the tokens, image by image: half as much as what is compared, and the same when it is read again."""
+        store_tokens(writer, self.source, self.indices, self.layers)
+
     @abstractmethod
     def _piece(self, run: Sequence[int]) -> Piece:
         """A piece of some of the images."""
 
-    @abstractmethod
-    def least_candidates(self) -> int:
-        """The least number of bank patches that a patch is compared with."""
-
     def _split(self, bytes_a_patch: int) -> list[list[int]]:
         """The images in runs that fit the memory, at least one image each."""
-        largest = int(self.reader.grid_sizes.prod(axis=1)[self.indices].max())
+        largest = int(self.source.grid_sizes.prod(axis=1)[self.indices].max())
         size = self.compute.count(largest * bytes_a_patch * len(self.layers), BANK_SHARE)
         return [self.indices[start : start + size] for start in range(0, len(self.indices), size)]
 
     def _unit_tokens(self, index: int) -> torch.Tensor:
-        return unit_tokens(self.reader, index, self.layers, self.compute.device)
+        return unit_tokens(self.source, index, self.layers, self.compute.device)
 
 
-class FreeBank(Bank):
-    """Patches wherever they lie; a share of them, chosen by a greedy coreset, where ``coreset`` is given."""
+class FreeBank(ImageBank):
+    """Patches wherever they lie.
+
+    Attributes:
+        metrics: how distances are measured, one a layer.
+    """
 
     _kept: FreePiece | None
 
-    def __init__(
-        self,
-        reader: TokenSource,
-        indices: Sequence[int],
-        layers: Sequence[int],
-        compute: Compute,
-        coreset: float | None,
-    ) -> None:
-        super().__init__(reader, indices, layers, compute)
+    def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+        super().__init__(source, indices, layers, compute)
         centres = self._unit_tokens(self.indices[0]).flatten(1, 2).mean(dim=1)
-        self._metrics = [Metric(compute, centre) for centre in centres]
-        self._entries = int(reader.grid_sizes.prod(axis=1)[self.indices].sum())
-        self._runs = self._split(self._metrics[0].point_bytes)
-        if coreset is not None:
-            self._kept = self._reduced(coreset)
-        elif len(self._runs) == 1:
+        self.metrics = [Metric(compute, centre) for centre in centres]
+        self._entries = int(source.grid_sizes.prod(axis=1)[self.indices].sum())
+        self._runs = self._split(self.metrics[0].point_bytes)
+        if len(self._runs) == 1:
             self._kept = self._piece(self._runs[0])
 
+    def pieces(self) -> Iterator[FreePiece]:
+        """The bank piece by piece; what is one piece is kept, several are read anew each time."""
+        yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
+
     def least_candidates(self) -> int:
-        """All patches that are kept."""
-        return min(map(len, self._kept.points)) if self._kept is not None else self._entries
+        """All patches."""
+        return self._entries
 
     def _piece(self, run: Sequence[int]) -> FreePiece:
         images = [self._unit_tokens(index) for index in run]
         points = [
-            torch.cat([metric.points(tokens[layer]) for tokens in images]) for layer, metric in enumerate(self._metrics)
+            torch.cat([metric.points(tokens[layer]) for tokens in images]) for layer, metric in enumerate(self.metrics)
         ]
-        return FreePiece(self._metrics, points)
+        return FreePiece(self.metrics, points)
 
-    def _reduced(self, share: float) -> FreePiece:
-        """The coresets of all runs together: of each run its share, so that one run at a time is in memory."""
-        kept: list[list[torch.Tensor]] = [[] for _ in self._metrics]
-        for run in self._runs:
-            for layer, points in enumerate(self._piece(run).points):
+
+class Coreset(Bank):
+    """Patches wherever they lie, of which a few cover all.
+
+    Args:
+        metrics: how distances are measured, one a layer.
+        points: for each layer, right operands of its metric, ``[entry, width]``; as many in each.
+    """
+
+    piece_count = 1
+
+    def __init__(self, metrics: Sequence[Metric], points: Sequence[torch.Tensor]) -> None:
+        self._metrics, self._points = metrics, points
+
+    @classmethod
+    def of(cls, bank: FreeBank, share: float) -> Self:
+        """The coresets of all pieces together: of each its share, so that one piece at a time is in memory."""
+        kept: list[list[torch.Tensor]] = [[] for _ in bank.metrics]
+        for piece in bank.pieces():
+            for layer, points in enumerate(piece.points):
                 count = max(1, math.ceil(share * len(points) - 1e-9))
-                kept[layer].append(points[greedy_coreset(points, count, self._metrics[layer])])
-        return FreePiece(self._metrics, [torch.cat(points) for points in kept])
+                kept[layer].append(points[greedy_coreset(points, count, bank.metrics[layer])])
+        return cls(bank.metrics, [torch.cat(points) for points in kept])
+
+    @classmethod
+    def restored(cls, reader: FittedReader, layers: int, compute: Compute) -> Self:
+        """What `store` kept of so many layers."""
+        centres = reader.array("centres", np.float32, (layers, reader.channels))
+        metrics = [Metric(compute, as_tensor(centre, compute.device)) for centre in centres]
+        number_format = metrics[0].format
+        points = [
+            reader.array(f"points{layer}", stored_type(number_format), (None, metric.width))
+            for layer, metric in enumerate(metrics)
+        ]
+        return cls(metrics, [as_tensor(each, compute.device, number_format) for each in points])
+
+    def pieces(self) -> Iterator[Piece]:
+        """All of it."""
+        yield FreePiece(self._metrics, self._points)
+
+    def least_candidates(self) -> int:
+        """All that are kept."""
+        return min(map(len, self._points))
+
+    def store(self, writer: FittedWriter) -> None:
+        """Keep the points as they are compared."""
+        writer.write("centres", as_array(torch.stack([metric.centre for metric in self._metrics])))
+        for layer, points in enumerate(self._points):
+            writer.write(f"points{layer}", as_array(points))
 
 
 class FreePiece(Piece):
@@ -138,21 +210,21 @@ class FreePiece(Piece):
         return nearest.reshape(*tokens.shape[:2], -1)
 
 
-class AlignedBank(Bank):
+class AlignedBank(ImageBank):
     """Patches that are compared with those at about the same place alone: up to ``window`` patches off."""
 
     def __init__(
-        self, reader: TokenSource, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
+        self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute, window: int
     ) -> None:
-        super().__init__(reader, indices, layers, compute)
+        super().__init__(source, indices, layers, compute)
         self._window = window
-        self._runs = self._split(reader.channels * 4)
+        self._runs = self._split(source.channels * 4)
         if len(self._runs) == 1:
             self._kept = self._piece(self._runs[0])
 
     def least_candidates(self) -> int:
         """In a corner of the image, where fewest are."""
-        grids = self.reader.grid_sizes[self.indices].tolist()
+        grids = self.source.grid_sizes[self.indices].tolist()
         return sum(window_candidates(rows, columns, self._window) for rows, columns in grids)
 
     def _piece(self, run: Sequence[int]) -> AlignedPiece:

@@ -31,7 +31,8 @@ class ImageScore:
             between the images of a category (never normalised image by image). None from a scorer that does not
             localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
-        image_score: from a scorer that does not localise, its score; otherwise the map decides.
+        image_score: from a scorer that does not localise, its score; otherwise the map decides, and it is None until
+            the map is summed up.
     """
 
     index: int
@@ -114,9 +115,11 @@ class Scorer(Method):
 
     Class attributes:
         localises: whether it gives anomaly maps, or a score for each image alone.
+        fitted_roles: the roles of `feature_sets` that a model stands for, which is fitted to them beforehand.
     """
 
     localises: ClassVar[bool] = True
+    fitted_roles: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from zsad.lazy import torch
@@ -13,8 +14,12 @@ from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import Metric
+from zsad.scoring.stored import as_array, as_tensor, stored_type
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, layer_indices, normalise
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, normalise
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 ROTATIONS = 8  # images that the view of that name makes of one
 
@@ -74,6 +79,20 @@ class ClassTokenKnn(ReferenceScorer):
         tokens = self._tokens(references, indices, compute.device)
         metric = Metric(compute, tokens.mean(dim=0))
         return Neighbours(metric, metric.points(tokens))
+
+    def store(self, model: Neighbours, writer: FittedWriter) -> None:
+        """Keep the class tokens as they are compared."""
+        writer.write("centre", as_array(model.metric.centre))
+        writer.write("points", as_array(model.points))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Neighbours:
+        """The class tokens of the references."""
+        width = kept_layers(reader, self.layers) * reader.channels
+        metric = Metric(compute, as_tensor(reader.array("centre", np.float32, (width,)), compute.device))
+        points = reader.array("points", stored_type(metric.format), (None, metric.width))
+        if len(points) < self.k:
+            raise reader.foreign(f"it has {len(points)} class tokens")
+        return Neighbours(metric, as_tensor(points, compute.device, metric.format))
 
     def score_by(
         self, model: Neighbours, features: TokenSource, indices: Sequence[int], compute: Compute

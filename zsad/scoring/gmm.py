@@ -14,15 +14,18 @@ from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.references import ALL, ReferenceScorer, Shots
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, layer_indices, normalise
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, normalise
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
+
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 FEWEST_REFERENCES = 3  # two span an axis, and a third is off it
 SMALLEST_VARIANCE = 1e-6  # of an embedding of length one, on all axes together: references may be equal
 RESTARTS = 5  # of the search for the mixture
 STEPS = 1000  # of each, at most
+MIXTURE = ("weights", "means", "covariances", "precisions_cholesky")  # all that a fitted mixture is asked by
 
 
 class Density(NamedTuple):
@@ -134,6 +137,57 @@ class GMM(ReferenceScorer):
         embeddings = np.stack(list(self._embeddings(references, indices)))
         return self._density(embeddings[np.lexsort(embeddings.T)])  # sorted: their order must not matter
 
+    def store(self, model: Density, writer: FittedWriter) -> None:
+        """Keep the axes, and the mixture as arrays."""
+        writer.write("mean", model.mean)
+        writer.write("axes", model.axes)
+        writer.write("deviations", model.deviations)
+        writer.write("residual", np.array([model.residual_dimensions, model.residual_variance]))
+        for name in MIXTURE:
+            writer.write(name, getattr(model.mixture, f"{name}_"))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Density:
+        """The density of the references."""
+        (axes,) = reader.shape("deviations", np.float64, (None,))
+        width = kept_layers(reader, self.layers) * reader.channels
+        shapes = {
+            "weights": (self.components,),
+            "means": (self.components, axes),
+            **dict.fromkeys(("covariances", "precisions_cholesky"), self._covariance_shape(axes)),
+        }
+        mixture = self._mixture()
+        for name in MIXTURE:
+            # One matrix for all lies column by column, which decides how products with it are rounded.
+            order: Literal["C", "F"] = "F" if self.covariance == "tied" else "C"
+            array = np.asarray(reader.array(name, np.float64, shapes[name]), order=order)
+            setattr(mixture, f"{name}_", array)
+        residual = reader.array("residual", np.float64, (2,)).tolist()
+        return Density(
+            reader.array("mean", np.float64, (width,)),
+            reader.array("axes", np.float64, (axes, width)),
+            reader.array("deviations", np.float64, (axes,)),
+            mixture,
+            *residual,
+        )
+
+    def _covariance_shape(self, axes: int) -> tuple[int, ...]:
+        """Of what the mixture has of each covariance."""
+        count = self.components
+        shapes = {"full": (count, axes, axes), "tied": (axes, axes), "diag": (count, axes), "spherical": (count,)}
+        return shapes[self.covariance]
+
+    def _mixture(self) -> GaussianMixture:
+        from sklearn.mixture import GaussianMixture
+
+        return GaussianMixture(
+            self.components,
+            covariance_type=self.covariance,
+            reg_covar=self.reg_covar,
+            n_init=RESTARTS,
+            max_iter=STEPS,
+            random_state=self.seed,
+        )
+
     def score_by(
         self, model: Density, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
@@ -158,22 +212,13 @@ class GMM(ReferenceScorer):
 
     def _density(self, embeddings: np.ndarray) -> Density:
         """The density of embeddings ``[reference, D]``."""
-        from sklearn.mixture import GaussianMixture
-
         count, width = embeddings.shape
         kept = min(self.dimensions, (count - 1) // 2, width - 1)
         mean = embeddings.mean(axis=0)
         _, singular_values, axes = np.linalg.svd(embeddings - mean, full_matrices=False)
         variances = np.maximum(singular_values**2 / (count - 1), SMALLEST_VARIANCE / width)
         deviations = np.sqrt(variances[:kept])
-        mixture = GaussianMixture(
-            self.components,
-            covariance_type=self.covariance,
-            reg_covar=self.reg_covar,
-            n_init=RESTARTS,
-            max_iter=STEPS,
-            random_state=self.seed,
-        )
+        mixture = self._mixture()
         mixture.fit((embeddings - mean) @ axes[:kept].T / deviations)
         left = variances[kept : count - 1]  # N centred vectors span N - 1 dimensions
         residual = left.sum() * (count - 1) / (count - 1 - kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.registry import Part
+from zsad.scoring.base import ImageScore
 
 
 class ImageScoring(Part):
@@ -25,6 +27,16 @@ class ImageScoring(Part):
     smoothing: float = Field(
         0.0, ge=0, description="Gaussian smoothing of the map beforehand, sigma in patches; 0 for none"
     )
+
+    def summed_up(self, score: ImageScore) -> ImageScore:
+        """What a scorer says of an image as it is stored: its map smoothed, and an image score from it.
+
+        A scorer that does not localise gives the image score itself.
+        """
+        if score.anomaly_map is None:
+            return score
+        anomaly_map = self.smoothed(score.anomaly_map)
+        return replace(score, anomaly_map=anomaly_map, image_score=self.image_score(anomaly_map))
 
     def smoothed(self, anomaly_map: np.ndarray) -> np.ndarray:
         """The map as it is stored: float32 ``[row, column]``; beyond its border it is taken to go on unchanged."""

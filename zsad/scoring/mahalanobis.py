@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,8 +17,12 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import DECOMPOSITION, TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.stored import as_array, as_tensor
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, layer_indices, unit_tokens
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 PIECE_SHARE = 0.5  # of the memory, for the Gaussians of some positions; tokens take the rest
 
@@ -129,8 +133,17 @@ class Mahalanobis(ReferenceScorer):
         """
         vectors = self._vectors(references)
         if self.per_position:
-            return PositionGaussians(references, indices, vectors, self.regularisation, compute)
-        return GlobalGaussian(references, indices, vectors, self.regularisation, compute)
+            return FittedPositions(references, indices, vectors, self.regularisation, compute)
+        return GlobalGaussian.fitted(references, indices, vectors, self.regularisation, compute)
+
+    def store(self, model: Gaussians, writer: FittedWriter) -> None:
+        """Keep the mean and the whitening, or means, axes and variances of all positions, piece by piece."""
+        model.store(writer)
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Gaussians:
+        """The Gaussian, or those of all positions, which are read in pieces where they do not fit the memory."""
+        width = self.channels or kept_layers(reader, self.layers) * reader.channels
+        return (StoredPositions if self.per_position else GlobalGaussian.restored)(reader, width, compute)
 
     def score_by(
         self, model: Gaussians, features: TokenSource, indices: Sequence[int], compute: Compute
@@ -216,6 +229,10 @@ class Gaussians:
     def pieces(self) -> Iterator[Piece]:
         """The Gaussians of all positions, piece by piece."""
 
+    @abstractmethod
+    def store(self, writer: FittedWriter) -> None:
+        """Keep them in a model file."""
+
     def check(self, features: TokenSource, indices: Sequence[int]) -> None:
         """Check that images can be compared with the references.
 
@@ -225,18 +242,28 @@ class Gaussians:
 
 
 class GlobalGaussian(Gaussians, Piece):
-    """One Gaussian for all patches: ``mu``, and ``W [D, D]`` with ``W^T W = (Sigma + epsilon I)^-1``."""
+    """One Gaussian for all patches.
+
+    Args:
+        mean: ``mu``, float32 ``[channel]``.
+        whitening: ``W``, float32 ``[channel, channel]``, with ``W^T W = (Sigma + epsilon I)^-1``.
+    """
 
     positions = slice(None)
 
-    def __init__(
-        self,
+    def __init__(self, mean: torch.Tensor, whitening: torch.Tensor) -> None:
+        self.mean, self._whitening = mean, whitening
+
+    @classmethod
+    def fitted(
+        cls,
         references: TokenSource,
         indices: Sequence[int],
         vectors: Vectors,
         regularisation: float,
         compute: Compute,
-    ) -> None:
+    ) -> Self:
+        """That of the patches of some references."""
         moments = Moments(vectors.width, compute)
         patches = references.grid_sizes.prod(axis=1)[list(indices)].tolist()
         for index in progress(indices, total=len(indices), label="fitting the Gaussian", work=patches):
@@ -246,7 +273,19 @@ class GlobalGaussian(Gaussians, Piece):
         covariance.diagonal().add_(epsilon)
         root = torch.linalg.cholesky(covariance)
         whitening = torch.linalg.solve_triangular(root, torch.eye(len(root)).to(root), upper=False)
-        self.mean, self._whitening = (part.to(compute.device, torch.float32) for part in (moments.mean, whitening))
+        return cls(*(part.to(compute.device, torch.float32) for part in (moments.mean, whitening)))
+
+    @classmethod
+    def restored(cls, reader: FittedReader, width: int, compute: Compute) -> Self:
+        """What `store` kept of so many channels."""
+        columns = reader.array("whitening_columns", np.float32, (width, width))
+        mean = reader.array("mean", np.float32, (width,))
+        return cls(as_tensor(mean, compute.device), as_tensor(columns, compute.device).T)
+
+    def store(self, writer: FittedWriter) -> None:
+        """Keep both; ``W`` by its columns, as it lies in memory, which decides how products with it are rounded."""
+        writer.write("mean", as_array(self.mean))
+        writer.write("whitening_columns", as_array(self._whitening.T))
 
     def pieces(self) -> Iterator[Piece]:
         """The Gaussian itself."""
@@ -259,7 +298,59 @@ class GlobalGaussian(Gaussians, Piece):
 
 
 class PositionGaussians(Gaussians):
-    """A Gaussian for each position of the patch grid, in pieces that fit the memory; a single piece is kept."""
+    """A Gaussian for each position of the patch grid, in pieces that fit the memory; a single piece is kept.
+
+    Args:
+        grid: rows and columns of the patch grid.
+        reference: identifier of a reference, which messages name.
+        count: number of references.
+        width: number of channels.
+        epsilon: see `PositionPiece`.
+    """
+
+    def __init__(
+        self, grid: np.ndarray, reference: str, count: int, width: int, epsilon: float, compute: Compute
+    ) -> None:
+        self._grid, self._reference, self._count, self._width = grid, reference, count, width
+        self._epsilon, self._compute = epsilon, compute
+        patches = int(grid.prod())
+        numbers = (count + 2 * min(count, width)) * width
+        size = compute.count(numbers * 4, PIECE_SHARE)
+        self._runs = [slice(start, min(start + size, patches)) for start in range(0, patches, size)]
+        self.piece_count = len(self._runs)
+        self._kept = self._piece(self._runs[0]) if self.piece_count == 1 else None
+
+    def pieces(self) -> Iterator[PositionPiece]:
+        """The Gaussians piece by piece; several are made anew each time."""
+        yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
+
+    def check(self, features: TokenSource, indices: Sequence[int]) -> None:
+        """Check that images have the grid of the references.
+
+        Raises:
+            DataError: one has another; it is named, and both grids.
+        """
+        _require_grid(features, indices, self._reference, self._grid)
+
+    def store(self, writer: FittedWriter) -> None:
+        """Keep means, axes and variances, piece by piece."""
+        patches, axes = int(self._grid.prod()), min(self._count, self._width)
+        writer.write("grid_size", self._grid.astype(np.int32))
+        writer.write("epsilon", np.array([self._epsilon]))
+        writer.write("count", np.array([self._count]))
+        for name, shape in (("means", (self._width,)), ("axes", (axes, self._width)), ("variances", (axes,))):
+            writer.reserve(name, (patches, *shape), np.float32)
+        for piece in self.pieces():
+            for name, part in (("means", piece.means), ("axes", piece.axes), ("variances", piece.variances)):
+                writer.write_part(name, piece.positions, as_array(part))
+
+    @abstractmethod
+    def _piece(self, positions: slice) -> PositionPiece:
+        """The Gaussians of some positions."""
+
+
+class FittedPositions(PositionGaussians):
+    """Those of some references, fitted as they are asked for."""
 
     def __init__(
         self,
@@ -269,32 +360,11 @@ class PositionGaussians(Gaussians):
         regularisation: float,
         compute: Compute,
     ) -> None:
-        self._references, self._indices, self._vectors, self._compute = references, list(indices), vectors, compute
-        self._grid = references.grid_sizes[self._indices[0]]
-        self.check(references, self._indices)
-        self._epsilon = vectors.epsilon(regularisation, self._variance())
-        count, patches = len(self._indices), int(self._grid.prod())
-        numbers = (count + 2 * min(count, vectors.width)) * vectors.width
-        size = compute.count(numbers * 4, PIECE_SHARE)
-        self._runs = [slice(start, min(start + size, patches)) for start in range(0, patches, size)]
-        self.piece_count = len(self._runs)
-        self._kept = self._piece(self._runs[0]) if self.piece_count == 1 else None
-
-    def pieces(self) -> Iterator[Piece]:
-        """The Gaussians piece by piece; several are fitted anew each time."""
-        yield from map(self._piece, self._runs) if self._kept is None else [self._kept]
-
-    def check(self, features: TokenSource, indices: Sequence[int]) -> None:
-        """Check that images have the grid of the references.
-
-        Raises:
-            DataError: one has another; it is named, and both grids.
-        """
-        for index in indices:
-            if not np.array_equal(features.grid_sizes[index], self._grid):
-                reference = self._references.image_ids[self._indices[0]]
-                grid = features.grid_sizes[index]
-                raise DataError(_other_grid(features.image_ids[index], grid, reference, self._grid))
+        self._indices, self._vectors = list(indices), vectors
+        grid, reference = references.grid_sizes[self._indices[0]], references.image_ids[self._indices[0]]
+        _require_grid(references, self._indices, reference, grid)
+        epsilon = vectors.epsilon(regularisation, self._variance())
+        super().__init__(grid, reference, len(self._indices), vectors.width, epsilon, compute)
 
     def _variance(self) -> float:
         """The variance of a channel over all patches, the mean over the channels."""
@@ -318,10 +388,34 @@ class PositionGaussians(Gaussians):
         return PositionPiece(positions, means, axes, variances, self._epsilon)
 
 
+class StoredPositions(PositionGaussians):
+    """Those of a model file, read as they are asked for."""
+
+    def __init__(self, reader: FittedReader, width: int, compute: Compute) -> None:
+        self._reader = reader
+        grid = reader.array("grid_size", np.int32, (2,))
+        (count,) = reader.array("count", np.int64, (1,)).tolist()
+        (epsilon,) = reader.array("epsilon", np.float64, (1,)).tolist()
+        patches, _ = reader.shape("means", np.float32, (None, width))
+        axes = min(count, width)
+        reader.shape("axes", np.float32, (patches, axes, width))
+        reader.shape("variances", np.float32, (patches, axes))
+        if grid.min() < 1 or patches != int(grid[0]) * int(grid[1]) or epsilon <= 0 or not reader.image_ids:
+            raise reader.foreign(f"{patches} positions on a grid of {grid.tolist()}")
+        super().__init__(grid, reader.image_ids[0], count, width, epsilon, compute)
+
+    def _piece(self, positions: slice) -> PositionPiece:
+        means, axes, variances = (
+            as_tensor(self._reader.part(name, positions), self._compute.device)
+            for name in ("means", "axes", "variances")
+        )
+        return PositionPiece(positions, means, axes, variances, self._epsilon)
+
+
 class PositionPiece(Piece):
     """Gaussians by their principal axes.
 
-    Args:
+    Attributes:
         positions: which patches.
         means: ``mu``, float32 ``[position, channel]``.
         axes: ``V^T``, float32 ``[position, axis, channel]``, orthonormal.
@@ -333,22 +427,29 @@ class PositionPiece(Piece):
         self, positions: slice, means: torch.Tensor, axes: torch.Tensor, variances: torch.Tensor, epsilon: float
     ) -> None:
         self.positions = positions
-        self._means, self._axes, self._variances, self._epsilon = means, axes, variances, epsilon
+        self.means, self.axes, self.variances, self.epsilon = means, axes, variances, epsilon
 
     def squared_distances(self, vectors: torch.Tensor, compute: Compute) -> torch.Tensor:
         """By the axes, and what they leave."""
-        y = (vectors - self._means)[:, None]  # rows: ten times as fast here as columns
-        z = y @ self._axes.mT
-        rest = y - z @ self._axes
-        along = z.square() / (self._variances + self._epsilon)[:, None]
-        return rest.square().sum(dim=(1, 2)) / self._epsilon + along.sum(dim=(1, 2))
+        y = (vectors - self.means)[:, None]  # rows: ten times as fast here as columns
+        z = y @ self.axes.mT
+        rest = y - z @ self.axes
+        along = z.square() / (self.variances + self.epsilon)[:, None]
+        return rest.square().sum(dim=(1, 2)) / self.epsilon + along.sum(dim=(1, 2))
 
 
 def _too_few_channels(total: int, asked: int) -> str:
     return f"there are {total} channels, fewer than the {asked} asked for; lower 'channels'"
 
 
-def _other_grid(image_id: str, grid: Sequence[int], reference: str, expected: Sequence[int]) -> str:
+def _require_grid(features: TokenSource, indices: Sequence[int], reference: str, expected: np.ndarray) -> None:
+    for index in indices:
+        grid = features.grid_sizes[index]
+        if not np.array_equal(grid, expected):
+            raise DataError(_other_grid(features.image_ids[index], grid, reference, expected))
+
+
+def _other_grid(image_id: str, grid: Iterable[int], reference: str, expected: Iterable[int]) -> str:
     shown, wanted = (" x ".join(map(str, sizes)) for sizes in (grid, expected))
     return (
         f"{image_id} has {shown} patches and the reference {reference} has {wanted}, so that they have no positions in "

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from zsad.errors import DataError
 from zsad.lazy import torch
-from zsad.scoring.bank import AlignedBank, Bank, FreeBank, window_candidates
+from zsad.scoring.bank import AlignedBank, Bank, Coreset, FreeBank, ImageBank, window_candidates
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.similarity import smallest
-from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
+from zsad.scoring.stored import StoredTokens
+from zsad.scoring.token_source import PatchSource, TokenSource
+from zsad.scoring.tokens import Layers, image_tokens, kept_layers, layer_indices, normalise
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 NEAREST_SHARE = 0.25  # of the memory, for the nearest so far
 
@@ -106,13 +110,30 @@ class MemoryBank(ReferenceScorer):
             DataError: the references have fewer than ``k`` patches.
         """
         layers = layer_indices(references, self.layers)
-        if self.window is None:
-            bank: Bank = FreeBank(references, indices, layers, compute, self.coreset)
+        if self.coreset is not None:
+            bank: Bank = Coreset.of(FreeBank(references, indices, layers, compute), self.coreset)
         else:
-            bank = AlignedBank(references, indices, layers, compute, self.window)
+            bank = self._bank(references, indices, layers, compute)
         if reason := _too_few_patches(bank.least_candidates(), self.k):
             raise DataError(reason)
         return bank
+
+    def _bank(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> ImageBank:
+        """All patches of some of the references."""
+        if self.window is None:
+            return FreeBank(source, indices, layers, compute)
+        return AlignedBank(source, indices, layers, compute, self.window)
+
+    def store(self, model: Bank, writer: FittedWriter) -> None:
+        """Keep the tokens of the references, or the coreset."""
+        model.store(writer)
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Bank:
+        """The bank; what does not fit the memory is read in pieces."""
+        if self.coreset is not None:
+            return Coreset.restored(reader, kept_layers(reader, self.layers), compute)
+        tokens = StoredTokens(reader, kept_layers(reader, self.layers))
+        return self._bank(tokens, range(len(tokens)), range(tokens.layer_count), compute)
 
     def score_by(
         self, model: Bank, features: TokenSource, indices: Sequence[int], compute: Compute

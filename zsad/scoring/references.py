@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -16,7 +16,11 @@ from zsad.scoring.base import ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.token_source import TokenSource
 
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
+
 ALL: Final = "all"
+REFERENCES: Final = "references"  # the role of the images that it is fitted to
 FOLDS = 5  # of cross-fitting, where there are that many references
 
 
@@ -41,6 +45,8 @@ class ReferenceScorer(Scorer):
 
     A subclass with a field ``rotations`` that is true gets each reference at eight angles.
     """
+
+    fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
 
     shots: Shots = 1
     seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
@@ -113,6 +119,21 @@ class ReferenceScorer(Scorer):
         self, model: Any, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
         """Yield the score of each image at ``indices`` of a feature file, in order, by what `fit` returned."""
+
+    @abstractmethod
+    def store(self, model: Any, writer: FittedWriter) -> None:
+        """Keep what `fit` returned in a model file, array by array."""
+
+    @abstractmethod
+    def restore(self, reader: FittedReader, compute: Compute) -> Any:
+        """What `store` kept, for `score_by`: the scores are those of what was stored.
+
+        Args:
+            reader: stays open as long as the result is used: what does not fit the memory is read from it in pieces.
+
+        Raises:
+            DamagedFileError: it holds something else.
+        """
 
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of each test image, in order."""

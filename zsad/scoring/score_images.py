@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zsad.data.subsets import base_id
-from zsad.errors import DataError
+from zsad.errors import DamagedFileError, DataError
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
@@ -20,10 +19,13 @@ from zsad.files.scores import ScoreWriter
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.fitted import Fitted, load_fitted
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.part_masks import check_masks, described_masks
+from zsad.scoring.references import REFERENCES
 from zsad.scoring.thresholds.base import Evidence, ThresholdRule
 
-FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the part
+TEST = "test"  # the role of the images that are scored
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +40,21 @@ def score_images(
     output: Path,
     provenance: Mapping[str, Any],
     foregrounds: Mapping[str, Path] = {},
+    model: Path | None = None,
 ) -> None:
     """Score the test images of a category by one method and write the score file.
 
-    The seconds of an image are the scoring time of the whole category divided by its images, whatever the method.
+    The seconds of an image are the scoring time of the whole category divided by its images, whatever the method; a
+    model is fitted before.
 
     Args:
-        features: feature files by the roles that ``scorer.feature_sets()`` names.
+        features: feature files by the roles that ``scorer.feature_sets()`` names, but for those that a model stands
+            for.
         compute: device, memory and number format.
         output: the score file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
-        foregrounds: mask files of the part, where ``scorer.wants_foreground``: by the roles of the feature files whose
-            images are scored, ``"test"`` and, for a threshold rule that looks at references, ``"references"``.
+        foregrounds: the mask file of the part in the ``"test"`` images, where ``scorer.wants_foreground``.
+        model: of a `ReferenceScorer`, what it learnt from the references; see `zsad.scoring.fit_method`.
 
     Raises:
         ConfigError: the features lack a layer that the method names.
@@ -58,27 +63,28 @@ def score_images(
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
         readers = {role: stack.enter_context(FeatureReader(path, masks.get(role))) for role, path in features.items()}
-        _check_together(scorer, readers)
-        _check_foregrounds(scorer, threshold_rule, readers, masks)
-        test = readers["test"]
+        fitted = None if model is None else stack.enter_context(load_fitted(model, compute))
+        _check_together(scorer, readers, fitted)
+        _check_foregrounds(scorer, readers, masks)
+        test = readers[TEST]
+        if fitted is not None:
+            _check_model(fitted, scorer, image_scoring, compute)
+            fitted.check(test)
         start = time.perf_counter()
         patches = test.grid_sizes.prod(axis=1).tolist()
-        scores = progress(scorer.score(readers, compute), total=len(test), label="scoring", work=patches)
-        maps, image_scores, notes = _taken(_in_order(scores, test.image_ids), image_scoring)
+        scores = _scores(scorer, readers, image_scoring, compute, fitted)
+        in_order = _in_order(progress(scores, total=len(test), label="scoring", work=patches), test.image_ids)
+        image_scores = np.array([score.image_score for score in in_order], dtype=np.float64)
         image_scores = scorer.rescored(image_scores, readers)
         seconds = time.perf_counter() - start
-        evidence = Evidence(_given(maps), image_scores)
-        if threshold_rule.needs_references:
-            of_references = list(scorer.score_references(readers, compute))
-            reference_maps, reference_scores, _ = _taken(of_references, image_scoring)
-            evidence = evidence._replace(reference_maps=_given(reference_maps), reference_scores=reference_scores)
-        thresholds = threshold_rule.thresholds(evidence)
+        maps = [score.anomaly_map for score in in_order if score.anomaly_map is not None]
+        thresholds = threshold_rule.thresholds(_evidence(threshold_rule, maps, image_scores, fitted))
         details = {
             "setting": scorer.setting,
             "scorer": _described(scorer),
             "image_scoring": _described(image_scoring),
             "threshold_rule": _described(threshold_rule),
-            "features": {role: _feature_provenance(scorer, role, reader) for role, reader in readers.items()},
+            "features": _origins(scorer, readers, fitted),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
             "seconds": seconds,
@@ -91,47 +97,78 @@ def score_images(
             setting=scorer.setting,
             localises=scorer.localises,
         ) as writer:
-            for index, (anomaly_map, score, note) in enumerate(zip(maps, image_scores, notes, strict=True)):
-                whole = np.full(test.grid_sizes[index], score) if anomaly_map is None else anomaly_map
-                writer.write(index, whole, score, seconds=seconds / len(test), note=note)
+            for index, (score, image_score) in enumerate(zip(in_order, image_scores, strict=True)):
+                given = score.anomaly_map
+                whole = np.full(test.grid_sizes[index], image_score) if given is None else given
+                writer.write(index, whole, image_score, seconds=seconds / len(test), note=score.note)
             writer.write_thresholds(*thresholds)
-    logger.info("scored %d images in %.1f s, thresholds %.4g and %.4g", len(maps), seconds, *thresholds)
+    logger.info("scored %d images in %.1f s, thresholds %.4g and %.4g", len(in_order), seconds, *thresholds)
 
 
-def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader]) -> None:
+def _scores(
+    scorer: Scorer,
+    readers: Mapping[str, FeatureReader],
+    image_scoring: ImageScoring,
+    compute: Compute,
+    fitted: Fitted | None,
+) -> Iterator[ImageScore]:
+    """The scores of the test images, by the model or by the features alone."""
+    if fitted is not None:
+        return fitted.score(readers[TEST])
+    return map(image_scoring.summed_up, scorer.score(readers, compute))
+
+
+def _evidence(
+    rule: ThresholdRule, maps: Sequence[np.ndarray], image_scores: np.ndarray, fitted: Fitted | None
+) -> Evidence:
+    """What the rule may look at.
+
+    Raises:
+        DataError: it looks at scores of references, and the model has none.
+    """
+    if fitted is None or not rule.needs_references:
+        return Evidence(maps, image_scores)
+    if not fitted.has_evidence:
+        raise DataError(str(fitted.provenance.get("without_evidence") or f"{fitted.path} has no scores of references"))
+    return fitted.evidence(maps, image_scores)
+
+
+def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> None:
     """Check that the files are those that the scorer needs, of one backbone, and show the same test images."""
-    wanted = scorer.feature_sets()
+    wanted = {name: each for name, each in scorer.feature_sets().items() if name not in scorer.fitted_roles}
     if readers.keys() != wanted.keys():
         raise ValueError(f"the scorer reads {sorted(wanted)}, but {sorted(readers)} were given")
-    test = readers["test"]
+    if (fitted is not None) != bool(scorer.fitted_roles):
+        raise ValueError(f"a model is {'missing' if fitted is None else 'none of the scorer'}")
+    test = readers[TEST]
     for role, reader in readers.items():
         if (reader.layers, reader.channels) != (test.layers, test.channels):
             raise DataError(f"{reader.path} and {test.path} come from different backbones; delete both and run again")
-        if wanted[role].subset != wanted["test"].subset:
+        if wanted[role].subset != wanted[TEST].subset:
             continue
         if reader.image_ids != test.image_ids or not np.array_equal(reader.grid_sizes, test.grid_sizes):
             raise DataError(f"{reader.path} and {test.path} do not show the same images; delete both and run again")
 
 
-def _check_foregrounds(
-    scorer: Scorer,
-    threshold_rule: ThresholdRule,
-    readers: Mapping[str, FeatureReader],
-    masks: Mapping[str, MaskReader],
-) -> None:
+def _check_model(fitted: Fitted, scorer: Scorer, image_scoring: ImageScoring, compute: Compute) -> None:
+    """Check that a model is of the method as it is asked for.
+
+    Raises:
+        DamagedFileError: another scorer, other parameters, or another number format.
+    """
+    asked = {"scorer": scorer, "image_score": image_scoring, "precision": compute.format}
+    found = {"scorer": fitted.scorer, "image_score": fitted.image_scoring, "precision": fitted.compute.format}
+    if odd := next((name for name in asked if asked[name] != found[name]), None):
+        raise DamagedFileError(fitted.path, f"is the model of another method, as its {odd} is another")
+
+
+def _check_foregrounds(scorer: Scorer, readers: Mapping[str, FeatureReader], masks: Mapping[str, MaskReader]) -> None:
     """Check that the masks are those that the scorer needs, and that no image that is scored lacks one."""
-    scored = {"test", "references"} if threshold_rule.needs_references else {"test"}
-    wanted = sorted(scored & readers.keys()) if scorer.wants_foreground else []
+    wanted = [TEST] if scorer.wants_foreground else []
     if sorted(masks) != wanted:
         raise ValueError(f"the scorer reads masks of {wanted}, but those of {sorted(masks)} were given")
     for role, reader in masks.items():
-        known = set(reader.image_ids)
-        missing = sorted({base_id(image_id) for image_id in readers[role].image_ids} - known)
-        if missing:
-            raise DataError(
-                f"{reader.path} has no masks of {len(missing)} images in {readers[role].path}, first '{missing[0]}'; "
-                "delete it and run again"
-            )
+        check_masks(reader, readers[role])
 
 
 def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageScore]:
@@ -150,34 +187,20 @@ def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageS
     return [found[index] for index in range(len(image_ids))]
 
 
-def _taken(
-    scores: Sequence[ImageScore], image_scoring: ImageScoring
-) -> tuple[list[np.ndarray | None], np.ndarray, list[str]]:
-    """Maps as they are stored (None from a scorer that does not localise), image scores (float64), and notes."""
-    maps: list[np.ndarray | None] = []
-    image_scores = []
-    for score in scores:
-        anomaly_map = None if score.anomaly_map is None else image_scoring.smoothed(score.anomaly_map)
-        maps.append(anomaly_map)
-        image_scores.append(score.image_score if anomaly_map is None else image_scoring.image_score(anomaly_map))
-    return maps, np.array(image_scores, dtype=np.float64), [score.note for score in scores]
-
-
-def _given(maps: Sequence[np.ndarray | None]) -> list[np.ndarray]:
-    """Those that there are: all, or none of a scorer that does not localise."""
-    return [anomaly_map for anomaly_map in maps if anomaly_map is not None]
-
-
 def _described(part: Scorer | ImageScoring | ThresholdRule) -> dict[str, Any]:
     return {"class": type(part).__name__, "params": part.parameters()}
 
 
-def _feature_provenance(scorer: Scorer, role: str, reader: FeatureReader) -> dict[str, Any]:
-    """Where a role's features come from; with the ids of its images where they are not the test images."""
-    feature_set = scorer.feature_sets()[role]
-    described: dict[str, Any] = {**inherited(reader.provenance), **feature_set._asdict()}
-    if feature_set.subset != scorer.feature_sets()["test"].subset:
-        described["image_ids"] = reader.image_ids
-    if reader.foreground is not None:
-        described["foreground"] = {key: reader.foreground.provenance.get(key) for key in FOREGROUND_KEYS}
-    return described
+def _origins(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> dict[str, dict[str, Any]]:
+    """Where the features of each role come from; with the ids of the images where they are not the test images."""
+    sets = scorer.feature_sets()
+    origins = {}
+    for role, reader in readers.items():
+        origins[role] = {**inherited(reader.provenance), **sets[role]._asdict(), **described_masks(reader)}
+        if sets[role].subset != sets[TEST].subset:
+            origins[role]["image_ids"] = reader.image_ids
+    if fitted is not None:
+        known = dict(fitted.provenance["references"])
+        known.pop("backbone", None)
+        origins[REFERENCES] = {**known, **sets[REFERENCES]._asdict()}
+    return origins

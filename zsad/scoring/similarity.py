@@ -42,13 +42,16 @@ class Metric:
     Args:
         compute: device, number format and memory.
         centre: ``[channel]``, any vector that lies among the tokens, such as their mean; the same for both operands.
+
+    Attributes:
+        width: of an operand.
     """
 
     def __init__(self, compute: Compute, centre: torch.Tensor) -> None:
         self.compute = compute
         self.format = compute.format
         self.channels = len(centre)
-        self._centre = centre
+        self.centre = centre
         self._parts = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}[self.format]
         self._space: torch.Tensor | None = None
         self._vector = slice(0, self.channels)
@@ -63,7 +66,7 @@ class Metric:
 
     def points(self, tokens: torch.Tensor) -> torch.Tensor:
         """Unit vectors ``[..., channel]`` as right operands ``[vector, width]``: ``(g', 1, |g'|^2 / 2)``."""
-        return self.points_of(tokens.reshape(-1, self.channels) - self._centre)
+        return self.points_of(tokens.reshape(-1, self.channels) - self.centre)
 
     def points_of(self, centred: torch.Tensor) -> torch.Tensor:
         """Right operands of ``g'``, vectors ``[vector, channel]`` less the centre."""

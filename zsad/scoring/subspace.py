@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from zsad.lazy import torch
@@ -14,8 +15,12 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.stored import as_array, as_tensor
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
 
 ALL_VARIANCE = 1 - 1e-12  # what a sum of shares may miss of one by rounding
 
@@ -101,6 +106,17 @@ class Subspace(ReferenceScorer):
         shares = variances.cumsum(0) / total
         enough = int((shares < min(self.explained_variance, ALL_VARIANCE)).sum()) + 1
         return min(enough, len(variances) - 1)
+
+    def store(self, model: Complement, writer: FittedWriter) -> None:
+        """Keep ``mu`` and ``U``."""
+        writer.write("mean", as_array(model.mean))
+        writer.write("basis", as_array(model.basis))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> Complement:
+        """The complement of the subspace."""
+        mean = reader.array("mean", np.float32, (reader.channels,))
+        basis = reader.array("basis", np.float32, (reader.channels, None))
+        return Complement(as_tensor(mean, compute.device), as_tensor(basis, compute.device))
 
     def score_by(
         self, model: Complement, features: TokenSource, indices: Sequence[int], compute: Compute

@@ -34,7 +34,22 @@ class PartMasks(Protocol):
         """The region of one image: whether it was ``"accepted"``, and the ``"reason"``."""
 
 
-class TokenSource(Protocol):
+class PatchSource(Protocol):
+    """Patch tokens of images, and nothing else of them."""
+
+    @property
+    def channels(self) -> int:
+        """Width of a token."""
+
+    @property
+    def grid_sizes(self) -> np.ndarray:
+        """int32 ``[image, 2]``, rows and columns of each image's patch grid."""
+
+    def half_tokens(self, index: int) -> np.ndarray:
+        """float16 ``[layer, row, column, channel]`` of one image."""
+
+
+class TokenSource(PatchSource, Protocol):
     """Patch and class tokens of images; a `zsad.files.features.FeatureReader` is one."""
 
     @property
@@ -50,16 +65,8 @@ class TokenSource(Protocol):
         """Names of the layers."""
 
     @property
-    def channels(self) -> int:
-        """Width of a token."""
-
-    @property
     def cls_source(self) -> str:
         """What `cls_tokens` are, ``"class token"`` or ``"mean of patch tokens"``."""
-
-    @property
-    def grid_sizes(self) -> np.ndarray:
-        """int32 ``[image, 2]``, rows and columns of each image's patch grid."""
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -72,11 +79,8 @@ class TokenSource(Protocol):
     def __len__(self) -> int:
         """How many images there are."""
 
-    def half_tokens(self, index: int) -> np.ndarray:
-        """float16 ``[layer, row, column, channel]`` of one image."""
-
     def patch_tokens(self, index: int) -> np.ndarray:
-        """The same in float32."""
+        """float32 ``[layer, row, column, channel]`` of one image."""
 
     def cls_tokens(self) -> np.ndarray:
         """float32 ``[image, layer, channel]``."""

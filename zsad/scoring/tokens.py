@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from zsad.errors import ConfigError, nearest_hint
 from zsad.lazy import torch
-from zsad.scoring.token_source import TokenSource
+from zsad.scoring.token_source import PatchSource, TokenSource
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader
 
 
 def _names(value: Any) -> Any:
@@ -40,12 +43,17 @@ def layer_indices(reader: TokenSource, layers: Sequence[str] | None) -> list[int
     return [reader.layers.index(layer) for layer in layers]
 
 
-def image_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def kept_layers(reader: FittedReader, layers: Sequence[str] | None) -> int:
+    """How many layers a model was fitted to: those that are named, or all of the features for None."""
+    return len(reader.layers if layers is None else layers)
+
+
+def image_tokens(reader: PatchSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """Patch tokens of one image as the backbone gave them, float32 ``[layer, row, column, channel]``."""
     return torch.from_numpy(reader.half_tokens(index)).to(device)[list(layers)].float()
 
 
-def unit_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+def unit_tokens(reader: PatchSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
     """L2-normalised patch tokens of one image, float32 ``[layer, row, column, channel]``."""
     return normalise(image_tokens(reader, index, layers, device))
 

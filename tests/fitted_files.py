@@ -1,0 +1,95 @@
+"""Model files of tokens in memory, for the tests of what is fitted to references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zsad.files.features import FeatureWriter
+from zsad.scoring.base import Scorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.fit_method import fit_method
+from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.score_images import score_images
+from zsad.scoring.thresholds.base import ThresholdRule
+from zsad.scoring.token_source import TokenSource
+
+BACKBONE = {"name": "toy", "family": "embedded", "params": {}}
+
+
+def written_features(path: Path, source: TokenSource) -> Path:
+    """The feature file of tokens in memory."""
+    with FeatureWriter(
+        path,
+        source.image_ids,
+        source.provenance,
+        layers=source.layers,
+        channels=source.channels,
+        grid_sizes=source.grid_sizes,
+        cls_source=source.cls_source,
+    ) as writer:
+        for index in range(len(source)):
+            writer.write(index, source.half_tokens(index), source.cls_tokens_of(index))
+    return path
+
+
+def fit_to_file(path: Path, references: Path, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
+    """The model of a scorer, fitted to a feature file."""
+    given: dict[str, Any] = {"image_scoring": ImageScoring(), "provenance": {"stage": "fit_method"}, **options}
+    fit_method(
+        references=references,
+        scorer=scorer,
+        compute=compute,
+        output=path,
+        dataset="set",
+        category="thing",
+        method="way",
+        backbone=BACKBONE,
+        **given,
+    )
+    return path
+
+
+def fitted_file(path: Path, references: TokenSource, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
+    """The model of a scorer, fitted to tokens in memory."""
+    features = written_features(path.with_name(f"{path.stem}-references.h5"), references)
+    return fit_to_file(path, features, scorer, compute, **options)
+
+
+def score_files(
+    output: Path,
+    scorer: Scorer,
+    features: Mapping[str, Path],
+    *,
+    threshold_rule: ThresholdRule,
+    image_scoring: ImageScoring,
+    compute: Compute,
+    foregrounds: Mapping[str, Path] | None = None,
+) -> Path:
+    """The score file of a method: of one with references by its model, which is fitted first."""
+    masks = dict(foregrounds or {})
+    given, model = dict(features), None
+    if isinstance(scorer, ReferenceScorer):
+        of_references = {"references": masks.pop("references")} if "references" in masks else {}
+        model = fit_to_file(
+            output.with_name("model.h5"),
+            given.pop("references"),
+            scorer,
+            compute,
+            image_scoring=image_scoring,
+            foregrounds=of_references,
+        )
+    score_images(
+        features=given,
+        scorer=scorer,
+        image_scoring=image_scoring,
+        threshold_rule=threshold_rule,
+        compute=compute,
+        output=output,
+        provenance={"stage": "score_images"},
+        foregrounds=masks,
+        model=model,
+    )
+    return output

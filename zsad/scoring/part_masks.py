@@ -1,0 +1,34 @@
+"""Masks of the part that belong to features: whether they are all there, and what made them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zsad.data.subsets import base_id
+from zsad.errors import DataError
+
+if TYPE_CHECKING:
+    from zsad.scoring.token_source import PartMasks, TokenSource
+
+FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the part
+
+
+def check_masks(masks: PartMasks, source: TokenSource) -> None:
+    """Check that no image lacks a mask.
+
+    Raises:
+        DataError: some do.
+    """
+    missing = sorted(set(map(base_id, source.image_ids)) - set(masks.image_ids))
+    if missing:
+        raise DataError(
+            f"{masks.path} has no masks of {len(missing)} images in {source.path}, first '{missing[0]}'; "
+            "delete it and run again"
+        )
+
+
+def described_masks(source: TokenSource) -> dict[str, Any]:
+    """What made the masks of some images, for the provenance; empty where there are none."""
+    if source.foreground is None:
+        return {}
+    return {"foreground": {key: source.foreground.provenance.get(key) for key in FOREGROUND_KEYS}}
