@@ -47,6 +47,7 @@ include: "rules/refinement.smk"
 include: "rules/evaluation.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
+include: "rules/exports.smk"
 
 
 rule all:

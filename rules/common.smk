@@ -125,6 +125,7 @@ TABLE_SUMS = f"{TABLES}/tables.sha256"
 COST_SUMS = f"{TABLES}/cost.sha256"
 CURVES = f"{PLOTS}/{{category}}/curves.png"
 HISTOGRAMS = f"{PLOTS}/{{category}}/histograms.png"
+EXPORTS = f"{CATEGORY}/exports/{{method}}"
 PAGE = "results/{dataset}/report.html"
 PAGE_FOLDER = "results/{dataset}/report"
 

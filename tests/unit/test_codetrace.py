@@ -338,7 +338,7 @@ def test_a_new_method_of_the_mask_writer_concerns_what_writes_or_reads_masks(cop
     edit(copied, "zsad/files/masks.py", with_method)
     assert changed_stages(copied) == {
         *("segment_foreground", *SCORES, "refine_masks", "modulate_scores", "evaluate_masks"),
-        *("draw_gallery", "build_page"),
+        *("draw_gallery", "build_page", "export_results"),
     }
 
 

@@ -56,7 +56,7 @@ FACTOR = 2.0
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
     """All jobs of a finished run, on one core so that none takes another's time."""
     project = Project.copy_of_repository(tmp_path_factory.mktemp("resources") / "project")
-    python, _, _, *arguments = project.command(SIZED, "--cores", "1")
+    python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", "exports")
     done = subprocess.run(
         [python, "-c", LOOKING_OFTEN, *arguments], cwd=project.folder, capture_output=True, text=True, check=False
     )

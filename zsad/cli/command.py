@@ -200,6 +200,28 @@ def _inspect_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="auto, cpu, cuda or mps (with --model; default: auto)")
 
 
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    from zsad.exporting.registry import FORMATS
+    from zsad.reporting.options import DEFAULT_COLORMAP
+
+    parser.add_argument(
+        "results",
+        type=_path,
+        metavar="RESULTS",
+        help="results/NAME/CATEGORY/scores/METHOD.h5, or a folder above it for all that it holds",
+    )
+    parser.add_argument(
+        "--formats", nargs="+", metavar="FORMAT", help=f"of {', '.join(FORMATS.names())} (default: all)"
+    )
+    parser.add_argument(
+        "--refiner", metavar="NAME", help="whose masks; none for the thresholded map (default: guided, if it was run)"
+    )
+    parser.add_argument("--colormap", default=DEFAULT_COLORMAP, help="of the heat maps (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=_path, metavar="FOLDER", help="to write to (default: exports/NAME/CATEGORY/METHOD)"
+    )
+
+
 # Name, what it does, "module:function" that runs it, and what adds its options.
 COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     (
@@ -239,5 +261,11 @@ COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]],
         _check_options,
     ),
     ("demo", "write the demo images to a folder", "zsad.cli.demo:write_demo", _demo_options),
+    (
+        "export",
+        "write masks, heat maps and annotations of results for other programs, without a run",
+        "zsad.cli.exporting:export",
+        _export_options,
+    ),
     ("inspect", "tell good photographs from defective ones", "zsad.cli.inspecting:inspect", _inspect_options),
 )

@@ -11,6 +11,7 @@ from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.packages import verified
+from zsad.exporting.registry import FORMATS
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import MODULATIONS, REFINERS
@@ -29,13 +30,14 @@ NUMBER_COLUMNS = ("categories", "train", "test", "size", "GB", "patch", "px")
 
 
 def show_methods(_: argparse.Namespace) -> None:
-    """Print the scorers, thresholds and refiners with their parameters, and what scorers cannot see."""
+    """Print the scorers, thresholds, refiners and formats of exports, with their parameters."""
     listed: dict[str, Registry[Choice]] = {
         "Scorers": SCORERS,
         "Scorers of other methods' scores": FUSIONS,
         "Scorers of a method's map and a refiner's masks": MODULATIONS,
         "Thresholds": THRESHOLDS,
         "Refiners": REFINERS,
+        "Formats of exports": FORMATS,
     }
     for title, registry in listed.items():
         print(f"{title}\n")

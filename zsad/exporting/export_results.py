@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from zsad.refinement.images import records_of
 from zsad.reporting.overlays import colour_scale
 
 ABOUT = "export.json"
+TIMESTAMP = ".snakemake_timestamp"  # what Snakemake leaves in folders that a rule makes
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +83,19 @@ def export_results(
             "localises": reader.localises,
             "threshold": reader.threshold,
             "image_threshold": reader.image_threshold,
+            "names": names_digest(temporary),
             "scale": scale and {"low": scale.low, "high": scale.high, "colormap": colormap},
             "provenance": {**inherited(reader.provenance), **provenance},
         }
         write_json(temporary / ABOUT, about)
     logger.info("exported %d images as %s", len(listed), ", ".join(made))
+
+
+def names_digest(folder: Path) -> str:
+    """A digest of what the files of an export are called, which tells whether some were added or taken away."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    kept = sorted(name for name in names if name not in (ABOUT, TIMESTAMP))
+    return hashlib.sha256("\0".join(kept).encode(errors="surrogateescape")).hexdigest()
 
 
 @contextmanager

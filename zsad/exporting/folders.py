@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zsad.errors import DataError
@@ -22,8 +23,10 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     What was in ``folder`` is removed when the new one is whole. What killed processes left behind is removed first.
 
     Raises:
-        DataError: the disk has no space or no inode for it, fails, or may not be written to.
+        DataError: it is a file, or the disk has no space or no inode for it, fails, or may not be written to.
     """
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file where a folder is needed; move it away and run again")
     temporary, before = _beside(folder, "tmp"), _beside(folder, "old")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -31,9 +34,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         _flush(temporary)
-        if os.path.lexists(folder):
-            folder.rename(before)
-        temporary.rename(folder)
+        _put_in_place(temporary, folder, before)
     except OSError as error:
         # Of other files the block itself knows more.
         is_own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(temporary)
@@ -42,10 +43,33 @@ def whole_folder(folder: Path) -> Iterator[Path]:
             raise
         raise DataError(sentence) from None
     finally:
-        if not os.path.lexists(folder) and before.exists():
+        if not os.path.lexists(folder) and os.path.lexists(before):
             before.rename(folder)
         for remains in (temporary, before):
-            shutil.rmtree(remains, ignore_errors=True)
+            _remove(remains)
+
+
+def _put_in_place(temporary: Path, folder: Path, before: Path) -> None:
+    """Rename a folder; what is in its place, or is put there meanwhile by another process, is put aside."""
+    while True:
+        _remove(before)
+        with suppress(FileNotFoundError):
+            folder.rename(before)
+        try:
+            temporary.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+
+
+def _remove(place: Path) -> None:
+    """Remove a folder with all that is in it, or a link; nothing if it is not there."""
+    if place.is_symlink():
+        place.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _beside(folder: Path, ending: str) -> Path:
@@ -58,7 +82,7 @@ def _remove_left_behind(folder: Path) -> None:
     for place in folder.parent.iterdir():
         found = pattern.fullmatch(place.name)
         if found and not _is_running(int(found[1])):
-            shutil.rmtree(place, ignore_errors=True)
+            _remove(place)
 
 
 def _is_running(process: int) -> bool:

@@ -21,7 +21,7 @@ class LabelMe(Format):
     """``labelme/<image>.json``, one an image, with a polygon a region; ``imagePath`` leads to the photograph.
 
     Holes are cut open (`zsad.exporting.polygons`). The number of a region is its ``group_id``, and ``defective`` a flag
-    of the image. The photograph itself is not in the file.
+    of the image. The photograph itself is not in the file; the program does not find one with a backslash in its path.
     """
 
     summary: ClassVar[str] = "LabelMe JSON, one an image, with a polygon a region."

@@ -33,12 +33,12 @@ def heat_map(anomaly_map: np.ndarray, scale: ColourScale) -> np.ndarray:
 def overlay(photograph: np.ndarray, anomaly_map: np.ndarray, mask: np.ndarray, scale: ColourScale) -> np.ndarray:
     """uint8 RGB ``[height, width, 3]``: a photograph with the heat of its map on it, and the outline of its mask.
 
-    The heat is the more opaque the higher the value, so that what is good is seen as it is.
+    The heat is the more opaque the higher the value, by its square, so that what is good is seen as it is.
     """
     picture = np.empty_like(photograph)
     for rows in strips(*anomaly_map.shape):
         values = anomaly_map[rows]
-        opacity = (_OPACITY * scale.shares(values)).astype(np.float32)[..., None]
+        opacity = (_OPACITY * scale.shares(values) ** 2).astype(np.float32)[..., None]
         picture[rows] = np.rint(photograph[rows] * (1 - opacity) + scale.paint(values) * opacity).astype(np.uint8)
     width = max(1, round(max(mask.shape) / _LINE))
     return outlined(picture, mask, PREDICTION_COLOUR, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -65,6 +66,8 @@ def _link(path: Path, target: str) -> None:
         path.symlink_to(target)
     except OSError as error:
         sentence = system_sentence(error, path)
+        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            sentence = f"{path} cannot be a link ({error.strerror}); export to another disk, or leave yolo out"
         if sentence is None:
             raise
         raise DataError(sentence) from None

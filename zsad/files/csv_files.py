@@ -33,8 +33,14 @@ def write_table(
 def table_in_the_making(
     path: str | Path, columns: Sequence[str], figures: Container[str] = ()
 ) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """Yield what takes the next row of a table, which is there when the block succeeds; see `write_table`."""
-    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+    """Yield what takes the next row of a table, which is there when the block succeeds; see `write_table`.
+
+    Of a name whose bytes are no text, those stand as escapes (``\\udcff``).
+    """
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
 
         def write(row: Mapping[str, str]) -> None:
             cells = ((column, row.get(column, "")) for column in columns)

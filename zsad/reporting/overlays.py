@@ -41,7 +41,8 @@ class ColourScale:
 
     def paint(self, values: np.ndarray) -> np.ndarray:
         """uint8 RGB ``[..., 3]`` of ``values``, of any shape."""
-        return self.colours[np.rint(255 * self.shares(values)).astype(np.intp)]
+        painted: np.ndarray = self.colours[np.rint(255 * self.shares(values)).astype(np.intp)]
+        return painted
 
     def shares(self, values: np.ndarray) -> np.ndarray:
         """Where ``values`` lie on the scale: float64 of their shape, 0 at its low end and below, 1 at its high end."""

@@ -42,6 +42,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "evaluate_oracle": ("category", "segmenter"),
     "draw_gallery": ("category", "method"),
     "draw_plots": ("category",),
+    "export_results": ("category", "method"),
 }
 
 

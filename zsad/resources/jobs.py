@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from zsad.resources import data, evaluation, features, joining, refinement, reporting, scoring, segmentation
+from zsad.resources import data, evaluation, exporting, features, joining, refinement, reporting, scoring, segmentation
 from zsad.resources.estimate import Estimate
 from zsad.resources.run import Run
 
@@ -37,6 +37,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "draw_plots": reporting.draw_plots,
         "draw_summary": reporting.draw_summary,
         "build_page": reporting.build_page,
+        "export_results": exporting.export_results,
     }
 )
 # Rules that are worth several threads; all others have one.

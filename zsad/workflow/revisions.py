@@ -36,6 +36,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "draw_gallery": 1,
         "draw_plots": 1,
         "draw_summary": 1,
+        "export_results": 1,
         "build_page": 1,
     }
 )

@@ -25,6 +25,7 @@ from zsad.workflow.sections import (
     ConfiguredModel,
     ConfiguredRefiner,
     DatasetOptions,
+    ExportSection,
     ReportSection,
     Threshold,
 )
@@ -149,6 +150,9 @@ class Config(Part):
     )
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions, description="how results are measured")
     report: ReportSection = Field(default_factory=ReportSection, description="how the page and its pictures look")
+    exports: ExportSection = Field(
+        default_factory=ExportSection, description="files for other programs, which the target `exports` makes"
+    )
 
     def plain(self) -> dict[str, Any]:
         """Every key with its value as plain data; of entries and what methods say of their own, what is given."""

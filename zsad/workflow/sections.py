@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from zsad.data.bounds import BoundOptions
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.readings import Policy
+from zsad.exporting.options import ExportOptions
 from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
-from zsad.workflow.value_types import ALL, Categories, OptionalName, OptionalReference, References, Seeds
+from zsad.workflow.value_types import ALL, Categories, Name, OptionalName, OptionalReference, References, Seeds
 
 
 class _Place(Part):
@@ -118,6 +119,17 @@ class ConfiguredRefiner(Part):
     )
     params: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the refiner; the rest keep their defaults"
+    )
+
+
+class ExportSection(ExportOptions):
+    """The section ``exports``."""
+
+    methods: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="whose results: names of `methods`, or null for all"
+    )
+    refiner: str | None = Field(
+        None, description="whose masks: a name of `refiners`, none for the thresholded map, or null for report.refiner"
     )
 
 

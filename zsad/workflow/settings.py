@@ -23,6 +23,7 @@ from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.sharing.options import Sharing
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.workflow.entries import BackboneEntry, MethodEntry, RefinerEntry
+from zsad.workflow.exports import exports_of
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
 from zsad.workflow.references import Models
@@ -56,6 +57,7 @@ class Settings:
             `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
         report_refiner: whose masks the page shows.
+        exports: what is exported.
         measurable: what the truth of the data set allows to measure.
         left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
 
@@ -99,6 +101,7 @@ class Settings:
         if self.report_refiner not in (*self.refiners, NO_REFINER):
             hint = nearest_hint(self.report_refiner, [*self.refiners, NO_REFINER])
             raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
+        self.exports = exports_of(given.exports, self.methods, self.left_out, self.refiners, self.report_refiner)
 
     @property
     def dataset(self) -> str:

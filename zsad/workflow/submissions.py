@@ -75,6 +75,7 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
             of_method = {**place, "method": method}
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
             yield {gallery: of_method, plots: place}
+            yield {"export_results": of_method}
             for refiner in settings.refiners:
                 yield {"evaluate_masks": {**of_method, "refiner": refiner}}
 

@@ -1,0 +1,42 @@
+# From scores and masks to files for other programs; nothing that a run makes by itself depends on them.
+
+
+include: "functions/exports.smk"
+
+
+rule export_results:
+    """Pictures, tables and annotations of one method's findings in every test image."""
+    input:
+        image_list=IMAGE_LIST,
+        scores=SCORES,
+        masks=exported_masks,
+    output:
+        folder=directory(EXPORTS),
+    log:
+        f"{LOGS}/export_results/{{category}}.{{method}}.log",
+    benchmark:
+        f"{BENCHMARKS}/export_results/{{category}}.{{method}}.tsv"
+    group:
+        submission("measure", "export_results")
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("export_results"),
+        runtime=duration("export_results"),
+        gpu=0,
+    params:
+        cfg=export_config,
+        code=export_code,
+    message:
+        "Exporting what {wildcards.method} found in {wildcards.category}"
+    script:
+        "../workflow_scripts/export_results.py"
+
+
+rule exports:
+    """All exports that the configuration asks for."""
+    input:
+        targets(CHECK),
+        targets(EXPORTS, method=settings.exports.methods),
+    localrule: True

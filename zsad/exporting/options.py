@@ -1,0 +1,27 @@
+"""What is exported."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from zsad.errors import nearest_hint
+from zsad.exporting.registry import FORMATS
+from zsad.registry import Part
+
+
+class ExportOptions(Part):
+    """In which formats."""
+
+    formats: list[str] = Field(
+        default_factory=FORMATS.names,
+        min_length=1,
+        description="masks, maps and overlays are pictures; csv, coco, labelme and yolo say where the defects are",
+    )
+
+    @field_validator("formats")
+    @classmethod
+    def _are_known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in FORMATS.names():
+                raise ValueError(f"there is no {FORMATS.kind} '{name}'{nearest_hint(name, FORMATS.names())}")
+        return list(dict.fromkeys(names))

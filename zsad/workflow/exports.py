@@ -1,0 +1,57 @@
+"""What a configuration asks to be exported, complete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from zsad.errors import ConfigError, nearest_hint
+from zsad.names import NO_REFINER
+from zsad.workflow.entries import MethodEntry
+from zsad.workflow.sections import ExportSection
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What is exported.
+
+    Attributes:
+        methods: whose results; an entry with several seeds stands for each of them.
+        formats: names of `zsad.exporting.registry.FORMATS`.
+        refiner: whose masks; ``"none"`` for the thresholded map.
+    """
+
+    methods: tuple[str, ...]
+    formats: tuple[str, ...]
+    refiner: str
+
+
+def exports_of(
+    given: ExportSection,
+    methods: Mapping[str, MethodEntry],
+    left_out: Collection[str],
+    refiners: Collection[str],
+    report_refiner: str,
+) -> Exports:
+    """What the section asks for.
+
+    Args:
+        methods: those that can run.
+        left_out: those that are configured and cannot; they are not exported either.
+        report_refiner: whose masks the page shows.
+
+    Raises:
+        ConfigError: a method or a refiner that does not exist.
+    """
+    refiner = report_refiner if given.refiner is None else given.refiner
+    if refiner not in (*refiners, NO_REFINER):
+        hint = nearest_hint(refiner, [*refiners, NO_REFINER])
+        raise ConfigError(f"exports.refiner '{refiner}' is not among the refiners{hint}")
+    groups = {name: entry.group or name for name, entry in methods.items()}
+    known = {*methods, *groups.values(), *left_out}
+    for name in given.methods or ():
+        if name not in known:
+            raise ConfigError(f"exports.methods: '{name}' is not among the methods{nearest_hint(name, known)}")
+    wanted = known if given.methods is None else given.methods
+    exported = tuple(name for name in methods if name in wanted or groups[name] in wanted)
+    return Exports(exported, tuple(given.formats), refiner)
