@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zsad import metrics as metrics
+    from zsad.inspecting.inspector import load
     from zsad.interactive.reading import read_features, read_masks, read_scores, read_truth
 
 _PLACES = {
+    "load": "zsad.inspecting.inspector",
     "metrics": "zsad.metrics",
     "read_features": "zsad.interactive.reading",
     "read_masks": "zsad.interactive.reading",
@@ -21,7 +23,7 @@ _PLACES = {
     "read_truth": "zsad.interactive.reading",
 }
 
-__all__ = ["metrics", "read_features", "read_masks", "read_scores", "read_truth"]
+__all__ = ["load", "metrics", "read_features", "read_masks", "read_scores", "read_truth"]
 
 
 def __getattr__(name: str) -> Any:

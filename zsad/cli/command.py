@@ -7,13 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from zsad.errors import ZsadError
 from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
-from zsad.files.user_paths import expanded
 
 Command = Callable[[argparse.Namespace], int | None]
 
@@ -94,6 +92,17 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
+class _Version(argparse.Action):
+    """Says the version, which takes time to find out."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """See `argparse.Action`."""
+        from importlib.metadata import version
+
+        print(f"zsad {version('zsad')}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zsad",
@@ -101,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "run the pipeline with `snakemake --cores 8` in a clone of the repository; the other commands show what it can "
         "be made of.",
     )
-    parser.add_argument("--version", action="version", version=f"zsad {version('zsad')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, description, run, add_options in COMMANDS:
         command = commands.add_parser(name, help=description, description=f"{description[0].upper()}{description[1:]}.")
@@ -112,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _path(text: str) -> Path:
     """A path that a shell has left as it was written, e.g. in ``--to=~/data``."""
+    if not {"~", "$"} & {*text}:
+        return Path(text)
+    from zsad.files.user_paths import expanded  # imports pydantic
+
     try:
         return Path(expanded(text))
     except ValueError as error:

@@ -8,16 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zsad.data.bounds import BoundOptions, Bounds, too_many_patches
-from zsad.data.readings import reason_of
+from zsad.data.bounds import BoundOptions
 from zsad.errors import DataError
 from zsad.features.base import Backbone, Extractor
 from zsad.features.execution import Execution
 from zsad.features.joined_tokens import joined, joined_vectors
 from zsad.grids import JOINT_LAYER
-
-MEND = "cut it into several photographs"
-FEWER = "cut it into several photographs, or choose a model of a backbone with a lower resolution"
 
 
 class Prepared(NamedTuple):
@@ -110,10 +106,7 @@ class Encoder:
         ]
 
     def has_made(self, model: Mapping[str, Any]) -> bool:
-        """Whether features were made by the weights that are here.
-
-        What counts is the SHA-256 of the weights or, where there is none, the id and the revision: a folder may have
-        been moved, and the number format may be that of another machine.
+        """Whether features were made by the weights that are here; see `is_same_model`.
 
         Args:
             model: the entry ``model`` of the provenance of the features.
@@ -123,16 +116,26 @@ class Encoder:
         else:
             members = model.get("members", {})
             made_by = [members.get(name, {}) for name in self._names]
-        return [_identity(each) for each in made_by] == [_identity(each) for each in self.models]
+        return all(map(is_same_model, made_by, self.models))
+
+    @property
+    def described(self) -> str:
+        """What tells the weights that are here from others, for a message."""
+        return " and ".join(described(model) for model in self.models)
 
     def _check_bounds(self, path: str | Path, height: int, width: int) -> None:
-        options = BoundOptions()
-        if failure := Bounds(options.max_aspect).failure(path, height, width):
-            raise DataError(f"{reason_of(failure)}; {MEND}")
+        most = BoundOptions()
+        size = f"{path} has {width} x {height} pixels"
+        if max(height, width) > most.max_aspect * min(height, width):
+            raise DataError(
+                f"{size}, one side more than {most.max_aspect:g} times the other; cut it into several photographs"
+            )
         for name, extractor in zip(self._names, self._extractors, strict=True):
-            if (patches := extractor.computed_patches(height, width)) > options.max_patches:
-                failure = too_many_patches(path, height, width, name, patches, options.max_patches)
-                raise DataError(f"{reason_of(failure)}; {FEWER}")
+            if (patches := extractor.computed_patches(height, width)) > most.max_patches:
+                raise DataError(
+                    f"{size}, for which backbone '{name}' computes {patches} patches, more than {most.max_patches}; "
+                    "cut it into several photographs, or choose a model of a backbone with a lower resolution"
+                )
 
 
 def _loaded(
@@ -155,7 +158,26 @@ def _as_stored(tokens: np.ndarray) -> np.ndarray:
         return tokens.astype(np.float16)
 
 
+def is_same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two models, as the provenance of results describes them, have the same weights.
+
+    What counts is the SHA-256 of the weights or, where there is none, the id and the revision: a folder may have been
+    moved, and the number format may be that of another machine.
+    """
+    return _identity(one) == _identity(other)
+
+
 def _identity(model: Mapping[str, Any]) -> object:
     if weights := model.get("weights_sha256"):
         return sorted(weights.values()) if isinstance(weights, Mapping) else weights
     return model.get("id"), model.get("revision")
+
+
+def described(model: Mapping[str, Any]) -> str:
+    """What tells a model from others, for a message."""
+    if members := model.get("members"):
+        return " and ".join(described(members[name]) for name in sorted(members))
+    if weights := model.get("weights_sha256"):
+        digests = sorted(weights.values()) if isinstance(weights, Mapping) else [str(weights)]
+        return f"SHA-256 {', '.join(digest[:12] for digest in digests)}"
+    return f"{model.get('id')}, revision {model.get('revision') or 'unknown'}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from zsad.errors import DamagedFileError, DataError
 from zsad.exporting.regions import find_regions
 from zsad.inspecting.inspection import Failure, Inspection
 from zsad.inspecting.limits import Limits, LimitsOf, limits_by
-from zsad.inspecting.model_file import backbone_of, provenance_of, white_of
+from zsad.inspecting.model_file import backbone_of, foreign_told, provenance_of, white_of
 from zsad.inspecting.reading import read_ahead
 from zsad.inspecting.sight import Looked, Seen, Sight
 from zsad.maps import at_image_size
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import ScoringOptions, compute_of
+from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
     from zsad.scoring.fitted import Fitted
@@ -72,6 +73,10 @@ class Inspector:
         """Whether the backbone, or what finds the part, has weights that a cache may hold."""
         return self._backbone.assumed_megabytes() > 0 or bool(self.provenance.get("segmenter"))
 
+    def good_maps(self) -> list[np.ndarray]:
+        """The anomaly maps of the references, float32 ``[row, column]`` each, scored as if they were none; or none."""
+        return list(self._fitted.reference_maps)
+
     def inspect(self, image: str | Path | np.ndarray) -> Inspection:
         """Inspect one photograph.
 
@@ -99,7 +104,7 @@ class Inspector:
     def close(self) -> None:
         """Close the model file."""
         if self._restored.exception() is None:
-            self._restored.result().__exit__(None, None, None)
+            self._restored.result().close()
 
     def __enter__(self) -> Self:
         return self
@@ -122,13 +127,13 @@ class Inspector:
 
     def _restore(self) -> Fitted:
         """What was fitted; it imports torch, which takes most of the time of a single photograph."""
-        options = ScoringOptions()
-        compute = compute_of(
-            device=self._device, memory_mb=options.memory_mb, precision=self.provenance.get("precision", "auto")
-        )
         from zsad.scoring.fitted import load_fitted
 
-        return load_fitted(self.path, compute)
+        SCORERS.load(str(self.provenance["scorer"].get("name")))
+        options = ScoringOptions()
+        compute = compute_of(device=self._device, memory_mb=options.memory_mb, precision=options.precision)
+        with foreign_told():
+            return load_fitted(self.path, compute)
 
     def _inspections(self, looks: Iterable[Looked | Failure]) -> Iterator[Inspection | Failure]:
         for group in _groups(self._sight.seen(looks)):

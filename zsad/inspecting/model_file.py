@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from zsad.files.fitted import FittedReader
 if TYPE_CHECKING:
     from zsad.inspecting.part_masks import PartFinder
 
+NEEDED = ("backbone", "model", "scorer")  # of the provenance
 PLACE = "results/NAME/CATEGORY/models/METHOD.h5"
 
 
@@ -31,9 +33,18 @@ def provenance_of(path: Path) -> dict[str, Any]:
         raise DataError(
             f"the model {path} does not exist; give one that the workflow has made, {PLACE}, or make it by `snakemake`"
         )
+    with foreign_told(), FittedReader(path) as reader:
+        provenance = reader.provenance
+    if missing := next((name for name in NEEDED if not isinstance(provenance.get(name), Mapping)), None):
+        raise DataError(f"{path} does not say its {missing}; give a model that the workflow has made, {PLACE}")
+    return provenance
+
+
+@contextmanager
+def foreign_told() -> Iterator[None]:
+    """Say of a file that is damaged or no model what to give instead: it may be a photograph, and not to be deleted."""
     try:
-        with FittedReader(path) as reader:
-            return reader.provenance
+        yield
     except DamagedFileError as error:
         raise DataError(f"{error.path} {error.fault}; give a model that the workflow has made, {PLACE}") from None
 
@@ -45,19 +56,27 @@ def backbone_of(provenance: Mapping[str, Any]) -> Backbone:
         ConfigError: this version has no such backbone.
     """
     backbone = provenance["backbone"]
-    return BACKBONES.build(backbone["family"], backbone["params"])
+    return BACKBONES.build(
+        str(backbone.get("family")), backbone.get("params", {}), where=f"backbone '{name_of(backbone)}'"
+    )
+
+
+def name_of(backbone: Mapping[str, Any]) -> str:
+    """What a backbone is called in messages."""
+    return str(backbone.get("name") or backbone.get("family"))
 
 
 def white_of(provenance: Mapping[str, Any]) -> float | None:
     """The value that was white in the references; None for the whole range of their type."""
-    whites = {reference.get("white") for reference in provenance["references"]}
-    return whites.pop() if len(whites) == 1 else None
+    white = provenance.get("white")
+    return float(white) if white else None
 
 
 def part_finder_of(provenance: Mapping[str, Any], device: str) -> PartFinder | None:
     """What finds the part, loaded; None where the method does not ask for it."""
-    if not provenance.get("foreground"):
+    segmenter = provenance.get("segmenter")
+    if not segmenter:
         return None
     from zsad.inspecting.part_masks import PartFinder
 
-    return PartFinder(provenance["segmenter"], provenance["foreground"], device)
+    return PartFinder(segmenter, provenance.get("foreground", {}), device)

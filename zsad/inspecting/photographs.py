@@ -46,7 +46,7 @@ def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path |
 
 def photographs_below(folder: Path, out: Path | None = None) -> list[Path]:
     """The photographs in a folder and its sub-folders, sorted; see `photographs_of`."""
-    found = images_below(folder, _left_out(folder, out))
+    found = images_below(folder, left_out(folder, out))
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -57,8 +57,12 @@ def paths_on(stream: BinaryIO) -> Iterator[Path]:
             yield Path(os.fsdecode(name))
 
 
-def _left_out(folder: Path, out: Path | None) -> Path | None:
-    """The folder of results, if it lies in the folder of photographs."""
+def left_out(folder: Path, out: Path | None) -> Path | None:
+    """The folder of results, if it lies in the folder of photographs.
+
+    Raises:
+        ConfigError: it is that folder.
+    """
     if out is None:
         return None
     real, place = folder.resolve(), out.resolve()

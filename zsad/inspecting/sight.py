@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -12,12 +12,14 @@ from zsad.errors import DataError, ModelError
 from zsad.features.base import Backbone
 from zsad.features.execution import Execution
 from zsad.files.features import to_halves
-from zsad.inspecting.encoder import Encoder, Prepared
+from zsad.inspecting.encoder import Encoder, Prepared, described, is_same_model
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.model_file import part_finder_of
-from zsad.inspecting.part_masks import MemoryMasks, ObjectMask
+from zsad.inspecting.model_file import name_of, part_finder_of
 from zsad.inspecting.reading import cores, pixels_of
-from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.token_source import MemoryTokens, PartMasks
+
+if TYPE_CHECKING:
+    from zsad.segmentation.foreground import ObjectMask
 
 VIEW = "original"  # in which test images are shown to methods with references
 
@@ -68,17 +70,17 @@ class Sight:
     """
 
     def __init__(self, provenance: Mapping[str, Any], backbone: Backbone, device: str, white: float | None) -> None:
-        name = provenance["backbone"]["name"]
+        name = name_of(provenance["backbone"])
         self._encoder = Encoder(name, backbone, Execution(device=device, threads=cores()))
         if not self._encoder.has_made(provenance["model"]):
-            raise ModelError(
-                f"backbone '{name}' has other weights here than those that the model was made by "
-                f"({described(provenance['model'])} there, {self._encoder.described} here); put those back, or run the "
-                "workflow again to make the model anew"
-            )
+            raise ModelError(_other_weights("backbone", name, described(provenance["model"]), self._encoder.described))
         self._provenance = {"model": provenance["model"], "view": VIEW}
         self._white = white
         self._finder = part_finder_of(provenance, device)
+        made_by = (provenance.get("references", {}).get("foreground") or {}).get("segmenter")
+        if self._finder is not None and made_by and not is_same_model(made_by, self._finder.model):
+            name, here = name_of(provenance["segmenter"]), described(self._finder.model)
+            raise ModelError(_other_weights("segmentation model", name, described(made_by), here))
 
     def look(self, image: str | Path | np.ndarray) -> Looked | Failure:
         """Read a photograph; a failure where it is a file that cannot be read.
@@ -112,14 +114,13 @@ class Sight:
 
     def source(self, seen: Sequence[Seen]) -> MemoryTokens:
         """Photographs as scorers read them."""
-        parts = [each.part for each in seen if each.part is not None]
         return MemoryTokens(
             [each.halves for each in seen],
             np.stack([each.cls_tokens for each in seen]),
             layers=self._encoder.layers,
             cls_source=self._encoder.cls_source,
             provenance=self._provenance,
-            foreground=MemoryMasks(parts) if parts else None,
+            foreground=_masks([each.part for each in seen if each.part is not None]),
             path="the photographs",
         )
 
@@ -146,11 +147,16 @@ class Sight:
         return self._finder.part(look.for_part, look.prepared.height, look.prepared.width)
 
 
-def described(model: Mapping[str, Any]) -> str:
-    """What tells a model from others, for a message."""
-    if members := model.get("members"):
-        return " and ".join(described(members[name]) for name in sorted(members))
-    if weights := model.get("weights_sha256"):
-        digests = sorted(weights.values()) if isinstance(weights, Mapping) else [str(weights)]
-        return f"SHA-256 {', '.join(digest[:12] for digest in digests)}"
-    return f"{model.get('id')}, revision {model.get('revision') or 'unknown'}"
+def _other_weights(kind: str, name: str, there: str, here: str) -> str:
+    return (
+        f"{kind} '{name}' has other weights here than those that the model was made by ({there} there, {here} here); "
+        "put those back, or run the workflow again to make the model anew"
+    )
+
+
+def _masks(parts: Sequence[ObjectMask]) -> PartMasks | None:
+    if not parts:
+        return None
+    from zsad.inspecting.part_masks import MemoryMasks
+
+    return MemoryMasks(parts)

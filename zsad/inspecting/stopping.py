@@ -43,6 +43,10 @@ class Stopping:
         """Whether the process has been asked to end."""
         return self._event.is_set()
 
+    def ask(self) -> None:
+        """Ask the process to end."""
+        self._event.set()
+
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until the process is asked to end."""
         self._event.wait(seconds)

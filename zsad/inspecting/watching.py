@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from zsad.errors import DataError
 from zsad.inspecting.inspection import Failure, Inspection
-from zsad.inspecting.photographs import photographs_below
+from zsad.inspecting.photographs import left_out, photographs_below
 from zsad.inspecting.stopping import Stopping
 
 INTERVAL = 0.2  # seconds between two looks at a folder; what has changed between them is still being written
@@ -35,6 +35,7 @@ class FolderWatch:
         clock: seconds.
 
     Raises:
+        ConfigError: results would go among the photographs.
         DataError: one is no folder.
     """
 
@@ -45,6 +46,7 @@ class FolderWatch:
             if not folder.is_dir():
                 fault = "is no folder" if folder.exists() else "does not exist"
                 raise DataError(f"{folder} {fault}; --watch needs a folder")
+            left_out(folder, out)
         self._folders, self._out, self._clock = folders, out, clock
         self._done: dict[Path, Stamp] = {}
         self._since: dict[Path, tuple[Stamp, float]] = {}

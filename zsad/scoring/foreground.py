@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from pydantic import BeforeValidator, Field
-from scipy.sparse import csr_array
 
 from zsad.data.subsets import base_id, is_upright
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.base import SAM
 from zsad.scoring.token_source import TokenSource
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 BORDER = 0.2  # of a side, on each of which AnomalyDINO looks for no part
 LEAST_CENTRAL_SHARE = 0.35  # of the middle that the part must fill
@@ -122,6 +124,8 @@ def _overlaps(patches: int, pixels: int) -> csr_array:
 
     Sparse, as a patch has few of a long side's pixels.
     """
+    from scipy.sparse import csr_array  # takes a tenth of a second, which few methods need
+
     # In units that are whole for both: a pixel is ``patches`` of them long, and a patch ``pixels``.
     ends = np.union1d(np.arange(patches + 1) * pixels, np.arange(pixels + 1) * patches)
     starts, lengths = ends[:-1], np.diff(ends)

@@ -1,0 +1,136 @@
+"""What is kept of an inspection by a model: pictures of each photograph, and tables of all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from zsad.data.images import read_image
+from zsad.errors import DataError
+from zsad.exporting.exported import Export, ExportedImage
+from zsad.exporting.registry import FORMATS
+from zsad.exporting.writing import exporting
+from zsad.inspecting.inspection import Failure, Inspection
+from zsad.inspecting.model_file import white_of
+from zsad.reporting.options import ReportOptions
+from zsad.reporting.overlays import ColourScale, colour_scale
+
+if TYPE_CHECKING:
+    from zsad.exporting.base import Write
+
+KEPT = ("masks", "maps", "overlays", "csv", "coco")  # names of `FORMATS`
+LOCK = ".zsad-inspect.lock"
+ENDED = (KeyboardInterrupt, BrokenPipeError)  # by the user, who may want what there is so far
+LOW_SHARE = 0.01  # of the patches of good photographs, which take the first colour
+
+
+class Kept:
+    """A folder of results; a context manager.
+
+    Pictures are written as photographs come, tables when the block ends, also if somebody ends it; each file whole or
+    not at all. What an earlier inspection left there is replaced where it has the same name.
+
+    Args:
+        folder: is made.
+        provenance: of the model.
+        good_maps: gives those of good photographs, float ``[row, column]``, for the scale of the colours, or none.
+        base: the folder to which photographs are named relatively; None to name them as they were given.
+
+    Raises:
+        DataError: the folder cannot be written to, or another process writes there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        provenance: Mapping[str, Any],
+        good_maps: Callable[[], Sequence[np.ndarray]],
+        base: Path | None = None,
+    ) -> None:
+        self.folder = folder
+        self._title = f"{provenance.get('category', 'photographs')} by {provenance.get('method', 'a model')}"
+        self._white, self._good_maps, self._base = white_of(provenance), good_maps, base
+        self._stack = ExitStack()
+        self._write: Write | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(os.close, _locked(self.folder))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *failure: Any) -> None:
+        if kind is None or issubclass(kind, ENDED):
+            self._stack.close()
+        else:
+            self._stack.__exit__(kind, *failure)
+
+    def add(self, said: Inspection | Failure) -> None:
+        """Keep what was found in a photograph.
+
+        Raises:
+            DataError: the disk is full, or the folder cannot be written to any more.
+        """
+        if isinstance(said, Failure) or said.path is None:
+            return
+        if self._write is None:
+            export = Export(self.folder, self._title, self._scale(said))
+            formats = [FORMATS.build(name) for name in KEPT]
+            self._write = self._stack.enter_context(exporting(self.folder, formats, export))
+        localises = np.isfinite(said.pixel_threshold)
+        height, width = said.mask.shape
+        self._write(
+            ExportedImage(
+                image_id=self._name(said.path),
+                path=said.path,
+                height=height,
+                width=width,
+                score=said.score,
+                decision=said.decision,
+                photograph=partial(read_image, said.path, white=self._white),
+                mask=said.mask if localises else None,
+                anomaly_map=said.anomaly_map if localises else None,
+            )
+        )
+
+    def _name(self, path: Path) -> str:
+        if self._base is not None and path.is_relative_to(self._base):
+            path = path.relative_to(self._base)
+        return path.as_posix()
+
+    def _scale(self, said: Inspection) -> ColourScale | None:
+        """One scale for all photographs, with the threshold in its middle; None where the method does not localise.
+
+        It begins where good photographs have few lower values, or the first photograph if there are none.
+        """
+        if not np.isfinite(said.pixel_threshold):
+            return None
+        values = np.concatenate([np.ravel(each) for each in self._good_maps() or [said.anomaly_map]])
+        low = float(np.quantile(values, LOW_SHARE))
+        high = low + 2 * (said.pixel_threshold - low) if said.pixel_threshold > low else float(values.max())
+        return replace(colour_scale([values], ReportOptions().colormap), low=low, high=high)
+
+
+def _locked(folder: Path) -> int:
+    """The descriptor of a file that one process at a time has locked, until it ends or closes it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise DataError(f"--out {folder} cannot be written to ({error.strerror}); give another folder") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if not isinstance(error, BlockingIOError):
+            raise DataError(f"--out {folder} cannot be locked ({error.strerror}); give another folder") from None
+        raise DataError(f"another inspection writes to {folder}; wait for its end, or give another --out") from None
+    return lock
