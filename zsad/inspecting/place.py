@@ -178,7 +178,7 @@ def place_for(
 
 def _absolute(out: str | Path) -> Path:
     try:
-        return Path.cwd() / os.path.normpath(expanded(str(out)))
+        return Path(os.path.normpath(Path.cwd() / expanded(str(out))))
     except ValueError as error:
         raise DataError(f"--out {out}: {error}") from None
 

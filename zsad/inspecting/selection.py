@@ -118,7 +118,7 @@ def _place(word: str | Path) -> Path:
         raise DataError(f"{word}: {error}") from None
     if not os.path.lexists(path):
         raise DataError(f"{word} does not exist; correct the path")
-    short = Path.cwd() / os.path.normpath(path)
+    short = Path(os.path.normpath(Path.cwd() / path))
     if not path.exists():
         raise DataError(f"{word} is a link that leads nowhere; correct or remove it")
     if not (path.is_dir() or path.is_file()):

@@ -185,7 +185,8 @@ class CsvLayout(Layout):
             row = _row(cells, f"{table}, line {line}", default)
             if row.image_id in rows:
                 earlier = rows[row.image_id].where.rpartition(", ")[2]
-                raise DataError(f"{row.where}: {row.name or row.path} stands in {earlier} already; take one of the two out")
+                called = row.name or row.path
+                raise DataError(f"{row.where}: {called} stands in {earlier} already; take one of the two out")
             rows[row.image_id] = row
         if not rows:
             raise DataError(f"the table {table} lists no image; give it a line an image, with its path")
@@ -277,8 +278,8 @@ def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice]
 def _name(name: str, where: str) -> str:
     if name and (name.startswith("/") or not name.strip("./") or ".." in name.split("/")):
         raise DataError(
-            f"{where}: an image cannot be called '{name}', for results lie under its name; give a relative path without "
-            "'..', or leave image_id empty"
+            f"{where}: an image cannot be called '{name}', for results lie under its name; give a relative path "
+            "without '..', or leave image_id empty"
         )
     return name
 
