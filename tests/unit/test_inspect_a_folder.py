@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -295,6 +297,31 @@ def test_a_folder_is_used_by_one_at_a_time_and_locks_of_the_dead_are_removed(tmp
         where.folder.chmod(0o500)
         with pytest.raises(DataError, match="you cannot write to"):
             where.check()
+
+
+def test_a_snakemake_that_somebody_runs_by_hand_keeps_its_lock(tmp_path: Path) -> None:
+    where = Place(tmp_path / "out")
+    locks = where.folder / SNAKEMAKE_LOCKS
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").touch()
+    wait = [sys.executable, "-c", "input()", "-m", "snakemake"]
+    with subprocess.Popen(wait, cwd=where.folder, stdin=subprocess.PIPE) as process:
+        with (
+            pytest.raises(DataError, match=rf"Snakemake is at work in .* \(process {process.pid}\)"),
+            where.reserved(),
+        ):
+            pass
+        assert list(locks.iterdir())
+        process.communicate(b"\n")
+    with where.reserved():
+        assert not locks.exists()
+
+
+def test_what_was_killed_at_its_very_beginning_is_used_again(photographs: Path) -> None:
+    selection = select(["../good"])
+    with place(selection).reserved():
+        pass
+    assert place(selection).folder.name == "good-inspection"
 
 
 # How a failure is told.

@@ -17,7 +17,7 @@ from zsad.errors import ConfigError
 from zsad.files.atomic import write_text
 from zsad.inspecting.answers import Count, for_people, for_programs
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, GIVEN, REFERENCES, Answered, Results
+from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, GIVEN, ITS_OWN, REFERENCES, Answered, Results
 from zsad.inspecting.place import TABLE, Place, place_for, sealed
 from zsad.inspecting.running import run_workflow
 from zsad.inspecting.selection import Selection, select, table_rows
@@ -101,18 +101,19 @@ def inspect_by_workflow(
     with place.reserved() as lock:
         place.check()  # again, as nobody else can change it now
         _write(place, asked, selection)
-        _tell(f"inspecting {len(selection.names)} photographs; results go to {place.folder}")
+        count = len(selection.names)
+        _tell(f"inspecting {count} photograph{'s' if count > 1 else ''}; results go to {place.folder}")
         run_workflow(_arguments(place), place.folder, lock=lock, environment={"PYTHONPATH": _import_path()})
         results = _results(place, asked, selection, settings)
         answers = list(results.answers())
-    count = Count()
+    tally = Count()
     for said in answers:
         print((for_programs if json else for_people)(said))
-        count = count.with_(said)
+        tally = tally.with_(said)
     sys.stdout.flush()
-    for sentence in _closing(count, results, place):
+    for sentence in _closing(tally, results, place):
         print(sentence, file=sys.stderr if json else sys.stdout)
-    return Outcome(answers, count, results)
+    return Outcome(answers, tally, results)
 
 
 def _check_clone() -> None:
@@ -197,15 +198,17 @@ def _import_path() -> str:
 
 def _results(place: Place, asked: Asked, selection: Selection, settings: Settings) -> Results:
     rule = settings.config["threshold"]["rule"]
-    source = GIVEN if rule == FIXED else REFERENCES if THRESHOLDS.load(rule).needs_references else ALL_PHOTOGRAPHS
+    source = ALL_PHOTOGRAPHS if len(selection.names) > 1 else ITS_OWN
+    if rule == FIXED or THRESHOLDS.load(rule).needs_references:
+        source = GIVEN if rule == FIXED else REFERENCES
     folder = place.folder / "results" / dataset_name(selection.title)
     return Results(folder, selection.category, asked.method, source)
 
 
-def _closing(count: Count, results: Results, place: Place) -> Iterator[str]:
-    yield f"{count}"
+def _closing(tally: Count, results: Results, place: Place) -> Iterator[str]:
+    yield str(tally)
     yield f"page: {results.page}"
-    yield f"masks, heat maps, overlays, defects.csv and coco.json: {results.exports}"
+    yield f"pictures, defects.csv, coco.json and more: {results.exports}"
     yield f"to change something and run it again: {place.configuration}"
     if results.model.is_file():
         import shlex

@@ -15,7 +15,7 @@ from zsad.exporting.regions import Region
 from zsad.files.csv_files import read_table
 from zsad.inspecting.inspection import Failure
 
-GIVEN, REFERENCES, ALL_PHOTOGRAPHS = "given", "references", "all photographs"
+GIVEN, REFERENCES, ALL_PHOTOGRAPHS, ITS_OWN = "given", "references", "all photographs", "its own patches"
 
 
 class Answered(NamedTuple):
@@ -88,7 +88,10 @@ class Results:
     def _regions(self) -> dict[str, list[Region]]:
         """The regions of each image that has some."""
         found: dict[str, list[Region]] = defaultdict(list)
-        for row in read_table(self.exports / "defects.csv", "table of defects"):
+        table = self.exports / "defects.csv"
+        if not table.is_file():  # the workflow's own configuration may leave it out
+            return found
+        for row in read_table(table, "table of defects"):
             x, y, width, height = (int(row[side]) for side in ("x", "y", "width", "height"))
             centroid = float(row["centroid_x"]), float(row["centroid_y"])
             figures = [float(row[name]) for name in ("length", "peak_score", "mean_score")]

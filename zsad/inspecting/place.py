@@ -66,7 +66,7 @@ class Place:
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
             raise DataError(f"you cannot write to {self.folder}; give --out another folder")
         if not self.configuration.is_file():
-            if {path.name for path in self.folder.iterdir()} - {LOCK, TABLE} and not (self.folder / LOCK).is_file():
+            if not (self.is_free or (self.folder / LOCK).is_file()):
                 raise DataError(
                     f"{self.folder} holds other things than an inspection, and no results are mixed with them; give "
                     "--out a new folder"
@@ -83,6 +83,13 @@ class Place:
                 f"{self.configuration} has been changed by hand, and is not overwritten; run it by the command that "
                 "stands in it, or give --out a new folder"
             )
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing, or only what an inspection has left that was killed at its very beginning."""
+        return not os.path.lexists(self.folder) or (
+            self.folder.is_dir() and {path.name for path in self.folder.iterdir()} <= {LOCK, TABLE}
+        )
 
     def is_of(self, subject: Sequence[str]) -> bool:
         """Whether there is an inspection of the same photographs."""
@@ -170,7 +177,7 @@ def place_for(
     number = 1
     while True:
         place = Place(around / f"{short.lstrip('-')}{ENDING}{f'-{number}' if number > 1 else ''}")
-        if not os.path.lexists(place.folder) or place.is_of(subject):
+        if place.is_free or place.is_of(subject):
             place.check()
             return place
         number += 1
