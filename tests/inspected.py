@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,14 @@ from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
 from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 from zsad.scoring.thresholds.robust_tail import RobustTail
+from zsad.segmentation.embed_images import embed_images
+from zsad.segmentation.foreground import ForegroundOptions
+from zsad.segmentation.registry import SEGMENTERS
+from zsad.segmentation.segment_foreground import segment_foreground
 
 SIZES = ((48, 64), (64, 48), (56, 56), (48, 64))  # height and width, in turn
 ORIENTATION = 0x0112
+PARTS = {"least_value": 0.01}  # so low that weights of no sense find something
 EMBEDDED = {"name": "embedded", "family": "embedded", "params": {"resolution": 32}}
 
 
@@ -92,15 +97,20 @@ def inspected(
     *,
     image_score: Mapping[str, Any] | None = None,
     deep: bool = False,
-    records: Sequence[ListedImage] | None = None,
+    segmenter: Mapping[str, Any] | None = None,
 ) -> Inspected:
-    """Photographs in ``folder / "parts"``, scores and model beside them."""
-    records = write_parts(folder / "parts", deep=deep) if records is None else records
+    """Photographs in ``folder / "parts"``, scores and model beside them; ``segmenter`` finds the part, if any."""
+    records = write_parts(folder / "parts", deep=deep)
     write_images(folder / "images.csv", records)
     built = SCORERS.build(scorer, {"shots": 4, **(params or {})})
     files = {
         role: _features(folder, role, backbone, wanted.subset, wanted.view)
         for role, wanted in built.feature_sets().items()
+    }
+    masks = {
+        role: _masks(folder, role, segmenter, wanted.subset)
+        for role, wanted in built.feature_sets().items()
+        if segmenter is not None
     }
     compute, image_scoring = Compute(), ImageScoring(**(image_score or {}))
     model = folder / "results" / "line" / "part" / "models" / f"{scorer}.h5"
@@ -115,6 +125,9 @@ def inspected(
         category="part",
         method=scorer,
         backbone=backbone,
+        segmenter=segmenter,
+        segmentation=PARTS,
+        foregrounds={role: path for role, path in masks.items() if role == "references"},
     )
     score_images(
         features={"test": files["test"]},
@@ -125,6 +138,7 @@ def inspected(
         output=folder / "scores.h5",
         provenance={"stage": "score_images"},
         model=model,
+        foregrounds={role: path for role, path in masks.items() if role == "test"},
     )
     photographs = [Path(record.path) for record in records if record.split == "test"]
     return Inspected(photographs, folder / "scores.h5", model)
@@ -148,4 +162,15 @@ def _features(folder: Path, role: str, backbone: Mapping[str, Any], subset: str,
         output=output,
         provenance={"stage": "extract_features"},
     )
+    return output
+
+
+def _masks(folder: Path, role: str, segmenter: Mapping[str, Any], subset: str) -> Path:
+    """The mask file of the part of a role."""
+    built = SEGMENTERS.build(segmenter["family"], segmenter["params"])
+    listed = {"image_list": folder / "images.csv", "segmenter": built}
+    embeddings, output = folder / f"{role}.embeddings.h5", folder / f"{role}.part.h5"
+    embed_images(**listed, category="part", subset=subset, execution=Execution("cpu"), output=embeddings, provenance={})
+    options = ForegroundOptions(**PARTS)
+    segment_foreground(**listed, embeddings=embeddings, device="cpu", output=output, provenance={}, options=options)
     return output

@@ -13,6 +13,7 @@ from PIL import Image
 
 from inspected import EMBEDDED, Inspected, inspected
 from tiny_resnet import BASIC, saved
+from tiny_sam import write_segment_anything
 from zsad.data.images import read_image
 from zsad.errors import ConfigError, DataError, ModelError
 from zsad.evaluation.marks import decisions, marks_above
@@ -108,6 +109,20 @@ def test_photographs_of_sixteen_bits_are_scaled_as_the_references_are(tmp_path: 
         assert inspector.inspect(array).score == inspector.inspect(made.photographs[0]).score
 
 
+def test_the_part_is_found_as_the_workflow_finds_it(tmp_path: Path) -> None:
+    weights = write_segment_anything(tmp_path / "sam.pth", seed=4)
+    segmenter = {"name": "sam", "family": "segment_anything", "params": {"model": str(weights), "dtype": "float32"}}
+    made = inspected(tmp_path, params={**PLAIN, "foreground": "sam"}, backbone=FINE, segmenter=segmenter)
+    with load(made.model, device="cpu") as inspector:
+        assert inspector.needs_weights
+        said = list(inspector.inspect_all(made.photographs))
+    assert_agree(made, said)
+    assert any((each.anomaly_map == 0).any() for each in said)
+    write_segment_anything(weights, seed=1)
+    with load(made.model) as inspector, pytest.raises(ModelError, match="'sam' has other weights here"):
+        inspector.inspect(made.photographs[0])
+
+
 def use_toys(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("zsad.features.registry", "zsad.inspecting.model_file", "zsad.features.joint", "inspected"):
         monkeypatch.setattr(f"{module}.BACKBONES", TOYS)
@@ -170,7 +185,7 @@ def test_a_photograph_that_cannot_be_read_does_not_stop_the_others(made: Inspect
 
 def test_a_photograph_that_does_not_go_with_the_references_does_not_stop_the_others(tmp_path: Path) -> None:
     """Of a method that compares the same places."""
-    made = inspected(tmp_path, params={**PLAIN, "window": 1}, records=None)
+    made = inspected(tmp_path, params={**PLAIN, "window": 1})
     other = tmp_path / "other.png"
     shutil.copy(made.photographs[0], other)
     with load(made.model) as inspector:

@@ -106,10 +106,7 @@ class Encoder:
         ]
 
     def has_made(self, model: Mapping[str, Any]) -> bool:
-        """Whether features were made by the weights that are here.
-
-        What counts is the SHA-256 of the weights or, where there is none, the id and the revision: a folder may have
-        been moved, and the number format may be that of another machine.
+        """Whether features were made by the weights that are here; see `is_same_model`.
 
         Args:
             model: the entry ``model`` of the provenance of the features.
@@ -119,7 +116,7 @@ class Encoder:
         else:
             members = model.get("members", {})
             made_by = [members.get(name, {}) for name in self._names]
-        return [_identity(each) for each in made_by] == [_identity(each) for each in self.models]
+        return all(map(is_same_model, made_by, self.models))
 
     @property
     def described(self) -> str:
@@ -159,6 +156,15 @@ def _as_stored(tokens: np.ndarray) -> np.ndarray:
     """As the feature file of a member holds them: joined are rounded tokens."""
     with np.errstate(over="ignore"):
         return tokens.astype(np.float16)
+
+
+def is_same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two models, as the provenance of results describes them, have the same weights.
+
+    What counts is the SHA-256 of the weights or, where there is none, the id and the revision: a folder may have been
+    moved, and the number format may be that of another machine.
+    """
+    return _identity(one) == _identity(other)
 
 
 def _identity(model: Mapping[str, Any]) -> object:

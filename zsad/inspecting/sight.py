@@ -12,7 +12,7 @@ from zsad.errors import DataError, ModelError
 from zsad.features.base import Backbone
 from zsad.features.execution import Execution
 from zsad.files.features import to_halves
-from zsad.inspecting.encoder import Encoder, Prepared, described
+from zsad.inspecting.encoder import Encoder, Prepared, described, is_same_model
 from zsad.inspecting.inspection import Failure
 from zsad.inspecting.model_file import name_of, part_finder_of
 from zsad.inspecting.reading import cores, pixels_of
@@ -73,14 +73,14 @@ class Sight:
         name = name_of(provenance["backbone"])
         self._encoder = Encoder(name, backbone, Execution(device=device, threads=cores()))
         if not self._encoder.has_made(provenance["model"]):
-            raise ModelError(
-                f"backbone '{name}' has other weights here than those that the model was made by "
-                f"({described(provenance['model'])} there, {self._encoder.described} here); put those back, or run the "
-                "workflow again to make the model anew"
-            )
+            raise ModelError(_other_weights("backbone", name, described(provenance["model"]), self._encoder.described))
         self._provenance = {"model": provenance["model"], "view": VIEW}
         self._white = white
         self._finder = part_finder_of(provenance, device)
+        made_by = (provenance.get("references", {}).get("foreground") or {}).get("segmenter")
+        if self._finder is not None and made_by and not is_same_model(made_by, self._finder.model):
+            name, here = name_of(provenance["segmenter"]), described(self._finder.model)
+            raise ModelError(_other_weights("segmentation model", name, described(made_by), here))
 
     def look(self, image: str | Path | np.ndarray) -> Looked | Failure:
         """Read a photograph; a failure where it is a file that cannot be read.
@@ -145,6 +145,13 @@ class Sight:
         if self._finder is None or look.for_part is None:
             return None
         return self._finder.part(look.for_part, look.prepared.height, look.prepared.width)
+
+
+def _other_weights(kind: str, name: str, there: str, here: str) -> str:
+    return (
+        f"{kind} '{name}' has other weights here than those that the model was made by ({there} there, {here} here); "
+        "put those back, or run the workflow again to make the model anew"
+    )
 
 
 def _masks(parts: Sequence[ObjectMask]) -> PartMasks | None:

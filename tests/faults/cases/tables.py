@@ -75,6 +75,18 @@ USERS_OWN = (
         r"table\.csv, line 7: .* stands in line 6 already",
     ),
     Fault(
+        "table with an image whose name would lead out of the results",
+        TABLE,
+        written(OWN, "path,image_id\nphotographs/test/crack/0.png,../0.png\n"),
+        r"table\.csv, line 2: an image cannot be called '\.\./0\.png', for results lie under its name",
+    ),
+    Fault(
+        "table with a name of two images",
+        TABLE,
+        written(OWN, "path,image_id\nphotographs/test/crack/0.png,0\nphotographs/test/good/0.png,0\n"),
+        r"table\.csv, line 3: 0 stands in line 2 already; take one of the two out",
+    ),
+    Fault(
         "table with an image that does not exist",
         TABLE,
         edited(OWN, "test/good/0.png", "test/good/7.png"),
