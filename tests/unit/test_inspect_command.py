@@ -23,6 +23,7 @@ from inspected import Inspected, draw_part, inspected
 from zsad.cli import main
 from zsad.inspecting import watching
 from zsad.inspecting.inspector import load
+from zsad.inspecting.kept import Kept
 
 SECONDS = 120  # after which a process that says nothing has failed, on any machine
 TABLES = {"defects.csv", "images.csv", "coco.json", "coco_polygons.json"}
@@ -175,9 +176,18 @@ def test_results_are_kept_under_names_that_do_not_collide(place: Path, capsys: p
     assert not [path for path in kept.rglob(".*") if path.name != ".zsad-inspect.lock"]
 
 
-def test_two_inspections_do_not_write_to_one_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from zsad.inspecting.kept import Kept
+def test_a_photograph_that_goes_or_changes_in_between_is_told(place: Path) -> None:
+    said = load("m.h5").inspect("photos {1}/hole/c.png")
+    with Kept(Path("kept"), {}, list) as kept:
+        assert kept.add(said) is said
+        Image.fromarray(draw_part(0, (30, 30))).save(said.path)
+        assert "has changed while it was inspected" in str(kept.add(said).error)
+        said.path.unlink()
+        assert "does not exist" in str(kept.add(said).error)
+    assert len(json.loads(Path("kept/coco.json").read_text())["images"]) == 1
 
+
+def test_two_inspections_do_not_write_to_one_folder(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Kept(Path("kept"), {}, list):
         assert main(["inspect", "photos {1}", "--model", "m.h5", "--out", "kept"]) == 1
         assert "another inspection writes to kept" in capsys.readouterr().err
@@ -220,9 +230,10 @@ def line_of(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 def test_paths_on_standard_input_are_answered_as_they_come(place: Path) -> None:
     with inspecting("-", "--model", "m.h5", "--json", "--fail-on-defect", "--out", "kept") as process:
-        for name in ("good/Prüfling Ä.png", "gone.png", "good", "hole/c.png"):
+        shutil.copy("photos {1}/hole/c.png", os.fsdecode(b"photos {1}/raw\xff.png"))
+        for name in ("good/Prüfling Ä.png", "gone.png", "good", os.fsdecode(b"raw\xff.png"), "hole/c.png"):
             path = f"photos {{1}}/{name}"
-            process.stdin.write(f"{path}\r\n".encode())
+            process.stdin.write(os.fsencode(f"{path}\r\n"))
             process.stdin.flush()
             said = line_of(process)  # before the next path is written
             assert said["path"] == path

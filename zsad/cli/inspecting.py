@@ -107,7 +107,7 @@ def _by_model(options: argparse.Namespace) -> int:
             stack.enter_context(stopping.listening())
         for said in answers:
             if kept is not None:
-                kept.add(said)
+                said = kept.add(said)
             print(answer(said), flush=True)
             count = count.with_(said)
     if not options.json:
