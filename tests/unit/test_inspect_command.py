@@ -244,8 +244,7 @@ def test_paths_on_standard_input_are_answered_as_they_come(place: Path) -> None:
     assert {path.name for path in Path("kept").glob("*.*")} >= TABLES
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_watching_answers_what_appears_and_ends_in_order(place: Path, number: signal.Signals) -> None:
+def test_watching_answers_what_appears_and_ends_in_order(place: Path) -> None:
     line = Path("line")
     line.mkdir()
     with inspecting(str(line), "--watch", "--model", "m.h5", "--json", "--out", "line/kept") as process:
@@ -259,7 +258,7 @@ def test_watching_answers_what_appears_and_ends_in_order(place: Path, number: si
                 writing.write(content[500:])
             said = line_of(process)
             assert (said["path"], said["decision"]) == (str(line / name), True)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(SECONDS) == 0
         assert process.stderr.read() == b""
         assert process.stdout.read() == b""
@@ -268,8 +267,8 @@ def test_watching_answers_what_appears_and_ends_in_order(place: Path, number: si
 
 
 def test_a_kill_leaves_nothing_half_written(place: Path) -> None:
-    for number in range(40):
-        Image.fromarray(draw_part(number, (400, 400), defect=True)).save(f"photos {{1}}/{number}.png")
+    for number in range(30):
+        Image.fromarray(draw_part(number, (200, 200), defect=True)).save(f"photos {{1}}/{number}.png")
     with inspecting("photos {1}", "--model", "m.h5", "--json", "--out", "kept") as process:
         for _ in range(3):
             line_of(process)
@@ -294,14 +293,6 @@ def test_one_photograph_needs_neither_snakemake_nor_what_draws(place: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS)
     assert done.stderr.splitlines() == ["1 of 1 photographs called defective", "0"]
-
-
-def test_a_closed_output_is_no_error(place: Path) -> None:
-    with inspecting("photos {1}", "--model", "m.h5") as process:
-        process.stdout.close()
-        said = process.stderr.read()
-        assert process.wait(SECONDS) == 0
-    assert b"Traceback" not in said
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
