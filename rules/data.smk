@@ -91,6 +91,37 @@ rule read_images:
         "../workflow_scripts/read_images.py"
 
 
+rule read_training:
+    """The same of the training images alone, for what follows from them and not from the test images."""
+    input:
+        files=train_files,
+    output:
+        training_list=TRAINING_LIST,
+    log:
+        f"{LOGS}/read_training/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/read_training/{{category}}.tsv"
+    priority: FIRST
+    group:
+        submission("prepare", "read_training")
+    conda:
+        "../envs/zsad.yaml"
+    threads: cores("read_training")
+    resources:
+        mem_mb=memory("read_training"),
+        runtime=duration("read_training"),
+        gpu=0,
+    params:
+        cfg=reading_config,
+        stamp=train_stamp,
+        listing=listing("train_digest"),
+        code=code("read_training.py", LAYOUTS.entry(settings.data.layout_name)),
+    message:
+        "Reading the training images of {wildcards.category}"
+    script:
+        "../workflow_scripts/read_training.py"
+
+
 rule build_manifest:
     """The list of images with what is known of each: labels, types of defect and masks."""
     input:

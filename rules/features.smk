@@ -7,7 +7,7 @@ include: "functions/features.smk"
 rule extract_features:
     """Patch and class tokens of a subset of a category's images."""
     input:
-        image_list=IMAGE_LIST,
+        image_list=list_of_subset,
         weights=weight_files,
     output:
         features=FEATURES,

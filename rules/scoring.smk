@@ -1,7 +1,42 @@
 # From features to anomaly maps and image scores, once for each method; fusions combine the scores of others.
+#
+# A method with references is fitted to them first. Its model is a result of its own, which knows no test image and no
+# threshold rule, so that neither of these is a reason to fit it again.
 
 
 include: "functions/scoring.smk"
+
+
+rule fit_method:
+    """A method's model of its references, and what each of them scores by a fit to the others."""
+    input:
+        unpack(fit_files),
+    output:
+        model=MODELS,
+    log:
+        f"{LOGS}/fit_method/{{category}}.{{method}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fit_method/{{category}}.{{method}}.tsv"
+    wildcard_constraints:
+        method=one_of(settings.fitted_methods),
+    group:
+        submission("detect", "fit_method")
+    conda:
+        environment()
+    threads: cores("fit_method")
+    resources:
+        **on_device(),
+        mem_mb=memory("fit_method"),
+        runtime=duration("fit_method"),
+        gpu=network_gpus(),
+        scoring_mb=settings.scoring.memory_mb,
+    params:
+        cfg=fit_config,
+        code=fit_code,
+    message:
+        "Fitting {wildcards.method} to the references of {wildcards.category}"
+    script:
+        "../workflow_scripts/fit_method.py"
 
 
 rule score_images:
@@ -65,6 +100,14 @@ rule fuse_scores:
         "Fusing scores of {wildcards.category}: {wildcards.method}"
     script:
         "../workflow_scripts/fuse_scores.py"
+
+
+rule models:
+    """All models of methods with references."""
+    input:
+        targets(CHECK),
+        targets(MODELS, method=settings.fitted_methods),
+    localrule: True
 
 
 rule scores:

@@ -7,7 +7,7 @@ include: "functions/segmentation.smk"
 rule embed_images:
     """Embeddings of a subset of a category's images; prompts are decoded from them later, many times."""
     input:
-        image_list=IMAGE_LIST,
+        image_list=list_of_subset,
         weights=segmenter_files,
     output:
         embeddings=EMBEDDINGS,
@@ -39,7 +39,7 @@ rule embed_images:
 rule segment_foreground:
     """The part in each image of a subset: an object mask from prompts that know nothing of the category."""
     input:
-        image_list=IMAGE_LIST,
+        image_list=list_of_subset,
         embeddings=EMBEDDINGS,
         weights=segmenter_files,
     output:

@@ -7,17 +7,13 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
 from zsad.scoring.thresholds.registry import THRESHOLDS
-from zsad.workflow.job import job
-
-FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part; the others are features
+from zsad.workflow.job import features_of, foregrounds_of, job, path_of
 
 with job(snakemake) as this:
-    inputs = {name: Path(path) for name, path in snakemake.input.items()}
     score_images(
-        features={role: path for role, path in inputs.items() if not role.startswith(FOREGROUND)},
-        foregrounds={
-            name.removeprefix(FOREGROUND): path for name, path in inputs.items() if name.startswith(FOREGROUND)
-        },
+        features=features_of(snakemake.input),
+        foregrounds=foregrounds_of(snakemake.input),
+        model=path_of(snakemake.input, "model"),
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
         threshold_rule=THRESHOLDS.build(this.cfg["threshold"]["rule"], this.cfg["threshold"]["params"]),

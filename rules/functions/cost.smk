@@ -40,7 +40,19 @@ def scoring_steps(dataset, method):
         for subset in entry.foregrounds.values()
         for stage in ("embed_images", "segment_foreground")
     ]
-    return [*features, *foregrounds, step("score_images", dataset, method=method)]
+    return [
+        *features,
+        *foregrounds,
+        *fit_steps(dataset, method),
+        step("score_images", dataset, method=method),
+    ]
+
+
+def fit_steps(dataset, method):
+    """The step that fits a method to its references, which are the images that it works on; none without any."""
+    entry = settings.methods[method]
+    fit = step("fit_method", dataset, method=method)
+    return [{**fit, "subset": entry.feature_sets[role].subset} for role in entry.fitted_roles]
 
 
 def refinement_steps(dataset, method, refiner):

@@ -51,6 +51,7 @@ def prepare_run():
 image_files, image_stamp = follow(listed_files("image_files"), of_people=not settings.data.is_demo)
 truth_files, truth_stamp = follow(listed_files("truth_files"), of_people=not settings.data.is_demo)
 checked_files, checked_stamp = follow(listed_files("files"), of_people=not settings.data.is_demo)
+train_files, train_stamp = follow(listed_files("train_files"), of_people=not settings.data.is_demo)
 
 
 def listing(kind):
@@ -68,6 +69,15 @@ def listing(kind):
 def reading_config(wildcards):
     """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
     return as_parameter({**settings.data.stage_config(), "bounds": settings.image_bounds().stage_config()})
+
+
+def list_of_subset(wildcards):
+    """The list that a subset is looked up in.
+
+    What is computed from training images is no older for a change of a test image, so they have a list of their own.
+    """
+    pattern = IMAGE_LIST if wildcards.subset == "test" else TRAINING_LIST
+    return pattern.format(dataset=wildcards.dataset, category=wildcards.category)
 
 
 def check_config(wildcards):

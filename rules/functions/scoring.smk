@@ -3,19 +3,47 @@ from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 
 
-def scoring_files(wildcards):
-    """What a method scores in one category: its feature files by role, and the outlines of the parts if it asks."""
+def files_by_role(wildcards, *, of_fit):
+    """The feature files of a method in one category by role, and the outlines of the parts if it asks.
+
+    Args:
+        of_fit: whether those that it is fitted to are meant, or those that it scores.
+    """
     entry = settings.methods[wildcards.method]
     place = {"dataset": wildcards.dataset, "category": wildcards.category}
     features = {
         role: FEATURES.format(backbone=entry.backbone, **wanted._asdict(), **place)
         for role, wanted in entry.feature_sets.items()
+        if (role in entry.fitted_roles) == of_fit
     }
     foregrounds = {
         f"foreground_{role}": FOREGROUNDS.format(segmenter=entry.segmenter, subset=subset, **place)
         for role, subset in entry.foregrounds.items()
+        if (role in entry.fitted_roles) == of_fit
     }
     return features | foregrounds
+
+
+def fit_files(wildcards):
+    """What a method is fitted to in one category."""
+    return files_by_role(wildcards, of_fit=True)
+
+
+def fit_config(wildcards):
+    """All that a model depends on besides the features of the references, and what whoever loads it must know."""
+    return as_parameter(settings.fit_config(wildcards.method))
+
+
+def fit_code(wildcards):
+    """The code behind the model of one method."""
+    return code("fit_method.py", SCORERS.entry(settings.methods[wildcards.method].scorer))
+
+
+def scoring_files(wildcards):
+    """What a method scores in one category, and the model by which it does so, if it has one."""
+    files = files_by_role(wildcards, of_fit=False)
+    model = {"model": MODELS.format(**wildcards)} if settings.methods[wildcards.method].fitted_roles else {}
+    return files | model
 
 
 def scoring_code(wildcards):

@@ -32,7 +32,7 @@ CORES = 8  # of a submission, by the profiles
 QUICKLY = ("--latency-wait", "10", "--seconds-between-status-checks", "1")
 SLURM_QUICKLY = (*QUICKLY, "--slurm-init-seconds-before-status-checks", "3")
 STEP_ENDS_SECONDS = 3.0  # after its output is there; until then Snakemake takes that for incomplete
-WITH_GPU = ("extract_features", "score_images")  # submissions of the profile of LSF
+WITH_GPU = ("extract_features", "fit_method", "score_images")  # submissions of the profile of LSF
 LSF_QUEUES = {"hpc": 4320, "gpua100": 1440}  # and the longest walltime, minutes
 
 
@@ -321,9 +321,13 @@ def test_a_submission_asks_for_what_its_steps_take_side_by_side_or_in_turn(on_sl
     """Each rule's own request, and what becomes of them together: those with the GPU take turns."""
     (detect,) = [one for one in on_slurm.plan if (one.part, one.category) == ("detect", "ring")]
     steps = {rule: [step for step in detect.steps if step["rule"] == rule] for rule in detect.rules}
-    assert {rule: len(of_rule) for rule, of_rule in steps.items()} == {"extract_features": 3, "score_images": 2}
+    assert {rule: len(of_rule) for rule, of_rule in steps.items()} == {
+        "extract_features": 3,
+        "fit_method": 1,
+        "score_images": 2,
+    }
     assert sorted(step["gpu"] for step in steps["extract_features"]) == [0, 0, 1]
-    assert {step["gpu"] for step in steps["score_images"]} == {1}
+    assert {step["gpu"] for rule in ("fit_method", "score_images") for step in steps[rule]} == {1}
     assert detect.asks["gpu"] == 1
     assert detect.asks["mem_mb"] >= max(step["mem_mb"] for step in detect.steps)
     with_gpu = [step["runtime"] for step in detect.steps if step["gpu"]]
@@ -379,7 +383,7 @@ def test_each_line_of_bsub_asks_for_queue_project_cores_memory_walltime_and_gpu(
         )
     assert set(seen) == set(wanted)
     assert {part for part, _ in seen} == {
-        *("prepare", "extract_features", "score_images", "refine_masks"),
+        *("prepare", "read_training", "extract_features", "fit_method", "score_images", "refine_masks"),
         *("evaluate_scores", "evaluate_masks", "draw"),
     }
     assert [part for (part, _), count in seen.items() if count > 1] == ["extract_features"]

@@ -249,10 +249,16 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 each.name: folder / "features" / each.name / f"{wanted.subset}.{wanted.view}.h5"
                 for each in (backbone, *backbone.members)
             }
+            listed = images
+            if wanted.subset != "test":
+                listed = folder / "training.csv"
+                files_read = {"files": data.train_files(category)}
+                digest = data.train_digest(category)
+                yield Step("read_training", files_read, {"training_list": listed}, bounded, place, digest)
             for each in backbone.members or [backbone]:
                 yield Step(
                     "extract_features",
-                    {"image_list": images, "weights": []},
+                    {"image_list": listed, "weights": []},
                     {"features": files[each.name]},
                     each.stage_config(),
                     {**here, "backbone": each.name},
@@ -265,6 +271,11 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 yield Step("join_features", {"features": list(files.values())}, joined, backbone.stage_config(), named)
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}
+        if method.fitted_roles:
+            model = folder / "models" / f"{name}.h5"
+            references = {role: features.pop(role) for role in method.fitted_roles}
+            yield Step("fit_method", references, {"model": model}, settings.fit_config(name), here)
+            features["model"] = model
         yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
         read = {"manifest": manifest, "scores": scores}
         options = {"options": settings.evaluation.parameters()}

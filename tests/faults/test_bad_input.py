@@ -112,13 +112,25 @@ def test_an_image_that_changes_is_seen_and_its_category_alone_would_run_again(pr
     planned = project.would_make(CONFIG, "tables")
     stages = ("manifest.csv", "features/embedded/test.original.h5", "scores/memory_bank.h5", "metrics/memory_bank.json")
     assert {f"t/tile/{stage}" for stage in stages} <= planned
+    of_references = {
+        "t/tile/training.csv",
+        "t/tile/features/embedded/references-k2-seed0.rotations.h5",
+        "t/tile/models/memory_bank.h5",
+    }
+    assert not of_references & planned, "a test image is none of theirs"
     assert not any("/other/" in path for path in planned)
 
     image.write_bytes(before)
     draw(project.folder / "images/other/test/good/new.png", seed=100)
     planned = project.would_make(CONFIG, "tables")
     assert {"t/other/manifest.csv", "t/other/scores/memory_bank.h5"} <= planned
-    assert not any("/tile/" in path for path in planned)
+    assert not any("/tile/" in path or path.startswith(("t/other/training", "t/other/models/")) for path in planned)
+
+    (project.folder / "images/other/test/good/new.png").unlink()
+    draw(project.folder / "images/tile/train/good/0.png", seed=101)
+    planned = project.would_make(CONFIG, "tables")
+    assert of_references | {"t/tile/scores/memory_bank.h5"} <= planned
+    assert not any("/other/" in path for path in planned)
 
 
 def test_a_data_set_is_downloaded_once_and_used_from_then_on(template: Project, tmp_path: Path) -> None:

@@ -175,6 +175,21 @@ def test_every_scorer_has_no_objection_to_ordinary_images(name: str) -> None:
     suitability = Suitability({name: asked}, settings.suitability().layouts)
     again = Suitability.from_json(json.dumps(suitability.stage_config()))
     assert again.refusals("lid")(images) == []
+    assert again.refusals("lid")([image for image in images if image.split == "train"]) == []
+
+
+def test_of_training_images_alone_it_is_asked_what_is_fitted_to_them(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        "methods:\n"
+        "  self_similarity: {scorer: self_similarity, params: {exclusion_radius: 40}}\n"
+        "  memory_bank: {scorer: memory_bank, params: {shots: 2, k: 99999, rotations: false}}\n"
+    )
+    refusals = load(config).suitability().refusals("lid")
+    images = [SizedImage(f"{split}/{index}.png", split, 64, 64) for split in ("test", "train") for index in range(3)]
+    of_all, of_training = refusals(images), refusals([image for image in images if image.split == "train"])
+    assert [reason.split(":")[0] for reason in of_all] == ["method 'self_similarity'", "method 'memory_bank'"]
+    assert of_training == of_all[1:]
 
 
 def test_a_square_image_must_not_have_too_many_patches() -> None:

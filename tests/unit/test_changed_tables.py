@@ -20,6 +20,7 @@ def folders(tmp_path: Path) -> list[Path]:
         (tmp_path / name).mkdir()
         images = [ListedImage(f"{index}.png", f"{index}.png", "test", 8, 9, "ab" * 32) for index in range(3)]
         write_images(tmp_path / name / "images.csv", images)
+        write_images(tmp_path / name / "training.csv", images)
         known = {"label": 0, "defect_type": "good", "mask_path": ""}
         write_manifest(tmp_path / name / "manifest.csv", [ImageRecord(**vars(image), **known) for image in images])
         write_unreadable(tmp_path / name / "unreadable.csv", [Reading(Path("x.png"), failure="cut off")])

@@ -31,10 +31,12 @@ SCRIPTS = sorted(path.stem for path in (REPOSITORY / "workflow_scripts").glob("*
 # What a script imports by name: one of each.
 REGISTRIES: Mapping[str, list[Registry]] = {
     "read_images": [LAYOUTS],
+    "read_training": [LAYOUTS],
     "build_manifest": [LAYOUTS],
     "check_images": [LAYOUTS],
     "extract_features": [BACKBONES],
     "join_features": [BACKBONES],
+    "fit_method": [SCORERS],
     "score_images": [SCORERS, THRESHOLDS],
     "fuse_scores": [FUSIONS],
     "embed_images": [SEGMENTERS],
@@ -51,8 +53,9 @@ NO_NUMERICS = {
     "zsad/models/memory.py": "knows torch's errors, and empties its caches",
     "zsad/models/config_sense.py": "knows torch's errors, and counts what is built",
 }
-READS_IMAGES = {"read_images", "build_manifest", "check_images"}
+READS_IMAGES = {"read_images", "read_training", "build_manifest", "check_images"}
 LISTED = {"extract_features", "embed_images", "embed_crops", "segment_foreground", "refine_masks"}
+SCORES = {"fit_method", "score_images"}
 EVALUATES = {"evaluate_scores", "evaluate_masks", "evaluate_oracle"}
 
 
@@ -334,7 +337,7 @@ def test_a_new_method_of_the_mask_writer_concerns_what_writes_or_reads_masks(cop
 
     edit(copied, "zsad/files/masks.py", with_method)
     assert changed_stages(copied) == {
-        *("segment_foreground", "score_images", "refine_masks", "modulate_scores", "evaluate_masks"),
+        *("segment_foreground", *SCORES, "refine_masks", "modulate_scores", "evaluate_masks"),
         *("draw_gallery", "build_page", "export_results"),
     }
 
@@ -354,7 +357,7 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("zsad/files/features.py", {"extract_features", "join_features", "score_images"}),
+        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES}),
         ("zsad/files/embeddings.py", {*LISTED - {"extract_features"}, "evaluate_oracle"}),
         ("zsad/files/draws.py", {*EVALUATES, "collect_tables"}),
         ("zsad/files/download.py", set()),
@@ -366,7 +369,13 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         ("zsad/data/layouts/base.py", READS_IMAGES),
         ("zsad/data/inspection.py", {"check_images"}),
         ("zsad/data/unpack.py", {"download_dataset"}),
-        ("zsad/scoring/similarity.py", {"score_images"}),
+        ("zsad/scoring/similarity.py", SCORES),
+        ("zsad/scoring/references.py", SCORES),
+        ("zsad/scoring/memory_bank.py", SCORES),
+        ("zsad/scoring/fit_method.py", {"fit_method"}),
+        ("zsad/scoring/score_images.py", {"score_images"}),
+        ("zsad/scoring/thresholds/base.py", {"score_images", "fuse_scores"}),
+        ("zsad/scoring/thresholds/reference_quantile.py", {"score_images"}),
         ("zsad/scoring/fusion.py", {"fuse_scores"}),
         ("zsad/scoring/cost.py", set()),
         ("zsad/refinement/guided.py", {"refine_masks"}),
@@ -382,9 +391,10 @@ def test_a_module_concerns_the_stages_that_need_it(module: str, stages: set[str]
     assert stages_behind(module) == stages
 
 
-def test_a_method_does_not_depend_on_another_methods_module() -> None:
+@pytest.mark.parametrize("script", sorted(SCORES))
+def test_a_method_does_not_depend_on_another_methods_module(script: str) -> None:
     for name in SCORERS.names():
-        tracked = hashes_of("score_images", entries=[SCORERS.entry(name)])
+        tracked = hashes_of(script, entries=[SCORERS.entry(name)])
         others = {f"zsad/scoring/{other}.py" for other in SCORERS.names() if other != name}
         assert not others & set(tracked)
 

@@ -441,17 +441,50 @@ def test_the_ceiling_is_measured_once_for_each_segmenter_of_a_refiner() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "roles"), [("robust_tail", {"test"}), ("mebin", {"test"}), ("reference_quantile", {"test", "references"})]
+    ("shots", "references"), [(1, {}), (2, {"references": "references-k2-seed1"}), ("all", {"references": "train"})]
 )
-def test_the_part_is_outlined_in_the_images_that_a_scorer_scores(rule: str, roles: set[str]) -> None:
+@pytest.mark.parametrize("rule", ["robust_tail", "mebin"])
+def test_the_part_is_outlined_in_the_images_that_a_scorer_scores(
+    rule: str, shots: int | str, references: dict[str, str]
+) -> None:
+    """Each reference is scored by a fit to the others, if there are any, whatever the threshold rule."""
     some = settings(
-        methods__memory_bank__params={"shots": 2, "seed": 1, "foreground": "sam"},
+        methods__memory_bank__params={"shots": shots, "seed": 1, "foreground": "sam"},
         methods__memory_bank__threshold={"rule": rule},
     )
-    subsets = {"test": "test", "references": "references-k2-seed1"}
-    assert some.methods["memory_bank"].foregrounds == {role: subsets[role] for role in roles}
+    assert some.methods["memory_bank"].foregrounds == {"test": "test", **references}
     assert some.methods["memory_bank"].segmenter == "sam-vit-b"
     assert list(some.segmenters) == ["sam-vit-b"]
+
+
+def test_a_fit_depends_on_no_threshold_rule_and_a_model_knows_how_to_look_at_a_photograph() -> None:
+    bank = {"shots": 2, "foreground": "sam"}
+    plain = settings(methods__memory_bank__params=bank)
+    config = plain.fit_config("memory_bank")
+    backbone, segmenter = plain.backbones[plain.methods["memory_bank"].backbone], plain.segmenters["sam-vit-b"]
+    assert config["backbone"] == {"name": backbone.name, "family": backbone.family, "params": backbone.params}
+    assert config["segmenter"] == {"name": "sam-vit-b", "family": segmenter.family, "params": segmenter.params}
+    assert config["foreground"] == {"least_value": 0.35}
+    assert {"scorer", "params", "image_score", "precision"} == set(config) - {"backbone", "segmenter", "foreground"}
+    ruled = settings(methods__memory_bank__params=bank, methods__memory_bank__threshold={"rule": "reference_quantile"})
+    assert ruled.fit_config("memory_bank") == config
+    assert ruled.methods["memory_bank"].stage_config() != plain.methods["memory_bank"].stage_config()
+    for change in (
+        {"methods__memory_bank__params": {**bank, "shots": 3}},
+        {"methods__memory_bank__params": {**bank, "k": 2}},
+        {"methods__memory_bank__image_score": {"aggregate": "max"}},
+        {"scoring__precision": "bfloat16"},
+        {"foreground__least_value": 0.2},
+        {"segmenter": "sam-vit-l"},
+    ):
+        assert settings(**{"methods__memory_bank__params": bank, **change}).fit_config("memory_bank") != config, change
+
+
+def test_models_are_of_methods_that_are_fitted_to_references() -> None:
+    some = settings(methods__subspace={"scorer": "subspace"}, methods__memory_bank__seeds=[0, 1])
+    assert some.fitted_methods == ["memory_bank-seed0", "memory_bank-seed1", "subspace"]
+    assert "backbone" in some.fit_config("subspace")
+    assert "segmenter" not in some.fit_config("subspace")
 
 
 @pytest.mark.parametrize("foreground", [None, "otsu", 10])

@@ -14,7 +14,7 @@ from zsad.data.image_list import read_image_list
 from zsad.data.images import image_size
 from zsad.data.layouts.folder import FolderLayout
 from zsad.data.layouts.mvtec import MvtecLayout
-from zsad.data.read_images import read_images
+from zsad.data.read_images import read_images, read_training
 from zsad.data.readings import (
     NAMED,
     Reading,
@@ -41,10 +41,13 @@ def folder(tmp_path: Path, write_png: WritePng) -> Path:
     turned[0x0112] = 6
     Image.new("RGB", (30, 20)).save(folder / "turned.jpg", exif=turned)
     for name in ("b.png", "ö.png"):
-        write_png(folder / name, size=(12, 16), seed=9)
-        content = (folder / name).read_bytes()
-        (folder / name).write_bytes(content[: len(content) // 2])
+        cut_off(write_png(folder / name, size=(12, 16), seed=9))
     return folder
+
+
+def cut_off(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -121,6 +124,26 @@ def test_what_cannot_be_read_is_in_one_of_the_two_lists(folder: Path, tmp_path: 
     assert [path.name for path in read_unreadable(unreadable)] == ["b.png", "ö.png"]
     text = skipped_text({"parts": unreadable, "later": tmp_path / "none.csv"})
     assert text == f"2 images were left out, since they cannot be used; why stands in {unreadable.as_posix()}"
+
+
+def test_training_images_are_listed_alike_whatever_the_test_images_are(tmp_path: Path, write_png: WritePng) -> None:
+    root, alone = tmp_path / "set", tmp_path / "training.csv"
+    for place in ("train/good/0", "train/good/1", "test/good/0"):
+        write_png(root / f"tile/{place}.png", size=(12, 16))
+    read_images(MvtecLayout(), root, "tile", tmp_path / "images.csv", tmp_path / "unreadable.csv")
+    read_training(MvtecLayout(), root, "tile", alone)
+    listed = read_image_list(tmp_path / "images.csv")
+    assert read_image_list(alone) == [image for image in listed if image.split == "train"] != []
+
+    before = alone.read_bytes()
+    cut_off(root / "tile/test/good/0.png")
+    read_training(MvtecLayout(), root, "tile", alone)
+    assert alone.read_bytes() == before
+    cut_off(root / "tile/train/good/0.png")
+    with pytest.raises(DataError, match=r"^[^;]*tile/train/good/0\.png cannot be read as an image"):
+        read_training(MvtecLayout(), root, "tile", alone)
+    read_training(MvtecLayout(), root, "tile", alone, policy="skip", threads=2)
+    assert [image.image_id for image in read_image_list(alone)] == ["train/good/1.png"]
 
 
 def test_a_run_that_must_not_leave_out_any_stops_with_all_of_them_and_writes_nothing(

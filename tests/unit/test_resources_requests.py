@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from paths import REPOSITORY
 from zsad.resources.estimate import LONGEST, Estimate, memory_request, runtime_request
 from zsad.resources.jobs import ESTIMATES, estimated, threads_of
+from zsad.resources.libraries import TORCH
 from zsad.resources.run import Run, uses_network
 from zsad.workflow.settings import load
 
@@ -28,10 +30,15 @@ NAMES: Mapping[str, str] = {
     "method": "mutual",
     "refiner": "guided",
 }
-OF_MODELS = {"embed_crops": {"refiner": "sam_crops"}, "prompt_masks": {"refiner": "sam"}, "modulate_scores": {}}
+OF_MODELS = {
+    "embed_crops": {"refiner": "sam_crops"},
+    "prompt_masks": {"refiner": "sam"},
+    "fit_method": {"method": "memory_bank"},
+}
 BY_IMAGES = (
     "make_demo",
     "read_images",
+    "read_training",
     "build_manifest",
     "check_images",
     "extract_features",
@@ -132,6 +139,22 @@ def test_products_of_all_pairs_grow_with_the_square_of_the_images(tmp_path: Path
     assert 3 < many / few < 4.5
 
 
+def test_a_fit_is_made_for_every_fold_and_test_images_are_not_its_business(tmp_path: Path) -> None:
+    def seconds(rule: str, shots: int, tests: int = 4) -> float:
+        config = tmp_path / f"{shots}.yaml"
+        coreset = {"shots": shots, "rotations": False, "coreset": 0.5}
+        config.write_text(yaml.safe_dump({"methods": {"memory_bank": {"params": coreset}}}), encoding="utf-8")
+        run = planned(tmp_path, config, demo={"train": 40, "good": tests, "defective": tests})
+        return estimated(run, rule, names_for("fit_method")).seconds - TORCH.seconds
+
+    fits = {shots: seconds("fit_method", shots) for shots in (1, 2, 10, 20)}
+    # The choice of a coreset grows with the square: of two, three fits to up to four times as much, and two compared.
+    assert fits[2] > 8 * fits[1]
+    assert 3 < fits[20] / fits[10] < 4.5
+    assert seconds("fit_method", 2, tests=40) == fits[2]
+    assert seconds("score_images", 2, tests=40) > 5 * seconds("score_images", 2)
+
+
 def test_tables_take_no_more_than_the_budget(tmp_path: Path) -> None:
     large = planned(tmp_path, demo={"good": 1000, "defective": 1000})
     assert estimated(large, "score_images", names_for("")).megabytes < large.settings.scoring.memory_mb + 1000
@@ -183,6 +206,9 @@ def test_every_scorer_says_what_it_costs(tmp_path: Path) -> None:
     run = planned(tmp_path, EVERY_METHOD)
     rules = {name: "fuse_scores" if entry.members else "score_images" for name, entry in run.settings.methods.items()}
     seconds = {name: estimated(run, rule, names_for("") | {"method": name}).seconds for name, rule in rules.items()}
+    fits = [estimated(run, "fit_method", names_for("") | {"method": name}) for name in run.settings.fitted_methods]
+    assert len(fits) >= 5
+    assert all(TORCH.seconds < fit.seconds < LONGEST * 60 for fit in fits)
     assert seconds["batch_neighbours"] > seconds["mutual"] > seconds["flip_consistency"] > seconds["ensemble"]
 
 
@@ -193,7 +219,7 @@ def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
         f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES)!r}\n"
-        "for rule in set(ESTIMATES) - {'embed_crops', 'prompt_masks', 'modulate_scores'}:\n"
+        "for rule in set(ESTIMATES) - {'embed_crops', 'prompt_masks', 'modulate_scores', 'fit_method'}:\n"
         "    estimated(run, rule, names)\n"
         "print({'torch', 'transformers'} & set(sys.modules))"
     )

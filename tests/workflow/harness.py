@@ -20,6 +20,7 @@ from zsad.errors import DataError
 from zsad.files.draws import read_draws
 from zsad.files.embeddings import EmbeddingReader
 from zsad.files.features import FeatureReader
+from zsad.files.fitted import FittedReader
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
@@ -29,6 +30,7 @@ NOT_RESULTS = ("logs", "benchmarks")
 READERS = {
     "features": FeatureReader,
     "embeddings": EmbeddingReader,
+    "models": FittedReader,
     "scores": ScoreReader,
     "masks": MaskReader,
     "foregrounds": MaskReader,

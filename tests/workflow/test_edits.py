@@ -23,7 +23,8 @@ CONFIG = {
     "backbones": {"embedded": {"params": {"resolution": 64}}},
     "methods": {
         "self_similarity": {"params": {"k": 1}},
-        **dict.fromkeys(("mirror_symmetry", "flip_consistency", "mutual", "memory_bank")),
+        "memory_bank": {"params": {"shots": 2, "rotations": False}},
+        **dict.fromkeys(("mirror_symmetry", "flip_consistency", "mutual")),
     },
     "evaluation": {"bootstrap": 40},
 }
@@ -31,6 +32,8 @@ MEASURED = {"metrics/self_similarity.json", "draws/self_similarity.h5"}
 TRUTH = {"manifest.csv", *MEASURED}
 SCORED = {"scores/self_similarity.h5", *MEASURED}
 ALL = {"images.csv", "unreadable.csv", "features/embedded/test.original.h5", *SCORED, *TRUTH}
+FITTED = {"training.csv", "features/embedded/references-k2-seed0.original.h5", "models/memory_bank.h5"}
+BY_MODEL = {"scores/memory_bank.h5"}
 CHECK = "check.json"
 
 Edit = Callable[[Project, str], object]
@@ -86,8 +89,12 @@ EDITS: Mapping[str, tuple[Edit, set[str]]] = MappingProxyType(
         "label": (in_table("{0}/1.png,{0},test,good,,", "{0}/1.png,{0},test,defective,hole,"), TRUTH),
         "mask": (move_mask, TRUTH),
         "touched": (touch, set()),
-        "image": (lambda project, category: draw(photograph(project, f"{category}/1.png"), 99), ALL),
-        "image taken out": (in_table("{0}/2.png,{0},test,good,,\n", ""), ALL),
+        "image": (lambda project, category: draw(photograph(project, f"{category}/1.png"), 99), ALL | BY_MODEL),
+        "image taken out": (in_table("{0}/2.png,{0},test,good,,\n", ""), ALL | BY_MODEL),
+        "reference": (
+            lambda project, category: draw(photograph(project, f"{category}/good1.png"), 99),
+            ALL | FITTED | BY_MODEL,
+        ),
         "edited manifest": (in_result("manifest.csv", ",test,0,good,", ",test,1,hole,"), TRUTH),
         "edited list": (in_result("images.csv", ",test,", ",train,"), ALL),
     }
@@ -97,6 +104,9 @@ TARGETS = [
     for category in EDITS
     for name in ("images.csv", "manifest.csv", "metrics/self_similarity.json")
 ]
+# Those whose images change, and one that is fitted and scored where none does.
+OF_MODELS = ("image", "image taken out", "reference", "touched")
+TARGETS += [f"results/t/{category}/scores/memory_bank.h5" for category in OF_MODELS]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +117,9 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for seed, category in enumerate(EDITS):
         for index in range(3):
             draw(photograph(project, f"{category}/{index}.png"), 10 * seed + index)
+        for index in range(2):
+            draw(photograph(project, f"{category}/good{index}.png"), 10 * seed + 5 + index)
+            rows.append(f"{category}/good{index}.png,{category},train,good,,")
         draw_mask(photograph(project, f"{category}/0_mask.png"), corner=8)
         rows.append(f"{category}/0.png,{category},test,defective,hole,{category}/0_mask.png")
         rows += [f"{category}/{index}.png,{category},test,good,," for index in (1, 2)]
@@ -129,12 +142,29 @@ def test_one_run_converges_after_any_edit(edited: Project, edit: Callable[[Path]
     # Several edits at once hide none of each other; what the last run had left would be seen here.
     in_table("{0}/1.png,{0},test,good,,", "{0}/1.png,{0},test,defective,hole,")(edited, "touched")
     edit(edited.folder / "zsad/data/inspection.py")
-    changed = merged(CONFIG, methods__self_similarity__params={"k": 2})
+    changed = merged(
+        CONFIG, methods__self_similarity__params={"k": 2}, methods__memory_bank__image_score={"fraction": 0.2}
+    )
     assert edited.would_make(changed, *TARGETS, f"results/t/touched/{CHECK}") == {
         f"t/touched/{CHECK}",
         "t/touched/manifest.csv",
         *(f"t/{category}/{name}" for category in EDITS for name in SCORED),
+        *(f"t/{category}/{name}" for category in OF_MODELS for name in {"models/memory_bank.h5", *BY_MODEL}),
     }
+
+
+def test_a_model_depends_on_training_images_alone_and_on_how_they_are_read(edited: Project) -> None:
+    table = photograph(edited, "manifest.csv")
+    before = table.read_text()
+    target = "results/t/touched/models/memory_bank.h5"
+    draw(photograph(edited, "touched/new.png"), 98)
+    fitted = {f"t/touched/{name}" for name in FITTED}
+    for split, made in {"test": set(), "train": fitted}.items():
+        table.write_text(f"{before}touched/new.png,touched,{split},good,,\n")
+        assert edited.would_make(CONFIG, target) == made, split
+    table.write_text(before)
+    assert edited.would_make(CONFIG, target) == set()
+    assert edited.would_make(merged(CONFIG, dataset__params={"white": 4095}), target) == fitted
 
 
 def test_the_next_run_makes_what_a_failed_one_was_to_make(edited: Project) -> None:

@@ -47,6 +47,10 @@ def scored(method: str, category: str = "ring") -> set[str]:
     return own | measured(method, category) | gallery(method, category) | plots(category)
 
 
+def models(category: str = "ring") -> set[str]:
+    return {f"t/{category}/models/memory_bank.h5"}
+
+
 def features(category: str = "ring") -> set[str]:
     names = ("test.original", "test.hflip", "references-k2-seed0.rotations")
     return {f"t/{category}/features/embedded/{name}.h5" for name in names}
@@ -54,6 +58,9 @@ def features(category: str = "ring") -> set[str]:
 
 def all_scored() -> set[str]:
     return set.union(*(scored(method) for method in METHODS)) | OVERALL
+
+
+BANK = scored("memory_bank") | OVERALL
 
 
 def test_a_run_without_a_change_runs_nothing(project: Project) -> None:
@@ -84,6 +91,39 @@ def test_a_scoring_parameter_runs_its_method_and_what_follows(
     assert project.would_make(changed) == set.union(OVERALL, *map(scored, changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "first"),
+    [
+        ({"params": {"shots": 2}, "threshold": {"rule": "reference_quantile"}}, set()),
+        ({"params": {"shots": 2}, "threshold": {"rule": "robust_tail", "params": {"z": 4}}}, set()),
+        ({"params": {"shots": 2, "k": 2}}, models()),
+        ({"params": {"shots": 2}, "image_score": {"aggregate": "max"}}, models()),
+        ({"params": {"shots": 3}}, models() | {"t/ring/features/embedded/references-k3-seed0.rotations.h5"}),
+        (
+            {"params": {"shots": 2, "seed": 1}},
+            models() | {"t/ring/features/embedded/references-k2-seed1.rotations.h5"},
+        ),
+    ],
+    ids=["rule of references", "rule of tests", "parameter", "image score", "shots", "seed"],
+)
+def test_a_method_is_fitted_anew_for_what_its_model_depends_on_alone(
+    project: Project, changes: dict[str, object], first: set[str]
+) -> None:
+    assert project.would_make(merged(SMALL, methods__memory_bank=changes)) == BANK | first
+
+
+def test_a_threshold_rule_that_looks_at_references_finds_their_scores_in_the_model(project: Project) -> None:
+    """There and back, without a fit or a feature."""
+    ruled = merged(SMALL, methods__memory_bank__threshold={"rule": "reference_quantile"})
+    scores = "results/t/ring/scores/memory_bank.h5"
+    before = project.result("t/ring/scores/memory_bank.h5").read_bytes()
+    run = project.run(ruled, scores)
+    assert run.status == 0, run.output
+    assert run.made == {"t/ring/scores/memory_bank.h5"}
+    assert project.result("t/ring/scores/memory_bank.h5").read_bytes() != before
+    assert project.would_make(SMALL, scores) == {"t/ring/scores/memory_bank.h5"}
+
+
 def test_draws_of_the_bootstrap_measure_anew(project: Project) -> None:
     anew = set.union(*(measured(method) | gallery(method) for method in METHODS)) | plots() | OVERALL
     assert project.would_make(merged(SMALL, evaluation__bootstrap=60)) == anew
@@ -111,15 +151,18 @@ def test_the_device_is_no_reason_to_run_again(project: Project) -> None:
 
 def test_a_new_method_runs_alone(project: Project) -> None:
     added = {"scorer": "memory_bank", "params": {"shots": 2, "k": 2}}
-    assert project.would_make(merged(SMALL, methods__memory_bank_k2=added)) == scored("memory_bank_k2") | OVERALL
+    model = {"t/ring/models/memory_bank_k2.h5"}
+    assert (
+        project.would_make(merged(SMALL, methods__memory_bank_k2=added)) == scored("memory_bank_k2") | model | OVERALL
+    )
 
 
 def test_a_new_category_runs_alone(project: Project) -> None:
     described = {
         "data/t/brick.sha256",
-        *(f"t/brick/{name}" for name in ("images.csv", "manifest.csv", "unreadable.csv", "check.json")),
+        *(f"t/brick/{name}" for name in ("images.csv", "training.csv", "manifest.csv", "unreadable.csv", "check.json")),
     }
-    new = set.union(features("brick"), *(scored(method, "brick") for method in METHODS)) | described
+    new = set.union(features("brick"), models("brick"), *(scored(method, "brick") for method in METHODS)) | described
     assert project.would_make(merged(SMALL, dataset__categories=["ring", "brick"])) == new | OVERALL
 
 
@@ -144,7 +187,10 @@ def test_a_plot_option_draws_only(project: Project, option: dict[str, object]) -
     [
         ("zsad/scoring/self_similarity.py", scored("self_similarity") | OVERALL),
         ("zsad/scoring/score_images.py", all_scored()),
-        ("zsad/features/extract_features.py", features() | all_scored()),
+        ("zsad/scoring/fit_method.py", models() | BANK),
+        ("zsad/scoring/memory_bank.py", models() | BANK),
+        ("zsad/scoring/thresholds/robust_tail.py", all_scored()),
+        ("zsad/features/extract_features.py", features() | models() | all_scored()),
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
         ("zsad/reporting/page.html.jinja", {"t/report.html"}),
         ("zsad/data/inspection.py", {"t/ring/check.json", "t/report.html"}),
@@ -172,7 +218,9 @@ TOUCHED = (
     "results/t/ring/images.csv",
     "results/t/ring/manifest.csv",
     "results/t/ring/features/embedded/test.original.h5",
+    "results/t/ring/models/memory_bank.h5",
     "results/t/ring/scores/memory_bank.h5",
+    "workflow_scripts/fit_method.py",
     "workflow_scripts/score_images.py",
     "zsad/scoring/mutual.py",
     "zsad/files/scores.py",
@@ -202,7 +250,14 @@ def test_a_missing_result_is_made_again_with_what_follows(project: Project) -> N
     }
 
 
-def test_features_may_be_deleted_to_save_space(project: Project) -> None:
+def test_features_and_models_may_be_deleted_to_save_space(project: Project) -> None:
+    for path in models():
+        project.result(path).unlink()
+    ruled = merged(SMALL, methods__memory_bank__threshold={"rule": "mebin"})
+    assert project.would_make() == set()
+    assert project.would_make(ruled) == models() | BANK, (
+        "a model that is needed is made again, from features that are there"
+    )
     for path in features():
         project.result(path).unlink()
     assert project.would_make() == set()

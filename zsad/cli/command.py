@@ -188,7 +188,13 @@ def _inspect_options(parser: argparse.ArgumentParser) -> None:
         help="a photograph, a folder with its sub-folders, several of them; or -: paths on standard input, one a line, "
         "each answered as it comes (with --model)",
     )
-    parser.add_argument("--references", type=_path, metavar="FOLDER", help="good photographs to compare with")
+    parser.add_argument(
+        "--references",
+        type=_path,
+        action="append",
+        metavar="GOOD",
+        help="folder of good photographs to compare with, or one of them; may be given several times",
+    )
     parser.add_argument("--model", type=_path, metavar="FILE", help="results/NAME/CATEGORY/models/METHOD.h5")
     parser.add_argument(
         "--threshold",

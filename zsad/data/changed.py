@@ -16,7 +16,12 @@ from zsad.data.readings import read_unreadable
 from zsad.errors import DataError
 
 TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
-    {"images.csv": read_image_list, "manifest.csv": read_manifest, "unreadable.csv": read_unreadable}
+    {
+        "images.csv": read_image_list,
+        "training.csv": read_image_list,
+        "manifest.csv": read_manifest,
+        "unreadable.csv": read_unreadable,
+    }
 )
 """The tables in the folder of a category, and what reads them."""
 ASIDE = ".changed"  # before the ending of the name

@@ -12,6 +12,7 @@ from zsad.data.catalogue import DatasetFacts, facts_of
 from zsad.data.demo.plan import CATEGORIES as DEMO_CATEGORIES
 from zsad.data.demo.plan import TEXTURES as DEMO_TEXTURES
 from zsad.data.demo.plan import DemoOptions
+from zsad.data.image_list import of_split
 from zsad.data.known_truth import NO_TRUTH, KnownTruth, known_truth
 from zsad.data.layouts.base import TAKEN, Layout
 from zsad.data.layouts.item import Item
@@ -188,6 +189,10 @@ class Dataset:
         """The files that the list of images is made from, as `files` names them."""
         return self._existing("images", category, image_files)
 
+    def train_files(self, category: str) -> list[Path]:
+        """The files that the list of training images is made from, as `files` names them."""
+        return self._existing("train", category, lambda items: image_files(of_split(items, "train")))
+
     def truth_files(self, category: str) -> list[Path]:
         """The files that the manifest is made from besides the list of images, as `files` names them."""
         return self._existing("truth", category, truth_files)
@@ -195,6 +200,10 @@ class Dataset:
     def images_digest(self, category: str) -> str:
         """Of all that places and tables say of a category's images but labels, types of defect and masks of tests."""
         return images_digest(self.items(category))
+
+    def train_digest(self, category: str) -> str:
+        """The same of its training images alone."""
+        return images_digest(of_split(self.items(category), "train"))
 
     def truth_digest(self, category: str) -> str:
         """Of labels, types of defect and masks, as places and tables have them."""

@@ -50,18 +50,55 @@ def read_images(
         DataError: an image cannot be read and is not to be left out, no test image is left, or see `Layout.listed`.
     """
     items = layout.items(root, category)
-    readings = read_all([item.path for item in items], threads, layout.white, bounds)
+    readings, failures = _read(items, category, policy, threads, layout.white, bounds)
+    _require_test_images(items, failures, category)
+    images = layout.listed(root, category, readings)
+    write_images(output, images)
+    write_unreadable(unreadable, failures)
+    counts = ", ".join(f"{len(of_split(images, split))} for {split}" for split in ("train", "test"))
+    logger.info("%s: %d images, %s", category, len(images), counts)
+
+
+def read_training(
+    layout: Layout,
+    root: Path,
+    category: str,
+    output: Path,
+    *,
+    policy: Policy = STOP,
+    threads: int = 1,
+    bounds: Bounds = NO_BOUNDS,
+) -> None:
+    """Decode the training images of a category and list them, as `read_images` does, whatever the test images are.
+
+    Args:
+        output, policy, threads, bounds: as there.
+
+    Raises:
+        DataError: an image cannot be read and is not to be left out, or see `Layout.usable`.
+    """
+    items = of_split(layout.items(root, category), "train")
+    readings, _ = _read(items, category, policy, threads, layout.white, bounds)
+    images = layout.usable(root, category, readings)
+    write_images(output, images)
+    logger.info("%s: %d training images", category, len(images))
+
+
+def _read(
+    items: Sequence[Item], category: str, policy: Policy, threads: int, white: float | None, bounds: Bounds
+) -> tuple[list[Reading], list[Reading]]:
+    """The readings of what can be read, and of what cannot.
+
+    Raises:
+        DataError: an image cannot be read and is not to be left out.
+    """
+    readings = read_all([item.path for item in items], threads, white, bounds)
     failures = failed(readings)
     for failure in failures:
         logger.warning("left out: %s" if policy == SKIP else "%s", failure.failure)
     if failures and policy == STOP:
         raise DataError(complaint(failures, category))
-    _require_test_images(items, failures, category)
-    images = layout.listed(root, category, [reading for reading in readings if not reading.failure])
-    write_images(output, images)
-    write_unreadable(unreadable, failures)
-    counts = ", ".join(f"{len(of_split(images, split))} for {split}" for split in ("train", "test"))
-    logger.info("%s: %d images, %s", category, len(images), counts)
+    return [reading for reading in readings if not reading.failure], failures
 
 
 def _require_test_images(items: Sequence[Item], failures: Sequence[Reading], category: str) -> None:

@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from zsad.errors.boundary import sentence_of
 from zsad.files.json_values import without_nan
-from zsad.inspecting.inspection import Failure, Inspection
+from zsad.inspecting.inspection import Failure
+
+if TYPE_CHECKING:
+    from zsad.exporting.regions import Region
 
 WORDS = {True: "defective", False: "good", None: "undecided"}
 FAILED = "failed"
 
-Answer = Callable[[Inspection | Failure], str]
+
+class Said(Protocol):
+    """What an answer tells of a photograph; see `zsad.inspecting.inspection.Inspection`, which has it all."""
+
+    @property
+    def path(self) -> Path | None:
+        """Of the photograph."""
+
+    @property
+    def score(self) -> float:
+        """Greater is more anomalous."""
+
+    @property
+    def decision(self) -> bool | None:
+        """Whether it is called defective."""
+
+    @property
+    def threshold(self) -> float:
+        """For the score."""
+
+    @property
+    def pixel_threshold(self) -> float:
+        """For the values of the map."""
+
+    @property
+    def threshold_from(self) -> str:
+        """What the thresholds come from."""
+
+    @property
+    def regions(self) -> Sequence[Region]:
+        """Of the mask."""
+
+    @property
+    def note(self) -> str:
+        """A remark."""
 
 
-def for_people(said: Inspection | Failure) -> str:
+Answer = Callable[[Said | Failure], str]
+
+
+def for_people(said: Said | Failure) -> str:
     """Decision, score, threshold, and path of a photograph; or why it could not be inspected."""
     if isinstance(said, Failure):
         return f"{FAILED:9}  {_in_one_line(said)}"
@@ -27,12 +68,12 @@ def for_people(said: Inspection | Failure) -> str:
     return f"{WORDS[said.decision]:9}  {said.score:.4g}{limit}  {said.path}{regions}{note}"
 
 
-def for_programs(said: Inspection | Failure) -> str:
+def for_programs(said: Said | Failure) -> str:
     """The same as a JSON object; numbers that are not finite are null."""
     return json.dumps(without_nan(described(said)), allow_nan=False)
 
 
-def described(said: Inspection | Failure) -> dict[str, Any]:
+def described(said: Said | Failure) -> dict[str, Any]:
     """What `for_programs` says."""
     path = None if said.path is None else str(said.path)
     if isinstance(said, Failure):
@@ -60,7 +101,7 @@ class Count(NamedTuple):
     defective: int = 0
     failed: int = 0
 
-    def with_(self, said: Inspection | Failure) -> Count:
+    def with_(self, said: Said | Failure) -> Count:
         """One photograph more."""
         if isinstance(said, Failure):
             return self._replace(failed=self.failed + 1)
@@ -72,7 +113,7 @@ class Count(NamedTuple):
         return f"{self.defective} of {self.inspected} photographs called defective{failed}"
 
 
-def _number(said: Inspection) -> str:
+def _number(said: Said) -> str:
     return f"{said.pixel_threshold if said.threshold != said.threshold else said.threshold:.4g}"
 
 

@@ -8,6 +8,7 @@ from zsad.data.catalogue import datasets
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import PLAIN, STATISTICS
 from zsad.resources.run import Run
+from zsad.resources.workload import Images
 
 DOWNLOAD_RATE, UNKNOWN_ARCHIVE = 2e6, 5e9  # bytes a second; bytes
 FILE_SECONDS = 1e-3  # to open a file and read its header, on a disk that others use too
@@ -35,13 +36,30 @@ def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def reading_threads(run: Run, names: Mapping[str, str]) -> int:
     """One for few images; a disk keeps up with few decoders."""
-    return max(1, min(MOST_DECODERS, run.workload(names["category"]).every.number // IMAGES_A_DECODER))
+    return _decoders(run.workload(names["category"]).every)
+
+
+def training_threads(run: Run, names: Mapping[str, str]) -> int:
+    """The same for training images."""
+    return _decoders(run.workload(names["category"]).train)
 
 
 def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image decoded and hashed, as many at a time as there are threads."""
-    images = run.workload(names["category"]).every
-    at_once = images.first(reading_threads(run, names))
+    return _read(run.workload(names["category"]).every)
+
+
+def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The same of training images."""
+    return _read(run.workload(names["category"]).train)
+
+
+def _decoders(images: Images) -> int:
+    return max(1, min(MOST_DECODERS, images.number // IMAGES_A_DECODER))
+
+
+def _read(images: Images) -> Estimate:
+    at_once = images.first(_decoders(images))
     seconds = (DECODE_SECONDS + HASH_SECONDS * FILE_BYTES) * images.pixels
     return PLAIN.plus((READ_BYTES + FILE_BYTES) * at_once.pixels / 1e6, FILE_SECONDS * images.number + seconds)
 

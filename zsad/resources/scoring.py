@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zsad.features.views import variants
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import CPU_RATE
 from zsad.resources.libraries import CUDA, PLAIN, SCIKIT_LEARN, TORCH
 from zsad.resources.run import Run, scorer_behind
 from zsad.resources.tokens import is_network, tokens_of
 from zsad.scoring.base import Scorer
-from zsad.scoring.cost import TokenCount
-from zsad.scoring.references import FOLDS
+from zsad.scoring.cost import VALUE, TokenCount
+from zsad.scoring.references import FOLDS, REFERENCES
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 
 GPU_RATE = 5e12  # operations a second, in float32; conservative
 NETWORK_THREADS = 4  # the wide tokens of a network are worth several
@@ -30,12 +30,48 @@ def scoring_threads(run: Run, names: Mapping[str, str]) -> int:
     return NETWORK_THREADS if is_network(backbone) and not run.on_gpu else 1
 
 
+def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
+    """A fit to all references, and one for each fold of them, by which the others are scored as they are, once each."""
+    entry = run.settings.methods[names["method"]]
+    scorer = SCORERS.build(entry.scorer, entry.params)
+    references = scored_tokens(run, names)[REFERENCES]
+    owners = references.images // len(variants(entry.feature_sets[REFERENCES].view))
+    scored = {REFERENCES: references, "test": references._replace(images=owners if owners > 1 else 0)}
+    folds = min(FOLDS, owners) if owners > 1 else 0
+    fit = scorer.operations(_untested(scored))
+    return _computed(run, entry.scorer, scorer, scored, (1 + folds) * fit + _compared(scorer, scored))
+
+
 def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
-    """What the scorer says of its products, and of its tables as far as ``scoring.memory_mb`` lets them grow."""
+    """What the scorer says of its products, and of its tables as far as ``scoring.memory_mb`` lets them grow.
+
+    By a model that is read, in place of the references that it was fitted to.
+    """
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
     tokens = scored_tokens(run, names)
-    operations = scorer.operations(tokens) * _fits(scorer, entry.scoring["threshold"]["rule"])
+    if not entry.fitted_roles:
+        return _computed(run, entry.scorer, scorer, tokens, scorer.operations(tokens))
+    read = VALUE * tokens[REFERENCES].values
+    return _computed(run, entry.scorer, scorer, tokens, read + _compared(scorer, tokens))
+
+
+def _untested(tokens: Mapping[str, TokenCount]) -> dict[str, TokenCount]:
+    """The same with no image to be scored."""
+    return {**tokens, "test": tokens["test"]._replace(images=0)}
+
+
+def _compared(scorer: Scorer, tokens: Mapping[str, TokenCount]) -> float:
+    """Operations to score images by a model that is there."""
+    return scorer.operations(tokens) - scorer.operations(_untested(tokens))
+
+
+def _computed(run: Run, name: str, scorer: Scorer, tokens: Mapping[str, TokenCount], operations: float) -> Estimate:
+    """So many operations of a scorer on what it reads; the maps of ``"test"`` are kept.
+
+    Args:
+        name: of the scorer.
+    """
     tables = min(run.settings.scoring.memory_mb, scorer.working_bytes(tokens) / 1e6)
     largest = max(count.image_values for count in tokens.values())
     maps = MAP_BYTES * tokens["test"].images * tokens["test"].patches
@@ -43,8 +79,8 @@ def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
         tables + (IMAGE_COPIES * largest + maps) / 1e6,
         operations / (GPU_RATE if run.on_gpu else CPU_RATE) + IMAGE_SECONDS * tokens["test"].images,
     )
-    if entry.scorer in LIBRARIES:
-        estimate = estimate.plus(*LIBRARIES[entry.scorer])
+    if name in LIBRARIES:
+        estimate = estimate.plus(*LIBRARIES[name])
     return estimate.plus(*CUDA) if run.on_gpu else estimate
 
 
@@ -75,8 +111,3 @@ def _of_scores(run: Run, names: Mapping[str, str], members: int) -> Estimate:
     maps = map_patches(run, names["method"], names["category"])
     patches = maps.images * maps.patches * (members + 1)
     return PLAIN.plus(MAP_BYTES * patches / 1e6, IMAGE_SECONDS * maps.images + MAP_SECONDS * patches)
-
-
-def _fits(scorer: Scorer, threshold_rule: str) -> int:
-    """How often a scorer is fitted and asked: once, and for each fold of a threshold from the references."""
-    return 1 + FOLDS if THRESHOLDS.load(threshold_rule).needs_references else 1

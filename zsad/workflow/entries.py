@@ -114,6 +114,7 @@ class MethodEntry:
         group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
         description: what the page says of it.
         needs: the images that it cannot do without; None for a method that reads scores.
+        fitted_roles: the features that a model is made of first, by which the others are scored; usually none.
     """
 
     name: str
@@ -129,6 +130,7 @@ class MethodEntry:
     group: str
     description: dict[str, str]
     needs: Needs | None = None
+    fitted_roles: tuple[str, ...] = ()
 
     @property
     def shots(self) -> int | None:
@@ -139,6 +141,10 @@ class MethodEntry:
     def stage_config(self) -> dict[str, Any]:
         """What the scores depend on, besides the features or the members' scores."""
         return {"scorer": self.scorer, "params": self.params, **self.scoring}
+
+    def fit_config(self) -> dict[str, Any]:
+        """The same of its model and of the scores of its references: all but the threshold rule."""
+        return {name: value for name, value in self.stage_config().items() if name != "threshold"}
 
 
 @dataclass(frozen=True)

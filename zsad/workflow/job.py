@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+MODEL = "model"  # the name of the input that is a method's model
+FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
+
 logger = logging.getLogger(__name__)
 
 
@@ -70,6 +73,17 @@ def path_of(files: Any, name: str) -> Path | None:
     """An input or output by its name; None where the rule has none."""
     file = files.get(name)
     return Path(file) if file else None
+
+
+def foregrounds_of(files: Any) -> dict[str, Path]:
+    """The inputs that are masks of the part, by the roles of the images that they are of."""
+    masks = {name: Path(path) for name, path in files.items() if name.startswith(FOREGROUND)}
+    return {name.removeprefix(FOREGROUND): path for name, path in masks.items()}
+
+
+def features_of(files: Any) -> dict[str, Path]:
+    """The inputs that are features, by role: all but masks of the part and the model that they are scored by."""
+    return {name: Path(path) for name, path in files.items() if name != MODEL and not name.startswith(FOREGROUND)}
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:

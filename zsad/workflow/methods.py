@@ -9,7 +9,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.names import ORACLE
 from zsad.refinement.registry import MODULATIONS
 from zsad.scoring.base import Method, Scorer
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.entries import MethodEntry
@@ -58,7 +58,7 @@ def _scorer(
     where = f"methods.{group}"
     scorer = SCORERS.build(entry.scorer, params, where=f"{where}.params")
     threshold = _threshold(scorer, entry, config.threshold, where)
-    foregrounds = _foregrounds(scorer, threshold["rule"])
+    foregrounds = _foregrounds(scorer)
     if not foregrounds and entry.segmenter is not None:
         raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
     own = entry.image_score.model_dump(exclude_unset=True) if entry.image_score else {}
@@ -80,6 +80,7 @@ def _scorer(
         group=group if group != name else "",
         description=_description(entry.scorer, scorer, scorer.setting),
         needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
+        fitted_roles=tuple(scorer.fitted_roles),
     )
 
 
@@ -180,9 +181,12 @@ def _check_no_sections(entry: ConfiguredMethod, where: str, what: str, source: s
             raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
 
 
-def _foregrounds(scorer: Scorer, threshold_rule: str) -> dict[str, str]:
-    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores."""
+def _foregrounds(scorer: Scorer) -> dict[str, str]:
+    """The subsets whose part must be outlined for a scorer, by role: those whose images it scores.
+
+    Of its references each is scored by a fit to the others, whatever the threshold rule; a single one has no others.
+    """
     if not scorer.wants_foreground:
         return {}
-    roles = ["test", *(["references"] if THRESHOLDS.load(threshold_rule).needs_references else [])]
+    roles = ["test", *([REFERENCES] if isinstance(scorer, ReferenceScorer) and scorer.shots != 1 else [])]
     return {role: features.subset for role, features in scorer.feature_sets().items() if role in roles}

@@ -171,6 +171,26 @@ class Settings:
         return Suitability(methods, self._layouts)
 
     @property
+    def fitted_methods(self) -> list[str]:
+        """The methods of which a model is made, to which references are fitted."""
+        return [name for name, entry in self.methods.items() if entry.fitted_roles]
+
+    def fit_config(self, method: str) -> dict[str, Any]:
+        """What a method's model depends on besides features and masks, and what whoever loads it must know.
+
+        Whoever scores one photograph by it computes features as the backbone does, and outlines the part as the
+        segmenter does, if the method asks for that.
+        """
+        entry = self.methods[method]
+        backbone = self.backbones[entry.backbone]
+        config = {**entry.fit_config(), "backbone": {"name": backbone.name, **backbone.stage_config()}}
+        if entry.segmenter:
+            segmenter = self.segmenters[entry.segmenter]
+            config["segmenter"] = {"name": segmenter.name, **segmenter.stage_config()}
+            config["foreground"] = self.foreground.parameters()
+        return config
+
+    @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
         """Backbone and images of all features that the methods read, or that those are joined from, once and sorted."""
         return sorted(

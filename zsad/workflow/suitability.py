@@ -61,8 +61,6 @@ class Suitability(NamedTuple):
         return partial(self._refusals, category)
 
     def _refusals(self, category: str, images: Sequence[SizedImage]) -> list[str]:
-        if not any(image.split == "test" for image in images):  # of which others have their say
-            return []
         reasons: dict[str, str] = {}
         for name, asked in self.methods.items():
             reasons.setdefault(self._reason(asked, category, images), name)
@@ -70,8 +68,13 @@ class Suitability(NamedTuple):
 
     def _reason(self, asked: Asked, category: str, images: Sequence[SizedImage]) -> str:
         scorer, layout = SCORERS.build(asked.scorer, asked.params), self.layouts.get(asked.backbone)
+        sets = scorer.feature_sets()
+        if not any(image.split == "test" for image in images):
+            sets = _without_tests(scorer)
+            if not sets:
+                return ""
         try:
-            chosen = {role: select(images, of.subset, category) for role, of in scorer.feature_sets().items()}
+            chosen = {role: select(images, of.subset, category) for role, of in sets.items()}
         except DataError as error:
             return str(error)
         if layout is None:
@@ -79,7 +82,7 @@ class Suitability(NamedTuple):
         for each in layout.members or (layout,):
             if reason := next(_positions(each, images), ""):
                 return reason
-        shown = {role: _shown(chosen[role], of, layout) for role, of in scorer.feature_sets().items()}
+        shown = {role: _shown(chosen[role], of, layout) for role, of in sets.items()}
         return scorer.refusal(shown, scores_references=asked.scores_references)
 
 
@@ -95,6 +98,18 @@ def _layout(described: Mapping[str, Any]) -> TokenLayout:
         return assumed_joined_layout([_layout(member) for member in members])
     layers = None if described["layers"] is None else tuple(described["layers"])
     return TokenLayout(GridRule(*described["rule"]), layers, described["channels"], described["debias"])
+
+
+def _without_tests(scorer: Scorer) -> dict[str, FeatureSet]:
+    """What can be asked of where there are training images alone: references, which stand in for the images to score.
+
+    Empty for a scorer without references.
+    """
+    if not scorer.fitted_roles:
+        return {}
+    fitted = {role: scorer.feature_sets()[role] for role in scorer.fitted_roles}
+    (subset,) = {features.subset for features in fitted.values()}
+    return {**fitted, "test": FeatureSet(subset)}
 
 
 def _too_few(scorer: Scorer, tests: int) -> str:

@@ -124,15 +124,23 @@ class Layout(Choice):
         Raises:
             DataError: there is no test image, or the mask of a training image cannot be read.
         """
+        images = self.usable(root, category, readings)
+        _require_test_image(images, root, category)
+        return images
+
+    def usable(self, root: Path, category: str, readings: Iterable[Reading]) -> list[ListedImage]:
+        """As `listed`, with a test image among them or without.
+
+        Raises:
+            DataError: the mask of a training image cannot be read.
+        """
         read = {reading.path: reading for reading in readings}
         items = [item for item in self.items(root, category) if item.path in read]
-        images = [
+        return [
             listed_image(item, read[item.path], self.white)
             for item in items
             if not (item.split == "train" and is_defective(item, read[item.path]))
         ]
-        _require_test_image(images, root, category)
-        return images
 
     def records(self, root: Path, category: str, listed: Iterable[ListedImage] | None = None) -> list[ImageRecord]:
         """One record an image.

@@ -7,7 +7,8 @@
     photos/0002.jpg,lid,test,defective,scratch,masks/0002.png
     photos/0003.jpg,lid,,,,
 
-Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. The columns are
+Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. A further column
+``image_id`` has what results call an image, and name its files by; without one, that is its path. The columns are
 separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel puts first.
 """
 
@@ -43,7 +44,7 @@ from zsad.errors import DataError, nearest_hint
 from zsad.files.user_paths import UserPath, expanded
 
 TABLE = "manifest.csv"
-COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path")
+COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path", "image_id")
 DELIMITERS = (",", ";", "\t")
 SPLITS: Mapping[str, Split] = MappingProxyType({"": "test", "test": "test", "train": "train"})
 LABELS: Mapping[str, int | None] = MappingProxyType(
@@ -70,7 +71,7 @@ COLUMN_ALIASES: Mapping[str, str] = MappingProxyType(
             ("image_path", "imagepath", "img_path", "image", "images", "img", "file", "filename", "file_name", "name"),
             "path",
         ),
-        **dict.fromkeys(("filepath", "file_path", "photo", "picture", "uri", "url", "image_file", "image_id"), "path"),
+        **dict.fromkeys(("filepath", "file_path", "photo", "picture", "uri", "url", "image_file"), "path"),
         **dict.fromkeys(("mask", "masks", "mask_file", "maskpath", "ground_truth", "gt", "gt_path"), "mask_path"),
         **dict.fromkeys(("segmentation", "annotation"), "mask_path"),
         **dict.fromkeys(("class", "object", "product", "part", "clsname", "category_name"), "category"),
@@ -90,6 +91,7 @@ class Row(NamedTuple):
         where: table and line, for messages.
         label: 1, 0, None, or ``"mask"``, as `zsad.data.layouts.base.Item` has it.
         mask_path: may be empty.
+        name: what results call the image; empty for its path.
     """
 
     where: str
@@ -99,11 +101,12 @@ class Row(NamedTuple):
     label: int | Literal["mask"] | None
     defect_type: str
     mask_path: str
+    name: str = ""
 
     @property
     def image_id(self) -> str:
-        """The path as the table has it, without detours."""
-        return PurePosixPath(os.path.normpath(self.path)).as_posix()
+        """Its name, else the path as the table has it, without detours."""
+        return PurePosixPath(os.path.normpath(self.name or self.path)).as_posix()
 
 
 class CsvLayout(Layout):
@@ -182,7 +185,8 @@ class CsvLayout(Layout):
             row = _row(cells, f"{table}, line {line}", default)
             if row.image_id in rows:
                 earlier = rows[row.image_id].where.rpartition(", ")[2]
-                raise DataError(f"{row.where}: {row.path} stands in {earlier} already; take one of the two out")
+                called = row.name or row.path
+                raise DataError(f"{row.where}: {called} stands in {earlier} already; take one of the two out")
             rows[row.image_id] = row
         if not rows:
             raise DataError(f"the table {table} lists no image; give it a line an image, with its path")
@@ -248,6 +252,7 @@ def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
         label=label,
         defect_type=defect_type,
         mask_path=cells["mask_path"],
+        name=_name(cells["image_id"], where),
     )
 
 
@@ -268,6 +273,15 @@ def _choice(cells: Mapping[str, str], column: str, choices: Mapping[str, Choice]
     alike = next((name for name in names if spelled_alike(word, name)), None)
     hint = f"; did you mean '{alike}'?" if alike else f"; it must be one of {', '.join(names)}, or empty"
     raise DataError(f"{where}: the {column} is '{cells[column]}'{hint}")
+
+
+def _name(name: str, where: str) -> str:
+    if name and (name.startswith("/") or not name.strip("./") or ".." in name.split("/")):
+        raise DataError(
+            f"{where}: an image cannot be called '{name}', for results lie under its name; give a relative path "
+            "without '..', or leave image_id empty"
+        )
+    return name
 
 
 def _category(name: str, where: str) -> str:

@@ -1,0 +1,218 @@
+"""Photographs inspected by a run of the workflow, for people who never write a configuration."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import yaml
+from snakemake.utils import update_config
+
+from zsad.errors import ConfigError
+from zsad.files.atomic import write_text
+from zsad.inspecting.answers import Count, for_people, for_programs
+from zsad.inspecting.inspection import Failure
+from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, GIVEN, REFERENCES, Answered, Results
+from zsad.inspecting.place import TABLE, Place, place_for, sealed
+from zsad.inspecting.running import run_workflow
+from zsad.inspecting.selection import Selection, select, table_rows
+from zsad.inspecting.written_configuration import (
+    FIXED,
+    TARGETS,
+    Asked,
+    configuration_text,
+    dataset_name,
+    understood,
+)
+from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.workflow.configfiles import read_configuration
+from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY, WORKFLOW_PATH, Settings
+
+COLUMNS = ("path", "category", "split", "label", "image_id")
+
+
+class Outcome(NamedTuple):
+    """What an inspection came to.
+
+    Attributes:
+        answers: of each photograph, the worst first; those that could not be read at the end.
+        tally: how many were called what.
+        results: where all of it lies.
+    """
+
+    answers: list[Answered | Failure]
+    tally: Count
+    results: Results
+
+    @property
+    def defective(self) -> int:
+        """How many photographs are called defective."""
+        return self.tally.defective
+
+    @property
+    def failed(self) -> int:
+        """How many could not be read."""
+        return self.tally.failed
+
+
+def inspect_by_workflow(
+    photographs: Sequence[str | Path],
+    *,
+    references: Sequence[str | Path] | None = None,
+    threshold: str | float | None = None,
+    method: str | None = None,
+    backbone: str | None = None,
+    out: str | Path | None = None,
+    json: bool = False,
+) -> Outcome:
+    """Inspect photographs, print a line for each, and say where page, pictures and tables lie.
+
+    Args:
+        photographs: files, and folders with their sub-folders.
+        references: likewise, of good photographs to compare with.
+        threshold: a number in the unit of the scores, or the name of a rule.
+        method: a scorer; None for one that suits what there is.
+        backbone: None for that of the workflow's configuration.
+        out: folder for configuration and results; None for one of its own, outside the photographs' folders.
+        json: print a JSON object for each photograph.
+
+    Raises:
+        ConfigError: something is asked for that does not exist or makes no sense.
+        DataError: a photograph or folder is absent, or the results cannot be laid where they are to lie.
+        RunError: the run failed.
+    """
+    _check_clone()
+    selection = select(photographs, references or ())
+    asked = understood(selection, threshold=threshold, method=method, backbone=backbone)
+    place = place_for(
+        out,
+        title=selection.title,
+        subject=selection.subject,
+        folders=selection.folders,
+        searched=selection.searched,
+    )
+    _tell(asked.remark)
+    settings = _checked(asked, selection)
+    with place.reserved() as lock:
+        place.check()  # again, as nobody else can change it now
+        _write(place, asked, selection)
+        _tell(f"inspecting {len(selection.names)} photographs; results go to {place.folder}")
+        run_workflow(_arguments(place), place.folder, lock=lock, environment={"PYTHONPATH": _import_path()})
+        results = _results(place, asked, selection, settings)
+        answers = list(results.answers())
+    count = Count()
+    for said in answers:
+        print((for_programs if json else for_people)(said))
+        count = count.with_(said)
+    sys.stdout.flush()
+    for sentence in _closing(count, results, place):
+        print(sentence, file=sys.stderr if json else sys.stdout)
+    return Outcome(answers, count, results)
+
+
+def _check_clone() -> None:
+    if not WORKFLOW_PATH.is_file():
+        raise ConfigError(
+            "this needs the workflow, which an installed package does not hold; clone the repository, run "
+            "`python -m zsad.cli inspect` in it, or give --model to ask a stored model"
+        )
+
+
+def _checked(asked: Asked, selection: Selection) -> Settings:
+    """The settings that will be written, checked; nothing is written before.
+
+    Raises:
+        ConfigError: they make no sense.
+    """
+    with TemporaryDirectory() as folder:
+        table = Path(folder, TABLE)
+        table.write_text(_table(selection), encoding="utf-8", newline="")
+        content = yaml.safe_load(_configuration(asked, selection, Path(folder), table))
+        merged: dict[str, Any] = {}
+        for part in (read_configuration(DEFAULT_PATH), content):
+            update_config(merged, part)
+        settings = Settings(merged, files=[content])
+        settings.check_models()
+        return settings
+
+
+def _write(place: Place, asked: Asked, selection: Selection) -> None:
+    """Write table and configuration, where they are not there already."""
+    if selection.is_folder:
+        place.table.unlink(missing_ok=True)
+    else:
+        _write_changed(place.table, _table(selection))
+    text = _configuration(asked, selection, place.folder, place.table)
+    _write_changed(place.configuration, sealed(text, selection.subject))
+
+
+def _write_changed(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+
+
+def _configuration(asked: Asked, selection: Selection, out: Path, table: Path) -> str:
+    default = read_configuration(DEFAULT_PATH)
+    kept = (default.get("report") or {}).get("refiner")
+    return configuration_text(
+        asked,
+        selection,
+        out=out,
+        table=table,
+        workflow=REPOSITORY,
+        other_methods=list(default.get("methods") or {}),
+        other_refiners=[name for name in default.get("refiners") or {} if name != kept],
+    )
+
+
+def _table(selection: Selection) -> str:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(table_rows(selection))
+    return stream.getvalue()
+
+
+def _arguments(place: Place) -> list[str]:
+    """The command line of Snakemake; no profile of the user's own has it run elsewhere."""
+    return [
+        *("--snakefile", str(WORKFLOW_PATH), "--directory", str(place.folder), "--cores", "all"),
+        *("--profile", "none", "--workflow-profile", str(REPOSITORY / "profiles" / "default")),
+        *("--quiet", "rules", "reason", "host"),  # what is left is how far it is
+        *("--configfile", str(place.configuration), "--", *TARGETS),
+    ]
+
+
+def _import_path() -> str:
+    """Where Python finds this very library first, and then all that it finds now."""
+    import os
+
+    return os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+
+
+def _results(place: Place, asked: Asked, selection: Selection, settings: Settings) -> Results:
+    rule = settings.config["threshold"]["rule"]
+    source = GIVEN if rule == FIXED else REFERENCES if THRESHOLDS.load(rule).needs_references else ALL_PHOTOGRAPHS
+    folder = place.folder / "results" / dataset_name(selection.title)
+    return Results(folder, selection.category, asked.method, source)
+
+
+def _closing(count: Count, results: Results, place: Place) -> Iterator[str]:
+    yield f"{count}"
+    yield f"page: {results.page}"
+    yield f"masks, heat maps, overlays, defects.csv and coco.json: {results.exports}"
+    yield f"to change something and run it again: {place.configuration}"
+    if results.model.is_file():
+        import shlex
+
+        yield f"one more photograph, in seconds: zsad inspect PHOTO --model {shlex.quote(str(results.model))}"
+
+
+def _tell(sentence: str) -> None:
+    if sentence:
+        print(f"zsad: {sentence}", file=sys.stderr, flush=True)

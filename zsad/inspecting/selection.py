@@ -1,0 +1,202 @@
+"""Which photographs are to be inspected, which are good references, and what results call each of them.
+
+A single folder stays one, so that photographs that are added later are found; anything else, such as several folders or
+single files, becomes a list.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zsad.data.images import IMAGE_SUFFIXES
+from zsad.data.layouts.base import named
+from zsad.data.layouts.folder import REFERENCES, category_named, images_below
+from zsad.data.layouts.folder_names import find_oddities
+from zsad.errors import DataError
+from zsad.files.user_paths import expanded
+from zsad.inspecting.place import holds_inspection
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Photographs and references, each once.
+
+    Attributes:
+        title: what the photographs are called together, after their folder or the single file.
+        names: what results call each photograph, a relative path, by its absolute path; at least one.
+        references: likewise of the good images; may be empty.
+        folders: where the photographs lie, and so where no results may lie.
+        searched: those of them, and of the references, that were given as folders.
+        root: the one folder that all photographs are in, if it was given; None where they have to be listed.
+        reference_folder: the one folder of all references; None where they have to be listed, or there are none.
+        left_out: names of folders in ``root`` that hold the results of earlier inspections.
+        subject: what is inspected, as text that tells inspections apart.
+    """
+
+    title: str
+    names: dict[Path, str]
+    references: dict[Path, str]
+    folders: tuple[Path, ...]
+    searched: tuple[Path, ...]
+    root: Path | None
+    reference_folder: Path | None
+    left_out: tuple[str, ...]
+    subject: tuple[str, ...]
+
+    @property
+    def category(self) -> str:
+        """The name of the category."""
+        return category_named(self.title)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether photographs and references are a folder each, which need not be listed."""
+        return self.root is not None and (self.reference_folder is not None or not self.references)
+
+
+def select(photographs: Sequence[str | Path], references: Sequence[str | Path] = ()) -> Selection:
+    """Find the photographs that are meant.
+
+    Args:
+        photographs: files, and folders with their sub-folders; at least one.
+        references: likewise, of good images.
+
+    Raises:
+        DataError: one does not exist or cannot be read, a folder has no image, masks lie among the photographs, or all
+            photographs are references.
+    """
+    asked = [_place(word) for word in photographs]
+    good = [_place(word) for word in references]
+    found_good = _found(good, "--references")
+    _check_apart(asked, good)
+    found = [path for path in _found(asked, "") if path not in found_good]
+    if not found:
+        raise DataError(
+            f"all photographs in {_listed(asked)} are among the references too; give the references a folder of their "
+            "own, or other photographs"
+        )
+    folders = _folders(asked)
+    for folder in filter(Path.is_dir, asked):
+        _check_no_masks(folder, [path for path in found if path.is_relative_to(folder)])
+    root = asked[0] if len(asked) == 1 and asked[0].is_dir() else None
+    return Selection(
+        title=_title(asked, folders),
+        names=_names(found, root or _common(folders)),
+        references=_names(found_good, _common(_folders(good))) if good else {},
+        folders=folders,
+        searched=tuple(filter(Path.is_dir, [*asked, *good])),
+        root=root,
+        reference_folder=good[0] if len(good) == 1 and good[0].is_dir() else None,
+        left_out=tuple(path.name for path in _inspections_below(root)) if root else (),
+        subject=_subject(asked, folders),
+    )
+
+
+def table_rows(selection: Selection) -> Iterator[tuple[str, str, str, str, str]]:
+    """Path, category, split, label and name of all images, as the layout ``csv`` reads them."""
+    for path, name in selection.names.items():
+        yield path.as_posix(), selection.category, "test", "", name
+    prefix = REFERENCES
+    while any(name.startswith(f"{prefix}/") for name in selection.names.values()):
+        prefix += "_"
+    for path, name in selection.references.items():
+        yield path.as_posix(), selection.category, "train", "good", f"{prefix}/{name}"
+
+
+def _place(word: str | Path) -> Path:
+    """The absolute path that is meant; links stay what they are.
+
+    Raises:
+        DataError: there is nothing of that name.
+    """
+    try:
+        path = Path(expanded(str(word)))
+    except ValueError as error:
+        raise DataError(f"{word}: {error}") from None
+    if not os.path.lexists(path):
+        raise DataError(f"{word} does not exist; correct the path")
+    short = Path(os.path.normpath(Path.cwd() / path))
+    if not path.exists():
+        raise DataError(f"{word} is a link that leads nowhere; correct or remove it")
+    if not (path.is_dir() or path.is_file()):
+        raise DataError(f"{word} is neither a file nor a folder; give photographs")
+    # `link/..` is not where `link` lies.
+    return named(short if short.exists() and short.samefile(path) else path.resolve())
+
+
+def _found(places: Iterable[Path], option: str) -> dict[Path, None]:
+    """The images, each once, in the order in which they were named.
+
+    Raises:
+        DataError: a folder has none.
+    """
+    found: dict[Path, None] = {}
+    for place in places:
+        if not place.is_dir():
+            found[place] = None
+            continue
+        results = _inspections_below(place)
+        inside = [path for path in images_below(place) if not any(path.is_relative_to(folder) for folder in results)]
+        if not inside:
+            what = f"{option} {place}" if option else f"the folder {place}"
+            raise DataError(
+                f"{what} and its sub-folders have no image ({', '.join(IMAGE_SUFFIXES)}); give another folder"
+            )
+        found.update(dict.fromkeys(sorted(inside, key=lambda path: path.relative_to(place).as_posix())))
+    return found
+
+
+def _inspections_below(folder: Path) -> list[Path]:
+    """The results of earlier inspections in a folder, which are no photographs."""
+    return [Path(place) for place, _, files in os.walk(folder) if holds_inspection(Path(place), files)]
+
+
+def _check_apart(asked: Iterable[Path], good: Iterable[Path]) -> None:
+    """Refuse a folder of references that holds a folder of photographs, of which none would be left."""
+    for reference in filter(Path.is_dir, good):
+        for place in asked:
+            if place.resolve().is_relative_to(reference.resolve()):
+                raise DataError(
+                    f"the references in {reference} hold the photographs {place} too; give --references a folder of "
+                    "good images alone"
+                )
+
+
+def _check_no_masks(folder: Path, photographs: list[Path]) -> None:
+    stops = [finding.text for finding in find_oddities(folder, photographs) if finding.stops]
+    if stops:
+        raise DataError(
+            f"{stops[0].partition('; ')[0]}; name the folders or files of the photographs alone, or use a configuration"
+            " with dataset.params.leave_out"
+        )
+
+
+def _folders(places: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(place if place.is_dir() else place.parent for place in places))
+
+
+def _common(folders: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath(folders))
+
+
+def _names(paths: Iterable[Path], common: Path) -> dict[Path, str]:
+    return {path: path.relative_to(common).as_posix() for path in paths}
+
+
+def _title(asked: Sequence[Path], folders: Sequence[Path]) -> str:
+    if len(asked) == 1 and not asked[0].is_dir():
+        return asked[0].stem
+    return folders[0].name if len(folders) == 1 else (_common(folders).name or folders[0].name)
+
+
+def _subject(asked: Sequence[Path], folders: Sequence[Path]) -> tuple[str, ...]:
+    """The paths of folders, or of the one file; of several files their folders."""
+    kind = "folder" if all(map(Path.is_dir, asked)) else "file" if len(asked) == 1 else "files"
+    return (kind, *map(str, asked if kind == "file" else sorted(folders)))
+
+
+def _listed(places: Sequence[Path]) -> str:
+    return str(places[0]) if len(places) == 1 else f"{places[0]} and {len(places) - 1} more"

@@ -1,0 +1,48 @@
+"""Snakemake that ends with the process that started it, however that one ends; so do its jobs.
+
+``python -m zsad.inspecting.supervised ARGUMENT ...`` runs ``snakemake ARGUMENT ...`` until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import suppress
+
+import psutil
+
+SECONDS = 3.0  # that jobs have to end by themselves
+KILLED = 1  # exit status
+
+
+def end_with_jobs() -> None:
+    """End this process and all that it started."""
+    started = psutil.Process().children(recursive=True)
+    for process in started:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            process.terminate()
+    _, alive = psutil.wait_procs(started, SECONDS)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+    os._exit(KILLED)
+
+
+def _wait_for_end_of_input() -> None:
+    # Not through sys.stdin, whose lock a thread would hold when Python ends.
+    while os.read(0, 1024):
+        pass
+    end_with_jobs()
+
+
+def main() -> None:
+    """Run Snakemake."""
+    from snakemake.cli import main as snakemake
+
+    threading.Thread(target=_wait_for_end_of_input, name="wait for end of input", daemon=True).start()
+    snakemake(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,241 @@
+"""The configuration that an inspection writes: valid, short, and commented for whoever has never seen one."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from zsad.errors import ConfigError, nearest_hint
+from zsad.inspecting.selection import Selection
+from zsad.scoring.base import FEWEST_COMPARED, Scorer
+from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.registry import SCORERS
+from zsad.scoring.thresholds.registry import THRESHOLDS
+
+BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
+FIXED, FROM_REFERENCES = "fixed", "reference_quantile"
+TARGETS = ("all", "exports")
+_SIGNS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+_LONGEST = 60  # signs of the name of a data set
+
+
+class Asked(NamedTuple):
+    """What an inspection is asked for.
+
+    Attributes:
+        method: a scorer.
+        params: its parameters, as far as they differ from the defaults.
+        backbone: None for that of the configuration of the workflow.
+        threshold: a rule with its parameters, as the section ``threshold`` has it; None likewise.
+        remark: what was decided for lack of a word about it, a sentence; may be empty.
+    """
+
+    method: str
+    params: Mapping[str, Any]
+    backbone: str | None
+    threshold: Mapping[str, Any] | None
+    remark: str
+
+
+def understood(
+    selection: Selection, *, threshold: str | float | None, method: str | None, backbone: str | None
+) -> Asked:
+    """What is asked for, with what suits the photographs where nothing is said.
+
+    Raises:
+        ConfigError: a method or a rule does not exist, or needs what is not there.
+    """
+    remark = ""
+    if method is None:
+        several = len(selection.names) >= FEWEST_COMPARED
+        method = WITH_REFERENCES if selection.references else BATCH if several else ALONE
+        if method == ALONE:
+            remark = (
+                f"a single photograph without references is compared with itself (method {ALONE}); give --references "
+                "for a comparison with good ones"
+            )
+    params = _params(SCORERS.load(method))
+    _check_method(method, SCORERS.build(method, params), selection)
+    if selection.references and "shots" not in params:
+        remark = f"method {method} uses no references, so that those that were given are not looked at"
+    return Asked(method, params, _backbone(backbone), _threshold(threshold, selection, params), remark)
+
+
+def configuration_text(
+    asked: Asked,
+    selection: Selection,
+    *,
+    out: Path,
+    table: Path,
+    workflow: Path,
+    other_methods: Iterable[str],
+    other_refiners: Iterable[str],
+) -> str:
+    """The configuration, YAML.
+
+    Args:
+        out: folder for the results.
+        table: of the images, where they have to be listed.
+        workflow: folder of the workflow.
+        other_methods: those that the workflow's own configuration has, to be switched off.
+        other_refiners: likewise.
+    """
+    command = (
+        f"cd {shlex.quote(str(workflow))} && snakemake --cores all --directory {shlex.quote(str(out))} "
+        f"{' '.join(TARGETS)} --configfile {shlex.quote(str(out / 'config.yaml'))}"
+    )
+    lines = [
+        "#",
+        "# Change what you like, and run it again with the pipeline itself; what depends on the change is made anew:",
+        "#",
+        f"#   {_in_comment(command)}",
+        "#",
+        "# It is merged into the pipeline's own config.yaml, where every option stands with a comment.",
+        "",
+        "dataset:",
+        *_dataset_lines(selection, table),
+        "",
+        *(
+            [f"backbone: {_scalar(asked.backbone)} # whose features are compared: see `zsad backbones`", ""]
+            if asked.backbone
+            else []
+        ),
+        "methods: # how photographs are scored: see `zsad methods`",
+        f"  {asked.method}:",
+        f"    scorer: {asked.method}",
+        *([f"    params: {_flow(asked.params)}"] if asked.params else []),
+        *(
+            f"  {name}: null # switched off; take the line out to have its results too"
+            for name in other_methods
+            if name != asked.method
+        ),
+        "",
+        *_threshold_lines(asked.threshold),
+        "",
+        "refiners: # how masks are made to follow edges",
+        *(f"  {name}: null # switched off; take the line out to have its masks too" for name in other_refiners),
+    ]
+    if lines[-1].startswith("refiners"):
+        lines = lines[:-2]
+    return "\n".join(lines) + "\n"
+
+
+def dataset_name(title: str) -> str:
+    """A name for the folder of results, of the letters that one may have."""
+    plain = "".join(sign if sign in _SIGNS else "_" for sign in title)[:_LONGEST].strip("_-")
+    return plain if plain not in ("", "data") else "photographs"
+
+
+def _dataset_lines(selection: Selection, table: Path) -> list[str]:
+    params: dict[str, Any] = {}
+    lines = [
+        f"  name: {_scalar(dataset_name(selection.title))} # results go to results/{dataset_name(selection.title)}/"
+    ]
+    if selection.is_folder:
+        if selection.reference_folder is not None:
+            params["references"] = str(selection.reference_folder)
+        if selection.left_out:
+            params["leave_out"] = [_literal(name) for name in selection.left_out]
+        lines += [
+            "  layout: folder # all images in a folder and its sub-folders",
+            f"  root: {_scalar(str(selection.root))}",
+        ]
+    else:
+        lines += [
+            "  layout: csv # a table of images; in its column label, write good or defective to have results measured",
+            f"  root: {_scalar(str(table))}",
+        ]
+    return [
+        *lines,
+        f"  params: {_flow(params)}",
+        "  unreadable: skip # a photograph that cannot be read is left out and listed; stop: it ends the run",
+    ]
+
+
+def _threshold_lines(threshold: Mapping[str, Any] | None) -> list[str]:
+    comment = "threshold: # what is called defective; for a value that you know: {rule: fixed, params: {image: 0.8}}"
+    if threshold is None:
+        return [f"# {comment.replace('threshold: # ', 'threshold: ')}"]
+    return [comment, f"  rule: {threshold['rule']}", f"  params: {_flow(threshold['params'])}"]
+
+
+def _params(scorer: type[Scorer]) -> dict[str, Any]:
+    return {"shots": "all"} if issubclass(scorer, ReferenceScorer) else {}
+
+
+def _check_method(name: str, scorer: Scorer, selection: Selection) -> None:
+    needs = scorer.needs()
+    if len(selection.references) < needs.least_train:
+        have = f"{len(selection.references)} were given" if selection.references else "none was given"
+        count = "good photographs" if needs.least_train == 1 else f"at least {needs.least_train} good photographs"
+        raise ConfigError(f"method '{name}' compares with {count}, and {have}; add some by --references")
+    if len(selection.names) < needs.test:
+        raise ConfigError(
+            f"method '{name}' compares photographs with each other, and there is only one; give more, or leave "
+            "--method out"
+        )
+
+
+def _threshold(given: str | float | None, selection: Selection, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    has_evidence = "shots" in params and len(selection.references) >= FEWEST_COMPARED
+    if given is None:  # with references as a model is asked afterwards, so that the two decide alike
+        return {"rule": FROM_REFERENCES, "params": {}} if has_evidence else None
+    number = _number(given)
+    if number is not None:
+        return {"rule": FIXED, "params": {"image": number}}
+    names = [name for name in THRESHOLDS.names() if name != FIXED]
+    if given not in names:
+        raise ConfigError(f"--threshold '{given}' is neither a number nor a rule{nearest_hint(str(given), names)}")
+    if THRESHOLDS.load(str(given)).needs_references and not has_evidence:
+        raise ConfigError(
+            f"the threshold rule '{given}' looks at the scores of at least {FEWEST_COMPARED} references of a method "
+            "that compares with them; add some by --references, or choose another rule"
+        )
+    return {"rule": str(given), "params": {}}
+
+
+def _number(given: str | float) -> float | None:
+    """The number that is written; None for a word.
+
+    Raises:
+        ConfigError: it is no finite number.
+    """
+    try:
+        number = float(given)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        raise ConfigError(f"--threshold {given} is no finite number; give one, in the unit of the scores")
+    return number
+
+
+def _backbone(given: str | None) -> str | None:
+    """A name, or the absolute path of a file or folder, as the run works in another folder."""
+    if given is None:
+        return None
+    path = Path(given).expanduser()
+    is_path = path.exists() and (path.is_absolute() or len(path.parts) > 1 or path.suffix != "")
+    return str(path.resolve()) if is_path else given
+
+
+def _literal(name: str) -> str:
+    """A name as a pattern that stands for itself alone."""
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in name)
+
+
+def _scalar(value: str) -> str:
+    return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf).strip()
+
+
+def _flow(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(value), default_flow_style=True, allow_unicode=True, width=math.inf).strip()
+
+
+def _in_comment(text: str) -> str:
+    """In one line that YAML can read, whatever signs names have."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
