@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 
-import zsad
 from zsad.errors import ConfigError
 from zsad.files.json_values import canonical_json
 from zsad.sharing.options import Sharing
@@ -24,7 +23,7 @@ def check_library(root: Path) -> None:
     Raises:
         ConfigError: it does not, as one workflow uses two copies.
     """
-    running = Path(zsad.__file__).resolve().parents[1]
+    running = Path(__file__).resolve().parents[2]
     if running != root.resolve():
         raise ConfigError(
             f"two copies of this workflow cannot be modules of one: the library of {running} is in use already; state "
