@@ -141,6 +141,17 @@ def test_what_cannot_be_inspected_is_one_sentence(
         select(words, good)
 
 
+@pytest.mark.parametrize("name", ["d" * 240, "=" * 20, "".join(map(str, range(90)))])
+def test_a_folder_whose_name_no_run_can_take_is_listed(name: str, tmp_path: Path, write_png: WritePng) -> None:
+    write_png(tmp_path / name / "1.png")
+    selection = select([tmp_path / name])
+    assert not selection.is_folder
+    assert list(selection.names.values()) == ["1.png"]
+    assert by_workflow._checked(choose(selection), selection).categories == [selection.category]
+    assert len(selection.category) <= 150
+    assert selection.category in ("images", name[:150])
+
+
 # What is written.
 
 
@@ -194,7 +205,13 @@ def test_a_backbone_that_lies_here_is_found_from_the_folder_of_the_results(photo
         by_workflow._checked(choose(select([photographs]), backbone="dinov9"), select([photographs]))
 
 
-@pytest.mark.parametrize(("title", "name"), [("my tiles", "my_tiles"), ("ß", "photographs"), ("data", "photographs")])
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        *(("my tiles", "my_tiles"), ("ß", "photographs"), ("data", "photographs"), ("-a_-ß{x}", "a_-_x")),
+        *(("d" * 30, "photographs"), ("a" + "照" * 30 + "b", "a_b")),
+    ],
+)
 def test_the_data_set_has_a_name_that_it_may_have(title: str, name: str) -> None:
     assert dataset_name(title) == name
 

@@ -369,6 +369,13 @@ HEADER = "path,category,split,label,defect_type,mask_path"
         (["path", '"photos/a.png" x'], r"is no CSV \(line 2: .*\); correct that line"),
         (["path", '"photos/a.png'], r"is no CSV \(line 2: unexpected end of data\)"),
         (["path", '"photos/a\nb.png"'], r"line 3: the cell 'photos/a\\nb\.png' has a line break in it"),
+        (
+            ["path,image_id", "photos/a.png,x.png", "photos/b.png,./x.png"],
+            r"line 3: \./x\.png stands in line 2 already",
+        ),
+        (["path,image_id", "photos/a.png,../x.png"], r"line 2: an image cannot be called '\.\./x\.png'"),
+        (["path,image_id", "photos/a.png,/x.png"], r"line 2: an image cannot be called '/x\.png', for results lie"),
+        (["path,image_id", "photos/a.png,./"], r"line 2: an image cannot be called '\./'"),
         (["path", "a" * 300 + ".png"], r"line 2: .* cannot be reached \(File name too long\)"),
     ],
 )
@@ -376,6 +383,12 @@ def test_what_is_wrong_with_a_table_is_said_with_its_line(table: Table, lines: l
     root = table(*lines)
     with pytest.raises(DataError, match=sentence):
         identifiers(CsvLayout(), root)
+
+
+def test_a_table_may_say_what_results_call_an_image(table: Table) -> None:
+    root = table("image_id,path", "side/./1.png,photos/a.png", ",photos/b.png")
+    items = CsvLayout().items(root, "lids")
+    assert {item.image_id: item.path.name for item in items} == {"side/1.png": "a.png", "photos/b.png": "b.png"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])

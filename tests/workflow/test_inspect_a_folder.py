@@ -85,7 +85,7 @@ def test_photographs_are_compared_with_good_ones_and_only_what_changed_is_made_a
     assert "cannot be read as an image" in answers[-1]["error"]
 
     place = tmp_path / "photos {x} ü-inspection"
-    made = place / "results" / "photos__x"
+    made = place / "results" / "photos_x"
     exports = made / "photos _x_ ü" / "exports" / "memory_bank"
     assert (made / "report.html").is_file()
     assert len(json.loads((exports / "coco.json").read_text())["images"]) == len(answers) - 1

@@ -40,6 +40,8 @@ EXECUTED = (
 NOT_EXECUTED = {
     r"make (run|demo-real|test|test-portable|mutants|lint|envs)": "installs packages or runs the suite; see Makefile",
     r"zsad export( results/demo)?": "needs a finished run: tests/unit/test_exporting.py has one",
+    r"zsad inspect (path/to/photographs|part1\.jpg) ?.*": "tests/workflow/test_inspect_a_folder.py runs it",
+    r"zsad inspect --help": "what the parser says",
     r"zsad inspect( .* --model .*)?": "needs a model: tests/unit/test_inspect_command.py has one",
     r"make config": "writes in the repository: tests/unit/test_schema.py compares what it would write",
     r"snakemake --report .*": "needs the finished run; tested on the run of the first block",

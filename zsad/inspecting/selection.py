@@ -7,17 +7,26 @@ single files, becomes a list.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zsad.data.images import IMAGE_SUFFIXES
 from zsad.data.layouts.base import named
-from zsad.data.layouts.folder import REFERENCES, category_named, images_below
+from zsad.data.layouts.folder import FALLBACK, REFERENCES, category_named, images_below
 from zsad.data.layouts.folder_names import find_oddities
 from zsad.errors import DataError
 from zsad.files.user_paths import expanded
 from zsad.inspecting.place import holds_inspection
+
+_LONGEST = 150  # bytes of a category's name, with which names of files begin
+_REPEATED = re.compile(r"(.+?)\1{9,}")
+
+
+def repeats(name: str) -> bool:
+    """Whether a name repeats something so often that Snakemake may take it for a recursion without end."""
+    return _REPEATED.search(name) is not None
 
 
 @dataclass(frozen=True)
@@ -48,13 +57,16 @@ class Selection:
 
     @property
     def category(self) -> str:
-        """The name of the category."""
-        return category_named(self.title)
+        """The name of the category: that of the folder, unless Snakemake or the file system cannot take it."""
+        name = category_named(self.title)
+        short = os.fsencode(name)[:_LONGEST].decode(errors="ignore").strip()
+        return FALLBACK if repeats(short) else short
 
     @property
     def is_folder(self) -> bool:
         """Whether photographs and references are a folder each, which need not be listed."""
-        return self.root is not None and (self.reference_folder is not None or not self.references)
+        has_folders = self.root is not None and (self.reference_folder is not None or not self.references)
+        return has_folders and self.category == category_named(self.title)
 
 
 def select(photographs: Sequence[str | Path], references: Sequence[str | Path] = ()) -> Selection:

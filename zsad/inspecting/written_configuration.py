@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from zsad.errors import ConfigError, nearest_hint
-from zsad.inspecting.selection import Selection
+from zsad.inspecting.selection import Selection, repeats
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
@@ -20,7 +21,6 @@ from zsad.scoring.thresholds.registry import THRESHOLDS
 BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
 FIXED, FROM_REFERENCES = "fixed", "reference_quantile"
 TARGETS = ("all", "exports")
-_SIGNS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 _LONGEST = 60  # signs of the name of a data set
 
 
@@ -127,8 +127,8 @@ def configuration_text(
 
 def dataset_name(title: str) -> str:
     """A name for the folder of results, of the letters that one may have."""
-    plain = "".join(sign if sign in _SIGNS else "_" for sign in title)[:_LONGEST].strip("_-")
-    return plain if plain not in ("", "data") else "photographs"
+    plain = re.sub("[^A-Za-z0-9_-]+|_+", "_", title)[:_LONGEST].strip("_-")
+    return "photographs" if plain in ("", "data") or repeats(plain) else plain
 
 
 def _dataset_lines(selection: Selection, table: Path) -> list[str]:
