@@ -97,7 +97,7 @@ def test_scores_by_a_network_are_those_of_the_workflow(tmp_path: Path) -> None:
     made = inspected(tmp_path, params=PLAIN, backbone=joint(EMBEDDED, resnet(tmp_path)))
     with load(made.model) as inspector:
         assert_agree(made, list(inspector.inspect_all(made.photographs)))
-        assert inspector.needs_weights is False
+        assert inspector.needs_weights
 
 
 def test_photographs_of_sixteen_bits_are_scaled_as_the_references_are(tmp_path: Path) -> None:
@@ -126,6 +126,11 @@ def test_the_part_is_found_as_the_workflow_finds_it(tmp_path: Path) -> None:
 def use_toys(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("zsad.features.registry", "zsad.inspecting.model_file", "zsad.features.joint", "inspected"):
         monkeypatch.setattr(f"{module}.BACKBONES", TOYS)
+
+
+def test_the_filter_bank_needs_no_weights(made: Inspected) -> None:
+    with load(made.model) as inspector:
+        assert not inspector.needs_weights
 
 
 def test_photographs_in_many_groups_are_scored_alike(made: Inspected, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,7 @@ def _by_model(options: argparse.Namespace) -> int:
             stack.enter_context(stopping.listening())
         for said in answers:
             if kept is not None:
-                kept.add(said)
+                said = kept.add(said)
             print(answer(said), flush=True)
             count = count.with_(said)
     if not options.json:
@@ -125,6 +126,8 @@ def _kept(options: argparse.Namespace, inspector: Inspector, stack: ExitStack) -
 
 def import_ahead(model: Path) -> None:
     """Begin to import torch, most of the time of a single photograph, in a thread; not for what is no model."""
+    # Threads that wait in a loop take the cores from each other where other programs run: several times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if model.is_file():
         threading.Thread(target=importlib.import_module, args=("torch",), name="import torch").start()
 

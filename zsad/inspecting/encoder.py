@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from zsad.data.bounds import BoundOptions
 from zsad.errors import DataError
-from zsad.features.base import Backbone, Extractor
+from zsad.features.base import Backbone
 from zsad.features.execution import Execution
 from zsad.features.joined_tokens import joined, joined_vectors
 from zsad.grids import JOINT_LAYER
+
+if TYPE_CHECKING:
+    from zsad.features.joint import Joint
 
 
 class Prepared(NamedTuple):
@@ -59,7 +62,9 @@ class Encoder:
     """
 
     def __init__(self, name: str, backbone: Backbone, execution: Execution) -> None:
-        self._names, self._extractors, self._shares = _loaded(name, backbone, execution)
+        backbones, joint = loaded_backbones(name, backbone), _joint(backbone)
+        self._names, self._shares = list(backbones), None if joint is None else joint.shares
+        self._extractors = [each.load(execution) for each in backbones.values()]
         first = self._extractors[0]
         sources = dict.fromkeys(extractor.cls_source for extractor in self._extractors)
         self.layers = first.layers if self._shares is None else [JOINT_LAYER]
@@ -138,18 +143,21 @@ class Encoder:
                 )
 
 
-def _loaded(
-    name: str, backbone: Backbone, execution: Execution
-) -> tuple[list[str], list[Extractor], list[float] | None]:
-    """Names and extractors, and of a joint what each member counts for."""
+def loaded_backbones(name: str, backbone: Backbone) -> dict[str, Backbone]:
+    """What sees images, by its name: the backbone itself, or the members of a joint."""
+    joint = _joint(backbone)
+    return {name: backbone} if joint is None else {member.name: member.backbone() for member in joint.members}
+
+
+def _joint(backbone: Backbone) -> Joint | None:
+    """The same as a joint; None if it is none."""
     if backbone.sees_images:
-        return [name], [backbone.load(execution)], None
+        return None
     from zsad.features.joint import Joint
 
     if not isinstance(backbone, Joint):
         raise TypeError(f"{type(backbone).__name__} sees no images and is no joint")
-    names = [member.name for member in backbone.members]
-    return names, [member.backbone().load(execution) for member in backbone.members], backbone.shares
+    return backbone
 
 
 def _as_stored(tokens: np.ndarray) -> np.ndarray:

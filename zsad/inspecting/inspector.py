@@ -17,6 +17,7 @@ import numpy as np
 
 from zsad.errors import DamagedFileError, DataError
 from zsad.exporting.regions import find_regions
+from zsad.inspecting.encoder import loaded_backbones
 from zsad.inspecting.inspection import Failure, Inspection
 from zsad.inspecting.limits import Limits, LimitsOf, limits_by
 from zsad.inspecting.model_file import backbone_of, foreign_told, provenance_of, white_of
@@ -71,7 +72,8 @@ class Inspector:
     @property
     def needs_weights(self) -> bool:
         """Whether the backbone, or what finds the part, has weights that a cache may hold."""
-        return self._backbone.assumed_megabytes() > 0 or bool(self.provenance.get("segmenter"))
+        backbones = loaded_backbones("", self._backbone).values()
+        return bool(self.provenance.get("segmenter")) or any(each.is_network for each in backbones)
 
     def good_maps(self) -> list[np.ndarray]:
         """The anomaly maps of the references, float32 ``[row, column]`` each, scored as if they were none; or none."""
@@ -129,7 +131,8 @@ class Inspector:
         """What was fitted; it imports torch, which takes most of the time of a single photograph."""
         from zsad.scoring.fitted import load_fitted
 
-        SCORERS.load(str(self.provenance["scorer"].get("name")))
+        if (name := self.provenance["scorer"].get("name")) in SCORERS.names():
+            SCORERS.load(name)  # while torch is imported
         options = ScoringOptions()
         compute = compute_of(device=self._device, memory_mb=options.memory_mb, precision=options.precision)
         with foreign_told():

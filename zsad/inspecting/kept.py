@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,19 +72,26 @@ class Kept:
         else:
             self._stack.__exit__(kind, *failure)
 
-    def add(self, said: Inspection | Failure) -> None:
+    def add(self, said: Inspection | Failure) -> Inspection | Failure:
         """Keep what was found in a photograph.
+
+        Returns:
+            The same; a failure where the photograph, which is drawn on, is no longer there or another one by now.
 
         Raises:
             DataError: the disk is full, or the folder cannot be written to any more.
         """
         if isinstance(said, Failure) or said.path is None:
-            return
+            return said
+        localises = bool(np.isfinite(said.pixel_threshold))
+        try:
+            photograph = self._photograph(said.path, said.mask.shape) if localises else None
+        except DataError as error:
+            return Failure(said.path, error)
         if self._write is None:
             export = Export(self.folder, self._title, self._scale(said))
             formats = [FORMATS.build(name) for name in KEPT]
             self._write = self._stack.enter_context(exporting(self.folder, formats, export))
-        localises = np.isfinite(said.pixel_threshold)
         height, width = said.mask.shape
         self._write(
             ExportedImage(
@@ -95,11 +101,18 @@ class Kept:
                 width=width,
                 score=said.score,
                 decision=said.decision,
-                photograph=partial(read_image, said.path, white=self._white),
+                photograph=lambda: np.empty((0, 0, 3), np.uint8) if photograph is None else photograph,
                 mask=said.mask if localises else None,
                 anomaly_map=said.anomaly_map if localises else None,
             )
         )
+        return said
+
+    def _photograph(self, path: Path, shape: tuple[int, ...]) -> np.ndarray:
+        pixels = read_image(path, white=self._white)
+        if pixels.shape[:2] != shape:
+            raise DataError(f"{path} has changed while it was inspected; inspect it again")
+        return pixels
 
     def _name(self, path: Path) -> str:
         if self._base is not None and path.is_relative_to(self._base):

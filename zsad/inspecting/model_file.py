@@ -15,7 +15,7 @@ from zsad.files.fitted import FittedReader
 if TYPE_CHECKING:
     from zsad.inspecting.part_masks import PartFinder
 
-NEEDED = ("backbone", "model", "scorer")  # of the provenance
+NEEDED = ("backbone", "model", "scorer", "references")  # of the provenance
 PLACE = "results/NAME/CATEGORY/models/METHOD.h5"
 
 
@@ -34,7 +34,7 @@ def provenance_of(path: Path) -> dict[str, Any]:
             f"the model {path} does not exist; give one that the workflow has made, {PLACE}, or make it by `snakemake`"
         )
     with foreign_told(), FittedReader(path) as reader:
-        provenance = reader.provenance
+        provenance = dict(reader.provenance)
     if missing := next((name for name in NEEDED if not isinstance(provenance.get(name), Mapping)), None):
         raise DataError(f"{path} does not say its {missing}; give a model that the workflow has made, {PLACE}")
     return provenance

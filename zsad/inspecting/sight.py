@@ -77,7 +77,7 @@ class Sight:
         self._provenance = {"model": provenance["model"], "view": VIEW}
         self._white = white
         self._finder = part_finder_of(provenance, device)
-        made_by = (provenance.get("references", {}).get("foreground") or {}).get("segmenter")
+        made_by = (provenance["references"].get("foreground") or {}).get("segmenter")
         if self._finder is not None and made_by and not is_same_model(made_by, self._finder.model):
             name, here = name_of(provenance["segmenter"]), described(self._finder.model)
             raise ModelError(_other_weights("segmentation model", name, described(made_by), here))
