@@ -15,7 +15,7 @@ rule draw_thumbnails:
     benchmark:
         f"{BENCHMARKS}/draw_thumbnails/{{category}}.tsv"
     group:
-        submission("measure", "draw_thumbnails")
+        submission("measure", "draw")
     conda:
         "../envs/zsad.yaml"
     threads: 1

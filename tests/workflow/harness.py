@@ -23,6 +23,7 @@ from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedReader
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskReader
+from zsad.files.pictures import LayerReader, ThumbnailReader
 from zsad.files.scores import ScoreReader
 
 PARTS = ("Snakefile", "config.yaml", "config", "envs", "profiles", "rules", "schemas", "workflow_scripts", "zsad")
@@ -34,6 +35,8 @@ READERS = {
     "scores": ScoreReader,
     "masks": MaskReader,
     "foregrounds": MaskReader,
+    "layers": LayerReader,
+    "thumbnails.h5": ThumbnailReader,
 }
 
 # One category and few, small images: the shape of the default with 23 jobs.
@@ -138,7 +141,7 @@ class Project:
     def broken_results(self) -> list[str]:
         """What is wrong with results of categories that are there but not whole."""
         broken = []
-        for path in self.result("t").glob("*/*/**/*"):
+        for path in (*self.result("t").glob("*/*/**/*"), *self.result("t").glob("*/thumbnails.h5")):
             try:
                 _read_whole(path, path.relative_to(self.result("t")).parts[1])
             except DataError as error:
