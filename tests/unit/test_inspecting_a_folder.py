@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from zsad.cli import main
 from zsad.data.layouts.csv_table import CsvLayout
 from zsad.errors import ConfigError, DataError
 from zsad.inspecting import by_workflow, running
+from zsad.inspecting.inspection import Failure
+from zsad.inspecting.photographs import photographs_of
 from zsad.inspecting.place import LOCK, SNAKEMAKE_LOCKS, Place, place_for, sealed
 from zsad.inspecting.selection import Selection, select, table_rows
 from zsad.inspecting.written_configuration import dataset_name, understood
@@ -119,6 +122,31 @@ def test_what_earlier_inspections_made_is_not_inspected(photographs: Path, write
     assert set(selection.names.values()) == set(MESSY)
     (category,) = (settings := by_workflow._checked(choose(selection), selection)).categories
     assert {item.image_id for item in settings.data.items(category)} == set(MESSY)
+
+
+UNNAMED = (b"Fl\xe4che.png", b"line\nbreak.png", b"sub\xe4/inside.png")
+
+
+def test_a_photograph_whose_name_no_table_can_hold_is_put_aside_and_the_rest_goes_on(photographs: Path) -> None:
+    count = len(select([photographs]).names)
+    some = next(path for path in photographs.iterdir() if path.is_file())
+    for name in UNNAMED:
+        path = photographs / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(some, path)
+    selection = select([photographs])
+    assert len(selection.names) == count
+    assert not selection.is_folder  # whose layout would find them
+    put_aside = {photographs / os.fsdecode(name.partition(b"/")[0]) for name in UNNAMED}
+    assert selection.unnamed.keys() == put_aside
+    assert all("rename it" in str(error) for error in selection.unnamed.values())
+    found = photographs_of([photographs])
+    assert {said.path for said in found if isinstance(said, Failure)} == put_aside
+    assert sum(isinstance(said, Path) for said in found) == count
+    for path in selection.names:
+        path.unlink()
+    with pytest.raises(DataError, match="rename it"):
+        select([photographs])
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def inspect_by_workflow(
         run_workflow(_arguments(place), place.folder, lock=lock, environment={"PYTHONPATH": _import_path()})
         results = _results(place, asked, selection, settings)
         answers = list(results.answers())
+    answers += [Failure(path, error) for path, error in selection.unnamed.items()]
     tally = Count()
     for said in answers:
         print((for_programs if json else for_people)(said))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsad.data.images import IMAGE_SUFFIXES
-from zsad.data.layouts.base import named
+from zsad.data.layouts.base import Unnamed, named
 from zsad.data.layouts.folder import FALLBACK, REFERENCES, category_named, images_below
 from zsad.data.layouts.folder_names import find_oddities
 from zsad.errors import DataError
@@ -42,6 +42,7 @@ class Selection:
         root: the one folder that all photographs are in, if it was given; None where they have to be listed.
         reference_folder: the one folder of all references; None where they have to be listed, or there are none.
         left_out: names of folders in ``root`` that hold the results of earlier inspections.
+        unnamed: photographs, and folders of them, whose names no table can hold, and why.
         subject: what is inspected, as text that tells inspections apart.
     """
 
@@ -53,6 +54,7 @@ class Selection:
     root: Path | None
     reference_folder: Path | None
     left_out: tuple[str, ...]
+    unnamed: dict[Path, DataError]
     subject: tuple[str, ...]
 
     @property
@@ -84,7 +86,10 @@ def select(photographs: Sequence[str | Path], references: Sequence[str | Path] =
     good = [_place(word) for word in references]
     found_good = _found(good, "--references")
     _check_apart(asked, good)
-    found = [path for path in _found(asked, "") if path not in found_good]
+    unnamed = Unnamed()
+    found = [path for path in _found(asked, "", unnamed) if path not in found_good]
+    if not found and unnamed.errors:
+        raise next(iter(unnamed.errors.values()))
     if not found:
         raise DataError(
             f"all photographs in {_listed(asked)} are among the references too; give the references a folder of their "
@@ -93,16 +98,17 @@ def select(photographs: Sequence[str | Path], references: Sequence[str | Path] =
     folders = _folders(asked)
     for folder in filter(Path.is_dir, asked):
         _check_no_masks(folder, [path for path in found if path.is_relative_to(folder)])
-    root = asked[0] if len(asked) == 1 and asked[0].is_dir() else None
+    root = asked[0] if len(asked) == 1 and asked[0].is_dir() and not unnamed.errors else None
     return Selection(
         title=_title(asked, folders),
-        names=_names(found, root or _common(folders)),
+        names=_names(found, _common(folders)),
         references=_names(found_good, _common(_folders(good))) if good else {},
         folders=folders,
         searched=tuple(filter(Path.is_dir, [*asked, *good])),
         root=root,
         reference_folder=good[0] if len(good) == 1 and good[0].is_dir() else None,
         left_out=tuple(path.name for path in _inspections_below(root)) if root else (),
+        unnamed=unnamed.errors,
         subject=_subject(asked, folders),
     )
 
@@ -139,20 +145,29 @@ def _place(word: str | Path) -> Path:
     return named(short if short.exists() and short.samefile(path) else path.resolve())
 
 
-def _found(places: Iterable[Path], option: str) -> dict[Path, None]:
+def _found(places: Iterable[Path], option: str, unnamed: Unnamed | None = None) -> dict[Path, None]:
     """The images, each once, in the order in which they were named.
+
+    Args:
+        unnamed: gets what has a name that cannot be written down; None to refuse that.
 
     Raises:
         DataError: a folder has none.
     """
+    put_aside = unnamed.errors if unnamed else {}
+    take = unnamed.take if unnamed else named
     found: dict[Path, None] = {}
     for place in places:
         if not place.is_dir():
             found[place] = None
             continue
         results = _inspections_below(place)
-        inside = [path for path in images_below(place) if not any(path.is_relative_to(folder) for folder in results)]
-        if not inside:
+        inside = [
+            path
+            for path in images_below(place, take=take)
+            if not any(path.is_relative_to(folder) for folder in results)
+        ]
+        if not inside and not put_aside:
             what = f"{option} {place}" if option else f"the folder {place}"
             raise DataError(
                 f"{what} and its sub-folders have no image ({', '.join(IMAGE_SUFFIXES)}); give another folder"
@@ -178,7 +193,7 @@ def _check_apart(asked: Iterable[Path], good: Iterable[Path]) -> None:
 
 
 def _check_no_masks(folder: Path, photographs: list[Path]) -> None:
-    stops = [finding.text for finding in find_oddities(folder, photographs) if finding.stops]
+    stops = [finding.text for finding in find_oddities(folder, photographs, Unnamed().take) if finding.stops]
     if stops:
         raise DataError(
             f"{stops[0].partition('; ')[0]}; name the folders or files of the photographs alone, or use a configuration"

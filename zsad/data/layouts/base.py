@@ -8,7 +8,7 @@ by what is known of each (`Layout.records`).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -208,23 +208,6 @@ def image_record(item: Item, listed: ListedImage) -> ImageRecord:
     )
 
 
-def folders(parent: Path) -> list[Path]:
-    """The folders in a folder, sorted, hidden ones left out; none if it does not exist."""
-    if not parent.is_dir():
-        return []
-    return sorted(named(path) for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def images(folder: Path) -> list[Path]:
-    """The images directly in a folder, sorted; none if it does not exist.
-
-    A link that leads nowhere counts: whoever opens it says so, instead of an image that is missed by nobody.
-    """
-    if not folder.is_dir():
-        return []
-    return sorted(named(path) for path in folder.iterdir() if is_image(path) and not path.is_dir())
-
-
 def named(path: Path) -> Path:
     """The path itself, if its name can be written down.
 
@@ -240,3 +223,51 @@ def named(path: Path) -> Path:
     if path.name.splitlines() != [path.name]:
         raise DataError(f"the name of {path.name!r} in {path.parent} has a line break in it; rename it")
     return path
+
+
+class Unnamed:
+    """What has a name that cannot be written down, put aside instead of refused.
+
+    Attributes:
+        errors: why, by path.
+    """
+
+    def __init__(self) -> None:
+        self.errors: dict[Path, DataError] = {}
+
+    def take(self, path: Path) -> Path | None:
+        """As `named`; None for what is put aside."""
+        try:
+            return named(path)
+        except DataError as error:
+            self.errors[path] = error
+            return None
+
+
+Take = Callable[[Path], Path | None]
+
+
+def folders(parent: Path, take: Take = named) -> list[Path]:
+    """The folders in a folder, sorted, hidden ones left out; none if it does not exist.
+
+    Args:
+        take: asked of each; what it answers is taken.
+    """
+    if not parent.is_dir():
+        return []
+    found = (path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(filter(None, map(take, found)))
+
+
+def images(folder: Path, take: Take = named) -> list[Path]:
+    """The images directly in a folder, sorted; none if it does not exist.
+
+    A link that leads nowhere counts: whoever opens it says so, instead of an image that is missed by nobody.
+
+    Args:
+        take: asked of each; what it answers is taken.
+    """
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if is_image(path) and not path.is_dir())
+    return sorted(filter(None, map(take, found)))

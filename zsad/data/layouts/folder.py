@@ -19,7 +19,7 @@ from pydantic import Field
 
 from zsad.data.images import IMAGE_SUFFIXES
 from zsad.data.known_truth import NO_TRUTH, KnownTruth
-from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, folders, images
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, Take, folders, images, named
 from zsad.data.layouts.folder_names import find_oddities
 from zsad.data.layouts.item import Item
 from zsad.data.readings import SKIP, Policy
@@ -146,11 +146,14 @@ def _require_folder(folder: Path, key: str) -> None:
         raise DataError(f"{folder} is a file; set {key} to the folder of the images{hint}")
 
 
-def images_below(folder: Path, left_out: Path | None = None) -> Iterator[Path]:
+def images_below(folder: Path, left_out: Path | None = None, take: Take = named) -> Iterator[Path]:
     """The images in a folder and its sub-folders, but for hidden ones and those in ``left_out``.
 
     Each folder is read once, however many links lead to it, and under its own name if that lies in ``folder``. A link
     to what holds ``folder`` is not followed.
+
+    Args:
+        take: asked of each image and folder; what it answers is taken.
     """
     seen: set[Path] = set()
     around = set(folder.resolve().parents)
@@ -163,8 +166,8 @@ def images_below(folder: Path, left_out: Path | None = None) -> Iterator[Path]:
             continue
         seen.add(real)
         try:
-            yield from images(place)
-            inner = folders(place)
+            yield from images(place, take)
+            inner = folders(place, take)
         except OSError as error:
             raise DataError(f"the folder {place} cannot be read ({error.strerror}); make it readable") from None
         waiting.extendleft(path for path in reversed(inner) if not path.is_symlink())

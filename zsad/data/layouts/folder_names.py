@@ -6,21 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from zsad.data.layouts.base import Finding, folders
+from zsad.data.layouts.base import Finding, Take, folders, named
 from zsad.data.layouts.mask_files import called_masks, look_like_masks, masks_beside
 from zsad.data.layouts.words import DEFECT_WORDS, GOOD_WORDS, MASK_WORDS, TEST_WORDS, TRAIN_WORDS, means
 
 
-def find_oddities(root: Path, photographs: Sequence[Path]) -> Iterator[Finding]:
+def find_oddities(root: Path, photographs: Sequence[Path], take: Take = named) -> Iterator[Finding]:
     """All that is odd about a folder whose images are to be inspected.
 
     Args:
         photographs: its images, also those in its sub-folders.
+        take: see `folders`.
     """
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in photographs:
         by_folder[path.parent].append(path)
-    tree = mvtec_tree(root)
+    tree = mvtec_tree(root, take)
     yield from _masks(root, by_folder, tree)
     if tree:
         yield Finding(
@@ -32,10 +33,10 @@ def find_oddities(root: Path, photographs: Sequence[Path]) -> Iterator[Finding]:
         yield from _labels(root, by_folder)
 
 
-def mvtec_tree(root: Path) -> Path | None:
+def mvtec_tree(root: Path, take: Take = named) -> Path | None:
     """The first folder with test images and training images or masks in folders of their own: root or one inside."""
-    for folder in (root, *folders(root)):
-        names = [inner.name for inner in folders(folder)]
+    for folder in (root, *folders(root, take)):
+        names = [inner.name for inner in folders(folder, take)]
         has_tests = any(means(name, TEST_WORDS) for name in names)
         if has_tests and any(means(name, TRAIN_WORDS) or means(name, MASK_WORDS) for name in names):
             return folder
@@ -49,16 +50,16 @@ def _as_mvtec(root: Path, tree: Path) -> str:
 
 def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | None) -> Iterator[Finding]:
     """Masks that would be inspected as photographs; of many folders of masks, the one around them is named."""
-    named: set[Path] = set()
+    told: set[Path] = set()
     for folder, paths in by_folder.items():
         steps = folder.relative_to(root).parts
         called = next((depth for depth, name in enumerate(steps, 1) if means(name, MASK_WORDS)), 0)
         around = root.joinpath(*steps[:called]) if called else folder
-        if around in named:
+        if around in told:
             continue
         beside = masks_beside(paths)
         if (called or (called_masks(paths) and steps)) and look_like_masks(paths):
-            named.add(around)
+            told.add(around)
             instead = f", or use {_as_mvtec(root, tree)}" if tree else ""
             yield Finding(
                 f"{around} holds masks, which would be inspected as photographs; set dataset.params.leave_out to "
@@ -66,7 +67,7 @@ def _masks(root: Path, by_folder: Mapping[Path, Sequence[Path]], tree: Path | No
                 stops=True,
             )
         elif beside and look_like_masks(beside):
-            named.add(around)
+            told.add(around)
             more = f" and {len(beside) - 1} more" if len(beside) > 1 else ""
             yield Finding(
                 f"{beside[0]}{more} seem to be masks of the images beside them, and would be inspected as photographs; "
