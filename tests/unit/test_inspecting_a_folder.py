@@ -211,7 +211,7 @@ def test_the_threshold_is_a_number_a_rule_or_that_of_the_references(photographs:
         ({"method": "mutal"}, "no scorer 'mutal'; did you mean 'mutual'"),
         ({"method": "memory_bank"}, "'memory_bank' compares with good photographs, and none was given"),
         ({"threshold": "high"}, "'high' is neither a number nor a rule; choose from: mebin"),
-        ({"threshold": "nan"}, "nan is no finite number"),
+        ({"threshold": "nan"}, "the threshold is nan; give a finite number"),
         ({"threshold": "fixed"}, "'fixed' is neither a number nor a rule"),
         ({"threshold": "reference_quantile"}, "'reference_quantile' looks at the scores of at least 2 references"),
     ],

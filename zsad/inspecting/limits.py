@@ -57,7 +57,7 @@ def limits_by(threshold: float | str | None, fitted: EvidenceHolder, *, localise
     """
     if threshold is None:
         return _by_default(fitted, localises=localises)
-    number = _as_number(threshold)
+    number = as_number(threshold)
     if number is not None:
         rule = THRESHOLDS.build("fixed", {"image": number})
         return lambda anomaly_map, score: Limits(rule.thresholds(_evidence(anomaly_map, score)), GIVEN)
@@ -92,8 +92,8 @@ def _evidence(anomaly_map: np.ndarray | None, score: float) -> Evidence:
     return Evidence([] if anomaly_map is None else [anomaly_map], np.array([score], dtype=np.float64))
 
 
-def _as_number(threshold: float | str) -> float | None:
-    """None for the name of a rule.
+def as_number(threshold: float | str) -> float | None:
+    """The number that is given; None for the name of a rule.
 
     Raises:
         ConfigError: it is no finite number.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from zsad.errors import ConfigError, nearest_hint
+from zsad.inspecting.limits import as_number
 from zsad.inspecting.selection import Selection, repeats
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
@@ -185,7 +186,7 @@ def _threshold(given: str | float | None, selection: Selection, params: Mapping[
     has_evidence = "shots" in params and len(selection.references) >= FEWEST_COMPARED
     if given is None:  # with references as a model is asked afterwards, so that the two decide alike
         return {"rule": FROM_REFERENCES, "params": {}} if has_evidence else None
-    number = _number(given)
+    number = as_number(given)
     if number is not None:
         return {"rule": FIXED, "params": {"image": number}}
     names = [name for name in THRESHOLDS.names() if name != FIXED]
@@ -197,21 +198,6 @@ def _threshold(given: str | float | None, selection: Selection, params: Mapping[
             "that compares with them; add some by --references, or choose another rule"
         )
     return {"rule": str(given), "params": {}}
-
-
-def _number(given: str | float) -> float | None:
-    """The number that is written; None for a word.
-
-    Raises:
-        ConfigError: it is no finite number.
-    """
-    try:
-        number = float(given)
-    except ValueError:
-        return None
-    if not math.isfinite(number):
-        raise ConfigError(f"--threshold {given} is no finite number; give one, in the unit of the scores")
-    return number
 
 
 def _backbone(given: str | None) -> str | None:
