@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import h5py
 import numpy as np
 
-from zsad.files.hdf5 import Reader, Writer
 from zsad.files.json_values import without_nan
+from zsad.files.packed import PackedReader, PackedWriter
 
 MASKS_FORMAT = "zsad-masks-2"
 
 
-class MaskWriter(Writer):
+class MaskWriter(PackedWriter):
     """Write binary masks, each at its image's own resolution, one after the other in order."""
 
     _format = MASKS_FORMAT
+    _content = "masks"
+    _packing = MappingProxyType({"compression": "gzip"})
 
     def _create(self) -> None:
+        super()._create()
         count = len(self.image_ids)
-        self._file.create_dataset(
-            "packed",
-            shape=(0,),
-            maxshape=(None,),
-            dtype=np.uint8,
-            chunks=(1 << 16,),
-            compression="gzip",
-            rdcc_nbytes=1 << 20,  # several masks share a chunk
-        )
-        self._file.create_dataset("offset", data=np.zeros(count + 1, dtype=np.int64))
         self._file.create_dataset("size", data=np.zeros((count, 2), dtype=np.int32))
         self._file.create_dataset("mask_score", shape=(count,), dtype=np.float32, fillvalue=np.nan)
         self._file.create_dataset("regions", shape=(count,), dtype=h5py.string_dtype())
-        self._next = 0
 
     def append(self, mask: np.ndarray, mask_score: float, regions: Sequence[Mapping[str, Any]]) -> None:
         """Store the next image's mask.
@@ -45,23 +38,13 @@ class MaskWriter(Writer):
             mask_score: greatest anomaly score under the mask; 0 for an empty mask.
             regions: a JSON object for each region: what prompted it (box, points, score), whether it was accepted, why.
         """
-        bits = np.packbits(mask.astype(bool, copy=False), axis=None)
-        packed, start = self._file["packed"], self._file["packed"].shape[0]
-        packed.resize((start + bits.size,))
-        packed[start:] = bits
-        self._file["offset"][self._next + 1] = start + bits.size
         self._file["size"][self._next] = mask.shape
         self._file["mask_score"][self._next] = mask_score
         self._file["regions"][self._next] = json.dumps(without_nan(list(regions)), sort_keys=True)
-        self._next += 1
-
-    def _finish(self) -> None:
-        if self._next != len(self.image_ids):
-            raise ValueError(f"{self._next} masks written, {len(self.image_ids)} announced")
-        super()._finish()
+        self._pack(np.packbits(mask.astype(bool, copy=False), axis=None))
 
 
-class MaskReader(Reader):
+class MaskReader(PackedReader):
     """Read binary masks.
 
     Attributes:
@@ -73,15 +56,14 @@ class MaskReader(Reader):
     _noun = "mask"
 
     def _load(self) -> None:
+        super()._load()
         self.sizes: np.ndarray = self._file["size"][:]
         self.mask_scores: np.ndarray = self._file["mask_score"][:]
-        self._offsets: np.ndarray = self._file["offset"][:]
 
     def mask(self, index: int) -> np.ndarray:
         """bool ``[height, width]`` of one image."""
         height, width = self.sizes[index]
-        bits = self._read("packed", np.s_[self._offsets[index] : self._offsets[index + 1]])
-        return np.unpackbits(bits, count=int(height) * int(width)).reshape(height, width).astype(bool)
+        return np.unpackbits(self._packed(index), count=int(height) * int(width)).reshape(height, width).astype(bool)
 
     def regions(self, index: int) -> list[dict[str, Any]]:
         """The regions of one image: prompt, score, accepted or not."""

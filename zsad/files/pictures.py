@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from zsad.files.hdf5 import Reader, Writer
+from zsad.files.packed import PackedReader, PackedWriter
 
 THUMBNAILS_FORMAT = "zsad-thumbnails-1"
 LAYERS_FORMAT = "zsad-layers-1"
@@ -28,32 +28,17 @@ HEADING = (
 Polygon = list[float]
 
 
-class PictureWriter(Writer):
+class PictureWriter(PackedWriter):
     """Write an encoded picture an image, one after the other in order."""
 
-    def _create(self) -> None:
-        self._file.create_dataset(
-            "packed", shape=(0,), maxshape=(None,), dtype=np.uint8, chunks=(1 << 16,), rdcc_nbytes=1 << 20
-        )
-        self._file.create_dataset("offset", data=np.zeros(len(self.image_ids) + 1, dtype=np.int64))
-        self._next = 0
+    _content = "pictures"
 
     def append(self, picture: bytes) -> None:
         """Store the next image's picture, e.g. the bytes of a JPEG file; no bytes where there is none."""
-        packed, start = self._file["packed"], self._file["packed"].shape[0]
-        packed.resize((start + len(picture),))
-        if picture:
-            packed[start:] = np.frombuffer(picture, dtype=np.uint8)
-        self._file["offset"][self._next + 1] = start + len(picture)
-        self._next += 1
-
-    def _finish(self) -> None:
-        if self._next != len(self.image_ids):
-            raise ValueError(f"{self._next} pictures written, {len(self.image_ids)} announced")
-        super()._finish()
+        self._pack(np.frombuffer(picture, dtype=np.uint8))
 
 
-class PictureReader(Reader):
+class PictureReader(PackedReader):
     """Read encoded pictures.
 
     Attributes:
@@ -63,7 +48,7 @@ class PictureReader(Reader):
     _noun = "picture"
 
     def _load(self) -> None:
-        self._offsets: np.ndarray = self._file["offset"][:]
+        super()._load()
         self.weights: np.ndarray = np.diff(self._offsets)
         ends = (0, *self._file["packed"].shape)
         if (*self._offsets[[0, -1]],) != ends or len(self.weights) != len(self) or (self.weights < 0).any():
@@ -71,7 +56,7 @@ class PictureReader(Reader):
 
     def picture(self, index: int) -> bytes:
         """The picture of one image as the bytes of a file; empty where there is none."""
-        return self._read("packed", np.s_[self._offsets[index] : self._offsets[index + 1]]).tobytes()
+        return self._packed(index).tobytes()
 
 
 class ThumbnailWriter(PictureWriter):
