@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,12 +20,12 @@ from zsad.exporting.folders import whole_folder
 from zsad.exporting.registry import FORMATS
 from zsad.exporting.writing import exporting
 from zsad.files.json_files import write_json
-from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.maps import at_image_size
 from zsad.progress import progress
 from zsad.refinement.images import records_of
+from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
 ABOUT = "export.json"
@@ -67,14 +66,16 @@ def export_results(
     """
     chosen = [FORMATS.build(name) for name in formats]
     records = {record.image_id: record for record in read_image_list(image_list)}
-    with ScoreReader(scores) as reader, _opened(masks, reader) as mask_of, whole_folder(folder) as temporary:
+    with ScoreReader(scores) as reader, whole_folder(folder) as temporary:
         listed = records_of(reader, records, image_list)
         maps = [reader.anomaly_map(index) for index in range(len(reader))] if reader.localises else []
         scale = colour_scale(maps, colormap) if maps else None
         with exporting(temporary, chosen, Export(folder, title, scale)) as write:
             pixels = [record.pixels for record in listed]
-            for index, record in progress(enumerate(listed), total=len(listed), label="exporting", work=pixels):
-                write(_image(index, record, reader, mask_of, place_of(record.path)))
+            found = zip(listed, predicted_masks(masks, reader.image_ids, range(len(reader))), strict=True)
+            exported = progress(found, total=len(listed), label="exporting", work=pixels)
+            for index, (record, mask) in enumerate(exported):
+                write(_image(index, record, reader, mask, place_of(record.path)))
         made = [name for name, each in zip(formats, chosen, strict=True) if reader.localises or not each.needs_maps]
         about = {
             "title": title,
@@ -98,32 +99,18 @@ def names_digest(folder: Path) -> str:
     return hashlib.sha256("\0".join(kept).encode(errors="surrogateescape")).hexdigest()
 
 
-@contextmanager
-def _opened(masks: Path | None, scores: ScoreReader) -> Iterator[Callable[[int], np.ndarray] | None]:
-    """What gives the mask of an image by its place among the scores; None for the thresholded map.
-
-    Raises:
-        DataError: there is none of an image.
-    """
-    if masks is None:
-        yield None
-        return
-    with MaskReader(masks) as reader:
-        places = {image_id: place for place, image_id in enumerate(reader.image_ids)}
-        missing = [image_id for image_id in scores.image_ids if image_id not in places]
-        if missing:
-            raise DataError(f"{masks} has no mask of '{missing[0]}', which {scores.path} scores; run both steps again")
-        yield lambda index: reader.mask(places[scores.image_ids[index]])
-
-
 def _image(
     index: int,
     record: ListedImage,
     scores: ScoreReader,
-    mask_of: Callable[[int], np.ndarray] | None,
+    mask: np.ndarray | None,
     photograph: Path,
 ) -> ExportedImage:
-    """An image with what was found in it."""
+    """An image with what was found in it.
+
+    Args:
+        mask: None for the thresholded map.
+    """
     image = ExportedImage(
         image_id=record.image_id,
         path=photograph,
@@ -137,7 +124,7 @@ def _image(
         return image
     anomaly_map = at_image_size(scores.anomaly_map(index), record.height, record.width)
     above = anomaly_map > scores.threshold
-    mask = above if mask_of is None else mask_of(index)
+    mask = above if mask is None else mask
     if mask.shape != above.shape:
         raise DataError(
             f"the mask of '{record.image_id}' is of {mask.shape[1]} x {mask.shape[0]} pixels, but the image of "

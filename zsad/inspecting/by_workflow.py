@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-
-import yaml
-from snakemake.utils import update_config
+from typing import NamedTuple
 
 from zsad.errors import ConfigError
 from zsad.files.atomic import write_text
 from zsad.inspecting.answers import Count, for_people, for_programs
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, GIVEN, ITS_OWN, REFERENCES, Answered, Results
-from zsad.inspecting.place import TABLE, Place, place_for, sealed
+from zsad.inspecting.limits import GIVEN, OWN_PATCHES, REFERENCES
+from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, Answered, Results
+from zsad.inspecting.place import CONFIGURATION, TABLE, Place, place_for, sealed
 from zsad.inspecting.running import run_workflow
 from zsad.inspecting.selection import Selection, select, table_rows
 from zsad.inspecting.written_configuration import (
@@ -31,7 +31,7 @@ from zsad.inspecting.written_configuration import (
 )
 from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.configfiles import read_configuration
-from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY, WORKFLOW_PATH, Settings
+from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY, WORKFLOW_PATH, Settings, load
 
 COLUMNS = ("path", "category", "split", "label", "image_id")
 
@@ -132,13 +132,10 @@ def _checked(asked: Asked, selection: Selection) -> Settings:
         ConfigError: they make no sense.
     """
     with TemporaryDirectory() as folder:
-        table = Path(folder, TABLE)
+        table, configuration = Path(folder, TABLE), Path(folder, CONFIGURATION)
         table.write_text(_table(selection), encoding="utf-8", newline="")
-        content = yaml.safe_load(_configuration(asked, selection, Path(folder), table))
-        merged: dict[str, Any] = {}
-        for part in (read_configuration(DEFAULT_PATH), content):
-            update_config(merged, part)
-        settings = Settings(merged, files=[content])
+        configuration.write_text(_configuration(asked, selection, Path(folder), table), encoding="utf-8")
+        settings = load(configuration)
         settings.check_models()
         return settings
 
@@ -192,14 +189,12 @@ def _arguments(place: Place) -> list[str]:
 
 def _import_path() -> str:
     """Where Python finds this very library first, and then all that it finds now."""
-    import os
-
     return os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
 
 
 def _results(place: Place, asked: Asked, selection: Selection, settings: Settings) -> Results:
     rule = settings.config["threshold"]["rule"]
-    source = ALL_PHOTOGRAPHS if len(selection.names) > 1 else ITS_OWN
+    source = ALL_PHOTOGRAPHS if len(selection.names) > 1 else OWN_PATCHES
     if rule == FIXED or THRESHOLDS.load(rule).needs_references:
         source = GIVEN if rule == FIXED else REFERENCES
     folder = place.folder / "results" / dataset_name(selection.title)
@@ -212,8 +207,6 @@ def _closing(tally: Count, results: Results, place: Place) -> Iterator[str]:
     yield f"pictures, defects.csv, coco.json and more: {results.exports}"
     yield f"to change something and run it again: {place.configuration}"
     if results.model.is_file():
-        import shlex
-
         yield f"one more photograph, in seconds: zsad inspect PHOTO --model {shlex.quote(str(results.model))}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from zsad.exporting.exported import Export, ExportedImage
 from zsad.exporting.registry import FORMATS
 from zsad.exporting.writing import exporting
 from zsad.inspecting.inspection import Failure, Inspection
+from zsad.inspecting.lock import locked
 from zsad.inspecting.model_file import white_of
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.overlays import ColourScale, colour_scale
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from zsad.exporting.base import Write
 
 KEPT = ("masks", "maps", "overlays", "csv", "coco")  # names of `FORMATS`
-LOCK = ".zsad-inspect.lock"
 ENDED = (KeyboardInterrupt, BrokenPipeError)  # by the user, who may want what there is so far
 LOW_SHARE = 0.01  # of the patches of good photographs, which take the first colour
 
@@ -135,15 +134,8 @@ class Kept:
 def _locked(folder: Path) -> int:
     """The descriptor of a file that one process at a time has locked, until it ends or closes it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return locked(folder)
+    except BlockingIOError:
+        raise DataError(f"another inspection writes to {folder}; wait for its end, or give another --out") from None
     except OSError as error:
         raise DataError(f"--out {folder} cannot be written to ({error.strerror}); give another folder") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        if not isinstance(error, BlockingIOError):
-            raise DataError(f"--out {folder} cannot be locked ({error.strerror}); give another folder") from None
-        raise DataError(f"another inspection writes to {folder}; wait for its end, or give another --out") from None
-    return lock

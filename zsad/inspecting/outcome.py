@@ -15,7 +15,7 @@ from zsad.exporting.regions import Region
 from zsad.files.csv_files import read_table
 from zsad.inspecting.inspection import Failure
 
-GIVEN, REFERENCES, ALL_PHOTOGRAPHS, ITS_OWN = "given", "references", "all photographs", "its own patches"
+ALL_PHOTOGRAPHS = "all photographs"  # what thresholds come from, besides what a model alone can tell
 
 
 class Answered(NamedTuple):

@@ -13,8 +13,6 @@ from zsad.data.layouts.folder import images_below
 from zsad.errors import ConfigError, DataError
 from zsad.inspecting.inspection import Failure
 
-STANDARD_INPUT = "-"
-
 
 def photographs_of(words: Sequence[str], out: Path | None = None) -> list[Path | Failure]:
     """The photographs that are named, each once: of a folder all, sorted, as the layout ``folder`` finds them.

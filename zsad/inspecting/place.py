@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -15,10 +14,10 @@ import psutil
 
 from zsad.errors import DataError
 from zsad.files.user_paths import expanded
+from zsad.inspecting.lock import LOCK, locked
 
 CONFIGURATION = "config.yaml"
 TABLE = "photographs.csv"
-LOCK = ".zsad-inspect.lock"
 SNAKEMAKE_LOCKS = Path(".snakemake", "locks")
 ENDING = "-inspection"
 _LONGEST = 120  # bytes of a name that is made up here
@@ -107,20 +106,17 @@ class Place:
             DataError: another process is at it, or the folder cannot be made.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = locked(self.folder)
+        except BlockingIOError:
+            raise DataError(
+                f"another inspection is at work in {self.folder}; wait for its end, or give --out another folder"
+            ) from None
         except OSError as error:
             raise DataError(
                 f"no results can be written to {self.folder} ({error.strerror}); give --out a folder that you "
                 "can write to"
             ) from None
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DataError(
-                    f"another inspection is at work in {self.folder}; wait for its end, or give --out another folder"
-                ) from None
             self._unlock()
             yield lock
         finally:

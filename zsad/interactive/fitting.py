@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from zsad.errors import ConfigError
-from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES
 from zsad.files.features import FeatureWriter
 from zsad.interactive.extracting import Image, extract, listed
@@ -79,7 +78,7 @@ def fit(
             dataset="",
             category=category,
             method=scorer,
-            backbone={"name": backbone, "family": _family_of(seen_by), "params": seen_by.parameters()},
+            backbone={"name": backbone, "family": BACKBONES.name_of(seen_by), "params": seen_by.parameters()},
         )
     return Path(output)
 
@@ -101,10 +100,6 @@ def _method(scorer: str, params: Mapping[str, Any] | None, references: int) -> R
             "another foreground"
         )
     return method
-
-
-def _family_of(backbone: Backbone) -> str:
-    return next(name for name in BACKBONES.names() if BACKBONES.load(name) is type(backbone))
 
 
 def _written(tokens: MemoryTokens, path: Path) -> Path:

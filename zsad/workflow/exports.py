@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from zsad.errors import ConfigError, nearest_hint
-from zsad.names import NO_REFINER
 from zsad.workflow.entries import MethodEntry
+from zsad.workflow.refiners import check_shown
 from zsad.workflow.sections import ExportSection
 
 
@@ -44,9 +44,7 @@ def exports_of(
         ConfigError: a method or a refiner that does not exist.
     """
     refiner = report_refiner if given.refiner is None else given.refiner
-    if refiner not in (*refiners, NO_REFINER):
-        hint = nearest_hint(refiner, [*refiners, NO_REFINER])
-        raise ConfigError(f"exports.refiner '{refiner}' is not among the refiners{hint}")
+    check_shown(refiner, refiners, "exports.refiner")
     groups = {name: entry.group or name for name, entry in methods.items()}
     known = {*methods, *groups.values(), *left_out}
     for name in given.methods or ():

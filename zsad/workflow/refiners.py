@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from zsad.errors import ConfigError
+from collections.abc import Collection
+
+from zsad.errors import ConfigError, nearest_hint
+from zsad.names import NO_REFINER
 from zsad.refinement.registry import REFINERS
 from zsad.workflow.entries import RefinerEntry
 from zsad.workflow.references import Models
@@ -17,6 +20,20 @@ def refiner_entries(config: Config, models: Models) -> dict[str, RefinerEntry]:
         ConfigError: a refiner or segmenter that does not exist, or a wrong parameter.
     """
     return {name: _refiner(name, entry, models) for name, entry in config.refiners.items() if entry is not None}
+
+
+def check_shown(name: str, refiners: Collection[str], key: str) -> None:
+    """Refuse a name of masks that is neither that of a refiner nor ``"none"``, the thresholded map.
+
+    Args:
+        key: of the configuration that has it, e.g. ``"report.refiner"``.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    known = [*refiners, NO_REFINER]
+    if name not in known:
+        raise ConfigError(f"{key} '{name}' is not among the refiners{nearest_hint(name, known)}")
 
 
 def _refiner(name: str, entry: ConfiguredRefiner, models: Models) -> RefinerEntry:

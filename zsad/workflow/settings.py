@@ -12,10 +12,9 @@ from snakemake.utils import update_config
 from zsad.data.bounds import Bounds
 from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
-from zsad.errors import ConfigError, nearest_hint
+from zsad.errors import ConfigError
 from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
-from zsad.names import NO_REFINER
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.scoring.registry import SCORERS
@@ -27,7 +26,7 @@ from zsad.workflow.exports import exports_of
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
 from zsad.workflow.references import Models
-from zsad.workflow.refiners import refiner_entries
+from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
@@ -98,9 +97,7 @@ class Settings:
         self.extraction, self.evaluation = given.extraction, given.evaluation
         self.report = ReportOptions(**given.report.model_dump(include={*ReportOptions.model_fields}))
         self.report_refiner = given.report.refiner
-        if self.report_refiner not in (*self.refiners, NO_REFINER):
-            hint = nearest_hint(self.report_refiner, [*self.refiners, NO_REFINER])
-            raise ConfigError(f"report.refiner '{self.report_refiner}' is not among the refiners{hint}")
+        check_shown(self.report_refiner, self.refiners, "report.refiner")
         self.exports = exports_of(given.exports, self.methods, self.left_out, self.refiners, self.report_refiner)
 
     @property
