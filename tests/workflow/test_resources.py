@@ -50,6 +50,7 @@ main()
 WITH_WEIGHTS = {"embed_images", "segment_foreground", "embed_crops", "prompt_masks", "evaluate_oracle"}
 WITH_NETWORK = {"download_dataset"}
 FACTOR = 2.0
+START = 0.5  # seconds: what starting Python and its libraries may take more or less than expected, beside the rest
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +87,18 @@ def test_no_job_needs_more_memory_than_it_asks_for(jobs: list[Comparison]) -> No
 
 
 def test_seconds_are_within_a_factor_of_2_of_this_machines_speed(jobs: list[Comparison]) -> None:
-    """A job took between what was seen of it, every half second, and the clock; on an idle machine they are one."""
+    """A job took between what was seen of it, every half second, and the clock; on an idle machine they are one.
+
+    Machines differ more in how fast they start a short job than in how fast they work on a long one.
+    """
     factor = speed(jobs)
     too_few, too_many = {}, {}
     for rule, of_rule in by_rule(jobs).items():
         expected = statistics.median(job.expected.seconds for job in of_rule) / factor
         seen = statistics.median(0 if math.isnan(job.seconds) else job.seconds for job in of_rule)
         clock = statistics.median(job.clock for job in of_rule)
-        too_few |= {rule: (expected, seen)} if expected < seen / FACTOR else {}
-        too_many |= {rule: (expected, clock)} if expected > clock * FACTOR else {}
+        too_few |= {rule: (expected, seen)} if expected < seen / FACTOR - START else {}
+        too_many |= {rule: (expected, clock)} if expected > clock * FACTOR + START else {}
     assert too_few == {}
     assert too_many == {}
 

@@ -10,6 +10,7 @@ from zsad.resources.estimate import Estimate
 
 PLAIN = Estimate(90, 0.4)  # NumPy, OpenCV, h5py
 STATISTICS = Estimate(110, 0.7)  # and SciPy
+PICTURES = Estimate(100, 0.6)  # and Matplotlib's colours
 PLOTS = Estimate(115, 1.0)  # and Matplotlib
 PANDAS_MEGABYTES, PANDAS_SECONDS = 35, 0.2  # beside any of these
 TORCH = Estimate(270, 1.5)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from zsad.resources.data import DECODE_SECONDS, DECODED_BYTES
 from zsad.resources.estimate import Estimate
 from zsad.resources.evaluation import number_of_results
-from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, PLOTS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PICTURES, PLAIN, PLOTS
 from zsad.resources.run import Run
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
@@ -25,7 +25,7 @@ RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictur
 def draw_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
     """All test images, made small."""
     images = run.workload(names["category"]).test
-    return PLOTS.plus(
+    return PICTURES.plus(
         DECODED_BYTES * images.largest.pixels / 1e6,
         2 * DECODE_SECONDS * images.pixels + THUMBNAIL_SECONDS * images.number,
     )
