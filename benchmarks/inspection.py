@@ -26,6 +26,7 @@ from zsad.data.demo.make_demo import make_category
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import image_facts
+from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.features.embedded import Embedded
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
@@ -37,7 +38,6 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.references import REFERENCES
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
 
 CATEGORY = "ring"
 SCORER = MemoryBank(shots=4)

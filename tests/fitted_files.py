@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zsad.deciding.base import ThresholdRule
 from zsad.files.features import FeatureWriter
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
@@ -13,7 +14,6 @@ from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.base import ThresholdRule
 from zsad.scoring.token_source import TokenSource
 
 BACKBONE = {"name": "toy", "family": "embedded", "params": {}}

@@ -11,6 +11,8 @@ from PIL import Image
 
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
+from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.robust_tail import RobustTail
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
 from zsad.features.join_features import join_features
@@ -22,8 +24,6 @@ from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
-from zsad.scoring.thresholds.robust_tail import RobustTail
 from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from zsad.deciding.registry import THRESHOLDS
 from zsad.scoring.compute import compute_of
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.job import features_of, foregrounds_of, job, path_of
 
 with job(snakemake) as this:

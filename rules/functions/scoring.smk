@@ -1,6 +1,6 @@
 # What the rules of scoring.smk read and depend on.
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
+from zsad.deciding.registry import THRESHOLDS
 
 
 def files_by_role(wildcards, *, of_fit):

@@ -5,13 +5,13 @@ import pytest
 from scipy import stats
 
 from closeness import assert_close
+from zsad.deciding.base import Thresholds
 from zsad.errors import ConfigError, DataError
 from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
 from zsad.scoring.fuse_scores import fuse_scores
 from zsad.scoring.fusion import Fusion, MemberScores
 from zsad.scoring.scales import robust_scale
-from zsad.scoring.thresholds.base import Thresholds
 
 IMAGES = 5
 

@@ -5,6 +5,7 @@ import pytest
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
+from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
 from zsad.files.scores import ScoreReader
@@ -14,7 +15,6 @@ from zsad.scoring.mutual import FIRST_IMAGE, Mutual
 from zsad.scoring.mutual_base import rescored_by_neighbours
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.robust_tail import RobustTail
 
 GRIDS = [(5, 4), (3, 6), (4, 4), (5, 3), (2, 7)]
 

@@ -7,16 +7,16 @@ from scipy import ndimage
 from feature_files import maps as maps_of
 from feature_files import random_tokens, write_features
 from fitted_files import score_files
+from zsad.deciding.base import BatchRule, Evidence
+from zsad.deciding.mebin import MEBin
+from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.registry import THRESHOLDS
+from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import DataError
 from zsad.files.scores import ScoreReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.memory_bank import MemoryBank
-from zsad.scoring.thresholds.base import BatchRule, Evidence
-from zsad.scoring.thresholds.mebin import MEBin
-from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
-from zsad.scoring.thresholds.registry import THRESHOLDS
-from zsad.scoring.thresholds.robust_tail import RobustTail
 
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 

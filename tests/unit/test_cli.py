@@ -22,11 +22,11 @@ from zsad.data import download_dataset as acquire
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
 from zsad.data.demo.plan import CATEGORIES
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.deciding.registry import THRESHOLDS
 from zsad.features.registry import BACKBONES, model_names
 from zsad.models.catalogue import MODELS
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation import weights
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.registry import SEGMENTERS

@@ -16,11 +16,11 @@ import pytest
 
 from paths import REPOSITORY
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.deciding.registry import THRESHOLDS
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.sharing.content_key import content_key
 from zsad.workflow import codetrace

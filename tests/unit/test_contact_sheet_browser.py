@@ -22,6 +22,8 @@ from chain import Chain
 from fault import Sound
 from paths import REPOSITORY
 from zsad.data.layouts.csv_table import CsvLayout
+from zsad.deciding.base import Evidence
+from zsad.deciding.registry import THRESHOLDS
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.files.csv_cells import encoded
 from zsad.files.scores import ScoreReader
@@ -29,8 +31,6 @@ from zsad.reporting.build_page import build_page
 from zsad.reporting.draw_layers import draw_layers
 from zsad.reporting.draw_thumbnails import draw_thumbnails
 from zsad.reporting.overlays import ColourScale, colour_scale
-from zsad.scoring.thresholds.base import Evidence
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.settings import Settings
 
 pytestmark = needs_browser

@@ -14,6 +14,11 @@ import pytest
 
 from feature_files import random_tokens
 from fitted_files import BACKBONE, fitted_file, written_features
+from zsad.deciding.base import ThresholdRule, Thresholds
+from zsad.deciding.fixed import Fixed
+from zsad.deciding.mebin import MEBin
+from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DamagedFileError, DataError
 from zsad.files.digests import append_digests
 from zsad.files.features import FeatureReader
@@ -32,11 +37,6 @@ from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.subspace import Subspace
-from zsad.scoring.thresholds.base import ThresholdRule, Thresholds
-from zsad.scoring.thresholds.fixed import Fixed
-from zsad.scoring.thresholds.mebin import MEBin
-from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
-from zsad.scoring.thresholds.robust_tail import RobustTail
 from zsad.scoring.token_source import MemoryTokens
 
 MEGABYTE = 10**6

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from zsad.deciding.base import Evidence, ThresholdRule, Thresholds
+from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DataError
 from zsad.inspecting.limits import GIVEN, OWN_PATCHES, REFERENCES, limits_by
-from zsad.scoring.thresholds.base import Evidence, ThresholdRule, Thresholds
-from zsad.scoring.thresholds.robust_tail import RobustTail
 
 MAP = np.linspace(0, 1, 30, dtype=np.float32).reshape(5, 6) ** 4
 

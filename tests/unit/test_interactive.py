@@ -23,6 +23,7 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.saturation import read_regions
 from zsad.data.subsets import FeatureSet
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ArrayError, ConfigError, DamagedFileError, DataError, ZsadError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
@@ -39,7 +40,6 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.score_images import score_images
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.scoring.token_source import MemoryTokens, TokenSource
 
 KINDS = ("good", "good", "good", "spot", "spot", "scratch", "empty", "unmasked", "unknown")

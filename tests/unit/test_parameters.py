@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.refinement.crops import CropOptions
@@ -14,7 +15,6 @@ from zsad.registry import Part
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 
 # Whose, which, default, bounds: a square bracket takes the bound in.
 TABLE = """

@@ -8,6 +8,8 @@ import pytest
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
 from zsad.data.subsets import FeatureSet
+from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DataError
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreReader
@@ -21,8 +23,6 @@ from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.scoring.thresholds.reference_quantile import ReferenceQuantile
-from zsad.scoring.thresholds.robust_tail import RobustTail
 
 TOKENS = random_tokens(0, (6, 7), (7, 6), (6, 6))
 

@@ -14,6 +14,8 @@ from evaluation_files import Run, score_document
 from feature_files import random_tokens, write_features
 from fitted_files import score_files
 from harness import merged
+from zsad.deciding.base import Evidence, Thresholds
+from zsad.deciding.fixed import Fixed
 from zsad.errors import ConfigError
 from zsad.evaluation.marks import marks_above
 from zsad.files.scores import ScoreReader
@@ -23,8 +25,6 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.fusion import Fusion, MemberScores
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.scoring.thresholds.base import Evidence, Thresholds
-from zsad.scoring.thresholds.fixed import Fixed
 from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())

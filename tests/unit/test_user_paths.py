@@ -15,6 +15,7 @@ from harness import merged
 from zsad.cli import main
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.execution import ExtractionOptions
@@ -26,7 +27,6 @@ from zsad.reporting.options import ReportOptions
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.foreground import ForegroundOptions
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.sharing.options import Sharing, SharingOptions

@@ -11,13 +11,13 @@ from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.packages import verified
+from zsad.deciding.registry import THRESHOLDS
 from zsad.exporting.registry import FORMATS
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Choice, Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import SegmenterFacts
 from zsad.segmentation.registry import SEGMENTERS

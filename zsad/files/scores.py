@@ -13,7 +13,7 @@ from zsad.errors import DataError
 from zsad.files.chunks import chunked, require_grids
 from zsad.files.hdf5 import Reader, Writer
 
-SCORES_FORMAT = "zsad-scores-3"
+SCORES_FORMAT = "zsad-scores-4"
 
 
 class ScoreWriter(Writer):
@@ -73,14 +73,6 @@ class ScoreWriter(Writer):
         self._file["seconds"][index] = seconds
         self._file["note"][index] = note
 
-    def write_thresholds(self, pixel: float, image: float) -> None:
-        """Store the label-free thresholds: ``pixel`` in the unit of the maps, for masks; ``image`` for decisions.
-
-        NaN for ``image`` says that an image is called defective if any of its pixels is marked.
-        """
-        self._file.attrs["threshold"] = float(pixel)
-        self._file.attrs["image_threshold"] = float(image)
-
 
 class ScoreReader(Reader):
     """Read anomaly maps and image scores.
@@ -88,8 +80,6 @@ class ScoreReader(Reader):
     Attributes:
         setting: how much the method may see, e.g. ``"zero-shot-batch"``.
         localises: whether the maps say where a defect is; otherwise each holds its image's score everywhere.
-        threshold: label-free threshold for the values of maps; infinite where the method does not localise.
-        image_threshold: label-free threshold for image scores; NaN where an image is defective if a pixel is marked.
         image_scores: float32 ``[image]``, greater is more anomalous.
         seconds: float32 ``[image]``, scoring time (a batch method's time is shared out evenly).
         notes: one remark an image, usually empty.
@@ -102,8 +92,6 @@ class ScoreReader(Reader):
     def _load(self) -> None:
         self.setting = str(self._file.attrs["setting"])
         self.localises = bool(self._file.attrs["localises"])
-        self.threshold = float(self._file.attrs["threshold"])
-        self.image_threshold = float(self._file.attrs["image_threshold"])
         self.image_scores: np.ndarray = self._file["image_score"][:]
         self.seconds: np.ndarray = self._file["seconds"][:]
         self.notes: list[str] = self._file["note"].asstr()[:].tolist()

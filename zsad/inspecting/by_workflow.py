@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.files.atomic import write_text
 from zsad.inspecting.answers import Count, for_people, for_programs
@@ -29,7 +30,6 @@ from zsad.inspecting.written_configuration import (
     dataset_name,
     understood,
 )
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.configfiles import read_configuration
 from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY, WORKFLOW_PATH, Settings, load
 

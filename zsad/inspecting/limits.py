@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from zsad.deciding.base import Evidence, ThresholdRule, Thresholds
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, DataError
-from zsad.scoring.thresholds.base import Evidence, ThresholdRule, Thresholds
-from zsad.scoring.thresholds.registry import THRESHOLDS
 
 GIVEN, REFERENCES, OWN_PATCHES = "given", "references", "its own patches"
 FIRST_CHOICE, FALLBACK = "reference_quantile", "robust_tail"

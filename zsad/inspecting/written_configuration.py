@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.inspecting.limits import as_number
 from zsad.inspecting.selection import Selection, repeats
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 
 BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
 FIXED, FROM_REFERENCES = "fixed", "reference_quantile"

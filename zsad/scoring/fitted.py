@@ -6,20 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from zsad.errors import ConfigError, DataError
 from zsad.files.fitted import FittedReader
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.thresholds.base import BatchRule, Evidence
 
 if TYPE_CHECKING:
     from zsad.scoring.base import ImageScore
     from zsad.scoring.compute import Compute
-    from zsad.scoring.thresholds.base import ThresholdRule, Thresholds
     from zsad.scoring.token_source import TokenSource
 
 SHAPE = ("layers", "channels", "cls_source")  # of features, which must be those that the model is fitted to
@@ -97,20 +93,6 @@ class Fitted:
                 f"{source.path} and {self.path} come from different backbones ({odd}: {_short(there[odd])} and "
                 f"{_short(here[odd])}); score features of the model's own backbone, or delete both and run again"
             )
-
-    def thresholds(self, rule: ThresholdRule) -> Thresholds | None:
-        """Thresholds by what the model holds; None where the rule looks at what it does not hold.
-
-        That is: at the test images of a category, or at scores of references where the model has none.
-        """
-        if isinstance(rule, BatchRule) or (rule.needs_references and not self.has_evidence):
-            return None
-        a_map = [np.zeros((1, 1), dtype=np.float32)] if self.scorer.localises else []  # that there are some
-        return rule.thresholds(self.evidence(a_map, np.zeros(1)))
-
-    def evidence(self, maps: Sequence[np.ndarray], image_scores: np.ndarray) -> Evidence:
-        """What a rule may look at: the scores of images, and those of the references."""
-        return Evidence(maps, image_scores, self.reference_maps, self.reference_scores)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,6 @@ from zsad.errors import DataError
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.scoring.fusion import Fusion, MemberScores
-from zsad.scoring.thresholds.base import Thresholds
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +64,12 @@ def fuse_scores(*, scores: Sequence[Path], fusion: Fusion, output: Path, provena
                 anomaly_map = fused.maps[index] if localises else np.full(grids[index], score)
                 spent = seconds / len(first) + sum(float(reader.seconds[index]) for reader in readers)
                 writer.write(index, anomaly_map, score, seconds=spent, note=_note(fusion.methods, readers, index))
-            writer.write_thresholds(*fused.thresholds)
     logger.info("fused %s on %d images", ", ".join(fusion.methods), len(fused.maps))
 
 
 def _member(reader: ScoreReader) -> MemberScores:
     maps = [reader.anomaly_map(index) for index in range(len(reader))] if reader.localises else []
-    return MemberScores(maps, reader.image_scores, Thresholds(reader.threshold, reader.image_threshold))
+    return MemberScores(maps, reader.image_scores)
 
 
 def _note(methods: Sequence[str], readers: Sequence[ScoreReader], index: int) -> str:

@@ -8,11 +8,10 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.maps import at_image_size
+from zsad.maps import at_image_size, telling
 from zsad.names import setting_order
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
-from zsad.scoring.thresholds.base import BY_REGIONS, Thresholds, telling
 
 BATCH = "zero-shot-batch"
 
@@ -23,12 +22,10 @@ class MemberScores(NamedTuple):
     Attributes:
         maps: float32 ``[row, column]``, one an image; empty from a method that does not localise.
         image_scores: float ``[image]``.
-        thresholds: the method's own, label-free.
     """
 
     maps: Sequence[np.ndarray]
     image_scores: np.ndarray
-    thresholds: Thresholds
 
 
 class FusedScores(NamedTuple):
@@ -36,7 +33,6 @@ class FusedScores(NamedTuple):
 
     maps: list[np.ndarray]
     image_scores: np.ndarray
-    thresholds: Thresholds
 
 
 class Fusion(Method):
@@ -54,8 +50,7 @@ class Fusion(Method):
     nothing (a constant map, as of an abstention) is judged by the others. Maps have the finest grid of the members.
     Members that do not localise take part in image scores alone, on the scale of their own image scores.
 
-    The thresholds are the members' own, mapped and combined in the same way. Where the marked regions of a member
-    decide about its images (`zsad.scoring.thresholds.base.BY_REGIONS`), those of the fusion do.
+    What is called defective is decided by the scores of the fusion, as of any method that sees a batch.
     """
 
     summary: ClassVar[str] = "The scores of other methods, on a common scale, averaged."
@@ -100,7 +95,7 @@ class Fusion(Method):
             [self._combined(images[:, index], weights * opinions[:, index]) for index in range(count)]
         )
         maps = [self._map(index, members, scales, weights * opinions[:, index]) for index in range(count)]
-        return FusedScores(maps, image_scores, self._thresholds(members, scales, weights))
+        return FusedScores(maps, image_scores)
 
     def _scales(self, member: MemberScores) -> tuple[Scale | None, Scale]:
         """The scales of a member's maps (None without maps) and image scores."""
@@ -129,21 +124,6 @@ class Fusion(Method):
         shape = max((anomaly_map.shape for anomaly_map, _ in own), key=np.prod)
         maps = np.array([at_image_size(anomaly_map, *shape) for anomaly_map, _ in own], dtype=np.float64)
         return self._combined(maps, np.array([weight for _, weight in own])).astype(np.float32)
-
-    def _thresholds(
-        self,
-        members: Sequence[MemberScores],
-        scales: Sequence[tuple[Scale | None, Scale]],
-        weights: np.ndarray,
-    ) -> Thresholds:
-        of_maps = {index: scale for index, (scale, _) in enumerate(scales) if scale is not None}
-        pixel = np.array([scale(np.array(members[index].thresholds.pixel)) for index, scale in of_maps.items()])
-        own = np.array([member.thresholds.image for member in members])
-        image = np.array([of_images(np.array(value)) for value, (_, of_images) in zip(own, scales, strict=True)])
-        return Thresholds(
-            float(self._combined(pixel, weights[list(of_maps)])) if of_maps else np.inf,
-            BY_REGIONS if np.isnan(own).any() else float(self._combined(image, weights)),
-        )
 
     def _combined(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Over the first axis, of the members with a weight; 0 where none has one."""

@@ -1,10 +1,10 @@
-"""The scoring stage: from feature files to one method's maps, image scores and label-free thresholds."""
+"""The scoring stage: from feature files to one method's maps and image scores."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from zsad.scoring.fitted import Fitted, load_fitted
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES
-from zsad.scoring.thresholds.base import Evidence, ThresholdRule
 
 TEST = "test"  # the role of the images that are scored
 
@@ -35,7 +34,6 @@ def score_images(
     features: Mapping[str, Path],
     scorer: Scorer,
     image_scoring: ImageScoring,
-    threshold_rule: ThresholdRule,
     compute: Compute,
     output: Path,
     provenance: Mapping[str, Any],
@@ -77,13 +75,10 @@ def score_images(
         image_scores = np.array([score.image_score for score in in_order], dtype=np.float64)
         image_scores = scorer.rescored(image_scores, readers)
         seconds = time.perf_counter() - start
-        maps = [score.anomaly_map for score in in_order if score.anomaly_map is not None]
-        thresholds = threshold_rule.thresholds(_evidence(threshold_rule, maps, image_scores, fitted))
         details = {
             "setting": scorer.setting,
             "scorer": _described(scorer),
             "image_scoring": _described(image_scoring),
-            "threshold_rule": _described(threshold_rule),
             "features": _origins(scorer, readers, fitted),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
@@ -101,8 +96,7 @@ def score_images(
                 given = score.anomaly_map
                 whole = np.full(test.grid_sizes[index], image_score) if given is None else given
                 writer.write(index, whole, image_score, seconds=seconds / len(test), note=score.note)
-            writer.write_thresholds(*thresholds)
-    logger.info("scored %d images in %.1f s, thresholds %.4g and %.4g", len(in_order), seconds, *thresholds)
+    logger.info("scored %d images in %.1f s", len(in_order), seconds)
 
 
 def _scores(
@@ -116,21 +110,6 @@ def _scores(
     if fitted is not None:
         return fitted.score(readers[TEST])
     return map(image_scoring.summed_up, scorer.score(readers, compute))
-
-
-def _evidence(
-    rule: ThresholdRule, maps: Sequence[np.ndarray], image_scores: np.ndarray, fitted: Fitted | None
-) -> Evidence:
-    """What the rule may look at.
-
-    Raises:
-        DataError: it looks at scores of references, and the model has none.
-    """
-    if fitted is None or not rule.needs_references:
-        return Evidence(maps, image_scores)
-    if not fitted.has_evidence:
-        raise DataError(str(fitted.provenance.get("without_evidence") or f"{fitted.path} has no scores of references"))
-    return fitted.evidence(maps, image_scores)
 
 
 def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> None:
@@ -187,7 +166,7 @@ def _in_order(scores: Iterable[ImageScore], image_ids: list[str]) -> list[ImageS
     return [found[index] for index in range(len(image_ids))]
 
 
-def _described(part: Scorer | ImageScoring | ThresholdRule) -> dict[str, Any]:
+def _described(part: Scorer | ImageScoring) -> dict[str, Any]:
     return {"class": type(part).__name__, "params": part.parameters()}
 
 

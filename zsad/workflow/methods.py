@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.names import ORACLE
 from zsad.refinement.registry import MODULATIONS
 from zsad.scoring.base import Method, Scorer
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.workflow.entries import MethodEntry
 from zsad.workflow.references import Models
 from zsad.workflow.schema import Config

@@ -12,13 +12,13 @@ from snakemake.utils import update_config
 from zsad.data.bounds import Bounds
 from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.thresholds.registry import THRESHOLDS
 from zsad.sharing.options import Sharing
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.workflow.entries import BackboneEntry, MethodEntry, RefinerEntry

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from zsad.deciding.base import BatchRule, Evidence, above_all, values_of
+from zsad.maps import telling
 from zsad.scoring.scales import upper_deviation
-from zsad.scoring.thresholds.base import BatchRule, above_all, telling
 
 
 class RobustTail(BatchRule):
@@ -29,11 +29,11 @@ class RobustTail(BatchRule):
 
     z: float = Field(5.0, gt=0, description="Upper deviations above the median; higher flags less.")
 
-    def threshold(self, maps: Sequence[np.ndarray]) -> float:
+    def threshold(self, evidence: Evidence) -> float:
         """Threshold from the patches of all maps that are not constant; above everything if all are constant."""
-        values = telling(maps)
+        values = telling(values_of(evidence))
         if not values:
-            return above_all(maps)
+            return above_all(values_of(evidence))
         patches = np.concatenate([anomaly_map.ravel() for anomaly_map in values]).astype(np.float64)
         median, deviation = upper_deviation(patches)
         return median + self.z * deviation

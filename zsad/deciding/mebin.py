@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zsad.scoring.thresholds.base import BatchRule, above_all, telling
+from zsad.deciding.base import BatchRule, Evidence, above_all
+from zsad.maps import telling
 
 
 class MEBin(BatchRule):
@@ -39,8 +40,9 @@ class MEBin(BatchRule):
         """Regions are counted in maps."""
         return True
 
-    def threshold(self, maps: Sequence[np.ndarray]) -> float:
+    def threshold(self, evidence: Evidence) -> float:
         """Threshold from the maps that are not constant; above everything if no image has a stable interval."""
+        maps = evidence.maps
         values = telling(maps)
         stable = [found for found in self._image_thresholds(values) if found is not None] if values else []
         return float(np.median(stable)) if stable else above_all(maps)

@@ -7,17 +7,16 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from zsad.scoring.thresholds.base import Evidence, ThresholdRule, Thresholds
+from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 
 
 class ReferenceQuantile(ThresholdRule):
     """Quantiles of the scores that good reference images get when they are no references.
 
     Each reference is scored by a fit to others (leave-one-out, or in five folds), so that it does not find itself. The
-    threshold for patches is the ``quantile`` of the values of all their maps, that for images the ``quantile`` of their
-    image scores, linearly interpolated, both times ``factor``. With few references the image quantile is about their
-    greatest score, and a fit that lacks some of them scores somewhat higher than the whole: both err towards calling
-    images good.
+    threshold is the ``quantile`` of the highest values of their maps, linearly interpolated, times ``factor``. With few
+    references the quantile is about their greatest, and a fit that lacks some of them scores somewhat higher than the
+    whole: both err towards calling images good.
     """
 
     summary: ClassVar[str] = "Quantile of the scores of the reference images, each scored without itself."
@@ -30,13 +29,10 @@ class ReferenceQuantile(ThresholdRule):
     quantile: float = Field(0.995, gt=0, le=1, description="Share of good patches, and of good images, at or below it.")
     factor: float = Field(1.0, gt=0, description="By which the quantiles are multiplied.")
 
-    def thresholds(self, evidence: Evidence) -> Thresholds:
-        """From the references; for patches infinite where there are no maps."""
-        image = self._quantile(np.asarray(evidence.reference_scores, dtype=np.float64))
-        if not evidence.reference_maps:
-            return Thresholds(np.inf, image)
-        values = np.concatenate([anomaly_map.ravel() for anomaly_map in evidence.reference_maps]).astype(np.float64)
-        return Thresholds(self._quantile(values), image)
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """One threshold for all images, from the peaks of the references."""
+        region = self._quantile(evidence.reference_peaks)
+        return Verdicts(evidence, region, self.reach(evidence.reference_maps, region))
 
     def _quantile(self, values: np.ndarray) -> float:
         return float(self.factor * np.quantile(values, self.quantile))

@@ -1,0 +1,193 @@
+"""What every threshold rule is: from the scores of a category to what is called defective."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from zsad.maps import Thresholds, telling
+from zsad.registry import Choice
+
+EXTENT = 0.7  # of the way from an ordinary patch to the threshold of regions
+PLACEHOLDER = np.empty(0)
+
+
+class Evidence:
+    """What a rule may look at; no label is among it.
+
+    Attributes:
+        maps: the anomaly map of every test image, float32 ``[row, column]`` on its patch grid; sizes may differ. Empty
+            from a method that does not localise.
+        image_scores: of the test images, float64 ``[image]``.
+        reference_maps: the same of the reference images, each scored as if it were none of the references; empty where
+            there are none.
+        reference_scores: their image scores.
+        setting: how much the method may see, e.g. ``"zero-shot-batch"``; empty if unknown.
+    """
+
+    def __init__(
+        self,
+        maps: Sequence[np.ndarray],
+        image_scores: np.ndarray,
+        reference_maps: Sequence[np.ndarray] = (),
+        reference_scores: np.ndarray = PLACEHOLDER,
+        setting: str = "",
+    ) -> None:
+        self.maps, self.reference_maps = list(maps), list(reference_maps)
+        self.image_scores = np.asarray(image_scores, dtype=np.float64)
+        self.reference_scores = np.asarray(reference_scores, dtype=np.float64)
+        self.setting = setting
+
+    def __len__(self) -> int:
+        return len(self.image_scores)
+
+    @property
+    def localises(self) -> bool:
+        """Whether there are maps."""
+        return bool(self.maps)
+
+    @cached_property
+    def peaks(self) -> np.ndarray:
+        """What is decided by, float64 ``[image]``: the highest value of each map, or the image score without maps."""
+        return peaks(self.maps, self.image_scores)
+
+    @cached_property
+    def reference_peaks(self) -> np.ndarray:
+        """The same of the references."""
+        return peaks(self.reference_maps, self.reference_scores)
+
+
+def peaks(maps: Sequence[np.ndarray], image_scores: np.ndarray) -> np.ndarray:
+    """The highest value of each map; without maps the image scores, as they are stored. float64 ``[image]``."""
+    if maps:
+        return np.array([np.float32(anomaly_map.max()) for anomaly_map in maps], dtype=np.float64)
+    return np.asarray(image_scores).astype(np.float32).astype(np.float64)
+
+
+class Verdicts:
+    """What a rule says of the images of a category.
+
+    Attributes:
+        pixel, region: the thresholds of each image, float64 ``[image]``, see `zsad.maps.Thresholds`; as float32 has
+            them.
+        decided: bool ``[image]``, which are called defective: those whose peak exceeds ``region``.
+        significance: float64 ``[image]``, how surprising a good image's peak would be as high, in the ``measure``; NaN
+            where the rule does not give one. The smaller it is, the more anomalous.
+        measure: ``"p_value"``, ``"false_alarms"`` (their expected number in an image), or empty for none.
+        nominal: the share of good images that the rule calls defective by its own account, 0 to 1; NaN if it gives
+            none.
+        remarks: plain sentences on what a reader must know of the decision, each with its full stop; often none.
+    """
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        region: np.ndarray | float,
+        pixel: np.ndarray | float,
+        *,
+        significance: np.ndarray | None = None,
+        measure: str = "",
+        nominal: float = np.nan,
+        remarks: Sequence[str] = (),
+    ) -> None:
+        count = len(evidence)
+        self.region = _as_float32(region, count)
+        self.pixel = (
+            np.minimum(_as_float32(pixel, count), self.region) if evidence.localises else np.full(count, np.inf)
+        )
+        self.decided: np.ndarray = evidence.peaks > self.region
+        self.significance = np.full(count, np.nan) if significance is None else np.asarray(significance, np.float64)
+        self.measure = measure
+        self.nominal = float(nominal)
+        self.remarks = tuple(remarks)
+
+    def thresholds(self, index: int) -> Thresholds:
+        """The thresholds of an image."""
+        return Thresholds(float(self.pixel[index]), float(self.region[index]))
+
+
+def _as_float32(values: np.ndarray | float, count: int) -> np.ndarray:
+    """float64 ``[count]`` of numbers that float32 has: maps are float32, and what is equal must compare as equal."""
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), count).astype(np.float32).astype(np.float64)
+
+
+class ThresholdRule(Choice):
+    """A way to tell defective patches and images from good ones.
+
+    An image is called defective if a region of it stands out: if its highest value exceeds a threshold. How far the
+    region reaches is another question with a lower threshold, a fixed share of the way from an ordinary patch.
+
+    Class attributes:
+        reference: where the rule comes from.
+        needs_references: whether it looks at the scores of reference images, and cannot do without.
+        needs_batch: whether it looks at the images of a category together, so that it says nothing of a single one.
+        without_maps: how a rule that needs maps can do without, if it can.
+    """
+
+    reference: ClassVar[str]
+    needs_references: ClassVar[bool] = False
+    needs_batch: ClassVar[bool] = False
+    without_maps: ClassVar[str] = ""
+
+    extent: float = Field(
+        EXTENT,
+        ge=0,
+        le=1,
+        description="How far down a region reaches: share of the way from the median patch to the threshold; 1: no "
+        "further than what exceeds the threshold itself.",
+    )
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether it cannot do with image scores alone."""
+        return False
+
+    @abstractmethod
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """What is called defective; thresholds are in the units of the maps and, without maps, of the image scores."""
+
+    def reach(self, maps: Sequence[np.ndarray], region: float) -> float:
+        """The threshold for pixels that belongs to one for regions.
+
+        Args:
+            maps: whose median is an ordinary patch.
+        """
+        informative = telling(maps)
+        if not informative or not np.isfinite(region):
+            return region
+        ordinary = float(np.median(np.concatenate([anomaly_map.ravel() for anomaly_map in informative])))
+        return min(ordinary + self.extent * (region - ordinary), region)
+
+
+class BatchRule(ThresholdRule):
+    """A rule that looks at the test images of a category together and finds one threshold for all.
+
+    Where there are no maps, the image scores stand in for their values.
+    """
+
+    needs_batch: ClassVar[bool] = True
+
+    @abstractmethod
+    def threshold(self, evidence: Evidence) -> float:
+        """What the highest value of a region must exceed; of a method without maps, what the image score must."""
+
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """One threshold for all images."""
+        region = self.threshold(evidence)
+        return Verdicts(evidence, region, self.reach(evidence.maps, region))
+
+
+def values_of(evidence: Evidence) -> list[np.ndarray]:
+    """The maps, or the image scores as one map ``[1, image]`` where there are none."""
+    return evidence.maps if evidence.maps else [evidence.image_scores[None].astype(np.float32)]
+
+
+def above_all(maps: Sequence[np.ndarray]) -> float:
+    """The next float32 above every value of the maps: a threshold that nothing exceeds."""
+    highest = np.float32(max(anomaly_map.max() for anomaly_map in maps))
+    return float(np.nextafter(highest, np.float32(np.inf)))

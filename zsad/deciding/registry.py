@@ -1,0 +1,16 @@
+"""The threshold rules by name: one line each."""
+
+from zsad.deciding.base import ThresholdRule
+from zsad.registry import Registry
+
+THRESHOLDS: Registry[ThresholdRule] = Registry(
+    "threshold rule",
+    {
+        "suitable": "zsad.deciding.suitable:Suitable",
+        "conformal": "zsad.deciding.conformal:Conformal",
+        "robust_tail": "zsad.deciding.robust_tail:RobustTail",
+        "mebin": "zsad.deciding.mebin:MEBin",
+        "reference_quantile": "zsad.deciding.reference_quantile:ReferenceQuantile",
+        "fixed": "zsad.deciding.fixed:Fixed",
+    },
+)

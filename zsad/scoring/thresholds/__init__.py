@@ -1,1 +1,0 @@
-"""Thresholds set without labels, one file a rule."""
