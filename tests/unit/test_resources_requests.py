@@ -45,6 +45,7 @@ BY_IMAGES = (
     "embed_images",
     "segment_foreground",
     "score_images",
+    "decide_images",
     "refine_masks",
     "embed_crops",
     "prompt_masks",
@@ -103,7 +104,7 @@ def test_no_job_asks_for_more_than_a_day() -> None:
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
     run = planned(tmp_path, SAM)
-    names = {**names_for(rule), **({"method": "mutual_sam"} if rule == "modulate_scores" else {})}
+    names = {**names_for(rule), **({"method": "mutual_sam"} if rule == {"modulate_scores", "adopt_decisions"} else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
     assert 0.3 < estimate.seconds < 24 * 3600
@@ -127,7 +128,9 @@ def test_more_images_take_more_time(rule: str, tmp_path: Path) -> None:
     assert estimated(many, rule, names_for(rule)).seconds > estimated(few, rule, names_for(rule)).seconds
 
 
-@pytest.mark.parametrize("rule", [rule for rule in BY_IMAGES if rule not in ("score_images", "build_page")])
+@pytest.mark.parametrize(
+    "rule", [rule for rule in BY_IMAGES if rule not in ("score_images", "decide_images", "build_page")]
+)
 def test_larger_images_take_more_memory(rule: str, tmp_path: Path) -> None:
     small, large = (planned(tmp_path, SAM, demo={"size": size}) for size in (256, 1024))
     assert estimated(large, rule, names_for(rule)).megabytes > estimated(small, rule, names_for(rule)).megabytes
