@@ -11,6 +11,8 @@ from pydantic import Field
 from zsad.deciding.base import Evidence, ReferenceRule, Verdicts, median_patch, percentage
 from zsad.maps import telling
 
+CLOSE = 1.5  # times the rate that a quantile stands for: further away, it is said
+
 
 class ReferenceQuantile(ReferenceRule):
     """A quantile of the peaks that good reference images have when they are no references.
@@ -59,7 +61,7 @@ class ReferenceQuantile(ReferenceRule):
 
     def _remarks(self, nominal: float, references: int) -> list[str]:
         """What is to be said where the references are fewer than the quantile asks for."""
-        if math.isnan(nominal) or 1 / (references + 1) <= 1 - self.quantile:
+        if math.isnan(nominal) or nominal <= CLOSE * (1 - self.quantile):
             return []
         return [
             f"The quantile lies among the highest of {references} references, so that about {percentage(nominal)} of "
