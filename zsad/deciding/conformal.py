@@ -18,9 +18,9 @@ class Conformal(ReferenceRule):
     The rank of an image is 1 + the number of references of which the peak is at least as high as its own, and its
     p-value is rank / (K + 1) with K references. A good image is as likely to have any of the K + 1 ranks, so that it
     has a p-value of at most ``alpha`` with a probability of at most ``alpha``, whatever the distribution of the scores
-    and however few the references; ties make p-values greater. That is an average over draws of references: with some
-    K references the rate is higher than with others, by a beta distribution of mean ``m / (K + 1)`` and ``K + 1``
-    degrees of freedom, where ``m`` is the highest rank that is called.
+    and however few the references; ties make p-values greater. That is an average over draws of references. Given some
+    K references, the rate has the distribution Beta(m, K + 1 - m), where ``m`` is the highest rank that is called: with
+    8 of them, and 11 % on average, it lies between 0.6 % and 31 % nine times of ten (Vovk 2012).
 
     The threshold for regions is the peak of a reference, the ``m``-th highest. An image is called defective if one of
     its regions exceeds it, and its highest region has the image's p-value: the rate is that of good images with *any*
