@@ -29,7 +29,7 @@ class Conformal(ReferenceRule):
     With ``over_batch: benjamini_hochberg`` the highest rank depends on the images: it is the greatest one of which the
     p-value is at most ``alpha`` times the share of images of that rank or lower. Of the images that are called
     defective at most the share ``alpha`` is then good, on average over batches; conformal p-values against the same
-    references depend on each other in a way that leaves this true (Bates et al., theorem 2).
+    references depend on each other in a way that leaves this true (Bates et al.).
 
     What holds exactly, and what about. A reference is scored by a fit that lacks it, an image by the fit to all. That
     is cheaper than cross-conformal prediction (Vovk 2015) and the jackknife+ (Barber et al. 2021), which score the
@@ -55,8 +55,8 @@ class Conformal(ReferenceRule):
     )
     too_few: Literal["smallest", "none"] = Field(
         "smallest",
-        description="What K references do that allow no rate of alpha, as 1 / (K + 1) exceeds it: smallest takes that "
-        "rate instead, none calls no image defective. Not for `over_batch`, which then calls none.",
+        description="If K references are too few for alpha, as 1 / (K + 1) exceeds it: smallest takes 1 / (K + 1) as "
+        "the rate, none calls no image defective. Not for `over_batch`, which then calls none.",
     )
     over_batch: Literal["none", "benjamini_hochberg"] = Field(
         "none",
