@@ -335,7 +335,7 @@ def test_masks_of_other_images_or_in_another_order_are_refused_and_leave_no_file
 
 def test_each_image_is_moved_about_its_own_threshold_of_pixels_and_decided_by_those_of_the_method(category):
     maps, masks, scores, outlines = category
-    pixel, region = [0.5, 1.0, 2.0, -np.inf, np.inf], [2.0, 9.0, 3.0, 1.0, np.inf]
+    pixel, region = [0.5, 1.0, 2.0, -(2.0**99), np.inf], [2.0, 9.0, 3.0, 1.0, np.inf]
     decisions = write_decisions(scores.with_name("decisions.h5"), scores, region, pixel)
     with modulated_file(scores, outlines, side=24) as after:
         for index in range(len(maps)):

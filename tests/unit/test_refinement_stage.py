@@ -315,7 +315,7 @@ def test_infinite_thresholds_mark_nothing(tmp_path, refiner, localises, constant
 
 
 @pytest.mark.parametrize("refiner", [*EVERY_REFINER[::2], None], ids=["guided", "grabcut", "plain"])
-@pytest.mark.parametrize("pixel", [-np.inf, -1e30, -0.5])
+@pytest.mark.parametrize("pixel", [-1e38, -1e6, -0.5])
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.filterwarnings("error")
 def test_thresholds_below_all_values_mark_the_whole_image(tmp_path, refiner, plain, pixel, constant):
