@@ -35,6 +35,8 @@ OF_MODELS = {
     "prompt_masks": {"refiner": "sam"},
     "fit_method": {"method": "memory_bank"},
 }
+METHODS = ("mutual", "memory_bank")  # without references, and with
+OF_MODULATIONS = ("modulate_scores", "adopt_decisions")
 BY_IMAGES = (
     "make_demo",
     "read_images",
@@ -104,7 +106,7 @@ def test_no_job_asks_for_more_than_a_day() -> None:
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
     run = planned(tmp_path, SAM)
-    names = {**names_for(rule), **({"method": "mutual_sam"} if rule == {"modulate_scores", "adopt_decisions"} else {})}
+    names = {**names_for(rule), **({"method": "mutual_sam"} if rule in OF_MODULATIONS else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
     assert 0.3 < estimate.seconds < 24 * 3600
@@ -218,6 +220,18 @@ def test_every_scorer_says_what_it_costs(tmp_path: Path) -> None:
     assert seconds["batch_neighbours"] > seconds["mutual"] > seconds["flip_consistency"] > seconds["ensemble"]
 
 
+def test_deciding_takes_the_maps_of_references_too_and_those_of_a_modulation_at_their_own_size(
+    tmp_path: Path,
+) -> None:
+    run = planned(tmp_path, SAM)
+    of = {"category": "ring"}
+    without, with_references = (estimated(run, "decide_images", {**of, "method": name}) for name in METHODS)
+    assert with_references.megabytes > without.megabytes
+    assert with_references.seconds > without.seconds
+    modulated = estimated(run, "adopt_decisions", {**of, "method": "mutual_sam"})
+    assert modulated.megabytes > without.megabytes
+
+
 def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
@@ -225,7 +239,7 @@ def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
         f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES)!r}\n"
-        "for rule in set(ESTIMATES) - {'embed_crops', 'prompt_masks', 'modulate_scores', 'fit_method'}:\n"
+        f"for rule in set(ESTIMATES) - {{'embed_crops', 'prompt_masks', 'fit_method', *{OF_MODULATIONS!r}}}:\n"
         "    estimated(run, rule, names)\n"
         "print({'torch', 'transformers'} & set(sys.modules))"
     )
