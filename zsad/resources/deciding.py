@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import STATISTICS
+from zsad.resources.libraries import PLAIN
 from zsad.resources.run import Run
 from zsad.resources.scoring import map_patches, scored_tokens
 from zsad.scoring.references import REFERENCES
 
-PATCH_BYTES, PATCH_SECONDS = 96, 1e-6  # a patch: read, kept, and sorted among all others
+PATCH_BYTES, PATCH_SECONDS = 64, 1e-6  # a patch: read, kept, and sorted among all others
 IMAGE_SECONDS = 2e-3  # an image: its map found in a file
 
 
@@ -30,4 +30,4 @@ def adopt_decisions(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def _of_maps(images: int, patches: int) -> Estimate:
-    return STATISTICS.plus(PATCH_BYTES * patches / 1e6, PATCH_SECONDS * patches + IMAGE_SECONDS * images)
+    return PLAIN.plus(PATCH_BYTES * patches / 1e6, PATCH_SECONDS * patches + IMAGE_SECONDS * images)
