@@ -13,6 +13,7 @@ from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.conformal import Conformal
 from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.deciding.registry import THRESHOLDS
+from zsad.errors import DataError
 from zsad.maps import standing_out
 
 PARAMS: dict[str, dict[str, Any]] = {"fixed": {"image": 0.75, "pixel": 0.5}}  # of rules that do not do without
@@ -105,6 +106,15 @@ def cases(*, in_units: bool = True) -> list[Any]:
 
 
 of_every_rule = pytest.mark.parametrize("case", cases())
+
+
+def test_only_rules_that_say_so_need_references() -> None:
+    assert {type(rule) for rule in RULES.values() if rule.needs_references} == {Conformal, ReferenceQuantile}
+    bare = Case(Conformal(), with_maps=True, setting="zero-shot-batch").evidence(*category(0))
+    for rule in RULES.values():
+        if rule.needs_references:
+            with pytest.raises(DataError, match="needs the scores of at least 2, and there are 0"):
+                rule.decide(bare)
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(4.0, 0.0), (1.0, 8.0), (0.25, -2.0)])

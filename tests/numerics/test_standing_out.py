@@ -182,8 +182,9 @@ def test_thresholds_are_compared_as_float32() -> None:
     """0.1 as float32 is above 0.1, which therefore would call what equals the threshold defective."""
     anomaly_map = np.full((2, 2), 0.1, np.float32)
     for value in (0.1, np.float64(0.1), float32(0.1)):
-        found = standing_out(anomaly_map, Thresholds(value, value), 4, 4)
-        assert not (found > np.float32(0.1)).any()
+        for pixel in (value, 0.05):
+            found = standing_out(anomaly_map, Thresholds(pixel, value), 4, 4)
+            assert not (found > np.float32(pixel)).any()
 
 
 def test_the_map_that_is_given_stays_as_it_is() -> None:
