@@ -43,8 +43,8 @@ from zsad.deciding.conformal import Conformal
             0,
             40,
             1 / 9,
-            "None of 40 photographs is called defective. The rule calls about 11 % of good photographs defective, about "
-            "4 of 40.",
+            "None of 40 photographs is called defective. The rule calls about 11 % of good photographs defective, "
+            "about 4 of 40.",
         ),
         (1, 1, 0.1, "The photograph is called defective. The rule calls about 10 % of good photographs defective."),
         (0, 1, math.nan, "The photograph is not called defective."),
