@@ -7,8 +7,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from closeness import assert_close
+from decision_files import write_decisions
+from zsad.deciding.decide_images import adopt_decisions
 from zsad.errors import ConfigError, DataError
-from zsad.files.digests import append_digests
+from zsad.files.decisions import DecisionReader
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
@@ -191,13 +193,14 @@ def test_a_constant_map_stays_as_it_is_under_any_mask():
     np.testing.assert_array_equal(found, np.full((50, 50), np.float32(0.7)))
 
 
-@pytest.mark.parametrize("threshold", [-1.0, 0.05, 2.0, 50.0])
-def test_values_stay_between_the_least_of_map_and_threshold_and_the_peak_of_the_map(threshold):
+@pytest.mark.parametrize("threshold", [-np.inf, -1e30, -1.0, 0.05, 2.0, 50.0, np.inf])
+@pytest.mark.filterwarnings("error")
+def test_values_stay_between_the_least_and_the_peak_of_the_map(threshold):
     rng = np.random.default_rng(5)
     for strength in (0.2, 0.7, 1.0):
         anomaly_map, mask = random_map(rng, (7, 9)), blobs(rng, (53, 67))
         found = modulation(strength=strength, side=31).modulated(anomaly_map, mask, threshold)
-        assert min(anomaly_map.min(), threshold) <= found.min()
+        assert anomaly_map.min() <= found.min()
         assert found.max() <= anomaly_map.max()
 
 
@@ -226,7 +229,8 @@ def test_a_parameter_out_of_range_is_refused(wrong):
         Modulation.build({"method": "mutual", "refiner": "guided", **wrong}, where="methods.sharp")
 
 
-def write_scores(path, maps, *, thresholds=(THRESHOLD, 3.0), localises=True):
+def write_scores(path, maps, *, pixel=THRESHOLD, region=3.0, localises=True):
+    """A score file, and a file of decisions beside it."""
     with ScoreWriter(
         path,
         IDS[: len(maps)],
@@ -238,7 +242,7 @@ def write_scores(path, maps, *, thresholds=(THRESHOLD, 3.0), localises=True):
         for index, anomaly_map in enumerate(maps):
             note = "not symmetric" if index == 1 else ""
             writer.write(index, anomaly_map, anomaly_map.max() + index, seconds=10 + index, note=note)
-        writer.write_thresholds(*thresholds)
+    write_decisions(path.with_name("decisions.h5"), path, region, pixel)
     return path
 
 
@@ -262,6 +266,7 @@ def modulated_file(scores, masks, **params):
     output = scores.with_name("modulated.h5")
     modulate_scores(
         scores=scores,
+        decisions=scores.with_name("decisions.h5"),
         masks=masks,
         modulation=modulation(**params),
         output=output,
@@ -281,7 +286,6 @@ def test_images_of_mixed_sizes_are_modulated_each_by_its_own_mask_and_the_rest_c
     with ScoreReader(scores) as before, modulated_file(scores, outlines, side=24) as after:
         assert after.image_ids == before.image_ids
         assert (after.setting, after.localises) == ("few-shot-4", True)
-        assert (after.threshold, after.image_threshold) == (THRESHOLD, 3.0)
         assert after.notes == ["", "not symmetric", "", "", ""]
         np.testing.assert_array_equal(after.image_scores, before.image_scores)
         assert after.grid_sizes.tolist() == [[24, 18], [17, 23], [18, 24], [9, 9], [24, 10]]
@@ -305,16 +309,16 @@ def test_provenance_names_the_modulation_and_both_inputs(category):
     assert found["stage"] == "modulate_scores"
     assert found["modulation"] == {"class": "Modulation", "params": modulation(strength=0.25).parameters()}
     assert (found["image_list_sha256"], found["model"]) == ("abc", "net")
-    assert (found["scores"]["stage"], found["masks"]["stage"]) == ("score_images", "refine_masks")
+    stages = [found[name]["stage"] for name in ("scores", "decisions", "masks")]
+    assert stages == ["score_images", "decide_images", "refine_masks"]
 
 
 def test_a_method_that_does_not_localise_passes_through_on_its_own_grid_with_a_note(tmp_path):
     maps = [np.full(grid, index, np.float32) for index, grid in enumerate(GRIDS)]
-    scores = write_scores(tmp_path / "scores.h5", maps, thresholds=(np.inf, 3.0), localises=False)
+    scores = write_scores(tmp_path / "scores.h5", maps, localises=False)
     outlines = write_masks(tmp_path / "masks.h5", [np.zeros(size, bool) for size in SIZES])
     with modulated_file(scores, outlines) as after:
         assert not after.localises
-        assert (after.threshold, after.image_threshold) == (np.inf, 3.0)
         assert after.notes == [IMAGES_ALONE, f"not symmetric; {IMAGES_ALONE}", *[IMAGES_ALONE] * 3]
         for index, anomaly_map in enumerate(maps):
             np.testing.assert_array_equal(after.anomaly_map(index), anomaly_map)
@@ -326,6 +330,43 @@ def test_masks_of_other_images_or_in_another_order_are_refused_and_leave_no_file
     others = write_masks(tmp_path / "others.h5", masks, ids=ids)
     with pytest.raises(DataError, match=r"others\.h5 and .*scores\.h5 do not show the same images"):
         modulated_file(scores, others)
+    assert files_of_output(scores) == []
+
+
+def test_each_image_is_moved_about_its_own_threshold_of_pixels_and_decided_by_those_of_the_method(category):
+    maps, masks, scores, outlines = category
+    pixel, region = [0.5, 1.0, 2.0, -(2.0**99), np.inf], [2.0, 9.0, 3.0, 1.0, np.inf]
+    decisions = write_decisions(scores.with_name("decisions.h5"), scores, region, pixel)
+    with modulated_file(scores, outlines, side=24) as after:
+        for index in range(len(maps)):
+            expected = modulation(side=24).modulated(maps[index], masks[index], np.float32(pixel[index]))
+            np.testing.assert_array_equal(after.anomaly_map(index), expected)
+        peaks = [after.anomaly_map(index).max() for index in range(len(maps))]
+    adopted = scores.with_name("adopted.h5")
+    adopt_decisions(scores=after.path, decisions=decisions, output=adopted, provenance={})
+    with DecisionReader(adopted) as decided:
+        assert decided.pixel.tolist() == pixel
+        assert decided.region.tolist() == region
+        assert decided.decided.tolist() == [peak > limit for peak, limit in zip(peaks, region, strict=True)]
+
+
+@pytest.mark.parametrize("order", [slice(None, None, -1), slice(0, 4)], ids=["another order", "fewer"])
+def test_decisions_of_other_images_are_refused_and_leave_no_file(category, tmp_path, order):
+    maps, _, scores, outlines = category
+    (tmp_path / "other").mkdir()
+    ids = IDS[order]
+    with ScoreWriter(
+        tmp_path / "other" / "scores.h5",
+        ids,
+        {},
+        grid_sizes=np.array([anomaly_map.shape for anomaly_map in maps[order]]),
+        setting="few-shot-4",
+    ) as writer:
+        for index, anomaly_map in enumerate(maps[order]):
+            writer.write(index, anomaly_map, 1.0)
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "other" / "scores.h5", 3.0, THRESHOLD)
+    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not show the same images"):
+        modulated_file(scores, outlines)
     assert files_of_output(scores) == []
 
 
@@ -344,12 +385,15 @@ def test_a_failure_in_the_middle_leaves_no_file(category, monkeypatch):
     assert files_of_output(scores) == []
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image(category):
-    _, _, scores, outlines = category
-    with h5py.File(scores, "r+") as file:
-        file["anomaly_map"][2, 1, 1] = np.nan
-    append_digests(scores)
+def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image(category, monkeypatch):
+    maps, _, scores, outlines = category
+    whole = Modulation.modulated
+
+    def failing(self, anomaly_map, mask, threshold):
+        factor = np.nan if np.array_equal(anomaly_map, maps[2]) else 1
+        return whole(self, anomaly_map, mask, threshold) * np.float32(factor)
+
+    monkeypatch.setattr(Modulation, "modulated", failing)
     with pytest.raises(DataError, match=r"score of test/2\.png is not finite"):
         modulated_file(scores, outlines)
     assert files_of_output(scores) == []
@@ -362,7 +406,7 @@ def test_pixels_rank_better_with_the_true_mask_and_as_before_at_strength_0(tmp_p
     for truth in truths:
         patches = cv2.resize(truth.astype(np.float32), (20, 20), interpolation=cv2.INTER_AREA)
         maps.append(cv2.GaussianBlur(patches, (0, 0), 1.5) + rng.normal(0, 0.02, (20, 20)).astype(np.float32))
-    scores = write_scores(tmp_path / "scores.h5", maps, thresholds=(0.2, 0.2))
+    scores = write_scores(tmp_path / "scores.h5", maps, region=0.2, pixel=0.2)
     outlines = write_masks(tmp_path / "masks.h5", truths)
 
     def pixel_auroc(reader):
