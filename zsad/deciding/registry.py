@@ -9,6 +9,8 @@ THRESHOLDS: Registry[ThresholdRule] = Registry(
         "suitable": "zsad.deciding.suitable:Suitable",
         "conformal": "zsad.deciding.conformal:Conformal",
         "robust_tail": "zsad.deciding.robust_tail:RobustTail",
+        "peaks_over_threshold": "zsad.deciding.peaks_over_threshold:PeaksOverThreshold",
+        "a_contrario": "zsad.deciding.a_contrario:AContrario",
         "mebin": "zsad.deciding.mebin:MEBin",
         "reference_quantile": "zsad.deciding.reference_quantile:ReferenceQuantile",
         "fixed": "zsad.deciding.fixed:Fixed",

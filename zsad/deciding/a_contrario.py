@@ -1,0 +1,68 @@
+"""A contrario: how many patches of one image would be as odd by chance."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.tail import RANKS, Tail, fit_tail
+
+
+class AContrario(ThresholdRule):
+    """The number of false alarms of an image, from its own patches alone.
+
+    Of the image's ``n`` patches the ordinary ones, from the median up to the share ``defective`` from the top, tell the
+    tail: an exponential one is fitted to their quantiles. The number of false alarms of the image is ``n`` times the
+    share of patches that would exceed its peak by that tail: how many patches as odd one expects in an image without
+    a defect. It is called defective where that is ``false_alarms`` at most, so that each image has a threshold of its
+    own, and one photograph alone gets a verdict. A defect that covers more than the share ``defective`` of the image
+    hides itself.
+    """
+
+    summary: ClassVar[str] = "How many patches as odd one expects in a good image, from the image's own patches."
+    reference: ClassVar[str] = (
+        "Number of false alarms: Desolneux, Moisan and Morel 2000; of anomaly maps: U-Flow, Tailanian et al. 2023."
+    )
+    without_maps: ClassVar[str] = ""
+
+    false_alarms: float = Field(
+        0.1, gt=0, description="Patches of a good image that may exceed the threshold by chance, on average."
+    )
+    defective: float = Field(0.05, gt=0, lt=0.5, description="Share of an image that a defect covers, at most.")
+
+    @property
+    def needs_maps(self) -> bool:
+        """It looks at patches."""
+        return True
+
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """A threshold and a number of false alarms for each image."""
+        region, pixel, expected = (np.empty(len(evidence)) for _ in range(3))
+        for index, anomaly_map in enumerate(evidence.maps):
+            region[index], pixel[index], expected[index] = self._of_image(anomaly_map)
+        return Verdicts(
+            evidence,
+            region,
+            pixel,
+            significance=expected,
+            measure="false_alarms",
+            nominal=-np.expm1(-self.false_alarms),
+        )
+
+    def _of_image(self, anomaly_map: np.ndarray) -> tuple[float, float, float]:
+        """Threshold for regions, for pixels, and number of false alarms of the peak."""
+        peak, tail = float(anomaly_map.max()), self._tail(anomaly_map)
+        if tail is None:  # nothing in the image differs
+            return peak, peak, float(anomaly_map.size)
+        region = tail.quantile(self.false_alarms / anomaly_map.size)
+        ordinary = float(np.median(anomaly_map))
+        expected = anomaly_map.size * float(tail.survival(np.array([peak]))[0])
+        return region, min(ordinary + self.extent * (region - ordinary), region), expected
+
+    def _tail(self, anomaly_map: np.ndarray) -> Tail | None:
+        """The tail of the ordinary patches."""
+        exceeded = np.geomspace(self.defective, 0.5, RANKS)
+        return fit_tail(exceeded, np.quantile(anomaly_map, 1 - exceeded), curved=False)
