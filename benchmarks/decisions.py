@@ -21,10 +21,10 @@ The rule of choice, fixed before the first run, for each kind of method by itsel
 4. ``extent``, how far down a region reaches, is then the one with the highest mean over kinds of SegF1 / pixel F1-max
    at the chosen rules.
 
-`suitable`, which is made of the others, is shown and no candidate; neither are rules that are told the threshold or how
-many images are defective. Methods are left out on categories where they abstain in most images. The row `best at 10 %`
-is the ceiling: the highest F1 of a threshold on the peaks that calls at most 10 % of the batch's good images, chosen by
-the labels.
+`suitable`, which is made of the others, is shown and no candidate; neither are rules that must be told the threshold
+(left out) or how many images are defective (told the truth here). Methods are left out on categories where they abstain
+in most images. The row `best at 10 %` is the ceiling: the highest F1 of a threshold on the peaks that calls at most
+10 % of the batch's good images, chosen by the labels.
 
 Images, features and scores are kept in the folder ``--cache``, so that rules can be compared again in minutes; delete
 it after a change to any of these. The reported sets are magnetic tiles in the MVTec AD layout, ELPV's mono- and
@@ -92,10 +92,19 @@ ONLY: Mapping[str, Sequence[str]] = {"batch_neighbours": ("embedded",)}  # which
 # A new rule joins with its own defaults; a line here gives it other parameters to be tried.
 VARIANTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "robust_tail": [{"z": z} for z in (3.0, 5.0, 8.0, 12.0)],
-    "conformal": [{"alpha": alpha} for alpha in (0.05, 0.1, 0.2)],
+    "conformal": [*({"alpha": alpha} for alpha in (0.05, 0.1, 0.2)), {"over_batch": "benjamini_hochberg"}],
     "reference_quantile": [{"quantile": quantile} for quantile in (0.9, 0.995)],
+    "peaks_over_threshold": [
+        *({"shape": shape, "alpha": alpha} for shape in ("pareto", "exponential") for alpha in (0.05, 0.1, 0.2)),
+        {"shape": "exponential", "spread": False},
+        {"shape": "exponential", "good": 0.4},
+    ],
+    "a_contrario": [
+        {"false_alarms": expected, "defective": share} for share in (0.05, 0.2) for expected in (0.02, 0.1, 0.5)
+    ],
 }
-TOLD = ("fixed",)  # by whom it may concern: the threshold
+LEFT_OUT = ("fixed",)  # which only knows what its user knows
+INFORMED = ("share", "expected_share")  # are told the share of defective images of every batch, as an ideal user would
 COMPOSED = ("suitable",)
 ORACLE = "best at 10 %"
 EXTENTS = tuple(round(0.1 * tenth, 1) for tenth in range(3, 11))
@@ -376,9 +385,7 @@ def batch_scores(
 
 
 def _batch_scores(scorer: Scorer, test: TokenSource, indices: np.ndarray, compute: Compute) -> Scores:
-    part = MemoryTokens(
-        [test.patch_tokens(index) for index in indices], test.cls_tokens()[indices], layers=test.layers
-    )
+    part = MemoryTokens([test.patch_tokens(index) for index in indices], test.cls_tokens()[indices], layers=test.layers)
     maps, scores = _summed_up(scorer.score({"test": part}, compute))
     return Scores(maps, scorer.rescored(scores, {"test": part}), [], np.empty(0))
 
@@ -423,7 +430,7 @@ def _store(path: Path, found: Iterator[Scores] | list[Scores]) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _load(path: Path) -> list[Scores]:
@@ -452,15 +459,31 @@ def candidates() -> dict[str, ThresholdRule]:
     """Every rule with every set of parameters that is tried, by what the tables call it."""
     found = {}
     for name in THRESHOLDS.names():
-        if name not in TOLD:
+        if name not in (*LEFT_OUT, *INFORMED):
             for params in VARIANTS.get(name, [{}]):
                 shown = " ".join(f"{key}={value}" for key, value in params.items())
                 found[f"{name} {shown}".strip()] = THRESHOLDS.build(name, params)
     return found
 
 
-def measure(task: Task, options: Options, rules: Mapping[str, ThresholdRule]) -> list[dict[str, Any]]:
-    """A row for every batch and rule, and for the ceiling; none where the method abstains in most images."""
+def candidate_names() -> list[str]:
+    """The rules that may be chosen."""
+    return [name for name in THRESHOLDS.names() if name not in (*LEFT_OUT, *INFORMED, *COMPOSED)]
+
+
+def informed(contamination: float) -> dict[str, ThresholdRule]:
+    """The rules that are told the share of defective images, likewise."""
+    known = [name for name in INFORMED if name in THRESHOLDS.names()]
+    return {f"{name}, told": THRESHOLDS.build(name, {"share": contamination}) for name in known}
+
+
+def measure(
+    task: Task, options: Options, rules: Mapping[str, ThresholdRule], with_informed: bool
+) -> list[dict[str, Any]]:
+    """A row for every batch and rule, and for the ceiling; none where the method abstains in most images.
+
+    Masks are measured in the first draw alone, for their time.
+    """
     cv2.setNumThreads(1)
     records = [record for record in records_of(task.category) if record.split == "test"]
     labels = np.array([record.label for record in records])
@@ -479,17 +502,16 @@ def measure(task: Task, options: Options, rules: Mapping[str, ThresholdRule]) ->
     rows = []
     for batch, scores in scored:
         evidence = Evidence(*scores, setting=task.scorer.setting)
-        truth = Truth.of(scores, labels[batch.indices], [masks[index] for index in batch.indices] if masks else [])
+        looked_at = batch.indices.tolist() if masks and batch.draw == 0 else []
+        truth = Truth.of(evidence, labels[batch.indices], [masks[index] for index in looked_at])
         at = {**place, "contamination": batch.contamination, "draw": batch.draw}
         rows.append({**at, "rule": ORACLE, **truth.of_decided(evidence.peaks > truth.ceiling(evidence.peaks))})
-        for name, rule in rules.items():
+        for name, rule in {**rules, **(informed(batch.contamination) if with_informed else {})}.items():
             if rule.needs_references and not len(evidence.reference_peaks):
                 continue
             verdicts = rule.decide(evidence)
-            found = truth.of_decided(verdicts.decided)
-            if batch.draw == 0:
-                found["mask_ratio"] = truth.mask_ratio(evidence, verdicts)
-            rows.append({**at, "rule": name, "nominal": verdicts.nominal, **found})
+            figures = {**truth.of_decided(verdicts.decided), "mask_ratio": truth.mask_ratio(evidence, verdicts)}
+            rows.append({**at, "rule": name, "nominal": verdicts.nominal, **figures})
     return rows
 
 
@@ -498,22 +520,26 @@ class Truth(NamedTuple):
 
     Attributes:
         labels: bool ``[image]``.
-        masks: bool ``[height, width]``, one an image; empty if they are not known.
+        masks: bool ``[height, width]``, one an image; empty if they are not looked at.
         f1_max: the greatest F1 of a threshold on the image scores; NaN unless there are good and defective images.
         auroc: of the image scores, likewise.
+        pixel_f1_max: the greatest F1 of a threshold on the maps at the images' size; NaN without masks, too.
     """
 
     labels: np.ndarray
     masks: list[np.ndarray]
     f1_max: float
     auroc: float
+    pixel_f1_max: float
 
     @classmethod
-    def of(cls, scores: Scores, labels: np.ndarray, masks: list[np.ndarray]) -> Truth:
+    def of(cls, evidence: Evidence, labels: np.ndarray, masks: list[np.ndarray]) -> Truth:
         """Of a batch."""
         defective = labels == 1
-        ranking = rank_scores(scores.image_scores[defective], scores.image_scores[~defective])
-        return cls(defective, masks, float(f1_max(ranking)), float(auroc(ranking)))
+        ranking = rank_scores(evidence.image_scores[defective], evidence.image_scores[~defective])
+        is_mixed = defective.any() and not defective.all()
+        of_pixels = pixel_f1_max(evidence.maps, masks) if masks and is_mixed else np.nan
+        return cls(defective, masks, float(f1_max(ranking)), float(auroc(ranking)), of_pixels)
 
     def of_decided(self, decided: np.ndarray) -> dict[str, float]:
         """Figures of decisions, bool ``[image]``."""
@@ -535,8 +561,8 @@ class Truth(NamedTuple):
         return float(max(thresholds, key=lambda threshold: f1(peaks > threshold, self.labels)))
 
     def mask_ratio(self, evidence: Evidence, verdicts: Verdicts) -> float:
-        """SegF1 over pixel F1-max; NaN unless there are masks, and good and defective images."""
-        if not self.masks or np.isnan(self.f1_max):
+        """SegF1 over pixel F1-max; NaN where that is."""
+        if np.isnan(self.pixel_f1_max):
             return np.nan
         right = wrong = 0
         for index, mask in enumerate(self.masks):
@@ -546,17 +572,15 @@ class Truth(NamedTuple):
                 right += int(np.count_nonzero(marked & mask))
                 wrong += int(np.count_nonzero(marked & ~mask))
         defective = sum(map(np.count_nonzero, self.masks))
-        return float(2 * right / (right + wrong + defective) / self.pixel_f1_max(evidence))
+        return float(2 * right / (right + wrong + defective) / self.pixel_f1_max)
 
-    def pixel_f1_max(self, evidence: Evidence) -> float:
-        """The greatest F1 of pixels above a threshold."""
-        large = [
-            at_image_size(anomaly_map, *mask.shape)
-            for anomaly_map, mask in zip(evidence.maps, self.masks, strict=True)
-        ]
-        inside = np.concatenate([values[mask] for values, mask in zip(large, self.masks, strict=True)])
-        outside = np.concatenate([values[~mask] for values, mask in zip(large, self.masks, strict=True)])
-        return float(f1_max(rank_scores(inside, outside)))
+
+def pixel_f1_max(maps: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> float:
+    """The greatest F1 of pixels above a threshold on the maps at the images' size."""
+    large = [at_image_size(anomaly_map, *mask.shape) for anomaly_map, mask in zip(maps, masks, strict=True)]
+    inside = np.concatenate([values[mask] for values, mask in zip(large, masks, strict=True)])
+    outside = np.concatenate([values[~mask] for values, mask in zip(large, masks, strict=True)])
+    return float(f1_max(rank_scores(inside, outside)))
 
 
 def f1(decided: np.ndarray, defective: np.ndarray) -> float:
@@ -575,7 +599,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         all_good = of_rule[of_rule["contamination"] == 0]
         mixed = of_rule[of_rule["contamination"].isin(MIXED)]
         ratios = {f"F1 ratio {_per_cent(at)}": by["ratio"].get(at, pd.Series()).mean() for at in MIXED}
-        found[rule] = {
+        found[str(rule)] = {
             **ratios,
             "mean": float(np.mean(list(ratios.values()))),
             "AUROC ≥ .8": mixed["ratio"][mixed["auroc"] >= 0.8].mean(),
@@ -592,8 +616,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def chosen(figures: pd.DataFrame) -> str:
     """The rule that the rule of choice takes, of a table of `summary`."""
-    told = [rule for rule in figures.index if rule == ORACLE or rule.split()[0] in COMPOSED]
-    asked = figures.drop(index=told)
+    asked = figures[[rule != ORACLE and rule.split()[0] in candidate_names() for rule in figures.index]]
     allowed = asked[asked["all good: called"] <= MOST_CALLED]
     if allowed.empty:
         return str(asked["all good: called"].idxmin())
@@ -636,14 +659,19 @@ def tables(rows: pd.DataFrame, shown: Mapping[str, Sequence[str]]) -> Iterator[s
 
 def choices(rows: pd.DataFrame) -> dict[str, str]:
     """The chosen rule of each kind of method."""
-    return {kind: chosen(summary(of_kind)) for kind, of_kind in rows.groupby("kind", sort=False)}
+    return {kind: chosen(summary(rows[rows["kind"] == kind])) for kind in KINDS if (rows["kind"] == kind).any()}
 
 
 # -- the run ---------------------------------------------------------------------------------------------------------
 
 
 def study(
-    tasks: Sequence[Task], options: Options, rules: Mapping[str, Mapping[str, ThresholdRule]], jobs: int
+    tasks: Sequence[Task],
+    options: Options,
+    rules: Mapping[str, Mapping[str, ThresholdRule]],
+    jobs: int,
+    *,
+    with_informed: bool = False,
 ) -> pd.DataFrame:
     """All rows; scores are computed one task after the other, rules are measured by several processes.
 
@@ -655,7 +683,8 @@ def study(
         scores_of(task, np.array([record.label for record in records if record.split == "test"]), options)
     asked = [task for task in tasks if rules.get(task.kind)]
     with ProcessPoolExecutor(jobs) as pool:
-        found = pool.map(measure, asked, [options] * len(asked), [rules[task.kind] for task in asked])
+        each = len(asked)
+        found = pool.map(measure, asked, [options] * each, [rules[task.kind] for task in asked], [with_informed] * each)
         return pd.DataFrame([row for rows in found for row in rows])
 
 
@@ -665,15 +694,17 @@ def extents(
     """SegF1 / pixel F1-max of every extent at the chosen rules, by kind and their mean, and the best extent."""
     known = candidates()
     tried = {
-        kind: {str(extent): type(known[rule]).build({**known[rule].parameters(), "extent": extent}, where=rule)
-               for extent in EXTENTS}
+        kind: {
+            str(extent): type(known[rule]).build({**known[rule].parameters(), "extent": extent}, where=rule)
+            for extent in EXTENTS
+        }
         for kind, rule in chosen_rules.items()
     }
-    rows = study(tasks, options._replace(draws=options.draws), tried, jobs)
+    rows = study(tasks, options, tried, jobs)
     rows = rows[rows["contamination"].isin(MIXED) & (rows["rule"] != ORACLE)]
     table = rows.groupby(["rule", "kind"], sort=False)["mask_ratio"].mean().unstack()
     table["mean"] = table.mean(axis=1)
-    return table, float(table["mean"].idxmax())
+    return table, float(str(table["mean"].idxmax()))
 
 
 def main() -> None:
@@ -694,17 +725,13 @@ def main() -> None:
     options = Options(given.cache, given.batch, given.draws)
     sets = development(given.cache) if given.what != "report" else reported(given.cache, given.magnetic_tile)
     tasks = [
-        Task(*each)
-        for each in product(sets, given.methods, given.backbones)
-        if each[2] in ONLY.get(each[1], BACKBONES)
+        Task(*each) for each in product(sets, given.methods, given.backbones) if each[2] in ONLY.get(each[1], BACKBONES)
     ]
     if given.what == "scores":
         study(tasks, options, {}, 1)
         return
-    rules = {
-        name: rule for name, rule in candidates().items() if given.rules is None or name.split()[0] in given.rules
-    }
-    rows = study(tasks, options, dict.fromkeys(KINDS, rules), given.jobs)
+    rules = {name: rule for name, rule in candidates().items() if given.rules is None or name.split()[0] in given.rules}
+    rows = study(tasks, options, dict.fromkeys(KINDS, rules), given.jobs, with_informed=given.rules is None)
     if given.csv:
         rows.to_csv(given.csv, index=False)
     if given.what == "report":
