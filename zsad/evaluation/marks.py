@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.errors import DataError
 from zsad.evaluation.defects import region_areas
 from zsad.files.decisions import DecisionReader
 from zsad.files.scores import ScoreReader
@@ -62,23 +61,3 @@ def marked(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: 
     """The regions of a map, float ``[row, column]``, that stand out; bool ``[height, width]``."""
     above: np.ndarray = standing_out(anomaly_map, thresholds, height, width) > np.float32(thresholds.pixel)
     return above
-
-
-def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
-    """Check that the decisions were made from these scores.
-
-    Raises:
-        DataError: they are on other images, or in another order, or say other highest values than the scores have.
-    """
-    if decisions.image_ids != scores.image_ids:
-        raise DataError(
-            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
-            f"{decisions.path} and run again"
-        )
-    for index, image_id in enumerate(scores.image_ids):
-        peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
-        if decisions.localises != scores.localises or decisions.peaks[index] != peak:
-            raise DataError(
-                f"{decisions.path} was made from other scores than {scores.path} has ({image_id} has another highest "
-                f"value); delete {decisions.path} and run again"
-            )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from zsad.errors import DataError
 from zsad.files.hdf5 import Reader, Writer
 from zsad.maps import Thresholds
+
+if TYPE_CHECKING:
+    from zsad.files.scores import ScoreReader
 
 DECISIONS_FORMAT = "zsad-decisions-1"
 NUMBERS = ("peak", "pixel", "region", "significance")
@@ -112,6 +116,26 @@ class DecisionReader(Reader):
         if values.dtype != dtype or values.shape != (len(self.image_ids),):
             raise ValueError(f"{name} is no number of each image")
         return values
+
+
+def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that the decisions were made from these scores.
+
+    Raises:
+        DataError: they are on other images, or in another order, or say other highest values than the scores have.
+    """
+    if decisions.image_ids != scores.image_ids:
+        raise DataError(
+            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
+            f"{decisions.path} and run again"
+        )
+    for index, image_id in enumerate(scores.image_ids):
+        peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
+        if decisions.localises != scores.localises or decisions.peaks[index] != peak:
+            raise DataError(
+                f"{decisions.path} was made from other scores than {scores.path} has ({image_id} has another highest "
+                f"value); delete {decisions.path} and run again"
+            )
 
 
 def _check(
