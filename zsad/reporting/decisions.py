@@ -9,6 +9,7 @@ from typing import Any
 from zsad.deciding.batch_verdict import BatchVerdict, batch_verdict
 from zsad.files.json_values import number
 
+_LEAST_TOLD = 0.001  # of p-values and numbers of false alarms
 _DIGITS = (4, 6, 9, 17)
 _MEASURES = {"p_value": "p-value {}", "false_alarms": "{} false alarms expected in a good image"}
 
@@ -69,7 +70,7 @@ def decided_by(peak: float, threshold: float, significance: float, measure: str,
         one, other = _told_apart(peak, threshold)
         told = f"{what} {one} {'above' if peak > threshold else 'not above'} the threshold {other}"
     unit = "" if math.isnan(significance) else _MEASURES.get(measure, "")
-    return f"{told}, {unit.format(f'{significance:.2g}')}" if unit else told
+    return f"{told}, {unit.format(_brief(significance))}" if unit else told
 
 
 def rows_decided(result: Mapping[str, Any]) -> list[str]:
@@ -82,6 +83,10 @@ def rows_decided(result: Mapping[str, Any]) -> list[str]:
         decided_by(number(image["peak"]), threshold, significance, measure, localises=localises)
         for image, threshold, significance in columns
     ]
+
+
+def _brief(significance: float) -> str:
+    return f"{significance:.2g}" if significance >= _LEAST_TOLD else f"below {_LEAST_TOLD:g}"
 
 
 def threshold_in_words(value: float) -> str:

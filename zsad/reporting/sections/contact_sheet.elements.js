@@ -60,7 +60,7 @@ const setText = (element, text) => {
 
 const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 const significant = (value) => (value === null ? "unknown" : String(Number(value.toPrecision(4))));
-const brief = (value) => String(Number(value.toPrecision(2)));
+const brief = (value) => (value < 0.001 ? "below 0.001" : String(Number(value.toPrecision(2))));
 // Two numbers with no more digits than tell them apart; alike only if they are.
 const toldApart = (one, other) => [4, 6, 9, 17].map((digits) =>
   [one, other].map((value) => String(Number(value.toPrecision(digits))))).find(([first, second]) => first !== second)
