@@ -541,7 +541,7 @@ def test_images_are_ranked_by_scores_and_decided_by_peaks(tmp_path: Path, opened
     [
         (
             {"measure": "p_value", "significance": [0.0213] * 16},
-            "Highest value of its map (peak) 1.286, above the threshold 0.8. p-value 0.021: about so large a share of "
+            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about that share of "
             "good images has one as high.",
         ),
         (

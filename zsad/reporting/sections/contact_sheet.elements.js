@@ -68,7 +68,7 @@ const toldApart = (one, other) => [4, 6, 9, 17].map((digits) =>
 // How surprising the peak of an image is, by what the rule measures it in.
 const surprises = {
   __proto__: null,
-  p_value: (value) => `p-value ${brief(value)}: about so large a share of good images has one as high.`,
+  p_value: (value) => `P-value ${brief(value)}: about that share of good images has one as high.`,
   false_alarms: (value) => `Expected in a good image: ${brief(value)} patches as odd (false alarms).`,
 };
 const between = (value, low, high) => Math.min(high, Math.max(low, value));
