@@ -710,7 +710,11 @@ def extents(
 def main() -> None:
     """Print the tables, and the choice on the development sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["choose", "report", "scores"], help="scores: of the sets that are named alone")
+    parser.add_argument(
+        "what",
+        choices=["choose", "report", "scores"],
+        help="scores: computes them alone, of the reported sets if --magnetic-tile is given",
+    )
     parser.add_argument("--magnetic-tile", type=Path, metavar="ROOT", help="folder of the category")
     parser.add_argument("--cache", type=Path, default=Path("decisions-study"), help="folder of what is kept")
     parser.add_argument("--csv", type=Path, help="file for all rows")
@@ -723,7 +727,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     options = Options(given.cache, given.batch, given.draws)
-    sets = development(given.cache) if given.what != "report" else reported(given.cache, given.magnetic_tile)
+    if given.what == "report" and given.magnetic_tile is None:
+        parser.error("report needs --magnetic-tile")
+    is_reported = given.what != "choose" and given.magnetic_tile is not None
+    sets = reported(given.cache, given.magnetic_tile) if is_reported else development(given.cache)
     tasks = [
         Task(*each) for each in product(sets, given.methods, given.backbones) if each[2] in ONLY.get(each[1], BACKBONES)
     ]
