@@ -213,9 +213,9 @@ class Settings:
         """The rule behind a method's thresholds with its parameters, e.g. ``"robust_tail (z 5)"``."""
         entry = self.methods[method]
         if entry.refiner:
-            return f"{self.threshold_in_words(entry.members[0])}, as of {entry.members[0]}"
+            return f"{self.threshold_in_words(entry.members[0])}, as {entry.members[0]}"
         rule = entry.deciding
-        given = ", ".join(f"{name} {value:g}" for name, value in rule["params"].items() if value is not None)
+        given = ", ".join(f"{name} {_in_words(value)}" for name, value in rule["params"].items() if value is not None)
         return f"{rule['rule']} ({given})" if given else rule["rule"]
 
     def resolved(self) -> dict[str, Any]:
@@ -299,6 +299,13 @@ def default_sharing() -> Sharing:
 
 def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:
     return {"segmenter": entry.segmenter} if entry.segmenter else {}
+
+
+def _in_words(value: Any) -> str:
+    """The value of a parameter."""
+    return (
+        f"{value:g}" if isinstance(value, float) else "yes" if value is True else "no" if value is False else f"{value}"
+    )
 
 
 def _threshold_of(entry: MethodEntry) -> dict[str, Any]:
