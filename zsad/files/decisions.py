@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from zsad.errors import DataError
 from zsad.files.hdf5 import Reader, Writer
+from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds
-
-if TYPE_CHECKING:
-    from zsad.files.scores import ScoreReader
 
 DECISIONS_FORMAT = "zsad-decisions-1"
 NUMBERS = ("peak", "pixel", "region", "significance")
@@ -118,24 +116,42 @@ class DecisionReader(Reader):
         return values
 
 
-def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
-    """Check that the decisions were made from these scores.
+def check_same_images(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that decisions are on the images of a score file, in its order.
 
     Raises:
-        DataError: they are on other images, or in another order, or say other highest values than the scores have.
+        DataError: they are not.
     """
     if decisions.image_ids != scores.image_ids:
         raise DataError(
             f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
             f"{decisions.path} and run again"
         )
-    for index, image_id in enumerate(scores.image_ids):
-        peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
-        if decisions.localises != scores.localises or decisions.peaks[index] != peak:
-            raise DataError(
-                f"{decisions.path} was made from other scores than {scores.path} has ({image_id} has another highest "
-                f"value); delete {decisions.path} and run again"
-            )
+
+
+def check_peak(scores: ScoreReader, decisions: DecisionReader, index: int) -> None:
+    """Check that an image was decided by the scores that it has.
+
+    Raises:
+        DataError: its highest value, or whether there are maps at all, is another.
+    """
+    peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
+    if decisions.localises != scores.localises or decisions.peaks[index] != peak:
+        raise DataError(
+            f"{decisions.path} was made from other scores than {scores.path} has ({scores.image_ids[index]} has "
+            f"another highest value); delete {decisions.path} and run again"
+        )
+
+
+def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that decisions were made from the scores of a file, all of them.
+
+    Raises:
+        DataError: see `check_same_images` and `check_peak`.
+    """
+    check_same_images(scores, decisions)
+    for index in range(len(scores)):
+        check_peak(scores, decisions, index)
 
 
 def _check(
