@@ -111,6 +111,7 @@ EMBEDDINGS = f"{CATEGORY}/embeddings/{{segmenter}}/{{subset}}.h5"
 FOREGROUNDS = f"{CATEGORY}/foregrounds/{{segmenter}}/{{subset}}.h5"
 MODELS = f"{CATEGORY}/models/{{method}}.h5"
 SCORES = f"{CATEGORY}/scores/{{method}}.h5"
+DECISIONS = f"{CATEGORY}/decisions/{{method}}.h5"
 CROPS = f"{CATEGORY}/crops/{{method}}.{{refiner}}.h5"
 MASKS = f"{CATEGORY}/masks/{{method}}.{{refiner}}.h5"
 SCORE_METRICS = f"{CATEGORY}/metrics/{{method}}.json"
@@ -252,6 +253,12 @@ def member_scores(wildcards):
         SCORES.format(dataset=wildcards.dataset, category=wildcards.category, method=member)
         for member in settings.methods[wildcards.method].members
     ]
+
+
+def member_decisions(wildcards):
+    """The decisions of the one method whose scores a modulation reads."""
+    (member,) = settings.methods[wildcards.method].members
+    return DECISIONS.format(dataset=wildcards.dataset, category=wildcards.category, method=member)
 
 
 def segmentation_files(wildcards):

@@ -9,6 +9,7 @@ rule evaluate_scores:
     input:
         manifest=MANIFEST,
         scores=SCORES,
+        decisions=DECISIONS,
         saturation=saturation_table,
     output:
         **draws_beside(SCORE_DRAWS),
@@ -41,6 +42,7 @@ rule evaluate_masks:
     input:
         manifest=MANIFEST,
         scores=SCORES,
+        decisions=DECISIONS,
         masks=MASKS,
     output:
         **draws_beside(MASK_DRAWS),

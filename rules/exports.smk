@@ -9,6 +9,7 @@ rule export_results:
     input:
         image_list=IMAGE_LIST,
         scores=SCORES,
+        decisions=DECISIONS,
         masks=exported_masks,
     output:
         folder=directory(EXPORTS),

@@ -9,6 +9,7 @@ rule embed_crops:
     input:
         image_list=IMAGE_LIST,
         scores=SCORES,
+        decisions=DECISIONS,
         weights=refiner_weights,
     output:
         crops=CROPS,
@@ -42,6 +43,7 @@ rule refine_masks:
         unpack(refinement_files),
         image_list=IMAGE_LIST,
         scores=SCORES,
+        decisions=DECISIONS,
         weights=refiner_weights,
     output:
         masks=MASKS,
@@ -76,6 +78,7 @@ rule prompt_masks:
         unpack(refinement_files),
         image_list=IMAGE_LIST,
         scores=SCORES,
+        decisions=DECISIONS,
         weights=refiner_weights,
     output:
         masks=MASKS,
@@ -109,6 +112,7 @@ rule modulate_scores:
     """Anomaly maps of one method, drawn towards one refiner's masks."""
     input:
         scores=modulated_scores,
+        decisions=member_decisions,
         masks=modulating_masks,
     output:
         scores=SCORES,

@@ -37,6 +37,7 @@ rule draw_gallery:
     input:
         manifest=MANIFEST,
         scores=SCORES,
+        decisions=DECISIONS,
         evaluation=SCORE_METRICS,
         masks=shown_masks,
     output:

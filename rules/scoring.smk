@@ -1,7 +1,7 @@
 # From features to anomaly maps and image scores, once for each method; fusions combine the scores of others.
 #
-# A method with references is fitted to them first. Its model is a result of its own, which knows no test image and no
-# threshold rule, so that neither of these is a reason to fit it again.
+# A method with references is fitted to them first. Its model is a result of its own, which knows no test image, so that
+# none of these is a reason to fit it again.
 
 
 include: "functions/scoring.smk"
@@ -40,7 +40,7 @@ rule fit_method:
 
 
 rule score_images:
-    """Anomaly maps, image scores and label-free thresholds of one method."""
+    """Anomaly maps and image scores of one method."""
     input:
         unpack(scoring_files),
     output:
@@ -72,7 +72,7 @@ rule score_images:
 
 
 rule fuse_scores:
-    """Anomaly maps, image scores and label-free thresholds of several methods together."""
+    """Anomaly maps and image scores of several methods together."""
     input:
         scores=member_scores,
     output:

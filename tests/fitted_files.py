@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zsad.deciding.base import ThresholdRule
 from zsad.files.features import FeatureWriter
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
@@ -63,7 +62,6 @@ def score_files(
     scorer: Scorer,
     features: Mapping[str, Path],
     *,
-    threshold_rule: ThresholdRule,
     image_scoring: ImageScoring,
     compute: Compute,
     foregrounds: Mapping[str, Path] | None = None,
@@ -85,7 +83,6 @@ def score_files(
         features=given,
         scorer=scorer,
         image_scoring=image_scoring,
-        threshold_rule=threshold_rule,
         compute=compute,
         output=output,
         provenance={"stage": "score_images"},

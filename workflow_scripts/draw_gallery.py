@@ -11,6 +11,7 @@ with job(snakemake) as this:
     results = {
         "manifest": Path(snakemake.input.manifest),
         "scores": Path(snakemake.input.scores),
+        "decisions": Path(snakemake.input.decisions),
         "masks": Path(snakemake.input.masks) if snakemake.input.masks else None,
         "refiner": this.cfg["refiner"],
         "evaluation": Path(snakemake.input.evaluation),

@@ -20,6 +20,7 @@ with job(snakemake) as this:
     embed_crops(
         image_list=Path(snakemake.input.image_list),
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         options=CropOptions(**crops["options"]),
         min_area=crops["min_area"],
         max_prompts=crops["max_prompts"],

@@ -10,6 +10,7 @@ with job(snakemake) as this:
     evaluate_masks(
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         masks=Path(snakemake.input.masks),
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,

@@ -10,6 +10,7 @@ with job(snakemake) as this:
     evaluate_scores(
         manifest=Path(snakemake.input.manifest),
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         saturation=Path(this.cfg["saturation"]) if this.cfg["saturation"] else None,
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,

@@ -9,6 +9,7 @@ with job(snakemake) as this:
     export_results(
         image_list=Path(snakemake.input.image_list),
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         masks=path_of(snakemake.input, "masks"),
         formats=this.cfg["formats"],
         colormap=this.cfg["colormap"],

@@ -9,6 +9,7 @@ from zsad.workflow.job import job
 with job(snakemake) as this:
     modulate_scores(
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         masks=Path(snakemake.input.masks),
         modulation=MODULATIONS.build(this.cfg["scorer"], this.cfg["params"]),
         output=Path(snakemake.output.scores),

@@ -10,6 +10,7 @@ with job(snakemake) as this:
     refine_masks(
         image_list=Path(snakemake.input.image_list),
         scores=Path(snakemake.input.scores),
+        decisions=Path(snakemake.input.decisions),
         refiner=REFINERS.build(this.cfg["refiner"], this.cfg["params"]),
         prompting=prompting_of(
             this.cfg.get("segmenter"), snakemake.resources.get("device", "auto"), dict(snakemake.input.items())

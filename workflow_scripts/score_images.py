@@ -1,8 +1,7 @@
-"""Rule score_images: anomaly maps, image scores and label-free thresholds of one method."""
+"""Rule score_images: anomaly maps and image scores of one method."""
 
 from pathlib import Path
 
-from zsad.deciding.registry import THRESHOLDS
 from zsad.scoring.compute import compute_of
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
@@ -16,7 +15,6 @@ with job(snakemake) as this:
         model=path_of(snakemake.input, "model"),
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
-        threshold_rule=THRESHOLDS.build(this.cfg["threshold"]["rule"], this.cfg["threshold"]["params"]),
         compute=compute_of(
             device=snakemake.resources.device,
             memory_mb=snakemake.resources.scoring_mb,

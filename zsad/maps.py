@@ -8,13 +8,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-ROUNDING = 4 * np.finfo(np.float32).eps
-
 
 class Thresholds(NamedTuple):
     """The thresholds of an image, one consistent pair: an image is called defective if it has a marked region.
 
-    Values of maps are float32, and so are both as numbers.
+    Values of maps are float32, and both are numbers that float32 has. Neither is minus infinity.
 
     Attributes:
         pixel: what the values of a map must exceed to be marked; not above ``region``. Infinite where the method does
@@ -53,37 +51,44 @@ def standing_out(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, w
     """The map at its image's size, lowered where it exceeds ``thresholds.pixel`` in a region that does not stand out.
 
     What exceeds ``thresholds.pixel`` in the result is what is marked: there is something if and only if the highest
-    value of ``anomaly_map`` exceeds ``thresholds.region``. A peak between two pixels is put on the nearest one, so
-    that a region of one patch is not lost by the interpolation.
+    value of ``anomaly_map`` exceeds ``thresholds.region``. Beside regions that stand out, the result is `at_image_size`
+    of the map; elsewhere it is that, and ``thresholds.pixel`` at most. The peak of a region, which lies between pixels,
+    is put on the nearest one, so that a region of one patch is not lost by the interpolation.
 
     Args:
-        anomaly_map: float ``[row, column]``, on the patch grid.
+        anomaly_map: float ``[row, column]``, on the patch grid, of a method that localises.
+        thresholds: a consistent pair: ``pixel`` is not above ``region``.
 
     Returns:
         float32 ``[height, width]``.
     """
-    pixel = np.float32(thresholds.pixel)
+    pixel, region = np.float32(thresholds.pixel), np.float32(thresholds.region)
     anomaly_map = np.ascontiguousarray(anomaly_map, dtype=np.float32)
-    if not anomaly_map.max() > thresholds.region:
-        unmarked: np.ndarray = np.minimum(at_image_size(anomaly_map, height, width), pixel)
-        return unmarked
-    count, found = cv2.connectedComponents((anomaly_map > pixel).astype(np.uint8), connectivity=8)
-    labels: np.ndarray = found
-    peaks = np.full(count, -np.inf, dtype=np.float32)
-    np.maximum.at(peaks, labels.ravel(), anomaly_map.ravel())
-    stands_out = peaks > thresholds.region
-    stands_out[0] = False
-    lowered = np.where(stands_out[labels] | (labels == 0), anomaly_map, pixel)
-    at_size = at_image_size(lowered, height, width)
-    rounding = ROUNDING * np.abs(anomaly_map).max()  # of an interpolation between values that are equal
-    at_size[(at_size > pixel) & (at_size <= pixel + rounding)] = pixel
-    for row, column in np.argwhere(stands_out[labels] & (anomaly_map == peaks[labels])):
-        at_size[_nearest(row, labels.shape[0], height), _nearest(column, labels.shape[1], width)] = peaks[
-            labels[row, column]
-        ]
+    at_size = at_image_size(anomaly_map, height, width)
+    if not anomaly_map.max() > region:
+        np.minimum(at_size, pixel, out=at_size)
+        return at_size
+    labels, peaks = _regions(anomaly_map, pixel)
+    peaks[0] = -np.inf  # the rest is no region
+    stands_out = (peaks > region)[labels]
+    # Four patches make up a pixel; no two of them are of different regions, which would be one.
+    lies_beside = at_image_size(stands_out, height, width) > 0
+    np.minimum(at_size, pixel, out=at_size, where=~lies_beside)
+    rows, columns = np.nonzero(stands_out & (anomaly_map == peaks[labels]))
+    nearest = _nearest(rows, labels.shape[0], height), _nearest(columns, labels.shape[1], width)
+    np.maximum.at(at_size, nearest, anomaly_map[rows, columns])
     return at_size
 
 
-def _nearest(patch: int, patches: int, pixels: int) -> int:
-    """The pixel that is nearest to the centre of a patch, along one axis."""
-    return min(int((patch + 0.5) * pixels / patches), pixels - 1)
+def _regions(anomaly_map: np.ndarray, pixel: np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each patch's 8-connected region above a threshold, 0 for none, and the highest value of each."""
+    count, found = cv2.connectedComponents((anomaly_map > pixel).astype(np.uint8), connectivity=8)
+    labels = found.astype(np.intp)
+    peaks = np.full(count, -np.inf, dtype=np.float32)
+    np.maximum.at(peaks, labels.ravel(), anomaly_map.ravel())
+    return labels, peaks
+
+
+def _nearest(patches: np.ndarray, count: int, pixels: int) -> np.ndarray:
+    """The pixels that are nearest to the centres of patches, along one axis of ``count`` patches."""
+    return (2 * patches + 1) * pixels // (2 * count)

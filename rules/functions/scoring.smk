@@ -1,6 +1,5 @@
 # What the rules of scoring.smk read and depend on.
 from zsad.scoring.registry import FUSIONS, SCORERS
-from zsad.deciding.registry import THRESHOLDS
 
 
 def files_by_role(wildcards, *, of_fit):
@@ -48,9 +47,7 @@ def scoring_files(wildcards):
 
 def scoring_code(wildcards):
     """The code behind the scores of one method."""
-    entry = settings.methods[wildcards.method]
-    threshold = THRESHOLDS.entry(entry.scoring["threshold"]["rule"])
-    return code("score_images.py", SCORERS.entry(entry.scorer), threshold)
+    return code("score_images.py", SCORERS.entry(settings.methods[wildcards.method].scorer))
 
 
 def fusion_code(wildcards):

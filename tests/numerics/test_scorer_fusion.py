@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from closeness import assert_close
-from zsad.deciding.base import Thresholds
+from zsad.deciding.base import Evidence
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, DataError
 from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.maps import at_image_size
@@ -16,15 +17,15 @@ from zsad.scoring.scales import robust_scale
 IMAGES = 5
 
 
-def member(seed, shape=(4, 6), threshold=1.0):
+def member(seed, shape=(4, 6)):
     rng = np.random.default_rng(seed)
     maps = [rng.gamma(2, 1 + seed, size=shape).astype(np.float32) for _ in range(IMAGES)]
-    return MemberScores(maps, np.array([m.max() for m in maps], dtype=np.float64), Thresholds(threshold, 2 * threshold))
+    return MemberScores(maps, np.array([m.max() for m in maps], dtype=np.float64))
 
 
 def images_alone(seed):
     scores = np.random.default_rng(seed).normal(3, 2, size=IMAGES)
-    return MemberScores([], scores, Thresholds(np.inf, 4.0))
+    return MemberScores([], scores)
 
 
 def fusion(count, **params):
@@ -41,7 +42,7 @@ def plain_share(values, score):
 
 
 def test_robust_z_is_the_weighted_mean_of_deviations_above_the_median_patch():
-    members = [member(0), member(1, threshold=3.0), images_alone(2)]
+    members = [member(0), member(1), images_alone(2)]
     weights = (1.0, 2.0, 0.5)
     found = fusion(3, weights=weights).fused(members)
     pooled = [np.concatenate([m.ravel() for m in members[index].maps]).astype(np.float64) for index in (0, 1)]
@@ -51,10 +52,6 @@ def test_robust_z_is_the_weighted_mean_of_deviations_above_the_median_patch():
         assert_close(found.maps[index], (z[0] + 2 * z[1]) / 3)
         z = [plain_z(pooled[m], members[m].image_scores[index]) for m in range(3)]
         assert found.image_scores[index] == pytest.approx(np.average(z, weights=weights), abs=1e-9)
-    pixel = [plain_z(pooled[m], members[m].thresholds.pixel) for m in (0, 1)]
-    assert found.thresholds.pixel == pytest.approx((pixel[0] + 2 * pixel[1]) / 3, abs=1e-9)
-    image = [plain_z(pooled[m], members[m].thresholds.image) for m in range(3)]
-    assert found.thresholds.image == pytest.approx(np.average(image, weights=weights), abs=1e-9)
 
 
 @pytest.mark.parametrize(("combine", "over"), [("mean", np.mean), ("max", np.max)])
@@ -74,25 +71,32 @@ def test_rank_is_the_share_of_the_batch_below(combine, over):
 def test_a_change_of_a_members_unit_changes_nothing(scale):
     plain = [member(5), member(6)]
     maps = [8 * m + 16 for m in plain[1].maps]
-    changed = plain[1]._replace(
-        maps=maps,
-        image_scores=8 * plain[1].image_scores + 16,
-        thresholds=Thresholds(*(8 * np.array(plain[1].thresholds) + 16)),
-    )
+    changed = plain[1]._replace(maps=maps, image_scores=8 * plain[1].image_scores + 16)
     first, second = (fusion(2, scale=scale).fused([plain[0], other]) for other in (plain[1], changed))
     assert_close(first.maps, second.maps)
     assert_close(first.image_scores, second.image_scores)
-    assert_close(first.thresholds, second.thresholds)
 
 
 @pytest.mark.parametrize("scale", ["robust_z", "rank"])
-def test_two_members_that_agree_decide_and_rank_as_each_does(scale):
-    one = member(7, threshold=4.0)
+def test_two_members_that_agree_rank_as_each_does(scale):
+    one = member(7)
     found = fusion(2, scale=scale).fused([one, one])
     assert stats.spearmanr(found.image_scores, one.image_scores).statistic == pytest.approx(1)
     for fused, own in zip(found.maps, one.maps, strict=True):
-        np.testing.assert_array_equal(fused > found.thresholds.pixel, own > one.thresholds.pixel)
-    np.testing.assert_array_equal(found.image_scores > found.thresholds.image, one.image_scores > one.thresholds.image)
+        assert stats.spearmanr(fused.ravel(), own.ravel()).statistic == pytest.approx(1)
+
+
+@pytest.mark.parametrize("rule", ["robust_tail", "suitable"])
+def test_two_members_that_agree_decide_as_each_does(rule):
+    one = member(7)
+    one.maps[1][2, 2] = one.maps[3][1, 4] = 90
+    fused = fusion(2).fused([one, one])
+    own, found = (THRESHOLDS.build(rule).decide(Evidence(of.maps, of.image_scores)) for of in (one, fused))
+    assert own.decided[[1, 3]].all()
+    np.testing.assert_array_equal(found.decided, own.decided)
+    for index in range(IMAGES):
+        marked = fused.maps[index] > found.pixel[index]
+        np.testing.assert_array_equal(marked, one.maps[index] > own.pixel[index])
 
 
 @pytest.mark.parametrize("combine", ["mean", "max"])
@@ -108,17 +112,18 @@ def test_an_image_on_which_a_member_abstains_is_judged_by_the_others(combine):
 
 def test_where_every_member_abstains_everything_is_zero_and_nothing_is_flagged():
     zeros = [np.zeros((3, 3), dtype=np.float32)] * IMAGES
-    silent = MemberScores(zeros, np.zeros(IMAGES), Thresholds(1e-45, 1e-45))
+    silent = MemberScores(zeros, np.zeros(IMAGES))
     found = fusion(2).fused([silent, silent])
     assert not np.any(found.maps)
-    assert not (found.image_scores > found.thresholds.image).any()
+    assert not found.image_scores.any()
+    assert not THRESHOLDS.build("suitable").decide(Evidence(found.maps, found.image_scores)).decided.any()
 
 
 def test_a_map_that_is_mostly_zero_has_a_scale():
     sparse = [np.zeros((6, 6), dtype=np.float32) for _ in range(IMAGES)]
     for index, anomaly_map in enumerate(sparse):
         anomaly_map[2, 3] = 1 + index
-    one = MemberScores(sparse, np.arange(IMAGES) + 1.0, Thresholds(0.5, 0.5))
+    one = MemberScores(sparse, np.arange(IMAGES) + 1.0)
     found = fusion(2).fused([one, one])
     assert np.isfinite(found.maps).all()
     assert found.maps[3].argmax() == 2 * 6 + 3
@@ -193,7 +198,6 @@ def write_scores(path, scores, setting="zero-shot-single", note="", ids=None):
         for index, score in enumerate(scores.image_scores):
             anomaly_map = scores.maps[index] if scores.maps else np.full(shape, score)
             writer.write(index, anomaly_map, score, seconds=0.5, note=note if index == 1 else "")
-        writer.write_thresholds(*scores.thresholds)
     return path
 
 
@@ -214,7 +218,6 @@ def test_the_file_of_a_fusion_is_a_score_file_with_notes_seconds_and_provenance(
         assert (found.seconds >= 1.0).all()
         assert_close(found.image_scores, expected.image_scores)
         assert_close(found.anomaly_map(2), expected.maps[2])
-        assert (found.threshold, found.image_threshold) == pytest.approx(expected.thresholds, abs=1e-5)
         assert set(found.provenance["members"]) == {"m0", "m1"}
         assert found.provenance["image_list_sha256"] == "abc"
 
@@ -223,7 +226,6 @@ def test_members_that_score_images_alone_make_a_fusion_that_does(tmp_path):
     files = [write_scores(tmp_path / f"{seed}.h5", images_alone(seed)) for seed in (16, 17)]
     with fuse(tmp_path, *files) as found:
         assert not found.localises
-        assert np.isinf(found.threshold)
         assert_close(found.anomaly_map(0), found.image_scores[0])
 
 

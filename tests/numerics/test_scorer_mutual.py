@@ -5,7 +5,6 @@ import pytest
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored, write_features
-from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
 from zsad.files.scores import ScoreReader
@@ -185,7 +184,6 @@ def test_image_scores_in_the_file_are_rescored_and_maps_are_not(tmp_path):
             features={"test": path},
             scorer=Mutual(rescoring=numbers),
             image_scoring=ImageScoring(),
-            threshold_rule=RobustTail(),
             compute=Compute(),
             output=tmp_path / f"{name}.h5",
             provenance={},

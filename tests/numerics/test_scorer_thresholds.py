@@ -4,19 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from feature_files import maps as maps_of
-from feature_files import random_tokens, write_features
-from fitted_files import score_files
 from zsad.deciding.base import BatchRule, Evidence
 from zsad.deciding.mebin import MEBin
-from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.deciding.registry import THRESHOLDS
 from zsad.deciding.robust_tail import RobustTail
-from zsad.errors import DataError
-from zsad.files.scores import ScoreReader
-from zsad.scoring.compute import Compute
-from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.memory_bank import MemoryBank
 
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 
@@ -168,45 +159,3 @@ def test_without_maps_robust_tail_goes_by_the_image_scores_and_flags_no_pixel():
     )
     assert np.isinf(pixel)
     assert (scores > image)[:20].all()
-
-
-@pytest.fixture
-def references(tmp_path):
-    """Features of references, three with two angles each, and of two test images, with the tokens by role."""
-    tokens = random_tokens(12, *[(4, 5)] * 6)
-    ids = [f"train/{number}.png@{angle}" for number in range(3) for angle in ("000", "045")]
-    test = random_tokens(13, (4, 5), (5, 3))
-    files = {
-        "test": write_features(tmp_path / "test.h5", test),
-        "references": write_features(tmp_path / "references.h5", tokens, ids),
-    }
-    return files, tokens
-
-
-def scored(files, output, rule, scorer):
-    image_scoring = ImageScoring(aggregate="max")
-    return ScoreReader(
-        score_files(output, scorer, files, image_scoring=image_scoring, threshold_rule=rule, compute=Compute())
-    )
-
-
-def test_reference_quantile_is_that_of_the_upright_references_each_scored_by_the_others(tmp_path, references):
-    files, tokens = references
-    maps = []
-    for number in range(3):
-        others = [tokens[index] for index in range(6) if index // 2 != number]
-        (tmp_path / str(number)).mkdir()
-        maps += maps_of(MemoryBank(), tmp_path / str(number), test=[tokens[2 * number]], references=others)
-    rule = ReferenceQuantile(quantile=0.9, factor=1.2)
-    with scored(files, tmp_path / "scores.h5", rule, MemoryBank(shots=3)) as found:
-        values = np.concatenate([anomaly_map.ravel() for anomaly_map in maps])
-        assert found.threshold == pytest.approx(1.2 * np.quantile(values, 0.9), abs=1e-6)
-        assert found.image_threshold == pytest.approx(1.2 * np.quantile([m.max() for m in maps], 0.9), abs=1e-6)
-
-
-def test_a_single_reference_has_no_other_to_be_scored_by(tmp_path, references):
-    files, tokens = references
-    files["references"] = write_features(tmp_path / "one.h5", tokens[:2], ["train/0.png@000", "train/0.png@045"])
-    with pytest.raises(DataError, match="at least 2 of them, and there is 1; raise 'shots'"):
-        scored(files, tmp_path / "scores.h5", ReferenceQuantile(), MemoryBank())
-    assert not (tmp_path / "scores.h5").exists()

@@ -37,7 +37,8 @@ REGISTRIES: Mapping[str, list[Registry]] = {
     "extract_features": [BACKBONES],
     "join_features": [BACKBONES],
     "fit_method": [SCORERS],
-    "score_images": [SCORERS, THRESHOLDS],
+    "score_images": [SCORERS],
+    "decide_images": [THRESHOLDS],
     "fuse_scores": [FUSIONS],
     "embed_images": [SEGMENTERS],
     "segment_foreground": [SEGMENTERS],
@@ -56,6 +57,7 @@ NO_NUMERICS = {
 READS_IMAGES = {"read_images", "read_training", "build_manifest", "check_images"}
 LISTED = {"extract_features", "embed_images", "embed_crops", "segment_foreground", "refine_masks"}
 SCORES = {"fit_method", "score_images"}
+DECIDES = {"decide_images", "adopt_decisions"}
 EVALUATES = {"evaluate_scores", "evaluate_masks", "evaluate_oracle"}
 
 
@@ -385,8 +387,10 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         ("zsad/scoring/memory_bank.py", SCORES),
         ("zsad/scoring/fit_method.py", {"fit_method"}),
         ("zsad/scoring/score_images.py", {"score_images"}),
-        ("zsad/scoring/thresholds/base.py", {"score_images", "fuse_scores"}),
-        ("zsad/scoring/thresholds/reference_quantile.py", {"score_images"}),
+        ("zsad/deciding/base.py", DECIDES),
+        ("zsad/deciding/decide_images.py", DECIDES),
+        ("zsad/deciding/reference_quantile.py", {"decide_images"}),
+        ("zsad/files/fitted.py", {*SCORES, *DECIDES}),
         ("zsad/scoring/fusion.py", {"fuse_scores"}),
         ("zsad/scoring/cost.py", set()),
         ("zsad/refinement/guided.py", {"refine_masks"}),

@@ -14,17 +14,14 @@ import pytest
 
 from feature_files import random_tokens
 from fitted_files import BACKBONE, fitted_file, written_features
-from zsad.deciding.base import ThresholdRule, Thresholds
-from zsad.deciding.fixed import Fixed
-from zsad.deciding.mebin import MEBin
+from zsad.deciding.decide_images import decide_images
 from zsad.deciding.reference_quantile import ReferenceQuantile
-from zsad.deciding.robust_tail import RobustTail
+from zsad.deciding.suitable import Suitable
 from zsad.errors import ConfigError, DamagedFileError, DataError
 from zsad.files.digests import append_digests
 from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedWriter
 from zsad.files.masks import MaskWriter
-from zsad.files.scores import ScoreReader
 from zsad.scoring.base import Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
@@ -176,11 +173,12 @@ def test_too_few_references_to_score_any_are_told_and_the_model_is_made(
     with load_fitted(made, compute) as fitted:
         assert not fitted.has_evidence
         assert reason in fitted.provenance["without_evidence"]
-        assert fitted.thresholds(ReferenceQuantile()) is None
         assert all(np.isfinite(score.image_score) for score in fitted.score(tokens(1, 2, "test")))
+    scores, decisions = scored(test, made, scorer, compute=compute), tmp_path / "decisions.h5"
     with pytest.raises(DataError, match=reason):
-        scored(test, made, scorer, rule=ReferenceQuantile(), compute=compute)
-    scored(test, made, scorer, compute=compute)
+        decide_images(scores=scores, model=made, rule=ReferenceQuantile(), output=decisions, provenance={})
+    assert not decisions.exists()
+    decide_images(scores=scores, model=made, rule=Suitable(), output=decisions, provenance={})
 
 
 @pytest.mark.parametrize("scorer", [GMM(), ClassTokenKnn(shots=8, k=5), MemoryBank(layers=("9",))], ids=str)
@@ -213,7 +211,7 @@ def test_a_fit_is_stored_piece_by_piece(scorer: ReferenceScorer, grid: tuple[int
     assert most < 0.7 * (tmp_path / "m.h5").stat().st_size  # of which the digests of the file take 2 MB
 
 
-# --- thresholds ---------------------------------------------------------------------------------------------------
+# --- what does not fit together -----------------------------------------------------------------------------------
 
 
 def scored(
@@ -221,7 +219,6 @@ def scored(
     model: Path | None,
     scorer: Scorer,
     *,
-    rule: ThresholdRule | None = None,
     compute: Compute = PLAIN,
     image_scoring: ImageScoring | None = None,
     **more: Any,
@@ -231,41 +228,12 @@ def scored(
         features={"test": test, **more},
         scorer=scorer,
         image_scoring=image_scoring or ImageScoring(),
-        threshold_rule=rule or RobustTail(),
         compute=compute,
         output=output,
         provenance={},
         model=model,
     )
     return output
-
-
-@pytest.mark.parametrize("scorer", [SHOTS, ClassTokenKnn(shots=4)], ids=lambda each: type(each).__name__)
-def test_thresholds_of_a_model_alone_are_those_of_the_stage(scorer: ReferenceScorer, tmp_path: Path) -> None:
-    made = fitted_file(tmp_path / "model.h5", tokens(0, 4), scorer, PLAIN)
-    test = written_features(tmp_path / "test.h5", tokens(1, 3, "test"))
-    for rule in (
-        ReferenceQuantile(),
-        ReferenceQuantile(quantile=0.5, factor=1.2),
-        Fixed(image=0.3),
-        Fixed(image=1, pixel=2),
-    ):
-        with load_fitted(made, PLAIN) as fitted, ScoreReader(scored(test, made, scorer, rule=rule)) as found:
-            assert fitted.thresholds(rule) == Thresholds(found.threshold, found.image_threshold)
-
-
-def test_a_rule_that_looks_at_test_images_has_no_threshold_of_a_model_alone(model: Path) -> None:
-    with load_fitted(model, PLAIN) as fitted:
-        assert fitted.thresholds(RobustTail()) is None
-        assert fitted.thresholds(MEBin()) is None
-
-
-def test_given_thresholds_need_no_scores_of_references(tmp_path: Path) -> None:
-    with load_fitted(fitted_file(tmp_path / "one.h5", tokens(0, 1), SHOTS, PLAIN), PLAIN) as fitted:
-        assert fitted.thresholds(Fixed(image=0.5, pixel=0.25)) == Thresholds(0.25, 0.5)
-
-
-# --- what does not fit together -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

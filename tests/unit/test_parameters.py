@@ -92,12 +92,31 @@ fusion methods required
 fusion weights None
 fusion scale robust_z
 fusion combine mean
+suitable extent 0.7 [0,1]
+suitable alpha 0.1 (0,1)
+conformal extent 0.7 [0,1]
+conformal alpha 0.1 (0,1)
+conformal too_few smallest
+conformal over_batch none
+robust_tail extent 0.7 [0,1]
 robust_tail z 5.0 (0,)
+peaks_over_threshold extent 0.7 [0,1]
+peaks_over_threshold alpha 0.1 (0,1)
+peaks_over_threshold good 0.25 (0,0.5]
+peaks_over_threshold top 0.1 (0,0.5]
+peaks_over_threshold shape pareto
+peaks_over_threshold spread True
+a_contrario extent 0.7 [0,1]
+a_contrario false_alarms 0.1 (0,)
+a_contrario defective 0.05 (0,0.5)
+mebin extent 0.7 [0,1]
 mebin levels 64 [2,)
 mebin min_interval 4 [1,)
 mebin min_patches 2 [1,)
+reference_quantile extent 0.7 [0,1]
 reference_quantile quantile 0.995 (0,1]
 reference_quantile factor 1.0 (0,)
+fixed extent 0.7 [0,1]
 fixed image None
 fixed pixel None
 guided min_area 0.0001 [0,1)

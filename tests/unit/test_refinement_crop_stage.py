@@ -7,13 +7,14 @@ import pytest
 from PIL import Image
 
 import zsad.refinement.embed_crops as crop_stage
+from decision_files import write_decisions
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
 from zsad.errors import DataError
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import file_sha256
-from zsad.files.scores import ScoreWriter
+from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.refinement.embed_crops import embed_crops
 from zsad.refinement.refine_masks import Prompting, refine_masks
 from zsad.refinement.regions import slices
@@ -85,16 +86,16 @@ def write_inputs(folder, seed=0, scored=tuple(IDS), localises=True):
         setting="zero-shot-single",
         localises=localises,
     ) as writer:
-        threshold = 0.7 if localises else np.inf
-        writer.write_thresholds(threshold, 0.7)
         for index, grid in enumerate(grids):
             writer.write(index, (rng.random(grid) ** 2).astype(np.float32), 1.0)
+    write_decisions(folder / "decisions.h5", folder / "scores.h5", rng.uniform(0.7, 1, len(scored)), 0.7)
 
 
 def embed(folder, refiner, batch=None):
     embed_crops(
         image_list=folder / "images.csv",
         scores=folder / "scores.h5",
+        decisions=folder / "decisions.h5",
         options=refiner.crops,
         min_area=refiner.min_area,
         max_prompts=refiner.max_prompts,
@@ -117,6 +118,7 @@ def refine(folder, refiner, crops):
     refine_masks(
         image_list=folder / "images.csv",
         scores=folder / "scores.h5",
+        decisions=folder / "decisions.h5",
         refiner=refiner,
         output=folder / "masks.h5",
         provenance={},
@@ -173,6 +175,30 @@ def test_a_crop_shows_the_image_at_its_window_pixel_by_pixel(tmp_path, batch):
         for image_id, window in zip(embeddings.image_ids, embeddings.windows.tolist(), strict=True):
             image = read_image(tmp_path / image_id.replace("/", "-"))
             np.testing.assert_array_equal(embeddings.find(image_id, tuple(window))[0], described(image[slices(window)]))
+
+
+def test_crops_show_only_what_stands_out_in_images_that_are_called_defective(tmp_path):
+    write_inputs(tmp_path)
+    with ScoreReader(tmp_path / "scores.h5") as scores:
+        peaks = np.array([scores.anomaly_map(index).max() for index in range(len(scores))])
+    order = np.argsort(peaks)
+    region = np.where(np.isin(np.arange(len(peaks)), order[:2]), 2.0, np.nextafter(peaks, np.float32(0)))
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", region, 0.7)  # of the others the peak alone
+
+    with EmbeddingReader(embed(tmp_path, sam(ALL))) as embeddings:
+        assert set(embeddings.image_ids) == {IDS[place] for place in order[2:]}
+
+
+def test_decisions_of_other_images_are_refused_and_leave_no_file(tmp_path):
+    write_inputs(tmp_path)
+    (tmp_path / "other").mkdir()
+    write_inputs(tmp_path / "other", scored=tuple(reversed(IDS)))
+    (tmp_path / "other" / "decisions.h5").replace(tmp_path / "decisions.h5")
+
+    with pytest.raises(DataError, match=r"decisions\.h5 and .*scores\.h5 do not hold the same images"):
+        embed(tmp_path, sam(ALL))
+
+    assert list(tmp_path.glob("out/*")) == []
 
 
 def test_the_order_is_that_of_the_scores(tmp_path):

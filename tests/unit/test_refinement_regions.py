@@ -9,6 +9,7 @@ from zsad.refinement.regions import (
     box_around,
     pieces_touching,
     regions_above,
+    regions_to_outline,
     share_of_area,
     share_of_short_side,
     slices,
@@ -48,6 +49,17 @@ def test_regions_come_highest_score_first_and_small_ones_are_left_out():
 
     assert [region.score for region in regions_above(anomaly_map, 0.5)] == [9, 2, 1]
     assert [region.box for region in regions_above(anomaly_map, 0.5, 4)] == [(6, 6, 8, 8), (2, 2, 4, 4)]
+
+
+@pytest.mark.parametrize(("min_area", "scores"), [(0, [9, 3, 2, 1]), (2 / 81, [9, 2, 1]), (5 / 81, [9])])
+def test_of_what_is_outlined_crumbs_are_left_out_but_never_the_highest(min_area, scores):
+    anomaly_map = np.zeros((9, 9), np.float32)
+    anomaly_map[0, 0], anomaly_map[0, 8] = 9, 3
+    anomaly_map[2:4, 2:4] = 1
+    anomaly_map[6:8, 6:8] = 2
+
+    assert [region.score for region in regions_to_outline(anomaly_map, 0.5, min_area)] == scores
+    assert regions_to_outline(anomaly_map, 9.0, min_area) == []
 
 
 def test_a_value_equal_to_the_threshold_is_not_above_it():

@@ -8,18 +8,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zsad.refinement.refine_masks as refinement_stage
+from decision_files import write_decisions
 from tiny_sam import write_segment_anything
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
+from zsad.files.decisions import DecisionReader
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreReader, ScoreWriter
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, standing_out
+from zsad.refinement.base import Refinement, Refiner
 from zsad.refinement.crops import CropOptions
 from zsad.refinement.embed_crops import embed_crops
+from zsad.refinement.grabcut import GrabCut
 from zsad.refinement.guided import Guided
 from zsad.refinement.images import records_of
 from zsad.refinement.prompted import PromptedImage
@@ -47,18 +52,19 @@ def write_inputs(folder, scored=tuple(SIZES)):
     with ScoreWriter(
         folder / "scores.h5", scored, provenance, grid_sizes=grid_sizes, setting="zero-shot-single"
     ) as writer:
-        writer.write_thresholds(THRESHOLD, THRESHOLD)
         for index, image_id in enumerate(scored):
             anomaly_map = np.zeros(GRID, np.float32)
             if "bad" in image_id:
                 anomaly_map[2:5, 2:5] = 1 + index
             writer.write(index, anomaly_map, float(anomaly_map.max()))
+    write_decisions(folder / "decisions.h5", folder / "scores.h5", 2 * THRESHOLD - 0.1, THRESHOLD)
 
 
 def refine(folder, refiner=None, prompting=None):
     refine_masks(
         image_list=folder / "images.csv",
         scores=folder / "scores.h5",
+        decisions=folder / "decisions.h5",
         refiner=refiner or Guided(radius=0.1),
         output=folder / "masks.h5",
         provenance={"rule": "refine_masks"},
@@ -91,8 +97,15 @@ def test_the_order_is_that_of_the_scores(tmp_path):
         assert [tuple(size) for size in masks.sizes] == [SIZES[image_id] for image_id in scored]
 
 
-def test_provenance_tells_refiner_parameters_threshold_and_origin(tmp_path):
+def test_provenance_tells_refiner_parameters_rule_thresholds_and_origin(tmp_path):
     write_inputs(tmp_path)
+    write_decisions(
+        tmp_path / "decisions.h5",
+        tmp_path / "scores.h5",
+        [0.75, np.inf, 0.5],
+        [0.25, 0.5, 0.125],
+        params={"image": 0.75},
+    )
 
     refine(tmp_path)
 
@@ -100,16 +113,17 @@ def test_provenance_tells_refiner_parameters_threshold_and_origin(tmp_path):
         found = masks.provenance
     assert found["rule"] == "refine_masks"
     assert found["refiner"] == {"class": "Guided", "params": Guided(radius=0.1).parameters()}
-    assert found["threshold"] == THRESHOLD
+    assert found["threshold_rule"] == {"name": "fixed", "params": {"image": 0.75}}
+    assert found["thresholds"] == {"pixel": [0.125, 0.5], "region": [0.5, None]}  # JSON has no infinity
     assert found["image_list_sha256"] == "abc"
     assert found["seconds"] >= 0
 
 
 def test_a_missing_image_leaves_no_output(tmp_path):
     write_inputs(tmp_path)
-    (tmp_path / "test-good-c.png").unlink()
+    (tmp_path / "test-bad-b.png").unlink()
 
-    with pytest.raises(DataError, match=r"c\.png does not exist"):
+    with pytest.raises(DataError, match=r"b\.png does not exist"):
         refine(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir() if "masks" in path.name) == []
@@ -132,6 +146,236 @@ def test_a_scored_image_that_the_list_lacks_is_named(tmp_path):
         refine(tmp_path)
 
     assert not (tmp_path / "masks.h5").exists()
+
+
+# --- by the decisions ---------------------------------------------------------------------------------------------
+
+
+class Plain(Refiner):
+    """Marks what exceeds the threshold, and keeps what it is given."""
+
+    summary: ClassVar[str] = "A stand-in."
+    reference: ClassVar[str] = "None."
+    given: ClassVar[list[tuple[np.ndarray, float]]] = []
+
+    def refine(self, image, anomaly_map, threshold, prompted=None):
+        assert image.shape[:2] == anomaly_map.shape
+        self.given.append((anomaly_map, threshold))
+        return Refinement(anomaly_map > threshold, [])
+
+
+@pytest.fixture
+def plain(monkeypatch):
+    monkeypatch.setattr(Plain, "given", [])
+    return Plain()
+
+
+def write_category(folder, maps, sizes=(), *, localises=True):
+    """A category of one image a map; without sizes each has five pixels a patch. Returns the identifiers."""
+    rng = np.random.default_rng(1)
+    records = []
+    for number, anomaly_map in enumerate(maps):
+        height, width = sizes[number] if sizes else (5 * length for length in anomaly_map.shape)
+        path = folder / f"{number:03}.png"
+        Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+        records.append(ListedImage(path.name, str(path), "test", height, width, file_sha256(path)))
+    write_images(folder / "images.csv", records)
+    ids = [record.image_id for record in records]
+    grids = np.array([anomaly_map.shape for anomaly_map in maps])
+    with ScoreWriter(folder / "scores.h5", ids, {}, grid_sizes=grids, setting="s", localises=localises) as writer:
+        for index, anomaly_map in enumerate(maps):
+            writer.write(index, anomaly_map.astype(np.float32), float(anomaly_map.max()))
+    return ids
+
+
+def prompting_for(folder, refiner):
+    """The stand-in for a segmentation model, with embeddings of all images, for a refiner that asks one."""
+    if not refiner.uses_segmenter:
+        return None
+    records = read_image_list(folder / "images.csv")
+    windows = np.array([(0, 0, record.width, record.height) for record in records])
+    ids = [record.image_id for record in records]
+    with EmbeddingWriter(
+        folder / "whole.h5", ids, {"segmenter": Square.model}, windows=windows, shapes=[(2,)]
+    ) as writer:
+        for index in range(len(ids)):
+            writer.write(index, (np.zeros(2, np.float16),))
+    return Prompting(SquarePart(), "cpu", folder / "whole.h5")
+
+
+def masks_of(folder):
+    with MaskReader(folder / "masks.h5") as masks:
+        return [masks.mask(index) for index in range(len(masks))]
+
+
+def called(folder):
+    with DecisionReader(folder / "decisions.h5") as decisions:
+        return decisions.decided.tolist()
+
+
+EVERY_REFINER = [
+    *(Guided(), Guided(min_area=0.2), GrabCut(), GrabCut(min_area=0.2)),
+    *(Sam(foreground=False), Sam(foreground=False, min_area=0.2, min_contrast_ratio=0, min_edge_ratio=0)),
+]
+MAPS_OF_ALL_KINDS = [
+    *(np.random.default_rng(seed).gamma(2, 0.7, (6, 7)) for seed in range(6)),  # peaks of one patch at many heights
+    *(np.pad(np.full((1, 1), peak), ((3, 4), (2, 5))) for peak in (3.9, 4.0, 4.1, 9.0)),
+    *(np.full((4, 5), level) for level in (0.0, 2.5, 4.0, 5.0)),
+    np.eye(5) * 6,  # a region that hangs together by corners
+    -np.ones((3, 3)),
+]
+
+
+@pytest.mark.parametrize("fine", [False, True], ids=["coarse grids", "grids finer than the images"])
+@pytest.mark.parametrize("refiner", EVERY_REFINER, ids=lambda refiner: f"{type(refiner).__name__}-{refiner.min_area}")
+def test_a_mask_is_empty_if_and_only_if_its_image_is_not_called_defective(tmp_path, refiner, fine, plain):
+    sizes = [(2, 3)] * len(MAPS_OF_ALL_KINDS) if fine else ()
+    write_category(tmp_path, MAPS_OF_ALL_KINDS, sizes)
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", 4.0, 2.0)
+
+    for each in (plain, refiner):
+        refine(tmp_path, each, prompting_for(tmp_path, each))
+        assert [bool(mask.any()) for mask in masks_of(tmp_path)] == called(tmp_path)
+    assert 0 < sum(called(tmp_path)) < len(MAPS_OF_ALL_KINDS)
+
+
+def test_a_refiner_is_given_what_stands_out_and_the_threshold_of_each_image(tmp_path, plain):
+    maps = MAPS_OF_ALL_KINDS[:6]
+    write_category(tmp_path, maps)
+    region, pixel = np.linspace(2, 7, 6), np.linspace(1, 2, 6)
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", region, pixel)
+
+    refine(tmp_path, plain)
+
+    shown = [index for index, is_called in enumerate(called(tmp_path)) if is_called]
+    assert 1 < len(shown) < 6
+    for (anomaly_map, threshold), index in zip(plain.given, shown, strict=True):
+        limits = Thresholds(float(np.float32(pixel[index])), float(np.float32(region[index])))
+        assert threshold == limits.pixel
+        np.testing.assert_array_equal(anomaly_map, standing_out(maps[index].astype(np.float32), limits, 30, 35))
+    with MaskReader(tmp_path / "masks.h5") as masks:
+        expected = np.zeros(6)
+        expected[shown] = [anomaly_map.max() for anomaly_map, _ in plain.given]
+        np.testing.assert_array_equal(masks.mask_scores, expected.astype(np.float32))
+
+
+def test_an_image_that_is_not_called_defective_is_not_even_read(tmp_path, monkeypatch):
+    write_inputs(tmp_path)
+    read = []
+    monkeypatch.setattr(
+        refinement_stage, "read_image", lambda path, *more: read.append(Path(path).name) or read_image(path, *more)
+    )
+
+    refine(tmp_path)
+
+    assert read == ["test-bad-a.png", "test-bad-b.png"]
+
+
+def two_regions():
+    """A region that stands out, of one high patch with lower ones around, and a larger one that does not."""
+    anomaly_map = np.zeros((12, 12))
+    anomaly_map[1:4, 1:4] = 2
+    anomaly_map[2, 2] = 5
+    anomaly_map[6:11, 5:11] = 3
+    return anomaly_map
+
+
+@pytest.mark.parametrize("refiner", [Guided(), GrabCut(), None], ids=["guided", "grabcut", "sam"])
+def test_a_region_that_does_not_stand_out_is_neither_marked_nor_asked_about(tmp_path, refiner):
+    write_category(tmp_path, [two_regions()])
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", 4.0, 1.0)
+    refiner = refiner or BELIEVING
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
+
+    with MaskReader(tmp_path / "masks.h5") as masks:
+        (region,) = masks.regions(0)
+        assert region["score"] == 5
+        assert region["box"][2] < 25
+        assert region["box"][3] < 25
+        assert masks.mask(0)[:28, :28].any()
+        assert not masks.mask(0)[28:].any()
+
+
+def test_a_region_reaches_further_the_lower_the_threshold_of_pixels_is(tmp_path, plain):
+    write_category(tmp_path, [two_regions()])
+    areas = []
+    for pixel in (4.0, 1.5, 1.0):
+        write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", 4.0, pixel)
+        refine(tmp_path, plain)
+        areas.append(np.count_nonzero(masks_of(tmp_path)[0]))
+    assert 0 < areas[0] < areas[1] < areas[2] < 28 * 28
+
+
+@pytest.mark.parametrize("refiner", EVERY_REFINER[::2], ids=["guided", "grabcut", "sam"])
+@pytest.mark.parametrize("localises", [True, False])
+@pytest.mark.parametrize("constant", [True, False])
+def test_infinite_thresholds_mark_nothing_and_read_no_photograph(tmp_path, refiner, localises, constant, monkeypatch):
+    monkeypatch.delattr(refinement_stage, "read_image")
+    maps = [np.full((4, 4), 7.0)] * 2 if constant or not localises else MAPS_OF_ALL_KINDS[:2]
+    write_category(tmp_path, maps, localises=localises)
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", np.inf if localises else 5.0, np.inf)
+    assert called(tmp_path) == [not localises] * 2
+
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
+
+    assert not any(mask.any() for mask in masks_of(tmp_path))
+
+
+@pytest.mark.parametrize("refiner", [*EVERY_REFINER[::2], None], ids=["guided", "grabcut", "sam", "plain"])
+@pytest.mark.parametrize("pixel", [-1e38, -1e6, -0.5])
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.filterwarnings("error")
+def test_thresholds_below_all_values_mark_the_whole_image(tmp_path, refiner, plain, pixel, constant):
+    write_category(tmp_path, [np.full((4, 4), 7.0) if constant else MAPS_OF_ALL_KINDS[0]])
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", min(0.0, pixel), pixel)
+
+    refiner = refiner or plain
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
+
+    (mask,) = masks_of(tmp_path)
+    assert mask.any()
+    assert refiner is not plain or mask.all()
+    for anomaly_map, threshold in plain.given:  # heights above it are told apart
+        assert threshold == np.nextafter(anomaly_map.min(), np.float32(-np.inf))
+
+
+def foreign_decisions(folder, how):
+    """Decisions that are not those of the scores of a folder."""
+    (folder / "other").mkdir()
+    if how == "of other images":
+        write_category(folder / "other", [np.ones((8, 8))] * 3)
+    else:
+        write_inputs(folder / "other", tuple(SIZES)[::-1] if how == "in another order" else tuple(SIZES))
+    scores = folder / "other" / "scores.h5"
+    if how in ("of other scores", "of a method without maps"):
+        with ScoreReader(scores) as reader:
+            maps = [reader.anomaly_map(index) for index in range(3)]
+        with ScoreWriter(
+            scores, tuple(SIZES), {}, grid_sizes=np.tile(GRID, (3, 1)), setting="s", localises=how == "of other scores"
+        ) as writer:
+            for index, anomaly_map in enumerate(maps):
+                writer.write(index, anomaly_map + np.float32(0.25) * (index == 2), float(anomaly_map.max()))
+    write_decisions(folder / "decisions.h5", scores, 0.75, 0.5)
+
+
+OTHER_SCORES = r"was made from other scores than .* \(.* has another highest value\); delete \S* and run again"
+FOREIGN = {
+    "of other images": "do not hold the same images in the same order; delete .* and run again",
+    "in another order": "do not hold the same images in the same order; delete .* and run again",
+    "of other scores": OTHER_SCORES,
+    "of a method without maps": OTHER_SCORES,
+}
+
+
+@pytest.mark.parametrize(("how", "sentence"), FOREIGN.items(), ids=FOREIGN)
+def test_decisions_of_other_images_or_scores_are_refused_and_leave_no_file(tmp_path, how, sentence):
+    write_inputs(tmp_path)
+    foreign_decisions(tmp_path, how)
+
+    with pytest.raises(DataError, match=rf"^\S*decisions\.h5 .*{sentence}$"):
+        refine(tmp_path)
+
+    assert_nothing_left(tmp_path)
 
 
 # --- with a segmentation model ------------------------------------------------------------------------------------
@@ -241,8 +485,9 @@ def test_parts_are_those_of_their_own_images_whatever_the_order(tmp_path, square
     seen = {}
     refine(tmp_path, Seeing(), Prompting(SquarePart(), "cpu", square.embeddings, foregrounds=parts))
 
-    assert list(seen) == list(SIZES)
-    for image_id, (height, width) in SIZES.items():
+    assert list(seen) == ["test/bad/a.png", "test/bad/b.png"]
+    for image_id in seen:
+        height, width = SIZES[image_id]
         np.testing.assert_array_equal(seen[image_id], PARTS[:height, :width])
 
 
@@ -348,6 +593,7 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
     embed_crops(
         image_list=tmp_path / "images.csv",
         scores=tmp_path / "scores.h5",
+        decisions=tmp_path / "decisions.h5",
         options=refiner.crops,
         min_area=refiner.min_area,
         max_prompts=refiner.max_prompts,
@@ -365,12 +611,15 @@ def test_with_a_network_the_masks_are_those_of_each_image_refined_by_itself(tmp_
     with (
         MaskReader(tmp_path / "masks.h5") as masks,
         ScoreReader(tmp_path / "scores.h5") as scores,
+        DecisionReader(tmp_path / "decisions.h5") as decisions,
         EmbeddingReader(tmp_path / "embeddings.h5") as embeddings,
         EmbeddingReader(tmp_path / "crops.h5") as crops,
     ):
         for index, record in enumerate(read_image_list(tmp_path / "images.csv")):
             image = read_image(record.path, record.sha256)
-            anomaly_map = at_image_size(scores.anomaly_map(index), record.height, record.width)
+            anomaly_map = standing_out(
+                scores.anomaly_map(index), decisions.thresholds(index), record.height, record.width
+            )
             part = PARTS[: record.height, : record.width]
             prompted = PromptedImage(model, record.image_id, record.height, record.width, embeddings, crops, part)
             expected = refiner.refine(image, anomaly_map, THRESHOLD, prompted)

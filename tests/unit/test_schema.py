@@ -81,9 +81,9 @@ def test_a_section_is_completed_but_named_entries_are_those_that_are_given() -> 
 def test_a_method_keeps_of_its_own_only_what_it_is_given() -> None:
     own = {"mine": {"scorer": "mutual", "threshold": {"params": {"z": 4}}, "image_score": {"fraction": 0.5}}}
     general = {"threshold": {"rule": "robust_tail", "params": {"z": 7}}, "image_score": {"aggregate": "max"}}
-    scoring = Settings({"methods": own, **general}).methods["mine"].scoring
-    assert scoring["threshold"]["params"]["z"] == 4
-    assert scoring["image_score"] == {"aggregate": "max", "fraction": 0.5, "smoothing": 0.0}
+    found = Settings({"methods": own, **general}).methods["mine"]
+    assert found.deciding["params"]["z"] == 4
+    assert found.scoring["image_score"] == {"aggregate": "max", "fraction": 0.5, "smoothing": 0.0}
 
 
 def test_an_installed_package_needs_no_config_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

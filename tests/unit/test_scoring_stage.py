@@ -8,9 +8,8 @@ import pytest
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
 from zsad.data.subsets import FeatureSet
-from zsad.deciding.reference_quantile import ReferenceQuantile
-from zsad.deciding.robust_tail import RobustTail
 from zsad.errors import ConfigError, DataError
+from zsad.files.fitted import FittedReader
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreReader
 from zsad.scoring.base import ImageScore, Scorer
@@ -48,14 +47,13 @@ class Scripted(Scorer):
 def run(tmp_path):
     """Score with given feature files by role; return the path of the output."""
 
-    def score(scorer, *, image_scoring=None, compute=None, rule=None, foregrounds=None, **features):
+    def score(scorer, *, image_scoring=None, compute=None, foregrounds=None, **features):
         output = tmp_path / "scores" / "scores.h5"
         return score_files(
             output,
             scorer,
             features,
             image_scoring=image_scoring or ImageScoring(),
-            threshold_rule=rule or RobustTail(),
             compute=compute or Compute(),
             foregrounds=foregrounds,
         )
@@ -89,18 +87,17 @@ def test_every_scorer_scores_every_image(run, tmp_path, name):
         assert found.setting == scorer.setting
         assert found.grid_sizes.tolist() == [[6, 7], [7, 6], [6, 6]]
         assert (found.seconds > 0).all()
-        assert np.isfinite(found.threshold) == scorer.localises
-        assert np.isfinite(found.image_threshold)
+        assert found.localises == scorer.localises
+        assert np.isfinite(found.image_scores).all()
 
 
-def test_map_score_and_threshold_belong_together(run, files, tmp_path):
+def test_maps_and_scores_are_those_of_the_scorer(run, files, tmp_path):
     image_scoring = ImageScoring(fraction=0.1, smoothing=0.7)
     expected = [image_scoring.smoothed(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
     with ScoreReader(run(SelfSimilarity(), image_scoring=image_scoring, test=files["test"])) as found:
         for index, anomaly_map in enumerate(expected):
             np.testing.assert_allclose(found.anomaly_map(index), anomaly_map, atol=1e-6)
             assert found.image_scores[index] == pytest.approx(image_scoring.image_score(anomaly_map), abs=1e-6)
-        assert found.threshold == pytest.approx(RobustTail().threshold(expected), abs=1e-6)
 
 
 def test_scores_may_come_in_any_order(run, files):
@@ -177,10 +174,9 @@ def test_float16_is_not_for_cpus(run, files):
         run(Mutual(), compute=Compute(precision="float16"), test=files["test"])
 
 
-def test_a_scorer_of_images_alone_leaves_its_score_everywhere_on_the_map_and_flags_no_pixel(run, files):
+def test_a_scorer_of_images_alone_leaves_its_score_everywhere_on_the_map(run, files):
     with ScoreReader(run(ClassTokenKnn(), test=files["test"], references=files["references"])) as found:
         assert not found.localises
-        assert np.isinf(found.threshold)
         for index in range(3):
             np.testing.assert_allclose(found.anomaly_map(index), found.image_scores[index], atol=1e-6)
 
@@ -190,7 +186,7 @@ def test_two_runs_differ_in_nothing_but_seconds(run, files):
     for _ in range(2):
         with ScoreReader(run(Mutual(), test=files["test"])) as found:
             maps_bytes = [found.anomaly_map(index).tobytes() for index in range(3)]
-            seen.append((maps_bytes, found.image_scores.tobytes(), found.threshold))
+            seen.append((maps_bytes, found.image_scores.tobytes()))
     assert seen[0] == seen[1]
 
 
@@ -208,6 +204,12 @@ def write_masks(path, ids, reason=""):
 
 
 IDS = [f"test/{index}.png" for index in range(3)]
+
+
+def least_of_references(scored):
+    """The least score of a patch of a reference, by the model that is beside the scores."""
+    with FittedReader(scored.with_name("model.h5")) as fitted:
+        return min(anomaly_map.min() for anomaly_map in fitted.reference_maps)
 
 
 def test_masks_of_the_part_reach_the_scorer_and_the_provenance(run, files, tmp_path):
@@ -231,12 +233,9 @@ def test_references_that_are_scored_have_parts_too(run, files, tmp_path):
         "test": write_masks(tmp_path / "masks.h5", IDS),
         "references": write_masks(tmp_path / "train-masks.h5", ["train/1.png", "train/0.png"]),
     }
-    scorer, rule = MemoryBank(shots=2, foreground="sam"), ReferenceQuantile(quantile=0.01)
-    with ScoreReader(run(scorer, rule=rule, test=files["test"], references=references, foregrounds=masks)) as found:
-        assert found.threshold == pytest.approx(0)  # for the background of the references scores 0
-    whole = MemoryBank(shots=2)
-    with ScoreReader(run(whole, rule=rule, test=files["test"], references=references)) as found:
-        assert found.threshold > 0.001
+    scored = run(MemoryBank(shots=2, foreground="sam"), test=files["test"], references=references, foregrounds=masks)
+    assert least_of_references(scored) == 0  # their background
+    assert least_of_references(run(MemoryBank(shots=2), test=files["test"], references=references)) > 0.001
 
 
 def test_an_image_without_a_mask_is_told_before_anything_is_scored(run, files, tmp_path):

@@ -69,17 +69,15 @@ def test_features_that_do_not_fit_float16_are_refused_and_nothing_is_left(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_scores_come_back_with_threshold_notes_and_setting(tmp_path: Path) -> None:
+def test_scores_come_back_with_notes_and_setting(tmp_path: Path) -> None:
     maps = [np.arange(6.0).reshape(2, 3), np.ones((3, 1))]
     with ScoreWriter(
         tmp_path / "s.h5", ["a", "b"], {"k": 1}, grid_sizes=np.array([[2, 3], [3, 1]]), setting="few-shot-4"
     ) as writer:
         writer.write(1, maps[1], 0.5, note="not symmetric")
         writer.write(0, maps[0], 5.0, seconds=0.25)
-        writer.write_thresholds(2.5, 3.5)
     with ScoreReader(tmp_path / "s.h5") as reader:
-        assert (reader.setting, reader.threshold, reader.notes) == ("few-shot-4", 2.5, ["", "not symmetric"])
-        assert (reader.image_threshold, reader.localises) == (3.5, True)
+        assert (reader.setting, reader.localises, reader.notes) == ("few-shot-4", True, ["", "not symmetric"])
         assert reader.image_scores.tolist() == [5.0, 0.5]
         assert reader.seconds[0] == 0.25
         for index, expected in enumerate(maps):
@@ -322,7 +320,6 @@ def test_files_of_features_and_scores_are_about_as_large_as_their_content(
     with ScoreWriter(tmp_path / "s.h5", names, {}, grid_sizes=np.array(grids), setting="few-shot-4") as writer:
         for index, anomaly_map in enumerate(maps):
             writer.write(index, anomaly_map, 1.0)
-        writer.write_thresholds(1.0, 1.0)
     fixed = 50_000
     assert (tmp_path / "f.h5").stat().st_size < 1.35 * sum(array.nbytes for array in tokens) + fixed
     assert (tmp_path / "s.h5").stat().st_size < 2.0 * sum(array.nbytes for array in maps) + fixed

@@ -11,6 +11,7 @@ import pytest
 
 from harness import SMALL, Project, merged
 from tiny_sam import write_segment_anything
+from zsad.files.decisions import DecisionReader
 from zsad.files.embeddings import EmbeddingReader
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
@@ -76,7 +77,12 @@ def test_every_stage_leaves_its_results(outlined: Project) -> None:
         assert embeddings.provenance["segmenter"]["weights_sha256"]
     with MaskReader(outlined.result("t/brick/foregrounds/tiny-pth/test.h5")) as parts:
         assert parts.image_ids == embeddings.image_ids
-    with MaskReader(outlined.result("t/brick/masks/self_similarity.sam.h5")) as masks:
+    with (
+        MaskReader(outlined.result("t/brick/masks/self_similarity.sam.h5")) as masks,
+        DecisionReader(outlined.result("t/brick/decisions/self_similarity.h5")) as decisions,
+    ):
+        assert [bool(masks.mask(index).any()) for index in range(len(masks))] == decisions.decided.tolist()
+        assert masks.provenance["threshold_rule"] == decisions.provenance["threshold_rule"]
         regions = [region for index in range(len(masks)) for region in masks.regions(index)]
         assert regions, "nothing was prompted, so that this run shows nothing"
         assert all(
@@ -92,16 +98,26 @@ def test_modulated_maps_are_finer_than_the_patch_grid_and_keep_scores_and_thresh
     outlined: Project, config: dict[str, Any], tmp_path: Path
 ) -> None:
     project = outlined.copy(tmp_path / "project")
-    run = project.run(merged(config, **SHARPENED), "results/t/brick/scores/sharpened.h5")
+    run = project.run(merged(config, **SHARPENED), "results/t/brick/decisions/sharpened.h5")
     assert run.status == 0, run.output
-    assert run.made == {"t/brick/scores/sharpened.h5"}
+    assert run.made == {"t/brick/scores/sharpened.h5", "t/brick/decisions/sharpened.h5"}
     with (
         ScoreReader(project.result("t/brick/scores/self_similarity.h5")) as source,
         ScoreReader(project.result("t/brick/scores/sharpened.h5")) as modulated,
     ):
         assert modulated.image_scores.tolist() == source.image_scores.tolist()
-        assert (modulated.threshold, modulated.setting) == (source.threshold, source.setting)
+        assert modulated.setting == source.setting
         assert modulated.anomaly_map(0).shape == (64, 64)
+        peaks = [float(modulated.anomaly_map(index).max()) for index in range(len(modulated))]
+    with (
+        DecisionReader(project.result("t/brick/decisions/self_similarity.h5")) as of_method,
+        DecisionReader(project.result("t/brick/decisions/sharpened.h5")) as adopted,
+    ):
+        assert (adopted.pixel.tolist(), adopted.region.tolist()) == (
+            of_method.pixel.tolist(),
+            of_method.region.tolist(),
+        )
+        assert adopted.peaks.tolist() == peaks
 
 
 def test_a_foreground_of_sam_reaches_the_scores(outlined: Project, config: dict[str, Any], tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from zsad.errors import ArrayError, DataError
 from zsad.maps import Thresholds, telling
 from zsad.registry import Choice
 
 EXTENT = 0.7  # of the way from an ordinary patch to the threshold of regions
 PLACEHOLDER = np.empty(0)
+FEWEST_REFERENCES = 2  # each is scored without itself
+LOWEST = float(np.finfo(np.float32).min)
 
 
 class Evidence:
@@ -28,6 +31,9 @@ class Evidence:
             there are none.
         reference_scores: their image scores.
         setting: how much the method may see, e.g. ``"zero-shot-batch"``; empty if unknown.
+
+    Raises:
+        ArrayError: the maps and the scores are not of the same images, or not of one method.
     """
 
     def __init__(
@@ -42,6 +48,14 @@ class Evidence:
         self.image_scores = np.asarray(image_scores, dtype=np.float64)
         self.reference_scores = np.asarray(reference_scores, dtype=np.float64)
         self.setting = setting
+        for role, maps, scores in (
+            ("images", self.maps, self.image_scores),
+            ("references", self.reference_maps, self.reference_scores),
+        ):
+            if scores.ndim != 1 or (maps and len(maps) != len(scores)):
+                raise ArrayError(f"there are {len(maps)} maps of the {role} and scores of shape {scores.shape}")
+        if len(self.reference_scores) and len(self) and bool(self.maps) != bool(self.reference_maps):
+            raise ArrayError("either the images or the references have maps: they are not scored by one method")
 
     def __len__(self) -> int:
         return len(self.image_scores)
@@ -63,10 +77,16 @@ class Evidence:
 
 
 def peaks(maps: Sequence[np.ndarray], image_scores: np.ndarray) -> np.ndarray:
-    """The highest value of each map; without maps the image scores, as they are stored. float64 ``[image]``."""
-    if maps:
-        return np.array([np.float32(anomaly_map.max()) for anomaly_map in maps], dtype=np.float64)
-    return np.asarray(image_scores).astype(np.float32).astype(np.float64)
+    """The highest value of each map; without maps the image scores. float64 ``[image]``, as float32 has them.
+
+    Raises:
+        ArrayError: one is not finite.
+    """
+    highest = [anomaly_map.max() for anomaly_map in maps] if maps else image_scores
+    found = np.asarray(highest, dtype=np.float32).astype(np.float64)
+    if not np.isfinite(found).all():
+        raise ArrayError(f"score {int(np.argmin(np.isfinite(found)))} is not finite")
+    return found
 
 
 class Verdicts:
@@ -82,6 +102,9 @@ class Verdicts:
         nominal: the share of good images that the rule calls defective by its own account, 0 to 1; NaN if it gives
             none.
         remarks: plain sentences on what a reader must know of the decision, each with its full stop; often none.
+
+    Raises:
+        ValueError: a threshold is not a number, or there is not one of a kind for each image.
     """
 
     def __init__(
@@ -101,7 +124,9 @@ class Verdicts:
             np.minimum(_as_float32(pixel, count), self.region) if evidence.localises else np.full(count, np.inf)
         )
         self.decided: np.ndarray = evidence.peaks > self.region
-        self.significance = np.full(count, np.nan) if significance is None else np.asarray(significance, np.float64)
+        self.significance = np.full(count, np.nan)
+        if significance is not None:
+            self.significance[:] = significance
         self.measure = measure
         self.nominal = float(nominal)
         self.remarks = tuple(remarks)
@@ -112,8 +137,16 @@ class Verdicts:
 
 
 def _as_float32(values: np.ndarray | float, count: int) -> np.ndarray:
-    """float64 ``[count]`` of numbers that float32 has: maps are float32, and what is equal must compare as equal."""
-    return np.broadcast_to(np.asarray(values, dtype=np.float64), count).astype(np.float32).astype(np.float64)
+    """float64 ``[count]`` of numbers that float32 has: maps are float32, and what is equal must compare as equal.
+
+    What is too great for it is infinite, which nothing exceeds. What is too low is the lowest: an image with no marks
+    has the pixel threshold for its greatest value, and a picture of it must be possible.
+    """
+    with np.errstate(over="ignore"):
+        rounded = np.broadcast_to(np.asarray(values, dtype=np.float64), count).astype(np.float32)
+    if np.isnan(rounded).any():
+        raise ValueError("a threshold is not a number")
+    return np.maximum(rounded.astype(np.float64), LOWEST)
 
 
 class ThresholdRule(Choice):
@@ -155,13 +188,38 @@ class ThresholdRule(Choice):
         """The threshold for pixels that belongs to one for regions.
 
         Args:
-            maps: whose median is an ordinary patch.
+            maps: whose median is an ordinary patch; constant ones tell nothing.
+            region: the threshold for regions.
+
+        Returns:
+            ``region`` at most, which it also is if no map tells what is ordinary.
         """
         informative = telling(maps)
         if not informative or not np.isfinite(region):
             return region
-        ordinary = float(np.median(np.concatenate([anomaly_map.ravel() for anomaly_map in informative])))
+        ordinary = median_patch(informative)
         return min(ordinary + self.extent * (region - ordinary), region)
+
+
+class ReferenceRule(ThresholdRule):
+    """A rule that looks at the scores of references, each scored as if it were none of them."""
+
+    needs_references: ClassVar[bool] = True
+
+    def ordered_references(self, evidence: Evidence) -> np.ndarray:
+        """The peaks of the references from the lowest to the highest, float64 ``[reference]``.
+
+        Raises:
+            DataError: there are fewer than two, of which each could be scored without itself.
+        """
+        found = np.sort(evidence.reference_peaks)
+        if len(found) < FEWEST_REFERENCES:
+            raise DataError(
+                f"a threshold from references needs the scores of at least {FEWEST_REFERENCES}, and there "
+                f"{'is' if len(found) == 1 else 'are'} {len(found)}; give more references ('shots'), or choose another "
+                "threshold rule"
+            )
+        return found
 
 
 class BatchRule(ThresholdRule):
@@ -182,6 +240,11 @@ class BatchRule(ThresholdRule):
         return Verdicts(evidence, region, self.reach(evidence.maps, region))
 
 
+def median_patch(maps: Sequence[np.ndarray]) -> float:
+    """The median of the values of all maps together."""
+    return float(np.median(np.concatenate([anomaly_map.ravel() for anomaly_map in maps])))
+
+
 def values_of(evidence: Evidence) -> list[np.ndarray]:
     """The maps, or the image scores as one map ``[1, image]`` where there are none."""
     return evidence.maps if evidence.maps else [evidence.image_scores[None].astype(np.float32)]
@@ -189,5 +252,10 @@ def values_of(evidence: Evidence) -> list[np.ndarray]:
 
 def above_all(maps: Sequence[np.ndarray]) -> float:
     """The next float32 above every value of the maps: a threshold that nothing exceeds."""
-    highest = np.float32(max(anomaly_map.max() for anomaly_map in maps))
+    highest = np.float32(max(values.max() for values in maps))
     return float(np.nextafter(highest, np.float32(np.inf)))
+
+
+def percentage(share: float) -> str:
+    """A share as part of a sentence, e.g. ``"11.1 %"``."""
+    return f"{100 * share:.3g} %"

@@ -18,6 +18,8 @@ from zsad.files.fitted import FittedReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 
+ADOPTED = "The thresholds are those of the method whose maps are modulated."
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,11 +35,13 @@ def decide_images(
         model: of the method, for what its references score; None for a method without references.
 
     Raises:
-        DataError: the rule looks at scores of references, and there are none.
+        DataError: the rule looks at scores of references, and there are none; or the model is not that of the scores.
     """
     with ExitStack() as stack:
         reader = stack.enter_context(ScoreReader(scores))
         fitted = None if model is None else stack.enter_context(FittedReader(model))
+        if fitted is not None:
+            _check_model(reader, fitted)
         evidence = evidence_of(reader, fitted)
         if rule.needs_references and not len(evidence.reference_peaks):
             raise DataError(_without_evidence(fitted))
@@ -56,6 +60,8 @@ def decide_images(
 def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: Mapping[str, Any]) -> None:
     """Apply the thresholds of a method to scores that were made from its own, as those of a modulation are.
 
+    How surprising an image is to the rule is the method's where the verdict is the method's too; else it is not known.
+
     Args:
         scores: the score file of the modulation.
         decisions: those of the method.
@@ -66,17 +72,18 @@ def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: 
         DataError: the two files are not of the same images.
     """
     with ScoreReader(scores) as reader, DecisionReader(decisions) as of_method:
-        if reader.image_ids != of_method.image_ids:
+        if reader.image_ids != of_method.image_ids or reader.localises != of_method.localises:
             raise DataError(f"{scores} and {decisions} do not show the same images; delete both, run again")
         evidence = evidence_of(reader, None)
+        is_same = (evidence.peaks > of_method.region) == of_method.decided
         verdicts = Verdicts(
             evidence,
             of_method.region,
             of_method.pixel,
-            significance=of_method.significance,
+            significance=np.where(is_same, of_method.significance, np.nan),
             measure=of_method.measure,
             nominal=of_method.nominal,
-            remarks=of_method.remarks,
+            remarks=[*of_method.remarks, ADOPTED],
         )
         details = {"threshold_rule": of_method.provenance["threshold_rule"], "decisions": of_method.provenance}
         with DecisionWriter(
@@ -91,6 +98,19 @@ def evidence_of(scores: ScoreReader, fitted: FittedReader | None) -> Evidence:
     if fitted is None or not fitted.has_evidence:
         return Evidence(maps, scores.image_scores, setting=scores.setting)
     return Evidence(maps, scores.image_scores, fitted.reference_maps, fitted.reference_scores, scores.setting)
+
+
+def _check_model(scores: ScoreReader, fitted: FittedReader) -> None:
+    """Check that a model is the one by which the images were scored.
+
+    Raises:
+        DataError: its parameters or references are others.
+    """
+    scored_by = scores.provenance.get("features", {}).get("references", {}).get("image_ids")
+    params = scores.provenance.get("scorer", {}).get("params")
+    said = fitted.provenance
+    if (params, scored_by) != (said.get("scorer", {}).get("params"), said.get("references", {}).get("image_ids")):
+        raise DataError(f"{fitted.path} is not the model by which {scores.path} was made; delete both, run again")
 
 
 def _without_evidence(fitted: FittedReader | None) -> str:

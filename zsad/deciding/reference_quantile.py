@@ -1,38 +1,69 @@
-"""Reference quantile: what is odder than nearly all of the good reference images."""
+"""Reference quantile: what is more anomalous than nearly all of the good reference images."""
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.base import Evidence, ReferenceRule, Verdicts, median_patch, percentage
+from zsad.maps import telling
+
+CLOSE = 1.5  # times the rate that a quantile stands for: further away, it is said
 
 
-class ReferenceQuantile(ThresholdRule):
-    """Quantiles of the scores that good reference images get when they are no references.
+class ReferenceQuantile(ReferenceRule):
+    """A quantile of the peaks that good reference images have when they are no references.
 
     Each reference is scored by a fit to others (leave-one-out, or in five folds), so that it does not find itself. The
-    threshold is the ``quantile`` of the highest values of their maps, linearly interpolated, times ``factor``. With few
-    references the quantile is about their greatest, and a fit that lacks some of them scores somewhat higher than the
-    whole: both err towards calling images good.
+    threshold is the ``quantile`` of the highest values of their maps, linearly interpolated; ``factor`` puts it further
+    away from the median patch of the references. (Published factors multiply the quantile itself. Scores have no common
+    zero, though, and some are negative.)
+
+    The quantile of few references is about their greatest, and a good image is as likely to have the highest peak as
+    any of them: of K references the nominal false-alarm rate is ``(K - (K - 1) quantile) / (K + 1)``, interpolated
+    between the rates of the two references that the quantile lies between. A fit that lacks some references scores
+    somewhat higher than the whole, which errs towards calling images good.
     """
 
     summary: ClassVar[str] = "Quantile of the scores of the reference images, each scored without itself."
     reference: ClassVar[str] = (
         "Percentile of held-out good images, as in anomalib and patch-feature baselines; SuperADD "
-        "(arXiv 2605.14808) takes 0.95 and a factor of 1.421."
+        "(arXiv 2605.14808) takes 0.95 and a factor."
     )
-    needs_references: ClassVar[bool] = True
 
-    quantile: float = Field(0.995, gt=0, le=1, description="Share of good patches, and of good images, at or below it.")
-    factor: float = Field(1.0, gt=0, description="By which the quantiles are multiplied.")
+    quantile: float = Field(0.995, gt=0, le=1, description="Share of good images that are called good.")
+    factor: float = Field(
+        1.0, gt=0, description="By which the distance of the threshold from the median patch is multiplied."
+    )
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images, from the peaks of the references."""
-        region = self._quantile(evidence.reference_peaks)
-        return Verdicts(evidence, region, self.reach(evidence.reference_maps, region))
+        ordered = self.ordered_references(evidence)
+        region = float(np.quantile(ordered, self.quantile))
+        if self.factor != 1:
+            ordinary = median_patch(telling(evidence.reference_maps) or [ordered])
+            region = ordinary + self.factor * (region - ordinary)
+        nominal = self._nominal(len(ordered))
+        return Verdicts(
+            evidence,
+            region,
+            self.reach(evidence.reference_maps, region),
+            nominal=nominal,
+            remarks=self._remarks(nominal, len(ordered)),
+        )
 
-    def _quantile(self, values: np.ndarray) -> float:
-        return float(self.factor * np.quantile(values, self.quantile))
+    def _nominal(self, references: int) -> float:
+        """The share of good images that exceed the quantile; not known once it is put further away."""
+        return (references - (references - 1) * self.quantile) / (references + 1) if self.factor == 1 else math.nan
+
+    def _remarks(self, nominal: float, references: int) -> list[str]:
+        """What is to be said where the references are fewer than the quantile asks for."""
+        if math.isnan(nominal) or nominal <= CLOSE * (1 - self.quantile):
+            return []
+        return [
+            f"The quantile lies among the highest of {references} references, so that about {percentage(nominal)} of "
+            f"good images exceed it, not {percentage(1 - self.quantile)}."
+        ]

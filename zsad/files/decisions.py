@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from zsad.errors import DataError
 from zsad.files.hdf5 import Reader, Writer
+from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds
 
 DECISIONS_FORMAT = "zsad-decisions-1"
@@ -48,16 +51,29 @@ class DecisionWriter(Writer):
             peaks: what was decided by, float ``[image]``.
             rule: its name.
             localises: whether the method gives maps.
+
+        Raises:
+            ValueError: the numbers are not those of all images, or contradict each other.
         """
-        columns = (peaks, verdicts.pixel, verdicts.region, verdicts.significance)
-        for name, values in zip(NUMBERS, columns, strict=True):
-            self._file.create_dataset(name, data=np.asarray(values, dtype=np.float64))
-        self._file.create_dataset("decided", data=verdicts.decided.astype(np.uint8))
+        numbers = (peaks, verdicts.pixel, verdicts.region, verdicts.significance)
+        columns = {name: np.asarray(values, np.float64) for name, values in zip(NUMBERS, numbers, strict=True)}
+        decided = np.asarray(verdicts.decided)
+        if any(values.shape != (len(self.image_ids),) for values in (*columns.values(), decided)):
+            raise ValueError(f"the decisions are not those of {len(self.image_ids)} images")
+        _check(columns, decided, measure=verdicts.measure, nominal=verdicts.nominal, localises=localises)
+        for name, values in columns.items():
+            self._file.create_dataset(name, data=values)
+        self._file.create_dataset("decided", data=decided.astype(np.uint8))
         self._file.attrs["rule"] = rule
         self._file.attrs["measure"] = verdicts.measure
         self._file.attrs["nominal"] = verdicts.nominal
         self._file.attrs["localises"] = localises
-        self._file.attrs["remarks"] = "\n".join(verdicts.remarks)
+        self._file.attrs["remarks"] = json.dumps(list(verdicts.remarks))
+
+    def _finish(self) -> None:
+        if "decided" not in self._file:
+            raise ValueError("no decision was written")
+        super()._finish()
 
 
 class DecisionReader(Reader):
@@ -83,20 +99,72 @@ class DecisionReader(Reader):
         self.rule, self.measure = str(self._file.attrs["rule"]), str(self._file.attrs["measure"])
         self.nominal = float(self._file.attrs["nominal"])
         self.localises = bool(self._file.attrs["localises"])
-        self.remarks = [line for line in str(self._file.attrs["remarks"]).split("\n") if line]
-        self.peaks, self.pixel, self.region, self.significance = (self._column(name) for name in NUMBERS)
-        self.decided: np.ndarray = self._file["decided"][:].astype(bool)
-        if self.measure not in MEASURES or not np.array_equal(self.decided, self.peaks > self.region):
-            raise ValueError("its decisions are not those of its thresholds")
-        if self.localises and (self.pixel > self.region).any():
-            raise ValueError("its thresholds contradict each other")
+        self.remarks: list[str] = [str(remark) for remark in json.loads(self._file.attrs["remarks"])]
+        columns = {name: self._column(name, np.float64) for name in NUMBERS}
+        self.peaks, self.pixel, self.region, self.significance = columns.values()
+        self.decided: np.ndarray = self._column("decided", np.uint8).astype(bool)
+        _check(columns, self.decided, measure=self.measure, nominal=self.nominal, localises=self.localises)
 
     def thresholds(self, index: int) -> Thresholds:
         """The thresholds of one image."""
         return Thresholds(float(self.pixel[index]), float(self.region[index]))
 
-    def _column(self, name: str) -> np.ndarray:
+    def _column(self, name: str, dtype: type) -> np.ndarray:
         values: np.ndarray = self._file[name][:]
-        if values.dtype != np.float64 or values.shape != (len(self.image_ids),):
+        if values.dtype != dtype or values.shape != (len(self.image_ids),):
             raise ValueError(f"{name} is no number of each image")
         return values
+
+
+def check_same_images(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that decisions are on the images of a score file, in its order.
+
+    Raises:
+        DataError: they are not.
+    """
+    if decisions.image_ids != scores.image_ids:
+        raise DataError(
+            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
+            f"{decisions.path} and run again"
+        )
+
+
+def check_peak(scores: ScoreReader, decisions: DecisionReader, index: int) -> None:
+    """Check that an image was decided by the scores that it has.
+
+    Raises:
+        DataError: its highest value, or whether there are maps at all, is another.
+    """
+    peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
+    if decisions.localises != scores.localises or decisions.peaks[index] != peak:
+        raise DataError(
+            f"{decisions.path} was made from other scores than {scores.path} has ({scores.image_ids[index]} has "
+            f"another highest value); delete {decisions.path} and run again"
+        )
+
+
+def _check(
+    columns: Mapping[str, np.ndarray], decided: np.ndarray, *, measure: str, nominal: float, localises: bool
+) -> None:
+    """Refuse what contradicts itself: whoever reads a part of it relies on the rest.
+
+    Raises:
+        ValueError: it does.
+    """
+    peaks, pixel, region, significance = (columns[name] for name in NUMBERS)
+    thresholds = np.concatenate([pixel, region])
+    if not np.isfinite(peaks).all() or np.isnan(thresholds).any() or np.isneginf(thresholds).any():
+        raise ValueError("its peaks and thresholds are not numbers")
+    with np.errstate(over="ignore"):
+        is_of_maps = all(np.array_equal(values, values.astype(np.float32)) for values in (peaks, thresholds))
+    if not is_of_maps:
+        raise ValueError("its peaks and thresholds are not numbers of maps")
+    if not np.array_equal(decided, peaks > region):
+        raise ValueError("its decisions are not those of its thresholds")
+    if (pixel > region).any() if localises else np.isfinite(pixel).any():
+        raise ValueError("its thresholds contradict each other")
+    given = significance[~np.isnan(significance)]
+    if measure not in MEASURES or (given.size and not measure):
+        raise ValueError("its significance is of an unknown measure")
+    if (given < 0).any() or (measure == "p_value" and (given > 1).any()) or nominal < 0 or nominal > 1:
+        raise ValueError("its rates are not shares")

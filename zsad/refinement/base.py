@@ -55,11 +55,12 @@ class Refiner(Choice):
         threshold: float,
         prompted: PromptedImage | None = None,
     ) -> Refinement:
-        """Outline the defects of one image.
+        """Outline the defects of one image that is called defective; of another the mask is empty, unasked.
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
-            anomaly_map: float32 ``[height, width]``, at the image's resolution.
-            threshold: label-free threshold of the category, in the unit of the map.
+            anomaly_map: float32 ``[height, width]``, at the image's resolution, with regions that do not stand out
+                lowered to the threshold (`zsad.maps.standing_out`).
+            threshold: the image's pixel threshold, in the unit of the map: what exceeds it is marked.
             prompted: the image under a segmentation model, if the refiner uses one.
         """

@@ -12,13 +12,14 @@ import numpy as np
 
 from zsad.data.image_list import ListedImage, read_image_list
 from zsad.data.images import read_image
+from zsad.files.decisions import DecisionReader
 from zsad.files.embeddings import EmbeddingWriter
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
 from zsad.refinement.crops import CropOptions, crop_windows
 from zsad.refinement.images import records_of
-from zsad.refinement.regions import Box, regions_above, share_of_area, slices
+from zsad.refinement.marked import MarkedMaps
+from zsad.refinement.regions import Box, regions_to_outline, slices
 from zsad.segmentation.base import SegmenterPart
 from zsad.segmentation.embed_images import write_embeddings
 
@@ -29,6 +30,7 @@ def embed_crops(
     *,
     image_list: Path,
     scores: Path,
+    decisions: Path,
     options: CropOptions,
     min_area: float,
     max_prompts: int,
@@ -42,20 +44,22 @@ def embed_crops(
 
     Args:
         image_list: names the images and their digests.
-        scores: score file; the components are those above its label-free threshold.
+        scores: score file of the method.
+        decisions: its decision file, which says what stands out in the maps.
         min_area, max_prompts: of the refiner, which decide what is prompted.
         batch: windows to be embedded at a time; None for as many as suit the device.
         output: the embedding file, written whole or not at all.
 
     Raises:
-        DataError: a scored image is not in the list, is missing or has changed.
+        DataError: a scored image is not in the list, is missing or has changed; or the decisions are of other scores.
         ModelError: the model cannot be used.
     """
     start = time.monotonic()
-    with ScoreReader(scores) as reader:
+    with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
+        marked = MarkedMaps(reader, decided)
         records = records_of(reader, {record.image_id: record for record in read_image_list(image_list)}, image_list)
         windows = [
-            _windows(reader, index, record, options, min_area, max_prompts) for index, record in enumerate(records)
+            _windows(marked, index, record, options, min_area, max_prompts) for index, record in enumerate(records)
         ]
         made_of = inherited(reader.provenance)
     model = segmenter.load(device, batch)
@@ -73,10 +77,12 @@ def embed_crops(
 
 
 def _windows(
-    reader: ScoreReader, index: int, record: ListedImage, options: CropOptions, min_area: float, max_prompts: int
+    marked: MarkedMaps, index: int, record: ListedImage, options: CropOptions, min_area: float, max_prompts: int
 ) -> list[Box]:
-    anomaly_map = at_image_size(reader.anomaly_map(index), record.height, record.width)
-    regions = regions_above(anomaly_map, reader.threshold, share_of_area(min_area, record.height, record.width))
+    if not marked.has_marks(index):
+        return []
+    anomaly_map, threshold = marked.at_size(index, record.height, record.width)
+    regions = regions_to_outline(anomaly_map, threshold, min_area)
     return crop_windows(options, regions[:max_prompts], record.height, record.width)
 
 

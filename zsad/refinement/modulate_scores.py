@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from zsad.errors import DataError
+from zsad.files.decisions import DecisionReader
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader, ScoreWriter
 from zsad.progress import progress
+from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.modulation import Modulation
 
 logger = logging.getLogger(__name__)
@@ -23,23 +25,26 @@ IMAGES_ALONE = "scored as an image alone, so that no mask changes it"
 
 
 def modulate_scores(
-    *, scores: Path, masks: Path, modulation: Modulation, output: Path, provenance: Mapping[str, Any]
+    *, scores: Path, decisions: Path, masks: Path, modulation: Modulation, output: Path, provenance: Mapping[str, Any]
 ) -> None:
     """Write the score file of a modulation, image by image.
 
-    Setting, image scores, thresholds and notes are those of the method; the seconds of an image are the method's and
-    the modulation's together. Of a method that does not localise everything passes through, with a note.
+    Setting, image scores and notes are those of the method; the seconds of an image are the method's and the
+    modulation's together. Of a method that does not localise everything passes through, with a note. What is called
+    defective is said by the method's thresholds, applied to these maps (`zsad.deciding.decide_images.adopt_decisions`).
 
     Args:
         scores: score file of ``modulation.method``.
+        decisions: decision file of the same method, with each image's pixel threshold.
         masks: mask file of the same method, by ``modulation.refiner``.
         output: the score file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
 
     Raises:
-        DataError: the two files do not show the same images in the same order.
+        DataError: the files do not show the same images in the same order, or the decisions are of other scores.
     """
-    with ScoreReader(scores) as source, MaskReader(masks) as outlines:
+    with ScoreReader(scores) as source, DecisionReader(decisions) as decided, MaskReader(masks) as outlines:
+        marked = MarkedMaps(source, decided)
         if outlines.image_ids != source.image_ids:
             raise DataError(
                 f"{masks} and {scores} do not show the same images in the same order; delete both, run again"
@@ -48,6 +53,7 @@ def modulate_scores(
             "setting": source.setting,
             "modulation": {"class": type(modulation).__name__, "params": modulation.parameters()},
             "scores": source.provenance,
+            "decisions": decided.provenance,
             "masks": outlines.provenance,
         }
         with ScoreWriter(
@@ -62,7 +68,7 @@ def modulate_scores(
             pixels = np.prod(outlines.sizes, axis=1).tolist()
             for index in progress(range(len(source)), total=len(source), label="modulating", work=pixels):
                 start = time.perf_counter()
-                anomaly_map = _map(modulation, source, outlines, index)
+                anomaly_map = _map(modulation, source, marked, outlines, index)
                 spent = time.perf_counter() - start
                 own += spent
                 writer.write(
@@ -72,7 +78,6 @@ def modulate_scores(
                     seconds=float(source.seconds[index]) + spent,
                     note=_note(source, index),
                 )
-            writer.write_thresholds(source.threshold, source.image_threshold)
             writer.provenance["seconds"] = own
     logger.info("modulated %s by %s on %d images", modulation.method, modulation.refiner, len(source))
 
@@ -85,11 +90,13 @@ def _grid_sizes(modulation: Modulation, source: ScoreReader, outlines: MaskReade
     return np.array([modulation.grid_size(image_size, map_size) for image_size, map_size in sizes])
 
 
-def _map(modulation: Modulation, source: ScoreReader, outlines: MaskReader, index: int) -> np.ndarray:
-    anomaly_map = source.anomaly_map(index)
+def _map(
+    modulation: Modulation, source: ScoreReader, marked: MarkedMaps, outlines: MaskReader, index: int
+) -> np.ndarray:
+    anomaly_map = marked.grid_map(index)
     if not source.localises:
         return anomaly_map
-    return modulation.modulated(anomaly_map, outlines.mask(index), source.threshold)
+    return modulation.modulated(anomaly_map, outlines.mask(index), marked.thresholds(index))
 
 
 def _note(source: ScoreReader, index: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 from zsad.data.image_list import ListedImage, read_image_list
 from zsad.data.images import read_image
 from zsad.errors import DataError
+from zsad.files.decisions import DecisionReader
 from zsad.files.embeddings import EmbeddingReader
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
 from zsad.progress import progress
-from zsad.refinement.base import Refinement, Refiner
+from zsad.refinement.base import Refiner
 from zsad.refinement.images import records_of
+from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.prompted import PromptedImage
 from zsad.segmentation.base import Segmenter, SegmenterPart
 from zsad.segmentation.registry import SEGMENTERS
@@ -66,32 +67,42 @@ def refine_masks(
     *,
     image_list: Path,
     scores: Path,
+    decisions: Path,
     refiner: Refiner,
     output: Path,
     provenance: Mapping[str, Any],
     prompting: Prompting | None = None,
 ) -> None:
-    """Outline the defects of every scored image, at the image's own resolution, with the scores' label-free threshold.
+    """Outline the defects of every image that is called defective, at its own resolution; other masks are empty.
+
+    The provenance names the threshold rule, and of either threshold the least and the greatest among the images.
 
     Args:
         image_list: names the images and their digests.
-        scores: score file; its images are outlined, in its order.
+        scores: score file of the method; its images get masks, in its order.
+        decisions: its decision file, with each image's thresholds.
         output: the mask file, written whole or not at all.
         provenance: what is known of the job; the stage adds the rest.
         prompting: for a refiner that uses a segmentation model.
 
     Raises:
-        DataError: a scored image is not in the list, is missing or has changed; or embeddings are of another model.
+        DataError: a scored image is not in the list, or one to be outlined is missing or has changed; the decisions
+            are of other scores; or embeddings are of another model.
         ModelError: the segmentation model cannot be used.
     """
     _check_prompting(refiner, prompting)
     records = {record.image_id: record for record in read_image_list(image_list)}
     start = time.perf_counter()
-    with ScoreReader(scores) as reader, _Prompter.opened(prompting) as prompter:
+    with (
+        ScoreReader(scores) as reader,
+        DecisionReader(decisions) as decided,
+        _Prompter.opened(prompting) as prompter,
+    ):
+        marked = MarkedMaps(reader, decided)
         chosen = records_of(reader, records, image_list)
         details = {
             "refiner": {"class": type(refiner).__name__, "params": refiner.parameters()},
-            "threshold": reader.threshold,
+            **_provenance_of(decided),
             "localises": reader.localises,
             **prompter.provenance(),
         }
@@ -99,12 +110,10 @@ def refine_masks(
         with MaskWriter(output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}) as writer:
             pixels = [record.pixels for record in chosen]
             for index, record in progress(enumerate(chosen), total=len(chosen), label="refining", work=pixels):
-                anomaly_map, refinement = _refined(
-                    record, reader.anomaly_map(index), refiner, reader.threshold, prompter
-                )
-                writer.append(refinement.mask, _mask_score(anomaly_map, refinement.mask), refinement.regions)
-                found += len(refinement.regions)
-                accepted += sum(bool(region["accepted"]) for region in refinement.regions)
+                mask, score, regions = _refined(marked, index, record, refiner, prompter)
+                writer.append(mask, score, regions)
+                found += len(regions)
+                accepted += sum(bool(region["accepted"]) for region in regions)
             writer.provenance["seconds"] = time.perf_counter() - start
     logger.info("found %d regions in %d images, accepted %d outlines", found, len(chosen), accepted)
 
@@ -175,14 +184,27 @@ class _Prompter:
         return self._foregrounds.mask(self._places[image_id])
 
 
+def _provenance_of(decisions: DecisionReader) -> dict[str, Any]:
+    """What decided: the rule, and the least and the greatest of its thresholds among the images."""
+    thresholds = {"pixel": decisions.pixel, "region": decisions.region}
+    return {
+        "threshold_rule": decisions.provenance["threshold_rule"],
+        "thresholds": {name: [values.min(), values.max()] for name, values in thresholds.items()},
+    }
+
+
 def _refined(
-    record: ListedImage, grid_map: np.ndarray, refiner: Refiner, threshold: float, prompter: _Prompter
-) -> tuple[np.ndarray, Refinement]:
+    marked: MarkedMaps, index: int, record: ListedImage, refiner: Refiner, prompter: _Prompter
+) -> tuple[np.ndarray, float, Sequence[Mapping[str, Any]]]:
+    """Mask, score of the mask and regions of an image; the photograph is read only if there is something to outline."""
+    if not marked.has_marks(index):
+        return np.zeros((record.height, record.width), dtype=bool), 0.0, []
     image = read_image(record.path, record.sha256, record.white)
     height, width = image.shape[:2]
-    anomaly_map = at_image_size(grid_map, height, width)
+    anomaly_map, threshold = marked.at_size(index, height, width)
     prompted = prompter.of(record.image_id, height, width)
-    return anomaly_map, refiner.refine(image, anomaly_map, threshold, prompted)
+    mask, regions = refiner.refine(image, anomaly_map, threshold, prompted)
+    return mask, _mask_score(anomaly_map, mask), regions
 
 
 def _mask_score(anomaly_map: np.ndarray, mask: np.ndarray) -> float:

@@ -23,7 +23,7 @@ from zsad.refinement.regions import (
     bounded_shape,
     box_around,
     pieces_touching,
-    regions_above,
+    regions_to_outline,
     resized,
     resized_mask,
     share_of_area,
@@ -86,8 +86,8 @@ class RegionRefiner(Refiner):
         1e-4,
         ge=0,
         lt=1,
-        description="Components, pieces and holes below this fraction of the image's area are dropped or filled; "
-        "a patch of a 32 x 32 grid is 1e-3.",
+        description="Components, pieces and holes below this fraction of the image's area are dropped or filled, but "
+        "not the highest component; a patch of a 32 x 32 grid is 1e-3.",
     )
     min_area_ratio: float = Field(
         0.1,
@@ -142,7 +142,7 @@ class RegionRefiner(Refiner):
         prompted: PromptedImage | None = None,
     ) -> Refinement:
         """Outline every region anew and unite what is accepted with the components that stay; see `Refiner.refine`."""
-        regions = regions_above(anomaly_map, threshold, share_of_area(self.min_area, *anomaly_map.shape))
+        regions = regions_to_outline(anomaly_map, threshold, self.min_area)
         count = self._affordable(regions, *anomaly_map.shape)
         mask = np.zeros(anomaly_map.shape, dtype=bool)
         records: list[dict[str, Any]] = []

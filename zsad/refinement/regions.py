@@ -61,6 +61,20 @@ def regions_above(anomaly_map: np.ndarray, threshold: float, min_pixels: int = 1
     return sorted(regions, key=lambda region: -region.score)
 
 
+def regions_to_outline(anomaly_map: np.ndarray, threshold: float, min_area: float) -> list[Region]:
+    """The components of ``anomaly_map > threshold`` that are outlined, highest score first: all but crumbs.
+
+    The highest is none of them however small, so that an image in which anything is marked has a region.
+
+    Args:
+        anomaly_map: float ``[height, width]``.
+        min_area: below which a component is a crumb, as a fraction of the image's area.
+    """
+    least = share_of_area(min_area, *anomaly_map.shape)
+    regions = regions_above(anomaly_map, threshold)
+    return [region for place, region in enumerate(regions) if place == 0 or region.area >= least]
+
+
 def _peaks(anomaly_map: np.ndarray, labels: np.ndarray, above: np.ndarray, count: int) -> np.ndarray:
     """Flat index of the first greatest value of each label, in one pass over the marked pixels, int ``[label]``."""
     marked = np.flatnonzero(above)

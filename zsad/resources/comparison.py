@@ -34,6 +34,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "score_images": ("category", "method"),
     "fuse_scores": ("category", "method"),
     "modulate_scores": ("category", "method"),
+    "decide_images": ("category", "method"),
+    "adopt_decisions": ("category", "method"),
     "embed_crops": ("category", "method", "refiner"),
     "refine_masks": ("category", "method", "refiner"),
     "prompt_masks": ("category", "method", "refiner"),

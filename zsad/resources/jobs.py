@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from zsad.resources import data, evaluation, exporting, features, joining, refinement, reporting, scoring, segmentation
+from zsad.resources import (
+    data,
+    deciding,
+    evaluation,
+    exporting,
+    features,
+    joining,
+    refinement,
+    reporting,
+    scoring,
+    segmentation,
+)
 from zsad.resources.estimate import Estimate
 from zsad.resources.run import Run
 
@@ -24,6 +35,8 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "fit_method": scoring.fit_method,
         "score_images": scoring.score_images,
         "fuse_scores": scoring.fuse_scores,
+        "decide_images": deciding.decide_images,
+        "adopt_decisions": deciding.adopt_decisions,
         "embed_crops": segmentation.embed_crops,
         "refine_masks": refinement.refine_masks,
         "prompt_masks": segmentation.prompt_masks,

@@ -104,8 +104,8 @@ class MethodEntry:
 
     Attributes:
         backbone: name of its backbone; of a fusion those of its members.
-        scoring: further sections that scores from features depend on: image_score, threshold, precision. Empty for a
-            method that reads scores.
+        scoring: further sections that scores from features depend on: image_score, precision. Empty for a method that
+            reads scores.
         feature_sets: the features that it reads, by role; none for a method that reads scores.
         foregrounds: the subsets of images whose part a segmenter must outline, by role; usually none.
         segmenter: which; empty if none.
@@ -113,6 +113,7 @@ class MethodEntry:
         refiner: whose masks modulate the member's maps; empty but for a modulation.
         group: the entry of the configuration that it comes from, where that stands for several seeds; else empty.
         description: what the page says of it.
+        deciding: its threshold rule and all parameters of that. Empty for a modulation, whose method's thresholds hold.
         needs: the images that it cannot do without; None for a method that reads scores.
         fitted_roles: the features that a model is made of first, by which the others are scored; usually none.
     """
@@ -129,6 +130,7 @@ class MethodEntry:
     refiner: str
     group: str
     description: dict[str, str]
+    deciding: dict[str, Any]
     needs: Needs | None = None
     fitted_roles: tuple[str, ...] = ()
 
@@ -141,10 +143,6 @@ class MethodEntry:
     def stage_config(self) -> dict[str, Any]:
         """What the scores depend on, besides the features or the members' scores."""
         return {"scorer": self.scorer, "params": self.params, **self.scoring}
-
-    def fit_config(self) -> dict[str, Any]:
-        """The same of its model and of the scores of its references: all but the threshold rule."""
-        return {name: value for name, value in self.stage_config().items() if name != "threshold"}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from zsad.workflow.references import Models
 from zsad.workflow.schema import Config
 from zsad.workflow.sections import ConfiguredMethod, Threshold
 
-OF_MEMBERS = ("backbone", "segmenter", "image_score", "threshold", "seeds")  # what reads scores has none of its own
+OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # what reads scores has none of its own
+OF_METHOD = (*OF_MEMBERS, "threshold")  # nor has what modulates the maps of a single method
 
 
 def method_entries(config: Config, models: Models, refiners: Collection[str]) -> dict[str, MethodEntry]:
@@ -43,7 +44,7 @@ def method_entries(config: Config, models: Models, refiners: Collection[str]) ->
             if single in methods or (single != name and single in entries):
                 raise ConfigError(f"methods: '{single}' stands for two methods; rename one of them")
             methods[single] = _scorer(single, entry, params, name, config, models)
-    methods |= {name: _fusion(name, entry, methods) for name, entry in fusions.items()}
+    methods |= {name: _fusion(name, entry, methods, config.threshold) for name, entry in fusions.items()}
     return methods | {name: _modulation(name, entry, methods, refiners) for name, entry in modulations.items()}
 
 
@@ -57,7 +58,13 @@ def _scorer(
     """
     where = f"methods.{group}"
     scorer = SCORERS.build(entry.scorer, params, where=f"{where}.params")
-    threshold = _threshold(scorer, entry, config.threshold, where)
+    threshold = _threshold(
+        entry,
+        config.threshold,
+        where,
+        has_references=isinstance(scorer, ReferenceScorer),
+        localises=scorer.localises,
+    )
     foregrounds = _foregrounds(scorer)
     if not foregrounds and entry.segmenter is not None:
         raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
@@ -69,7 +76,6 @@ def _scorer(
         params=scorer.parameters(),
         scoring={
             "image_score": config.image_score.model_copy(update=own).parameters(),
-            "threshold": threshold,
             "precision": config.scoring.precision,
         },
         feature_sets=scorer.feature_sets(),
@@ -79,25 +85,38 @@ def _scorer(
         refiner="",
         group=group if group != name else "",
         description=_description(entry.scorer, scorer, scorer.setting),
+        deciding=threshold,
         needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
         fitted_roles=tuple(scorer.fitted_roles),
     )
 
 
-def _threshold(scorer: Scorer, entry: ConfiguredMethod, general: Threshold, where: str) -> dict[str, Any]:
-    """The method's threshold rule and all its parameters."""
+def _threshold(
+    entry: ConfiguredMethod, general: Threshold, where: str, *, has_references: bool, localises: bool
+) -> dict[str, Any]:
+    """The method's threshold rule and all its parameters.
+
+    Args:
+        has_references: whether the rule can look at scores of reference images.
+        localises: whether it can look at maps.
+    """
     name, params = _merged_threshold(general, entry.threshold)
     place = f"{where}.threshold.params" if entry.threshold else "threshold.params"
     rule = THRESHOLDS.build(name, params, where=place)
-    others = ", ".join(other for other in THRESHOLDS.names() if other != name)
-    if rule.needs_references and not isinstance(scorer, ReferenceScorer):
+    what = f"scorer '{entry.scorer}'"
+    others = ", ".join(
+        other
+        for other in THRESHOLDS.names()
+        if other != name and (has_references or not THRESHOLDS.load(other).needs_references)
+    )
+    if rule.needs_references and not has_references:
         raise ConfigError(
-            f"{where}: threshold rule '{name}' looks at reference images, and scorer '{entry.scorer}' has none; "
+            f"{where}: threshold rule '{name}' looks at reference images, and {what} has none of its own; "
             f"choose another under {where}.threshold: {others}"
         )
-    if rule.needs_maps and not scorer.localises:
+    if rule.needs_maps and not localises:
         raise ConfigError(
-            f"{where}: threshold rule '{name}' looks at maps, and scorer '{entry.scorer}' scores images alone; "
+            f"{where}: threshold rule '{name}' looks at maps, and {what} scores images alone; "
             f"{f'{rule.without_maps}, or ' if rule.without_maps else ''}"
             f"choose another under {where}.threshold: {others}"
         )
@@ -112,20 +131,22 @@ def _merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, d
     return rule, {**general.params, **own.params} if rule == general.rule else own.params
 
 
-def _fusion(name: str, entry: ConfiguredMethod, methods: Mapping[str, MethodEntry]) -> MethodEntry:
+def _fusion(name: str, entry: ConfiguredMethod, methods: Mapping[str, MethodEntry], general: Threshold) -> MethodEntry:
     where = f"methods.{name}"
-    _check_no_sections(entry, where, "a fusion", "its methods")
+    _check_no_sections(entry, OF_MEMBERS, where, "a fusion", "its methods")
     fusion = FUSIONS.build(entry.scorer, entry.params, where=f"{where}.params")
     members = [_member(member, methods, where) for member in fusion.methods]
     setting = fusion.setting_of([member.description["setting"] for member in members])
-    return _reader(name, members, entry.scorer, fusion, setting)
+    localises = any(SCORERS.load(member.scorer).localises for member in members)
+    threshold = _threshold(entry, general, where, has_references=False, localises=localises)
+    return _reader(name, members, entry.scorer, fusion, setting, deciding=threshold)
 
 
 def _modulation(
     name: str, entry: ConfiguredMethod, methods: Mapping[str, MethodEntry], refiners: Collection[str]
 ) -> MethodEntry:
     where = f"methods.{name}"
-    _check_no_sections(entry, where, "a modulation", "its method")
+    _check_no_sections(entry, OF_METHOD, where, "a modulation", "its method")
     modulation = MODULATIONS.build(entry.scorer, entry.params, where=f"{where}.params")
     member = _member(modulation.method, methods, where)
     if modulation.refiner not in refiners:
@@ -141,7 +162,14 @@ def _member(name: str, methods: Mapping[str, MethodEntry], where: str) -> Method
 
 
 def _reader(
-    name: str, members: Collection[MethodEntry], scorer: str, part: Method, setting: str, *, refiner: str = ""
+    name: str,
+    members: Collection[MethodEntry],
+    scorer: str,
+    part: Method,
+    setting: str,
+    *,
+    refiner: str = "",
+    deciding: Mapping[str, Any] | None = None,
 ) -> MethodEntry:
     """A method that reads the scores of others and no features."""
     return MethodEntry(
@@ -157,6 +185,7 @@ def _reader(
         refiner=refiner,
         group="",
         description=_description(scorer, part, setting),
+        deciding=dict(deciding or {}),
     )
 
 
@@ -174,9 +203,9 @@ def _description(scorer: str, method: Method, setting: str) -> dict[str, str]:
     return {"scorer": scorer, **said, "setting": setting}
 
 
-def _check_no_sections(entry: ConfiguredMethod, where: str, what: str, source: str) -> None:
+def _check_no_sections(entry: ConfiguredMethod, sections: Collection[str], where: str, what: str, source: str) -> None:
     """Refuse sections that a method takes from those whose scores it reads."""
-    for section in OF_MEMBERS:
+    for section in sections:
         if getattr(entry, section) is not None:
             raise ConfigError(f"{where}: {what} takes its {section} from {source}; leave '{section}' out")
 

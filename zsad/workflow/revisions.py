@@ -26,6 +26,8 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "score_images": 1,
         "fuse_scores": 1,
         "modulate_scores": 1,
+        "decide_images": 1,
+        "adopt_decisions": 1,
         "embed_crops": 1,
         "refine_masks": 1,
         "evaluate_scores": 1,

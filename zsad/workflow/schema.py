@@ -128,7 +128,7 @@ class Config(Part):
     )
     threshold: Threshold = Field(
         default_factory=Threshold,
-        description="label-free: what image scores, and what the values of maps, must exceed to be called defective",
+        description="label-free: what the highest value of a region must exceed for its image to be called defective",
     )
     segmenter: Reference = Field(
         "sam-vit-b",

@@ -79,8 +79,8 @@ class Threshold(Part):
     """The section ``threshold``, and what a method says of its own."""
 
     rule: str = Field(
-        "robust_tail",
-        description="robust_tail, mebin, reference_quantile for methods with references, or fixed (see `zsad methods`)",
+        "suitable",
+        description="suitable, which goes by what there is, or one of those that `zsad methods` lists",
     )
     params: dict[str, Any] = Field(
         default_factory=dict,

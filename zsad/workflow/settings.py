@@ -160,7 +160,7 @@ class Settings:
                 entry.scorer,
                 entry.params,
                 entry.backbone,
-                THRESHOLDS.load(entry.scoring["threshold"]["rule"]).needs_references,
+                THRESHOLDS.load(entry.deciding["rule"]).needs_references,
             )
             for name, entry in self.methods.items()
             if not entry.members
@@ -180,7 +180,7 @@ class Settings:
         """
         entry = self.methods[method]
         backbone = self.backbones[entry.backbone]
-        config = {**entry.fit_config(), "backbone": {"name": backbone.name, **backbone.stage_config()}}
+        config = {**entry.stage_config(), "backbone": {"name": backbone.name, **backbone.stage_config()}}
         if entry.segmenter:
             segmenter = self.segmenters[entry.segmenter]
             config["segmenter"] = {"name": segmenter.name, **segmenter.stage_config()}
@@ -213,11 +213,9 @@ class Settings:
         """The rule behind a method's thresholds with its parameters, e.g. ``"robust_tail (z 5)"``."""
         entry = self.methods[method]
         if entry.refiner:
-            return self.threshold_in_words(entry.members[0])
-        if entry.members:
-            return f"combined from those of {', '.join(entry.members)}"
-        rule = entry.scoring["threshold"]
-        given = ", ".join(f"{name} {value:g}" for name, value in rule["params"].items() if value is not None)
+            return f"{self.threshold_in_words(entry.members[0])}, as {entry.members[0]}"
+        rule = entry.deciding
+        given = ", ".join(f"{name} {_in_words(value)}" for name, value in rule["params"].items() if value is not None)
         return f"{rule['rule']} ({given})" if given else rule["rule"]
 
     def resolved(self) -> dict[str, Any]:
@@ -226,7 +224,12 @@ class Settings:
             "dataset": self.data.resolved(),
             "backbones": {name: entry.shown() for name, entry in self.backbones.items()},
             "methods": {
-                name: {"backbone": entry.backbone, **_segmenter_of(entry), **entry.stage_config()}
+                name: {
+                    "backbone": entry.backbone,
+                    **_segmenter_of(entry),
+                    **entry.stage_config(),
+                    **_threshold_of(entry),
+                }
                 for name, entry in self.methods.items()
             },
             **({"left_out": self.left_out} if self.left_out else {}),
@@ -296,3 +299,14 @@ def default_sharing() -> Sharing:
 
 def _segmenter_of(entry: MethodEntry | RefinerEntry) -> dict[str, str]:
     return {"segmenter": entry.segmenter} if entry.segmenter else {}
+
+
+def _in_words(value: Any) -> str:
+    """The value of a parameter."""
+    return (
+        f"{value:g}" if isinstance(value, float) else "yes" if value is True else "no" if value is False else f"{value}"
+    )
+
+
+def _threshold_of(entry: MethodEntry) -> dict[str, Any]:
+    return {"threshold": entry.deciding} if entry.deciding else {}
