@@ -4,9 +4,9 @@
     python benchmarks/inspection.py --photographs 20 --turns 3
 
 The first figure is ``zsad inspect PHOTO --model MODEL`` from the shell over ``python -c "import torch"``, which is most
-of it. The second is `zsad.load` and all photographs in one process over `extract_features` and `score_images` of the
-same in that process. The two sides of each ratio take turns, and of each the least counts: the rest is what
-else the machine does.
+of it. The second is `zsad.load` and all photographs in one process over `extract_features`, `score_images` and
+`decide_images` of the same in that process. The two sides of each ratio take turns, and of each the least counts: the
+rest is what else the machine does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from zsad.data.demo.make_demo import make_category
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import image_facts
+from zsad.deciding.decide_images import decide_images
 from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.features.embedded import Embedded
 from zsad.features.execution import Execution
@@ -91,14 +92,20 @@ class Bench:
         return output
 
     def by_workflow(self) -> None:
-        """Extract and score the photographs."""
+        """Extract, score and decide the photographs."""
         score_images(
             features={"test": self.features("test", "original")},
             scorer=SCORER,
             image_scoring=ImageScoring(),
-            threshold_rule=ReferenceQuantile(),
             compute=Compute(),
             output=self.folder / "scores.h5",
+            provenance={},
+            model=self.model,
+        )
+        decide_images(
+            scores=self.folder / "scores.h5",
+            rule=ReferenceQuantile(),
+            output=self.folder / "decisions.h5",
             provenance={},
             model=self.model,
         )

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from skimage import data
 
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, standing_out
 from zsad.refinement import guided
 from zsad.refinement.base import Refiner
 from zsad.refinement.grabcut import GrabCut
@@ -80,7 +80,8 @@ def measure(name: str, megapixels: float, shape: str, plain: bool) -> Measured:
         guided.TILE = guided.WORKING_RADIUS = 10**9
     image, grid = scene(megapixels, shape)
     start = time.perf_counter()
-    refiner(name, plain=plain).refine(image, at_image_size(grid, *image.shape[:2]), THRESHOLD)
+    anomaly_map = standing_out(grid, Thresholds(pixel=THRESHOLD, region=THRESHOLD), *image.shape[:2])
+    refiner(name, plain=plain).refine(image, anomaly_map, THRESHOLD)
     seconds = time.perf_counter() - start
     return Measured(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e6)
 

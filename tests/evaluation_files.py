@@ -20,6 +20,7 @@ OUTPUTS = {
     "defect_types_csv": "defect_types.csv",
     "comparisons_csv": "comparisons.csv",
     "images_csv": "images.csv",
+    "decisions_csv": "decisions.csv",
     "refinement_csv": "refinement.csv",
     "markdown": "tables.md",
     "latex": "tables.tex",
@@ -54,8 +55,7 @@ def score_document(
         "group": group,
         "setting": setting,
         "protocol": protocol,
-        "threshold": 0.4,
-        "image_threshold": 0.5,
+        "decision": decision_document(),
         **measured,
         "by_type": [{"defect_type": "spot", "images": 2, **measured_document(values, category, error)}],
         "images": [
@@ -65,6 +65,12 @@ def score_document(
         ],
         "notes": list(notes),
     }
+
+
+def decision_document(called: int = 2, images: int = 3, **changes: Any) -> dict[str, Any]:
+    """What an evaluation says of decisions, besides how right they are."""
+    told = {"rule": "conformal", "measure": "p_value", "nominal": 0.05, "remarks": [], "localises": True}
+    return {**told, "called": called, "images": images, **changes}
 
 
 def measured_document(values: Mapping[str, float | None], category: str, error: float | None) -> dict[str, Any]:
@@ -92,7 +98,12 @@ def image(image_id: str, label: int | None, defect_type: str, score: float) -> d
         "label": label,
         "defect_type": defect_type,
         "score": score,
-        "decision": score > 0.5,
+        "peak": score + 0.1,
+        "decision": score + 0.1 > 0.5,
+        "region_threshold": 0.5,
+        "pixel_threshold": 0.4,
+        "p_value": 0.05 if score + 0.1 > 0.5 else 1.0,
+        "false_alarms": None,
         "note": "",
         "seconds": 0.5,
     }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from decision_files import write_decisions
 from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.files.decisions import MEASURES, DecisionReader
 from zsad.files.json_files import write_json
 from zsad.files.masks import MaskWriter
 from zsad.files.provenance import file_sha256
@@ -21,7 +24,8 @@ from zsad.tables.csv_tables import REFINEMENT
 METRICS = (
     *("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "pixel_ioumax"),
     *("aupro", "aupro_005", "aupimo", "auspro_005"),
-    *("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision", "decision_f1"),
+    *("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision"),
+    *("decision_f1", "decision_recall", "decision_fpr", "decision_ratio", "mask_ratio"),
 )
 CURVES = ("image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro")
 PROTOCOL = "native"
@@ -35,6 +39,7 @@ class Files:
 
     manifest: Path
     scores: Path
+    decisions: Path
     masks: Path
     evaluation: Path
 
@@ -49,28 +54,36 @@ def write_results(
     maps: Sequence[np.ndarray] | None = None,
     size: tuple[int, int] = (60, 80),
     with_curves: bool = True,
+    localises: bool = True,
+    decided: Mapping[str, Any] = MappingProxyType({}),
 ) -> Files:
-    """A category of as many photographs as there are labels; image ``i`` has the score ``(i + 1) / count``."""
+    """A category of as many photographs as there are labels; image ``i`` has the score ``(i + 1) / count``.
+
+    Args:
+        decided: what `decision_files.write_decisions` is given beside the scores.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     records = [_write_image(folder, index, label, size, rng) for index, label in enumerate(labels)]
     image_ids = [record.image_id for record in records]
     scores = [(index + 1) / len(labels) for index in range(len(labels))]
-    files = Files(folder / "manifest.csv", folder / "scores.h5", folder / "masks.h5", folder / "evaluation.json")
+    names = ("manifest.csv", "scores.h5", "decisions.h5", "masks.h5", "evaluation.json")
+    files = Files(*(folder / name for name in names))
     write_manifest(files.manifest, records)
     if maps is None:
         maps = [np.linspace(0, score, GRID[0] * GRID[1]).reshape(GRID) for score in scores]
     grids = np.array([anomaly_map.shape for anomaly_map in maps])
-    with ScoreWriter(files.scores, image_ids, {}, grid_sizes=grids, setting=setting) as writer:
+    with ScoreWriter(files.scores, image_ids, {}, grid_sizes=grids, setting=setting, localises=localises) as writer:
         for index, anomaly_map in enumerate(maps):
             writer.write(index, anomaly_map, scores[index], seconds=0.01)
-        writer.write_thresholds(THRESHOLD, THRESHOLD)
     with MaskWriter(files.masks, image_ids, {}) as writer:
         for _ in records:
             mask = np.zeros(size, dtype=bool)
             mask[10:30, 20:50] = True
             writer.append(mask, 1.0, [])
-    evaluation = evaluation_of(records, scores, category=category, method=method, setting=setting, curves=with_curves)
+    write_decisions(files.decisions, files.scores, **{"region": THRESHOLD, **decided})
+    names_of = {"category": category, "method": method, "setting": setting}
+    evaluation = evaluation_of(records, scores, files.decisions, **names_of, curves=with_curves)
     write_json(files.evaluation, evaluation)
     return files
 
@@ -78,13 +91,20 @@ def write_results(
 def evaluation_of(
     records: Sequence[ImageRecord],
     scores: Sequence[float],
+    decisions: Path | None = None,
     *,
     category: str,
     method: str,
     setting: str,
     curves: bool = True,
 ) -> dict[str, Any]:
-    """An evaluation with made-up figures, in the shape that the evaluation stage writes."""
+    """An evaluation with made-up figures, in the shape that the evaluation stage writes.
+
+    Args:
+        decisions: made from the scores; without them nothing is said of decisions.
+    """
+    decision, rows = decided_in(decisions) if decisions else ({"localises": True}, [{}] * len(records))
+    figures = dict.fromkeys(("precision", "recall", "f1", "accuracy", "fpr", "ratio"), 0.5 if curves else None)
     curve = {"x": [0.0, 0.1, 0.3], "y": [0.0, 0.6, 0.9]} if curves else None
     band = {"x": [0.0, 0.15, 0.3], "low": [0.0, 0.5, 0.8], "high": [0.1, 0.8, 0.95]}
     metrics = dict.fromkeys(METRICS, 0.75) | {"auspro_005": None}
@@ -96,14 +116,12 @@ def evaluation_of(
         "backbone": "embedded",
         "group": "",
         "setting": setting,
-        "threshold": THRESHOLD,
-        "image_threshold": THRESHOLD,
-        "localises": True,
+        "localises": decision["localises"],
         "protocol": PROTOCOL,
         "metrics": metrics if curves else dict.fromkeys(METRICS),
         "confidence": confidence if curves else {metric: [None, None] for metric in METRICS},
         "standard_error": dict.fromkeys(METRICS, 0.02 if curves else None),
-        "decision": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5},
+        "decision": decision | figures,
         "mask": {"precision": 0.5, "recall": 0.5, "f1": 0.5, "iou": 0.4},
         "curves": dict.fromkeys(CURVES, curve),
         "bands": dict.fromkeys(CURVES, band) if curves else {},
@@ -123,13 +141,11 @@ def evaluation_of(
                 "label": record.label,
                 "defect_type": record.defect_type,
                 "score": score,
-                "decision": score > THRESHOLD,
-                "marked_regions": 2 if score > 0.4 else 0,
-                "marked_share": 0.01 if score > 0.4 else 0.0,
+                **row,
                 "note": "",
                 "seconds": 0.01,
             }
-            for record, score in zip(records, scores, strict=True)
+            for record, score, row in zip(records, scores, rows, strict=True)
         ],
         "counts": {
             "good": sum(record.label == 0 for record in records),
@@ -138,7 +154,41 @@ def evaluation_of(
             "with_mask": sum(bool(record.mask_path) for record in records),
         },
         "notes": [] if curves else ["No test image is labelled, so there are no metrics."],
-        "provenance": {"stage": "evaluate_scores", "model": {"id": "embedded", "weights": None}, "seed": 0},
+        "provenance": {
+            "stage": "evaluate_scores",
+            "model": {"id": "embedded", "weights": None},
+            "seed": 0,
+            "decisions": {"references": ["a", "b", "c"]},
+        },
+    }
+
+
+def decided_in(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What an evaluation says of the decisions of a file: of all images together, and of each."""
+    with DecisionReader(path) as decided:
+        every = {
+            "rule": decided.rule,
+            "measure": decided.measure,
+            "nominal": decided.nominal,
+            "remarks": decided.remarks,
+            "called": int(decided.decided.sum()),
+            "images": len(decided),
+            "localises": decided.localises,
+        }
+        return every, [_decided(decided, index) for index in range(len(decided))]
+
+
+def _decided(decided: DecisionReader, index: int) -> dict[str, Any]:
+    """What is decided of one image; two regions are marked if it is called defective."""
+    is_called = bool(decided.decided[index])
+    marked = {"marked_regions": 2 * is_called, "marked_share": 0.01 * is_called}
+    return {
+        "decision": is_called,
+        "peak": decided.peaks[index],
+        "region_threshold": decided.region[index],
+        "pixel_threshold": decided.pixel[index],
+        **{name: decided.significance[index] if decided.measure == name else None for name in MEASURES if name},
+        **(marked if decided.localises else dict.fromkeys(marked)),
     }
 
 

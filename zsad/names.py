@@ -26,9 +26,11 @@ PIXEL_METRICS = (
 )
 RANKING_METRICS = IMAGE_METRICS + PIXEL_METRICS
 MASK_METRICS = ("mask_precision", "mask_recall", "mask_f1", "mask_iou", "region_recall", "region_precision")
-THRESHOLD_METRICS = (*MASK_METRICS, "decision_f1")
+DECISION_METRICS = ("decision_f1", "decision_recall", "decision_fpr", "decision_ratio")
+THRESHOLD_METRICS = (*MASK_METRICS, *DECISION_METRICS, "mask_ratio")
 ALL_METRICS = RANKING_METRICS + THRESHOLD_METRICS
 HEADLINE_METRICS = ("image_auroc", "aupro")
+EACH_AT_THE_COST_OF_THE_OTHER = ("decision_recall", "decision_fpr")  # so that neither says what is best
 COMPARED_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "mask_f1")
 
 TITLES = {
@@ -50,6 +52,10 @@ TITLES = {
     "region_recall": "defects hit",
     "region_precision": "hits right",
     "decision_f1": "image F1",
+    "decision_recall": "found",
+    "decision_fpr": "false alarms",
+    "decision_ratio": "F1 / F1-max",
+    "mask_ratio": "SegF1 / F1-max",
 }
 
 _SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")

@@ -27,7 +27,8 @@ def scoring_steps(dataset, method):
     before = [needed for member in entry.members for needed in scoring_steps(dataset, member)]
     if entry.refiner:
         masks = refinement_steps(dataset, entry.members[0], entry.refiner)
-        return [*before, *masks, step("modulate_scores", dataset, method=method)]
+        decided = deciding_step(dataset, entry.members[0])
+        return [*before, decided, *masks, step("modulate_scores", dataset, method=method)]
     if entry.members:
         return [*before, step("fuse_scores", dataset, method=method)]
     features = [
@@ -55,6 +56,12 @@ def fit_steps(dataset, method):
     return [{**fit, "subset": entry.feature_sets[role].subset} for role in entry.fitted_roles]
 
 
+def deciding_step(dataset, method):
+    """The step from one method's scores to its decisions."""
+    adopts = bool(settings.methods[method].refiner)
+    return step("adopt_decisions" if adopts else "decide_images", dataset, method=method)
+
+
 def refinement_steps(dataset, method, refiner):
     """The steps from one method's scores to one refiner's masks."""
     entry = settings.refiners[refiner]
@@ -76,7 +83,7 @@ def cost_plan(dataset, method):
     evaluation = step("evaluate_scores", dataset, method=method)
     steps = [
         *({**needed, "for_scores": True} for needed in scores),
-        *({**needed, "for_scores": False} for needed in (*masks, evaluation)),
+        *({**needed, "for_scores": False} for needed in (deciding_step(dataset, method), *masks, evaluation)),
     ]
     return {
         "method": method,

@@ -42,6 +42,7 @@ SHOWN_TABLES = {
     "metrics_csv": "all metrics",
     "defect_types_csv": "types of defect",
     "images_csv": "all images",
+    "decisions_csv": "decisions",
     "refinement_csv": "refinement",
     "comparisons_csv": "comparisons",
 }

@@ -325,6 +325,7 @@ def test_a_submission_asks_for_what_its_steps_take_side_by_side_or_in_turn(on_sl
         "extract_features": 3,
         "fit_method": 1,
         "score_images": 2,
+        "decide_images": 2,
     }
     assert sorted(step["gpu"] for step in steps["extract_features"]) == [0, 0, 1]
     assert {step["gpu"] for rule in ("fit_method", "score_images") for step in steps[rule]} == {1}

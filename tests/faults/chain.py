@@ -130,7 +130,7 @@ class Chain:
 
 
 def results() -> dict[str, str]:
-    """What two runs must agree on, by path: manifests, checks and tables, and digests of models, scores and masks."""
+    """What two runs must agree on, by path: manifests, checks and tables, and digests of files in HDF5."""
     base = Path("results")
     texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/manifest.csv")}
     texts |= {
@@ -139,7 +139,11 @@ def results() -> dict[str, str]:
     texts |= {path: path.read_text(encoding="utf-8") for path in base.glob("*/*/unreadable.csv")}
     texts |= {path: _without_times(path) for path in base.glob("*/tables/*")}
     texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
-    texts |= {path: _digest(path) for kind in ("models", "scores", "masks") for path in base.glob(f"*/*/{kind}/*.h5")}
+    texts |= {
+        path: _digest(path)
+        for kind in ("models", "scores", "decisions", "masks")
+        for path in base.glob(f"*/*/{kind}/*.h5")
+    }
     return {path.as_posix(): text for path, text in sorted(texts.items())}
 
 
@@ -277,7 +281,10 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
             yield Step("fit_method", references, {"model": model}, settings.fit_config(name), here)
             features["model"] = model
         yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
-        read = {"manifest": manifest, "scores": scores}
+        decisions = folder / "decisions" / f"{name}.h5"
+        model = {role: path for role, path in features.items() if role == "model"}
+        yield Step("decide_images", {"scores": scores, **model}, {"decisions": decisions}, method.deciding, here)
+        read = {"manifest": manifest, "scores": scores, "decisions": decisions}
         options = {"options": settings.evaluation.parameters()}
         tables = [path.as_posix() for path in [data.saturation(category)] if path]
         named = {"backbone": method.backbone, "group": "", "saturation": next(iter(tables), None), **options}
@@ -286,9 +293,8 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
         for refiner, entry in settings.refiners.items():
             masks = folder / "masks" / f"{name}.{refiner}.h5"
             there = {**here, "refiner": refiner}
-            yield Step(
-                "refine_masks", {"image_list": images, "scores": scores}, {"masks": masks}, entry.stage_config(), there
-            )
+            outlined = {"image_list": images, "scores": scores, "decisions": decisions}
+            yield Step("refine_masks", outlined, {"masks": masks}, entry.stage_config(), there)
             measured = _measured(settings, folder, f"{name}.{refiner}")
             yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
 

@@ -14,9 +14,11 @@ from feature_files import random_tokens, write_features
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.manifest import ImageRecord, read_manifest, write_manifest
 from zsad.data.readings import Reading, read_unreadable, write_unreadable
+from zsad.deciding.base import Evidence, Verdicts
 from zsad.errors import DataError
 from zsad.files.checksums import require_unchanged, write_checksums
 from zsad.files.csv_files import read_table, write_table
+from zsad.files.decisions import DecisionReader, DecisionWriter
 from zsad.files.draws import read_draws, write_draws
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.features import FeatureReader
@@ -43,7 +45,15 @@ def write_scores(path: Path) -> None:
     with ScoreWriter(path, NAMES, PROVENANCE, grid_sizes=np.array(GRIDS), setting="few-shot-4") as writer:
         for index, grid in enumerate(GRIDS):
             writer.write(index, rng.random(grid), float(index), seconds=0.1, note="" if index else "not symmetric")
-        writer.write_thresholds(0.5, 0.75)
+
+
+def write_verdicts(path: Path) -> None:
+    evidence = Evidence([np.full((2, 3), peak, np.float32) for peak in (0.2, 0.9, 0.4)], np.zeros(3))
+    verdicts = Verdicts(
+        evidence, 0.5, 0.3, significance=[0.5, 0.1, 0.2], measure="p_value", nominal=0.1, remarks=["é."]
+    )
+    with DecisionWriter(path, NAMES, PROVENANCE) as writer:
+        writer.write(verdicts, evidence.peaks, rule="conformal", localises=True)
 
 
 def write_masks(path: Path) -> None:
@@ -77,8 +87,15 @@ def features_of(path: Path) -> Any:
 def scores_of(path: Path) -> Any:
     with ScoreReader(path) as file:
         maps = [file.anomaly_map(index).tobytes() for index in range(len(file))]
-        told = file.setting, file.localises, file.threshold, file.image_threshold, file.notes, file.seconds.tobytes()
+        told = file.setting, file.localises, file.notes, file.seconds.tobytes()
         return file.image_ids, file.provenance, file.image_scores.tobytes(), maps, told
+
+
+def verdicts_of(path: Path) -> Any:
+    with DecisionReader(path) as file:
+        columns = (file.peaks, file.pixel, file.region, file.significance, file.decided)
+        told = file.rule, file.measure, file.nominal, file.localises, list(file.remarks)
+        return file.image_ids, file.provenance, [column.tobytes() for column in columns], told
 
 
 def masks_of(path: Path) -> Any:
@@ -177,6 +194,7 @@ KINDS = {
     "embeddings": Kind(write_embeddings, embeddings_of),
     "model": Kind(write_model, model_of),
     "scores": Kind(write_scores, scores_of),
+    "decisions": Kind(write_verdicts, verdicts_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
     "list of images": Kind(write_list, read_image_list),

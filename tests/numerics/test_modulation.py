@@ -13,7 +13,7 @@ from zsad.errors import ConfigError, DataError
 from zsad.files.decisions import DecisionReader
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.scores import ScoreReader, ScoreWriter
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, at_image_size
 from zsad.refinement.modulate_scores import IMAGES_ALONE, modulate_scores
 from zsad.refinement.modulation import Modulation, coverage
 
@@ -21,6 +21,7 @@ SIZES = [(60, 44), (17, 23), (44, 60), (9, 9), (50, 20)]
 GRIDS = [(8, 6), (5, 7), (6, 8), (12, 12), (9, 4)]  # the fourth is finer than its image
 IDS = [f"test/{index}.png" for index in range(len(SIZES))]
 THRESHOLD = 2.0
+LIMITS = Thresholds(THRESHOLD, np.inf)  # no region stands out
 
 
 def modulation(**params):
@@ -100,7 +101,7 @@ def test_the_map_moves_as_in_a_loop_over_pixels(size, grid, strength):
     modulate = modulation(strength=strength, side=24)
     rows, columns = modulate.grid_size(size, grid)
 
-    found = modulate.modulated(anomaly_map, mask, THRESHOLD)
+    found = modulate.modulated(anomaly_map, mask, LIMITS)
 
     assert mask.any()
     assert (found.dtype, found.shape) == (np.float32, (rows, columns))
@@ -128,7 +129,7 @@ def test_the_working_size_is_finer_than_the_map_and_not_finer_than_the_image(ima
 def test_strength_0_is_the_map_itself_resampled():
     rng = np.random.default_rng(0)
     anomaly_map, mask = random_map(rng, (8, 8)), blobs(rng, (64, 96))
-    found = modulation(strength=0, side=48).modulated(anomaly_map, mask, THRESHOLD)
+    found = modulation(strength=0, side=48).modulated(anomaly_map, mask, LIMITS)
     np.testing.assert_array_equal(found, at_image_size(anomaly_map, 32, 48))
 
 
@@ -139,12 +140,42 @@ def test_strength_1_takes_the_mask_at_its_word():
     values = at_image_size(anomaly_map, 64, 64)
     assert 0 < (values > THRESHOLD)[~mask].sum() < (~mask).sum()  # there is something to take back
 
-    found = modulation(strength=1, side=64).modulated(anomaly_map, mask, THRESHOLD)
+    found = modulation(strength=1, side=64).modulated(anomaly_map, mask, LIMITS)
 
     np.testing.assert_array_equal(found > THRESHOLD, mask)
     for region in (np.s_[8:24, 8:24], np.s_[30:60, 32:60]):
         np.testing.assert_array_equal(found[region], values[region].max())
     np.testing.assert_array_equal(found[~mask], np.minimum(values, np.float32(THRESHOLD))[~mask])
+
+
+@pytest.mark.parametrize(("size", "grid"), list(zip(SIZES, GRIDS, strict=True)))
+@pytest.mark.parametrize("strength", [0, 0.3, 1.0])
+def test_an_image_is_called_defective_as_before_if_its_peak_lies_in_the_mask(size, grid, strength):
+    """A peak of one patch is lower wherever the map is read; it must not be lost by that."""
+    rng = np.random.default_rng(sum(size))
+    anomaly_map = rng.random(grid).astype(np.float32)
+    anomaly_map[grid[0] // 2, grid[1] // 2] = 5
+    below, at = Thresholds(1.5, float(np.nextafter(np.float32(5), np.float32(0)))), Thresholds(1.5, 5.0)
+
+    found = modulation(strength=strength, side=24).modulated(anomaly_map, np.ones(size, bool), below)
+    lost = modulation(strength=strength, side=24).modulated(anomaly_map, np.ones(size, bool), at)
+
+    assert found.max() == 5 > below.region
+    assert lost.max() <= 5
+    if strength == 0:  # only the pixel next to the centre of the patch differs from the map itself
+        plain = at_image_size(anomaly_map, *found.shape)
+        np.testing.assert_array_equal(lost, plain)
+        changed = np.argwhere(found != plain)
+        assert len(changed) <= 1
+        for place, length, count in zip(changed.ravel(), found.shape, grid, strict=False):
+            assert abs((place + 0.5) / length - (count // 2 + 0.5) / count) <= 0.5 / length + 1e-9
+
+
+def test_without_a_mask_even_a_region_that_stands_out_falls_towards_the_threshold():
+    anomaly_map = np.zeros((5, 5), np.float32)
+    anomaly_map[2, 2] = 5
+    found = modulation(strength=1).modulated(anomaly_map, np.zeros((50, 50), bool), Thresholds(1.5, 4.0))
+    assert found.max() == 1.5
 
 
 def test_coverage_does_not_exceed_1_by_rounding():
@@ -156,7 +187,7 @@ def test_coverage_does_not_exceed_1_by_rounding():
 def test_pixels_that_touch_at_a_corner_are_one_region_and_others_are_not():
     anomaly_map = np.array([[5, 1, 1, 1], [1, 3, 1, 2]], np.float32)
     mask = np.array([[1, 0, 0, 0], [0, 1, 0, 1]], bool)
-    found = modulation(strength=1).modulated(anomaly_map, mask, 10.0)
+    found = modulation(strength=1).modulated(anomaly_map, mask, Thresholds(10.0, np.inf))
     np.testing.assert_array_equal(found, [[5, 1, 1, 1], [1, 5, 1, 2]])
 
 
@@ -167,7 +198,7 @@ def test_outside_pixels_below_the_threshold_stay_bit_by_bit_and_those_above_keep
     mask[10:20, 10:20] = True
     before = at_image_size(anomaly_map, 40, 40)
 
-    after = modulation(strength=0.3).modulated(anomaly_map, mask, THRESHOLD)
+    after = modulation(strength=0.3).modulated(anomaly_map, mask, LIMITS)
 
     quiet = ~mask & (before <= THRESHOLD)
     np.testing.assert_array_equal(after[quiet], before[quiet])
@@ -181,15 +212,15 @@ def test_an_empty_mask_only_takes_back_and_a_full_one_only_adds(strength):
     anomaly_map = random_map(np.random.default_rng(3), (7, 5))
     values = plain_reading(anomaly_map, 32, 23)
     modulate = modulation(strength=strength, side=32)
-    empty = modulate.modulated(anomaly_map, np.zeros((70, 50), bool), THRESHOLD)
-    full = modulate.modulated(anomaly_map, np.ones((70, 50), bool), THRESHOLD)
+    empty = modulate.modulated(anomaly_map, np.zeros((70, 50), bool), LIMITS)
+    full = modulate.modulated(anomaly_map, np.ones((70, 50), bool), LIMITS)
     assert_close(empty, values - strength * np.maximum(values - THRESHOLD, 0))
     assert_close(full, values + strength * (values.max() - values))
 
 
 def test_a_constant_map_stays_as_it_is_under_any_mask():
     constant = np.full((6, 6), 0.7, np.float32)
-    found = modulation(strength=0.3).modulated(constant, blobs(np.random.default_rng(4), (50, 50)), THRESHOLD)
+    found = modulation(strength=0.3).modulated(constant, blobs(np.random.default_rng(4), (50, 50)), LIMITS)
     np.testing.assert_array_equal(found, np.full((50, 50), np.float32(0.7)))
 
 
@@ -199,7 +230,7 @@ def test_values_stay_between_the_least_and_the_peak_of_the_map(threshold):
     rng = np.random.default_rng(5)
     for strength in (0.2, 0.7, 1.0):
         anomaly_map, mask = random_map(rng, (7, 9)), blobs(rng, (53, 67))
-        found = modulation(strength=strength, side=31).modulated(anomaly_map, mask, threshold)
+        found = modulation(strength=strength, side=31).modulated(anomaly_map, mask, Thresholds(threshold, np.inf))
         assert anomaly_map.min() <= found.min()
         assert found.max() <= anomaly_map.max()
 
@@ -209,8 +240,8 @@ def test_another_unit_of_map_and_threshold_is_another_unit_of_the_result(factor,
     rng = np.random.default_rng(6)
     anomaly_map, mask = random_map(rng, (8, 6)), blobs(rng, (60, 44))
     modulate = modulation(side=24)
-    plain = modulate.modulated(anomaly_map, mask, THRESHOLD)
-    changed = modulate.modulated(factor * anomaly_map + shift, mask, factor * THRESHOLD + shift)
+    plain = modulate.modulated(anomaly_map, mask, LIMITS)
+    changed = modulate.modulated(factor * anomaly_map + shift, mask, Thresholds(factor * THRESHOLD + shift, np.inf))
     assert_close(changed, factor * plain + shift)
 
 
@@ -219,8 +250,8 @@ def test_a_mirrored_image_has_the_mirrored_result(mirrored):
     rng = np.random.default_rng(7)
     anomaly_map, mask = random_map(rng, (8, 6)), blobs(rng, (60, 44))
     modulate = modulation(side=25)
-    found = modulate.modulated(np.ascontiguousarray(mirrored(anomaly_map)), mirrored(mask), THRESHOLD)
-    assert_close(found, mirrored(modulate.modulated(anomaly_map, mask, THRESHOLD)))
+    found = modulate.modulated(np.ascontiguousarray(mirrored(anomaly_map)), mirrored(mask), LIMITS)
+    assert_close(found, mirrored(modulate.modulated(anomaly_map, mask, LIMITS)))
 
 
 @pytest.mark.parametrize("wrong", [{"strength": 1.1}, {"strength": -0.1}, {"side": 0}])
@@ -290,7 +321,8 @@ def test_images_of_mixed_sizes_are_modulated_each_by_its_own_mask_and_the_rest_c
         np.testing.assert_array_equal(after.image_scores, before.image_scores)
         assert after.grid_sizes.tolist() == [[24, 18], [17, 23], [18, 24], [9, 9], [24, 10]]
         for index in range(len(maps)):
-            expected = modulation(side=24).modulated(maps[index], masks[index], THRESHOLD)
+            limits = Thresholds(THRESHOLD, 3.0)
+            expected = modulation(side=24).modulated(maps[index], masks[index], limits)
             np.testing.assert_array_equal(after.anomaly_map(index), expected)
 
 
@@ -339,7 +371,8 @@ def test_each_image_is_moved_about_its_own_threshold_of_pixels_and_decided_by_th
     decisions = write_decisions(scores.with_name("decisions.h5"), scores, region, pixel)
     with modulated_file(scores, outlines, side=24) as after:
         for index in range(len(maps)):
-            expected = modulation(side=24).modulated(maps[index], masks[index], np.float32(pixel[index]))
+            limits = Thresholds(*(float(np.float32(values[index])) for values in (pixel, region)))
+            expected = modulation(side=24).modulated(maps[index], masks[index], limits)
             np.testing.assert_array_equal(after.anomaly_map(index), expected)
         peaks = [after.anomaly_map(index).max() for index in range(len(maps))]
     adopted = scores.with_name("adopted.h5")
@@ -389,9 +422,9 @@ def test_a_map_that_is_not_finite_is_refused_by_the_name_of_its_image(category, 
     maps, _, scores, outlines = category
     whole = Modulation.modulated
 
-    def failing(self, anomaly_map, mask, threshold):
+    def failing(self, anomaly_map, mask, thresholds):
         factor = np.nan if np.array_equal(anomaly_map, maps[2]) else 1
-        return whole(self, anomaly_map, mask, threshold) * np.float32(factor)
+        return whole(self, anomaly_map, mask, thresholds) * np.float32(factor)
 
     monkeypatch.setattr(Modulation, "modulated", failing)
     with pytest.raises(DataError, match=r"score of test/2\.png is not finite"):

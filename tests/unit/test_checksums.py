@@ -47,7 +47,7 @@ def test_sha256sum_checks_it(run: Run) -> None:
     assert (done.returncode, "metrics.csv: FAILED" in done.stdout) == (1, True)
 
 
-@pytest.mark.parametrize("name", ["metrics_csv", "refinement_csv", "comparisons_csv", "images_csv"])
+@pytest.mark.parametrize("name", ["metrics_csv", "refinement_csv", "comparisons_csv", "images_csv", "decisions_csv"])
 def test_every_flipped_bit_is_noticed(run: Run, name: str) -> None:
     path, rng = run.outputs[name], random.Random(0)
     whole = path.read_bytes()

@@ -64,15 +64,26 @@ def maps(count: int = len(PATHS)) -> list[np.ndarray]:
 
 
 def method(name: str, scores: Sequence[float], **changed: Any) -> dict[str, Any]:
-    """A method as the page knows it; the first image has an outline."""
+    """A method as the page knows it, with peaks that are its scores; the first image has an outline.
+
+    Args:
+        changed: of ``thresholds`` one number stands for one for all images.
+    """
     count = len(scores)
-    decided = [int(score > np.float32(THRESHOLD)) for score in np.asarray(scores, np.float32)]
-    known = {"method": name, "backbone": "embedded", "title": name, "low": 0.0, "high": 2.0, "threshold": THRESHOLD}
+    thresholds = changed.pop("thresholds", THRESHOLD)
+    thresholds = thresholds if isinstance(thresholds, list) else [thresholds] * count
+    peaks = changed.setdefault("peaks", [float(score) for score in scores])
+    decided = [
+        int(limit is not None and np.float32(peak) > np.float32(limit))
+        for peak, limit in zip(peaks, thresholds, strict=True)
+    ]
+    known = {"method": name, "backbone": "embedded", "title": name, "low": 0.0, "high": 2.0, "localises": True}
+    known |= {"measure": "", "significance": [None] * count, "thresholds": thresholds, "pixel_threshold": None}
     drawn = {
         "maps": [address(each) for each in maps(count)],
         "outlines": [[[0.1, 0.1, 0.6, 0.1, 0.6, 0.5]], *[[]] * (count - 1)],
     }
-    judged = {"decides_by": "score", "scores": [float(score) for score in scores], "decisions": decided}
+    judged = {"scores": [float(score) for score in scores], "decisions": decided}
     return {**known, **judged, "notes": ["" for _ in scores], **drawn, **changed}
 
 
@@ -94,7 +105,8 @@ def sheet(
         }
         for place, path in enumerate(paths)
     ]
-    by_regions = {"threshold": None, "decides_by": "regions", "decisions": [1, 0] * (len(paths) // 2)}
+    own = {"thresholds": [-1.0, 3.0] * (len(paths) // 2), "measure": "false_alarms"}
+    own["significance"] = [0.01, 1.5] * (len(paths) // 2)
     scores = SCORES if len(paths) == len(PATHS) else np.linspace(2, 0, len(paths), dtype=np.float32)
     return {
         "dataset": "parts & <co>",
@@ -104,7 +116,7 @@ def sheet(
             for red, green, blue in scale.colours[np.linspace(0, 255, 17).round().astype(int)]
         ],
         "images": images,
-        "methods": [method("mutual", scores), method("bank", scores[::-1], **by_regions)],
+        "methods": [method("mutual", scores), method("bank", scores[::-1], **own)],
         **changed,
     }
 
@@ -412,11 +424,11 @@ def test_a_swipe_leads_to_the_next_image(opened: Callable[..., Any]) -> None:
 def test_an_image_without_a_score_or_map_is_shown_last(tmp_path: Path, opened: Callable[..., Any]) -> None:
     data = sheet()
     (one, _) = data["methods"]
-    for name in ("scores", "decisions", "maps"):
+    for name in ("scores", "peaks", "decisions", "maps"):
         one[name][0] = None
     page = opened(write_page(tmp_path / "page.html", data))
     assert shown(page) == [*PATHS[1:], PATHS[0]]
-    page.get_by_label("Threshold of image scores, as a number").fill("-9")
+    page.get_by_label("Threshold of peaks, as a number").fill("-9")
     assert called(page) == set(PATHS[1:])
     page.locator(".sheet-shot").last.click()
     assert "score unknown · no decision" in text(page, ".sheet-facts")
@@ -454,7 +466,7 @@ def test_another_threshold_decides_and_costs_what_python_says(opened: Callable[.
     auroc = roc_auc_score(defective[known], SCORES[known])
     for score in [*SCORES[::3], -1, 5]:
         for threshold in (float(score), float(score) - 0.01, float(score) - 1e-12):
-            page.get_by_label("Threshold of image scores, as a number").fill(repr(threshold))
+            page.get_by_label("Threshold of peaks, as a number").fill(repr(threshold))
             decided = np.float32(threshold) < SCORES
             assert called(page) == {path for path, is_called in zip(PATHS, decided, strict=True) if is_called}
             counts = decision_counts(decided[known], defective[known]).sum(axis=0)
@@ -472,7 +484,7 @@ def test_the_slider_goes_beyond_all_scores_and_back_to_the_workflows_threshold(o
     page = opened("labelled")
     at_first = called(page)
     assert at_first == {path for path, score in zip(PATHS, SCORES, strict=True) if score > np.float32(THRESHOLD)}
-    slider = page.get_by_label("Threshold of image scores", exact=True)
+    slider = page.get_by_label("Threshold of peaks", exact=True)
     slider.focus()
     page.keyboard.press("Home")
     assert len(called(page)) == 16
@@ -489,36 +501,99 @@ def test_the_slider_goes_beyond_all_scores_and_back_to_the_workflows_threshold(o
     assert page.get_by_role("button", name="Back to the workflow's").is_disabled()
 
 
-def test_where_regions_decide_the_slider_says_that_it_decides_by_the_score(opened: Callable[..., Any]) -> None:
+def test_with_a_threshold_for_each_image_the_slider_starts_as_decided(opened: Callable[..., Any]) -> None:
     page = opened("labelled")
     choose(page, "Method", "1")
+    slider, number = (page.get_by_label(f"Threshold of peaks{more}", exact=True) for more in ("", ", as a number"))
     assert called(page) == set(PATHS[::2])
-    assert "if a region of it is marked. The slider decides by the image score" in text(page, ".sheet-rule")
-    page.get_by_label("Threshold of image scores, as a number").fill("1")
+    assert "gives each image a threshold of its own" in text(page, ".sheet-rule")
+    assert (number.input_value(), number.get_attribute("placeholder")) == ("", "as decided")
+    assert slider.get_attribute("aria-valuetext") == "as decided"
+    assert page.locator(".sheet-cut").count() == 0
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) is None
+    number.fill("1")
     assert called(page) == {path for path, score in zip(PATHS, SCORES[::-1], strict=True) if score > 1}
-    assert "the slider decides by the image score" in text(page, ".sheet-rule")
+    assert "is above 1." in text(page, ".sheet-rule")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert len(called(page)) == 16
     page.get_by_role("button", name="Back to the workflow's").click()
     assert called(page) == set(PATHS[::2])
+    choose(page, "Order", "nearest")
+    own = np.where(np.arange(16) % 2, 3.0, -1.0)
+    order = np.argsort(np.abs(SCORES[::-1] - own), kind="stable")
+    assert shown(page) == [PATHS[place] for place in order]
+
+
+def test_images_are_ranked_by_scores_and_decided_by_peaks(tmp_path: Path, opened: Callable[..., Any]) -> None:
+    peaks = [float(peak) for peak in np.roll(SCORES, 5)]
+    page = opened(write_page(tmp_path / "page.html", sheet(methods=[method("mutual", SCORES, peaks=peaks)])))
+    assert shown(page) == list(PATHS)
+    for threshold in (THRESHOLD, 0.5):
+        page.get_by_label("Threshold of peaks, as a number").fill(repr(threshold))
+        assert called(page) == {path for path, peak in zip(PATHS, peaks, strict=True) if peak > threshold}
+    page.locator(".sheet-shot").first.click()
+    assert "Highest value of its map (peak) 0.3571, not above your threshold 0.5." in text(page, ".sheet-facts")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"measure": "p_value", "significance": [0.0213] * 16},
+            "Highest value of its map (peak) 1.286, above the threshold 0.8. p-value 0.021: about so large a share of "
+            "good images has one as high.",
+        ),
+        (
+            {"measure": "false_alarms", "significance": [3.0e-7] * 16, "localises": False},
+            "Image score 1.286, above the threshold 0.8. Expected in a good image: 3e-7 patches as odd (false alarms).",
+        ),
+        ({"thresholds": None}, "Highest value of its map (peak) 1.286; nothing exceeds the threshold."),
+        ({"thresholds": float(SCORES[0])}, "(peak) 1.286, not above the threshold 1.286."),
+        ({"thresholds": float(SCORES[0]) - 1e-6}, "(peak) 1.28571427, above the threshold 1.28571327."),
+    ],
+    ids=["p-value", "false alarms of scores", "nothing", "equal", "nearly equal"],
+)
+def test_the_large_view_says_why(
+    changed: dict[str, Any], said: str, tmp_path: Path, opened: Callable[..., Any]
+) -> None:
+    page = opened(write_page(tmp_path / "page.html", sheet(methods=[method("mutual", SCORES, **changed)])))
+    page.locator(".sheet-shot").first.click()
+    assert said in text(page, ".sheet-facts")
+
+
+def test_a_threshold_above_everything_calls_nothing_until_the_slider_moves(
+    tmp_path: Path, opened: Callable[..., Any]
+) -> None:
+    alone = {"thresholds": None, "localises": False}
+    page = opened(write_page(tmp_path / "page.html", sheet(methods=[method("text", SCORES, **alone)])))
+    assert called(page) == set()
+    assert text(page, ".sheet-rule").endswith("above everything: no image is called defective.")
+    assert yaml.safe_load(page.locator(".sheet-keep pre").text_content()) is None
+    page.get_by_label("Threshold of image scores, as a number").fill("0.8")
+    assert called(page) == {path for path, score in zip(PATHS, SCORES, strict=True) if score > 0.8}
+    assert "if its image score is above 0.8." in text(page, ".sheet-rule")
 
 
 def test_the_threshold_is_configuration_that_decides_the_same(tmp_path: Path, opened: Callable[..., Any]) -> None:
     names = {"yes": 1, "-1": 1e-9, "a: b #c": 1e25, "ü\x85'\"": -3}
     scores = {name: (SCORES * np.float32(factor)).astype(np.float32) for name, factor in names.items()}
-    methods = [method(name, values, threshold=float(values[5])) for name, values in scores.items()]
+    methods = [method(name, values, thresholds=float(values[5])) for name, values in scores.items()]
     seeded = method("bank-seed1", SCORES, entry="bank", pixel_threshold=0.5)
     fused = method("fusion", SCORES, entry=None)
     page = opened(write_page(tmp_path / "page.html", sheet(methods=[*methods, seeded, fused])))
     for place, (name, values) in enumerate(scores.items()):
         choose(page, "Method", str(place))
-        page.get_by_label("Threshold of image scores", exact=True).fill("600")
+        page.get_by_label("Threshold of peaks", exact=True).fill("600")
         entry = yaml.safe_load(page.locator(".sheet-keep pre").text_content())["methods"][name]["threshold"]
         rule = THRESHOLDS.build(entry["rule"], entry["params"], where="threshold")
-        image = rule.thresholds(Evidence([np.zeros(GRID)], values)).image
-        expected = {path for path, score in zip(PATHS, values, strict=True) if score > np.float32(image)}
+        peaks = [np.full(GRID, value, np.float32) for value in values]
+        decided = rule.decide(Evidence(peaks, values)).decided
+        expected = {path for path, is_called in zip(PATHS, decided, strict=True) if is_called}
         assert called(page) == expected
         assert 0 < len(expected) < 16
         typed = float(f"{values[5]:.0e}")
-        page.get_by_label("Threshold of image scores, as a number").fill(f"{typed:.0e}")
+        page.get_by_label("Threshold of peaks, as a number").fill(f"{typed:.0e}")
         entry = yaml.safe_load(page.locator(".sheet-keep pre").text_content())["methods"][name]["threshold"]
         assert entry == {"rule": "fixed", "params": {"image": typed}}
     choose(page, "Method", "4")
@@ -748,6 +823,7 @@ def run(dataset: dict[str, Any]) -> Path:
     of_method = {
         "manifest": manifest,
         "scores": base / category / "scores/mutual.h5",
+        "decisions": base / category / "decisions/mutual.h5",
         "masks": None,
         "refiner": "none",
         "evaluation": base / category / "metrics/mutual.json",

@@ -8,21 +8,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from decision_files import write_decisions
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
+from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.truth import empty_mask_note
 from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter
-from zsad.maps import at_image_size
-from zsad.names import ALL_METRICS, MASK_METRICS
+from zsad.maps import Thresholds, at_image_size, standing_out
+from zsad.names import ALL_METRICS, MASK_METRICS, RANKING_METRICS
 
 HEIGHT, WIDTH, GRID = 24, 32, (6, 8)
 THRESHOLD = 0.5
+DECISION_FIGURES = ("precision", "recall", "f1", "accuracy", "fpr", "ratio")
+RATIOS = {ratio[0]: ratio for ratio in (RATIO_OF_DECISIONS, RATIO_OF_MASKS)}
 
 
 def record(image_id, label, defect_type="", mask_path=""):
@@ -36,6 +40,7 @@ class Category:
         self.folder = folder
         self.manifest = folder / "manifest.csv"
         self.scores = folder / "scores.h5"
+        self.decisions = folder / "decisions.h5"
         self.masks = folder / "masks.h5"
         self.records = []
         self.maps = []
@@ -60,8 +65,8 @@ class Category:
         self.truths.append(truth)
         return self
 
-    def write(self, image_scores=None, thresholds=(THRESHOLD, THRESHOLD), localises=True):
-        write_manifest(self.manifest, self.records)
+    def write(self, image_scores=None, localises=True, region=THRESHOLD, pixel=None, **decided):
+        self.write_manifest()
         ids = [item.image_id for item in self.records]
         grids = np.array([GRID] * len(ids))
         with ScoreWriter(
@@ -70,8 +75,11 @@ class Category:
             for index, anomaly_map in enumerate(self.maps):
                 score = float(anomaly_map.max()) if image_scores is None else image_scores[index]
                 writer.write(index, anomaly_map, score, seconds=0.25, note="remark" if index == 0 else "")
-            writer.write_thresholds(*thresholds)
+        write_decisions(self.decisions, self.scores, region, pixel, **decided)
         return self
+
+    def write_manifest(self):
+        write_manifest(self.manifest, self.records)
 
     def write_masks(self, masks):
         with MaskWriter(self.masks, [item.image_id for item in self.records], {}) as writer:
@@ -85,6 +93,7 @@ class Category:
         evaluate_scores(
             manifest=self.manifest,
             scores=self.scores,
+            decisions=self.decisions,
             dataset="demo",
             category="bottle",
             method="mirror",
@@ -103,6 +112,7 @@ class Category:
         evaluate_masks(
             manifest=self.manifest,
             scores=self.scores,
+            decisions=self.decisions,
             masks=self.masks,
             method="mirror",
             refiner="guided",
@@ -130,25 +140,30 @@ def complete(category):
 def test_the_result_has_exactly_the_announced_keys(complete):
     result = complete.evaluate()
     assert set(result) == {
-        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "protocol", "threshold"),
-        *("image_threshold", "metrics", "confidence", "decision", "mask", "by_type", "curves", "bands"),
+        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "protocol"),
+        *("metrics", "confidence", "decision", "mask", "by_type", "curves", "bands"),
         *("images", "counts", "notes", "provenance"),
     }
     assert set(result["metrics"]) == set(result["confidence"]) == set(ALL_METRICS)
-    assert set(result["decision"]) == {"precision", "recall", "f1", "accuracy"}
+    assert set(result["decision"]) == {
+        *("rule", "measure", "nominal", "remarks", "called", "images", "localises"),
+        *("precision", "recall", "f1", "accuracy", "fpr", "ratio"),
+    }
     assert set(result["mask"]) == {"precision", "recall", "f1", "iou"}
     assert set(result["curves"]) == {"image_roc", "image_pr", "pixel_roc", "pixel_pr", "pro"}
     assert all(set(curve) == {"x", "y"} and len(curve["x"]) == len(curve["y"]) for curve in result["curves"].values())
     assert set(result["images"][0]) == {
-        *("image_id", "label", "defect_type", "score", "decision", "marked_regions", "marked_share"),
-        *("aupimo", "note", "seconds"),
+        *("image_id", "label", "defect_type", "score", "peak", "decision", "region_threshold", "pixel_threshold"),
+        *("p_value", "false_alarms", "marked_regions", "marked_share", "aupimo", "note", "seconds"),
     }
     assert set(result["bands"]) == set(result["curves"])
     assert [(of_type["defect_type"], of_type["images"]) for of_type in result["by_type"]] == [("spot", 3)]
     assert result["counts"] == {"good": 3, "defective": 3, "unlabelled": 0, "with_mask": 3}
     assert result["notes"] == ["mirror on 1 of 6 images: remark."]
-    assert (result["setting"], result["threshold"]) == ("zero-shot-single", THRESHOLD)
-    assert result["provenance"] == {"stage": "evaluation", "scores": {}}
+    assert result["setting"] == "zero-shot-single"
+    assert {image["region_threshold"] for image in result["images"]} == {THRESHOLD}
+    assert result["provenance"]["scores"] == {}
+    assert result["provenance"]["decisions"]["threshold_rule"]["name"] == "fixed"
 
 
 def test_limits_hold_the_metric_and_lie_in_range(complete):
@@ -157,7 +172,8 @@ def test_limits_hold_the_metric_and_lie_in_range(complete):
     for metric, value in result["metrics"].items():
         low, high = result["confidence"][metric]
         assert 0 <= low <= value + 1e-3, metric
-        assert value - 1e-3 <= high <= 1 + 1e-12, metric
+        assert value - 1e-3 <= high, metric
+        assert metric in RATIOS or high <= 1 + 1e-12, metric
 
 
 def test_the_curves_have_at_most_400_points_and_pro_ends_at_the_limit(complete):
@@ -171,15 +187,61 @@ def test_images_carry_score_decision_truth_note_and_seconds(complete):
     assert [image["label"] for image in images] == [0, 1, 0, 1, 0, 1]
     assert images[1]["defect_type"] == "spot"
     assert [image["note"] for image in images] == ["remark", "", "", "", "", ""]
-    assert all(image["decision"] == (image["score"] > THRESHOLD) for image in images)
+    assert all(image["decision"] == (image["peak"] > THRESHOLD) for image in images)
     assert images[0]["seconds"] == 0.25
 
 
-def test_decisions_are_measured_at_the_label_free_threshold(category):
-    category.add(0).add(0).add(1).add(1).write(image_scores=[0.9, 0.1, 0.8, 0.5])
-    decision = category.evaluate()["decision"]
-    # One defective image found, one missed at a score equal to the threshold; one good image called defective.
-    assert decision == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5}
+def test_decisions_are_measured_at_the_label_free_thresholds(category):
+    category.add(0).add(0).add(0).add(1).add(1, strength=0)
+    category.maps[0][3, 3] = 0.9
+    category.maps[1][3, 3] = THRESHOLD  # which does not exceed it
+    category.write(image_scores=[0.2, 0.9, 0.1, 0.8, 0.85], nominal=0.05, remarks=["There is a remark."])
+    result = category.evaluate()
+    # One defective image found, one missed; one of three good images called defective. Scores rank two good images
+    # behind both defective ones: the best threshold gives F1 = 4 / 5.
+    assert result["decision"] == {
+        "rule": "fixed",
+        "measure": "",
+        "nominal": 0.05,
+        "remarks": ["There is a remark."],
+        "called": 2,
+        "images": 5,
+        "localises": True,
+        "precision": 0.5,
+        "recall": 0.5,
+        "f1": 0.5,
+        "accuracy": 0.6,
+        "fpr": pytest.approx(1 / 3),
+        "ratio": pytest.approx(0.5 / 0.8),
+    }
+    assert result["metrics"]["image_f1max"] == pytest.approx(0.8)
+    names = ("decision_f1", "decision_recall", "decision_fpr", "decision_ratio")
+    assert {name: result["metrics"][name] for name in names} == {
+        name: result["decision"][name.removeprefix("decision_")] for name in names
+    }
+    assert result["metrics"]["mask_ratio"] == result["mask"]["f1"] / result["metrics"]["pixel_f1max"]
+
+
+def test_a_ratio_is_taken_anew_of_every_draw(complete):
+    complete.write(region=0.8, pixel=0.45).evaluate()
+    draws = read_draws(complete.folder / "metrics.h5")
+    for name, part, whole in RATIOS.values():
+        np.testing.assert_array_equal(draws[name], draws[part] / draws[whole])
+        assert np.ptp(draws[name]) > 0
+
+
+def test_a_rule_that_calls_everything_or_nothing_defective_has_its_share_of_false_alarms(complete):
+    everything = complete.write(region=-1).evaluate()
+    assert (everything["decision"]["fpr"], everything["decision"]["recall"]) == (1.0, 1.0)
+    assert everything["decision"]["called"] == 6
+    assert everything["mask"]["recall"] == 1.0
+    nothing = complete.write(region=10).evaluate()
+    assert (nothing["decision"]["fpr"], nothing["decision"]["recall"], nothing["decision"]["ratio"]) == (0, 0, 0)
+    assert nothing["metrics"]["mask_ratio"] == 0
+    assert nothing["confidence"]["decision_ratio"] == nothing["confidence"]["mask_ratio"] == [0, 0]
+    assert everything["metrics"]["image_auroc"] == nothing["metrics"]["image_auroc"]
+    for ranking in RANKING_METRICS:
+        assert everything["confidence"][ranking] == nothing["confidence"][ranking]
 
 
 def test_the_same_input_gives_the_same_bytes(complete):
@@ -200,7 +262,9 @@ def test_without_bootstrap_there_are_metrics_but_no_limits(complete):
 def test_unlabelled_images_give_scores_and_no_metric(category):
     result = category.add(None).add(None).write().evaluate()
     assert set(result["metrics"].values()) == {None}
-    assert set(result["decision"].values()) == set(result["mask"].values()) == {None}
+    figures = {name: result["decision"][name] for name in DECISION_FIGURES}
+    assert set(figures.values()) == set(result["mask"].values()) == {None}
+    assert (result["decision"]["called"], result["decision"]["images"]) == (0, 2)
     assert set(result["curves"].values()) == {None}
     assert [image["label"] for image in result["images"]] == [None, None]
     assert result["notes"] == [
@@ -223,12 +287,27 @@ def test_defective_images_alone_have_pixel_metrics_only(category):
     assert "Every labelled test image is defective" in result["notes"][0]
 
 
-def test_good_images_alone_have_no_metric_but_an_accuracy(category):
-    result = category.add(0).add(0).write().evaluate()
-    assert set(result["metrics"].values()) == {None}
-    assert set(result["mask"].values()) == {None}
-    assert result["decision"] == {"precision": None, "recall": None, "f1": None, "accuracy": 1.0}
+def test_good_images_alone_have_no_metric_but_an_accuracy_and_a_share_of_false_alarms(category):
+    category.add(0).add(0).add(0).add(0)
+    category.maps[1][2, 2] = 0.9
+    result = category.write().evaluate()
+    assert result["metrics"].pop("decision_fpr") == 0.25
+    low, high = result["confidence"].pop("decision_fpr")
+    assert 0 <= low < 0.25 < high <= 1
+    assert set(result["metrics"].values()) == set(result["mask"].values()) == {None}
+    assert {name: result["decision"][name] for name in DECISION_FIGURES} == {
+        **dict.fromkeys(("precision", "recall", "f1", "ratio")),
+        **{"accuracy": 0.75, "fpr": 0.25},
+    }
+    assert set(read_draws(category.folder / "metrics.h5")) == {"decision_fpr"}
     assert "No labelled test image is defective" in result["notes"][0]
+
+
+def test_defective_images_alone_have_a_recall_and_neither_false_alarms_nor_a_ratio(category):
+    result = category.add(1).add(1, strength=0).write().evaluate()
+    assert (result["decision"]["recall"], result["decision"]["fpr"], result["decision"]["ratio"]) == (0.5, None, None)
+    assert result["confidence"]["decision_fpr"] == result["confidence"]["decision_ratio"] == [None, None]
+    assert result["metrics"]["mask_ratio"] > 0
 
 
 def test_defective_images_without_a_mask_are_named_and_left_out_of_pixel_metrics(category):
@@ -266,13 +345,11 @@ def test_scores_of_other_images_than_the_manifests_are_an_error(complete):
 
 
 def test_an_image_that_was_never_scored_is_an_error(category):
-    category.add(0).add(1)
-    write_manifest(category.manifest, category.records)
+    category.add(0).add(1).write()
     ids = [item.image_id for item in category.records]
     grids = np.array([GRID, GRID])
     with ScoreWriter(category.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
         writer.write(0, category.maps[0], 0.3)
-        writer.write_thresholds(THRESHOLD, THRESHOLD)
     with pytest.raises(DataError, match=r"test/spot/001\.png .* not finite"):
         category.evaluate()
 
@@ -336,11 +413,32 @@ def test_masks_of_unlabelled_images_have_an_area_and_no_metric(category):
     assert (image["area_before"], image["area"]) == (0.0, 1.0)
 
 
-def test_the_thresholded_map_and_its_mask_file_measure_alike(complete):
-    masks = [at_image_size(anomaly_map, HEIGHT, WIDTH) > THRESHOLD for anomaly_map in complete.maps]
-    of_masks = complete.write_masks(masks).evaluate_masks()["mask"]
-    assert of_masks == complete.evaluate()["mask"]
-    assert None not in of_masks.values()
+@pytest.mark.parametrize("protocol", ["native", "resize256"])
+def test_what_stands_out_and_a_mask_file_of_it_measure_alike(category, protocol):
+    for strength in (1.0, 0.6, 0.3):
+        category.add(0).add(1, strength=strength)
+    category.maps[1][5, 7] = category.maps[3][0, 0] = 0.6  # regions that do not stand out
+    category.write(region=0.75, pixel=0.5)
+    size = (HEIGHT, WIDTH) if protocol == "native" else (256, 256)
+    category.records = [replace(item, height=size[0], width=size[1]) for item in category.records]
+    for item in category.records:
+        if item.mask_path:
+            with Image.open(item.mask_path) as mask:
+                mask.resize(size[::-1], Image.Resampling.NEAREST).save(item.mask_path)
+    category.write(region=0.75, pixel=0.5)
+    thresholds = Thresholds(0.5, 0.75)
+    masks = [standing_out(anomaly_map, thresholds, *size) > thresholds.pixel for anomaly_map in category.maps]
+    above = [at_image_size(anomaly_map, *size) > thresholds.pixel for anomaly_map in category.maps]
+    assert [mask.sum() < other.sum() for mask, other in zip(masks, above, strict=True)][1:4:2] == [True, True]
+    of_scores = category.evaluate(protocol=protocol)
+    of_masks = category.write_masks(masks).evaluate_masks(protocol=protocol)
+    assert of_masks["mask"] == of_scores["mask"]
+    assert None not in of_masks["mask"].values()
+    assert [(image["iou_before"], image["area_before"]) for image in of_masks["images"]] == [
+        (image["iou"], image["area"]) for image in of_masks["images"]
+    ]
+    for metric in MASK_METRICS:
+        assert of_masks["confidence"][metric] == of_scores["confidence"][metric]
 
 
 def test_a_protocol_changes_what_pixels_are_compared_and_nothing_of_the_images(complete):

@@ -29,7 +29,7 @@ ITEMS = (
 )
 BEFORE_THE_EVALUATION = (
     "extract_features", "join_features", "embed_images", "segment_foreground", "fit_method", "score_images",
-    "fuse_scores", "modulate_scores", "embed_crops", "refine_masks",
+    "fuse_scores", "modulate_scores", "decide_images", "adopt_decisions", "embed_crops", "refine_masks",
 )  # fmt: skip
 
 

@@ -61,12 +61,12 @@ def test_the_listing_says_what_is_known_and_training_images_do_not_count(
     [
         (
             (UNKNOWN,),
-            {"images_csv", "checksums"},
+            {"images_csv", "decisions_csv", "checksums"},
             {CURVES, ORACLE, "a/draws", "tables/metrics.csv", "tables/metrics.md"},
         ),
         (
             (GOOD,),
-            {"images_csv", "checksums", "refinement_csv"},
+            {"images_csv", "decisions_csv", "checksums", "refinement_csv"},
             {CURVES, ORACLE, "tables/metrics.csv", "tables/metrics.tex"},
         ),
         ((DEFECT,), set(TABLES) - {"comparisons_csv"}, {CURVES, ORACLE, "tables/comparisons.csv"}),
@@ -136,7 +136,7 @@ def test_a_folder_is_known_to_be_unlabelled_without_a_look_at_it(tmp_path: Path)
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
     data = {**DEFAULT["dataset"], "layout": "folder", "root": str(tmp_path)}
     settings = Settings(merged(DEFAULT, dataset=data))
-    assert list(settings.measurable.tables) == ["images_csv", "checksums"]
+    assert list(settings.measurable.tables) == ["images_csv", "decisions_csv", "checksums"]
 
 
 def test_tables_of_an_earlier_run_with_labels_are_removed(tmp_path: Path) -> None:
@@ -163,7 +163,10 @@ def test_columns_and_rows_to_read_that_nothing_is_known_of_are_left_out(tmp_path
     run = Run(tmp_path).collect([labels_alone, unlabelled])
     lines = "".join(line for line in run.text("markdown").splitlines() if line.startswith(("|", "##")))
     assert "image AUROC" in lines
-    assert not any(words in lines for words in ("pixel", "Pixel", "AUPRO", "SegF1", "– |", "| b |"))
+    assert not any(words in lines for words in ("pixel", "Pixel", "AUPRO", "SegF1", "– |"))
+    measured, decided = lines.split("## Decisions: what is called")
+    assert "| b |" not in measured
+    assert "2 of 3" in decided.split("| b |")[1]  # which is known without a label
     columns = run.rows()[0].keys()
     assert {"aupro", "mask_f1", "pixel_ap"} <= set(columns)  # the columns of the CSV are always the same
     assert {row["category"] for row in run.rows()} == {"a", "b", "mean"}

@@ -194,18 +194,14 @@ def changed(evaluation: Path, **values: Any) -> None:
 
 
 def test_without_a_threshold_nothing_is_outlined(tmp_path: Path) -> None:
-    files = write_results(tmp_path)
-    changed(files.evaluation, threshold=None)
+    files = write_results(tmp_path, decided={"region": np.inf})
     with layers_of(tmp_path, files, masks=None) as reader:
         assert reader.outlines() == [[]] * 4
         assert all(reader.weights)
 
 
 def test_a_method_that_scores_images_alone_has_no_maps_and_no_outlines(tmp_path: Path) -> None:
-    files = write_results(tmp_path)
-    with h5py.File(files.scores, "r+") as file:
-        file.attrs["localises"] = False
-    append_digests(files.scores)
+    files = write_results(tmp_path, localises=False)
     with layers_of(tmp_path, files) as reader:
         assert reader.weights.tolist() == [0] * 4
         assert reader.outlines() == [[]] * 4
@@ -221,6 +217,9 @@ def test_files_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
         layers_of(tmp_path, files, manifest=other.manifest)
     with pytest.raises(DataError, match="has no mask of"):
         layers_of(tmp_path, files, masks=other.masks)
+    for foreign in (other, write_results(tmp_path / "c", localises=False)):
+        with pytest.raises(DataError, match=r"decisions\.h5 do not belong together; delete both, run again"):
+            layers_of(tmp_path, files, decisions=foreign.decisions)
     assert first
     assert not list(tmp_path.glob("*layers*"))
 
@@ -318,7 +317,10 @@ def test_a_page_has_all_images_of_every_category_with_what_each_method_says(
         for method in sheet["methods"]:
             assert method["scores"] == [0.25, 0.5, 0.75, 1.0]
             assert method["decisions"] == [0, 0, 1, 1]
-            assert (method["threshold"], method["decides_by"]) == (THRESHOLD, "score")
+            assert method["peaks"] == [0.25, 0.5, 0.75, 1.0]
+            assert method["thresholds"] == [THRESHOLD] * 4
+            assert (method["pixel_threshold"], method["localises"], method["measure"]) == (THRESHOLD, True, "")
+            assert method["significance"] == [None] * 4
             assert len(method["maps"]) == len(method["outlines"]) == len(method["notes"]) == 4
     for address in map(addresses, sheets):
         for picture in address:
@@ -338,17 +340,54 @@ def test_names_of_all_kinds_stand_in_the_page_as_they_are(tmp_path: Path) -> Non
     assert section["id"] == "images-1"
 
 
-def test_a_method_without_a_threshold_of_images_decides_by_regions(arguments: dict[str, Any], tmp_path: Path) -> None:
-    evaluation = tmp_path / "evaluation.json"
-    shutil.copy(arguments["evaluations"][0], evaluation)
-    changed(evaluation, image_threshold=None, images=[
-        {**image, "decision": None if place == 0 else image["decision"]}
-        for place, image in enumerate(read_json(evaluation)["images"])
-    ])  # fmt: skip
-    page = made({**arguments, "evaluations": [evaluation, *arguments["evaluations"][1:]]}, tmp_path / "made")
-    [method] = [one for one in sheets_of(page["report.html"])[0]["methods"] if one["method"] == "self_similarity"]
-    assert (method["threshold"], method["decides_by"]) == (None, "regions")
-    assert method["decisions"] == [None, 0, 1, 1]
+LIMITS = [0.1, 0.6, np.inf, 0.9]
+DECIDED: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    (
+        {
+            "region": LIMITS,
+            "pixel": [0.1, 0.2, 0.3, 0.4],
+            "significance": [0.5, 2.5, 3, 0.01],
+            "measure": "false_alarms",
+        },
+        {"thresholds": [0.1, 0.6, None, 0.9], "decisions": [1, 0, 0, 1], "significance": [0.5, 2.5, 3, 0.01]},
+    ),
+    (
+        {"region": np.inf, "significance": [0.5, np.nan, 0.25, 0.2], "measure": "p_value"},
+        {"thresholds": [None] * 4, "decisions": [0] * 4, "significance": [0.5, None, 0.25, 0.2]},
+    ),
+    ({"region": -1.0, "pixel": -2.0}, {"thresholds": [-1.0] * 4, "decisions": [1] * 4, "pixel_threshold": -2.0}),
+)
+
+
+@pytest.mark.parametrize(("decided", "told"), DECIDED)
+@pytest.mark.parametrize("localises", [True, False])
+def test_the_sheet_is_told_what_each_image_is_decided_by(
+    arguments: dict[str, Any], tmp_path: Path, decided: dict[str, Any], told: dict[str, Any], localises: bool
+) -> None:
+    kind = {"category": "ring", "method": "mutual", "setting": "zero-shot-batch"}
+    files = write_results(tmp_path / "other", **kind, localises=localises, decided=decided)
+    evaluations = [*arguments["evaluations"][:-1], files.evaluation]
+    page = made({**arguments, "evaluations": evaluations}, tmp_path / "made")["report.html"]
+    [method] = [one for one in sheets_of(page)[1]["methods"] if one["method"] == "mutual"]
+    assert (method["localises"], method["measure"]) == (localises, decided.get("measure", ""))
+    assert method["peaks"] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    expected = {**told, **({} if localises else {"pixel_threshold": None})}
+    for name, values in expected.items():
+        rounded = np.array(method[name], float), np.array(values, float)
+        assert np.allclose(*rounded, equal_nan=True), name
+
+
+def test_outlines_are_of_the_regions_that_stand_out(tmp_path: Path) -> None:
+    """A region above the threshold of pixels is left out where its peak does not reach that of regions."""
+    spots = np.zeros(GRID)
+    spots[1, 1:3], spots[4, 5:7] = 0.6, (0.6, 0.9)
+    files = write_results(tmp_path, labels=(0, 1), maps=[spots, spots], decided={"region": [0.8, 0.95], "pixel": 0.5})
+    with layers_of(tmp_path, files, masks=None, refiner="none") as reader:
+        [outline], none = reader.outlines()
+    x, y = np.array(outline).reshape(-1, 2).T
+    assert x.min() > 0.5
+    assert y.min() > 0.5
+    assert none == []
 
 
 def embedded(page: bytes) -> bool:

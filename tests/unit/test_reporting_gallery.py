@@ -20,7 +20,13 @@ OPTIONS = ReportOptions(gallery=2, panel=64)
 
 def collect(files: Files, *, with_masks: bool = True):
     return collect_gallery(
-        files.manifest, files.scores, files.masks if with_masks else None, "guided", files.evaluation, OPTIONS
+        files.manifest,
+        files.scores,
+        files.decisions,
+        files.masks if with_masks else None,
+        "guided",
+        files.evaluation,
+        OPTIONS,
     )
 
 
@@ -33,6 +39,7 @@ def draw(files: Files, folder, name="gallery"):
     draw_gallery(
         manifest=files.manifest,
         scores=files.scores,
+        decisions=files.decisions,
         masks=files.masks,
         refiner="guided",
         evaluation=files.evaluation,

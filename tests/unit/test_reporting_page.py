@@ -1,3 +1,4 @@
+import math
 import re
 from dataclasses import fields
 from html.parser import HTMLParser
@@ -21,6 +22,7 @@ from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import MEANS, ORACLE
 from zsad.reporting.build_page import build_page
+from zsad.reporting.decisions import decided_by
 from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.draw_layers import draw_layers
 from zsad.reporting.draw_thumbnails import draw_thumbnails
@@ -138,7 +140,9 @@ def draw_sheet(folder, results):
     return image_list, thumbnails, layers
 
 
-def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided"), sheets=False):
+def build(
+    folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=("none", "guided"), sheets=False, **more
+):
     labelled = labels[0] is not None
     evaluations, mask_evaluations, galleries, curves, histograms, rows = [], [], [], {}, {}, []
     image_lists, thumbnails, layers = {}, {}, []
@@ -147,7 +151,7 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
         for method, setting in methods.items():
             where = folder / f"{number}-{method}"
             files = write_results(
-                where, category=category, method=method, setting=setting, labels=labels, with_curves=labelled
+                where, category=category, method=method, setting=setting, labels=labels, with_curves=labelled, **more
             )
             of_category.append(files.evaluation)
             results.append(files)
@@ -157,6 +161,7 @@ def build(folder, categories, methods=METHODS, *, labels=(0, 0, 1, 1), refiners=
             draw_gallery(
                 manifest=files.manifest,
                 scores=files.scores,
+                decisions=files.decisions,
                 masks=files.masks,
                 refiner="guided",
                 evaluation=files.evaluation,
@@ -264,31 +269,93 @@ def test_a_nasty_name_is_shown_as_text(page, source):
     assert kinds == ["application/json", "application/json", "", ""]  # a category each, and what the page does itself
 
 
-def test_the_page_says_how_many_images_called_good_carry_a_marked_region_and_why(page, tmp_path):
+def test_the_page_says_what_each_method_decides_and_what_that_says_of_a_batch(page, tmp_path):
     text = " ".join(page.text.split())
-    # Of two images called good, at 0.25 and 0.5, the second has regions, in each of two categories.
-    assert text.count("By memory_bank, 1 of 2 images called good carries a marked region") == 2
-    assert "called good, 2 regions marked" in text
-    assert "Neither has seen a label. The threshold of images decides which images to look at" in text
-    arguments = build(tmp_path, ["ring"])
-    for path in arguments["evaluations"]:
-        evaluation = read_json(path)
-        evaluation |= {"image_threshold": None} if evaluation["method"] == "mutual" else {"localises": False}
-        write_json(path, evaluation)
-    summaries = {"mutual": {"threshold": "fixed (pixel 0.6)"}, "memory_bank": {"threshold": "robust_tail (z 5)"}}
+    sentence = "memory_bank: 2 of 4 photographs are called defective. By the labels, of the good ones 50 % are called "
+    assert text.count(sentence + "defective, of the defective ones 50 %.") == 2  # a category each
+    decided = {"nominal": 0.25, "measure": "p_value", "significance": [1, 0.5, 0.25, 0.012]}
+    arguments = build(tmp_path, ["ring"], decided={**decided, "remarks": ["3 references are <few>."]})
+    summaries = {"mutual": {"threshold": "conformal (alpha 0.2)"}}
     build_page(**arguments | {"method_summaries": summaries})
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
-    assert "mutualfixed (pixel 0.6) any marked region0.5 221" in text
-    assert "memory_bankrobust_tail (z 5) 0.5images alone 22–" in text
+    told = (
+        "2 of 4 photographs are called defective. The rule calls about 25 % of good photographs defective, about 1 of "
+        "4. These are no more than a batch that is all good would have."
+    )
+    assert text.count(told) == 1 + len(METHODS)  # at a glance, and by each method
+    assert text.count("of the defective ones 50 %. 3 references are <few>.") == len(METHODS)
+    assert "mutualconformal (alpha 0.2) 0.50.5 2 of 425 %50 %50 %50 %" in text
+    assert "memory_bankfixed 0.50.5 2 of 425 %" in text
+    assert "called defective, 2 regions marked · peak 1 above the threshold 0.5, p-value 0.012 · rank 1 of 4" in text
+
+
+BY_IMAGES = {"region": [0.2, 0.9, math.inf, 0.5], "measure": "false_alarms", "significance": [0.1, 5, 7, 0.02]}
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        (
+            BY_IMAGES,
+            [
+                "2 of 4 photographs are called defective.",
+                "one for each imageone for each image 2 of 4–",
+                "called defective, 2 regions marked · peak 0.25 above the threshold 0.2, 0.1 false alarms expected in",
+                "called good · peak 0.75; nothing exceeds the threshold, 7 false alarms expected in a good image",
+            ],
+        ),
+        (
+            {"region": math.inf, "nominal": 0.1},
+            [
+                "None of 4 photographs is called defective. The rule calls about 10 % of good photographs defective, "
+                "fewer than one of 4.",
+                "above everythingabove everything 0 of 410 %",
+            ],
+        ),
+        (
+            {"region": [0.1, 0.1, 0.1, 0.1], "nominal": 0.1},
+            ["All 4 photographs are called defective.", "more than a batch that is all good would have", "4 of 410 %"],
+        ),
+    ],
+    ids=["each its own threshold", "nothing", "everything"],
+)
+@pytest.mark.parametrize("labels", [(None,) * 4, (0, 0, 1, 1)], ids=["unlabelled", "labelled"])
+def test_whatever_is_decided_can_be_read(tmp_path, decided, said, labels):
+    output = build(tmp_path, ["ring"], {"mutual": "zero-shot-batch"}, labels=labels, decided=decided)["output"]
+    page = Page(output.read_text(encoding="utf-8"))
+    assert (page.open, page.misnested) == ([], [])
+    text = " ".join(page.text.split())
+    assert [words for words in said if words not in text] == []
+    assert not re.search(
+        r"\b(nan|inf|None)\b", text.split("Provenance")[0].replace("None of 4", "").replace("None is trained", "")
+    )
+
+
+@pytest.mark.parametrize("labels", [(None,) * 3, (0, 1, 1)], ids=["unlabelled", "labelled"])
+def test_a_method_that_scores_images_alone_decides_by_its_score(tmp_path, labels):
+    arguments = build(tmp_path, ["ring"], {"mutual": "zero-shot-batch"}, labels=labels, localises=False)
+    text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
+    assert "0.5images alone 2 of 3" in text
+    assert "called defective · score 1 above the threshold 0.5" in text
+
+
+def test_nearly_equal_numbers_are_told_apart():
+    words = decided_by(0.83000004, 0.83, math.nan, "", localises=True)
+    assert words == "peak 0.83000004 above the threshold 0.83"
+    assert (
+        decided_by(0.25, 0.25, 0.5, "p_value", localises=False)
+        == "score 0.25 not above the threshold 0.25, p-value 0.5"
+    )
 
 
 def test_captions_stand_in_the_text(page):
     text = " ".join(page.text.split())
     assert "test/003.png" in text
-    assert "defective: scratch · score 1 · called defective, 2 regions marked · rank 1 of 4" in text
-    assert "good · score 0.75 · wrongly called defective, 2 regions marked · rank 2 of 4" in text
+    above = "peak {} above the threshold 0.5"
+    assert f"scratch · score 1 · called defective, 2 regions marked · {above.format(1)} · rank 1 of 4" in text
+    assert f"score 0.75 · wrongly called defective, 2 regions marked · {above.format(0.75)} · rank 2 of 4" in text
     assert "defective: scratch · score 0.5 · called good" not in text
-    assert "defective: scratch · score 0.5 · wrongly called good, 2 regions marked · rank 3 of 4" in text
+    assert "scratch · score 0.5 · wrongly called good · peak 0.5 not above the threshold 0.5 · rank 3 of 4" in text
 
 
 def test_what_is_found_best_is_said_in_words_for_each_setting(page):
@@ -387,13 +454,11 @@ def test_without_labels_the_page_claims_no_metric_and_has_no_empty_table(unlabel
 
 def test_without_labels_a_ranked_list_leads_to_the_pictures(unlabelled):
     text = " ".join(unlabelled.text.split())
-    ranking = text.split("Most anomalous images")[1].split("Score distributions")[0]
-    assert (
-        "At its label-free threshold of images, 0.5, mutual calls 4 of 7 images defective. mutual leads the list"
-        in ranking
-    )
-    assert "Rank byself_similarity 1 test/006.png 1called defective, 2 regions marked 1 2 test/005.png" in ranking
-    assert ranking.count("called good") == 3 + len(["the sentence on regions"])
+    ranking = text.split("Most anomalous images")[1].split("Distributions and thresholds")[0]
+    assert ranking.startswith(" mutual leads the list")
+    assert "mutual: 4 of 7 photographs are called defective." in text
+    assert "Rank byself_similarity 1 test/006.png 1called defective, 2 regions marked · peak 1 above the thr" in ranking
+    assert ranking.count("called good") == 3
     links = [anchor["href"] for anchor in unlabelled.attributes("a") if "gallery" in anchor["href"]]
     cards = [figure["id"] for figure in unlabelled.attributes("figure") if "id" in figure]
     assert len(links) == 6  # of gallery: 2, four highest and two lowest; the image between has no picture
@@ -481,8 +546,8 @@ def test_every_table_of_metrics_states_the_protocol_and_is_narrow(page, source):
     assert len(captions) > 10
     assert len(costs) == 2
     assert all(caption.endswith(" · native resolution") != (caption in costs) for caption in captions)
-    heads = re.findall(r"<caption>(?:Images|Pixels|Masks|Types).*?</thead>", source, re.DOTALL)
-    assert max(head.count("<th ") for head in heads) <= 9
+    heads = re.findall(r"<caption>(?:Images|Pixels|Decisions|Masks|Types).*?</thead>", source, re.DOTALL)
+    assert max(head.count("<th ") for head in heads) <= 10
 
 
 def test_every_metric_stands_in_a_table_with_its_limits_but_one_that_the_data_set_has_not(page):
@@ -491,7 +556,7 @@ def test_every_metric_stands_in_a_table_with_its_limits_but_one_that_the_data_se
     words = [title for metric, title in METRIC_TITLES.items() if metric != "auspro_005"]
     assert [word for word in words if word not in summary] == []
     assert "AU-sPRO" not in text
-    assert summary.count("(61.0–92.0)") == 3 * (4 + 7) + 6 * 6
+    assert summary.count("(61.0–92.0)") == 3 * (3 + 7 + 4) + 6 * 7
 
 
 def test_a_method_that_ranks_backwards_is_named_beside_its_figure_with_what_it_cannot_see(page, tmp_path):

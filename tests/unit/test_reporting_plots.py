@@ -242,13 +242,15 @@ def histogram(tmp_path, monkeypatch, scores, threshold):
     monkeypatch.setattr("zsad.reporting.distributions.figures.save", lambda figure, *_: drawn.append(figure))
     path = write_results(tmp_path / "data", labels=[0, 1] * (len(scores) // 2)).evaluation
     document = read_json(path)
-    for image, score in zip(document["images"], scores, strict=True):
-        image["score"] = score
-    write_json(path, document | {"image_threshold": threshold})
+    each = threshold if isinstance(threshold, list) else [threshold] * len(scores)
+    for image, score, limit in zip(document["images"], scores, each, strict=True):
+        image |= {"peak": score, "region_threshold": limit}
+    write_json(path, document)
     draw_histograms(evaluations=[path], options=OPTIONS, output=tmp_path / "histograms.png")
     return drawn[0].axes[0]
 
 
+OWN = ", less the image's own threshold"
 SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
 
 
@@ -269,8 +271,14 @@ SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
         ([*SPREAD[:10], *[50.0] * 10], 25.0, (0.0, 50.0), []),
         ([0.25] * 20, 30.0, (0.25, 0.25), ["label-free threshold 30"]),
         ([0.0, 90.0], 1.0, (0.0, 90.0), []),
+        (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold above everything"]),
+        ([place + 5.0 for place in SPREAD], [5.0 - place for place in SPREAD], (0.0, 3.8), []),
+        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with a threshold above everything"]),
     ],
-    ids=["within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"],
+    ids=[
+        *("within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"),
+        *("above all", "each its own", "one above all"),
+    ],
 )
 def test_what_lies_far_off_is_named_beside_the_bars_and_does_not_squeeze_them(
     tmp_path, monkeypatch, scores, threshold, limits, words
@@ -282,4 +290,5 @@ def test_what_lies_far_off_is_named_beside_the_bars_and_does_not_squeeze_them(
     span = max(limits[1] - limits[0], 0.05)
     assert high - low < 1.3 * span
     in_legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert any("threshold" in text for text in in_legend) != any("threshold" in text for text in words)
+    assert any("label-free" in text for text in in_legend) != any("label-free" in text for text in words)
+    assert axes.get_xlabel() == ("peak of the map" + OWN * isinstance(threshold, list))

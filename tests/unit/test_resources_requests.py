@@ -35,6 +35,8 @@ OF_MODELS = {
     "prompt_masks": {"refiner": "sam"},
     "fit_method": {"method": "memory_bank"},
 }
+METHODS = ("mutual", "memory_bank")  # without references, and with
+OF_MODULATIONS = ("modulate_scores", "adopt_decisions")
 BY_IMAGES = (
     "make_demo",
     "read_images",
@@ -45,6 +47,7 @@ BY_IMAGES = (
     "embed_images",
     "segment_foreground",
     "score_images",
+    "decide_images",
     "refine_masks",
     "embed_crops",
     "prompt_masks",
@@ -103,7 +106,7 @@ def test_no_job_asks_for_more_than_a_day() -> None:
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
     run = planned(tmp_path, SAM)
-    names = {**names_for(rule), **({"method": "mutual_sam"} if rule == "modulate_scores" else {})}
+    names = {**names_for(rule), **({"method": "mutual_sam"} if rule in OF_MODULATIONS else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
     assert 0.3 < estimate.seconds < 24 * 3600
@@ -127,7 +130,9 @@ def test_more_images_take_more_time(rule: str, tmp_path: Path) -> None:
     assert estimated(many, rule, names_for(rule)).seconds > estimated(few, rule, names_for(rule)).seconds
 
 
-@pytest.mark.parametrize("rule", [rule for rule in BY_IMAGES if rule not in ("score_images", "build_page")])
+@pytest.mark.parametrize(
+    "rule", [rule for rule in BY_IMAGES if rule not in ("score_images", "decide_images", "build_page")]
+)
 def test_larger_images_take_more_memory(rule: str, tmp_path: Path) -> None:
     small, large = (planned(tmp_path, SAM, demo={"size": size}) for size in (256, 1024))
     assert estimated(large, rule, names_for(rule)).megabytes > estimated(small, rule, names_for(rule)).megabytes
@@ -215,6 +220,18 @@ def test_every_scorer_says_what_it_costs(tmp_path: Path) -> None:
     assert seconds["batch_neighbours"] > seconds["mutual"] > seconds["flip_consistency"] > seconds["ensemble"]
 
 
+def test_deciding_takes_the_maps_of_references_too_and_those_of_a_modulation_at_their_own_size(
+    tmp_path: Path,
+) -> None:
+    run = planned(tmp_path, SAM)
+    of = {"category": "ring"}
+    without, with_references = (estimated(run, "decide_images", {**of, "method": name}) for name in METHODS)
+    assert with_references.megabytes > without.megabytes
+    assert with_references.seconds > without.seconds
+    modulated = estimated(run, "adopt_decisions", {**of, "method": "mutual_sam"})
+    assert modulated.megabytes > without.megabytes
+
+
 def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom pathlib import Path\n"
@@ -222,7 +239,7 @@ def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
         f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES)!r}\n"
-        "for rule in set(ESTIMATES) - {'embed_crops', 'prompt_masks', 'modulate_scores', 'fit_method'}:\n"
+        f"for rule in set(ESTIMATES) - {{'embed_crops', 'prompt_masks', 'fit_method', *{OF_MODULATIONS!r}}}:\n"
         "    estimated(run, rule, names)\n"
         "print({'torch', 'transformers'} & set(sys.modules))"
     )

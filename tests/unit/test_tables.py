@@ -92,7 +92,9 @@ def test_images_is_a_ranked_list_a_category_and_method(full_run):
     assert [row["image_id"] for row in rows[:3]] == ["test/spot/000.png", "test/spot/001.png", "test/good/000.png"]
     assert [row["decision"] for row in rows[:3]] == ["1", "1", "0"]
     assert [row["rank"] for row in rows[:4]] == ["1", "1", "3", "1"]
-    assert (rows[0]["image_score"], rows[0]["image_threshold"], rows[0]["seconds"]) == ("0.75", "0.5", "0.5000")
+    assert (rows[0]["image_score"], rows[0]["peak"], rows[0]["seconds"]) == ("0.75", "0.85", "0.5000")
+    assert [(row["region_threshold"], row["pixel_threshold"]) for row in rows[:3]] == [("0.5", "0.4")] * 3
+    assert [(row["p_value"], row["false_alarms"]) for row in rows[:3]] == [("0.05", ""), ("0.05", ""), ("1", "")]
 
 
 def test_unlabelled_images_have_an_empty_label(run):
@@ -114,7 +116,7 @@ def test_equal_scores_share_the_better_rank_and_stand_by_name(run):
 def test_a_table_to_read_without_a_single_figure_is_left_out(run, value):
     run.collect([score_document("tile", "mutual", value)])
     assert ("## By category: image AUROC" in run.text("markdown")) == (value is not None)
-    assert (r"\begin{tabular}" in run.text("latex")) == (value is not None)
+    assert (r"\caption{By category: image AUROC" in run.text("latex")) == (value is not None)
 
 
 def test_the_same_input_gives_the_same_bytes(full_run):

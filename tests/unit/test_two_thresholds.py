@@ -8,18 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_evaluation_stage import Category
 
-from evaluation_files import Run, score_document
 from feature_files import random_tokens, write_features
 from fitted_files import score_files
 from harness import merged
 from zsad.deciding.base import Evidence, Thresholds
 from zsad.deciding.fixed import Fixed
 from zsad.errors import ConfigError
-from zsad.evaluation.marks import marks_above
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.fusion import Fusion, MemberScores
@@ -49,73 +45,6 @@ def fixed(**params: Any) -> dict[str, Any]:
 
 def settings(**changes: Any) -> Settings:
     return Settings(merged(DEFAULT, **changes))
-
-
-def test_regions_and_share_are_those_of_the_map_above_the_threshold() -> None:
-    assert marks_above(MAP, 0.5, *MAP.shape) == (3, pytest.approx(4 / 20))
-    assert marks_above(MAP, 0.65, *MAP.shape) == (2, pytest.approx(3 / 20))
-    assert marks_above(MAP, 0.9, *MAP.shape) == (0, 0.0)
-
-
-def test_they_are_counted_at_the_size_of_the_image_as_masks_are() -> None:
-    mask = at_image_size(MAP, 40, 70) > 0.5
-    # Where the two patches touch, the map is (0.9 + 0.8 + 0.1 + 0.1) / 4 = 0.475, so that there they come apart.
-    assert marks_above(MAP, 0.5, 40, 70) == (4, pytest.approx(mask.mean()))
-    assert marks_above(MAP, 0.47, 40, 70).regions == 3
-
-
-@pytest.mark.parametrize("protocol", ["native", "resize256"])
-def test_an_image_called_good_may_carry_a_marked_region_which_the_result_and_the_table_say(
-    tmp_path: Path, protocol: str
-) -> None:
-    category = Category(tmp_path)
-    # A defective image of which the mean is too low, a plain good one, and an unlabelled one that is above both.
-    category.add(1, strength=0.5).add(0).add(None)
-    category.maps[2] += 1
-    category.write(image_scores=[0.3, 0.2, 0.9], thresholds=(0.6, 0.45))
-    result = category.evaluate(protocol=protocol)
-    found = [(image["decision"], image["marked_regions"]) for image in result["images"]]
-    assert found == [(False, 1), (False, 0), (True, 1)]
-    assert result["images"][0]["marked_share"] == pytest.approx((at_image_size(category.maps[0], 24, 32) > 0.6).mean())
-    document = score_document("bottle", "mirror", 0.5) | {"threshold": 0.6, "image_threshold": 0.45}
-    document["images"] = result["images"]
-    rows = Run(tmp_path).collect([document]).rows("images_csv")
-    assert [row["image_id"][-7:] for row in rows] == ["002.png", "000.png", "001.png"]
-    assert [row["decision"] for row in rows] == ["1", "0", "0"]
-    assert [row["marked_regions"] for row in rows] == ["1", "1", "0"]
-    assert [row["marked_share"] for row in rows][::2] == ["1.000000", "0.000000"]
-    assert {(row["image_threshold"], row["pixel_threshold"]) for row in rows} == {("0.45", "0.6")}
-
-
-def test_without_a_threshold_of_images_any_mark_makes_an_image_defective(tmp_path: Path) -> None:
-    category = Category(tmp_path).add(0).add(1, strength=0.5).add(0).add(1, strength=0.5)
-    category.maps[2][0, 0] = 0.9  # of a good image; its score is the lowest
-    category.write(image_scores=[0.8, 0.3, 0.1, 0.2], thresholds=(0.6, NAN))
-    result = category.evaluate()
-    assert [image["decision"] for image in result["images"]] == [False, True, True, True]
-    assert [bool(image["marked_regions"]) for image in result["images"]] == [False, True, True, True]
-    assert result["image_threshold"] is None
-    assert result["decision"] == {
-        "precision": pytest.approx(2 / 3),
-        "recall": 1.0,
-        "f1": pytest.approx(0.8),
-        "accuracy": 0.75,
-    }
-
-
-def test_a_method_that_scores_images_alone_marks_nothing_and_decides_by_its_threshold(tmp_path: Path) -> None:
-    category = Category(tmp_path).add(0).add(1)
-    category.write(image_scores=[0.1, 0.9], thresholds=(np.inf, 0.5), localises=False)
-    found = [
-        (image["decision"], image["marked_regions"], image["marked_share"]) for image in category.evaluate()["images"]
-    ]
-    assert found == [(False, None, None), (True, None, None)]
-
-
-def test_the_table_leaves_a_threshold_empty_that_there_is_not(tmp_path: Path) -> None:
-    document = score_document("tile", "tokens", 0.5) | {"threshold": None, "image_threshold": None}
-    row = Run(tmp_path).collect([document]).rows("images_csv")[0]
-    assert row["image_threshold"] == row["pixel_threshold"] == row["marked_regions"] == row["marked_share"] == ""
 
 
 @pytest.mark.parametrize(

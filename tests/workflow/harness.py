@@ -17,6 +17,7 @@ import yaml
 from paths import REPOSITORY
 from warm import warm_python
 from zsad.errors import DataError
+from zsad.files.decisions import DecisionReader
 from zsad.files.draws import read_draws
 from zsad.files.embeddings import EmbeddingReader
 from zsad.files.features import FeatureReader
@@ -33,6 +34,7 @@ READERS = {
     "embeddings": EmbeddingReader,
     "models": FittedReader,
     "scores": ScoreReader,
+    "decisions": DecisionReader,
     "masks": MaskReader,
     "foregrounds": MaskReader,
     "layers": LayerReader,

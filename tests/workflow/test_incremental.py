@@ -42,10 +42,15 @@ def measured(method: str, category: str = "ring") -> set[str]:
     return {f"t/{category}/{file}" for name in names for file in (f"metrics/{name}.json", f"draws/{name}.h5")}
 
 
+def decided(method: str, category: str = "ring") -> set[str]:
+    """What follows from another threshold rule of a method within its category."""
+    own = {f"t/{category}/decisions/{method}.h5", f"t/{category}/masks/{method}.guided.h5"}
+    return own | measured(method, category) | gallery(method, category) | plots(category)
+
+
 def scored(method: str, category: str = "ring") -> set[str]:
     """What follows from new scores of a method within its category."""
-    own = {f"t/{category}/scores/{method}.h5", f"t/{category}/masks/{method}.guided.h5"}
-    return own | measured(method, category) | gallery(method, category) | plots(category)
+    return {f"t/{category}/scores/{method}.h5"} | decided(method, category)
 
 
 def models(category: str = "ring") -> set[str]:
@@ -59,6 +64,10 @@ def features(category: str = "ring") -> set[str]:
 
 def all_scored() -> set[str]:
     return set.union(*(scored(method) for method in METHODS)) | OVERALL
+
+
+def all_decided() -> set[str]:
+    return set.union(*(decided(method) for method in METHODS)) | OVERALL
 
 
 BANK = scored("memory_bank") | OVERALL
@@ -80,10 +89,10 @@ def test_a_run_without_a_change_runs_nothing(project: Project) -> None:
         },
         {
             "self_similarity": {"methods__self_similarity__image_score": {"aggregate": "max"}},
-            "memory_bank": {"methods__memory_bank__threshold": {"rule": "mebin"}},
+            "mirror_symmetry": {"methods__mirror_symmetry__image_score": {"smoothing": 0.5}},
         },
     ],
-    ids=["number and flipped boolean", "image score and threshold rule"],
+    ids=["number and flipped boolean", "image score"],
 )
 def test_a_scoring_parameter_runs_its_method_and_what_follows(
     project: Project, changes: dict[str, dict[str, object]]
@@ -93,10 +102,30 @@ def test_a_scoring_parameter_runs_its_method_and_what_follows(
 
 
 @pytest.mark.parametrize(
+    "threshold",
+    [
+        {"rule": "reference_quantile"},
+        {"rule": "mebin"},
+        {"rule": "fixed", "params": {"image": 0.5}},
+        {"params": {"alpha": 0.2}},
+        {"params": {"extent": 0.5}},
+    ],
+    ids=["rule of references", "rule of tests", "given number", "parameter", "extent"],
+)
+def test_a_threshold_rule_decides_anew_by_the_scores_that_are_there(
+    project: Project, threshold: dict[str, object]
+) -> None:
+    changed = merged(SMALL, methods__memory_bank__threshold=threshold)
+    assert project.would_make(changed) == decided("memory_bank") | OVERALL
+
+
+def test_a_rule_for_all_methods_decides_anew_for_all(project: Project) -> None:
+    assert project.would_make(merged(SMALL, threshold={"rule": "robust_tail", "params": {"z": 4}})) == all_decided()
+
+
+@pytest.mark.parametrize(
     ("changes", "first"),
     [
-        ({"params": {"shots": 2}, "threshold": {"rule": "reference_quantile"}}, set()),
-        ({"params": {"shots": 2}, "threshold": {"rule": "robust_tail", "params": {"z": 4}}}, set()),
         ({"params": {"shots": 2, "k": 2}}, models()),
         ({"params": {"shots": 2}, "image_score": {"aggregate": "max"}}, models()),
         ({"params": {"shots": 3}}, models() | {"t/ring/features/embedded/references-k3-seed0.rotations.h5"}),
@@ -105,7 +134,7 @@ def test_a_scoring_parameter_runs_its_method_and_what_follows(
             models() | {"t/ring/features/embedded/references-k2-seed1.rotations.h5"},
         ),
     ],
-    ids=["rule of references", "rule of tests", "parameter", "image score", "shots", "seed"],
+    ids=["parameter", "image score", "shots", "seed"],
 )
 def test_a_method_is_fitted_anew_for_what_its_model_depends_on_alone(
     project: Project, changes: dict[str, object], first: set[str]
@@ -114,15 +143,19 @@ def test_a_method_is_fitted_anew_for_what_its_model_depends_on_alone(
 
 
 def test_a_threshold_rule_that_looks_at_references_finds_their_scores_in_the_model(project: Project) -> None:
-    """There and back, without a fit or a feature."""
+    """There and back, without a fit, a score or a feature."""
     ruled = merged(SMALL, methods__memory_bank__threshold={"rule": "reference_quantile"})
-    scores = "results/t/ring/scores/memory_bank.h5"
-    before = project.result("t/ring/scores/memory_bank.h5").read_bytes()
-    run = project.run(ruled, scores)
+    decisions = "results/t/ring/decisions/memory_bank.h5"
+    kept = ("models", "scores")
+    of_bank = [project.result(f"t/ring/{folder}/memory_bank.h5") for folder in (*kept, "decisions")]
+    before = [path.read_bytes() for path in of_bank]
+    run = project.run(ruled, decisions)
     assert run.status == 0, run.output
-    assert run.made == {"t/ring/scores/memory_bank.h5"}
-    assert project.result("t/ring/scores/memory_bank.h5").read_bytes() != before
-    assert project.would_make(SMALL, scores) == {"t/ring/scores/memory_bank.h5"}
+    assert run.made == {"t/ring/decisions/memory_bank.h5"}
+    after = [path.read_bytes() for path in of_bank]
+    assert after[: len(kept)] == before[: len(kept)]
+    assert after[-1] != before[-1]
+    assert project.would_make(SMALL, decisions) == {"t/ring/decisions/memory_bank.h5"}
 
 
 def test_draws_of_the_bootstrap_measure_anew(project: Project) -> None:
@@ -205,7 +238,9 @@ def test_another_size_of_thumbnails_draws_these_alone(project: Project) -> None:
         ("zsad/scoring/score_images.py", all_scored()),
         ("zsad/scoring/fit_method.py", models() | BANK),
         ("zsad/scoring/memory_bank.py", models() | BANK),
-        ("zsad/scoring/thresholds/robust_tail.py", all_scored()),
+        ("zsad/deciding/decide_images.py", all_decided()),
+        ("zsad/deciding/suitable.py", all_decided()),
+        ("zsad/deciding/mebin.py", set()),
         ("zsad/features/extract_features.py", features() | models() | all_scored()),
         ("zsad/evaluation/ranking.py", set.union(*(measured(m) | gallery(m) for m in METHODS)) | plots() | OVERALL),
         ("zsad/reporting/page.html.jinja", {"t/report.html"}),
@@ -236,11 +271,13 @@ TOUCHED = (
     "results/t/ring/features/embedded/test.original.h5",
     "results/t/ring/models/memory_bank.h5",
     "results/t/ring/scores/memory_bank.h5",
+    "results/t/ring/decisions/memory_bank.h5",
     "workflow_scripts/fit_method.py",
     "workflow_scripts/score_images.py",
     "zsad/scoring/mutual.py",
     "zsad/files/scores.py",
-    "rules/scoring.smk",
+    "zsad/deciding/suitable.py",
+    "rules/decisions.smk",
     "config.yaml",
 )
 
@@ -269,8 +306,8 @@ def test_a_missing_result_is_made_again_with_what_follows(project: Project) -> N
 def test_features_and_models_may_be_deleted_to_save_space(project: Project) -> None:
     for path in models():
         project.result(path).unlink()
-    ruled = merged(SMALL, methods__memory_bank__threshold={"rule": "mebin"})
     assert project.would_make() == set()
+    ruled = merged(SMALL, methods__memory_bank__threshold={"rule": "mebin"})
     assert project.would_make(ruled) == models() | BANK, (
         "a model that is needed is made again, from features that are there"
     )

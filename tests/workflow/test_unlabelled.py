@@ -74,14 +74,14 @@ def test_the_list_of_images_is_ranked_for_each_method(inspected: Project) -> Non
         assert [int(row["rank"]) for row in ranked] == [1 + sum(other > score for other in scores) for score in scores]
         for row in ranked:
             assert row["label"] == row["defect_type"] == ""
-            assert int(row["marked_regions"]) > 0 or float(row["marked_share"]) == 0
-            assert row["decision"] == str(int(float(row["image_score"]) > float(row["image_threshold"])))
+            assert row["decision"] == str(int(float(row["peak"]) > float(row["region_threshold"] or "inf")))
+            assert (int(row["marked_regions"]) > 0) == (float(row["marked_share"]) > 0) == (row["decision"] == "1")
 
 
 def test_what_no_label_allows_to_measure_is_not_made(inspected: Project) -> None:
     made = inspected.result("folder")
     assert {path.name for path in (made / "tables").iterdir()} == {
-        *("images.csv", "tables.sha256"),
+        *("images.csv", "decisions.csv", "tables.sha256"),
         *("cost.csv", "cost.md", "cost.tex", "cost.sha256"),
     }
     plots = {path.name for path in (made / "plots").rglob("*") if path.is_file()}

@@ -60,7 +60,7 @@ def decide_images(
 def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: Mapping[str, Any]) -> None:
     """Apply the thresholds of a method to scores that were made from its own, as those of a modulation are.
 
-    How surprising an image is to the rule is kept where its highest value is still the same; else it is not known.
+    How surprising an image is to the rule is the method's where the verdict is the method's too; else it is not known.
 
     Args:
         scores: the score file of the modulation.
@@ -75,7 +75,7 @@ def adopt_decisions(*, scores: Path, decisions: Path, output: Path, provenance: 
         if reader.image_ids != of_method.image_ids or reader.localises != of_method.localises:
             raise DataError(f"{scores} and {decisions} do not show the same images; delete both, run again")
         evidence = evidence_of(reader, None)
-        is_same = evidence.peaks == of_method.peaks
+        is_same = (evidence.peaks > of_method.region) == of_method.decided
         verdicts = Verdicts(
             evidence,
             of_method.region,

@@ -14,5 +14,9 @@ THRESHOLDS: Registry[ThresholdRule] = Registry(
         "mebin": "zsad.deciding.mebin:MEBin",
         "reference_quantile": "zsad.deciding.reference_quantile:ReferenceQuantile",
         "fixed": "zsad.deciding.fixed:Fixed",
+        "mixture": "zsad.deciding.mixture:Mixture",
+        "largest_gap": "zsad.deciding.largest_gap:LargestGap",
+        "share": "zsad.deciding.share:Share",
+        "expected_share": "zsad.deciding.expected_share:ExpectedShare",
     },
 )

@@ -1,4 +1,4 @@
-"""Decisions about images at a fixed threshold against the truth: precision, recall, F1 and accuracy."""
+"""Decisions about images against the truth: precision, recall, F1, accuracy and the share of false alarms."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def decision_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics ``[...]`` of counts ``[..., 4]`` that were added up.
 
     Precision, recall and F1 are NaN where no image is known to be defective; the precision is 0 where none is called
-    defective, so that a method that finds nothing cannot drop out of a mean over categories. The accuracy is NaN over
-    no image.
+    defective, so that a method that finds nothing cannot drop out of a mean over categories. The false-positive rate
+    ``decision_fpr``, the share of good images that are called defective, is NaN where no image is known to be good;
+    the accuracy is NaN over no image.
     """
     found, wrong, missed, passed = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     every = found + wrong + missed + passed
@@ -33,4 +34,7 @@ def decision_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
         "decision_f1": share(2 * found, 2 * found + wrong + missed),
     }
     known = {name: np.where(found + missed > 0, value, np.nan) for name, value in metrics.items()}
-    return known | {"decision_accuracy": np.where(every > 0, share(found + passed, every), np.nan)}
+    return known | {
+        "decision_accuracy": np.where(every > 0, share(found + passed, every), np.nan),
+        "decision_fpr": np.where(wrong + passed > 0, share(wrong, wrong + passed), np.nan),
+    }

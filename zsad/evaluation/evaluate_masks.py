@@ -1,4 +1,4 @@
-"""The stage that measures refinement: a category's masks and the thresholded maps before them, into JSON and draws."""
+"""The stage that measures refinement: a category's masks and what stands out before them, into JSON and draws."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.marks import check_decisions, mask_of
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
@@ -23,6 +24,7 @@ from zsad.evaluation.truth import (
     truth_notes,
 )
 from zsad.evaluation.writing import write_evaluation
+from zsad.files.decisions import DecisionReader
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
@@ -34,6 +36,7 @@ def evaluate_masks(
     *,
     manifest: Path,
     scores: Path,
+    decisions: Path,
     masks: Path,
     method: str,
     refiner: str,
@@ -43,21 +46,23 @@ def evaluate_masks(
     draws: Path | None,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Measure one refiner's masks of one method and category, beside the thresholded maps that they come from.
+    """Measure one refiner's masks of one method and category, beside what stands out in the maps that they come from.
 
     Args:
         scores: score file of the test images.
-        masks: the mask file that was made from it.
+        decisions: which regions stand out, made from these scores.
+        masks: the mask file that was made from both.
         output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
         provenance: of this stage; that of the masks is added.
 
     Raises:
-        DataError: masks, scores and manifest do not belong together, or a true mask is unusable.
+        DataError: masks, decisions, scores and manifest do not belong together, or a true mask is unusable.
     """
-    with ScoreReader(scores) as maps, MaskReader(masks) as reader:
+    with ScoreReader(scores) as maps, DecisionReader(decisions) as decided, MaskReader(masks) as reader:
         records = records_with_truth(manifest, reader.image_ids, masks)
         records_with_truth(manifest, maps.image_ids, scores)
-        compared = _comparisons(maps, reader, records, options.measured_at)
+        check_decisions(maps, decided)
+        compared = _comparisons(maps, decided, reader, records, options.measured_at)
         pixels = [record.pixels for record in records]
         comparisons = list(progress(compared, total=len(records), label=f"masks of {category}", work=pixels))
         localises = maps.localises
@@ -81,15 +86,19 @@ def evaluate_masks(
 
 
 def _comparisons(
-    maps: ScoreReader, masks: MaskReader, records: Sequence[ImageRecord], protocol: Protocol
+    maps: ScoreReader,
+    decisions: DecisionReader,
+    masks: MaskReader,
+    records: Sequence[ImageRecord],
+    protocol: Protocol,
 ) -> Iterator[Comparison]:
     places = {image_id: place for place, image_id in enumerate(maps.image_ids)}
     for index, record in enumerate(records):
         truth = protocol.mask(pixel_truth(record)) if maps.localises and has_pixel_truth(record) else None
-        anomaly_map = protocol.anomaly_map(maps.anomaly_map(places[record.image_id]), record.height, record.width)
+        size = protocol.size(record.height, record.width)
         yield Comparison(
             record,
-            before=Marked.of(anomaly_map > maps.threshold, truth),
+            before=Marked.of(mask_of(maps, decisions, places[record.image_id], *size), truth),
             after=Marked.of(protocol.mask(_mask(masks, index, record)), truth),
             regions=masks.regions(index),
         )

@@ -16,9 +16,9 @@ from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, 
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
-from zsad.evaluation.marks import Marks, decisions, marks_of
+from zsad.evaluation.marks import check_decisions, marks_of, mask_of
 from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
-from zsad.evaluation.measured import Measured
+from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS, Measured
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
@@ -32,15 +32,20 @@ from zsad.evaluation.truth import (
     truth_notes,
 )
 from zsad.evaluation.writing import write_evaluation
+from zsad.files.decisions import MEASURES, DecisionReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.names import ALL_METRICS, AUPRO_LIMITS
+
+DECISION_FIGURES = ("precision", "recall", "f1", "accuracy", "fpr", "ratio")
+MASK_FIGURES = ("precision", "recall", "f1", "iou")
 
 
 def evaluate_scores(
     *,
     manifest: Path,
     scores: Path,
+    decisions: Path,
     dataset: str,
     category: str,
     method: str,
@@ -58,23 +63,23 @@ def evaluate_scores(
 
     Args:
         scores: score file of the test images.
+        decisions: what is called defective and marked, made from these scores.
         group: the method of which this one is a seed, for the tables; may be empty.
         output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
         provenance: of this stage; that of the input is added.
         saturation: the data set's table of saturation areas, if it has one.
 
     Raises:
-        DataError: scores and manifest do not belong together, a score is not finite, or a mask is unusable.
+        DataError: scores, decisions and manifest do not belong together, a score is not finite, or a mask is unusable.
     """
-    with ScoreReader(scores) as reader:
+    with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
         records = records_with_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
-        marks = marks_of(reader, records)
-        decided = decisions(reader, marks)
-        images = _Images(reader, records, decided)
-        pixels = _Pixels(reader, records, options, saturation)
+        check_decisions(reader, decided)
+        images = _Images(reader, records, decided.decided)
+        pixels = _Pixels(reader, decided, records, options, saturation)
         sampler = Sampler(options.bootstrap, options.seed, category)
-        measured = images.measured(sampler).plus(pixels.measured(sampler))
+        measured = _together(images.measured(sampler), pixels.measured(sampler))
         result = {
             "dataset": dataset,
             "category": category,
@@ -84,18 +89,21 @@ def evaluate_scores(
             "setting": reader.setting,
             "localises": reader.localises,
             "protocol": options.protocol,
-            "threshold": reader.threshold,
-            "image_threshold": reader.image_threshold,
             **measured.document(ALL_METRICS),
-            "decision": _named(measured, "decision_", ("precision", "recall", "f1", "accuracy")),
-            "mask": _named(measured, "mask_", ("precision", "recall", "f1", "iou")),
+            "decision": {**_decision(decided), **_named(measured, "decision_", DECISION_FIGURES)},
+            "mask": _named(measured, "mask_", MASK_FIGURES),
             "by_type": _by_type(images, pixels, records, sampler),
             "curves": {name: _curve_json(curve) for name, curve in {**images.curves(), **pixels.curves()}.items()},
             "bands": images.bands(sampler) | pixels.bands(sampler),
-            "images": _image_rows(reader, records, decided, marks, pixels.aupimo()),
+            "images": _image_rows(reader, decided, records, pixels.aupimo()),
             "counts": counts(records),
             "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes),
-            "provenance": {**inherited(reader.provenance), **provenance, "scores": reader.provenance},
+            "provenance": {
+                **inherited(reader.provenance),
+                **provenance,
+                "scores": reader.provenance,
+                "decisions": decided.provenance,
+            },
         }
     write_evaluation(output, result, draws, measured.known_draws(ALL_METRICS))
 
@@ -164,11 +172,12 @@ class _Images:
 
 
 class _Pixels:
-    """The anomaly maps of a category, where the truth is known, and what they mark at the label-free threshold."""
+    """The anomaly maps of a category, where the truth is known, and what stands out in them."""
 
     def __init__(
         self,
         reader: ScoreReader,
+        decisions: DecisionReader,
         records: Sequence[ImageRecord],
         options: EvaluationOptions,
         saturation: Path | None,
@@ -181,7 +190,8 @@ class _Pixels:
         self._counts = np.zeros((len(maps), COUNTED), np.int64)
 
         def observe(index: int, image: PixelImage) -> None:
-            self._counts[index] = mask_counts(image.anomaly_map > reader.threshold, image.truth)
+            mask = mask_of(reader, decisions, self._places[index], *image.anomaly_map.shape)
+            self._counts[index] = mask_counts(mask, image.truth)
 
         self._statistics: PixelStatistics = pixel_statistics(
             maps,
@@ -262,10 +272,29 @@ def _by_type(
             {
                 "defect_type": name,
                 "images": sum(record.label == 1 and record.defect_type == name for record in records),
-                **(measured if of_pixels is None else measured.plus(of_pixels)).document(ALL_METRICS),
+                **_together(measured, of_pixels).document(ALL_METRICS),
             }
         )
     return documents
+
+
+def _together(images: Measured, pixels: Measured | None) -> Measured:
+    """All metrics, and how far what is decided and marked without labels falls short of the best with them."""
+    every = images if pixels is None else images.plus(pixels)
+    return every.with_ratio(*RATIO_OF_DECISIONS).with_ratio(*RATIO_OF_MASKS)
+
+
+def _decision(decisions: DecisionReader) -> dict[str, Any]:
+    """What was decided by, and of how many images, with and without labels, it calls how many defective."""
+    return {
+        "rule": decisions.rule,
+        "measure": decisions.measure,
+        "nominal": decisions.nominal,
+        "remarks": decisions.remarks,
+        "called": int(np.count_nonzero(decisions.decided)),
+        "images": len(decisions),
+        "localises": decisions.localises,
+    }
 
 
 def _named(measured: Measured, prefix: str, names: Sequence[str]) -> dict[str, float]:
@@ -286,25 +315,35 @@ def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
 
 
 def _image_rows(
-    reader: ScoreReader,
-    records: Sequence[ImageRecord],
-    decided: np.ndarray,
-    marks: Sequence[Marks | None],
-    aupimo: Mapping[int, float],
+    reader: ScoreReader, decisions: DecisionReader, records: Sequence[ImageRecord], aupimo: Mapping[int, float]
 ) -> list[dict[str, Any]]:
-    columns = zip(records, reader.image_scores, decided, marks, reader.notes, reader.seconds, strict=True)
+    columns = zip(
+        records, reader.image_scores, marks_of(reader, decisions, records), reader.notes, reader.seconds, strict=True
+    )
     return [
         {
             "image_id": record.image_id,
             "label": record.label,
             "defect_type": record.defect_type,
             "score": score,
-            "decision": decision,
-            "marked_regions": None if marked is None else marked.regions,
-            "marked_share": None if marked is None else marked.share,
+            **_verdict(decisions, index),
+            "marked_regions": None if marks is None else marks.regions,
+            "marked_share": None if marks is None else marks.share,
             "aupimo": aupimo.get(index, np.nan),
             "note": note,
             "seconds": seconds,
         }
-        for index, (record, score, decision, marked, note, seconds) in enumerate(columns)
+        for index, (record, score, marks, note, seconds) in enumerate(columns)
     ]
+
+
+def _verdict(decisions: DecisionReader, index: int) -> dict[str, Any]:
+    """What is decided of an image, and by which numbers; a threshold that nothing can exceed is infinite."""
+    significance = decisions.significance[index]
+    return {
+        "peak": decisions.peaks[index],
+        "decision": decisions.decided[index],
+        "region_threshold": decisions.region[index],
+        "pixel_threshold": decisions.pixel[index],
+        **{name: significance if decisions.measure == name else np.nan for name in MEASURES if name},
+    }

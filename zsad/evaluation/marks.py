@@ -1,4 +1,4 @@
-"""What each image's thresholded map marks, and what is decided of the image; no label is needed for it."""
+"""What is marked in each image, and whether it belongs to its scores; no label is needed for it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
+from zsad.errors import DataError
 from zsad.evaluation.defects import region_areas
+from zsad.files.decisions import DecisionReader
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, standing_out
 
 
 class Marks(NamedTuple):
-    """What the thresholded map marks at its image's own size, before any refiner.
+    """What the regions that stand out mark at the image's own size, before any refiner.
 
     Attributes:
         regions: number of 8-connected regions.
@@ -28,26 +30,55 @@ class Marks(NamedTuple):
 NOTHING = Marks(0, 0.0)
 
 
-def marks_of(scores: ScoreReader, records: Sequence[ImageRecord]) -> list[Marks | None]:
+def marks_of(scores: ScoreReader, decisions: DecisionReader, records: Sequence[ImageRecord]) -> list[Marks | None]:
     """The marks of every image, read one at a time; None where the method does not localise."""
     if not scores.localises:
         return [None] * len(records)
     return [
-        marks_above(scores.anomaly_map(index), scores.threshold, record.height, record.width)
+        marks_in(scores.anomaly_map(index), decisions.thresholds(index), record.height, record.width)
         for index, record in enumerate(records)
     ]
 
 
-def marks_above(anomaly_map: np.ndarray, threshold: float, height: int, width: int) -> Marks:
-    """What a map, float ``[row, column]``, marks in its image of ``height x width``."""
-    if not (anomaly_map > threshold).any():  # no value between patches is greater than theirs
+def marks_in(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> Marks:
+    """What is marked in an image of ``height x width`` by its map, float ``[row, column]``.
+
+    There is a region exactly if the image is called defective: if the highest value exceeds ``thresholds.region``.
+    """
+    if not anomaly_map.max() > thresholds.region:
         return NOTHING
-    _, areas = region_areas(at_image_size(anomaly_map, height, width) > threshold)
+    _, areas = region_areas(marked(anomaly_map, thresholds, height, width))
     return Marks(len(areas), float(areas.sum() / (height * width)))
 
 
-def decisions(scores: ScoreReader, marks: Sequence[Marks | None]) -> np.ndarray:
-    """bool ``[image]``, which are called defective: by the threshold of images or, where that is NaN, by any mark."""
-    if np.isnan(scores.image_threshold):
-        return np.array([mark is not None and mark.regions > 0 for mark in marks], dtype=bool)
-    return scores.image_scores > scores.image_threshold
+def mask_of(scores: ScoreReader, decisions: DecisionReader, index: int, height: int, width: int) -> np.ndarray:
+    """What is marked in one image at a size, bool ``[height, width]``; nothing where the method does not localise."""
+    if not scores.localises:
+        return np.zeros((height, width), dtype=bool)
+    return marked(scores.anomaly_map(index), decisions.thresholds(index), height, width)
+
+
+def marked(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> np.ndarray:
+    """The regions of a map, float ``[row, column]``, that stand out; bool ``[height, width]``."""
+    above: np.ndarray = standing_out(anomaly_map, thresholds, height, width) > np.float32(thresholds.pixel)
+    return above
+
+
+def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that the decisions were made from these scores.
+
+    Raises:
+        DataError: they are on other images, or in another order, or say other highest values than the scores have.
+    """
+    if decisions.image_ids != scores.image_ids:
+        raise DataError(
+            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
+            f"{decisions.path} and run again"
+        )
+    for index, image_id in enumerate(scores.image_ids):
+        peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
+        if decisions.localises != scores.localises or decisions.peaks[index] != peak:
+            raise DataError(
+                f"{decisions.path} was made from other scores than {scores.path} has ({image_id} has another highest "
+                f"value); delete {decisions.path} and run again"
+            )

@@ -10,6 +10,10 @@ import numpy as np
 
 from zsad.evaluation.bootstrap import UNKNOWN, Draws, interval
 
+# How far what is decided and marked without labels falls short of the best with them: a ratio, of what, to what.
+RATIO_OF_DECISIONS = ("decision_ratio", "decision_f1", "image_f1max")
+RATIO_OF_MASKS = ("mask_ratio", "mask_f1", "pixel_f1max")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -27,6 +31,11 @@ class Measured:
         """The metrics of both."""
         return Measured({**self.values, **other.values}, {**self.draws, **other.draws})
 
+    def with_ratio(self, name: str, part: str, whole: str) -> Measured:
+        """Also the ratio of two of the metrics: of their values, and in each draw of the two in that draw."""
+        over, under = (np.asarray(self.values.get(metric, np.nan)) for metric in (part, whole))
+        return self.plus(Measured({name: float(ratio(over, under))}, ratio_draws(self.draws, name, part, whole)))
+
     def known_draws(self, names: Iterable[str]) -> Draws:
         """The draws of those of the named metrics that have a value."""
         return {name: self.draws[name] for name in names if name in self.draws and not np.isnan(self.values[name])}
@@ -39,6 +48,22 @@ class Measured:
             "metrics": {name: self.values.get(name, np.nan) for name in names},
             "confidence": {name: list(interval(known[name]) if name in known else UNKNOWN) for name in names},
         }
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole``, element by element; NaN where one is, and over nothing."""
+    ratios: np.ndarray = np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
+    return ratios
+
+
+def ratio_draws(draws: Draws, name: str, part: str, whole: str) -> Draws:
+    """The draws of the ratio of two metrics, by its name; nothing without those of both.
+
+    The two must be of the same draws of the same images, as those of one category are.
+    """
+    if part not in draws or whole not in draws:
+        return {}
+    return {name: ratio(draws[part], draws[whole])}
 
 
 def mean_of_known(values: Iterable[float]) -> float:

@@ -1,9 +1,9 @@
 """What refinement does to masks: how well each image's mask fits its truth before and after, by type of defect.
 
-Before is the thresholded map itself; after is the refiner's mask. Means over images are over the defective images whose
-true mask marks a pixel. Figures of a mask (``mask_f1``, ``mask_iou``) are pooled over the pixels of all images with
-pixel truth, as everywhere else; those of a type of defect over its own images. The Dice coefficient of one image is
-the F1 of its pixels.
+Before are the regions of the map that stand out; after is the refiner's mask. Means over images are over the defective
+images whose true mask marks a pixel. Figures of a mask (``mask_f1``, ``mask_iou``) are pooled over the pixels of all
+images with pixel truth, as everywhere else; those of a type of defect over its own images. The Dice coefficient of one
+image is the F1 of its pixels.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Comparison:
 
     Attributes:
         after: the refiner's mask.
-        before: the thresholded map; `UNKNOWN_MASK` where there is none.
+        before: what stands out in the map; `UNKNOWN_MASK` where there is none.
         regions: the records of its regions, see `zsad.refinement.base.Refinement`.
     """
 

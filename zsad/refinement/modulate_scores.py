@@ -96,7 +96,7 @@ def _map(
     anomaly_map = marked.grid_map(index)
     if not source.localises:
         return anomaly_map
-    return modulation.modulated(anomaly_map, outlines.mask(index), marked.thresholds(index).pixel)
+    return modulation.modulated(anomaly_map, outlines.mask(index), marked.thresholds(index))
 
 
 def _note(source: ScoreReader, index: int) -> str:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, at_image_size, standing_out
 from zsad.scoring.base import Method
 
 
@@ -19,8 +19,9 @@ class Modulation(Method):
     A mask has edges but no order; put in the map's place, it costs AUROC and AUPRO. Here the map is moved part of the
     way towards what the mask says. At each pixel let
 
-    - ``m`` be the map, read at the working size (see `side`), and ``t`` the image's pixel threshold by the decisions of
-      the method, or the least of ``m`` if that is above;
+    - ``m`` be the map, read at the working size (see `side`), where the peak of each region that stands out is put on
+      the nearest pixel: the image is called defective as before, unless the mask leaves out all of these peaks;
+    - ``t`` be the image's pixel threshold by the decisions of the method, or the least of ``m`` if that is above;
     - ``c`` be the coverage in [0, 1], the share of the pixel's area that lies in the mask;
     - ``P`` be the greatest ``m`` of the mask's region that the pixel is in, an 8-connected component of ``c > 0``.
 
@@ -63,22 +64,23 @@ class Modulation(Method):
         scale = self.side / max(height, width)
         return min(height, max(rows, round(height * scale))), min(width, max(columns, round(width * scale)))
 
-    def modulated(self, anomaly_map: np.ndarray, mask: np.ndarray, threshold: float) -> np.ndarray:
+    def modulated(self, anomaly_map: np.ndarray, mask: np.ndarray, thresholds: Thresholds) -> np.ndarray:
         """The modulated map of an image.
 
         Args:
             anomaly_map: float32 ``[row, column]``, on the method's grid.
             mask: bool ``[height, width]``, at the image's size.
-            threshold: for pixels, in the unit of the map.
+            thresholds: of the image, in the unit of the map.
 
         Returns:
             float32 ``[row, column]``, of `grid_size`.
         """
         rows, columns = self.grid_size(mask.shape, anomaly_map.shape)
         # In float64, so that a pixel that does not move has the very same float32 value afterwards.
-        m = at_image_size(anomaly_map, rows, columns).astype(np.float64)
+        read = at_image_size(anomaly_map, rows, columns)
+        m = np.maximum(read, standing_out(anomaly_map, thresholds, rows, columns)).astype(np.float64)
         c = coverage(mask, rows, columns)
-        w = c * region_peaks(m, c > 0) + (1 - c) * np.minimum(m, max(threshold, m.min()))
+        w = c * region_peaks(m, c > 0) + (1 - c) * np.minimum(m, max(thresholds.pixel, m.min()))
         modulated: np.ndarray = ((1 - self.strength) * m + self.strength * w).astype(np.float32)
         return modulated
 

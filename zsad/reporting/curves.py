@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
+from zsad.deciding.batch_verdict import in_percent
+from zsad.files.json_values import number
 from zsad.reporting import figures
 from zsad.reporting.evaluations import (
     METRIC_TITLES,
@@ -31,6 +33,8 @@ _NEEDS_MASKS = "No curve: it needs ground-truth masks\nof defective images."
 _MOST_BANDS = 4
 _KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
 _LEGEND_BELOW = 0.42  # inches, which numbers and title of the x axis take
+_POINT: dict[str, Any] = {"marker": "o", "markersize": 7.5, "markeredgecolor": "white", "markeredgewidth": 1.2}
+_MOST_NAMED = 3  # of the rates that rules aim at, in the legend
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
 
@@ -40,6 +44,7 @@ class _Panel(NamedTuple):
     Attributes:
         metrics: in the legend; by the first of them the methods with a band are chosen.
         draw_marks: adds chance, or limits.
+        point: of the decisions, what of them is their place across and up; empty where they have none.
     """
 
     curve: str
@@ -50,10 +55,14 @@ class _Panel(NamedTuple):
     missing: str
     drawstyle: str
     draw_marks: Callable[[Axes, Sequence[Evaluation]], None] | None
+    point: tuple[str, ...] = ()
 
 
 def draw_curves(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
     """Draw ROC and precision-recall curves of images and pixels and PRO curves of one category, as PNG.
+
+    A dot marks the decisions: their false-alarm rate and recall. It need not lie on the curve, since images are ranked
+    by their scores and decided by the peaks of their maps. A vertical line marks the nominal rate of the rule.
 
     A band holds a curve's height in 95 % of the bootstrap draws, point by point. Of more than 4 methods only the best
     of each setting has one. Curves that there are none of, as of pixels without masks, are left out.
@@ -118,6 +127,8 @@ def _draw_panel(
         curve = result["curves"].get(panel.curve) or {"x": [], "y": []}
         label = f"{names[key]}  {_in_legend(result, panel.metrics)}"
         axes.plot(curve["x"], curve["y"], label=label, drawstyle=panel.drawstyle, linewidth=1.6, **lines[key])
+        if point := decided_at(result, panel.point):
+            axes.plot(*point, color=lines[key]["color"], zorder=4, clip_on=False, **_POINT)
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(0, 1.02)
     figures.in_percent(axes.xaxis, axes.yaxis)
@@ -129,6 +140,12 @@ def _draw_panel(
     axes.legend(title=title, alignment="left", **place)
 
 
+def decided_at(result: Evaluation, names: Sequence[str]) -> tuple[float, float] | None:
+    """Where the decisions of an evaluation lie, by two of their metrics; None where one is not known."""
+    place = tuple(number(result["decision"].get(name)) for name in names)
+    return (place[0], place[1]) if len(place) == 2 and not any(map(math.isnan, place)) else None
+
+
 def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
     shown = metrics[:1] if math.isnan(measured(result, metrics[0])[0]) else metrics
     return ",  ".join(with_interval(*measured(result, metric)) for metric in shown)
@@ -137,11 +154,33 @@ def _in_legend(result: Evaluation, metrics: Sequence[str]) -> str:
 def _key(results: Sequence[Evaluation]) -> str:
     """How to read the figure, in words."""
     lines = ["In the legends, in %: the metric, and in brackets", "its 95 % confidence interval."]
+    if any(decided_at(result, _PANELS[0].point) for result in results):
+        lines += ["", "Dots: the decisions. They need not lie on the curve: images are ranked by", "their scores, and"]
+        lines[-1] += " decided by the peaks of their maps."
+        if _nominal_rates(results):
+            lines += ["Thin vertical lines: the false-alarm rate that the rule aims at."]
     if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
         lines += ["", "Light bands: 95 % of the bootstrap draws, point by point."]
         if len(results) > _MOST_BANDS:
             lines += ["Of so many methods, the best of each setting alone has a band."]
     return "\n".join(lines)
+
+
+def _nominal_rates(results: Sequence[Evaluation]) -> list[float]:
+    """The false-alarm rates that the rules of methods with a dot aim at, each once."""
+    known = [result for result in results if decided_at(result, _PANELS[0].point)]
+    rates = {number(result["decision"].get("nominal")) for result in known}
+    return sorted(rate for rate in rates if not math.isnan(rate))
+
+
+def _chance_and_nominal(axes: Axes, results: Sequence[Evaluation]) -> None:
+    _chance_diagonal(axes, results)
+    rates = _nominal_rates(results)
+    for rate in rates:
+        axes.axvline(rate, color=figures.FAINT, linewidth=0.8, zorder=1)
+    if rates:
+        words = ", ".join(in_percent(rate) for rate in rates[:_MOST_NAMED]) + (", ..." if rates[_MOST_NAMED:] else "")
+        axes.plot([], [], color=figures.FAINT, linewidth=0.8, label=f"aimed at  {words}")
 
 
 def _chance_diagonal(axes: Axes, _: Sequence[Evaluation]) -> None:
@@ -175,7 +214,8 @@ _PANELS = (
         y="true-positive rate, % (defective images found)",
         missing=_NEEDS_BOTH,
         drawstyle="default",
-        draw_marks=_chance_diagonal,
+        draw_marks=_chance_and_nominal,
+        point=("fpr", "recall"),
     ),
     _Panel(
         curve="image_pr",
@@ -186,6 +226,7 @@ _PANELS = (
         missing=_NEEDS_BOTH,
         drawstyle="steps-pre",
         draw_marks=_chance_share,
+        point=("recall", "precision"),
     ),
     _Panel(
         curve="pixel_roc",

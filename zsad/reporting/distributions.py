@@ -1,19 +1,19 @@
-"""The distributions of the image scores of a category, with the label-free threshold."""
+"""The distributions of what the images of a category are decided by, with the label-free threshold."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zsad.files.json_values import number
 from zsad.reporting import figures
+from zsad.reporting.decisions import common_value, region_thresholds
 from zsad.reporting.evaluations import Evaluation, display_names, key_of, protocol_in_words, read_one_category
 from zsad.reporting.options import ReportOptions
 
@@ -33,7 +33,10 @@ _KINDS = (
 
 
 def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, output: Path) -> None:
-    """Draw the image scores of good and defective images for each method of one category, as PNG.
+    """Draw what good and defective images are decided by, for each method of one category, as PNG.
+
+    That are the peaks of their maps, or the image scores of a method that does not localise, and the threshold. Where
+    each image has its own threshold, it is how far the peak is above it.
 
     Raises:
         DataError: an evaluation is unreadable, or they are of more than one category.
@@ -45,7 +48,7 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
     with figures.styled():
         figure = Figure(figsize=(max(_LEAST_WIDTH, 5 * columns), 2.6 * rows + 0.5), layout="constrained")
         protocol = protocol_in_words(result["protocol"] for result in results)
-        figures.write_title(figure, f"{results[0]['category']}: image scores", protocol)
+        figures.write_title(figure, f"{results[0]['category']}: what the decisions go by", protocol)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, result in zip(grid.flat, results, strict=False):
             _draw_histogram(axes, result, names[key_of(result)])
@@ -54,10 +57,41 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
         figures.save(figure, output, options.dpi)
 
 
+class _Decided(NamedTuple):
+    """What the images of a method are decided by.
+
+    Attributes:
+        values: float64 ``[image]``; those that exceed ``threshold`` are called defective. Infinite where each image
+            has its own threshold and nothing exceeds that of this one.
+        words: what they are, for the axis.
+        threshold: one for all; infinite if nothing exceeds it.
+        name: of the threshold.
+    """
+
+    values: np.ndarray
+    words: str
+    threshold: float
+    name: str
+
+
+def decided_values(result: Evaluation) -> _Decided:
+    """What the images of an evaluation are decided by, comparable between them."""
+    peaks = np.array([image["peak"] for image in result["images"]], dtype=np.float64)
+    thresholds = region_thresholds(result)
+    threshold, what = common_value(thresholds), "peak of the map" if result["localises"] else "image score"
+    if not math.isnan(threshold):
+        return _Decided(peaks, what, threshold, f"label-free threshold {threshold:.3g}")
+    return _Decided(
+        peaks - np.array(thresholds), f"{what}, less the image's own threshold", 0.0, "label-free threshold"
+    )
+
+
 def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
-    scores = np.array([image["score"] for image in result["images"]], dtype=np.float64)
-    labels = [image["label"] for image in result["images"]]
-    low, high = _view(scores)
+    decided = decided_values(result)
+    finite = np.isfinite(decided.values)
+    scores = decided.values[finite]
+    labels = [image["label"] for image, kept in zip(result["images"], finite, strict=True) if kept]
+    low, high = _view(scores) if len(scores) else (0.0, 1.0)
     bins = min(_MOST_BINS, max(_FEWEST_BINS, round(2 * math.sqrt(len(scores)))))
     edges = np.linspace(low, high, bins + 1)
     for label, words, colour, hatch in _KINDS:
@@ -70,19 +104,21 @@ def _draw_histogram(axes: Axes, result: Evaluation, name: str) -> None:
                 "hatch_linewidth": 0.5,
             }
             axes.hist(chosen, bins=edges.tolist(), histtype="stepfilled", label=f"{words} ({len(chosen)})", **style)
-    threshold = number(result["image_threshold"])
+    threshold = decided.threshold
     notes = _beyond(scores, low, high)
-    if not math.isnan(threshold):
-        sentence = f"label-free threshold {threshold:.3g}"
-        reach = _FAR * (high - low)
-        if low - reach <= threshold <= high + reach:
-            axes.axvline(threshold, linestyle=(0, (4, 2)), label=sentence, color=figures.INK, linewidth=1.2)
-        else:
-            notes.insert(0, (threshold > high, sentence))
+    if count := int(np.count_nonzero(~finite)):
+        notes.append((False, f"{count} with a threshold above everything"))
+    reach = _FAR * (high - low)
+    if math.isinf(threshold):
+        notes.insert(0, (True, "label-free threshold above everything"))
+    elif low - reach <= threshold <= high + reach:
+        axes.axvline(threshold, linestyle=(0, (4, 2)), label=decided.name, color=figures.INK, linewidth=1.2)
+    else:
+        notes.insert(0, (threshold > high, decided.name))
     if notes:
         _write_beyond(axes, low, high, notes)
     axes.set_title(name, pad=22)
-    axes.set_xlabel("image score")
+    axes.set_xlabel(decided.words)
     axes.set_ylabel("images")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="x", visible=False)

@@ -13,6 +13,7 @@ from PIL import Image
 from zsad.files.atomic import atomic_path
 from zsad.files.json_files import write_json
 from zsad.reporting import overlays
+from zsad.reporting.decisions import threshold_in_words
 from zsad.reporting.entries import Entry, Gallery, collect_gallery
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.selection import GROUP_TITLES
@@ -25,6 +26,7 @@ def draw_gallery(
     *,
     manifest: Path,
     scores: Path,
+    decisions: Path,
     masks: Path | None,
     refiner: str,
     evaluation: Path,
@@ -35,15 +37,16 @@ def draw_gallery(
     """Draw the highest-, lowest- and most wrongly scored images of one category and method.
 
     Args:
-        masks: predicted masks; None stands for the thresholded map.
-        refiner: name of what made the masks, for the captions; ``"none"`` for the thresholded map.
+        decisions: of the same images; what is outlined is what stands out by them.
+        masks: predicted masks; None stands for what stands out in the map.
+        refiner: name of what made the masks, for the captions; ``"none"`` for the map itself.
         sheet: the contact sheet to write, PNG.
         panels: the pictures and captions to write for `zsad.reporting.build_page.build_page`, JSON.
 
     Raises:
         DataError: the files do not belong together, or an image or a mask cannot be read.
     """
-    gallery = collect_gallery(manifest, scores, masks, refiner, evaluation, options)
+    gallery = collect_gallery(manifest, scores, decisions, masks, refiner, evaluation, options)
     with atomic_path(sheet) as temporary:
         contact_sheet(gallery).save(temporary, format="PNG", optimize=True)
     write_json(panels, _as_json(gallery, options))
@@ -54,7 +57,7 @@ def _as_json(gallery: Gallery, options: ReportOptions) -> dict[str, Any]:
     return {
         **gallery.heading,
         "ranked": gallery.ranked,
-        "threshold": gallery.threshold,
+        "pixel_threshold": threshold_in_words(gallery.thresholds.pixel),
         "scale": {
             "low": scale.low,
             "high": scale.high,
@@ -79,6 +82,7 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "defect_type": entry.defect_type,
         "score": entry.score,
         "decision": entry.decision,
+        "decided_by": entry.decided_by,
         "marked_regions": entry.marked_regions,
         "rank": entry.rank,
         "note": entry.note,

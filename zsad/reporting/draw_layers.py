@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from zsad.data.manifest import read_manifest
+from zsad.files.decisions import DecisionReader
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_values import number, without_nan
+from zsad.files.json_values import without_nan
 from zsad.files.pictures import LayerWriter
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
 from zsad.progress import progress
 from zsad.reporting import overlays
-from zsad.reporting.entries import predicted_masks, require_known
+from zsad.reporting.entries import marked_mask, predicted_masks, require_known, require_same_images
 from zsad.reporting.evaluations import EVALUATION_KEYS
 
 
@@ -26,6 +26,7 @@ def draw_layers(
     *,
     manifest: Path,
     scores: Path,
+    decisions: Path,
     masks: Path | None,
     refiner: str,
     evaluation: Path,
@@ -38,8 +39,9 @@ def draw_layers(
     Maps are on the patch grid and on the one scale of the gallery. A method that does not localise has neither.
 
     Args:
-        masks: predicted masks; None stands for the thresholded map.
-        refiner: name of what made the masks; ``"none"`` for the thresholded map.
+        decisions: of the same images; what is outlined is what stands out by them.
+        masks: predicted masks; None stands for what stands out in the map.
+        refiner: name of what made the masks; ``"none"`` for the map itself.
         output: see `zsad.files.pictures.LayerWriter`.
 
     Raises:
@@ -47,27 +49,27 @@ def draw_layers(
     """
     records = {record.image_id: record for record in read_manifest(manifest)}
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
-    threshold = number(evaluated["threshold"])
-    with ScoreReader(scores) as reader:
+    with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
         require_known(reader, records, "the manifest")
+        require_same_images(reader, decided)
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, colormap)
         heading = {
             **{key: evaluated[key] for key in ("category", "method", "backbone", "setting")},
-            **{"refiner": refiner, "threshold": threshold, "low": scale.low, "high": scale.high},
+            **{"refiner": refiner, "low": scale.low, "high": scale.high},
             "colours": scale.stops(overlays.COLOUR_STOPS),
         }
         chosen = [records[image_id] for image_id in reader.image_ids]
         predictions = predicted_masks(masks if reader.localises else None, reader.image_ids, range(len(reader)))
         with LayerWriter(output, reader.image_ids, provenance, heading=without_nan(heading)) as writer:
-            drawn = zip(chosen, maps, predictions, strict=True)
+            drawn = zip(chosen, maps, predictions, range(len(reader)), strict=True)
             work = [record.pixels for record in chosen]
-            for record, anomaly_map, mask in progress(drawn, total=len(chosen), label="drawing maps", work=work):
+            for record, anomaly_map, mask, index in progress(drawn, total=len(chosen), label="drawing maps", work=work):
                 if not reader.localises:
                     writer.write(b"", [])
                     continue
                 if mask is None:
-                    mask = at_image_size(anomaly_map, record.height, record.width) > threshold
+                    mask = marked_mask(record, anomaly_map, decided.thresholds(index))
                 writer.write(_png(scale.shades(anomaly_map)), overlays.polygons(mask))
 
 

@@ -13,12 +13,13 @@ from zsad.data.images import read_image
 from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.errors import DataError
+from zsad.files.decisions import DecisionReader
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_values import number
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, standing_out
 from zsad.reporting import overlays
+from zsad.reporting.decisions import common_value, decided_by
 from zsad.reporting.evaluations import EVALUATION_KEYS
 from zsad.reporting.options import ReportOptions
 from zsad.reporting.selection import choose_images, ranks
@@ -32,8 +33,10 @@ class Entry:
 
     Attributes:
         label: 1 defective, 0 good, None unknown.
-        decision: 1 called defective at the label-free threshold, 0 called good, None without a threshold.
-        marked_regions: of the thresholded map, before any refiner; None from a method that scores images alone.
+        decision: 1 called defective, 0 called good.
+        decided_by: why, in words.
+        marked_regions: those that stand out in the map, before any refiner; None from a method that scores images
+            alone.
         rank: 1 for the highest score of the category.
         truth: what the ground-truth picture shows, in words.
         pictures: uint8 ``[height, width, 3]`` (RGB) or ``[height, width]`` (grey), by the keys of `PANEL_TITLES`.
@@ -46,7 +49,8 @@ class Entry:
     label: int | None
     defect_type: str
     score: float
-    decision: int | None
+    decision: int
+    decided_by: str
     marked_regions: int | None
     rank: int
     note: str
@@ -63,28 +67,34 @@ class Gallery:
     Attributes:
         heading: dataset, category, method, backbone, setting and refiner.
         ranked: how many images the ranks are out of.
-        threshold: label-free, in the unit of the map; NaN if there is none.
+        thresholds: those that all images have in common, in the unit of the map; NaN where each has its own.
         scale: the one colour scale of all maps.
         groups: entries, by the keys of `zsad.reporting.selection.GROUP_TITLES`.
     """
 
     heading: dict[str, str]
     ranked: int
-    threshold: float
+    thresholds: Thresholds
     scale: overlays.ColourScale
     groups: dict[str, list[Entry]]
 
 
 def collect_gallery(
-    manifest: Path, scores: Path, masks: Path | None, refiner: str, evaluation: Path, options: ReportOptions
+    manifest: Path,
+    scores: Path,
+    decisions: Path,
+    masks: Path | None,
+    refiner: str,
+    evaluation: Path,
+    options: ReportOptions,
 ) -> Gallery:
     """Choose the images of one category and method and draw their pictures; arguments as in `draw_gallery`."""
     records = {record.image_id: record for record in read_manifest(manifest)}
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
-    threshold = number(evaluated["threshold"])
-    with ScoreReader(scores) as reader:
+    with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
         require_known(reader, records, "the manifest")
+        require_same_images(reader, decided)
         require_known(reader, verdicts, "the evaluation")
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, options.colormap)
@@ -96,13 +106,22 @@ def collect_gallery(
         shown = [index for indices in groups.values() for index in indices]
         for index, predicted in zip(shown, predicted_masks(masks, reader.image_ids, shown), strict=True):
             record, verdict = records[reader.image_ids[index]], verdicts[reader.image_ids[index]]
-            drawn = _draw(record, maps[index], predicted, threshold, scale, options.panel)
+            if predicted is None:
+                predicted = marked_mask(record, maps[index], decided.thresholds(index))
+            drawn = _draw(record, maps[index], predicted, scale, options.panel)
             entries[index] = Entry(
                 image_id=record.image_id,
                 label=verdict["label"],
                 defect_type=verdict["defect_type"],
                 score=float(reader.image_scores[index]),
-                decision=None if verdict["decision"] is None else int(verdict["decision"]),
+                decision=int(decided.decided[index]),
+                decided_by=decided_by(
+                    float(decided.peaks[index]),
+                    float(decided.region[index]),
+                    float(decided.significance[index]),
+                    decided.measure,
+                    localises=decided.localises,
+                ),
                 marked_regions=verdict["marked_regions"],
                 rank=all_ranks[index],
                 note=verdict["note"],
@@ -112,7 +131,7 @@ def collect_gallery(
     return Gallery(
         heading={**heading, "refiner": refiner},
         ranked=len(maps),
-        threshold=threshold,
+        thresholds=Thresholds(common_value(decided.pixel.tolist()), common_value(decided.region.tolist())),
         scale=scale,
         groups={name: [entries[index] for index in indices] for name, indices in groups.items()},
     )
@@ -125,8 +144,22 @@ def require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> 
             raise DataError(f"{scores.path} scores '{image_id}', which {where} does not list; run both steps again")
 
 
+def require_same_images(scores: ScoreReader, decided: DecisionReader) -> None:
+    """Raise a `DataError` if scores and decisions are not of the same images in the same order."""
+    if scores.image_ids != decided.image_ids or scores.localises != decided.localises:
+        raise DataError(f"{scores.path} and {decided.path} do not belong together; delete both, run again")
+
+
+def marked_mask(record: ImageRecord, anomaly_map: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """bool ``[height, width]`` of the image: where a region of its map stands out."""
+    marked: np.ndarray = standing_out(anomaly_map, thresholds, record.height, record.width) > np.float32(
+        thresholds.pixel
+    )
+    return marked
+
+
 def predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequence[int]) -> Iterator[np.ndarray | None]:
-    """Predicted mask of each image to be shown, by its place; None where the map itself is to be thresholded.
+    """Predicted mask of each image to be shown, by its place; None where what stands out in the map is marked.
 
     Raises:
         DataError: the file has no mask of one.
@@ -145,16 +178,13 @@ def predicted_masks(masks: Path | None, image_ids: Sequence[str], shown: Sequenc
 def _draw(
     record: ImageRecord,
     anomaly_map: np.ndarray,
-    predicted: np.ndarray | None,
-    threshold: float,
+    predicted: np.ndarray,
     scale: overlays.ColourScale,
     longer_side: int,
 ) -> dict[str, Any]:
     """What the ground truth is, in words, and the pictures of one image, by the attributes of `Entry`."""
     size = overlays.panel_size(record.height, record.width, longer_side)
     photograph = overlays.photograph(read_image(record.path, record.sha256, record.white), size)
-    if predicted is None:
-        predicted = at_image_size(anomaly_map, record.height, record.width) > threshold
     truth, truth_picture, truth_outline = _truth(record, photograph)
     return {
         "truth": truth,

@@ -14,7 +14,7 @@ from zsad.names import TITLES, setting_order
 METRIC_TITLES = {metric: title[0].upper() + title[1:] for metric, title in TITLES.items()}
 _PROTOCOLS = {"native": "native resolution", "resize256": "256 × 256"}
 EVALUATION_KEYS = (
-    *("dataset", "category", "method", "backbone", "setting", "threshold", "image_threshold", "metrics", "confidence"),
+    *("dataset", "category", "method", "backbone", "setting", "metrics", "confidence"),
     *("localises", "decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol"),
     "provenance",
 )

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from zsad.deciding.batch_verdict import in_percent
 from zsad.files.atomic import write_text
 from zsad.files.provenance import library_versions
 from zsad.reporting.album import Album
@@ -242,6 +243,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["significant"] = lambda value: "n/a" if value is None else f"{value:.4g}"
+    environment.filters["rate"] = in_percent
     environment.filters["in_groups"] = _in_groups
     environment.filters["titled"] = lambda title: title[:1].upper() + title[1:]
     environment.tests["missing"] = lambda value: value is None or (isinstance(value, float) and math.isnan(value))

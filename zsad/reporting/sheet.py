@@ -18,7 +18,7 @@ _PANEL_GAP = 5
 _MIN_CARD = 560
 _HEADER = 108
 _GROUP_HEADER = 46
-_CAPTION = 54
+_CAPTION = 71
 _BAR = (280, 12)
 _BAR_LABEL = 92
 
@@ -92,7 +92,7 @@ def _draw_header(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gallery
 
 
 def _masks(heading: dict[str, str]) -> str:
-    return "thresholded map" if heading["refiner"] == "none" else heading["refiner"]
+    return "regions of the map that stand out" if heading["refiner"] == "none" else heading["refiner"]
 
 
 def _draw_colour_bar(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gallery) -> None:
@@ -105,12 +105,13 @@ def _draw_colour_bar(canvas: Image.Image, pen: ImageDraw.ImageDraw, gallery: Gal
     canvas.paste(Image.fromarray(np.repeat(ramp[None], height, axis=0)), (left, top))
     _write(pen, (left, top + height + 5), f"{scale.low:.3g}", size=11)
     _write(pen, (left + width, top + height + 5), f"{scale.high:.3g}", size=11, anchor="ra")
-    if scale.low < gallery.threshold < scale.high:
-        x = left + round(width * (gallery.threshold - scale.low) / (scale.high - scale.low))
+    threshold = gallery.thresholds.region
+    if scale.low < threshold < scale.high:
+        x = left + round(width * (threshold - scale.low) / (scale.high - scale.low))
         pen.line((x, top - 3, x, top + height + 3), fill=_INK)
         pen.line((x + 1, top, x + 1, top + height - 1), fill=_PAPER)
         middle = min(max(x, left + _BAR_LABEL), left + width - _BAR_LABEL)  # clear of the labels at both ends
-        _write(pen, (middle, top + height + 5), f"threshold {gallery.threshold:.3g}", size=11, anchor="ma")
+        _write(pen, (middle, top + height + 5), f"threshold {threshold:.3g}", size=11, anchor="ma")
 
 
 def _draw_card(
@@ -125,11 +126,12 @@ def _draw_card(
     below = top + height + 6
     _write(pen, (left, below), entry.image_id, size=12, bold=True)
     _write(pen, (left, below + 17), _caption(entry, ranked), size=12, colour=_WRONG if _is_wrong(entry) else _INK)
+    _write(pen, (left, below + 34), entry.decided_by, size=12, colour=_FAINT)
 
 
 def _caption(entry: Entry, ranked: int) -> str:
     kind = entry.defect_type or {0: "good", 1: "defective", None: "unknown"}[entry.label]
-    decision = {0: "called good", 1: "called defective", None: "no decision"}[entry.decision]
+    decision = "called defective" if entry.decision else "called good"
     wrongly = "wrongly " if _is_wrong(entry) else ""
     note = f" · {entry.note}" if entry.note else ""
     marked = f", {entry.marked_regions} marked" if entry.marked_regions else ""
@@ -137,7 +139,7 @@ def _caption(entry: Entry, ranked: int) -> str:
 
 
 def _is_wrong(entry: Entry) -> bool:
-    return None not in (entry.decision, entry.label) and entry.decision != entry.label
+    return entry.label is not None and entry.decision != entry.label
 
 
 def _write(

@@ -36,7 +36,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "score_images": scoring.score_images,
         "fuse_scores": scoring.fuse_scores,
         "decide_images": deciding.decide_images,
-        "adopt_decisions": deciding.decide_images,
+        "adopt_decisions": deciding.adopt_decisions,
         "embed_crops": segmentation.embed_crops,
         "refine_masks": refinement.refine_masks,
         "prompt_masks": segmentation.prompt_masks,

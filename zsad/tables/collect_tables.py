@@ -7,11 +7,12 @@ has a row for each, and one under its own name: the mean over ``seeds``, with st
 rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
 scores.
 
-images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share
-the better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
+images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share the
+better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
 images and the good ones. comparisons.csv says of two methods which is better (see `zsad.tables.comparisons`);
-refinement.csv what refiners do to masks. The tables to read leave out what nothing is known of; without any label only
-images.csv is made (see `zsad.workflow.measurable`).
+refinement.csv what refiners do to masks; decisions.csv what is called defective, with the rule, the rate of false
+alarms that it promises and the one that it has. The tables to read leave out what nothing is known of; without any
+label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
 
 Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
 as has every mean, over categories or seeds, that they belong to.
@@ -32,6 +33,7 @@ from zsad.files.evaluations import read_evaluation
 from zsad.tables.comparisons import comparisons
 from zsad.tables.csv_tables import (
     COMPARISONS,
+    DECISIONS,
     DEFECT_TYPES,
     IMAGES,
     REFINEMENT,
@@ -40,6 +42,7 @@ from zsad.tables.csv_tables import (
     metrics_frame,
     write_metrics,
 )
+from zsad.tables.decisions_table import decisions_frame
 from zsad.tables.missing import MissingResult, missing_note
 from zsad.tables.overview import as_latex, as_markdown, overview_notes, overview_tables
 from zsad.tables.published import published_for
@@ -63,6 +66,7 @@ def collect_tables(
     missing: Mapping[Path, MissingResult] = NOTHING,
     unmade: Sequence[Path] = (),
     images_csv: Path,
+    decisions_csv: Path | None = None,
     metrics_csv: Path | None = None,
     defect_types_csv: Path | None = None,
     refinement_csv: Path | None = None,
@@ -101,7 +105,8 @@ def collect_tables(
     rows = [*with_seeds_together(results), *with_seeds_together(mean_results(results, textures))]
     metrics, compared = metrics_frame(rows), comparisons(rows)
     refined = refinement_frame(evaluations, refinements, oracles)
-    tables = overview_tables(metrics, refined, compared, published_for(published) if published else [])
+    decided = decisions_frame(evaluations, metrics)
+    tables = overview_tables(metrics, refined, compared, decided, published_for(published) if published else [])
     documents = [*evaluations, *refinements, *oracles]
     not_made = missing_note(documents)
     notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
@@ -111,6 +116,8 @@ def collect_tables(
     if defect_types_csv is not None:
         DEFECT_TYPES.write(defect_types_csv, defect_types_frame(evaluations))
     IMAGES.write(images_csv, images_frame(evaluations))
+    if decisions_csv is not None:
+        DECISIONS.write(decisions_csv, decided)
     if refinement_csv is not None:
         REFINEMENT.write(refinement_csv, refined)
     if comparisons_csv is not None:
@@ -119,7 +126,16 @@ def collect_tables(
         if document is not None:
             write_text(document, in_words(known, notes))
     if checksums is not None:
-        made = (metrics_csv, defect_types_csv, images_csv, refinement_csv, comparisons_csv, markdown, latex)
+        made = (
+            metrics_csv,
+            defect_types_csv,
+            images_csv,
+            decisions_csv,
+            refinement_csv,
+            comparisons_csv,
+            markdown,
+            latex,
+        )
         write_checksums(checksums, filter(None, made))
 
 

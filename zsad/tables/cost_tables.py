@@ -11,7 +11,7 @@ from zsad.tables.table import Entry, Table, amount, count
 PARTS = {
     "features": ("extract_features", "join_features"),
     "segmentation": ("embed_images", "segment_foreground", "embed_crops", "refine_masks", "prompt_masks"),
-    "scoring": ("score_images", "fuse_scores", "modulate_scores"),
+    "scoring": ("score_images", "fuse_scores", "decide_images", "modulate_scores"),
 }
 
 

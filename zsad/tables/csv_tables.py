@@ -14,19 +14,21 @@ import pandas as pd
 
 from zsad.evaluation.refinement import COUNTS, VALUES
 from zsad.files.json_values import number
-from zsad.names import ALL_METRICS, MEANS, NO_REFINER, ORACLE, RANKING_METRICS
+from zsad.names import ALL_METRICS, MASK_METRICS, MEANS, NO_REFINER, ORACLE
 from zsad.tables.frames import (
     TableFormat,
     count,
     decimal,
     optional_decimal,
-    optional_limit,
+    optional_number,
+    single,
     text,
 )
 from zsad.tables.missing import is_missing
 from zsad.tables.results import KEYS, Result
 
 SIDES = ("low", "high")
+DECISION_KEYS = tuple(key for key in KEYS if key != "refiner")
 _LIMITS = tuple(f"{metric}_{side}" for metric in ALL_METRICS for side in SIDES)
 _DEVIATIONS = tuple(f"{metric}_std" for metric in ALL_METRICS)
 
@@ -82,9 +84,12 @@ IMAGES = TableFormat(
         "setting": text,
         "rank": count,
         "image_score": lambda value: f"{value:.7g}",
-        "image_threshold": optional_limit,
+        "peak": single,
+        "region_threshold": single,
         "decision": count,
-        "pixel_threshold": optional_limit,
+        "p_value": optional_number,
+        "false_alarms": optional_number,
+        "pixel_threshold": single,
         "marked_regions": count,
         "marked_share": optional_decimal(6),
         "label": count,
@@ -95,6 +100,20 @@ IMAGES = TableFormat(
     },
     names=("category", "method", "setting"),
     is_missing="image_id",
+)
+DECISIONS = TableFormat(
+    "decisions",
+    {
+        **dict.fromkeys((*DECISION_KEYS, "rule", "measure"), text),
+        "nominal": optional_number,
+        "decision_fpr": decimal,
+        **dict.fromkeys(("called", "images"), count),
+        **dict.fromkeys(("decision_recall", "decision_f1", "decision_ratio", "mask_ratio"), decimal),
+        **dict.fromkeys(("categories", "seeds"), count),
+        "remarks": text,
+    },
+    names=DECISION_KEYS,
+    is_missing="images",
 )
 COSTS = TableFormat(
     "costs",
@@ -130,7 +149,7 @@ def write_metrics(path: Path, frame: pd.DataFrame) -> None:
     """Write metrics.csv: no deviations without seeds, and no limits of what an oracle does not have."""
     one_seed = (frame["seeds"] < 2).tolist()
     oracle = ((frame["method"] == ORACLE) & ~frame["category"].isin(MEANS)).tolist()
-    no_limits = [f"{metric}_{side}" for metric in (*RANKING_METRICS, "decision_f1") for side in SIDES]
+    no_limits = [f"{metric}_{side}" for metric in ALL_METRICS if metric not in MASK_METRICS for side in SIDES]
     METRICS.write(path, frame, dict.fromkeys(_DEVIATIONS, one_seed) | dict.fromkeys(no_limits, oracle))
 
 
@@ -164,8 +183,6 @@ def images_frame(evaluations: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             **image,
             "image_score": image.get("score"),
             "image_score_exact": image.get("score"),
-            "image_threshold": number(evaluation.get("image_threshold")),
-            "pixel_threshold": number(evaluation.get("threshold")),
             "missing": is_missing(evaluation),
         }
         for evaluation in evaluations

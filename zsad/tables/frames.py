@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zsad.errors import DataError
@@ -37,9 +38,17 @@ def optional_decimal(digits: int) -> Callable[[float], str]:
     return lambda value: "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def optional_limit(value: float) -> str:
-    """A threshold; empty where there is none, or nothing can exceed it."""
-    return f"{value:.7g}" if math.isfinite(value) else ""
+def single(value: float) -> str:
+    """A number that float32 has, in as few digits as tell it from the next; empty if unknown or infinite.
+
+    So what compares as greater in float32 compares as greater as text that is read back, too.
+    """
+    return str(np.float32(value)) if math.isfinite(value) else ""
+
+
+def optional_number(value: float) -> str:
+    """A number of six digits that count; empty where it is not known."""
+    return "" if math.isnan(value) else f"{value:.6g}"
 
 
 def count(value: float) -> str:

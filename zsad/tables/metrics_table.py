@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from zsad.names import TITLES
+from zsad.names import EACH_AT_THE_COST_OF_THE_OTHER, TITLES
 from zsad.tables.frames import in_groups, rows_of
 from zsad.tables.missing import MISSING
 from zsad.tables.table import Entry, Figure, Table, marked, share
@@ -38,13 +38,19 @@ def metrics_table(
     known = [metric for metric in metrics if metric in told and told[metric].notna().any()]
     records = rows_of(ordered) if known else []
     groups = [row[apart] for row in records]
-    columns = [marked([figure_of(row, metric) for row in records], groups) for metric in known]
+    columns = [compared_figures(records, metric, groups) for metric in known]
     cells = [
         [row[apart], *(named(row, key) for key in keys), *entries_of(row, [column[place] for column in columns])]
         for place, row in enumerate(records)
     ]
     header = [apart.replace("_", " "), *keys, *(TITLES[metric] for metric in known)]
     return Table(title, header, cells, apart=True, meanings=meanings or {})
+
+
+def compared_figures(rows: Sequence[Mapping[str, Any]], metric: str, groups: Sequence[str]) -> list[Figure]:
+    """A metric of rows, the best of each group marked, unless the metric by itself does not say what is good."""
+    figures = [figure_of(row, metric) for row in rows]
+    return figures if metric in EACH_AT_THE_COST_OF_THE_OTHER else marked(figures, groups)
 
 
 def figure_of(row: Mapping[str, Any], metric: str) -> Figure:

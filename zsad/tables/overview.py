@@ -11,7 +11,9 @@ import pandas as pd
 from zsad.evaluation.measured import first_places
 from zsad.evaluation.protocols import PROTOCOLS
 from zsad.names import (
+    DECISION_METRICS,
     IMAGE_METRICS,
+    MASK_METRICS,
     MEAN,
     MEAN_OBJECTS,
     MEAN_TEXTURES,
@@ -19,11 +21,11 @@ from zsad.names import (
     NO_REFINER,
     ORACLE,
     PIXEL_METRICS,
-    THRESHOLD_METRICS,
     TITLES,
     setting_order,
 )
 from zsad.tables.comparisons import comparison_tables
+from zsad.tables.decisions_table import decisions_table
 from zsad.tables.frames import in_groups, rows_of
 from zsad.tables.metrics_table import entries_of, metrics_table, named
 from zsad.tables.missing import MISSING
@@ -51,12 +53,13 @@ def overview_tables(
     metrics: pd.DataFrame,
     refinement: pd.DataFrame,
     compared: pd.DataFrame,
+    decisions: pd.DataFrame,
     published: Sequence[PublishedFigure] = (),
 ) -> list[Table]:
     """Means first, those of refinement and of the oracle among them, then each category, and the published figures.
 
     Args:
-        metrics, refinement, compared: the frames of the tables in CSV.
+        metrics, refinement, compared, decisions: the frames of the tables in CSV.
         published: of the same data set, means over its categories.
     """
     of_methods = metrics[metrics["method"] != ORACLE]
@@ -68,6 +71,7 @@ def overview_tables(
         *(table for table in refined if table.rows),
         *comparison_tables(compared),
         *_category_tables(of_methods),
+        decisions_table(decisions[decisions["category"] != MEAN]),
         *_published_tables(of_methods, published),
     ]
     protocols = ", ".join(sorted(set(metrics["protocol"])))
@@ -117,12 +121,13 @@ def _mean_tables(metrics: pd.DataFrame) -> list[Table]:
         metrics_table("Images: mean over categories", of_maps, IMAGE_METRICS, names, behind=of_categories),
         metrics_table("Pixels: mean over categories", of_maps, PIXEL_METRICS, names, behind=of_categories),
         metrics_table(
-            "Masks and decisions at the label-free threshold: mean over categories",
+            "Masks at the label-free threshold: mean over categories",
             means,
-            THRESHOLD_METRICS,
+            (*MASK_METRICS, "mask_ratio"),
             ("method", "refiner"),
             behind=behind,
         ),
+        metrics_table("Decisions: mean over categories", of_maps, DECISION_METRICS, names, behind=of_categories),
     ]
 
 

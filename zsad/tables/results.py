@@ -17,20 +17,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from zsad.errors import DataError
-from zsad.evaluation.bootstrap import Draws, Interval, interval, mean_draws
-from zsad.evaluation.measured import first_places, is_known, mean_of_known
+from zsad.evaluation.bootstrap import UNKNOWN, Draws, Interval, interval, mean_draws
+from zsad.evaluation.measured import RATIO_OF_MASKS, Measured, first_places, is_known, mean_of_known
 from zsad.files.json_values import number
 from zsad.names import ALL_METRICS, MASK_METRICS, MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER
 from zsad.tables.missing import is_missing
 
 Item = TypeVar("Item")
+MASK_RATIO = RATIO_OF_MASKS[0]
 
 KEYS = ("dataset", "category", "backbone", "method", "setting", "refiner", "protocol")
 MASK_KEYS = ("category", "method", "refiner", "protocol", "metrics", "confidence", "effects", "notes")
 ORACLE_KEYS = (*KEYS, "metrics", "confidence", "effects", "notes")
 SCORE_KEYS = (
-    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "threshold"),
-    *("image_threshold", "images"),
+    *("dataset", "category", "backbone", "method", "group", "setting", "protocol", "decision", "images"),
     *("metrics", "confidence", "by_type", "notes"),
 )
 
@@ -77,7 +77,8 @@ def results_of(
     """One result a category, method and refiner, in the order in which each of these first appears.
 
     Every document has its ``draws`` beside what its file holds. The thresholded map itself is the refiner ``none``. A
-    refiner's result keeps the metrics of the scores and has its own of the mask; it is missing if one of them is.
+    refiner's result keeps the metrics of the scores and has its own of the mask, also in proportion to the best of the
+    map; it is missing if one of them is.
     Oracles come last, with metrics of the mask and no others.
 
     Raises:
@@ -93,15 +94,7 @@ def results_of(
         if scored.missing or is_missing(refinement):
             results.append(_without_figures(scored, refiner=refinement["refiner"]))
             continue
-        results.append(
-            replace(
-                scored,
-                refiner=refinement["refiner"],
-                values={**scored.values, **_values(refinement, MASK_METRICS)},
-                confidence={**scored.confidence, **_confidence(refinement, MASK_METRICS)},
-                draws={**_without(scored.draws, MASK_METRICS), **refinement["draws"]},
-            )
-        )
+        results.append(_refined_result(scored, refinement))
     results += [_oracle_result(oracle) for oracle in oracles]
     return _in_order(results)
 
@@ -128,6 +121,21 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
         pixel_categories=int(is_known(values["pixel_auroc"])),
         group=evaluation["group"],
         missing=is_missing(evaluation),
+    )
+
+
+def _refined_result(scored: Result, refinement: Mapping[str, Any]) -> Result:
+    """That of the scores with the metrics of a refiner's masks, which are measured on the same draws of images."""
+    draws = {**_without(scored.draws, (*MASK_METRICS, MASK_RATIO)), **refinement["draws"]}
+    measured = Measured({**scored.values, **_values(refinement, MASK_METRICS)}, draws).with_ratio(*RATIO_OF_MASKS)
+    draws = {**draws, **measured.known_draws([MASK_RATIO])}
+    of_ratio = interval(draws[MASK_RATIO]) if MASK_RATIO in draws else UNKNOWN
+    return replace(
+        scored,
+        refiner=refinement["refiner"],
+        values=measured.values,
+        confidence={**scored.confidence, **_confidence(refinement, MASK_METRICS), MASK_RATIO: of_ratio},
+        draws=draws,
     )
 
 

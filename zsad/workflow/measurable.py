@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TABLES = MappingProxyType(
     {
         "images_csv": "images.csv",
+        "decisions_csv": "decisions.csv",
         "metrics_csv": "metrics.csv",
         "defect_types_csv": "defect_types.csv",
         "refinement_csv": "refinement.csv",
@@ -48,7 +49,10 @@ class Measurable:
 
     @cached_property
     def has_types(self) -> bool:
-        """Whether any test image is known to be defective, and so of a type: without one no metric has a value."""
+        """Whether any test image is known to be defective, and so of a type.
+
+        Without one no metric has a value but the share of false alarms, which stands in the table of decisions.
+        """
         return any(truth.defective for truth in self._data.truths())
 
     @cached_property
@@ -71,7 +75,7 @@ class Measurable:
     def tables(self) -> dict[str, str]:
         """Those of `TABLES` that have something to tell."""
         needs = {
-            **dict.fromkeys(("images_csv", "checksums"), True),
+            **dict.fromkeys(("images_csv", "decisions_csv", "checksums"), True),
             "refinement_csv": self.is_labelled,
             "comparisons_csv": self.has_ranking,
         }

@@ -10,6 +10,7 @@ from zsad.errors import ConfigError
 from zsad.files.user_paths import shell_sign
 
 if TYPE_CHECKING:
+    from zsad.workflow.entries import MethodEntry
     from zsad.workflow.settings import Settings
 
 LONGEST = 255  # bytes of a file name
@@ -74,11 +75,19 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
             yield {step: {**place, "backbone": backbone, **features._asdict()}}
         for method in settings.methods:
             of_method = {**place, "method": method}
+            yield dict.fromkeys(_scoring_steps(settings.methods[method]), of_method)
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
             yield {gallery: of_method, plots: place}
             yield {"export_results": of_method}
             for refiner in settings.refiners:
                 yield {"evaluate_masks": {**of_method, "refiner": refiner}}
+
+
+def _scoring_steps(entry: MethodEntry) -> tuple[str, str]:
+    """The two steps that go together in the submission of a method's scores."""
+    if entry.refiner:
+        return "modulate_scores", "adopt_decisions"
+    return "fuse_scores" if entry.members else "score_images", "decide_images"
 
 
 def _folder_name(wildcards: Mapping[str, Mapping[str, str]]) -> str:

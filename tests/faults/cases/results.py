@@ -23,6 +23,8 @@ IMAGE_LIST = f"{FOLDER}/images.csv"
 MANIFEST = f"{FOLDER}/manifest.csv"
 FEATURES = f"{FOLDER}/features/embedded/test.original.h5"
 SCORES = f"{FOLDER}/scores/mutual.h5"
+DECISIONS = f"{FOLDER}/decisions/mutual.h5"
+OF_BANK = f"{FOLDER}/decisions/memory_bank.h5"
 MODEL = f"{FOLDER}/models/memory_bank.h5"
 MASKS = f"{FOLDER}/masks/mutual.grabcut.h5"
 CHECK = f"{FOLDER}/check.json"
@@ -148,15 +150,36 @@ def copied(source: str, path: str) -> Damage:
     return lambda place: shutil.copy(source, path)
 
 
-def of_fewer_images(place: Place) -> None:
-    """Scores of which the last image is missing, as if they were of an earlier manifest."""
-    with h5py.File(SCORES, "r+") as file:
+def of_fewer_images(path: str) -> Damage:
+    """Scores or decisions of which the last image is missing, as if they were of an earlier manifest."""
+
+    def change(file: h5py.File) -> None:
         for name in list(file):
             content = file[name][:-1]
             kind = file[name].dtype
             del file[name]
             file.create_dataset(name, data=content, dtype=kind)
-    append_digests(Path(SCORES))
+
+    return hostile(path, change)
+
+
+def turned(name: str) -> Callable[[h5py.File], None]:
+    """Have the numbers of the images say the contrary."""
+
+    def change(file: h5py.File) -> None:
+        file[name][:] = 1 - file[name][:] if name == "decided" else -file[name][:]
+
+    return change
+
+
+def not_a_number(file: h5py.File) -> None:
+    """Have the threshold of an image be none."""
+    file["region"][0] = np.nan
+
+
+def above_the_region(file: h5py.File) -> None:
+    """Have less marked than stands out."""
+    file["pixel"][0] = file["region"][0] + 1
 
 
 DAMAGED = (
@@ -171,8 +194,25 @@ DAMAGED = (
     wrong(
         "scores of other images than the manifest",
         SCORES,
-        of_fewer_images,
+        of_fewer_images(SCORES),
         rf"{SCORES} and {MANIFEST} do not hold the same test images \(.*\); delete {SCORES} and run again",
+    ),
+    damaged("decisions cut off", DECISIONS, cut(DECISIONS, 0.5), rf"{DECISIONS} is not a readable HDF5 file"),
+    damaged("decisions of no bytes", DECISIONS, written(DECISIONS, b""), rf"{DECISIONS} is not a readable HDF5 file"),
+    damaged("page in place of decisions", DECISIONS, written(DECISIONS, HTML), rf"{DECISIONS} is not a readable HDF5"),
+    damaged("scores in place of decisions", DECISIONS, copied(SCORES, DECISIONS), rf"{DECISIONS} is no decision file"),
+    damaged("decisions in place of scores", SCORES, copied(DECISIONS, SCORES), rf"{SCORES} is no score file"),
+    wrong(
+        "decisions of another method",
+        DECISIONS,
+        copied(OF_BANK, DECISIONS),
+        rf"{DECISIONS} was made from other scores than {SCORES} .*; delete {DECISIONS} and run again",
+    ),
+    wrong(
+        "decisions on fewer images",
+        DECISIONS,
+        of_fewer_images(DECISIONS),
+        rf"{DECISIONS} and {SCORES} do not hold the same images in the same order; delete {DECISIONS} and run again",
     ),
     damaged("masks cut off", MASKS, cut(MASKS, 0.5), rf"{MASKS} is not a readable HDF5 file"),
     damaged("metrics cut off", METRICS, cut(METRICS, 0.5), rf"{METRICS} is not valid JSON"),
@@ -190,6 +230,7 @@ UNWRITABLE = (
     full("features", FEATURES, 8000, "extract_features"),
     full("model", MODEL, 8000, "fit_method"),
     full("scores", SCORES, 5000, "score_images"),
+    full("decisions", DECISIONS, 1000, "decide_images"),
     full("draws", DRAWS, 1000, "evaluate_scores"),
     full("metrics", METRICS, 20_000, "evaluate_scores"),
     full("masks", MASKS, 2000, "refine_masks"),
@@ -197,7 +238,14 @@ UNWRITABLE = (
 )
 
 NOISE = bytes(range(256)) * 40
-FLIPPED = {"features": FEATURES, "model": MODEL, "scores": SCORES, "masks": MASKS, "draws": DRAWS}
+FLIPPED = {
+    "features": FEATURES,
+    "model": MODEL,
+    "scores": SCORES,
+    "decisions": DECISIONS,
+    "masks": MASKS,
+    "draws": DRAWS,
+}
 CHANGED = (
     *(
         damaged(f"bit of {what} flipped at {share:.0%}", path, flipped(path, share), rf"{path} is (damaged|not a read)")
@@ -220,15 +268,22 @@ CHANGED = (
     damaged("model assembled", MODEL, hostile(MODEL, assembled("fit/grid_size")), "lies in another file"),
     damaged("pickle in a model", MODEL, hostile(MODEL, pickled("fit/patch_tokens")), "is no array of numbers"),
     damaged("model of another method", MODEL, hostile(MODEL, of_other_parameters), "is the model of another method"),
+    damaged("verdicts turned round", DECISIONS, hostile(DECISIONS, turned("decided")), "not those of its thresholds"),
+    damaged("peaks turned round", DECISIONS, hostile(DECISIONS, turned("peak")), "not those of its thresholds"),
+    damaged("no number for a threshold", DECISIONS, hostile(DECISIONS, not_a_number), "thresholds are not numbers"),
+    damaged("thresholds in disorder", DECISIONS, hostile(DECISIONS, above_the_region), "contradict each other"),
+    damaged("decisions linked elsewhere", DECISIONS, hostile(DECISIONS, linked_elsewhere("peak")), "is a link"),
+    damaged("pickle in decisions", DECISIONS, hostile(DECISIONS, pickled("region")), "no number of each image"),
     damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "lies in another file"),
     damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds lies in another file"),
     wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe and no regular file"),
+    wrong("pipe in place of decisions", DECISIONS, piped(DECISIONS), rf"{DECISIONS} is a pipe and no regular file"),
     Fault(
         "device in place of scores",
         IMAGES,
         linked(SCORES, "/dev/zero"),
         rf"{SCORES} is a device and no regular file; move it away and run again",
-        before="evaluate_scores",
+        before="decide_images",
         mend=in_turn(removed(SCORES), recover),
     ),
     wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder and no regular file"),

@@ -112,7 +112,7 @@ NAMES = (
             then=in_turn(
                 *(
                     called(f"{table}.csv", "category", [name])
-                    for table in ("metrics", "images", "defect_types", "comparisons", "refinement")
+                    for table in ("metrics", "images", "decisions", "defect_types", "comparisons", "refinement")
                 )
             ),
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from zsad.reporting.contents import Contents, Section
+from zsad.reporting.decisions import verdict_of
+from zsad.reporting.evaluations import key_of
 
 
 def section(contents: Contents) -> Section | None:
@@ -13,6 +15,7 @@ def section(contents: Contents) -> Section | None:
             "content": gallery,
             "entry": gallery["groups"][0]["entries"][0],
             "measured": contents.is_measured(category),
+            "verdict": verdict_of(next(one for one in contents.of(category) if key_of(one) == contents.best)).words,
         }
         for category in contents.categories
         if (gallery := contents.galleries.get(category, {}).get(contents.best))

@@ -9,18 +9,29 @@ from typing import Any
 
 import numpy as np
 
+from zsad.deciding.batch_verdict import in_percent
+from zsad.files.json_values import number
 from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
+from zsad.reporting.decisions import (
+    common_value,
+    pixel_thresholds,
+    region_thresholds,
+    rows_decided,
+    threshold_in_words,
+    verdict_of,
+)
 from zsad.reporting.evaluations import METRIC_TITLES, Evaluation, key_of, measured
 from zsad.reporting.results import one_row_a_method, with_names
 from zsad.reporting.sections import contact_sheet
-from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table, type_table
+from zsad.reporting.sections.metrics import backwards, decision_table, image_table, mask_table, pixel_table, type_table
 from zsad.reporting.sections.refinement import changes
 from zsad.reporting.selection import ranks
 from zsad.tables.csv_tables import defect_types_frame
 from zsad.tables.notation import with_interval
 
 MOST_RANKED = 12
+MEASURED_DECISIONS = ("fpr", "recall", "ratio")
 
 
 def section(contents: Contents, category: str) -> Section:
@@ -46,6 +57,7 @@ def section(contents: Contents, category: str) -> Section:
         "oddities": check.get("warnings", []),
         "unreadable": check.get("unreadable", []),
         **tables,
+        "decision_scores": decision_table(rows),
         "types": type_table(types),
         "backwards": backwards(one_row_a_method(rows), contents.blind_to),
         "backwards_by_type": backwards(types, contents.blind_to),
@@ -71,7 +83,7 @@ def _regions(contents: Contents, mask_results: Sequence[Evaluation]) -> dict[tup
 
 def _gallery(contents: Contents, result: Evaluation, place: int) -> dict[str, Any]:
     key, category = key_of(result), result["category"]
-    images = _ranked(result["images"])
+    images = _ranked(result)
     return {
         "method": contents.names[key],
         "anchor": f"gallery-{contents.categories.index(category) + 1}-{place}",
@@ -79,7 +91,6 @@ def _gallery(contents: Contents, result: Evaluation, place: int) -> dict[str, An
         "content": contents.galleries.get(category, {}).get(key),
         "images": images,
         "places": {image["image_id"]: place for place, image in enumerate(images, start=1)},
-        "threshold": result["image_threshold"],
         "scores": {
             METRIC_TITLES[metric]: with_interval(*measured(result, metric))
             for metric in HEADLINE_METRICS
@@ -89,19 +100,44 @@ def _gallery(contents: Contents, result: Evaluation, place: int) -> dict[str, An
 
 
 def _decisions(contents: Contents, result: Evaluation, gallery: Mapping[str, Any]) -> dict[str, Any]:
-    """What a method's two thresholds decide: how many images are called good, and of these carry a marked region."""
-    called_good = [image for image in result["images"] if not image["decision"]]
+    """What a method decides: by which thresholds, how many images, what that says of the batch, and how often wrong."""
+    decision, key = result["decision"], key_of(result)
+    verdict = verdict_of(result)
     return {
         "method": gallery["method"],
         "leading": gallery["open"],
-        "rule": contents.told_of(key_of(result), "threshold"),
-        "image_threshold": result["image_threshold"],
-        "pixel_threshold": result["threshold"],
+        "rule": contents.told_of(key, "threshold") or decision["rule"],
+        "region_threshold": threshold_in_words(common_value(region_thresholds(result))),
+        "pixel_threshold": _pixel_threshold(result),
         "localises": result["localises"],
-        "called_good": len(called_good),
-        "called_defective": len(result["images"]) - len(called_good),
-        "good_but_marked": sum(bool(image["marked_regions"]) for image in called_good),
+        "called": int(decision["called"]),
+        "images": int(decision["images"]),
+        "nominal": number(decision["nominal"]),
+        **{name: number(decision.get(name)) for name in MEASURED_DECISIONS},
+        "sentence": verdict.words,
+        "exceeds": verdict.exceeds,
+        "measured": _measured_in_words(result),
+        "remarks": decision["remarks"],
     }
+
+
+def _pixel_threshold(result: Evaluation) -> str:
+    if not result["localises"]:
+        return "images alone"
+    return threshold_in_words(common_value(pixel_thresholds(result)))
+
+
+def _measured_in_words(result: Evaluation) -> str:
+    """How often the decisions are wrong and right, as far as labels tell; empty where they do not."""
+    decision = result["decision"]
+    rates = {
+        "of the good ones {} are called defective": number(decision.get("fpr")),
+        "of the defective ones {}": number(decision.get("recall")),
+    }
+    told = [words.format(in_percent(rate)) for words, rate in rates.items() if not math.isnan(rate)]
+    if len(told) == 1:
+        told = [words if "called" in words else f"{words} are called defective" for words in told]
+    return f"By the labels, {', '.join(told)}." if told else ""
 
 
 def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -121,7 +157,6 @@ def _ranking(galleries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "leading": leading,
         "others": [gallery["method"] for gallery in others],
-        "called": sum(bool(image["decision"]) for image in leading["images"]),
         "rows": [
             {
                 **image,
@@ -148,8 +183,11 @@ def _notes(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _ranked(images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _ranked(result: Evaluation) -> list[dict[str, Any]]:
     """Rows of the list of all images, the highest score first."""
+    images = [
+        {**image, "decided_by": words} for image, words in zip(result["images"], rows_decided(result), strict=True)
+    ]
     order = np.argsort([-image["score"] for image in images], kind="stable").tolist()
     all_ranks = ranks([image["score"] for image in images])
     return [{**images[index], "rank": all_ranks[index]} for index in order]

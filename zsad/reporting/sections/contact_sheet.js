@@ -149,18 +149,18 @@ class Sheet {
   // ---- The list
 
   update() {
-    const { scores, notes } = this.current;
+    const { scores, peaks, notes } = this.current;
     const decisions = this.threshold.decisions();
     const ranks = new Map();
     scores.filter((score) => score !== null).sort((one, other) => other - one).forEach((score, place) => {
       if (!ranks.has(score)) ranks.set(score, place + 1);
     });
-    const cut = this.threshold.value ?? Math.max(...ranks.keys());
+    const mostPeak = Math.max(...peaks.filter((peak) => peak !== null));
     this.items = this.data.images.map((image, place) => {
-      const [mark, score] = [this.marks.get(image.path), scores[place]];
+      const [mark, score, peak] = [this.marks.get(image.path), scores[place], peaks[place]];
       const known = { label: image.label, truth: mark ?? image.label, decision: decisions[place] ?? null };
-      return { place, image, mark, score, ...known, note: notes[place], rank: ranks.get(score) ?? "–",
-        distance: score === null ? Infinity : Math.abs(score - cut) };
+      return { place, image, mark, score, peak, ...known, note: notes[place], rank: ranks.get(score) ?? "–",
+        distance: peak === null ? Infinity : Math.abs(peak - (this.threshold.of(place) ?? mostPeak)) };
     });
     this.listed = this.items.filter((item) => this.matches(item)).sort(ORDERS[this.order][1]);
     this.fillGrid();

@@ -128,11 +128,24 @@ class LargeView {
     const ranked = `Rank ${item.rank} of ${items.length} by ${current.title}`;
     const lines = [
       [`${ranked} · score ${significant(item.score)} · `, decisionWords(item)],
+      ...(item.peak === null ? [] : [[this.reason(item)]]),
       [`${this.walk.indexOf(this.shown) + 1} of ${this.walk.length} in the list · ${width} × ${height} px${label}`],
       ...(item.note ? [[item.note]] : []),
       [mark],
     ];
     this.facts.replaceChildren(...lines.map((line) => make("p", {}, ...line)));
+  }
+
+  // Why the image is called defective or good.
+  reason({ place, peak, decision }) {
+    const { measure, significance, localises } = this.sheet.current;
+    const [threshold, own] = [this.sheet.threshold.of(place), this.sheet.threshold.chosen !== null];
+    const [one, other] = threshold === null ? [significant(peak), ""] : toldApart(peak, threshold);
+    const what = localises ? `Highest value of its map (peak) ${one}` : `Image score ${one}`;
+    const compared = threshold === null ? "nothing exceeds the threshold"
+      : `${decision === 1 ? "above" : "not above"} ${own ? "your" : "the"} threshold ${other}`;
+    const surprise = significance[place] === null || !measure ? "" : ` ${surprises[measure](significance[place])}`;
+    return `${what}${threshold === null ? "; " : ", "}${compared}.${surprise}`;
   }
 
   go(by) {

@@ -13,6 +13,7 @@ from zsad.files.json_values import without_nan
 from zsad.files.pictures import LayerReader
 from zsad.reporting.contact_sheets import SheetFiles
 from zsad.reporting.contents import Contents, Section
+from zsad.reporting.decisions import common_value, pixel_thresholds, significances
 from zsad.reporting.evaluations import Evaluation, key_of
 
 TEMPLATE = "contact_sheet.html.jinja"
@@ -103,6 +104,7 @@ def _method(
         heading = reader.heading
         maps = files.maps_at(reader, key, beside)
         outlines = dict(zip(reader.image_ids, reader.outlines(), strict=True))
+    significance = dict(zip(images, significances(result), strict=True))
     of = [images.get(image_id, {}) for image_id in order]
     return {
         "method": key.method,
@@ -112,10 +114,13 @@ def _method(
         "refiner": heading["refiner"],
         "low": heading["low"],
         "high": heading["high"],
-        "threshold": result["image_threshold"],
-        "pixel_threshold": result["threshold"] if result["localises"] else None,
-        "decides_by": "regions" if result["image_threshold"] is None else "score",
+        "localises": result["localises"],
+        "measure": result["decision"]["measure"],
+        "pixel_threshold": common_value(pixel_thresholds(result)) if result["localises"] else None,
         "scores": [image.get("score") for image in of],
+        "peaks": [image.get("peak") for image in of],
+        "thresholds": [image.get("region_threshold") for image in of],
+        "significance": [significance.get(image_id) for image_id in order],
         "decisions": [None if image.get("decision") is None else int(image["decision"]) for image in of],
         "notes": [image.get("note", "") for image in of],
         "maps": [maps.get(image_id) for image_id in order],

@@ -1,9 +1,11 @@
-// Another threshold of image scores: who is called defective by it, what that costs, and how the workflow gets it.
+// Another threshold of peaks: who is called defective by it, what that costs, and how the workflow gets it.
+// A peak is the highest value of a map, or the image score of a method that scores images alone.
 
 const STEPS = 1000; // of the slider
 const BINS = 60; // of the distribution above it
 const HEIGHT = 20; // of the distribution, in units of its drawing
 const KINDS = [...WORDS, "unknown"];
+const NOTHING = "The workflow's threshold is above everything: no image is called defective.";
 
 // Decisions against what is known, as zsad/evaluation/decisions.py has it; NaN where nothing is known to be defective.
 function costs(items) {
@@ -44,8 +46,8 @@ class ThresholdPanel {
     this.bars = draw("svg", { class: "sheet-bars", viewBox: `0 0 ${BINS} ${HEIGHT}`, preserveAspectRatio: "none",
       "aria-hidden": "true" });
     this.slider = make("input", { type: "range", min: "0", max: String(STEPS), step: "1",
-      ariaLabel: "Threshold of image scores", oninput: () => this.set(this.atStep(Number(this.slider.value))) });
-    this.number = make("input", { type: "number", step: "any", ariaLabel: "Threshold of image scores, as a number",
+      oninput: () => this.set(this.atStep(Number(this.slider.value))) });
+    this.number = make("input", { type: "number", step: "any",
       oninput: () => this.typed(), onblur: () => this.update() });
     this.reset = button("Back to the workflow's", () => { this.own[sheet.method] = null; sheet.update(); });
     this.legend = make("p", { className: "small faint" });
@@ -70,16 +72,34 @@ class ThresholdPanel {
     return this.own[this.sheet.method];
   }
 
-  // What scores are compared with; null where marked regions decide.
-  get value() {
-    return this.chosen ?? this.sheet.current.threshold;
+  // What decides, in words: [one, several].
+  get what() {
+    return this.sheet.current.localises ? ["peak", "peaks"] : ["image score", "image scores"];
   }
 
-  // First and last value of the slider: beyond all scores, and beyond the workflow's threshold where it is near them.
+  // The workflow's one threshold for all images: null where each has its own, Infinity where nothing exceeds it.
+  get common() {
+    const { peaks, thresholds } = this.sheet.current;
+    const distinct = new Set(thresholds.filter((_, place) => peaks[place] !== null));
+    return distinct.size > 1 ? null : [...distinct][0] ?? Infinity;
+  }
+
+  // What peaks are compared with; null where each image has a threshold of its own.
+  get value() {
+    return this.chosen ?? this.common;
+  }
+
+  // What the peak of an image is compared with; null for nothing that it could exceed.
+  of(place) {
+    return this.chosen ?? this.sheet.current.thresholds[place];
+  }
+
+  // First and last value of the slider: beyond all peaks, and beyond the workflow's threshold where it is near them.
   range() {
-    const { scores, threshold } = this.sheet.current;
-    const known = scores.filter((score) => score !== null);
-    let [low, high] = known.reduce(([least, most], score) => [Math.min(least, score), Math.max(most, score)],
+    const threshold = this.common;
+    const known = this.sheet.current.peaks.filter((peak) => peak !== null);
+    if (!known.length) return [0, 1];
+    let [low, high] = known.reduce(([least, most], peak) => [Math.min(least, peak), Math.max(most, peak)],
       [Infinity, -Infinity]);
     const span = high - low || Math.abs(high) || 1;
     if (threshold !== null && threshold > low - span && threshold < high + span) {
@@ -108,21 +128,25 @@ class ThresholdPanel {
     this.typing = false;
   }
 
-  // Scores are 32-bit numbers, and the workflow compares them as such.
+  // Peaks are 32-bit numbers, and the workflow compares them as such.
   decisions() {
-    const { scores, decisions } = this.sheet.current;
+    const { peaks, decisions } = this.sheet.current;
     const cut = Math.fround(this.chosen);
-    const decide = (score) => (score === null ? null : Number(Math.fround(score) > cut));
-    return this.chosen === null ? decisions : scores.map(decide);
+    const decide = (peak) => (peak === null ? null : Number(Math.fround(peak) > cut));
+    return this.chosen === null ? decisions : peaks.map(decide);
   }
 
   update() {
     const { chosen, value } = this;
     const [low, high] = this.range();
-    const at = value === null ? 1 : (value - low) / (high - low);
+    const isNumber = value !== null && Number.isFinite(value);
+    const at = isNumber ? (value - low) / (high - low) : 1;
+    this.slider.ariaLabel = `Threshold of ${this.what[1]}`;
+    this.number.ariaLabel = `Threshold of ${this.what[1]}, as a number`;
+    this.number.placeholder = value === null ? "as decided" : "";
     this.slider.value = String(Math.round(STEPS * between(at, 0, 1)));
-    this.slider.setAttribute("aria-valuetext", value === null ? "not set" : significant(value));
-    if (!this.typing) this.number.value = value === null ? "" : String(chosen ?? Number(significant(value)));
+    this.slider.setAttribute("aria-valuetext", isNumber ? significant(value) : "as decided");
+    if (!this.typing) this.number.value = isNumber ? String(chosen ?? Number(significant(value))) : "";
     this.reset.disabled = chosen === null;
     setText(this.rule, this.inWords());
     setText(this.yaml, this.configuration());
@@ -132,31 +156,30 @@ class ThresholdPanel {
   }
 
   inWords() {
-    const regions = this.sheet.current.decides_by === "regions";
-    const workflow = "The workflow calls an image defective if a region of it is marked";
-    const above = (value) => `n image is called defective if its score is above ${value}.`;
-    if (this.chosen !== null) {
-      return `${regions ? `${workflow}; the slider decides by the image score. ` : ""}A${above(this.chosen)}`;
+    const [one] = this.what;
+    const above = (value) => `n image is called defective if its ${one} is above ${value}.`;
+    if (this.chosen !== null) return `A${above(this.chosen)}`;
+    if (this.value === null) {
+      return `As decided: the workflow gives each image a threshold of its own. Move the slider to take one for all.`;
     }
-    if (regions) return `${workflow}. The slider decides by the image score.`;
-    if (this.value === null) return "The workflow's threshold is above every score.";
+    if (this.value === Infinity) return NOTHING;
     return `The workflow's threshold: a${above(significant(this.value))}`;
   }
 
   configuration() {
     const { method, entry = method, pixel_threshold: pixel = null } = this.sheet.current;
     if (entry === null) return "# This method reads the scores of others: it has no threshold to set.";
-    if (this.value === null) return "# Move the slider first.";
+    if (this.value === null || this.value === Infinity) return "# Move the slider first.";
     const image = `image: ${yamlNumber(this.value)}`;
-    const params = pixel === null ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
+    const params = pixel === null || pixel > this.value ? image : `${image}, pixel: ${yamlNumber(pixel)}`;
     return `methods:\n  ${yamlText(entry)}:\n    threshold: {rule: fixed, params: {${params}}}\n`;
   }
 
-  // The distribution of scores: what is defective at the bottom, then what is good, then what is not known.
+  // The distribution of peaks: what is defective at the bottom, then what is good, then what is not known.
   drawBars(low, high, at) {
     const bins = Array.from({ length: BINS }, () => [0, 0, 0]);
-    this.sheet.items.filter(({ score }) => score !== null).forEach(({ score, truth }) => {
-      bins[between(Math.floor((BINS * (score - low)) / (high - low)), 0, BINS - 1)][truth ?? 2] += 1;
+    this.sheet.items.filter(({ peak }) => peak !== null).forEach(({ peak, truth }) => {
+      bins[between(Math.floor((BINS * (peak - low)) / (high - low)), 0, BINS - 1)][truth ?? 2] += 1;
     });
     const most = Math.max(...bins.map((counts) => counts[0] + counts[1] + counts[2]));
     const drawn = bins.flatMap((counts, bin) => {
@@ -167,11 +190,13 @@ class ThresholdPanel {
         return draw("rect", { class: `sheet-${KINDS[kind]}`, x: bin + 0.08, y, width: 0.84, height });
       });
     });
-    const cut = at >= 0 && at <= 1 ? [draw("path", { class: "sheet-cut", d: `M${BINS * at} 0V${HEIGHT}` })] : [];
+    const isCut = this.value !== null && this.value !== Infinity && at >= 0 && at <= 1;
+    const cut = isCut ? [draw("path", { class: "sheet-cut", d: `M${BINS * at} 0V${HEIGHT}` })] : [];
     this.bars.replaceChildren(...drawn, ...cut);
     const there = [0, 1, 2].filter((kind) => bins.some((counts) => counts[kind]));
     const names = [...WORDS, "no label or mark"];
-    this.legend.replaceChildren("Image scores:", ...there.flatMap((kind) =>
+    const [first, ...rest] = this.what[1];
+    this.legend.replaceChildren(`${first.toUpperCase()}${rest.join("")}:`, ...there.flatMap((kind) =>
       [make("i", { className: `sheet-swatch sheet-${KINDS[kind]}` }), names[kind]]));
   }
 

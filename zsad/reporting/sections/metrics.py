@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from zsad.names import IMAGE_METRICS, MASK_METRICS, NO_REFINER, PIXEL_METRICS
+from zsad.names import DECISION_METRICS, IMAGE_METRICS, MASK_METRICS, NO_REFINER, PIXEL_METRICS
 from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.results import interval_of, one_row_a_method
 from zsad.reporting.settings_in_words import what_each_sees
@@ -19,7 +19,8 @@ from zsad.tables.table import Table, with_column
 CHANCE = 0.5
 RANKINGS = {"image_auroc": "images", "pixel_auroc": "pixels"}  # what each ranks
 TYPE_METRICS = ("image_auroc", "pixel_auroc", "pixel_ap", "aupro", "aupimo", "mask_f1", "region_recall")
-THRESHOLDED = "none (thresholded map)"
+THRESHOLDED = "none (what stands out)"
+_MASKS = (*MASK_METRICS, "mask_ratio")
 
 
 class Backwards(NamedTuple):
@@ -43,7 +44,12 @@ class Backwards(NamedTuple):
 
 def image_table(rows: pd.DataFrame) -> Table:
     """Metrics of image scores of one category, or of a mean, a row a method; without rows if no figure is known."""
-    return _table("Images", one_row_a_method(rows), (*IMAGE_METRICS, "decision_f1"))
+    return _table("Images", one_row_a_method(rows), IMAGE_METRICS)
+
+
+def decision_table(rows: pd.DataFrame) -> Table:
+    """What the label-free threshold decides about images, otherwise as `image_table`."""
+    return _table("Decisions", one_row_a_method(rows), DECISION_METRICS)
 
 
 def pixel_table(rows: pd.DataFrame) -> Table:
@@ -57,7 +63,7 @@ def mask_table(rows: pd.DataFrame, regions: Mapping[tuple[str, str], str] | None
     Args:
         regions: how many were refined, in words, by method and refiner; adds a column.
     """
-    table = _table("Masks", rows.replace({"refiner": {NO_REFINER: THRESHOLDED}}), MASK_METRICS, "method", "refiner")
+    table = _table("Masks", rows.replace({"refiner": {NO_REFINER: THRESHOLDED}}), _MASKS, "method", "refiner")
     if not regions:
         return table
     return with_column(table, "regions", [regions.get((str(row[1]), str(row[2])), "") for row in table.rows])

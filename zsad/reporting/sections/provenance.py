@@ -8,6 +8,7 @@ from typing import Any
 
 from zsad.files.provenance import library_versions
 from zsad.reporting.contents import Contents, Section
+from zsad.reporting.decisions import common_value, pixel_thresholds, region_thresholds, threshold_in_words
 from zsad.reporting.evaluations import Evaluation, key_of
 
 
@@ -26,6 +27,9 @@ def _run(contents: Contents, result: Evaluation) -> dict[str, Any]:
     return {
         "title": f"{result['category']} · {name}",
         "method": name,
-        "thresholds": {"images": result["image_threshold"], "pixels": result["threshold"]},
+        "thresholds": {
+            "regions": threshold_in_words(common_value(region_thresholds(result))),
+            "pixels": threshold_in_words(common_value(pixel_thresholds(result))),
+        },
         "provenance": result["provenance"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zsad.deciding.batch_verdict import LEVEL, in_percent
 from zsad.names import MEAN, ORACLE
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.sections.heading import hand_crafted
@@ -12,6 +13,7 @@ def section(contents: Contents) -> Section:
     """The meanings of what this page shows."""
     refined = contents.refinement[contents.refinement["category"] == MEAN]
     content = {
+        "level": in_percent(LEVEL),
         "settings": {key.setting: setting_meaning(key.setting) for key in contents.names},
         "hand_crafted": hand_crafted({key.backbone for key in contents.names}, contents.configuration),
         "any_auspro": contents.metrics["auspro_005"].notna().any(),

@@ -10,7 +10,7 @@ from zsad.names import MEAN
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.evaluations import MethodKey, key_of
 from zsad.reporting.results import means_of, one_row_a_method
-from zsad.reporting.sections.metrics import backwards, image_table, mask_table, pixel_table
+from zsad.reporting.sections.metrics import backwards, decision_table, image_table, mask_table, pixel_table
 from zsad.tables.notation import NOTATION
 
 
@@ -32,9 +32,9 @@ def _mean_tables(contents: Contents) -> list[dict[str, Any]]:
     tables = []
     for mean in sorted(means_of(contents.metrics), key=lambda mean: mean != MEAN):
         rows = contents.metrics[contents.metrics["category"] == mean]
-        images, pixels = image_table(rows), pixel_table(rows)
-        if images.rows or pixels.rows:
-            tables.append({"name": mean, "images": images, "pixels": pixels})
+        found = {"images": image_table(rows), "pixels": pixel_table(rows), "decisions": decision_table(rows)}
+        if any(table.rows for table in found.values()):
+            tables.append({"name": mean, **found})
     return tables
 
 

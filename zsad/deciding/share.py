@@ -1,0 +1,42 @@
+"""Share: the images that look most anomalous, as many as are asked for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.batches import between
+
+
+class Share(ThresholdRule):
+    """Calls the given share of the images defective: those of the highest peaks.
+
+    For whoever can look at so many images again, whatever is on them. ``share`` times the number of images is rounded
+    to the nearest whole number. Images of one and the same peak get one and the same verdict, so that fewer are called
+    where the cut would fall among equals. That says nothing on the share of good images among those called, and a
+    batch without a defect is called as well: no false-alarm rate is given.
+    """
+
+    summary: ClassVar[str] = "The share of the images that you give: those of the highest peaks."
+    reference: ClassVar[str] = "None: ranking and a budget for looking again."
+    needs_batch: ClassVar[bool] = True
+
+    share: float = Field(ge=0, le=1, description="Share of the images that are called defective.")
+
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """One threshold for all images, half-way between the last that is called and the first that is not."""
+        rising = np.sort(evidence.peaks)
+        wanted = int(np.floor(self.share * len(rising) + 0.5))
+        good = len(rising) - wanted
+        lowest = np.float32(rising[0])
+        below = float(np.nextafter(lowest, np.float32(-np.inf))) if good == 0 else float(rising[good - 1])
+        region = between(below, float(rising[good])) if wanted else float(rising[-1])
+        verdicts = Verdicts(evidence, region, self.reach(evidence.maps, region))
+        called = int(verdicts.decided.sum())
+        if called == wanted:
+            return verdicts
+        remark = f"{called} images are called defective instead of {wanted}, since the next ones have equal peaks."
+        return Verdicts(evidence, region, self.reach(evidence.maps, region), remarks=[remark])

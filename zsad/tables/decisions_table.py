@@ -1,0 +1,107 @@
+"""What is called defective over a whole run: one row a category and method, and their means.
+
+The figures are those of metrics.csv without a refiner, which decides nothing. Beside them stand the rule, the rate of
+false alarms that it promises, and how many images it calls defective, which is known without a label, too: in the row
+of a mean the sum over its categories, of a method with several seeds the mean over these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zsad.files.json_values import number
+from zsad.names import MEAN, NO_REFINER, TITLES
+from zsad.tables.csv_tables import DECISION_KEYS, DECISIONS
+from zsad.tables.frames import in_groups, rows_of
+from zsad.tables.metrics_table import compared_figures, entries_of, named
+from zsad.tables.missing import is_missing
+from zsad.tables.table import Figure, Table, share
+
+TITLE = "Decisions: what is called defective without labels"
+NOTE = (
+    "Nominal is the share of good images that the rule itself expects to call defective, false alarms the share that "
+    "it does call defective, found the share of the defective ones. F1 / F1-max compares the F1 of the decision with "
+    "the greatest that a threshold chosen by the labels gives the image scores, SegF1 / F1-max that of the marked "
+    "pixels likewise; it may exceed 100 where the decision tells more than the scores do. Called: images called "
+    "defective, of all."
+)
+FIGURES = ("decision_fpr", "decision_recall", "decision_f1", "decision_ratio", "mask_ratio")
+
+
+def decisions_frame(evaluations: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> pd.DataFrame:
+    """The frame of decisions.csv: of categories, then the means over them, in the order of metrics.csv.
+
+    Args:
+        evaluations: of the scores.
+        metrics: the frame of metrics.csv of the same, whose figures are taken.
+    """
+    of_maps = metrics[(metrics["refiner"] == NO_REFINER) & metrics["category"].isin([MEAN, *_categories(evaluations)])]
+    rows = ((row, _members(evaluations, row)) for row in rows_of(of_maps))
+    return DECISIONS.frame(_row(row, members) for row, members in rows if members)
+
+
+def decisions_table(rows: pd.DataFrame, title: str = TITLE) -> Table:
+    """What is decided, a row a category and method; methods of one setting compete in each category.
+
+    Args:
+        rows: of decisions.csv.
+    """
+    ordered = in_groups(rows, "category", "setting")
+    records = rows_of(ordered)
+    places = [f"{row['category']}: {row['setting']}" for row in records]
+    columns = [compared_figures(records, metric, places) for metric in FIGURES]
+    cells = [
+        [
+            *(row["category"], row["setting"], named(row), row["rule"]),
+            *entries_of(row, [share(row["nominal"]), *(column[place] for column in columns), _called(row)]),
+        ]
+        for place, row in enumerate(records)
+    ]
+    header = ["category", "setting", "method", "rule", "nominal", *(TITLES[name] for name in FIGURES), "called"]
+    return Table(title, header, cells, NOTE, apart=True)
+
+
+def _categories(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(evaluation["category"] for evaluation in evaluations))
+
+
+def _members(evaluations: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The evaluations that a row tells of: one, or those of all seeds, or categories."""
+    return [
+        evaluation
+        for evaluation in evaluations
+        if row["category"] in (MEAN, evaluation["category"])
+        and row["method"] in (evaluation["method"], evaluation["group"])
+    ]
+
+
+def _row(row: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    names = {key: row[key] for key in DECISION_KEYS}
+    if row["missing"] or any(map(is_missing, members)):
+        return {**names, "missing": True}
+    decided = [member["decision"] for member in members]
+    return {
+        **names,
+        "rule": _one_of(decision["rule"] for decision in decided),
+        "measure": _one_of(decision["measure"] for decision in decided),
+        "nominal": np.mean([number(decision["nominal"]) for decision in decided]),
+        **{name: row[name] for name in FIGURES},
+        "called": sum(decision["called"] for decision in decided) / row["seeds"],
+        "images": sum(decision["images"] for decision in decided) / row["seeds"],
+        "categories": len({member["category"] for member in members}),
+        "seeds": row["seeds"],
+        "remarks": " ".join(dict.fromkeys(remark for decision in decided for remark in decision["remarks"])),
+    }
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """A name that all share, or all of them."""
+    return ", ".join(dict.fromkeys(filter(None, names)))
+
+
+def _called(row: Mapping[str, Any]) -> Figure:
+    return Figure(f"{row['called']:.4g}", row["called"], f"of {row['images']:.0f}")
