@@ -190,8 +190,10 @@ def _import_path() -> str:
 
 
 def _closing(tally: Count, results: Results, place: Place) -> Iterator[str]:
-    yield str(tally)
+    yield results.batch_verdict().words
     yield from tally.remarks
+    if tally.failed:
+        yield f"{tally.failed} could not be inspected."
     yield f"page: {results.page}"
     yield f"pictures, defects.csv, coco.json and more: {results.exports}"
     yield f"to change something and run it again: {place.configuration}"

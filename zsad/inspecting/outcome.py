@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from zsad.data.image_list import read_image_list
 from zsad.data.readings import read_unreadable
 from zsad.deciding.base import FEWEST_REFERENCES
+from zsad.deciding.batch_verdict import BatchVerdict, batch_verdict
 from zsad.deciding.decision import decision_of
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import DataError
@@ -104,6 +107,21 @@ class Results:
                     )
         for path, reason in read_unreadable(place / "unreadable.csv").items():
             yield Failure(path, DataError(reason))
+
+    def batch_verdict(self) -> BatchVerdict:
+        """How many of the photographs are called defective, and what is expected of a batch that is all good.
+
+        Raises:
+            DataError: the file of decisions is absent or damaged.
+        """
+        with DecisionReader(self.decisions) as decisions:
+            ranks = decisions.measure == "p_value" and threshold_source(decisions) == REFERENCES
+            return batch_verdict(
+                int(np.count_nonzero(decisions.decided)),
+                len(decisions.image_ids),
+                decisions.nominal,
+                references=len(decisions.provenance["references"]) if ranks else 0,
+            )
 
     def _regions(self) -> dict[str, list[Region]]:
         """The regions of each image that has some."""

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from zsad.deciding.base import FEWEST_REFERENCES, Evidence, ThresholdRule
+from zsad.deciding.base import FEWEST_REFERENCES, Evidence
 from zsad.deciding.decision import Decision, decision_of
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, DataError
@@ -69,8 +69,8 @@ def decide_by(threshold: float | str | None, fitted: EvidenceHolder, *, localise
         return _undecided
     else:
         name = SUITABLE if threshold is None else str(threshold)
+        source = _source(name, has_references=has_references, localises=localises)
         rule = THRESHOLDS.build(name, where=f"threshold rule '{name}'")
-        source = _source(rule, name, has_references=has_references, localises=localises)
 
     def decide(anomaly_map: np.ndarray | None, score: float) -> Verdict:
         maps = [] if anomaly_map is None else [anomaly_map]
@@ -82,12 +82,13 @@ def decide_by(threshold: float | str | None, fitted: EvidenceHolder, *, localise
     return decide
 
 
-def _source(rule: ThresholdRule, name: str, *, has_references: bool, localises: bool) -> str:
+def _source(name: str, *, has_references: bool, localises: bool) -> str:
     """What a rule looks at, of a single photograph and the model.
 
     Raises:
         ConfigError, DataError: see `decide_by`.
     """
+    rule = THRESHOLDS.load(name)
     if rule.needs_references and not has_references:
         raise DataError(f"threshold rule '{name}' needs scores of references, but {NO_EVIDENCE}; give a number")
     if rule.needs_references or (name == SUITABLE and has_references):
