@@ -32,4 +32,5 @@ def marked(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: 
     outstanding = standing_out(anomaly_map, thresholds, height, width)
     mask = outstanding > np.float32(thresholds.pixel)
     shown = np.maximum(outstanding, at_image_size(anomaly_map, height, width), out=outstanding)
-    return Marked(shown, mask)
+    # An interpolation between equal values may be rounded up, above the peak that is decided by.
+    return Marked(np.minimum(shown, np.float32(np.max(anomaly_map)), out=shown), mask)
