@@ -188,6 +188,21 @@ def write_category(folder, maps, sizes=(), *, localises=True):
     return ids
 
 
+def prompting_for(folder, refiner):
+    """The stand-in for a segmentation model, with embeddings of all images, for a refiner that asks one."""
+    if not refiner.uses_segmenter:
+        return None
+    records = read_image_list(folder / "images.csv")
+    windows = np.array([(0, 0, record.width, record.height) for record in records])
+    ids = [record.image_id for record in records]
+    with EmbeddingWriter(
+        folder / "whole.h5", ids, {"segmenter": Square.model}, windows=windows, shapes=[(2,)]
+    ) as writer:
+        for index in range(len(ids)):
+            writer.write(index, (np.zeros(2, np.float16),))
+    return Prompting(SquarePart(), "cpu", folder / "whole.h5")
+
+
 def masks_of(folder):
     with MaskReader(folder / "masks.h5") as masks:
         return [masks.mask(index) for index in range(len(masks))]
@@ -198,7 +213,10 @@ def called(folder):
         return decisions.decided.tolist()
 
 
-EVERY_REFINER = [Guided(), Guided(min_area=0.2), GrabCut(), GrabCut(min_area=0.2)]
+EVERY_REFINER = [
+    *(Guided(), Guided(min_area=0.2), GrabCut(), GrabCut(min_area=0.2)),
+    *(Sam(foreground=False), Sam(foreground=False, min_area=0.2, min_contrast_ratio=0, min_edge_ratio=0)),
+]
 MAPS_OF_ALL_KINDS = [
     *(np.random.default_rng(seed).gamma(2, 0.7, (6, 7)) for seed in range(6)),  # peaks of one patch at many heights
     *(np.pad(np.full((1, 1), peak), ((3, 4), (2, 5))) for peak in (3.9, 4.0, 4.1, 9.0)),
@@ -216,7 +234,7 @@ def test_a_mask_is_empty_if_and_only_if_its_image_is_not_called_defective(tmp_pa
     write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", 4.0, 2.0)
 
     for each in (plain, refiner):
-        refine(tmp_path, each)
+        refine(tmp_path, each, prompting_for(tmp_path, each))
         assert [bool(mask.any()) for mask in masks_of(tmp_path)] == called(tmp_path)
     assert 0 < sum(called(tmp_path)) < len(MAPS_OF_ALL_KINDS)
 
@@ -264,22 +282,10 @@ def two_regions():
 
 @pytest.mark.parametrize("refiner", [Guided(), GrabCut(), None], ids=["guided", "grabcut", "sam"])
 def test_a_region_that_does_not_stand_out_is_neither_marked_nor_asked_about(tmp_path, refiner):
-    (image_id,) = write_category(tmp_path, [two_regions()])
+    write_category(tmp_path, [two_regions()])
     write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", 4.0, 1.0)
-    prompting = None
-    if refiner is None:
-        refiner = BELIEVING
-        with EmbeddingWriter(
-            tmp_path / "whole.h5",
-            [image_id],
-            {"segmenter": Square.model},
-            windows=np.array([(0, 0, 60, 60)]),
-            shapes=[(2,)],
-        ) as writer:
-            writer.write(0, (np.zeros(2, np.float16),))
-        prompting = Prompting(SquarePart(), "cpu", tmp_path / "whole.h5")
-
-    refine(tmp_path, refiner, prompting)
+    refiner = refiner or BELIEVING
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
 
     with MaskReader(tmp_path / "masks.h5") as masks:
         (region,) = masks.regions(0)
@@ -300,21 +306,22 @@ def test_a_region_reaches_further_the_lower_the_threshold_of_pixels_is(tmp_path,
     assert 0 < areas[0] < areas[1] < areas[2] < 28 * 28
 
 
-@pytest.mark.parametrize("refiner", EVERY_REFINER[::2], ids=["guided", "grabcut"])
+@pytest.mark.parametrize("refiner", EVERY_REFINER[::2], ids=["guided", "grabcut", "sam"])
 @pytest.mark.parametrize("localises", [True, False])
 @pytest.mark.parametrize("constant", [True, False])
-def test_infinite_thresholds_mark_nothing(tmp_path, refiner, localises, constant):
+def test_infinite_thresholds_mark_nothing_and_read_no_photograph(tmp_path, refiner, localises, constant, monkeypatch):
+    monkeypatch.delattr(refinement_stage, "read_image")
     maps = [np.full((4, 4), 7.0)] * 2 if constant or not localises else MAPS_OF_ALL_KINDS[:2]
     write_category(tmp_path, maps, localises=localises)
     write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", np.inf if localises else 5.0, np.inf)
     assert called(tmp_path) == [not localises] * 2
 
-    refine(tmp_path, refiner)
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
 
     assert not any(mask.any() for mask in masks_of(tmp_path))
 
 
-@pytest.mark.parametrize("refiner", [*EVERY_REFINER[::2], None], ids=["guided", "grabcut", "plain"])
+@pytest.mark.parametrize("refiner", [*EVERY_REFINER[::2], None], ids=["guided", "grabcut", "sam", "plain"])
 @pytest.mark.parametrize("pixel", [-1e38, -1e6, -0.5])
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.filterwarnings("error")
@@ -322,12 +329,14 @@ def test_thresholds_below_all_values_mark_the_whole_image(tmp_path, refiner, pla
     write_category(tmp_path, [np.full((4, 4), 7.0) if constant else MAPS_OF_ALL_KINDS[0]])
     write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", min(0.0, pixel), pixel)
 
-    refine(tmp_path, refiner or plain)
+    refiner = refiner or plain
+    refine(tmp_path, refiner, prompting_for(tmp_path, refiner))
 
     (mask,) = masks_of(tmp_path)
     assert mask.any()
-    assert refiner is not None or mask.all()
-    assert all(np.isfinite(anomaly_map - threshold).all() for anomaly_map, threshold in plain.given)
+    assert refiner is not plain or mask.all()
+    for anomaly_map, threshold in plain.given:  # heights above it are told apart
+        assert threshold == np.nextafter(anomaly_map.min(), np.float32(-np.inf))
 
 
 def foreign_decisions(folder, how):
@@ -349,11 +358,12 @@ def foreign_decisions(folder, how):
     write_decisions(folder / "decisions.h5", scores, 0.75, 0.5)
 
 
+OTHER_SCORES = r"was made from other scores than .* \(.* has another highest value\); delete \S* and run again"
 FOREIGN = {
-    "of other images": "do not show the same images in the same order; delete the former and run again",
-    "in another order": "do not show the same images in the same order; delete the former and run again",
-    "of other scores": "was decided by other scores than .*; delete it and run again",
-    "of a method without maps": "was decided by other scores than .*; delete it and run again",
+    "of other images": "do not hold the same images in the same order; delete .* and run again",
+    "in another order": "do not hold the same images in the same order; delete .* and run again",
+    "of other scores": OTHER_SCORES,
+    "of a method without maps": OTHER_SCORES,
 }
 
 

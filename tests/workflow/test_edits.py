@@ -30,7 +30,7 @@ CONFIG = {
 }
 MEASURED = {"metrics/self_similarity.json", "draws/self_similarity.h5"}
 TRUTH = {"manifest.csv", *MEASURED}
-SCORED = {"scores/self_similarity.h5", *MEASURED}
+SCORED = {"scores/self_similarity.h5", "decisions/self_similarity.h5", *MEASURED}
 ALL = {"images.csv", "unreadable.csv", "features/embedded/test.original.h5", *SCORED, *TRUTH}
 FITTED = {"training.csv", "features/embedded/references-k2-seed0.original.h5", "models/memory_bank.h5"}
 BY_MODEL = {"scores/memory_bank.h5"}

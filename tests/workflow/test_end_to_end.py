@@ -15,6 +15,7 @@ from PIL import Image
 
 from harness import SMALL, Project, merged
 from zsad.data.image_list import read_image_list
+from zsad.files.decisions import DecisionReader
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
@@ -104,12 +105,16 @@ def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
         for method in METHODS:
             with (
                 ScoreReader(folder / f"scores/{method}.h5") as scores,
+                DecisionReader(folder / f"decisions/{method}.h5") as decisions,
                 MaskReader(folder / f"masks/{method}.guided.h5") as masks,
             ):
-                assert scores.image_ids == masks.image_ids == names
+                assert scores.image_ids == decisions.image_ids == masks.image_ids == names
+                assert decisions.peaks.tolist() == [scores.anomaly_map(index).max() for index in range(len(records))]
+                assert decisions.provenance["image_list_sha256"] == scores.provenance["image_list_sha256"]
                 for index, record in enumerate(records):
                     assert scores.anomaly_map(index).dtype == np.float32
                     assert masks.mask(index).shape == (record.height, record.width)
+                    assert masks.mask(index).any() <= decisions.decided[index]
                 assert masks.provenance["image_list_sha256"] == scores.provenance["image_list_sha256"]
     with h5py.File(smoke.result("smoke/ring/features/embedded/test.original.h5")) as file:
         assert file["patch_tokens"].dtype == np.float16
@@ -122,7 +127,8 @@ def test_the_files_keep_to_the_contracts_between_stages(smoke: Project) -> None:
 
 
 def test_every_job_leaves_a_log_and_a_benchmark(smoke: Project) -> None:
-    for rule in ("extract_features", "score_images", "refine_masks", "evaluate_scores", "collect_tables", "build_page"):
+    stages = ("extract_features", "score_images", "decide_images", "refine_masks", "evaluate_scores")
+    for rule in (*stages, "collect_tables", "build_page"):
         found = [*smoke.result(f"smoke/logs/{rule}").glob("*.log"), *smoke.result("smoke/logs").glob(f"{rule}.log")]
         assert found
         assert all(path.read_text().rstrip().endswith("done") for path in found)
@@ -203,9 +209,9 @@ def test_every_scorer_and_a_fusion_of_them_goes_from_images_to_tables(
 
 
 def test_scores_do_not_depend_on_labels(finished: Project, tmp_path: Path) -> None:
-    """Exchange the folders `good` and a defect of the test set, masks left out: every score stays what it was."""
+    """Exchange the folders `good` and a defect of the test set, masks left out: scores and verdicts stay."""
     source = finished.result("data/t/ring")
-    scores = []
+    found = []
     for name, rename in (("as it is", {}), ("exchanged", {"good": "zzz"})):
         project = Project.copy_of_repository(tmp_path / name)
         for path in sorted(source.rglob("*.png")):
@@ -216,19 +222,35 @@ def test_scores_do_not_depend_on_labels(finished: Project, tmp_path: Path) -> No
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(path.read_bytes())
         config = merged(SMALL, dataset={"name": "t", "layout": "mvtec", "root": "images"})
-        assert project.run(config, "results/t/ring/scores/memory_bank.h5").status == 0
-        with ScoreReader(project.result("t/ring/scores/memory_bank.h5")) as reader:
-            scores.append(
-                {Path(name).name: score for name, score in zip(reader.image_ids, reader.image_scores, strict=True)}
+        assert project.run(config, "results/t/ring/decisions/memory_bank.h5").status == 0
+        with (
+            ScoreReader(project.result("t/ring/scores/memory_bank.h5")) as scores,
+            DecisionReader(project.result("t/ring/decisions/memory_bank.h5")) as decisions,
+        ):
+            assert scores.image_ids == decisions.image_ids
+            names = [Path(name).name for name in scores.image_ids]
+            columns = (
+                scores.image_scores,
+                decisions.region,
+                decisions.pixel,
+                decisions.decided,
+                decisions.significance,
             )
-    assert scores[0] == scores[1]
+            found.append({name: values for name, *values in zip(names, *columns, strict=True)})
+    assert found[0] == found[1]
 
 
 def test_targets_stop_where_they_say(tmp_path: Path) -> None:
     project = Project.copy_of_repository(tmp_path / "project")
     made = project.run(SMALL, "features").made
     assert any("/features/" in path for path in made)
-    assert not any(stage in path for path in made for stage in ("/scores/", "/masks/", "/tables/"))
+    assert not any(stage in path for path in made for stage in ("/scores/", "/decisions/", "/masks/", "/tables/"))
+    planned = project.would_make(SMALL, "decisions")
+    assert {path for path in planned if "/decisions/" in path} == {
+        f"t/ring/decisions/{name}.h5" for name in ("self_similarity", "mirror_symmetry", "memory_bank")
+    }
+    assert any("/scores/" in path for path in planned)
+    assert not any(stage in path for path in planned for stage in ("/features/", "/masks/", "/metrics/", "/tables/"))
     planned = project.would_make(SMALL, "masks")
     assert any("/masks/" in path for path in planned)
     assert not any(stage in path for path in planned for stage in ("/features/", "/metrics/", "/tables/"))

@@ -109,7 +109,7 @@ def _check_model(scores: ScoreReader, fitted: FittedReader) -> None:
     scored_by = scores.provenance.get("features", {}).get("references", {}).get("image_ids")
     params = scores.provenance.get("scorer", {}).get("params")
     said = fitted.provenance
-    if (params, scored_by) != (said["scorer"]["params"], said["references"]["image_ids"]):
+    if (params, scored_by) != (said.get("scorer", {}).get("params"), said.get("references", {}).get("image_ids")):
         raise DataError(f"{fitted.path} is not the model by which {scores.path} was made; delete both, run again")
 
 

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.errors import DataError
 from zsad.evaluation.defects import region_areas
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_peak, check_same_images
 from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds, standing_out
 
@@ -70,15 +69,6 @@ def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
     Raises:
         DataError: they are on other images, or in another order, or say other highest values than the scores have.
     """
-    if decisions.image_ids != scores.image_ids:
-        raise DataError(
-            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
-            f"{decisions.path} and run again"
-        )
-    for index, image_id in enumerate(scores.image_ids):
-        peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
-        if decisions.localises != scores.localises or decisions.peaks[index] != peak:
-            raise DataError(
-                f"{decisions.path} was made from other scores than {scores.path} has ({image_id} has another highest "
-                f"value); delete {decisions.path} and run again"
-            )
+    check_same_images(scores, decisions)
+    for index in range(len(scores)):
+        check_peak(scores, decisions, index)

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from zsad.errors import DataError
 from zsad.files.hdf5 import Reader, Writer
+from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds
 
 DECISIONS_FORMAT = "zsad-decisions-1"
@@ -112,6 +114,33 @@ class DecisionReader(Reader):
         if values.dtype != dtype or values.shape != (len(self.image_ids),):
             raise ValueError(f"{name} is no number of each image")
         return values
+
+
+def check_same_images(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that decisions are on the images of a score file, in its order.
+
+    Raises:
+        DataError: they are not.
+    """
+    if decisions.image_ids != scores.image_ids:
+        raise DataError(
+            f"{decisions.path} and {scores.path} do not hold the same images in the same order; delete "
+            f"{decisions.path} and run again"
+        )
+
+
+def check_peak(scores: ScoreReader, decisions: DecisionReader, index: int) -> None:
+    """Check that an image was decided by the scores that it has.
+
+    Raises:
+        DataError: its highest value, or whether there are maps at all, is another.
+    """
+    peak = scores.anomaly_map(index).max() if scores.localises else scores.image_scores[index]
+    if decisions.localises != scores.localises or decisions.peaks[index] != peak:
+        raise DataError(
+            f"{decisions.path} was made from other scores than {scores.path} has ({scores.image_ids[index]} has "
+            f"another highest value); delete {decisions.path} and run again"
+        )
 
 
 def _check(

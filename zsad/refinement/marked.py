@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zsad.errors import DataError
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_peak, check_same_images
 from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds, standing_out
 
@@ -33,17 +32,11 @@ class MarkedMaps:
         decisions: its open decision file.
 
     Raises:
-        DataError: the two do not show the same images in the same order, or the decisions are of other scores.
+        DataError: the two do not show the same images in the same order.
     """
 
     def __init__(self, scores: ScoreReader, decisions: DecisionReader) -> None:
-        if decisions.image_ids != scores.image_ids:
-            raise DataError(
-                f"{decisions.path} and {scores.path} do not show the same images in the same order; delete the former "
-                "and run again"
-            )
-        if decisions.localises != scores.localises:
-            raise self._other_scores(scores, decisions)
+        check_same_images(scores, decisions)
         self._scores, self._decisions = scores, decisions
 
     def has_marks(self, index: int) -> bool:
@@ -52,10 +45,8 @@ class MarkedMaps:
         Raises:
             DataError: see `grid_map`.
         """
-        if not self._scores.localises:
-            return False
-        self.grid_map(index)  # even where nothing is to be done, decisions must be those of the scores
-        return bool(self._decisions.decided[index])
+        check_peak(self._scores, self._decisions, index)  # even where nothing is to be done
+        return self._scores.localises and bool(self._decisions.decided[index])
 
     def thresholds(self, index: int) -> Thresholds:
         """The thresholds of an image."""
@@ -67,10 +58,8 @@ class MarkedMaps:
         Raises:
             DataError: the image was decided by another map.
         """
-        anomaly_map = self._scores.anomaly_map(index)
-        if self._scores.localises and float(anomaly_map.max()) != self._decisions.peaks[index]:
-            raise self._other_scores(self._scores, self._decisions)
-        return anomaly_map
+        check_peak(self._scores, self._decisions, index)
+        return self._scores.anomaly_map(index)
 
     def at_size(self, index: int, height: int, width: int) -> MarkedMap:
         """The map of an image of ``height x width`` as it is marked: anywhere, if and only if `has_marks`.
@@ -82,7 +71,3 @@ class MarkedMaps:
         anomaly_map = standing_out(self.grid_map(index), thresholds, height, width)
         least = np.nextafter(anomaly_map.min(), np.float32(-np.inf))
         return MarkedMap(anomaly_map, max(thresholds.pixel, float(least)))
-
-    @staticmethod
-    def _other_scores(scores: ScoreReader, decisions: DecisionReader) -> DataError:
-        return DataError(f"{decisions.path} was decided by other scores than {scores.path}; delete it and run again")

@@ -163,13 +163,14 @@ def of_fewer_images(path: str) -> Damage:
     return hostile(path, change)
 
 
-def turned(name: str) -> Callable[[h5py.File], None]:
-    """Have the numbers of the images say the contrary."""
+def turned_round(file: h5py.File) -> None:
+    """Have every verdict be the contrary."""
+    file["decided"][:] = 1 - file["decided"][:]
 
-    def change(file: h5py.File) -> None:
-        file[name][:] = 1 - file[name][:] if name == "decided" else -file[name][:]
 
-    return change
+def of_lower_peaks(file: h5py.File) -> None:
+    """Have images that are called good be further below the threshold than their scores say."""
+    file["peak"][:] = np.float32(file["peak"][:] - (1 - file["decided"][:]))
 
 
 def not_a_number(file: h5py.File) -> None:
@@ -179,7 +180,7 @@ def not_a_number(file: h5py.File) -> None:
 
 def above_the_region(file: h5py.File) -> None:
     """Have less marked than stands out."""
-    file["pixel"][0] = file["region"][0] + 1
+    file["pixel"][0] = np.float32(file["region"][0] + 1)
 
 
 DAMAGED = (
@@ -206,6 +207,12 @@ DAMAGED = (
         "decisions of another method",
         DECISIONS,
         copied(OF_BANK, DECISIONS),
+        rf"{DECISIONS} was made from other scores than {SCORES} .*; delete {DECISIONS} and run again",
+    ),
+    wrong(
+        "peaks that are not those of the scores",
+        DECISIONS,
+        hostile(DECISIONS, of_lower_peaks),
         rf"{DECISIONS} was made from other scores than {SCORES} .*; delete {DECISIONS} and run again",
     ),
     wrong(
@@ -268,12 +275,11 @@ CHANGED = (
     damaged("model assembled", MODEL, hostile(MODEL, assembled("fit/grid_size")), "lies in another file"),
     damaged("pickle in a model", MODEL, hostile(MODEL, pickled("fit/patch_tokens")), "is no array of numbers"),
     damaged("model of another method", MODEL, hostile(MODEL, of_other_parameters), "is the model of another method"),
-    damaged("verdicts turned round", DECISIONS, hostile(DECISIONS, turned("decided")), "not those of its thresholds"),
-    damaged("peaks turned round", DECISIONS, hostile(DECISIONS, turned("peak")), "not those of its thresholds"),
+    damaged("verdicts turned round", DECISIONS, hostile(DECISIONS, turned_round), "not those of its thresholds"),
     damaged("no number for a threshold", DECISIONS, hostile(DECISIONS, not_a_number), "thresholds are not numbers"),
     damaged("thresholds in disorder", DECISIONS, hostile(DECISIONS, above_the_region), "contradict each other"),
     damaged("decisions linked elsewhere", DECISIONS, hostile(DECISIONS, linked_elsewhere("peak")), "is a link"),
-    damaged("pickle in decisions", DECISIONS, hostile(DECISIONS, pickled("region")), "no number of each image"),
+    damaged("pickle in decisions", DECISIONS, hostile(DECISIONS, pickled("region")), "is not a readable"),
     damaged("masks in a raw file", MASKS, hostile(MASKS, in_raw_file("mask_score")), "lies in another file"),
     damaged("scores assembled", SCORES, hostile(SCORES, assembled("seconds")), "seconds lies in another file"),
     wrong("pipe in place of features", FEATURES, piped(FEATURES), rf"{FEATURES} is a pipe and no regular file"),
