@@ -12,7 +12,7 @@ MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the m
 MEANS = (MEAN, MEAN_TEXTURES, MEAN_OBJECTS)
 ALL_TYPES = "all types"  # stands for a type of defect: all images, good ones too
 ORACLE = "oracle"  # stands for a method: prompts from the ground truth, a ceiling and no method
-NO_REFINER = "none"  # stands for a refiner: the thresholded map itself
+NO_REFINER = "none"  # stands for a refiner: what stands out in the map itself
 PER_IMAGE = "total per image"  # stands in the costs for a stage: all that one more test image takes
 REFERENCES = "references"  # likewise: what is done once, with other images
 

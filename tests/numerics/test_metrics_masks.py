@@ -7,6 +7,7 @@ from sklearn import metrics as reference
 
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.mask_counts import mask_counts, mask_metrics
+from zsad.evaluation.measured import Measured
 from zsad.names import MASK_METRICS
 
 EIGHT = np.ones((3, 3))
@@ -89,6 +90,8 @@ def test_decisions_are_those_of_scikit_learn():
     assert found["decision_recall"] == pytest.approx(reference.recall_score(defective, decided))
     assert found["decision_f1"] == pytest.approx(reference.f1_score(defective, decided))
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(defective, decided))
+    # The share of good images called defective is what is lost of the recall of good ones.
+    assert found["decision_fpr"] == pytest.approx(1 - reference.recall_score(~defective, ~decided))
 
 
 def test_decisions_of_many_sums_at_once_are_those_of_each():
@@ -101,7 +104,26 @@ def test_decisions_of_many_sums_at_once_are_those_of_each():
 
 def test_decisions_that_find_nothing_have_precision_zero_and_none_without_defects():
     nothing = decision_metrics(decision_counts(np.zeros(4, bool), np.array([True, True, False, False])).sum(axis=0))
-    assert [float(value) for value in nothing.values()] == [0.0, 0.0, 0.0, 0.5]
+    assert {name: float(value) for name, value in nothing.items()} == {
+        **dict.fromkeys(("decision_precision", "decision_recall", "decision_f1", "decision_fpr"), 0.0),
+        "decision_accuracy": 0.5,
+    }
     good = decision_metrics(decision_counts(np.array([True, False]), np.zeros(2, bool)).sum(axis=0))
     assert np.isnan([good["decision_precision"], good["decision_recall"], good["decision_f1"]]).all()
-    assert good["decision_accuracy"] == 0.5
+    assert (good["decision_accuracy"], good["decision_fpr"]) == (0.5, 0.5)
+    defective = decision_metrics(decision_counts(np.array([True, False]), np.ones(2, bool)).sum(axis=0))
+    assert np.isnan(defective["decision_fpr"])
+    assert (defective["decision_precision"], defective["decision_recall"]) == (1.0, 0.5)
+    assert np.isnan([float(value) for value in decision_metrics(np.zeros(4)).values()]).all()
+
+
+def test_a_ratio_is_that_of_the_values_and_of_each_draw_and_nothing_over_nothing():
+    draws = {"part": np.array([0.2, 0.3, np.nan, 0.0]), "whole": np.array([0.4, 0.0, 0.5, 0.5])}
+    measured = Measured({"part": 0.25, "whole": 0.5}, draws).with_ratio("ratio", "part", "whole")
+    assert measured.values == {"part": 0.25, "whole": 0.5, "ratio": 0.5}
+    np.testing.assert_array_equal(measured.draws["ratio"], [0.5, np.nan, np.nan, 0.0])
+    for part, whole in ((np.nan, 0.5), (0.5, np.nan), (0.5, 0.0), (0.0, 0.0)):
+        assert np.isnan(Measured({"part": part, "whole": whole}, {}).with_ratio("r", "part", "whole").values["r"])
+    without = Measured({"part": 0.25}, {"part": draws["part"]}).with_ratio("ratio", "part", "whole")
+    assert np.isnan(without.values["ratio"])
+    assert set(without.draws) == {"part"}

@@ -7,6 +7,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -120,6 +121,7 @@ def test_decisions_are_measured_as_scikit_learn_does() -> None:
     assert found["decision_recall"] == pytest.approx(reference.recall_score(labels, decisions))
     assert found["decision_f1"] == pytest.approx(reference.f1_score(labels, decisions))
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(labels, decisions))
+    assert found["decision_fpr"] == pytest.approx(1 - reference.recall_score(~labels, ~decisions))
     for name, (low, high) in metrics.decision_limits(decisions, labels, draws=200).items():
         assert low < found[name] < high
 
@@ -282,6 +284,47 @@ def test_masks_are_measured_pixel_by_pixel_and_defect_by_defect() -> None:
     assert metrics.threshold_limits(maps, masks, 0.8, draws=100) == limits
     assert set(limits) == set(found)
     assert limits["mask_iou"].low < found["mask_iou"] < limits["mask_iou"].high
+
+
+def test_a_pair_of_thresholds_marks_the_regions_that_stand_out_of_each_image_by_its_own() -> None:
+    rng = np.random.default_rng(5)
+    maps = [cv2.GaussianBlur(rng.normal(size=(12, 15)), (3, 3), 0) for _ in range(6)]
+    masks = [anomaly_map > np.quantile(anomaly_map, 0.93) for anomaly_map in maps]
+    pixels = np.array([np.quantile(anomaly_map, 0.8) for anomaly_map in maps])
+    regions = np.array([np.quantile(anomaly_map, rng.uniform(0.9, 1)) for anomaly_map in maps])
+    predictions = []
+    for anomaly_map, pixel, region in zip(maps, np.float32(pixels), np.float32(regions), strict=True):
+        labels, count = ndimage.label(np.float32(anomaly_map) > pixel, structure=np.ones((3, 3)))
+        kept = [label for label in range(1, count + 1) if np.float32(anomaly_map)[labels == label].max() > region]
+        predictions.append(np.isin(labels, kept))
+    found = metrics.threshold_metrics(maps, masks, pixels, region=regions)
+    assert found == metrics.mask_metrics(predictions, masks)
+    assert found != metrics.threshold_metrics(maps, masks, pixels)
+    limits = metrics.threshold_limits(maps, masks, pixels, region=regions, draws=60)
+    assert limits == metrics.mask_limits(predictions, masks, draws=60)
+    one = metrics.threshold_metrics(maps, masks, 0.5, region=0.5)
+    assert one == metrics.threshold_metrics(maps, masks, [0.5] * 6) == metrics.threshold_metrics(maps, masks, 0.5)
+
+
+def test_ratios_compare_with_the_best_that_labels_could_choose() -> None:
+    rng = np.random.default_rng(6)
+    labels = rng.random(40) < 0.4
+    scores = rng.normal(size=40) + 1.5 * labels
+    decisions = scores > 1.5
+    expected = reference.f1_score(labels, decisions) / max(f1_at(scores, labels, threshold) for threshold in scores)
+    assert metrics.decision_metrics(decisions, labels, scores=scores)["decision_ratio"] == pytest.approx(expected)
+    low, high = metrics.decision_limits(decisions, labels, scores=scores, draws=200)["decision_ratio"]
+    assert low < expected < high <= 1
+    better = metrics.decision_metrics(labels, labels, scores=scores)
+    assert better["decision_ratio"] == 1 / metrics.image_f1_max(scores, labels) > 1
+    maps, masks = [rng.normal(size=(8, 8)) for _ in range(9)], rng.random((9, 8, 8)) < 0.1
+    for anomaly_map, mask in zip(maps, masks, strict=True):
+        anomaly_map += 2 * mask
+    f1 = metrics.threshold_metrics(maps, masks, 1.5, region=2)["mask_f1"]
+    ratio = metrics.threshold_ratio(maps, masks, 1.5, region=2)
+    assert ratio == f1 / metrics.pixel_f1_max(maps, masks)
+    low, high = metrics.threshold_ratio_limits(maps, masks, 1.5, region=2, draws=100)
+    assert low < ratio < high
 
 
 # --- forms of arrays ---
@@ -464,6 +507,13 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
         (lambda: metrics.auspro([MAP], [MASK], [[(~MASK, 1)]]), "pixels that its mask does not mark"),
         (lambda: metrics.auspro([MAP], [MASK], [[(MASK[:2], 1)]]), r"has the shape \(2, 4\) and its mask \(4, 4\)"),
         (lambda: metrics.threshold_metrics([MAP], [MASK], float("nan")), "the threshold is NaN"),
+        (lambda: metrics.threshold_metrics([MAP], [MASK], 0, region=float("nan")), "the region is NaN"),
+        (lambda: metrics.threshold_metrics([MAP], [MASK], "high"), "threshold is no number"),
+        (lambda: metrics.threshold_limits([MAP], [MASK], [0, 1]), r"threshold has the shape \(2,\); .* the 1 images"),
+        (lambda: metrics.threshold_ratio([MAP], [MASK], 0, region=[[1]]), r"region has the shape \(1, 1\)"),
+        (lambda: metrics.threshold_metrics([MAP], [MASK], 2, region=1), "region is 1.0 and threshold is 2.0, but"),
+        (lambda: metrics.decision_metrics([1, 0], [1, 0], scores=[1]), "there are 1 scores and 2 labels"),
+        (lambda: metrics.decision_limits([1, 0], [1, 1], scores=[1, 2]), "good"),
         (
             lambda: metrics.mask_metrics([MASK[:2]], [MASK]),
             r"prediction 0 has the shape \(2, 4\) and its mask \(4, 4\)",

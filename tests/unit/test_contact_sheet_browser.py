@@ -541,12 +541,13 @@ def test_images_are_ranked_by_scores_and_decided_by_peaks(tmp_path: Path, opened
     [
         (
             {"measure": "p_value", "significance": [0.0213] * 16},
-            "Highest value of its map (peak) 1.286, above the threshold 0.8. p-value 0.021: about so large a share of "
+            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about that share of "
             "good images has one as high.",
         ),
         (
             {"measure": "false_alarms", "significance": [3.0e-7] * 16, "localises": False},
-            "Image score 1.286, above the threshold 0.8. Expected in a good image: 3e-7 patches as odd (false alarms).",
+            "Image score 1.286, above the threshold 0.8. Expected in a good image: below 0.001 patches as odd (false "
+            "alarms).",
         ),
         ({"thresholds": None}, "Highest value of its map (peak) 1.286; nothing exceeds the threshold."),
         ({"thresholds": float(SCORES[0])}, "(peak) 1.286, not above the threshold 1.286."),

@@ -11,10 +11,12 @@ from test_evaluation_stage import Category
 
 from decision_files import write_decisions
 from evaluation_files import Run, score_document
+from zsad import metrics
 from zsad.errors import DataError
 from zsad.evaluation.marks import marked, marks_in
 from zsad.files.scores import ScoreWriter
 from zsad.maps import Thresholds
+from zsad.names import THRESHOLD_METRICS
 
 # Two regions that touch at a corner, which is one, and a third apart; 4 of 20 values above 0.5, one equal to it.
 MAP = np.array(
@@ -154,6 +156,35 @@ def test_the_table_leaves_a_threshold_empty_that_nothing_exceeds(tmp_path: Path)
     document = score_document("tile", "tokens", 0.5) | {"images": result["images"]}
     row = Run(tmp_path).collect([document]).rows("images_csv")[0]
     assert (row["region_threshold"], row["pixel_threshold"], row["decision"], row["p_value"]) == ("", "0.5", "0", "")
+
+
+@pytest.mark.parametrize("protocol", ["native", "resize256"])
+def test_what_arrays_give_from_python_is_what_the_stage_says(tmp_path: Path, protocol: str) -> None:
+    category = Category(tmp_path)
+    for strength in (1.0, 0.5, 0.3):
+        category.add(0).add(1, strength=strength)
+    category.maps[2][0, 0] = 0.8  # a false alarm
+    category.maps[3][5, 7] = 0.6  # which does not stand out
+    scores, labels = np.float32([0.1, 0.9, 0.45, 0.3, 0.2, 0.4]), [0, 1] * 3
+    region, pixel = np.float32([0.7, 0.7, 0.65, 0.7, 0.7, 0.6]), np.float32([0.5, 0.4, 0.5, 0.45, 0.5, 0.5])
+    result = category.write(image_scores=scores, region=region, pixel=pixel).evaluate(protocol=protocol, seed=3)
+    decided = [anomaly_map.max() > limit for anomaly_map, limit in zip(category.maps, region, strict=True)]
+    drawn = {"draws": 100, "seed": 3, "category": "bottle"}
+    found = metrics.decision_metrics(decided, labels, scores=scores)
+    limits = metrics.decision_limits(decided, labels, scores=scores, **drawn)
+    pair = {"threshold": pixel, "region": region, "protocol": protocol}
+    found |= metrics.threshold_metrics(category.maps, category.truths, **pair)
+    limits |= metrics.threshold_limits(category.maps, category.truths, **pair, **drawn)
+    found["mask_ratio"] = metrics.threshold_ratio(category.maps, category.truths, **pair)
+    limits["mask_ratio"] = metrics.threshold_ratio_limits(category.maps, category.truths, **pair, **drawn)
+    assert {name: result["metrics"][name] for name in THRESHOLD_METRICS} == {
+        name: found[name] for name in THRESHOLD_METRICS
+    }
+    assert {name: result["confidence"][name] for name in THRESHOLD_METRICS} == {
+        name: list(limits[name]) for name in THRESHOLD_METRICS
+    }
+    assert 0 < found["decision_fpr"] < 1
+    assert 0 < found["mask_ratio"] < 1
 
 
 # --- files that do not belong together ---

@@ -129,6 +129,29 @@ def test_captions_give_rank_and_decision(tmp_path):
     assert entries_of(gallery)["test/000.png"].decision == 0
 
 
+def test_pictures_show_what_stands_out_by_the_thresholds_of_each_image(tmp_path):
+    """Of two regions above the threshold of pixels the lower one is left out, and of an image called good both are."""
+    spots = np.zeros((6, 8))
+    spots[1, 1:3], spots[4, 5:7] = 0.6, 0.9
+    decided = {"region": [0.8, 0.95], "pixel": [0.5, 0.4], "significance": [0.02, 3], "measure": "false_alarms"}
+    gallery = collect(write_results(tmp_path, labels=(0, 1), maps=[spots, spots], decided=decided), with_masks=False)
+    first, second = (entries_of(gallery)[f"test/00{index}.png"] for index in range(2))
+    assert (first.decision, second.decision) == (1, 0)
+    assert first.decided_by == "peak 0.9 above the threshold 0.8, 0.02 false alarms expected in a good image"
+    assert second.decided_by == "peak 0.9 not above the threshold 0.95, 3 false alarms expected in a good image"
+    assert first.pictures["mask"][:24].max() == 0
+    assert first.pictures["mask"][30:].max() == 255
+    assert second.pictures["mask"].max() == 0
+    assert np.isnan(gallery.thresholds).all()
+
+
+def test_decisions_of_other_images_are_refused(tmp_path):
+    files, other = write_results(tmp_path / "four"), write_results(tmp_path / "two", labels=(0, 1))
+    with pytest.raises(DataError, match="do not belong together; delete both, run again"):
+        draw(replace(files, decisions=other.decisions), tmp_path)
+    assert not list(tmp_path.glob("gallery*"))
+
+
 def test_the_sheet_and_the_panels_are_the_same_bytes_each_time(tmp_path):
     files = write_results(tmp_path / "data")
     first, second = draw(files, tmp_path, "first"), draw(files, tmp_path, "second")

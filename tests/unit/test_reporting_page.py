@@ -22,7 +22,6 @@ from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
 from zsad.names import MEANS, ORACLE
 from zsad.reporting.build_page import build_page
-from zsad.reporting.decisions import decided_by
 from zsad.reporting.draw_gallery import draw_gallery
 from zsad.reporting.draw_layers import draw_layers
 from zsad.reporting.draw_thumbnails import draw_thumbnails
@@ -337,15 +336,6 @@ def test_a_method_that_scores_images_alone_decides_by_its_score(tmp_path, labels
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     assert "0.5images alone 2 of 3" in text
     assert "called defective · score 1 above the threshold 0.5" in text
-
-
-def test_nearly_equal_numbers_are_told_apart():
-    words = decided_by(0.83000004, 0.83, math.nan, "", localises=True)
-    assert words == "peak 0.83000004 above the threshold 0.83"
-    assert (
-        decided_by(0.25, 0.25, 0.5, "p_value", localises=False)
-        == "score 0.25 not above the threshold 0.25, p-value 0.5"
-    )
 
 
 def test_captions_stand_in_the_text(page):

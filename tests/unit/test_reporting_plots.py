@@ -119,6 +119,38 @@ def test_a_band_changes_the_plot_and_its_lack_does_not_stop_it(tmp_path, evaluat
 
 
 @pytest.mark.parametrize(
+    ("decision", "dot", "nominal"),
+    [
+        ({"fpr": 0.25, "recall": 0.8, "precision": 0.6, "nominal": 0.1}, (0.25, 0.8), [0.1]),
+        ({"fpr": 0.0, "recall": 0.0, "precision": 0.0, "nominal": None}, (0.0, 0.0), []),
+        ({"fpr": None, "recall": 0.8, "precision": 0.6, "nominal": 0.1}, None, []),
+    ],
+    ids=["with a rate", "without", "no good image"],
+)
+def test_the_decisions_are_a_dot_on_the_roc_and_their_nominal_rate_a_line(
+    tmp_path, monkeypatch, evaluations, decision, dot, nominal
+):
+    drawn = []
+    monkeypatch.setattr("zsad.reporting.curves.figures.save", lambda figure, *_: drawn.append(figure))
+    for path in evaluations:
+        result = read_json(path)
+        write_json(path, result | {"decision": {**result["decision"], **decision}})
+    draw_curves(evaluations=evaluations, options=OPTIONS, output=tmp_path / "curves.png")
+    roc, precision_recall, pixels = drawn[0].axes[:3]
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in roc.lines if line.get_marker() == "o"]
+    assert dots == ([dot] * len(evaluations) if dot else [])
+    upright = [line for line in roc.lines if len(line.get_xdata()) == 2 and len({*line.get_xdata()}) == 1]
+    assert [line.get_xdata()[0] for line in upright] == nominal
+    assert {line.get_ydata()[0] for line in precision_recall.lines if line.get_marker() == "o"} == {
+        decision["precision"]
+    }
+    assert not any(line.get_marker() == "o" for line in pixels.lines)
+    words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
+    assert ("not lie on the curves" in words) == (dot is not None)
+    assert ("nominal rate" in words) == bool(nominal)
+
+
+@pytest.mark.parametrize(
     ("aurocs", "banded"),
     [
         ({"a": 0.5, "b": 0.6, "c": 0.9, "d": 0.8}, ["a", "b", "c", "d"]),

@@ -26,7 +26,15 @@ from zsad.metrics.images import (
     image_limits,
     image_metrics,
 )
-from zsad.metrics.masks import image_overlaps, mask_limits, mask_metrics, threshold_limits, threshold_metrics
+from zsad.metrics.masks import (
+    image_overlaps,
+    mask_limits,
+    mask_metrics,
+    threshold_limits,
+    threshold_metrics,
+    threshold_ratio,
+    threshold_ratio_limits,
+)
 from zsad.metrics.pixels import (
     aupimo,
     aupro,
@@ -69,4 +77,6 @@ __all__ = [
     "pixel_metrics",
     "threshold_limits",
     "threshold_metrics",
+    "threshold_ratio",
+    "threshold_ratio_limits",
 ]

@@ -12,6 +12,7 @@ from zsad.evaluation.bootstrap import Interval, Sampler, count_draws, image_draw
 from zsad.evaluation.curves import Curve, precision_recall_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts
 from zsad.evaluation.decisions import decision_metrics as metrics_of_counts
+from zsad.evaluation.measured import RATIO_OF_DECISIONS, Measured
 from zsad.evaluation.options import MIN_DRAWS
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
 from zsad.metrics.arrays import flags_of_images, image_arrays, require_as_many, require_both
@@ -118,29 +119,43 @@ def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
     return float(np.nextafter(candidates[found.argmax()], values.dtype.type(-np.inf)))
 
 
-def decision_metrics(decisions: ArrayLike, labels: ArrayLike) -> dict[str, float]:
+def decision_metrics(decisions: ArrayLike, labels: ArrayLike, *, scores: ArrayLike | None = None) -> dict[str, float]:
     """How right decisions about images are.
 
     Args:
         decisions: ``[image]``, True or 1 for what is called defective, e.g. ``scores > threshold``.
         labels: ``[image]``, 1 or True for a defective image.
+        scores: ``[image]``, by which the images are ranked; not needed to have been decided by.
 
     Returns:
-        ``decision_precision``, 0 where nothing is called defective, ``decision_recall``, ``decision_f1`` and
-        ``decision_accuracy``, in 0..1.
+        ``decision_precision``, 0 where nothing is called defective, ``decision_recall``, ``decision_f1``,
+        ``decision_accuracy`` and ``decision_fpr``, the share of good images that are called defective, in 0..1; the
+        last is NaN where no image is good. With scores also ``decision_ratio``, ``decision_f1`` over `image_f1_max`,
+        which may exceed 1 where something else than the scores decided.
 
     Raises:
-        ArrayError: the arrays are anything else, or no image is defective.
+        ArrayError: the arrays are anything else, or no image is defective, or with scores none is good.
 
-    >>> decision_metrics([0, 1, 1, 1], [0, 0, 1, 1])["decision_recall"]
-    1.0
+    >>> found = decision_metrics([0, 1, 1, 1], [0, 0, 1, 1], scores=[0.2, 0.7, 0.5, 0.9])
+    >>> found["decision_recall"], found["decision_fpr"], found["decision_ratio"]
+    (1.0, 0.5, 1.0)
     """
     counts, _ = _decided(decisions, labels)
-    return {name: float(value) for name, value in metrics_of_counts(counts.sum(axis=0)).items()}
+    values = {name: float(value) for name, value in metrics_of_counts(counts.sum(axis=0)).items()}
+    if scores is None:
+        return values
+    both = Measured(values | {"image_f1max": image_f1_max(scores, labels)}, {})
+    return {**values, **only_ratio(both, RATIO_OF_DECISIONS).values}
 
 
 def decision_limits(
-    decisions: ArrayLike, labels: ArrayLike, *, draws: int = 1000, seed: int = 0, category: str = ""
+    decisions: ArrayLike,
+    labels: ArrayLike,
+    *,
+    scores: ArrayLike | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    category: str = "",
 ) -> dict[str, Interval]:
     """95 % confidence limits of `decision_metrics`; arguments as of that and of `image_limits`.
 
@@ -149,7 +164,20 @@ def decision_limits(
     """
     drawing = sampler(draws, seed, category)
     counts, flags = _decided(decisions, labels)
-    return limits_of(count_draws(metrics_of_counts, counts, flags, drawing))
+    drawn = count_draws(metrics_of_counts, counts, flags, drawing)
+    if scores is None:
+        return limits_of(drawn)
+    decision_metrics(decisions, labels, scores=scores)
+    values, _ = image_arrays(scores, labels)
+    every = Measured({}, drawn | image_draws(values, flags, drawing))
+    return limits_of(drawn | only_ratio(every, RATIO_OF_DECISIONS).draws)
+
+
+def only_ratio(measured: Measured, names: tuple[str, str, str]) -> Measured:
+    """The ratio of two metrics alone: its name, of which, to which."""
+    both = measured.with_ratio(*names)
+    name = names[0]
+    return Measured({name: both.values[name]}, {name: both.draws[name]} if name in both.draws else {})
 
 
 def sampler(draws: int, seed: int, category: str) -> Sampler:

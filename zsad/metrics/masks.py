@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
 from zsad.evaluation.bootstrap import Interval, mask_draws
+from zsad.evaluation.marks import marked
 from zsad.evaluation.mask_counts import COUNTED, mask_counts
 from zsad.evaluation.mask_counts import mask_metrics as metrics_of_counts
+from zsad.evaluation.measured import RATIO_OF_MASKS, Measured
 from zsad.evaluation.protocols import NATIVE
 from zsad.evaluation.refinement import Marked
+from zsad.maps import Thresholds, at_image_size
 from zsad.metrics.arrays import Arrays, binary, map_of, protocol_named, require_masks, truth_of
-from zsad.metrics.images import limits_of, sampler
+from zsad.metrics.images import limits_of, only_ratio, sampler
+from zsad.metrics.pixels import MEMORY_MB, draws_of_pixels, pixel_f1_max
 
 
 def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, float]:
@@ -39,20 +44,54 @@ def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) 
     return _metrics(_counts_of_masks(predictions, masks, protocol))
 
 
-def threshold_metrics(maps: Arrays, masks: Arrays, threshold: float, *, protocol: str = NATIVE) -> dict[str, float]:
-    """The same of what lies above a threshold of anomaly maps.
+def threshold_metrics(
+    maps: Arrays, masks: Arrays, threshold: ArrayLike, *, region: ArrayLike | None = None, protocol: str = NATIVE
+) -> dict[str, float]:
+    """The same of what lies above a threshold of anomaly maps, or of the regions that stand out in them.
 
     Args:
         maps, masks, protocol: as of `zsad.metrics.pixel_auroc`.
-        threshold: in the unit of the maps; what equals it is not marked.
+        threshold: in the unit of the maps, one number or ``[image]``; what equals it is not marked.
+        region: likewise, what the highest value of an 8-connected region of the map above ``threshold`` must exceed for
+            the region to be marked, at least ``threshold``. Both together are what the workflow decides by
+            (``zsad.maps.standing_out``), to whose float32 they are rounded. By default every region is marked.
 
     Raises:
-        ArrayError: as of `mask_metrics`, or the threshold is NaN.
+        ArrayError: as of `mask_metrics`, or a threshold is NaN, or the two contradict each other.
 
-    >>> threshold_metrics([[[0.1, 0.2], [0.3, 0.9]]], [[[0, 0], [1, 1]]], 0.3)["mask_recall"]
+    >>> maps, masks = [[[0.5, 0.2, 0.9]]], [[[0, 0, 1]]]
+    >>> threshold_metrics(maps, masks, 0.3)["mask_precision"]
     0.5
+    >>> threshold_metrics(maps, masks, 0.3, region=0.6)["mask_precision"]
+    1.0
     """
-    return _metrics(_counts_of_maps(maps, masks, threshold, protocol))
+    return _metrics(_counts_of_maps(maps, masks, threshold, region, protocol))
+
+
+def threshold_ratio(
+    maps: Arrays,
+    masks: Arrays,
+    threshold: ArrayLike,
+    *,
+    region: ArrayLike | None = None,
+    protocol: str = NATIVE,
+    memory_mb: int = MEMORY_MB,
+) -> float:
+    """How near ``mask_f1`` comes to the best that labels could choose, `zsad.metrics.pixel_f1_max`: ``mask_ratio``.
+
+    Args:
+        maps, masks, threshold, region, protocol: as of `threshold_metrics`.
+        memory_mb: as of `zsad.metrics.pixel_auroc`.
+
+    Returns:
+        The ratio of the two; it exceeds 1 where leaving out regions does better than any threshold.
+
+    >>> threshold_ratio([[[0.5, 0.2, 0.9]]], [[[0, 0, 1]]], 0.6)
+    1.0
+    """
+    part = threshold_metrics(maps, masks, threshold, region=region, protocol=protocol)
+    whole = {"pixel_f1max": pixel_f1_max(maps, masks, protocol=protocol, memory_mb=memory_mb)}
+    return only_ratio(Measured(part | whole, {}), RATIO_OF_MASKS).values["mask_ratio"]
 
 
 def image_overlaps(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, np.ndarray]:
@@ -103,8 +142,9 @@ def mask_limits(
 def threshold_limits(
     maps: Arrays,
     masks: Arrays,
-    threshold: float,
+    threshold: ArrayLike,
     *,
+    region: ArrayLike | None = None,
     draws: int = 1000,
     seed: int = 0,
     category: str = "",
@@ -116,21 +156,77 @@ def threshold_limits(
     >>> threshold_limits(maps, [each > 0 for each in maps], 0.5, draws=40)["mask_iou"]
     Interval(low=1.0, high=1.0)
     """
-    drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, protocol)
+    drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
     _metrics(counts)
     return limits_of(mask_draws(counts, drawing))
 
 
-def _counts_of_maps(maps: Arrays, masks: Arrays, threshold: float, protocol: str) -> np.ndarray:
-    if np.isnan(threshold):
-        raise ArrayError("the threshold is NaN, which nothing exceeds; give a number in the unit of the maps")
+def threshold_ratio_limits(
+    maps: Arrays,
+    masks: Arrays,
+    threshold: ArrayLike,
+    *,
+    region: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    category: str = "",
+    protocol: str = NATIVE,
+    memory_mb: int = MEMORY_MB,
+) -> Interval:
+    """95 % confidence limits of `threshold_ratio`, the ratio taken anew of every draw.
+
+    Those of ``pixel_f1_max`` are measured on histograms, so that the limits are approximate.
+
+    Args:
+        labels, draws, seed, category: as of `zsad.metrics.pixel_limits`.
+
+    >>> maps = [np.eye(4), np.zeros((4, 4))]
+    >>> threshold_ratio_limits(maps, [each > 0 for each in maps], 0.5, draws=40)
+    Interval(low=1.0, high=1.0)
+    """
+    drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
+    _metrics(counts)
+    both = mask_draws(counts, drawing) | draws_of_pixels(maps, masks, drawing, labels, protocol, memory_mb)
+    return limits_of(only_ratio(Measured({}, both), RATIO_OF_MASKS).draws)["mask_ratio"]
+
+
+def _counts_of_maps(
+    maps: Arrays, masks: Arrays, threshold: ArrayLike, region: ArrayLike | None, protocol: str
+) -> np.ndarray:
     number, measured_at = require_masks(masks, maps, "maps"), protocol_named(protocol)
+    pixel = _thresholds(threshold, number, "threshold")
+    highest = None if region is None else _thresholds(region, number, "region")
+    if highest is not None and (contradicting := np.flatnonzero(pixel > highest)).size:
+        image = contradicting[0]
+        raise ArrayError(
+            f"region is {highest[image]} and threshold is {pixel[image]}, but nothing may stand out that is not "
+            "marked; give a region of at least the threshold"
+        )
     counts = np.zeros((number, COUNTED), np.int64)
     for position in range(number):
-        truth = truth_of(masks, position)
-        anomaly_map = measured_at.anomaly_map(map_of(maps, position), *truth.shape)
-        counts[position] = mask_counts(anomaly_map > threshold, measured_at.mask(truth))
+        truth, anomaly_map = truth_of(masks, position), map_of(maps, position)
+        size = measured_at.size(*truth.shape)
+        if highest is None:
+            mask = at_image_size(anomaly_map, *size) > float(pixel[position])
+        else:
+            pair = (float(np.float32(values[position])) for values in (pixel, highest))
+            mask = marked(anomaly_map, Thresholds(*pair), *size)
+        counts[position] = mask_counts(mask, measured_at.mask(truth))
     return counts
+
+
+def _thresholds(values: ArrayLike, number: int, name: str) -> np.ndarray:
+    """float64 ``[image]`` of one number, or of one for each of ``number`` images."""
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArrayError(f"{name} is no number; give one in the unit of the maps, or one for each image") from None
+    if found.ndim > 1 or (found.ndim and len(found) != number):
+        raise ArrayError(f"{name} has the shape {found.shape}; give one number, or one for each of the {number} images")
+    if np.isnan(found).any():
+        raise ArrayError(f"the {name} is NaN, which nothing exceeds; give a number in the unit of the maps")
+    return np.broadcast_to(found, number)
 
 
 def _counts_of_masks(predictions: Arrays, masks: Arrays, protocol: str) -> np.ndarray:

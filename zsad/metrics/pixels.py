@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
 from zsad.evaluation.aupro import aupro as area_under_pro
-from zsad.evaluation.bootstrap import Interval, pixel_draws
+from zsad.evaluation.bootstrap import Draws, Interval, Sampler, pixel_draws
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.pixels import ANY, PixelStatistics, pixel_statistics
 from zsad.evaluation.protocols import NATIVE
@@ -229,11 +229,7 @@ def pixel_limits(
     """
     drawing = sampler(draws, seed, category)
     statistics = _statistics(maps, masks, protocol, memory_mb, labels=labels, defects=defects, with_histograms=True)
-    if statistics.histograms is None:  # ruled out by what is required of the truth
-        return {}
-    values = statistics.metrics()
-    drawn = pixel_draws(statistics.histograms, drawing)
-    return limits_of({name: of_metric for name, of_metric in drawn.items() if not np.isnan(values[name])})
+    return limits_of(_drawn(statistics, drawing))
 
 
 def pixel_curves(
@@ -256,6 +252,21 @@ def pixel_curves(
     ranking = statistics.ranking
     curves = {"pixel_roc": roc_curve(ranking), "pixel_pr": precision_recall_curve(ranking)}
     return known(curves | {"pro": pro_curve(ranking, statistics.overlap, limit)})
+
+
+def draws_of_pixels(
+    maps: Arrays, masks: Arrays, drawing: Sampler, labels: ArrayLike | None, protocol: str, memory_mb: int
+) -> Draws:
+    """Those of `pixel_metrics` that are known, ``[draw]``, in every draw; arguments and errors as of that."""
+    return _drawn(_statistics(maps, masks, protocol, memory_mb, labels=labels, with_histograms=True), drawing)
+
+
+def _drawn(statistics: PixelStatistics, drawing: Sampler) -> Draws:
+    if statistics.histograms is None:  # ruled out by what is required of the truth
+        return {}
+    values = statistics.metrics()
+    drawn = pixel_draws(statistics.histograms, drawing)
+    return {name: of_metric for name, of_metric in drawn.items() if not np.isnan(values[name])}
 
 
 def _statistics(

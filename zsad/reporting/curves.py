@@ -34,6 +34,7 @@ _MOST_BANDS = 4
 _KEY_HEIGHT = 0.3  # of a row with nothing but the key, in rows of panels
 _LEGEND_BELOW = 0.42  # inches, which numbers and title of the x axis take
 _POINT: dict[str, Any] = {"marker": "o", "markersize": 7.5, "markeredgecolor": "white", "markeredgewidth": 1.2}
+_NOMINAL: dict[str, Any] = {"color": figures.FAINT, "linewidth": 0.6}
 _MOST_NAMED = 3  # of the rates that rules aim at, in the legend
 _STRICT_LIMIT = 0.05  # of the second area under the PRO curve
 
@@ -155,10 +156,14 @@ def _key(results: Sequence[Evaluation]) -> str:
     """How to read the figure, in words."""
     lines = ["In the legends, in %: the metric, and in brackets", "its 95 % confidence interval."]
     if any(decided_at(result, _PANELS[0].point) for result in results):
-        lines += ["", "Dots: the decisions. They need not lie on the curve: images are ranked by", "their scores, and"]
-        lines[-1] += " decided by the peaks of their maps."
+        lines += [
+            "",
+            "Dots: what the label-free thresholds decide. They need",
+            "not lie on the curves: images are ranked by",
+        ]
+        lines += ["their scores, and decided by the peaks of their maps."]
         if _nominal_rates(results):
-            lines += ["Thin vertical lines: the false-alarm rate that the rule aims at."]
+            lines += ["Thin vertical lines: the nominal rate of false alarms."]
     if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
         lines += ["", "Light bands: 95 % of the bootstrap draws, point by point."]
         if len(results) > _MOST_BANDS:
@@ -167,7 +172,7 @@ def _key(results: Sequence[Evaluation]) -> str:
 
 
 def _nominal_rates(results: Sequence[Evaluation]) -> list[float]:
-    """The false-alarm rates that the rules of methods with a dot aim at, each once."""
+    """The nominal rates of false alarms of the methods with a dot, each once."""
     known = [result for result in results if decided_at(result, _PANELS[0].point)]
     rates = {number(result["decision"].get("nominal")) for result in known}
     return sorted(rate for rate in rates if not math.isnan(rate))
@@ -177,10 +182,10 @@ def _chance_and_nominal(axes: Axes, results: Sequence[Evaluation]) -> None:
     _chance_diagonal(axes, results)
     rates = _nominal_rates(results)
     for rate in rates:
-        axes.axvline(rate, color=figures.FAINT, linewidth=0.8, zorder=1)
+        axes.axvline(rate, **_NOMINAL, zorder=1)
     if rates:
         words = ", ".join(in_percent(rate) for rate in rates[:_MOST_NAMED]) + (", ..." if rates[_MOST_NAMED:] else "")
-        axes.plot([], [], color=figures.FAINT, linewidth=0.8, label=f"aimed at  {words}")
+        axes.plot([], [], **_NOMINAL, label=f"nominal  {words}")
 
 
 def _chance_diagonal(axes: Axes, _: Sequence[Evaluation]) -> None:

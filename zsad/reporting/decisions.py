@@ -9,6 +9,8 @@ from typing import Any
 from zsad.deciding.batch_verdict import BatchVerdict, batch_verdict
 from zsad.files.json_values import number
 
+_LEAST_TOLD = 0.001  # of p-values and numbers of false alarms
+_RANK = 1e-6  # how far from a whole number a rank may be
 _DIGITS = (4, 6, 9, 17)
 _MEASURES = {"p_value": "p-value {}", "false_alarms": "{} false alarms expected in a good image"}
 
@@ -49,10 +51,13 @@ def verdict_of(result: Mapping[str, Any]) -> BatchVerdict:
 
 
 def references_of(result: Mapping[str, Any]) -> int:
-    """How many references the p-values of an evaluation are ranks among; 0 where there are none, or it is not told."""
+    """How many references the p-values of an evaluation are ranks among; 0 where they are none, or it is not told."""
     if result["decision"]["measure"] != "p_value":
         return 0
-    return len(result["provenance"].get("decisions", {}).get("references") or [])
+    count = len(result["provenance"].get("decisions", {}).get("references") or [])
+    told = [*significances(result), number(result["decision"]["nominal"])]
+    ranks = [value * (count + 1) for value in told if not math.isnan(value)]
+    return count if all(abs(rank - round(rank)) < _RANK for rank in ranks) else 0
 
 
 def decided_by(peak: float, threshold: float, significance: float, measure: str, *, localises: bool) -> str:
@@ -69,7 +74,7 @@ def decided_by(peak: float, threshold: float, significance: float, measure: str,
         one, other = _told_apart(peak, threshold)
         told = f"{what} {one} {'above' if peak > threshold else 'not above'} the threshold {other}"
     unit = "" if math.isnan(significance) else _MEASURES.get(measure, "")
-    return f"{told}, {unit.format(f'{significance:.2g}')}" if unit else told
+    return f"{told}, {unit.format(_brief(significance))}" if unit else told
 
 
 def rows_decided(result: Mapping[str, Any]) -> list[str]:
@@ -82,6 +87,10 @@ def rows_decided(result: Mapping[str, Any]) -> list[str]:
         decided_by(number(image["peak"]), threshold, significance, measure, localises=localises)
         for image, threshold, significance in columns
     ]
+
+
+def _brief(significance: float) -> str:
+    return f"{significance:.2g}" if significance >= _LEAST_TOLD else f"below {_LEAST_TOLD:g}"
 
 
 def threshold_in_words(value: float) -> str:

@@ -48,7 +48,7 @@ def draw_histograms(*, evaluations: Sequence[Path], options: ReportOptions, outp
     with figures.styled():
         figure = Figure(figsize=(max(_LEAST_WIDTH, 5 * columns), 2.6 * rows + 0.5), layout="constrained")
         protocol = protocol_in_words(result["protocol"] for result in results)
-        figures.write_title(figure, f"{results[0]['category']}: what the decisions go by", protocol)
+        figures.write_title(figure, f"{results[0]['category']}: peaks and label-free thresholds", protocol)
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, result in zip(grid.flat, results, strict=False):
             _draw_histogram(axes, result, names[key_of(result)])

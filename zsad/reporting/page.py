@@ -243,6 +243,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["significant"] = lambda value: "n/a" if value is None else f"{value:.4g}"
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
     environment.filters["rate"] = in_percent
     environment.filters["in_groups"] = _in_groups
     environment.filters["titled"] = lambda title: title[:1].upper() + title[1:]

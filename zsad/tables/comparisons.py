@@ -37,8 +37,8 @@ def comparisons(results: Sequence[Result]) -> pd.DataFrame:
     that of ``other``, with its 95 % limits; ``verdict`` is one of ``method``.
 
     Args:
-        results: of categories and means over them. The plain thresholded map stands for each method, the mean over the
-            seeds for each of several.
+        results: of categories and means over them. What stands out in the plain map stands for each method, the mean
+            over the seeds for each of several.
     """
     compared = [one for one in results if one.refiner == NO_REFINER and one.method != ORACLE and not one.group]
     found = []

@@ -38,8 +38,7 @@ from zsad.tables.typeset import latex_source, markdown_table, markdown_text
 EXPLANATION = (
     f"{NOTATION} The best of each setting is bold and the second underlined: settings differ in what a method may see "
     "and are not comparable. F1-max and IoU-max take their threshold from the test labels; the tables of masks and "
-    "decisions take it from the unlabelled images. Means weigh every category alike. docs/metrics.md defines every "
-    "metric."
+    "decisions take theirs without labels. Means weigh every category alike. docs/metrics.md defines every metric."
 )
 CATEGORY_METRICS = ("image_auroc", "pixel_ap", "aupro")
 KIND_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")

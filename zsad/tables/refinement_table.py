@@ -33,9 +33,9 @@ MOST_REASONS = 3
 _CHANGES = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "good_area": "good marked"}
 _CEILINGS = {"image_iou": "image IoU", "image_dice": "image Dice", "mask_f1": "SegF1", "mask_iou": "pixel IoU"}
 NOTE = (
-    "From the thresholded map (before) to the refiner's masks (after). Image IoU and Dice are means over the defective "
-    "images, SegF1 is pooled over the pixels of a category; good marked is the mean share of a good image that is "
-    "marked, which should be nothing. Helped and harmed: the share of defective images whose "
+    "From what stands out in the map (before) to the refiner's masks (after). Image IoU and Dice are means over the "
+    "defective images, SegF1 is pooled over the pixels of a category; good marked is the mean share of a good image "
+    "that is marked, which should be nothing. Helped and harmed: the share of defective images whose "
     f"IoU rises, or falls, by more than {MATERIAL_CHANGE:g}. Accepted: the share of the regions found whose new "
     "outline replaced the old one."
 )

@@ -76,7 +76,7 @@ def results_of(
 ) -> list[Result]:
     """One result a category, method and refiner, in the order in which each of these first appears.
 
-    Every document has its ``draws`` beside what its file holds. The thresholded map itself is the refiner ``none``. A
+    Every document has its ``draws`` beside what its file holds. What stands out in the map is the refiner ``none``. A
     refiner's result keeps the metrics of the scores and has its own of the mask, also in proportion to the best of the
     map; it is missing if one of them is.
     Oracles come last, with metrics of the mask and no others.

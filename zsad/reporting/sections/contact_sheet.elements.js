@@ -60,7 +60,7 @@ const setText = (element, text) => {
 
 const counted = (number, one, many) => `${number} ${number === 1 ? one : many}`;
 const significant = (value) => (value === null ? "unknown" : String(Number(value.toPrecision(4))));
-const brief = (value) => String(Number(value.toPrecision(2)));
+const brief = (value) => (value < 0.001 ? "below 0.001" : String(Number(value.toPrecision(2))));
 // Two numbers with no more digits than tell them apart; alike only if they are.
 const toldApart = (one, other) => [4, 6, 9, 17].map((digits) =>
   [one, other].map((value) => String(Number(value.toPrecision(digits))))).find(([first, second]) => first !== second)
@@ -68,7 +68,7 @@ const toldApart = (one, other) => [4, 6, 9, 17].map((digits) =>
 // How surprising the peak of an image is, by what the rule measures it in.
 const surprises = {
   __proto__: null,
-  p_value: (value) => `p-value ${brief(value)}: about so large a share of good images has one as high.`,
+  p_value: (value) => `P-value ${brief(value)}: about that share of good images has one as high.`,
   false_alarms: (value) => `Expected in a good image: ${brief(value)} patches as odd (false alarms).`,
 };
 const between = (value, low, high) => Math.min(high, Math.max(low, value));
