@@ -284,7 +284,7 @@ def test_quantiles_of_maxima_are_those_of_all_sub_samples(quantile: float) -> No
 
 def rates(rule: ThresholdRule, tail: str, contamination: float) -> float:
     """The mean share of good images above the threshold that a rule sets on batches with defective ones."""
-    images, patches, batches, kind = 60, 1024, 10, TAILS[tail]
+    images, patches, batches, kind = 60, 1024, 6, TAILS[tail]
     rng, found = np.random.default_rng(19), []
     for _ in range(batches):
         values = kind.rvs((images, patches), random_state=rng).astype(np.float32)
