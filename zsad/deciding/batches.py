@@ -9,6 +9,8 @@ import numpy as np
 from zsad.deciding.base import Evidence, Verdicts, above_all, values_of
 from zsad.maps import telling
 
+NOTHING_DIFFERS = "The patches of the images do not differ enough to tell good ones, so no image is called defective."
+ENOUGH = 8  # images, to tell what good ones are like
 LEAST_HEIGHT = 1e-3  # relative to the highest peak's: the logarithm of an image below the ordinary patch
 
 
@@ -44,3 +46,11 @@ def calls_nothing(evidence: Evidence, *, nominal: float = np.nan, remarks: Seque
     """That no image is defective."""
     nothing = above_all(values_of(evidence))
     return Verdicts(evidence, nothing, nothing, nominal=nominal, remarks=remarks)
+
+
+def few_images(evidence: Evidence) -> list[str]:
+    """A remark that so few images hardly tell what good ones are like, if so."""
+    count = len(evidence)
+    if count >= ENOUGH:
+        return []
+    return [f"With fewer than {ENOUGH} images ({count} here) the rule hardly knows what good ones are like."]

@@ -47,7 +47,7 @@ class ExpectedShare(ThresholdRule):
         below = rising[cut - 1] if cut else np.nextafter(np.float32(rising[0]), np.float32(-np.inf))
         region = between(float(below), float(rising[cut]))
         return Verdicts(
-            evidence, region, self.reach(evidence.maps, region), remarks=self._remarks(rising, cut, evidence)
+            evidence, region, self.reach(evidence.maps, region), remarks=self._remarks(len(rising) - cut, len(evidence))
         )
 
     def _heights(self, rising: np.ndarray, evidence: Evidence) -> np.ndarray:

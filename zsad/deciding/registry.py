@@ -18,5 +18,7 @@ THRESHOLDS: Registry[ThresholdRule] = Registry(
         "largest_gap": "zsad.deciding.largest_gap:LargestGap",
         "share": "zsad.deciding.share:Share",
         "expected_share": "zsad.deciding.expected_share:ExpectedShare",
+        "subsample_maxima": "zsad.deciding.subsample_maxima:SubsampleMaxima",
+        "self_calibration": "zsad.deciding.self_calibration:SelfCalibration",
     },
 )

@@ -1,0 +1,141 @@
+"""Self-calibration: the highest values of images that are made of patches that are certainly good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
+from zsad.deciding.tail import RANKS, Tail, fit_tail
+from zsad.maps import telling
+
+KINDS = 16  # levels, and spreads, of resampled images
+LEAST_SPREAD = 0.1  # of a resampled image, relative to the usual one
+HALVINGS = 60
+
+
+class _GoodPatches(NamedTuple):
+    """What resampled images are made of; values are heights above the median patch of their image.
+
+    Attributes:
+        depths: how far patches lie below the median, rising; float64 ``[patch]``.
+        total: number of patches that they are of, with those above the median.
+        tail: of the patches above the median.
+        levels: medians of resampled images, float64 ``[kind]``.
+        spreads: by which the heights of an image are multiplied, float64 ``[kind]``.
+        patches: of an image.
+    """
+
+    depths: np.ndarray
+    total: int
+    tail: Tail
+    levels: np.ndarray
+    spreads: np.ndarray
+    patches: float
+
+    def chance(self, peak: float) -> float:
+        """That the highest patch of a resampled image exceeds a value: the mean over levels and spreads."""
+        heights = (peak - self.levels[:, None]) / self.spreads
+        mirrored = (len(self.depths) - np.searchsorted(self.depths, heights, side="left")) / self.total
+        exceeded = np.minimum(np.maximum(self.tail.survival(heights), mirrored), 1 - 1e-16)
+        return float(-np.expm1(self.patches * np.log1p(-exceeded)).mean())
+
+
+class SelfCalibration(ThresholdRule):
+    """What a share ``alpha`` of images exceeds that are put together from patches that are certainly good.
+
+    The patches below the median of their image are good as long as defects cover less than half of it. What lies above
+    is not used as it is but made from them, and from the patches between the median and the quantile ``trusted``, as
+    they are in the median image: a patch exceeds a height above the median with the chance to lie as far below it
+    (mirrored, exact for symmetric values with whatever tail), or with that of a generalised Pareto tail fitted between
+    the median and ``trusted`` (for values that are bounded below and skewed, as distances are), whichever is larger. An
+    image is as many such patches as the images have. Its level and its spread vary as those of the images do that are
+    below the median in them, mirrored. The chance that its highest patch exceeds a value is computed, so that nothing
+    is drawn at random, and is the p-value of an image.
+
+    ``trusted`` 0.9 is what the shape of a tail needs: up to 0.8 that of exponential values was found heavier or lighter
+    by chance, with twice the share of false alarms. A defective image hides what it has above 0.9 if the defect covers
+    more than a tenth of it, but most images do not have such defects. Resampled patches are independent of each other;
+    patches of photographs are not, and where some place of all images is odd, in good ones too, it looks defective.
+    """
+
+    summary: ClassVar[str] = "What the highest patch of images resampled from certainly good patches rarely exceeds."
+    reference: ClassVar[str] = (
+        "Bootstrap: Efron, Annals of Statistics 1979; smoothed in the tail as by peaks over threshold (Pickands 1975). "
+        "To mirror the lower half is this project's own."
+    )
+    needs_batch: ClassVar[bool] = True
+
+    alpha: float = Field(0.1, gt=0, lt=1, description="Share of good images that may be called defective.")
+    trusted: float = Field(
+        0.9, gt=0.5, lt=1, description="Share of the patches, from below, that are good in most of the images."
+    )
+    shape: Literal["pareto", "exponential"] = Field(
+        "pareto", description="pareto: heavy and bounded tails too, the shape is fitted; exponential: straight."
+    )
+
+    @property
+    def needs_maps(self) -> bool:
+        """It resamples patches."""
+        return True
+
+    def decide(self, evidence: Evidence) -> Verdicts:
+        """One threshold for all images, with a p-value for each."""
+        good = self._good_patches(telling(evidence.maps))
+        if good is None:
+            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
+        region = self._threshold(good)
+        return Verdicts(
+            evidence,
+            region,
+            self.reach(evidence.maps, region),
+            significance=np.array([good.chance(peak) for peak in evidence.peaks]),
+            measure="p_value",
+            nominal=self.alpha,
+            remarks=few_images(evidence),
+        )
+
+    def _good_patches(self, maps: Sequence[np.ndarray]) -> _GoodPatches | None:
+        """What good images are made of; None where nothing tells."""
+        if not maps:
+            return None
+        medians = np.array([np.median(anomaly_map) for anomaly_map in maps], dtype=np.float64)
+        centred = [np.sort(one.ravel()) - median for one, median in zip(maps, medians, strict=True)]
+        exceeded = np.geomspace(1 - self.trusted, 0.5, RANKS)
+        heights = np.stack([np.quantile(values, 1 - exceeded) for values in centred])
+        tail = fit_tail(exceeded, np.median(heights, axis=0), curved=self.shape == "pareto")
+        if tail is None:
+            return None
+        levels, spreads = _mirrored(medians), _mirrored(heights[:, 0])
+        usual = np.median(heights[:, 0])
+        return _GoodPatches(
+            depths=np.sort(np.concatenate([-values[values < 0] for values in centred])),
+            total=sum(len(values) for values in centred),
+            tail=tail,
+            levels=levels,
+            spreads=np.maximum(spreads / usual, LEAST_SPREAD),
+            patches=float(np.median([len(values) for values in centred])),
+        )
+
+    def _threshold(self, good: _GoodPatches) -> float:
+        """Where the chance is ``alpha``, by halving."""
+        low = float(good.levels.min())
+        step = good.tail.scale
+        while good.chance(low + step) > self.alpha:
+            step *= 2
+        high = low + step
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if good.chance(middle) > self.alpha else (low, middle)
+        return high
+
+
+def _mirrored(values: np.ndarray) -> np.ndarray:
+    """Evenly spaced quantiles of a distribution whose lower half is that of given values; float64 ``[kind]``."""
+    lower = np.quantile(values, (np.arange(KINDS // 2) + 0.5) / KINDS)
+    mirrored: np.ndarray = np.concatenate([lower, 2 * np.median(values) - lower])
+    return mirrored
