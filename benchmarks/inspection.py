@@ -27,7 +27,7 @@ from zsad.data.demo.plan import DemoOptions
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import image_facts
 from zsad.deciding.decide_images import decide_images
-from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.suitable import Suitable
 from zsad.features.embedded import Embedded
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
@@ -104,7 +104,7 @@ class Bench:
         )
         decide_images(
             scores=self.folder / "scores.h5",
-            rule=ReferenceQuantile(),
+            rule=Suitable(),
             output=self.folder / "decisions.h5",
             provenance={},
             model=self.model,

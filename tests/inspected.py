@@ -11,8 +11,8 @@ from PIL import Image
 
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
-from zsad.deciding.reference_quantile import ReferenceQuantile
-from zsad.deciding.robust_tail import RobustTail
+from zsad.deciding.decide_images import decide_images
+from zsad.deciding.suitable import Suitable
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
 from zsad.features.join_features import join_features
@@ -41,11 +41,13 @@ class Inspected(NamedTuple):
     Attributes:
         photographs: the test images, in the order of their scores.
         scores: score file of the workflow.
+        decisions: file of decisions of the workflow, by the rule that suits.
         model: model file.
     """
 
     photographs: list[Path]
     scores: Path
+    decisions: Path
     model: Path
 
 
@@ -133,15 +135,21 @@ def inspected(
         features={"test": files["test"]},
         scorer=built,
         image_scoring=image_scoring,
-        threshold_rule=ReferenceQuantile() if built.shots != 1 else RobustTail(),
         compute=compute,
         output=folder / "scores.h5",
         provenance={"stage": "score_images"},
         model=model,
         foregrounds={role: path for role, path in masks.items() if role == "test"},
     )
+    decide_images(
+        scores=folder / "scores.h5",
+        rule=Suitable(),
+        output=folder / "decisions.h5",
+        provenance={"stage": "decide_images"},
+        model=model,
+    )
     photographs = [Path(record.path) for record in records if record.split == "test"]
-    return Inspected(photographs, folder / "scores.h5", model)
+    return Inspected(photographs, folder / "scores.h5", folder / "decisions.h5", model)
 
 
 def _features(folder: Path, role: str, backbone: Mapping[str, Any], subset: str, view: str) -> Path:

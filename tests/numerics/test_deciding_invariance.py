@@ -11,17 +11,23 @@ from scipy import ndimage
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.conformal import Conformal
+from zsad.deciding.expected_share import ExpectedShare
 from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import DataError
 from zsad.maps import standing_out
 
-PARAMS: dict[str, dict[str, Any]] = {"fixed": {"image": 0.75, "pixel": 0.5}}  # of rules that do not do without
+PARAMS: dict[str, dict[str, Any]] = {  # of rules that do not do without
+    "fixed": {"image": 0.75, "pixel": 0.5},
+    "share": {"share": 0.3},
+    "expected_share": {"share": 0.3},
+}
 IN_UNITS = {"fixed"}  # whose parameters are in the unit of the scores
 VARIANTS: dict[str, ThresholdRule] = {
     "conformal over a batch": Conformal(alpha=0.4, over_batch="benjamini_hochberg"),
     "conformal of too few": Conformal(alpha=0.01, too_few="none"),
     "reference_quantile with a factor": ReferenceQuantile(factor=1.4),
+    "expected_share by Otsu's method": ExpectedShare(share=0.3, cut="otsu"),
 }
 RULES = {name: THRESHOLDS.build(name, PARAMS.get(name, {})) for name in THRESHOLDS.names()} | VARIANTS
 SETTINGS = ("few-shot-19", "zero-shot-batch", "zero-shot-single")

@@ -115,6 +115,8 @@ def test_decisions_that_find_nothing_have_precision_zero_and_none_without_defect
     assert np.isnan(defective["decision_fpr"])
     assert (defective["decision_precision"], defective["decision_recall"]) == (1.0, 0.5)
     assert np.isnan([float(value) for value in decision_metrics(np.zeros(4)).values()]).all()
+    one_each = decision_metrics(decision_counts(np.array([True, False]), np.array([True, False])).sum(axis=0))
+    assert [float(value) for value in one_each.values()] == [1.0, 1.0, 1.0, 1.0, 0.0]
 
 
 def test_a_ratio_is_that_of_the_values_and_of_each_draw_and_nothing_over_nothing():

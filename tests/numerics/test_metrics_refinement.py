@@ -1,11 +1,10 @@
 """What refinement does to masks, against loops over images and pixels."""
 
-import math
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from decision_files import write_decisions
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
@@ -14,10 +13,10 @@ from zsad.evaluation.refinement import COUNTS, MATERIAL_CHANGE, VALUES, Comparis
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreWriter
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, standing_out
 from zsad.names import ALL_TYPES
 
-THRESHOLD = 0.5
+THRESHOLD, REGION = 0.5, 0.57
 SIZES = [(20, 26), (17, 23), (24, 16)]
 
 
@@ -69,13 +68,14 @@ def evaluated(folder, images, *, localises=True, order=None):
     ) as writer:
         for index, place in enumerate(order):
             writer.write(index, images[place]["map"], 0.5)
-        writer.write_thresholds(THRESHOLD if localises else math.inf, THRESHOLD)
+    write_decisions(folder / "decisions.h5", folder / "scores.h5", REGION, THRESHOLD)
     with MaskWriter(folder / "masks.h5", ids, {}) as writer:
         for image in images:
             writer.append(image["mask"], 1.0, image["regions"])
     evaluate_masks(
         manifest=folder / "manifest.csv",
         scores=folder / "scores.h5",
+        decisions=folder / "decisions.h5",
         masks=folder / "masks.h5",
         method="mutual",
         refiner="guided",
@@ -98,6 +98,11 @@ def overlap(mask, truth):
     return (both / either, 2 * both / marked) if truth.any() else (None, None)
 
 
+def before_of(image):
+    """What stands out in its map."""
+    return standing_out(image["map"], Thresholds(THRESHOLD, float(np.float32(REGION))), *image["truth"].shape) > 0.5
+
+
 def mean(values):
     values = list(values)
     return sum(values) / len(values) if values else None
@@ -105,10 +110,7 @@ def mean(values):
 
 def plain_effect(images):
     """The values and counts of one group of images, by the definitions."""
-    rows = []
-    for image in images:
-        before = at_image_size(image["map"], *image["truth"].shape) > THRESHOLD
-        rows.append((image, before, image["mask"]))
+    rows = [(image, before_of(image), image["mask"]) for image in images]
     known = [row for row in rows if row[0]["kind"] not in ("", "bare")]
     defective = [row for row in known if row[0]["truth"].any()]
     good = [row for row in known if row[0]["kind"] == "good"]
@@ -176,7 +178,7 @@ def test_each_image_has_its_own_overlap_before_and_after(tmp_path):
     images = random_category(2, CATEGORIES["incomplete truth"])
     rows = evaluated(tmp_path, images)["images"]
     for image, row in zip(images, rows, strict=True):
-        before = at_image_size(image["map"], *image["truth"].shape) > THRESHOLD
+        before = before_of(image)
         for mask, end in ((before, "_before"), (image["mask"], "")):
             assert row[f"area{end}"] == pytest.approx(mask.mean())
             assert [row[f"iou{end}"], row[f"dice{end}"]] == [
@@ -193,7 +195,7 @@ def test_the_order_of_the_score_file_does_not_matter(tmp_path):
 def test_a_refiner_that_changes_nothing_helps_and_harms_nobody(tmp_path):
     images = random_category(4, CATEGORIES["ordinary"])
     for image in images:
-        image["mask"] = at_image_size(image["map"], *image["truth"].shape) > THRESHOLD
+        image["mask"] = before_of(image)
     values = evaluated(tmp_path, images)["effects"][0]["values"]
     assert (values["helped"], values["harmed"]) == (0.0, 0.0)
     assert values["mask_f1_before"] == values["mask_f1_after"]

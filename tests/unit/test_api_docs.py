@@ -22,6 +22,7 @@ MODULES = [
     "zsad.metrics.images",
     "zsad.metrics.masks",
     "zsad.metrics.pixels",
+    "zsad.interactive.deciding",
     "zsad.interactive.trying",
 ]
 

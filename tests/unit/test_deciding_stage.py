@@ -110,7 +110,8 @@ def test_a_rule_is_shown_what_the_references_score(tmp_path: Path, scorer: Refer
 @pytest.mark.parametrize("name", THRESHOLDS.names())
 @pytest.mark.parametrize("references", [1, 4])
 def test_every_rule_decides_or_says_in_one_sentence_why_not(tmp_path: Path, name: str, references: int) -> None:
-    rule = THRESHOLDS.build(name, {"image": 0.5} if name == "fixed" else {})
+    needed = [field for field, info in THRESHOLDS.load(name).model_fields.items() if info.is_required()]
+    rule = THRESHOLDS.build(name, {"image": 0.5} if name == "fixed" else dict.fromkeys(needed, 0.5))
     scores = scored_by_references(tmp_path, MemoryBank(shots=references, rotations=False), references)
     model = scores.with_name("model.h5")
     if rule.needs_references and references == 1:

@@ -19,14 +19,18 @@ import yaml
 from PIL import Image
 from pycocotools.coco import COCO
 
+import zsad
+from decision_files import write_decisions
 from paths import REPOSITORY
 from zsad.cli import main
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
+from zsad.deciding.decision import Decision
 from zsad.errors import ConfigError, DataError
 from zsad.exporting.export_results import export_results
 from zsad.exporting.exported import Export, ExportedImage
 from zsad.exporting.folders import whole_folder
+from zsad.exporting.marks import Marked, marked
 from zsad.exporting.names import Names, with_ending
 from zsad.exporting.regions import find_regions
 from zsad.exporting.registry import FORMATS
@@ -36,7 +40,7 @@ from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter
 from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreWriter
-from zsad.maps import at_image_size
+from zsad.maps import Thresholds, at_image_size, standing_out
 from zsad.reporting.overlays import colour_scale
 from zsad.workflow.settings import load
 
@@ -72,6 +76,10 @@ class Category:
         return self.folder / "scores" / f"{self.method}.h5"
 
     @property
+    def decisions(self) -> Path:
+        return self.folder / "decisions" / f"{self.method}.h5"
+
+    @property
     def mask_file(self) -> Path:
         return self.folder / "masks" / f"{self.method}.guided.h5"
 
@@ -83,6 +91,7 @@ class Category:
         export_results(
             image_list=self.folder / "images.csv",
             scores=self.scores,
+            decisions=self.decisions,
             masks=None if plain else self.mask_file,
             formats=formats,
             colormap="inferno",
@@ -100,7 +109,8 @@ def category(
     size: tuple[int, int] = (41, 57),
     localises: bool = True,
     noise: float = 1.0,
-    thresholds: tuple[float, float] = (THRESHOLD, THRESHOLD),
+    thresholds: tuple[float, float] = (THRESHOLD, 0.3),
+    **decided: Any,
 ) -> Category:
     """Photographs with maps of noise; the masks are noise too, with holes and parts, and every third one is empty."""
     made = Category(folder / "results/parts/tiles")
@@ -120,11 +130,20 @@ def category(
     with ScoreWriter(made.scores, ids, {}, grid_sizes=grids, setting="few-shot-1", localises=localises) as writer:
         for index, anomaly_map in enumerate(made.maps):
             writer.write(index, anomaly_map, image_scores[index])
-        writer.write_thresholds(*thresholds)
+    write_decisions(made.decisions, made.scores, *thresholds, **decided)
     with MaskWriter(made.mask_file, ids, {}) as writer:
         for mask in made.masks:
             writer.append(mask, 1.0, [])
     return made
+
+
+def shown(made: Category) -> list[Marked]:
+    """What is to be shown of each image."""
+    with zsad.read_decisions(made.decisions) as decisions:
+        return [
+            marked(anomaly_map, decisions.thresholds(index), *made.masks[index].shape)
+            for index, anomaly_map in enumerate(made.maps)
+        ]
 
 
 def files(folder: Path) -> set[str]:
@@ -143,7 +162,7 @@ def test_each_image_has_pictures_of_its_own_size_under_a_name_of_its_own(messy: 
     pictures = [with_ending(Path(), names.of(image_id), ".png") for image_id in messy.ids]
     assert len({str(picture).casefold() for picture in pictures}) == len(MESSY)
     assert pictures[:2] == [Path("good/a.png"), Path("good/a.jpg.png")]
-    maps = [at_image_size(grid, *mask.shape) for grid, mask in zip(messy.maps, messy.masks, strict=True)]
+    maps = [found.anomaly_map for found in shown(messy)]
     scale = colour_scale(messy.maps, "inferno")
     for picture, mask, anomaly_map in zip(pictures, messy.masks, maps, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(messy.out / "masks" / picture)), 255 * mask)
@@ -154,8 +173,8 @@ def test_each_image_has_pictures_of_its_own_size_under_a_name_of_its_own(messy: 
 
 def test_a_table_has_a_row_for_each_region_and_none_for_an_image_without(messy: Category) -> None:
     rows = read_table(messy.out / "defects.csv")
-    for image_id, mask, grid in zip(messy.ids, messy.masks, messy.maps, strict=True):
-        regions = find_regions(mask, at_image_size(grid, *mask.shape))
+    for image_id, mask, found in zip(messy.ids, messy.masks, shown(messy), strict=True):
+        regions = find_regions(mask, found.anomaly_map)
         own = [row for row in rows if row["image"] == image_id]
         assert [row["region"] for row in own] == [str(number + 1) for number in range(len(regions))]
         for row, region in zip(own, regions, strict=True):
@@ -182,11 +201,11 @@ def test_coco_reads_the_masks_to_the_pixel(name: str, messy: Category, capsys: p
     read = COCO(messy.out / name)
     assert [image["file_name"] for image in read.loadImgs(sorted(read.getImgIds()))] == messy.ids
     assert read.loadCats(read.getCatIds())[0]["name"] == "defect"
-    for number, (mask, grid) in enumerate(zip(messy.masks, messy.maps, strict=True), start=1):
+    for number, (mask, found) in enumerate(zip(messy.masks, shown(messy), strict=True), start=1):
         annotations = read.loadAnns(read.getAnnIds(imgIds=[number], iscrowd=False))
         drawn = sum((read.annToMask(annotation) for annotation in annotations), np.zeros(mask.shape, np.uint8))
         np.testing.assert_array_equal(drawn, mask)
-        for annotation, region in zip(annotations, find_regions(mask, at_image_size(grid, *mask.shape)), strict=True):
+        for annotation, region in zip(annotations, find_regions(mask, found.anomaly_map), strict=True):
             assert annotation["bbox"] == list(region.box)
             assert (annotation["area"], annotation["score"]) == (region.area, region.peak)
 
@@ -248,16 +267,61 @@ def test_yolo_finds_labels_for_its_images_and_the_masks_in_them(messy: Category)
         assert (label.read_text() == "") == (not mask.any())
 
 
-def test_the_thresholded_map_stands_in_for_masks(tmp_path: Path) -> None:
-    made = category(tmp_path, ["a.png", "b.png"])
-    made.export(["masks"], plain=True)
+def test_what_stands_out_in_the_map_stands_in_for_masks(tmp_path: Path) -> None:
+    made = category(tmp_path, ["a.png", "b.png"], thresholds=(0.95, 0.7))
+    made.export(["masks", "csv"], plain=True)
     for name, grid in zip(("a.png", "b.png"), made.maps, strict=True):
-        expected = at_image_size(grid, 41, 57) > THRESHOLD
+        expected = standing_out(grid, Thresholds(np.float32(0.7), np.float32(0.95)), 41, 57) > np.float32(0.7)
         np.testing.assert_array_equal(np.asarray(Image.open(made.out / "masks" / name)) > 0, expected)
+        assert not (expected & (at_image_size(grid, 41, 57) < 0.69)).any()
+    assert {float(row["peak_score"]) > 0.95 for row in read_table(made.out / "defects.csv")} == {True}
+
+
+def test_the_table_of_images_says_by_which_numbers_each_is_decided(tmp_path: Path) -> None:
+    """A row can be recomputed from itself: what is compared stands in it with all digits that count."""
+    peaks = category(tmp_path / "peaks", ["a.png", "b.png", "c.png"]).maps
+    limits = [float(each.max()) for each in peaks]  # which the first does not exceed, and the others do by the least
+    limits[1:] = [float(np.nextafter(np.float32(limit), np.float32(0))) for limit in limits[1:]]
+    for measure, other in (("p_value", "false_alarms"), ("false_alarms", "p_value")):
+        made = Category(tmp_path / "peaks/results/parts/tiles")
+        write_decisions(
+            made.decisions, made.scores, limits, 0.25, significance=[0.5, 0.25, np.nan], measure=measure, nominal=0.1
+        )
+        made.export(["csv", "coco"], plain=True)
+        rows = read_table(made.out / "images.csv")
+        assert [row["defective"] for row in rows] == ["0", "1", "1"]
+        for row, limit, anomaly_map in zip(rows, limits, peaks, strict=True):
+            numbers = [np.float32(row[name]) for name in ("peak", "region_threshold", "pixel_threshold")]
+            assert numbers == [anomaly_map.max(), np.float32(limit), np.float32(0.25)]
+            assert (row["regions"] != "0") == (row["defective"] == "1") == (numbers[0] > numbers[1])
+        assert [row[measure] for row in rows] == ["0.5", "0.25", ""]
+        assert {row[other] for row in rows} == {""}
+        images = json.loads((made.out / "coco.json").read_text())["images"]
+        assert [image["peak"] for image in images] == [float(each.max()) for each in peaks]
+        assert read_json(made.out / "export.json")["decision"] == {
+            "called": 2,
+            "measure": measure,
+            "nominal": 0.1,
+            "remarks": [],
+            "rule": "fixed",
+        }
+
+
+def test_decisions_of_other_images_or_scores_are_one_sentence(tmp_path: Path) -> None:
+    made, others = category(tmp_path / "a", ["a.png"]), category(tmp_path / "b", ["b.png"])
+    again = category(tmp_path / "c", ["a.png"])
+    for decisions, said in (
+        (others.decisions, "do not show the same images in the same order"),
+        (again.decisions, "was decided by other scores"),
+    ):
+        made.decisions.write_bytes(decisions.read_bytes())
+        with pytest.raises(DataError, match=said):
+            made.export()
+        assert not made.out.exists()
 
 
 def test_a_method_that_scores_images_alone_has_lists_of_images_and_no_pictures(tmp_path: Path) -> None:
-    made = category(tmp_path, ["a.png", "b.png"], localises=False, thresholds=(np.inf, 0.0))
+    made = category(tmp_path, ["a.png", "b.png"], localises=False, thresholds=(0.0, 0.0))
     made.export()
     assert files(made.out) == {"defects.csv", "images.csv", "coco.json", "coco_polygons.json", "export.json"}
     assert read_table(made.out / "defects.csv") == []
@@ -274,7 +338,7 @@ def test_a_method_that_scores_images_alone_has_lists_of_images_and_no_pictures(t
 
 @pytest.mark.parametrize(
     ("thresholds", "regions", "defective"),
-    [((np.inf, np.inf), "0", "0"), ((np.inf, 0.0), "0", "1"), ((2.0, np.nan), "0", "0"), ((-1.0, np.nan), "1", "1")],
+    [((np.inf, np.inf), "0", "0"), ((np.inf, 0.0), "0", "0"), ((2.0, 2.0), "0", "0"), ((-1.0, -1.0), "1", "1")],
 )
 def test_thresholds_that_mark_nothing_or_all(
     thresholds: tuple[float, float], regions: str, defective: str, tmp_path: Path
@@ -311,7 +375,9 @@ def test_an_overlay_leaves_a_photograph_as_it_is_where_nothing_was_found(tmp_pat
     anomaly_map = np.zeros((30, 40), np.float32)
     anomaly_map[10:20, 10:20] = 1
     mask = anomaly_map > 0.5
-    image = ExportedImage("a.png", tmp_path / "a.png", 30, 40, 1.0, True, lambda: photograph, mask, anomaly_map)
+    image = ExportedImage(
+        "a.png", tmp_path / "a.png", 30, 40, 1.0, Decision(True, 1.0), lambda: photograph, mask, anomaly_map
+    )
     export = Export(tmp_path, "", colour_scale([anomaly_map], "inferno"))
     with exporting(tmp_path, [FORMATS.build("overlays")], export) as write:
         write(image)
@@ -325,7 +391,9 @@ def test_an_overlay_leaves_a_photograph_as_it_is_where_nothing_was_found(tmp_pat
 def test_photographs_in_memory_are_written_beside_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     mask = np.ones((3, 4), bool)
-    image = ExportedImage("a.png", "a.png", 3, 4, 1.0, None, lambda: np.zeros((3, 4, 3), np.uint8), mask, mask * 1.0)
+    image = ExportedImage(
+        "a.png", "a.png", 3, 4, 1.0, Decision(None, 1.0), lambda: np.zeros((3, 4, 3), np.uint8), mask, mask * 1.0
+    )
     with exporting(tmp_path, [FORMATS.build("csv"), FORMATS.build("coco")], Export(tmp_path, "x")) as write:
         write(image)
         assert files(tmp_path) & {"defects.csv", "coco.json"} == set()
@@ -428,7 +496,7 @@ def test_the_command_exports_what_is_there(
     assert (tmp_path / "all/parts/tiles/bank/defects.csv").is_file()
     assert "masks by guided" in capsys.readouterr().out
     assert main(["export", str(made.scores), "--refiner", "none", "--formats", "csv"]) == 0
-    assert "thresholded maps" in capsys.readouterr().out
+    assert "what stands out in the maps" in capsys.readouterr().out
 
 
 def test_the_command_finds_photographs_beside_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,6 +540,10 @@ def test_what_the_command_cannot_find_or_would_lose_is_one_sentence(
         assert said in shown, name
         assert shown.count("\n") == 1, shown
     assert not Path("exports").exists()
+    kept = made.decisions.rename(tmp_path / "kept.h5")
+    assert main(["export", str(made.scores), "--formats", "csv"]) == 1
+    assert f"has no decisions ({made.decisions} is not there); run `snakemake decisions`" in capsys.readouterr().err
+    kept.rename(made.decisions)
     (tmp_path / "photographs/a.png").unlink()
     assert main(["export", str(made.scores)]) == 1
     assert "a.png is not there; run the command in the folder of the workflow, or leave" in capsys.readouterr().err

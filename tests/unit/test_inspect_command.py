@@ -25,6 +25,7 @@ from zsad.inspecting import watching
 from zsad.inspecting.inspector import load
 from zsad.inspecting.kept import Kept
 
+FEW = "4 references allow a false-alarm rate of 20 % at the least; give 9 or more for 10 %."
 SECONDS = 120  # after which a process that says nothing has failed, on any machine
 TABLES = {"defects.csv", "images.csv", "coco.json", "coco_polygons.json"}
 
@@ -60,12 +61,15 @@ def test_a_folder_is_answered_a_line_a_photograph(
     assert said[-1] == {
         "path": str(Path("photos {1}", *made.photographs[-1].parts[-2:])),
         "score": expected.score,
+        "peak": expected.peak,
         "decision": True,
+        "p_value": 1 / 5,
+        "false_alarms": None,
         "threshold": expected.threshold,
         "pixel_threshold": expected.pixel_threshold,
         "threshold_from": "references",
         "regions": [json.loads(json.dumps(region._asdict())) for region in expected.regions],
-        "note": "",
+        "note": FEW,
     }
     assert len(expected.regions) >= 1
     assert main(["inspect", "photos {1}", "--model", "m.h5"]) == 0
@@ -75,7 +79,7 @@ def test_a_folder_is_answered_a_line_a_photograph(
         {True: "defective", False: "good"}[each["decision"]] for each in said
     ]
     assert all(each["path"] in line for each, line in zip(said, lines, strict=True))
-    assert captured.err == f"{sum(each['decision'] for each in said)} of 5 photographs called defective\n"
+    assert captured.err == f"{sum(each['decision'] for each in said)} of 5 photographs called defective\n{FEW}\n"
 
 
 def test_the_status_tells_of_defects_on_request_and_of_photographs_that_failed(
@@ -292,7 +296,7 @@ def test_one_photograph_needs_neither_snakemake_nor_what_draws(place: Path) -> N
         "if name in sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS)
-    assert done.stderr.splitlines() == ["1 of 1 photographs called defective", "0"]
+    assert done.stderr.splitlines() == ["1 of 1 photographs called defective", FEW, "0"]
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:

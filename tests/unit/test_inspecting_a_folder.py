@@ -194,15 +194,19 @@ def test_the_method_suits_what_there_is(photographs: Path) -> None:
     assert "are not looked at" in choose(select([photographs], ["../good"]), method="mutual").remark
 
 
-def test_the_threshold_is_a_number_a_rule_or_that_of_the_references(photographs: Path) -> None:
+def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> None:
     batch, few = select([photographs]), select([photographs], ["../good"])
-    assert choose(batch).threshold is None
-    assert choose(few).threshold == {"rule": "reference_quantile", "params": {}}
+    one = select([photographs / "same.png"])
+    for selection in (batch, few, one, select([photographs], ["../good/0.png"])):
+        assert choose(selection).threshold == {"rule": "suitable", "params": {}}
+        assert configured(selection, photographs.parent)["threshold"] == {"rule": "suitable", "params": {}}
+    assert choose(few, threshold="conformal").threshold == {"rule": "conformal", "params": {}}
+    assert choose(batch, threshold="largest_gap").threshold == {"rule": "largest_gap", "params": {}}
+    with pytest.raises(ConfigError, match="'largest_gap' compares photographs with each other, and there is only one"):
+        choose(one, threshold="largest_gap")
     assert choose(batch, threshold="1e-3").threshold == {"rule": "fixed", "params": {"image": 0.001}}
     config = configured(batch, photographs.parent, threshold="0.25", method="subspace" if batch.references else None)
     assert config["threshold"] == {"rule": "fixed", "params": {"image": 0.25}}
-    one = select([photographs], ["../good/0.png"])
-    assert choose(one).threshold is None  # which evidence wants two
 
 
 @pytest.mark.parametrize(
@@ -210,7 +214,7 @@ def test_the_threshold_is_a_number_a_rule_or_that_of_the_references(photographs:
     [
         ({"method": "mutal"}, "no scorer 'mutal'; did you mean 'mutual'"),
         ({"method": "memory_bank"}, "'memory_bank' compares with good photographs, and none was given"),
-        ({"threshold": "high"}, "'high' is neither a number nor a rule; choose from: mebin"),
+        ({"threshold": "high"}, "'high' is neither a number nor a rule; choose from: a_contrario, conformal,"),
         ({"threshold": "nan"}, "the threshold is nan; give a finite number"),
         ({"threshold": "fixed"}, "'fixed' is neither a number nor a rule"),
         ({"threshold": "reference_quantile"}, "'reference_quantile' looks at the scores of at least 2 references"),

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zsad
 from inspected import EMBEDDED, Inspected, inspected
 from tiny_resnet import BASIC, saved
 from tiny_sam import write_segment_anything
 from zsad.data.images import read_image
 from zsad.errors import ConfigError, DataError, ModelError
-from zsad.evaluation.marks import decisions, marks_above
 from zsad.exporting.regions import find_regions
 from zsad.features.registry import BACKBONES
 from zsad.files.scores import ScoreReader
@@ -49,23 +49,30 @@ def joint(*members: dict[str, Any]) -> dict[str, Any]:
 
 
 def assert_agree(made: Inspected, said: list[Inspection | Failure]) -> None:
-    """Scores, maps, notes, marks and decisions are those of the workflow."""
-    with ScoreReader(made.scores) as scores:
+    """Scores, maps, notes, decisions and their numbers are those of the workflow."""
+    with ScoreReader(made.scores) as scores, zsad.read_decisions(made.decisions) as decisions:
         assert [each.path for each in said] == made.photographs
-        marks = []
         for index, each in enumerate(said):
             assert isinstance(each, Inspection)
             height, width = read_image(made.photographs[index], white=4095.0).shape[:2]
             whole = at_image_size(scores.anomaly_map(index), height, width)
             assert each.score == pytest.approx(scores.image_scores[index], rel=1e-6, abs=1e-6)
-            np.testing.assert_allclose(each.anomaly_map, whole, rtol=1e-6, atol=1e-6)
-            assert each.threshold == pytest.approx(scores.image_threshold, rel=1e-9)
-            assert each.pixel_threshold == pytest.approx(scores.threshold, rel=1e-9)
-            np.testing.assert_array_equal(each.mask, each.anomaly_map > each.pixel_threshold)
+            differs = each.mask & (each.anomaly_map > whole + 1e-6)  # a peak, which is put on the nearest pixel
+            assert (each.anomaly_map[differs] <= each.peak).all()
+            assert differs.sum() <= max(1, scores.anomaly_map(index).size // 2) * bool(each.regions)
+            np.testing.assert_allclose(each.anomaly_map[~differs], whole[~differs], rtol=1e-6, atol=1e-6)
+            decided = decisions[decisions.image_ids[index]]
+            assert each.peak == pytest.approx(decided.peak, rel=1e-6, abs=1e-6)
+            assert each.threshold == pytest.approx(decided.region_threshold, rel=1e-6)
+            assert each.pixel_threshold == pytest.approx(decided.pixel_threshold, rel=1e-6)
+            numbers = each.p_value, each.false_alarms
+            assert numbers == pytest.approx((decided.p_value, decided.false_alarms), rel=1e-4, nan_ok=True)
+            assert each.decision == decided.defective
+            assert each.localises == scores.localises
+            assert each.mask.any() == (each.decision and each.localises)
+            assert (each.anomaly_map[each.mask] > each.pixel_threshold).all()
             assert each.regions == find_regions(each.mask, each.anomaly_map)
-            assert each.note == scores.notes[index]
-            marks.append(marks_above(scores.anomaly_map(index), scores.threshold, height, width))
-        assert [each.decision for each in said] == decisions(scores, marks).tolist()
+            assert (each.note, list(each.remarks)) == (scores.notes[index], decisions.remarks)
 
 
 METHODS = [
@@ -152,8 +159,14 @@ def test_the_threshold_is_what_is_asked_for(made: Inspected) -> None:
     photograph = made.photographs[-1]
     by_references = load(made.model).inspect(photograph)
     assert (by_references.decision, by_references.threshold_from) == (True, "references")
-    given = load(made.model, threshold=by_references.score + 0.01).inspect(photograph)
-    assert (given.decision, given.threshold_from, given.score) == (False, "given", by_references.score)
+    assert by_references.p_value == 1 / 5
+    assert by_references.remarks[0].startswith("4 references allow a false-alarm rate of 20 % at the least")
+    given = load(made.model, threshold=by_references.peak).inspect(photograph)
+    assert (given.decision, given.threshold_from, given.threshold) == (False, "given", by_references.peak)
+    assert (given.remarks, str(given.p_value)) == ((), "nan")
+    below = load(made.model, threshold=float(np.nextafter(np.float32(by_references.peak), 0))).inspect(photograph)
+    assert below.decision
+    assert [region.peak for region in below.regions] == [below.peak]
     own = load(made.model, threshold="robust_tail").inspect(photograph)
     assert own.threshold_from == "its own patches"
     with pytest.raises(ConfigError, match="there is no threshold rule 'robust_tails'"):
@@ -164,7 +177,9 @@ def test_a_single_reference_leaves_a_photograph_to_its_own_patches(tmp_path: Pat
     made = inspected(tmp_path, params={**PLAIN, "shots": 1})
     said = load(made.model).inspect(made.photographs[-1])
     assert said.threshold_from == "its own patches"
-    assert said.threshold == said.pixel_threshold
+    assert said.pixel_threshold < said.threshold
+    assert said.decision == (said.false_alarms <= -np.log1p(-0.1))
+    assert np.isnan(said.p_value)
     with pytest.raises(DataError, match="needs scores of references"):
         load(made.model, threshold="reference_quantile").inspect(made.photographs[-1])
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import zsad
+from decision_files import write_decisions
 from feature_files import random_tokens, write_features
 from paths import REPOSITORY
 from zsad import metrics
@@ -23,10 +24,12 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.saturation import read_regions
 from zsad.data.subsets import FeatureSet
+from zsad.deciding.base import ThresholdRule
+from zsad.deciding.decide_images import decide_images
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ArrayError, ConfigError, DamagedFileError, DataError, ZsadError
 from zsad.evaluation.evaluate_masks import evaluate_masks
-from zsad.evaluation.evaluate_scores import evaluate_scores
+from zsad.evaluation.evaluate_scores import DECISION_FIGURES, evaluate_scores
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.embedded import Embedded
 from zsad.files.json_files import read_json
@@ -43,7 +46,7 @@ from zsad.scoring.score_images import score_images
 from zsad.scoring.token_source import MemoryTokens, TokenSource
 
 KINDS = ("good", "good", "good", "spot", "spot", "scratch", "empty", "unmasked", "unknown")
-THRESHOLD = 0.8
+THRESHOLD, REGION = 0.8, 2.25
 
 
 class Category:
@@ -51,6 +54,7 @@ class Category:
 
     def __init__(self, folder: Path, kinds: Sequence[str] = KINDS) -> None:
         self.manifest, self.scores, self.masks = (folder / name for name in ("manifest.csv", "scores.h5", "masks.h5"))
+        self.decisions = folder / "decisions.h5"
         self.saturation = folder / "defects_config.json"
         self.saturation.write_text(
             json.dumps(
@@ -99,7 +103,7 @@ class Category:
         with ScoreWriter(self.scores, self.ids, {"made": "up"}, grid_sizes=grids, setting="full-shot") as writer:
             for index, anomaly_map in enumerate(self.maps):
                 writer.write(index, anomaly_map, float(anomaly_map.max()), note="odd" if index == 1 else "")
-            writer.write_thresholds(THRESHOLD, 2.0)
+        write_decisions(self.decisions, self.scores, REGION, THRESHOLD, nominal=0.1, remarks=["So it is."])
         with MaskWriter(self.masks, self.ids, {}) as masks:
             for prediction in self.predictions:
                 masks.append(prediction, 1.0, [])
@@ -115,6 +119,7 @@ class Category:
         evaluate(
             manifest=self.manifest,
             scores=self.scores,
+            decisions=self.decisions,
             category="ring",
             method="mutual",
             options=EvaluationOptions(protocol=protocol, bootstrap=60, seed=3),
@@ -156,15 +161,16 @@ def test_the_metrics_on_arrays_are_those_of_the_workflow(
         group="",
         saturation=category.saturation if has_areas else None,
     )
-    with zsad.read_scores(category.scores) as scores:
+    with zsad.read_scores(category.scores) as scores, zsad.read_decisions(category.decisions) as decisions:
         truth = zsad.read_truth(category.manifest, scores.image_ids)
+        decided = decisions.decided[truth.labels >= 0]
         labelled = np.flatnonzero(truth.labels >= 0)
         image_scores, labels = scores.image_scores[labelled], truth.labels[labelled]
         found: dict[str, float] = metrics.image_metrics(image_scores, labels)
         drawn = {"draws": 60, "seed": 3, "category": "ring"}
-        found |= metrics.decision_metrics(image_scores > scores.image_threshold, labels)
+        found |= metrics.decision_metrics(decided, labels, scores=image_scores)
         limits = metrics.image_limits(image_scores, labels, **drawn)
-        limits |= metrics.decision_limits(image_scores > scores.image_threshold, labels, **drawn)
+        limits |= metrics.decision_limits(decided, labels, scores=image_scores, **drawn)
         measured = np.flatnonzero(truth.has_mask).tolist()
         maps, masks = [scores.maps[index] for index in measured], [truth.masks[index] for index in measured]
         options = {"labels": truth.labels[measured], "protocol": protocol}
@@ -173,15 +179,20 @@ def test_the_metrics_on_arrays_are_those_of_the_workflow(
             assert metrics.auspro(maps, masks, defects, protocol=protocol) == result["metrics"]["auspro_005"] < 1
             options["defects"] = defects
         found |= metrics.pixel_metrics(maps, masks, **options)
-        found |= metrics.threshold_metrics(maps, masks, scores.threshold, protocol=protocol)
-        limits |= metrics.threshold_limits(maps, masks, scores.threshold, protocol=protocol, **drawn)
+        marking: dict[str, Any] = {"region": decisions.region[measured], "protocol": protocol}
+        found |= metrics.threshold_metrics(maps, masks, decisions.pixel[measured], **marking)
+        limits |= metrics.threshold_limits(maps, masks, decisions.pixel[measured], **marking, **drawn)
+        found["mask_ratio"] = metrics.threshold_ratio(maps, masks, decisions.pixel[measured], **marking)
+        limits["mask_ratio"] = metrics.threshold_ratio_limits(
+            maps, masks, decisions.pixel[measured], labels=options["labels"], **marking, **drawn
+        )
         limits |= metrics.pixel_limits(maps, masks, **drawn, **options)
         aupimo = metrics.image_aupimo(maps, masks, labels=options["labels"], protocol=protocol)
     expected = {metric: np.nan if value is None else value for metric, value in result["metrics"].items()}
     np.testing.assert_equal({metric: found[metric] for metric in expected}, expected)
     assert np.isnan(expected.pop("auspro_005")) != has_areas
     assert not np.isnan(list(expected.values())).any()
-    assert {f"decision_{name}": value for name, value in result["decision"].items()}.items() <= found.items()
+    assert {f"decision_{name}": result["decision"][name] for name in DECISION_FIGURES}.items() <= found.items()
     confidence = {metric: list(limit) for metric, limit in limits.items() if metric in result["confidence"]}
     assert confidence == {metric: told for metric, told in result["confidence"].items() if told != [None, None]}
     assert len(confidence) == len(expected) + has_areas
@@ -221,7 +232,6 @@ def test_scores_are_maps_by_image_and_in_order(category: Category) -> None:
         np.testing.assert_array_equal(scores[category.ids[2]], scores.maps[2])
         np.testing.assert_array_equal(scores.maps[-1], category.maps[-1])
         assert [each.shape for each in scores.maps[2:4]] == [each.shape for each in category.maps[2:4]]
-        assert (scores.threshold, scores.image_threshold) == (THRESHOLD, 2.0)
         assert scores.provenance == {"made": "up"}
         assert scores.notes[1] == "odd"
         assert category.ids[0] in scores
@@ -231,6 +241,90 @@ def test_scores_are_maps_by_image_and_in_order(category: Category) -> None:
             scores.maps[9]
         assert scores == scores
         assert scores != zsad.read_scores(category.scores)
+
+
+def test_decisions_are_those_of_the_maps_by_image_and_as_arrays(category: Category) -> None:
+    with zsad.read_decisions(category.decisions) as decisions:
+        assert list(decisions) == decisions.image_ids == category.ids
+        for index, (image_id, decision) in enumerate(decisions.items()):
+            peak = category.maps[index].max()
+            assert decision[:2] == (bool(peak > np.float32(REGION)), peak)
+            assert decision.thresholds == (np.float32(THRESHOLD), np.float32(REGION))
+            assert np.isnan(decision[4:]).all()
+            assert decisions[image_id].defective == decisions.decided[index]
+        assert 0 < decisions.decided.sum() < len(decisions)
+        assert (decisions.rule, decisions.nominal, decisions.remarks) == ("fixed", 0.1, ["So it is."])
+        with pytest.raises(KeyError, match=r"there is no image 'test/spot/03\.png'; did you mean"):
+            decisions["test/spot/03.png"]
+    assert decisions[category.ids[0]].peak == category.maps[0].max()  # all was read at once
+
+
+def test_decisions_in_memory_are_those_of_the_stage(category: Category, tmp_path: Path) -> None:
+    with zsad.read_scores(category.scores) as scores:
+        results = [
+            ImageScore(index, anomaly_map, image_score=float(value))
+            for index, (anomaly_map, value) in enumerate(zip(scores.maps, scores.image_scores, strict=True))
+        ]
+        for name, params in (("suitable", {"alpha": 0.2}), ("robust_tail", {}), ("share", {"share": 0.3})):
+            output = tmp_path / f"{name}.h5"
+            decide_images(
+                scores=category.scores, rule=THRESHOLDS.build(name, params), output=output, provenance={"stage": "x"}
+            )
+            expected = zsad.read_decisions(output)
+            for given in (scores, results, list(scores.maps), THRESHOLDS.build(name, params)):
+                is_rule = isinstance(given, ThresholdRule)
+                found = zsad.decide(scores, given) if is_rule else zsad.decide(given, name, params)
+                for attribute in ("decided", "pixel", "region", "significance"):
+                    np.testing.assert_array_equal(getattr(found, attribute), getattr(expected, attribute))
+
+
+def test_scores_of_references_give_p_values_to_those_of_images() -> None:
+    good = np.arange(1, 20) / 10
+    found = zsad.decide(np.array([0.05, 1.85, 1.9, 2.0]), references=good)
+    np.testing.assert_allclose(found.significance, [1.0, 2 / 20, 2 / 20, 1 / 20])
+    assert found.decided.tolist() == [False, True, True, True]
+    assert (found.measure, found.nominal) == ("p_value", 0.1)
+    maps = [value * np.eye(2) for value in (0.05, 1.85, 1.9, 2.0)]
+    by_maps = zsad.decide(maps, "conformal", {"alpha": 0.05}, references=[value * np.eye(2) for value in good])
+    assert by_maps.decided.tolist() == [False, False, False, True]
+
+
+NUMBERS, ZEROS = [0.1, 0.9, 0.5], [np.zeros((2, 2))] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"scores": []}, ArrayError, "there are no images to decide on; give the scores of at least one"),
+        ({"scores": 3.0}, ArrayError, "the scores of the images are a float; give what zsad.score or"),
+        ({"scores": None}, ArrayError, "the scores of the images are a NoneType; give"),
+        ({"scores": "abc"}, ArrayError, "the scores of the images are not numbers; give one an image"),
+        ({"scores": [0.1, np.nan]}, ArrayError, "score 1 of the images is not finite"),
+        (
+            {"scores": [np.eye(2), np.full((2, 2), np.nan)]},
+            ArrayError,
+            "map 1 of the images has a value that is not finite",
+        ),
+        ({"scores": [np.zeros((2, 2, 2))]}, ArrayError, r"map 0 of the images is of float64 and shape \(2, 2, 2\)"),
+        ({"scores": [np.zeros((0, 2))]}, ArrayError, "give numbers"),
+        ({"scores": [0.1, np.eye(2)]}, ArrayError, "map 0 of the images is of float64 and shape"),
+        ({"scores": NUMBERS, "references": ZEROS}, ArrayError, "either the images or the references have maps"),
+        ({"scores": ZEROS, "references": NUMBERS}, ArrayError, "either the images or the references have maps"),
+        ({"scores": NUMBERS, "references": [np.inf]}, ArrayError, "score 0 of the references is not finite"),
+        ({"scores": NUMBERS, "rule": "mebin"}, ArrayError, "MEBin looks at maps, and there are image scores alone"),
+        ({"scores": NUMBERS, "rule": "conformal"}, DataError, "needs the scores of at least 2, and there are 0"),
+        ({"scores": NUMBERS, "rule": "conformel"}, ConfigError, "no threshold rule 'conformel'; did you mean"),
+        ({"scores": NUMBERS, "rule": "share"}, ConfigError, "threshold rule 'share': parameter 'share' is missing"),
+        ({"scores": NUMBERS, "params": {"alfa": 1}}, ConfigError, "unknown parameter 'alfa'; did you mean 'alpha'"),
+        ({"scores": NUMBERS, "params": {"alpha": 0}}, ConfigError, "alpha = 0 is not usable"),
+        ({"scores": NUMBERS, "params": 0.1}, ConfigError, "params must be a mapping"),
+        ({"scores": NUMBERS, "rule": 0.5}, ConfigError, "a threshold rule is a name or a ThresholdRule, not 0.5"),
+    ],
+)
+def test_what_cannot_be_decided_is_one_sentence(given: dict[str, Any], error: type[ZsadError], message: str) -> None:
+    with pytest.raises(error, match=message) as raised:
+        zsad.decide(**given)
+    assert "\n" not in str(raised.value)
 
 
 def test_masks_are_those_that_were_predicted(category: Category) -> None:
@@ -274,7 +368,7 @@ def test_the_truth_is_known_where_it_is(category: Category) -> None:
         zsad.read_truth(category.manifest, ["test/good/0.png"])
 
 
-READERS = [zsad.read_features, zsad.read_scores, zsad.read_masks]
+READERS = [zsad.read_features, zsad.read_scores, zsad.read_masks, zsad.read_decisions]
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -373,7 +467,6 @@ def test_scores_of_tokens_in_memory_are_those_of_the_workflow(name: str, tmp_pat
     score_images(
         features=features,
         scorer=scorer,
-        threshold_rule=THRESHOLDS.build("robust_tail"),
         output=output,
         model=model,
         **common,
@@ -583,7 +676,8 @@ def test_a_model_of_photographs_scores_others_as_the_method_does(
             assert found.threshold_from == "references"
             if one.anomaly_map is not None:
                 large = at_image_size(one.anomaly_map, 40, 56)
-                np.testing.assert_allclose(found.anomaly_map, large, rtol=1e-5, atol=1e-7)
+                peaks = found.mask & (found.anomaly_map == found.peak)  # on the nearest pixels
+                np.testing.assert_allclose(found.anomaly_map[~peaks], large[~peaks], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,26 @@ reference_quantile factor 1.0 (0,)
 fixed extent 0.7 [0,1]
 fixed image None
 fixed pixel None
+mixture extent 0.7 [0,1]
+mixture evidence 6.0 [0,)
+largest_gap extent 0.7 [0,1]
+largest_gap level 0.05 (0,1)
+largest_gap good 0.2 [0,1)
+share extent 0.7 [0,1]
+share share required [0,1]
+expected_share extent 0.7 [0,1]
+expected_share share required [0,1]
+expected_share tolerance 0.1 [0,1]
+expected_share cut gap
+subsample_maxima extent 0.7 [0,1]
+subsample_maxima alpha 0.1 (0,1)
+subsample_maxima quantile 0.25 (0,0.5]
+subsample_maxima smallest 0.01 (0,1)
+subsample_maxima shape pareto
+self_calibration extent 0.7 [0,1]
+self_calibration alpha 0.1 (0,1)
+self_calibration trusted 0.9 (0.5,1)
+self_calibration shape pareto
 guided min_area 0.0001 [0,1)
 guided min_area_ratio 0.1 [0,1]
 guided max_area_ratio 4.0 [1,)

@@ -279,7 +279,7 @@ def test_the_page_says_what_each_method_decides_and_what_that_says_of_a_batch(pa
     text = " ".join(Page(arguments["output"].read_text(encoding="utf-8")).text.split())
     told = (
         "2 of 4 photographs are called defective. The rule calls about 25 % of good photographs defective, about 1 of "
-        "4. These are no more than a batch that is all good would have."
+        "4. That is no more than a batch that is all good would have."
     )
     assert text.count(told) == 1 + len(METHODS)  # at a glance, and by each method
     assert text.count("of the defective ones 50 %. 3 references are <few>.") == len(METHODS)

@@ -110,7 +110,8 @@ def test_what_set_the_thresholds_is_told_in_words() -> None:
 
 def test_parameters_of_any_kind_are_told_in_words() -> None:
     for name in THRESHOLDS.names():
-        given = {"image": 0.5} if name == "fixed" else {}  # what has no default
+        needed = [field for field, info in THRESHOLDS.load(name).model_fields.items() if info.is_required()]
+        given = {"image": 0.5} if name == "fixed" else dict.fromkeys(needed, 0.2)
         words = settings(methods__memory_bank__threshold=ruled(name, **given)).threshold_in_words("memory_bank")
         assert words.startswith(f"{name} (extent 0.7")
         assert not {"None", "True", "False"} & set(words.replace(",", " ").replace(")", " ").split())

@@ -120,6 +120,7 @@ def draw_page(config: Mapping[str, Any]) -> str:
         galleries.append(base / f"plots/tile/{name}.gallery.json")
         evaluations.append(metrics)
         read = {"manifest": base / "tile/manifest.csv", "scores": scores, "evaluation": metrics, "masks": []}
+        read["decisions"] = base / f"tile/decisions/{name}.h5"
         layers.append(base / f"tile/layers/{name}.h5")
         drawn = {"sheet": galleries[-1].with_suffix(".png"), "panels": galleries[-1], "layers": layers[-1]}
         cfg = {"options": settings.report.drawing(), "refiner": settings.report_refiner}

@@ -1,4 +1,4 @@
-"""What the threshold of images and that of pixels decide, and the rule by which a user gives both."""
+"""The two thresholds of an image say one thing wherever they are read: in decisions, evaluation, tables and exports."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
+from PIL import Image
+from test_evaluation_stage import HEIGHT, WIDTH, Category
 
+from decision_files import write_decisions
 from feature_files import random_tokens, write_features
 from fitted_files import score_files
-from harness import merged
-from zsad.deciding.base import Evidence, Thresholds
+from zsad.data.image_list import ListedImage, write_images
+from zsad.deciding.base import Evidence
+from zsad.deciding.decide_images import decide_images
 from zsad.deciding.fixed import Fixed
-from zsad.errors import ConfigError
+from zsad.evaluation.marks import marks_of
+from zsad.exporting.export_results import export_results
+from zsad.files.csv_files import read_table
+from zsad.files.decisions import DecisionReader
+from zsad.files.provenance import file_sha256
 from zsad.files.scores import ScoreReader
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
-from zsad.scoring.fusion import Fusion, MemberScores
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.self_similarity import SelfSimilarity
-from zsad.workflow.settings import DEFAULT_PATH, Settings
 
-DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
-IMAGES_ALONE = {"scorer": "class_token_knn", "params": {"shots": 2}}
-NAN = float("nan")
-
-# Two regions that touch at a corner, which is one, and a third apart; 4 of 20 values above 0.5, one equal to it.
+# Two regions that touch at a corner, which is one, and two apart; 4 of 20 values above 0.5, one equal to it.
 MAP = np.array(
     [
         [0.9, 0.1, 0.1, 0.1, 0.7],
@@ -37,135 +38,129 @@ MAP = np.array(
     ],
     dtype=np.float32,
 )
-
-
-def fixed(**params: Any) -> dict[str, Any]:
-    return {"rule": "fixed", "params": params}
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(merged(DEFAULT, **changes))
+MEDIAN = np.float32(0.1)
 
 
 @pytest.mark.parametrize(
     ("params", "expected", "without_maps"),
     [
-        ({"image": 0.8, "pixel": 0.6}, (0.6, 0.8), (np.inf, 0.8)),
-        ({"image": 0.8}, (0.8, 0.8), (np.inf, 0.8)),
-        ({"pixel": -0.6}, (-0.6, NAN), None),
-        ({"image": 0, "pixel": None}, (0.0, 0.0), (np.inf, 0.0)),
+        ({"image": 0.8, "pixel": 0.6}, (0.6, 0.8), 0.8),
+        ({"image": 0.8, "extent": 1}, (0.8, 0.8), 0.8),
+        ({"image": 0.8}, (0.1 + 0.7 * (0.8 - 0.1), 0.8), 0.8),
+        ({"pixel": -0.6}, (-0.6, -0.6), None),
+        ({"image": 0, "pixel": None}, (0.0, 0.0), 0.0),  # below an ordinary patch, from where nothing reaches down
     ],
 )
 def test_fixed_gives_the_values_whatever_the_scores(
-    params: dict[str, Any], expected: tuple[float, float], without_maps: tuple[float, float] | None
+    params: dict[str, Any], expected: tuple[float, float], without_maps: float | None
 ) -> None:
     rule = Fixed(**params)
-    for scale in (1, 100):
-        np.testing.assert_equal(tuple(rule.thresholds(Evidence([scale * MAP], np.array([scale * 0.3])))), expected)
+    for image_score in (0.3, 30):
+        found = rule.decide(Evidence([MAP], np.array([image_score]))).thresholds(0)
+        assert found == pytest.approx(expected, rel=1e-6)
     assert rule.needs_maps == (without_maps is None)
     if without_maps is not None:
-        assert rule.thresholds(Evidence([], np.array([0.3]))) == without_maps
+        found = rule.decide(Evidence([], np.array([0.3]))).thresholds(0)
+        assert found == (np.inf, np.float32(without_maps))
 
 
-def test_the_score_file_has_the_given_values(tmp_path: Path) -> None:
+def test_given_values_are_in_the_file_of_decisions(tmp_path: Path) -> None:
     features = write_features(tmp_path / "test.h5", random_tokens(0, (6, 7), (7, 6)))
     references = write_features(tmp_path / "references.h5", random_tokens(1, (4, 4)), ["train/7.png"])
+    rule = Fixed(image=0.75, pixel=0.25)
     for scorer, files, expected in (
         (SelfSimilarity(), {"test": features}, (0.25, 0.75)),
         (ClassTokenKnn(), {"test": features, "references": references}, (np.inf, 0.75)),
     ):
-        score_files(
-            tmp_path / "scores.h5",
-            scorer,
-            files,
-            image_scoring=ImageScoring(),
-            threshold_rule=Fixed(image=0.75, pixel=0.25),
-            compute=Compute(),
+        scores = score_files(tmp_path / "scores.h5", scorer, files, image_scoring=ImageScoring(), compute=Compute())
+        decide_images(scores=scores, rule=rule, output=tmp_path / "decisions.h5", provenance={})
+        with DecisionReader(tmp_path / "decisions.h5") as found, ScoreReader(scores) as scored:
+            assert [found.thresholds(index) for index in range(len(scored))] == [expected] * len(scored)
+            highest = [scored.anomaly_map(index).max() for index in range(len(scored))]  # the score, without maps
+            np.testing.assert_array_equal(found.peaks, highest)
+            assert found.provenance["threshold_rule"] == {"name": "fixed", "params": rule.parameters()}
+
+
+class Decided(Category):
+    """A category whose images can be exported."""
+
+    def listed(self) -> Path:
+        """The list of its images, each with a photograph."""
+        records = []
+        for record in self.records:
+            path = self.folder / record.image_id
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (WIDTH, HEIGHT)).save(path)
+            records.append(ListedImage(record.image_id, str(path), "test", HEIGHT, WIDTH, file_sha256(path)))
+        write_images(self.folder / "images.csv", records)
+        return self.folder / "images.csv"
+
+    def exported(self) -> Path:
+        """What is exported of it, with what stands out in the maps for masks."""
+        export_results(
+            image_list=self.folder / "images.csv",
+            scores=self.scores,
+            decisions=self.decisions,
+            masks=None,
+            formats=["csv", "masks"],
+            colormap="inferno",
+            folder=self.folder / "exports",
+            title="bottles",
+            provenance={},
         )
-        with ScoreReader(tmp_path / "scores.h5") as found:
-            assert (found.threshold, found.image_threshold) == expected
-            assert found.provenance["threshold_rule"] == {"class": "Fixed", "params": {"image": 0.75, "pixel": 0.25}}
+        return self.folder / "exports"
 
 
-@pytest.mark.parametrize("scale", ["robust_z", "rank"])
-def test_a_fusion_decides_by_regions_if_a_member_does(scale: str) -> None:
+def test_evaluation_and_exports_say_the_same_of_each_image(tmp_path: Path) -> None:
+    """Whether it is called defective, how many regions are marked, and which share: over maps of noise."""
     rng = np.random.default_rng(0)
-    members = [
-        MemberScores([rng.random((4, 5)).astype(np.float32) for _ in range(3)], rng.random(3), Thresholds(0.7, image))
-        for image in (0.6, NAN)
+    category = Decided(tmp_path)
+    for number in range(12):
+        category.add(number % 2)
+    category.maps = [rng.random(each.shape).astype(np.float32) ** 3 for each in category.maps]
+    category.write()
+    category.listed()
+    called = []
+    for _ in range(4):
+        peaks = [float(each.max()) for each in category.maps]
+        # Half of the thresholds are equal to the peak or just below.
+        region = np.where(rng.random(12) < 0.5, peaks, rng.uniform(0.5, 1.1, 12)).astype(np.float32)
+        region = np.where(rng.random(12) < 0.3, np.nextafter(region, np.float32(0)), region)
+        write_decisions(category.decisions, category.scores, region, rng.uniform(0, 0.7, 12))
+        told = category.evaluate(bootstrap=0)["images"]
+        folder = category.exported()
+        rows = read_table(folder / "images.csv")
+        regions = read_table(folder / "defects.csv")
+        for index, (image, row) in enumerate(zip(told, rows, strict=True)):
+            mask = np.asarray(Image.open(folder / "masks" / image["image_id"])) > 0
+            expected = bool(category.maps[index].max() > region[index])
+            assert (image["decision"], row["defective"], mask.any()) == (expected, str(int(expected)), expected)
+            assert image["marked_regions"] == int(row["regions"])
+            assert image["marked_share"] == pytest.approx(mask.mean()) == pytest.approx(int(row["area"]) / mask.size)
+            own = [float(each["peak_score"]) for each in regions if each["image"] == image["image_id"]]
+            assert len(own) == int(row["regions"])
+            assert max(own, default=0) == pytest.approx(image["peak"] if expected else 0, rel=1e-5)
+            numbers = [image["peak"], image["region_threshold"], image["pixel_threshold"]]
+            assert numbers == [float(np.float32(row[f])) for f in ("peak", "region_threshold", "pixel_threshold")]
+            called.append(expected)
+    assert 10 < sum(called) < 38
+
+
+def test_a_method_that_scores_images_alone_marks_nothing_and_decides_by_its_threshold(tmp_path: Path) -> None:
+    category = Decided(tmp_path)
+    category.add(0).add(1)
+    category.maps = [np.full_like(each, value) for each, value in zip(category.maps, (0.1, 0.9), strict=True)]
+    category.write(image_scores=[0.1, 0.9], localises=False)
+    category.listed()
+    found = category.evaluate()["images"]
+    assert [image["decision"] for image in found] == [False, True]
+    assert {(image["marked_regions"], image["marked_share"], image["pixel_threshold"]) for image in found} == {
+        (None, None, None)
+    }
+    rows = read_table(category.exported() / "images.csv")
+    assert [(row["defective"], row["regions"], row["pixel_threshold"]) for row in rows] == [
+        ("0", "", ""),
+        ("1", "", ""),
     ]
-    found = Fusion(methods=("a", "b"), scale=scale).fused(members).thresholds
-    assert np.isnan(found.image)
-    assert np.isfinite(found.pixel)
-
-
-def test_fixed_is_set_for_all_methods_or_for_one() -> None:
-    every = settings(threshold=fixed(image=0.8, pixel=0.6))
-    assert {str(method.scoring["threshold"]) for method in every.methods.values()} == {
-        "{'rule': 'fixed', 'params': {'image': 0.8, 'pixel': 0.6}}"
-    }
-    one = settings(methods__mutual__threshold=fixed(pixel=0.3)).methods
-    assert one["mutual"].scoring["threshold"] == fixed(image=None, pixel=0.3)
-    assert one["self_similarity"].scoring["threshold"]["rule"] == "robust_tail"
-
-
-def test_the_parameters_for_all_go_with_their_rule_alone() -> None:
-    found = settings(
-        threshold=fixed(image=0.8, pixel=0.6),
-        methods__mutual__threshold={"rule": "mebin"},
-        methods__self_similarity__threshold={"params": {"pixel": 0.1}},
-        methods__memory_bank__threshold={"params": {"image": None}},
-    ).methods
-    assert found["mutual"].scoring["threshold"]["rule"] == "mebin"
-    assert found["self_similarity"].scoring["threshold"] == fixed(image=0.8, pixel=0.1)
-    assert found["memory_bank"].scoring["threshold"] == fixed(image=None, pixel=0.6)
-
-
-def test_a_changed_value_changes_what_the_scores_depend_on() -> None:
-    before, after = (settings(threshold=fixed(image=0.8, pixel=value)).methods["mutual"] for value in (0.6, 0.5))
-    assert before.stage_config() != after.stage_config()
-    assert before.feature_sets == after.feature_sets
-
-
-def test_what_set_the_thresholds_is_told_in_words() -> None:
-    found = settings(
-        threshold=fixed(image=0.8),
-        methods__mutual__threshold={"rule": "robust_tail", "params": {"z": 4}},
-        methods__both={"scorer": "fusion", "params": {"methods": ["mutual", "self_similarity"]}},
-        methods__sharp={"scorer": "modulation", "params": {"method": "mutual", "refiner": "guided"}},
-    )
-    assert {name: found.threshold_in_words(name) for name in ("self_similarity", "mutual", "both", "sharp")} == {
-        "self_similarity": "fixed (image 0.8)",
-        "mutual": "robust_tail (z 4)",
-        "both": "combined from those of mutual, self_similarity",
-        "sharp": "robust_tail (z 4)",
-    }
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"threshold": fixed()}, "threshold.params: give a value for images"),
-        ({"threshold": fixed(image=None, pixel=None)}, "give a value for images"),
-        ({"threshold": fixed(image=float("nan"))}, "threshold.params: image = nan is not usable: .*finite"),
-        ({"threshold": fixed(pixel=float("inf"))}, "threshold.params: pixel = inf is not usable: .*finite"),
-        ({"threshold": fixed(pixel="high")}, "pixel = 'high' is not usable: .*number"),
-        ({"threshold": fixed(pixel=True)}, "pixel = true is not usable: it must be a number"),
-        ({"threshold": fixed(image=[0.8, 0.6])}, "image = .* is not usable"),
-        ({"threshold": fixed(images=0.8)}, "unknown parameter 'images'; did you mean 'image'"),
-        ({"methods__mutual__threshold": fixed(image="x")}, r"methods\.mutual\.threshold\.params: image = 'x'"),
-        (
-            {"methods__tokens": IMAGES_ALONE, "threshold": fixed(pixel=0.6)},
-            r"methods\.tokens: .*'fixed' looks at maps, and .* scores images alone; give it a value for images",
-        ),
-    ],
-)
-def test_a_value_that_is_none_is_refused_in_one_sentence(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message) as raised:
-        settings(**changes)
-    assert "\n" not in str(raised.value)
-
-
-def test_a_method_of_images_alone_needs_the_value_for_images_only() -> None:
-    found = settings(methods__tokens=IMAGES_ALONE, threshold=fixed(image=0.8)).methods["tokens"]
-    assert found.scoring["threshold"] == fixed(image=0.8, pixel=None)
+    with ScoreReader(category.scores) as scores, DecisionReader(category.decisions) as decisions:
+        assert marks_of(scores, decisions, category.records) == [None, None]

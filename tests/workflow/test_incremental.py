@@ -18,6 +18,7 @@ TABLES = {
     "t/tables/comparisons.csv",
     "t/tables/refinement.csv",
     "t/tables/images.csv",
+    "t/tables/decisions.csv",
     "t/tables/metrics.md",
     "t/tables/metrics.tex",
     "t/tables/tables.sha256",

@@ -199,7 +199,8 @@ def _inspect_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         metavar="X",
-        help="what a score must exceed to be called defective: a number, or the name of a rule of `zsad methods`",
+        help="what the highest value of a map must exceed for a photograph to be called defective: a number, or the "
+        "name of a rule of `zsad methods` (default: suitable)",
     )
     parser.add_argument("--method", help="scorer of `zsad methods`; a model has its own")
     parser.add_argument("--backbone", help="model of `zsad backbones`; a model has its own")
@@ -233,7 +234,9 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
         "--formats", nargs="+", metavar="FORMAT", help=f"of {', '.join(FORMATS.names())} (default: all)"
     )
     parser.add_argument(
-        "--refiner", metavar="NAME", help="whose masks; none for the thresholded map (default: guided, if it was run)"
+        "--refiner",
+        metavar="NAME",
+        help="whose masks; none for what stands out in maps (default: guided, if it was run)",
     )
     parser.add_argument("--colormap", default=DEFAULT_COLORMAP, help="of the heat maps (default: %(default)s)")
     parser.add_argument(

@@ -40,6 +40,11 @@ class Result(NamedTuple):
         """The list of images."""
         return self.category / "images.csv"
 
+    @property
+    def decisions(self) -> Path:
+        """What is called defective."""
+        return self.category / "decisions" / self.scores.name
+
     def refiners(self) -> dict[str, Path]:
         """The masks that there are, by the name of the refiner."""
         paths = sorted((self.category / "masks").glob("*.h5"))
@@ -58,7 +63,8 @@ def export(options: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: there is no such format or colour map.
-        DataError: there are no such results, masks or photographs, or something else is where the export is to be.
+        DataError: there are no such results, decisions, masks or photographs, or something else is where the
+            export is to be.
     """
     formats = ExportOptions.build({"formats": options.formats} if options.formats else {}, where="zsad export").formats
     colormap = ReportOptions.build({"colormap": options.colormap}, where="zsad export").colormap
@@ -66,12 +72,14 @@ def export(options: argparse.Namespace) -> None:
     planned = [(result, masks_of(result, options.refiner), place) for result, place in _places(results, options)]
     for result, _, folder in planned:
         require_replaceable(folder)
+        _require_decisions(result)
         if any(FORMATS.load(name).needs_photographs for name in formats):
             _require_photographs(result)
     for result, (refiner, masks), folder in planned:
         export_results(
             image_list=result.image_list,
             scores=result.scores,
+            decisions=result.decisions,
             masks=masks,
             formats=formats,
             colormap=colormap,
@@ -80,7 +88,7 @@ def export(options: argparse.Namespace) -> None:
             provenance={"stage": "zsad export", "refiner": refiner},
             place_of=result.photograph,
         )
-        print(f"{folder} ({'thresholded maps' if masks is None else f'masks by {refiner}'})", flush=True)
+        print(f"{folder} ({'what stands out in the maps' if masks is None else f'masks by {refiner}'})", flush=True)
 
 
 def find_results(place: Path) -> list[Result]:
@@ -155,6 +163,13 @@ def _places(results: list[Result], options: argparse.Namespace) -> Iterator[tupl
         else:
             inside = result.category.resolve().relative_to(options.results.resolve().parent)
             yield result, options.out.resolve() / inside / result.method
+
+
+def _require_decisions(result: Result) -> None:
+    if not result.decisions.is_file():
+        raise DataError(
+            f"{result.scores} has no decisions ({result.decisions} is not there); run `snakemake decisions` first"
+        )
 
 
 def _require_photographs(result: Result) -> None:

@@ -112,7 +112,8 @@ def _by_model(options: argparse.Namespace) -> int:
             print(answer(said), flush=True)
             count = count.with_(said)
     if not options.json:
-        print(count, file=sys.stderr)
+        for sentence in (count, *count.remarks):
+            print(sentence, file=sys.stderr)
     return _status(count.defective, count.failed, options)
 
 

@@ -48,13 +48,13 @@ def batch_verdict(
     if images == 1:
         return BatchVerdict(f"{told} {rate}.", chance, exceeds)
     expected = nominal * images
-    about = f"about {expected:.0f} of {images}" if expected >= 0.5 else f"fewer than one of {images}"
+    about = f"about {expected:.0f} of {images}" if expected >= 0.95 else f"fewer than one of {images}"
     if not called:
         return BatchVerdict(f"{told} {rate}, {about}.", chance, exceeds)
     compared = (
-        f"These are more than a batch that is all good would have: {_rare(chance)} of such batches have as many."
+        f"That is more than a batch that is all good would have: {_rare(chance)} of such batches have as many."
         if exceeds
-        else "These are no more than a batch that is all good would have."
+        else "That is no more than a batch that is all good would have."
     )
     return BatchVerdict(f"{told} {rate}, {about}. {compared}", chance, exceeds)
 

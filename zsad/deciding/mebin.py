@@ -30,6 +30,7 @@ class MEBin(BatchRule):
 
     summary: ClassVar[str] = "The threshold at which the number of regions is most stable, median over the images."
     reference: ClassVar[str] = "MEBin of AnomalyNCD: Huang et al., CVPR 2025; adapted to patch grids."
+    needs_batch: ClassVar[bool] = False  # the patches of a single image tell as well
 
     levels: int = Field(64, ge=2, description="Thresholds tried between the lowest and the highest maximum of a map.")
     min_interval: int = Field(4, ge=1, description="Levels that a count must last to be stable.")

@@ -27,12 +27,12 @@ class Mixture(ThresholdRule):
     its image scores are taken as they are. Both are standardised, so that units do not matter. The fit starts from
     several shares of good images, and the likeliest is kept, so that nothing is drawn at random.
 
-    Two are believed only if their Bayesian information criterion is lower than that of one by ``evidence``; 2 is where
-    "positive" evidence begins on the scale of Kass and Raftery (1995). The highest values of good patches are skewed to
-    the right, also as logarithms if their tail is heavy, and at 0 two distributions describe good images alone better
-    than one more often: in one batch of ten with normal patches, in every second with Student's t of 5 degrees of
-    freedom. With 10, two kinds that overlap are told apart in no batch of 40. Where one describes them, nothing is
-    called defective, and a remark says that the images are of one kind: whether good or defective, nobody knows.
+    Two are believed only if their Bayesian information criterion is lower than that of one by ``evidence``; 6 is where
+    "strong" evidence begins on the scale of Kass and Raftery (1995). The highest values of good patches are skewed to
+    the right, and somewhat so as logarithms: with 0 or 2, two distributions describe a batch of good images alone
+    better than one in up to a third of such batches, with 6 in about one of ten. Where one describes them, nothing is
+    called defective, and a remark says that the images are of one kind: whether good or defective, nobody knows. So it
+    errs towards calling images good where the two kinds overlap.
     """
 
     summary: ClassVar[str] = "Between two normal distributions of the peaks, if two describe them better than one."
@@ -43,7 +43,7 @@ class Mixture(ThresholdRule):
     needs_batch: ClassVar[bool] = True
 
     evidence: float = Field(
-        2.0, ge=0, description="By how much two distributions must have the lower Bayesian information criterion."
+        6.0, ge=0, description="By how much two distributions must have the lower Bayesian information criterion."
     )
 
     def decide(self, evidence: Evidence) -> Verdicts:

@@ -26,6 +26,7 @@ class RobustTail(BatchRule):
 
     summary: ClassVar[str] = "Median of all patches plus z upper deviations (84.13 % quantile less median)."
     reference: ClassVar[str] = "Robust location and one-sided scale from quantiles; the choice is this project's own."
+    needs_batch: ClassVar[bool] = False  # the patches of a single image tell as well
 
     z: float = Field(5.0, gt=0, description="Upper deviations above the median; higher flags less.")
 

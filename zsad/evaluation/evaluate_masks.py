@@ -11,7 +11,7 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Sampler
-from zsad.evaluation.marks import check_decisions, mask_of
+from zsad.evaluation.marks import mask_of
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
@@ -24,7 +24,7 @@ from zsad.evaluation.truth import (
     truth_notes,
 )
 from zsad.evaluation.writing import write_evaluation
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader

@@ -16,7 +16,7 @@ from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, 
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
-from zsad.evaluation.marks import check_decisions, marks_of, mask_of
+from zsad.evaluation.marks import marks_of, mask_of
 from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS, Measured
 from zsad.evaluation.options import EvaluationOptions
@@ -32,7 +32,7 @@ from zsad.evaluation.truth import (
     truth_notes,
 )
 from zsad.evaluation.writing import write_evaluation
-from zsad.files.decisions import MEASURES, DecisionReader
+from zsad.files.decisions import MEASURES, DecisionReader, check_decisions
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.names import ALL_METRICS, AUPRO_LIMITS

@@ -9,7 +9,7 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord
 from zsad.evaluation.defects import region_areas
-from zsad.files.decisions import DecisionReader, check_peak, check_same_images
+from zsad.files.decisions import DecisionReader
 from zsad.files.scores import ScoreReader
 from zsad.maps import Thresholds, standing_out
 
@@ -61,14 +61,3 @@ def marked(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: 
     """The regions of a map, float ``[row, column]``, that stand out; bool ``[height, width]``."""
     above: np.ndarray = standing_out(anomaly_map, thresholds, height, width) > np.float32(thresholds.pixel)
     return above
-
-
-def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
-    """Check that the decisions were made from these scores.
-
-    Raises:
-        DataError: they are on other images, or in another order, or say other highest values than the scores have.
-    """
-    check_same_images(scores, decisions)
-    for index in range(len(scores)):
-        check_peak(scores, decisions, index)

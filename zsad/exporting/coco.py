@@ -23,8 +23,8 @@ class Coco(Format):
 
     Some programs take run lengths for crowds or do not read them, hence the second file, which is the same otherwise;
     holes are cut open there (`zsad.exporting.polygons`). Each region is an annotation with ``iscrowd`` 0 and the peak
-    of the map in it as its ``score``; each image is listed, with its score and whether it is called defective, those
-    without a region and those of a method that scores images alone too.
+    of the map in it as its ``score``; each image is listed, with its score, its peak and whether it is called
+    defective, those without a region and those of a method that scores images alone too.
     """
 
     summary: ClassVar[str] = "COCO JSON: coco.json with run lengths, exact, and coco_polygons.json with polygons."
@@ -69,8 +69,10 @@ class _Document:
         """The next image with its regions."""
         number = len(self._images) + 1
         size = {"width": image.width, "height": image.height}
-        decided = {} if image.decision is None else {"defective": image.decision}
-        self._images.append({"id": number, "file_name": image.image_id, **size, "score": image.score, **decided})
+        decision = image.decided.defective
+        figures = {"score": image.score, "peak": image.decided.peak}
+        decided = {} if decision is None else {"defective": decision}
+        self._images.append({"id": number, "file_name": image.image_id, **size, **figures, **decided})
         for piece, segmentation in zip(image.pieces, segmentations(image), strict=True):
             self._annotations += 1
             annotation = {

@@ -1,4 +1,4 @@
-"""The stage of exports: from the scores and masks of one method to files for other programs, image by image."""
+"""The stage of exports: what one method found in each image, in files for other programs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ import numpy as np
 
 from zsad.data.image_list import ListedImage, read_image_list
 from zsad.data.images import read_image
+from zsad.deciding.decision import decision_of
 from zsad.errors import DataError
 from zsad.exporting.exported import Export, ExportedImage
 from zsad.exporting.folders import whole_folder
+from zsad.exporting.marks import marked
 from zsad.exporting.registry import FORMATS
 from zsad.exporting.writing import exporting
+from zsad.files.decisions import DecisionReader
 from zsad.files.json_files import write_json
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
-from zsad.maps import at_image_size
 from zsad.progress import progress
 from zsad.refinement.images import records_of
+from zsad.refinement.marked import MarkedMaps
 from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
@@ -38,6 +41,7 @@ def export_results(
     *,
     image_list: Path,
     scores: Path,
+    decisions: Path,
     masks: Path | None,
     formats: Sequence[str],
     colormap: str,
@@ -53,7 +57,8 @@ def export_results(
     Args:
         image_list: names the images and their digests.
         scores: score file; its images are exported, in its order.
-        masks: masks of the same images; None for the thresholded map.
+        decisions: what is called defective, of the same scores.
+        masks: masks of the same images; None for what stands out in the map.
         formats: names of `FORMATS`.
         colormap: of the heat maps, a matplotlib name.
         folder: written whole or not at all; what was in it is gone. ``export.json`` says what it holds.
@@ -66,7 +71,8 @@ def export_results(
     """
     chosen = [FORMATS.build(name) for name in formats]
     records = {record.image_id: record for record in read_image_list(image_list)}
-    with ScoreReader(scores) as reader, whole_folder(folder) as temporary:
+    with ScoreReader(scores) as reader, DecisionReader(decisions) as decider, whole_folder(folder) as temporary:
+        maps_of = MarkedMaps(reader, decider)
         listed = records_of(reader, records, image_list)
         maps = [reader.anomaly_map(index) for index in range(len(reader))] if reader.localises else []
         scale = colour_scale(maps, colormap) if maps else None
@@ -75,15 +81,21 @@ def export_results(
             found = zip(listed, predicted_masks(masks, reader.image_ids, range(len(reader))), strict=True)
             exported = progress(found, total=len(listed), label="exporting", work=pixels)
             for index, (record, mask) in enumerate(exported):
-                write(_image(index, record, reader, mask, place_of(record.path)))
+                image = _plain(index, record, reader, decider, place_of(record.path))
+                write(_with_marks(image, maps_of.grid_map(index), mask) if reader.localises else image)
         made = [name for name, each in zip(formats, chosen, strict=True) if reader.localises or not each.needs_maps]
         about = {
             "title": title,
             "formats": made,
             "images": len(listed),
             "localises": reader.localises,
-            "threshold": reader.threshold,
-            "image_threshold": reader.image_threshold,
+            "decision": {
+                "rule": decider.rule,
+                "measure": decider.measure,
+                "nominal": decider.nominal,
+                "remarks": decider.remarks,
+                "called": int(np.count_nonzero(decider.decided)),
+            },
             "names": names_digest(temporary),
             "scale": scale and {"low": scale.low, "high": scale.high, "colormap": colormap},
             "provenance": {**inherited(reader.provenance), **provenance},
@@ -99,36 +111,33 @@ def names_digest(folder: Path) -> str:
     return hashlib.sha256("\0".join(kept).encode(errors="surrogateescape")).hexdigest()
 
 
-def _image(
-    index: int,
-    record: ListedImage,
-    scores: ScoreReader,
-    mask: np.ndarray | None,
-    photograph: Path,
+def _plain(
+    index: int, record: ListedImage, scores: ScoreReader, decisions: DecisionReader, photograph: Path
 ) -> ExportedImage:
-    """An image with what was found in it.
-
-    Args:
-        mask: None for the thresholded map.
-    """
-    image = ExportedImage(
+    """An image with what is decided of it, without what is marked in it."""
+    return ExportedImage(
         image_id=record.image_id,
         path=photograph,
         height=record.height,
         width=record.width,
         score=float(scores.image_scores[index]),
-        decision=bool(scores.image_scores[index] > scores.image_threshold),
+        decided=decision_of(index, decisions, decisions.peaks),
         photograph=partial(read_image, photograph, record.sha256, record.white),
     )
-    if not scores.localises:
-        return image
-    anomaly_map = at_image_size(scores.anomaly_map(index), record.height, record.width)
-    above = anomaly_map > scores.threshold
-    mask = above if mask is None else mask
-    if mask.shape != above.shape:
+
+
+def _with_marks(image: ExportedImage, anomaly_map: np.ndarray, mask: np.ndarray | None) -> ExportedImage:
+    """An image with what is marked in it.
+
+    Args:
+        anomaly_map: on the patch grid.
+        mask: of a refiner; None for what stands out in the map.
+    """
+    found = marked(anomaly_map, image.decided.thresholds, image.height, image.width)
+    mask = found.mask if mask is None else mask
+    if mask.shape != found.mask.shape:
         raise DataError(
-            f"the mask of '{record.image_id}' is of {mask.shape[1]} x {mask.shape[0]} pixels, but the image of "
-            f"{record.width} x {record.height}; run the refinement again"
+            f"the mask of '{image.image_id}' is of {mask.shape[1]} x {mask.shape[0]} pixels, but the image of "
+            f"{image.width} x {image.height}; run the refinement again"
         )
-    decision = bool(above.any()) if np.isnan(scores.image_threshold) else image.decision
-    return replace(image, decision=decision, mask=mask, anomaly_map=anomaly_map)
+    return replace(image, mask=mask, anomaly_map=found.anomaly_map)

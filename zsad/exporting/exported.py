@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zsad.deciding.decision import Decision
 from zsad.exporting.names import Names
 from zsad.exporting.polygons import Point, polygon
 from zsad.exporting.regions import Piece, find_pieces
@@ -27,10 +28,10 @@ class ExportedImage:
         path: of its file.
         height, width: pixels.
         score: image score, greater is more anomalous.
-        decision: whether it is called defective; None without a threshold.
+        decided: what is decided of it.
         photograph: gives the image, uint8 RGB ``[height, width, 3]``; asked only by what draws on it.
         mask: bool ``[height, width]``, what is called defective; None from a method that scores images alone.
-        anomaly_map: float32 ``[height, width]``; None likewise.
+        anomaly_map: float32 ``[height, width]``, as `zsad.exporting.marks.Marked` has it; None likewise.
     """
 
     image_id: str
@@ -38,7 +39,7 @@ class ExportedImage:
     height: int
     width: int
     score: float
-    decision: bool | None
+    decided: Decision
     photograph: Callable[[], np.ndarray]
     mask: np.ndarray | None = None
     anomaly_map: np.ndarray | None = None

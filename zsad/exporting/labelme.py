@@ -42,7 +42,7 @@ class LabelMe(Format):
 def _document(image: ExportedImage, path: str) -> dict[str, Any]:
     return {
         "version": VERSION,
-        "flags": {} if image.decision is None else {"defective": image.decision},
+        "flags": {} if image.decided.defective is None else {"defective": image.decided.defective},
         "shapes": [
             {
                 "label": LABEL,

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from zsad.deciding.decision import Decision
 from zsad.exporting.base import Format, Write
 from zsad.exporting.exported import Export, ExportedImage
 from zsad.files.csv_files import table_in_the_making
 
 BOX = ("x", "y", "width", "height")
 REGION_FIGURES = ("region", *BOX, "area", "centroid_x", "centroid_y", "length", "peak_score", "mean_score")
-IMAGE_FIGURES = ("width", "height", "score", "defective", "regions", "area")
+DECIDED_BY = ("p_value", "false_alarms", "region_threshold", "pixel_threshold")
+IMAGE_FIGURES = ("width", "height", "score", "peak", "defective", *DECIDED_BY, "regions", "area")
 
 
 class Tables(Format):
     """``defects.csv``, a row a region, and ``images.csv``, a row an image.
 
     An image without a region has no row in ``defects.csv``. The numbers of the regions of an image begin at 1, highest
-    peak first; `zsad.exporting.regions.Region` says what the figures are. In ``images.csv`` ``defective`` is 1 or 0,
-    and ``area`` that of all regions; of a method that scores images alone, ``regions`` and ``area`` are empty.
+    peak first; `zsad.exporting.regions.Region` says what the figures are. In ``images.csv`` ``defective`` is 1 or 0: 1
+    if ``peak``, the highest value of the map, exceeds ``region_threshold``. ``pixel_threshold`` is how far regions
+    reach, and ``p_value`` or ``false_alarms`` says how surprising such a peak is in a good image. What a rule does not
+    give is empty, and so is a threshold that nothing exceeds. ``area`` is that of all regions; of a method that scores
+    images alone, ``peak`` is the score, and what is of regions and pixels is empty.
     """
 
     summary: ClassVar[str] = "Tables: defects.csv, a row a region, and images.csv, a row an image."
@@ -61,6 +67,17 @@ def _region_rows(image: ExportedImage) -> Iterator[dict[str, str]]:
 
 def _image_row(image: ExportedImage) -> dict[str, str]:
     found = {} if image.mask is None else {"regions": str(len(image.pieces)), "area": str(int(image.mask.sum()))}
-    decided = {} if image.decision is None else {"defective": str(int(image.decision))}
     size = {"width": str(image.width), "height": str(image.height)}
-    return {"image": image.image_id, **size, "score": f"{image.score:.6g}", **decided, **found}
+    return {"image": image.image_id, **size, "score": f"{image.score:.6g}", **_decided_cells(image.decided), **found}
+
+
+def _decided_cells(decided: Decision) -> dict[str, str]:
+    called = {} if decided.defective is None else {"defective": str(int(decided.defective))}
+    numbers = {name: getattr(decided, name) for name in DECIDED_BY}
+    given = {name: _figure(value) for name, value in numbers.items() if math.isfinite(value)}
+    return {"peak": _figure(decided.peak), **called, **given}
+
+
+def _figure(value: float) -> str:
+    """With the nine digits that tell any two numbers of maps from each other, as they are compared."""
+    return f"{value:.9g}"

@@ -143,6 +143,17 @@ def check_peak(scores: ScoreReader, decisions: DecisionReader, index: int) -> No
         )
 
 
+def check_decisions(scores: ScoreReader, decisions: DecisionReader) -> None:
+    """Check that decisions were made from the scores of a file, all of them.
+
+    Raises:
+        DataError: see `check_same_images` and `check_peak`.
+    """
+    check_same_images(scores, decisions)
+    for index in range(len(scores)):
+        check_peak(scores, decisions, index)
+
+
 def _check(
     columns: Mapping[str, np.ndarray], decided: np.ndarray, *, measure: str, nominal: float, localises: bool
 ) -> None:

@@ -12,18 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.files.atomic import write_text
 from zsad.inspecting.answers import Count, for_people, for_programs
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.limits import GIVEN, OWN_PATCHES, REFERENCES
-from zsad.inspecting.outcome import ALL_PHOTOGRAPHS, Answered, Results
+from zsad.inspecting.outcome import Answered, Results
 from zsad.inspecting.place import CONFIGURATION, TABLE, Place, place_for, sealed
 from zsad.inspecting.running import run_workflow
 from zsad.inspecting.selection import Selection, select, table_rows
 from zsad.inspecting.written_configuration import (
-    FIXED,
     TARGETS,
     Asked,
     configuration_text,
@@ -97,14 +94,14 @@ def inspect_by_workflow(
         searched=selection.searched,
     )
     _tell(asked.remark)
-    settings = _checked(asked, selection)
+    _checked(asked, selection)
     with place.reserved() as lock:
         place.check()  # again, as nobody else can change it now
         _write(place, asked, selection)
         count = len(selection.names)
         _tell(f"inspecting {count} photograph{'s' if count > 1 else ''}; results go to {place.folder}")
         run_workflow(_arguments(place), place.folder, lock=lock, environment={"PYTHONPATH": _import_path()})
-        results = _results(place, asked, selection, settings)
+        results = Results(place.folder / "results" / dataset_name(selection.title), selection.category, asked.method)
         answers = list(results.answers())
     answers += [Failure(path, error) for path, error in selection.unnamed.items()]
     tally = Count()
@@ -192,17 +189,11 @@ def _import_path() -> str:
     return os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
 
 
-def _results(place: Place, asked: Asked, selection: Selection, settings: Settings) -> Results:
-    rule = settings.config["threshold"]["rule"]
-    source = ALL_PHOTOGRAPHS if len(selection.names) > 1 else OWN_PATCHES
-    if rule == FIXED or THRESHOLDS.load(rule).needs_references:
-        source = GIVEN if rule == FIXED else REFERENCES
-    folder = place.folder / "results" / dataset_name(selection.title)
-    return Results(folder, selection.category, asked.method, source)
-
-
 def _closing(tally: Count, results: Results, place: Place) -> Iterator[str]:
-    yield str(tally)
+    yield results.batch_verdict().words
+    yield from tally.remarks
+    if tally.failed:
+        yield f"{tally.failed} could not be inspected."
     yield f"page: {results.page}"
     yield f"pictures, defects.csv, coco.json and more: {results.exports}"
     yield f"to change something and run it again: {place.configuration}"

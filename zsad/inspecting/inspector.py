@@ -6,7 +6,6 @@ that it would get as a test image there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from zsad.errors import DamagedFileError, DataError
+from zsad.exporting.marks import Marked, marked
 from zsad.exporting.regions import find_regions
 from zsad.inspecting.encoder import loaded_backbones
 from zsad.inspecting.inspection import Failure, Inspection
-from zsad.inspecting.limits import Limits, LimitsOf, limits_by
 from zsad.inspecting.model_file import backbone_of, foreign_told, provenance_of, white_of
 from zsad.inspecting.reading import read_ahead
 from zsad.inspecting.sight import Looked, Seen, Sight
-from zsad.maps import at_image_size
+from zsad.inspecting.verdict import Decide, decide_by
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import ScoringOptions, compute_of
 from zsad.scoring.registry import SCORERS
@@ -39,9 +38,9 @@ def load(path: str | Path, *, threshold: float | str | None = None, device: str 
 
     Args:
         path: ``results/<name>/<category>/models/<method>.h5``.
-        threshold: what scores must exceed to be called defective: a number, in their unit; the name of a rule; or None
-            for the quantile of the scores of the references or, if the model has none of them, the tail of each
-            photograph's own patches.
+        threshold: what the highest value of a photograph's map must exceed for it to be called defective: a number, in
+            the unit of the scores; the name of a rule; or None for what suits: conformal p-values by the references or,
+            if the model has not the scores of two, the number of false alarms by each photograph's own patches.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
@@ -120,8 +119,9 @@ class Inspector:
         return Sight(self.provenance, self._backbone, self._device, white_of(self.provenance))
 
     @cached_property
-    def _limits_of(self) -> LimitsOf:
-        return limits_by(self._threshold, self._fitted, localises=self._fitted.scorer.localises)
+    def _decide(self) -> Decide:
+        setting = str(self.provenance.get("setting", ""))
+        return decide_by(self._threshold, self._fitted, localises=self._fitted.scorer.localises, setting=setting)
 
     @property
     def _fitted(self) -> Fitted:
@@ -174,33 +174,29 @@ class Inspector:
         if found.image_score is None:
             raise ValueError("a model gave a photograph no score")
         score = np.float32(found.image_score)  # as the workflow stores it
-        limits = self._limits_of(found.anomaly_map, float(found.image_score))
+        decision, source, remarks = self._decide(found.anomaly_map, float(found.image_score))
+        localises = found.anomaly_map is not None
         if found.anomaly_map is None:
-            anomaly_map = np.full((seen.height, seen.width), score)
+            shown = Marked(np.full((seen.height, seen.width), score), np.zeros((seen.height, seen.width), bool))
         else:
-            anomaly_map = at_image_size(found.anomaly_map, seen.height, seen.width)
-        mask = anomaly_map > limits.thresholds.pixel
+            shown = marked(found.anomaly_map, decision.thresholds, seen.height, seen.width)
         return Inspection(
             path=seen.path,
             score=float(score),
-            decision=_decision(score, mask, limits),
-            threshold=limits.thresholds.image,
-            pixel_threshold=limits.thresholds.pixel,
-            threshold_from=limits.source,
-            anomaly_map=anomaly_map,
-            mask=mask,
-            regions=find_regions(mask, anomaly_map),
-            note="; ".join(filter(None, (found.note, limits.note))),
+            peak=decision.peak,
+            decision=decision.defective,
+            threshold=decision.region_threshold,
+            pixel_threshold=decision.pixel_threshold,
+            threshold_from=source,
+            p_value=decision.p_value,
+            false_alarms=decision.false_alarms,
+            anomaly_map=shown.anomaly_map,
+            mask=shown.mask,
+            regions=find_regions(shown.mask, shown.anomaly_map),
+            note=found.note,
+            remarks=remarks,
+            localises=localises,
         )
-
-
-def _decision(score: np.float32, mask: np.ndarray, limits: Limits) -> bool | None:
-    """As `zsad.evaluation.marks.decisions`; None where there is no threshold."""
-    if not limits.source:
-        return None
-    if math.isnan(limits.thresholds.image):
-        return bool(mask.any())
-    return bool(score > limits.thresholds.image)
 
 
 def _groups(items: Iterable[Seen | Failure]) -> Iterator[list[Seen | Failure]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from zsad.data.images import read_image
+from zsad.deciding.decision import Decision
 from zsad.errors import DataError
 from zsad.exporting.exported import Export, ExportedImage
 from zsad.exporting.registry import FORMATS
@@ -82,9 +83,8 @@ class Kept:
         """
         if isinstance(said, Failure) or said.path is None:
             return said
-        localises = bool(np.isfinite(said.pixel_threshold))
         try:
-            photograph = self._photograph(said.path, said.mask.shape) if localises else None
+            photograph = self._photograph(said.path, said.mask.shape) if said.localises else None
         except DataError as error:
             return Failure(said.path, error)
         if self._write is None:
@@ -99,10 +99,10 @@ class Kept:
                 height=height,
                 width=width,
                 score=said.score,
-                decision=said.decision,
+                decided=_decision(said),
                 photograph=lambda: np.empty((0, 0, 3), np.uint8) if photograph is None else photograph,
-                mask=said.mask if localises else None,
-                anomaly_map=said.anomaly_map if localises else None,
+                mask=said.mask if said.localises else None,
+                anomaly_map=said.anomaly_map if said.localises else None,
             )
         )
         return said
@@ -123,12 +123,16 @@ class Kept:
 
         It begins where good photographs have few lower values, or the first photograph if there are none.
         """
-        if not np.isfinite(said.pixel_threshold):
+        if not said.localises:
             return None
         values = np.concatenate([np.ravel(each) for each in self._good_maps() or [said.anomaly_map]])
         low = float(np.quantile(values, LOW_SHARE))
-        high = low + 2 * (said.pixel_threshold - low) if said.pixel_threshold > low else float(values.max())
+        high = low + 2 * (said.pixel_threshold - low) if low < said.pixel_threshold < np.inf else float(values.max())
         return replace(colour_scale([values], ReportOptions().colormap), low=low, high=high)
+
+
+def _decision(said: Inspection) -> Decision:
+    return Decision(said.decision, said.peak, said.threshold, said.pixel_threshold, said.p_value, said.false_alarms)
 
 
 def _locked(folder: Path) -> int:

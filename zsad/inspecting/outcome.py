@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from zsad.data.image_list import read_image_list
 from zsad.data.readings import read_unreadable
+from zsad.deciding.base import FEWEST_REFERENCES
+from zsad.deciding.batch_verdict import BatchVerdict, batch_verdict
+from zsad.deciding.decision import decision_of
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import DataError
 from zsad.exporting.regions import Region
 from zsad.files.csv_files import read_table
+from zsad.files.decisions import DecisionReader
 from zsad.inspecting.inspection import Failure
+from zsad.inspecting.verdict import FIXED, GIVEN, OWN_PATCHES, REFERENCES, SUITABLE
 
 ALL_PHOTOGRAPHS = "all photographs"  # what thresholds come from, besides what a model alone can tell
 
@@ -23,12 +31,16 @@ class Answered(NamedTuple):
 
     path: Path | None
     score: float
+    peak: float
     decision: bool | None
     threshold: float
     pixel_threshold: float
     threshold_from: str
+    p_value: float
+    false_alarms: float
     regions: list[Region]
     note: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -38,13 +50,11 @@ class Results:
     Attributes:
         folder: of the data set.
         category, method: their names.
-        threshold_from: what the thresholds come from.
     """
 
     folder: Path
     category: str
     method: str
-    threshold_from: str
 
     @property
     def page(self) -> Path:
@@ -55,6 +65,11 @@ class Results:
     def exports(self) -> Path:
         """The folder of pictures, tables and annotations."""
         return self.folder / self.category / "exports" / self.method
+
+    @property
+    def decisions(self) -> Path:
+        """The file of what is called defective."""
+        return self.folder / self.category / "decisions" / f"{self.method}.h5"
 
     @property
     def model(self) -> Path:
@@ -70,20 +85,43 @@ class Results:
         place = self.folder / self.category
         paths = {image.image_id: Path(image.path) for image in read_image_list(place / "images.csv")}
         regions = self._regions()
-        for row in read_table(self.folder / "tables" / "images.csv", "list of images"):
-            if (row["category"], row["method"]) == (self.category, self.method) and row["image_id"]:
-                yield Answered(
-                    path=paths[row["image_id"]],
-                    score=float(row["image_score"]),
-                    decision=bool(int(row["decision"])) if row["decision"] else None,
-                    threshold=_figure(row["image_threshold"]),
-                    pixel_threshold=_figure(row["pixel_threshold"]),
-                    threshold_from=self.threshold_from,
-                    regions=regions[row["image_id"]],
-                    note=row["note"],
-                )
+        with DecisionReader(self.decisions) as decisions:
+            index_of = {image_id: index for index, image_id in enumerate(decisions.image_ids)}
+            source, remarks = threshold_source(decisions), tuple(decisions.remarks)
+            for row in read_table(self.folder / "tables" / "images.csv", "list of images"):
+                if (row["category"], row["method"]) == (self.category, self.method) and row["image_id"]:
+                    decided = decision_of(index_of[row["image_id"]], decisions, decisions.peaks)
+                    yield Answered(
+                        path=paths[row["image_id"]],
+                        score=float(row["image_score"]),
+                        peak=decided.peak,
+                        decision=decided.defective,
+                        threshold=decided.region_threshold,
+                        pixel_threshold=decided.pixel_threshold,
+                        threshold_from=source,
+                        p_value=decided.p_value,
+                        false_alarms=decided.false_alarms,
+                        regions=regions[row["image_id"]],
+                        note=row["note"],
+                        remarks=remarks,
+                    )
         for path, reason in read_unreadable(place / "unreadable.csv").items():
             yield Failure(path, DataError(reason))
+
+    def batch_verdict(self) -> BatchVerdict:
+        """How many of the photographs are called defective, and what is expected of a batch that is all good.
+
+        Raises:
+            DataError: the file of decisions is absent or damaged.
+        """
+        with DecisionReader(self.decisions) as decisions:
+            ranks = decisions.measure == "p_value" and threshold_source(decisions) == REFERENCES
+            return batch_verdict(
+                int(np.count_nonzero(decisions.decided)),
+                len(decisions.image_ids),
+                decisions.nominal,
+                references=len(decisions.provenance["references"]) if ranks else 0,
+            )
 
     def _regions(self) -> dict[str, list[Region]]:
         """The regions of each image that has some."""
@@ -99,5 +137,14 @@ class Results:
         return found
 
 
-def _figure(cell: str) -> float:
-    return float(cell) if cell else float("nan")
+def threshold_source(decisions: DecisionReader) -> str:
+    """What the thresholds of images that were decided together come from."""
+    if decisions.rule == FIXED:
+        return GIVEN
+    has_references = len(decisions.provenance.get("references", ())) >= FEWEST_REFERENCES
+    rule = THRESHOLDS.load(decisions.rule)
+    if rule.needs_references or (decisions.rule == SUITABLE and has_references):
+        return REFERENCES
+    if len(decisions.image_ids) == 1 or decisions.measure == "false_alarms":  # a number that an image has by itself
+        return OWN_PATCHES
+    return ALL_PHOTOGRAPHS

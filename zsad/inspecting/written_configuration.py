@@ -13,14 +13,13 @@ import yaml
 
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
-from zsad.inspecting.limits import as_number
 from zsad.inspecting.selection import Selection, repeats
+from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
 
 BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
-FIXED, FROM_REFERENCES = "fixed", "reference_quantile"
 TARGETS = ("all", "exports")
 _LONGEST = 60  # signs of the name of a data set
 
@@ -32,14 +31,14 @@ class Asked(NamedTuple):
         method: a scorer.
         params: its parameters, as far as they differ from the defaults.
         backbone: None for that of the configuration of the workflow.
-        threshold: a rule with its parameters, as the section ``threshold`` has it; None likewise.
+        threshold: a rule with its parameters, as the section ``threshold`` has it.
         remark: what was decided for lack of a word about it, a sentence; may be empty.
     """
 
     method: str
     params: Mapping[str, Any]
     backbone: str | None
-    threshold: Mapping[str, Any] | None
+    threshold: Mapping[str, Any]
     remark: str
 
 
@@ -158,11 +157,12 @@ def _dataset_lines(selection: Selection, table: Path) -> list[str]:
     ]
 
 
-def _threshold_lines(threshold: Mapping[str, Any] | None) -> list[str]:
-    comment = "threshold: # what is called defective; for a value that you know: {rule: fixed, params: {image: 0.8}}"
-    if threshold is None:
-        return [f"# {comment.replace('threshold: # ', 'threshold: ')}"]
-    return [comment, f"  rule: {threshold['rule']}", f"  params: {_flow(threshold['params'])}"]
+def _threshold_lines(threshold: Mapping[str, Any]) -> list[str]:
+    return [
+        "threshold: # what is called defective; for a value that you know: {rule: fixed, params: {image: 0.8}}",
+        f"  rule: {threshold['rule']} # see `zsad methods`",
+        f"  params: {_flow(threshold['params'])}",
+    ]
 
 
 def _params(scorer: type[Scorer]) -> dict[str, Any]:
@@ -182,20 +182,25 @@ def _check_method(name: str, scorer: Scorer, selection: Selection) -> None:
         )
 
 
-def _threshold(given: str | float | None, selection: Selection, params: Mapping[str, Any]) -> dict[str, Any] | None:
-    has_evidence = "shots" in params and len(selection.references) >= FEWEST_COMPARED
-    if given is None:  # with references as a model is asked afterwards, so that the two decide alike
-        return {"rule": FROM_REFERENCES, "params": {}} if has_evidence else None
+def _threshold(given: str | float | None, selection: Selection, params: Mapping[str, Any]) -> dict[str, Any]:
+    if given is None:
+        return {"rule": SUITABLE, "params": {}}
     number = as_number(given)
     if number is not None:
         return {"rule": FIXED, "params": {"image": number}}
     names = [name for name in THRESHOLDS.names() if name != FIXED]
     if given not in names:
         raise ConfigError(f"--threshold '{given}' is neither a number nor a rule{nearest_hint(str(given), names)}")
-    if THRESHOLDS.load(str(given)).needs_references and not has_evidence:
+    rule, references = THRESHOLDS.load(str(given)), len(selection.references) if "shots" in params else 0
+    if rule.needs_references and references < FEWEST_COMPARED:
         raise ConfigError(
             f"the threshold rule '{given}' looks at the scores of at least {FEWEST_COMPARED} references of a method "
             "that compares with them; add some by --references, or choose another rule"
+        )
+    if rule.needs_batch and len(selection.names) == 1:
+        raise ConfigError(
+            f"the threshold rule '{given}' compares photographs with each other, and there is only one; give more, or "
+            "leave --threshold out"
         )
     return {"rule": str(given), "params": {}}
 

@@ -1,10 +1,12 @@
-"""Backbones and scorers as people name them: a word and parameters, or one that is made already."""
+"""Backbones, scorers and threshold rules as people name them: a word and parameters, or one that is made already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from zsad.deciding.base import ThresholdRule
+from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES, completed, model_names, named
@@ -45,6 +47,21 @@ def scorer_named(scorer: str | Scorer, params: Mapping[str, Any] | None) -> Scor
     if params:
         raise ConfigError("a scorer that is made already has its parameters; leave out params")
     return scorer
+
+
+def rule_named(rule: str | ThresholdRule, params: Mapping[str, Any] | None) -> ThresholdRule:
+    """A threshold rule by its name, with parameters; or one that is made already.
+
+    Raises:
+        ConfigError: there is none of that name, or it has no such parameter.
+    """
+    if isinstance(rule, str):
+        return THRESHOLDS.build(rule, mapping(params, "params"), where=f"threshold rule '{rule}'")
+    if not isinstance(rule, ThresholdRule):
+        raise ConfigError(f"a threshold rule is a name or a ThresholdRule, not {rule!r}; `zsad methods` lists them")
+    if params:
+        raise ConfigError("a threshold rule that is made already has its parameters; leave out params")
+    return rule
 
 
 def mapping(params: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import overload
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 
 from zsad.data.image_list import of_split
 from zsad.data.manifest import ImageRecord, read_manifest
+from zsad.deciding.decision import Decision, decision_of
 from zsad.errors import DataError, nearest_hint
 from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.files.decisions import DecisionReader
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
+
+Value = TypeVar("Value")
 
 UNKNOWN = -1  # label of an image of which nobody has said whether it is good
 
@@ -52,8 +56,8 @@ class Arrays(Sequence[np.ndarray]):
         return self._read(range(self._number)[position])
 
 
-class ByImage(Mapping[str, np.ndarray]):
-    """Arrays by the identifier of their image: a mapping, whose arrays are read when they are asked for.
+class ByImage(Mapping[str, Value], Generic[Value]):
+    """What is known of images by their identifiers: a mapping, whose values are read when they are asked for.
 
     Attributes:
         image_ids: in order.
@@ -62,14 +66,14 @@ class ByImage(Mapping[str, np.ndarray]):
     image_ids: list[str]
 
     @abstractmethod
-    def _array(self, index: int) -> np.ndarray:
+    def _value(self, index: int) -> Value:
         """That of the image at a position."""
 
-    def __getitem__(self, image_id: str) -> np.ndarray:
+    def __getitem__(self, image_id: str) -> Value:
         if image_id not in self._places:
             hint = nearest_hint(str(image_id), self._places, or_all=False)
             raise UnknownImageError(f"there is no image {image_id!r}{hint or '; image_ids lists them all'}")
-        return self._array(self._places[image_id])
+        return self._value(self._places[image_id])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.image_ids)
@@ -80,9 +84,6 @@ class ByImage(Mapping[str, np.ndarray]):
     __eq__ = object.__eq__  # arrays are not to be read to compare two files
     __hash__ = object.__hash__
 
-    def _arrays(self) -> Arrays:
-        return Arrays(len(self.image_ids), self._array)
-
     @property
     def _places(self) -> dict[str, int]:
         if not hasattr(self, "_place_of"):
@@ -90,7 +91,14 @@ class ByImage(Mapping[str, np.ndarray]):
         return self._place_of
 
 
-class Features(FeatureReader, ByImage):
+class ArraysByImage(ByImage[np.ndarray]):
+    """Arrays by the identifiers of their images."""
+
+    def _arrays(self) -> Arrays:
+        return Arrays(len(self.image_ids), self._value)
+
+
+class Features(FeatureReader, ArraysByImage):
     """An open feature file: patch tokens, float32 ``[layer, row, column, channel]``, by image.
 
     Further attributes and methods are those of `zsad.files.features.FeatureReader`, such as ``layers``, ``channels``,
@@ -102,15 +110,15 @@ class Features(FeatureReader, ByImage):
         """The same in the order of ``image_ids``."""
         return self._arrays()
 
-    def _array(self, index: int) -> np.ndarray:
+    def _value(self, index: int) -> np.ndarray:
         return self.patch_tokens(index)
 
 
-class Scores(ScoreReader, ByImage):
+class Scores(ScoreReader, ArraysByImage):
     """An open score file: anomaly maps, float32 ``[row, column]`` on their patch grids, by image.
 
-    Further attributes are those of `zsad.files.scores.ScoreReader`, such as ``image_scores``, ``threshold`` and
-    ``image_threshold``, which see no label, ``notes`` and ``provenance``. It is a context manager.
+    Further attributes are those of `zsad.files.scores.ScoreReader`, such as ``image_scores``, ``notes`` and
+    ``provenance``. What is called defective is in another file, see `read_decisions`. It is a context manager.
     """
 
     @property
@@ -118,11 +126,23 @@ class Scores(ScoreReader, ByImage):
         """The same in the order of ``image_ids``."""
         return self._arrays()
 
-    def _array(self, index: int) -> np.ndarray:
+    def _value(self, index: int) -> np.ndarray:
         return self.anomaly_map(index)
 
 
-class Masks(MaskReader, ByImage):
+class Decisions(DecisionReader, ByImage[Decision]):
+    """An open file of decisions: what is decided of each image, and by which numbers, by image; no label is seen.
+
+    The same as arrays ``[image]``, in the order of ``image_ids``: ``decided``, ``peaks``, ``region``, ``pixel`` and
+    ``significance``. Further attributes are those of `zsad.files.decisions.DecisionReader`, such as ``rule``,
+    ``nominal``, ``remarks`` and ``provenance``. It is a context manager.
+    """
+
+    def _value(self, index: int) -> Decision:
+        return decision_of(index, self, self.peaks)
+
+
+class Masks(MaskReader, ArraysByImage):
     """An open mask file: predicted masks, bool ``[height, width]`` at the image's size, by image.
 
     Further attributes and methods are those of `zsad.files.masks.MaskReader`, such as ``mask_scores``, ``provenance``
@@ -134,11 +154,11 @@ class Masks(MaskReader, ByImage):
         """The same in the order of ``image_ids``."""
         return self._arrays()
 
-    def _array(self, index: int) -> np.ndarray:
+    def _value(self, index: int) -> np.ndarray:
         return self.mask(index)
 
 
-class Truth(ByImage):
+class Truth(ArraysByImage):
     """What is known of the test images: masks of defects, bool ``[height, width]`` at the image's size, by image.
 
     Attributes:
@@ -164,7 +184,7 @@ class Truth(ByImage):
         """The masks in the order of ``image_ids``; of a good image it marks nothing."""
         return self._arrays()
 
-    def _array(self, index: int) -> np.ndarray:
+    def _value(self, index: int) -> np.ndarray:
         record = self.records[index]
         if not has_pixel_truth(record):
             raise DataError(f"{record.image_id} has no mask and is not known to be good; has_mask says which have one")
@@ -195,6 +215,19 @@ def read_scores(path: str | Path) -> Scores:
         DataError: absent, damaged or of another kind.
     """
     return Scores(path)
+
+
+def read_decisions(path: str | Path) -> Decisions:
+    """Open a file of decisions, ``results/<name>/<category>/decisions/<method>.h5``.
+
+    Returns:
+        A mapping from the identifier of an image to its `zsad.deciding.decision.Decision`; see `Decisions`. All of it
+        is read at once, and stays when the file is closed.
+
+    Raises:
+        DataError: absent, damaged or of another kind.
+    """
+    return Decisions(path)
 
 
 def read_masks(path: str | Path) -> Masks:

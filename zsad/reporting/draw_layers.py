@@ -11,14 +11,14 @@ import numpy as np
 from PIL import Image
 
 from zsad.data.manifest import read_manifest
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.evaluations import read_evaluation
 from zsad.files.json_values import without_nan
 from zsad.files.pictures import LayerWriter
 from zsad.files.scores import ScoreReader
 from zsad.progress import progress
 from zsad.reporting import overlays
-from zsad.reporting.entries import marked_mask, predicted_masks, require_known, require_same_images
+from zsad.reporting.entries import marked_mask, predicted_masks, require_known
 from zsad.reporting.evaluations import EVALUATION_KEYS
 
 
@@ -51,7 +51,7 @@ def draw_layers(
     evaluated = read_evaluation(evaluation, EVALUATION_KEYS)
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
         require_known(reader, records, "the manifest")
-        require_same_images(reader, decided)
+        check_decisions(reader, decided)
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, colormap)
         heading = {

@@ -13,7 +13,7 @@ from zsad.data.images import read_image
 from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.data.masks import read_mask
 from zsad.errors import DataError
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.evaluations import read_evaluation
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
@@ -94,7 +94,7 @@ def collect_gallery(
     verdicts = {image["image_id"]: image for image in evaluated["images"]}
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
         require_known(reader, records, "the manifest")
-        require_same_images(reader, decided)
+        check_decisions(reader, decided)
         require_known(reader, verdicts, "the evaluation")
         maps = [reader.anomaly_map(index) for index in range(len(reader))]
         scale = overlays.colour_scale(maps, options.colormap)
@@ -142,12 +142,6 @@ def require_known(scores: ScoreReader, known: Mapping[str, Any], where: str) -> 
     for image_id in scores.image_ids:
         if image_id not in known:
             raise DataError(f"{scores.path} scores '{image_id}', which {where} does not list; run both steps again")
-
-
-def require_same_images(scores: ScoreReader, decided: DecisionReader) -> None:
-    """Raise a `DataError` if scores and decisions are not of the same images in the same order."""
-    if scores.image_ids != decided.image_ids or scores.localises != decided.localises:
-        raise DataError(f"{scores.path} and {decided.path} do not belong together; delete both, run again")
 
 
 def marked_mask(record: ImageRecord, anomaly_map: np.ndarray, thresholds: Thresholds) -> np.ndarray:

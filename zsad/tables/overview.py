@@ -70,7 +70,7 @@ def overview_tables(
         *(table for table in refined if table.rows),
         *comparison_tables(compared),
         *_category_tables(of_methods),
-        decisions_table(decisions[decisions["category"] != MEAN]),
+        decisions_table(decisions),
         *_published_tables(of_methods, published),
     ]
     protocols = ", ".join(sorted(set(metrics["protocol"])))
