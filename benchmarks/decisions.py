@@ -29,8 +29,8 @@ in most images. The row `best at 10 %` is the ceiling: the highest F1 of a thres
 Images, features and scores are kept in the folder ``--cache``, so that rules can be compared again in minutes; delete
 it after a change to any of these. With ``--kept`` only what has scores there is studied; ``scores`` computes them, and
 may be stopped at any time. Rules take about 4 s for a method on a category and core, scores a few seconds to two
-minutes (`mutual` by the network; all of `batch_neighbours`). The reported sets are magnetic tiles in the MVTec AD layout, ELPV's mono- and
-polycrystalline cells (no masks), and the demo's generator with seed 0.
+minutes (`mutual` by the network; all of `batch_neighbours`). The reported sets are magnetic tiles in the MVTec AD
+layout, ELPV's mono- and polycrystalline cells (no masks), and the demo's generator with seed 0.
 """
 
 from __future__ import annotations
