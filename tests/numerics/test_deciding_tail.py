@@ -11,6 +11,7 @@ from scipy import stats
 from zsad.deciding.a_contrario import AContrario
 from zsad.deciding.base import Evidence, Verdicts
 from zsad.deciding.peaks_over_threshold import PeaksOverThreshold
+from zsad.deciding.suitable import Suitable
 from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
 
 PATCHES, IMAGES, DRAWS, FRESH = 1024, 40, 60, 100
@@ -154,3 +155,36 @@ def test_an_image_without_any_difference_is_good() -> None:
     for rule in (AContrario(), PeaksOverThreshold()):
         verdicts = rule.decide(Evidence([np.full((8, 8), 0.3, np.float32)] * 3, np.full(3, 0.3)))
         assert not verdicts.decided.any()
+
+
+def setting_of(images: int, references: int = 0, setting: str = "", **params: float) -> tuple[str, float]:
+    """What decides by default, and the share of false alarms that it aims at."""
+    rng = np.random.default_rng(8)
+    maps, others = (list(rng.exponential(size=(count, 8, 8)).astype(np.float32)) for count in (images, references))
+    decided = Evidence(maps, np.zeros(images), others, np.zeros(references), setting)
+    rule = Suitable(**params)
+    return type(rule.rule(decided)).__name__, round(rule.decide(decided).nominal, 6)
+
+
+@pytest.mark.parametrize(
+    ("images", "references", "setting", "expected"),
+    [
+        (1, 0, "zero-shot-single", ("AContrario", 0.1)),
+        (7, 0, "zero-shot-batch", ("AContrario", 0.05)),
+        (8, 0, "zero-shot-single", ("PeaksOverThreshold", 0.1)),
+        (8, 0, "zero-shot-batch", ("PeaksOverThreshold", 0.05)),
+        (8, 1, "few-shot-1", ("PeaksOverThreshold", 0.1)),
+        (8, 19, "few-shot-19", ("Conformal", 0.1)),
+        (1, 2, "few-shot-2", ("Conformal", 0.333333)),  # the smallest share that two references allow
+    ],
+)
+def test_the_rule_that_suits_is_that_of_what_is_there(
+    images: int, references: int, setting: str, expected: tuple[str, float]
+) -> None:
+    assert setting_of(images, references, setting) == expected
+
+
+@pytest.mark.parametrize("setting", ["zero-shot-single", "zero-shot-batch"])
+def test_a_share_that_is_given_is_the_share(setting: str) -> None:
+    assert setting_of(3, 0, setting, alpha=0.2) == ("AContrario", 0.2)
+    assert setting_of(9, 0, setting, alpha=0.2) == ("PeaksOverThreshold", 0.2)

@@ -93,7 +93,7 @@ fusion weights None
 fusion scale robust_z
 fusion combine mean
 suitable extent 0.7 [0,1]
-suitable alpha 0.1 (0,1)
+suitable alpha None (0,1)
 conformal extent 0.7 [0,1]
 conformal alpha 0.1 (0,1)
 conformal too_few smallest

@@ -12,17 +12,22 @@ from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.conformal import Conformal
 from zsad.deciding.peaks_over_threshold import PeaksOverThreshold
 
+OF_OTHERS, OF_BATCHES = 0.1, 0.05  # shares of false alarms
+BATCH = "zero-shot-batch"  # setting of methods that compare images of a batch
 LEAST_BATCH = 8  # images, from which on they tell what good ones are like
 
 
 class Suitable(ThresholdRule):
-    """The rule that suits the evidence, of those that hold a share of false alarms, with one and the same share.
+    """The rule that suits the evidence, of those that aim at a share of false alarms.
 
-    - Where two or more references were scored: `conformal`, which holds it whatever the scores are like.
-    - Else, from eight images on: `peaks_over_threshold`, by what most patches of the batch are like.
+    - Where two or more references were scored: `conformal`, which holds the share whatever the scores are like.
+    - Else, from eight images on: `peaks_over_threshold` with an exponential tail, by what most patches of the batch are
+      like.
     - Fewer images: `a_contrario`, by each image's own patches.
 
-    The three were compared with the others by ``benchmarks/decisions.py``, on images that no result is reported on.
+    The rules for batches and the shares were chosen among all by ``benchmarks/decisions.py``, on images that no result
+    is reported on: a method that compares the images of a batch with each other calls more good ones defective than
+    the share says, so that it gets half of it.
     """
 
     summary: ClassVar[str] = (
@@ -31,7 +36,13 @@ class Suitable(ThresholdRule):
     )
     reference: ClassVar[str] = "The choice of benchmarks/decisions.py, by a rule that was fixed beforehand."
 
-    alpha: float = Field(0.1, gt=0, lt=1, description="Share of good images that may be called defective.")
+    alpha: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of good images that may be called defective; null for 0.1, and for 0.05 by methods that "
+        "compare the images of a batch.",
+    )
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """What the rule says that suits."""
@@ -39,8 +50,9 @@ class Suitable(ThresholdRule):
 
     def rule(self, evidence: Evidence) -> ThresholdRule:
         """The rule that suits."""
+        alpha = self.alpha or (OF_BATCHES if evidence.setting == BATCH else OF_OTHERS)
         if len(evidence.reference_peaks) > 1:
-            return Conformal(alpha=self.alpha, extent=self.extent)
+            return Conformal(alpha=alpha, extent=self.extent)
         if len(evidence) >= LEAST_BATCH or not evidence.localises:
-            return PeaksOverThreshold(alpha=self.alpha, shape="exponential", extent=self.extent)
-        return AContrario(false_alarms=float(-np.log1p(-self.alpha)), extent=self.extent)
+            return PeaksOverThreshold(alpha=alpha, shape="exponential", extent=self.extent)
+        return AContrario(false_alarms=float(-np.log1p(-alpha)), extent=self.extent)
