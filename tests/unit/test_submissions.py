@@ -36,6 +36,24 @@ def test_the_folder_is_called_as_the_plugin_calls_it(tmp_path: Path) -> None:
     ) in set(folder_names(small))
 
 
+@pytest.mark.parametrize(
+    ("method", "scored_by", "decided_by"),
+    [
+        ("mutual", "score_images", "decide_images"),
+        ("both", "fuse_scores", "decide_images"),
+        ("sharp", "modulate_scores", "adopt_decisions"),
+    ],
+)
+def test_decisions_are_submitted_with_the_scores(method: str, scored_by: str, decided_by: str, tmp_path: Path) -> None:
+    both = {"scorer": "fusion", "params": {"methods": ["mutual", "self_similarity"]}}
+    sharp = {"scorer": "modulation", "params": {"method": "both", "refiner": "guided"}}
+    small = settings(tmp_path, dataset={"name": "t", "categories": ["ring"]}, methods={"both": both, "sharp": sharp})
+    assert (
+        f"{scored_by}__dataset=t..{scored_by}__category=ring..{scored_by}__method={method}"
+        f"..{decided_by}__dataset=t..{decided_by}__category=ring..{decided_by}__method={method}"
+    ) in set(folder_names(small))
+
+
 def test_the_names_of_rules_in_another_workflow_count(tmp_path: Path) -> None:
     small = settings(tmp_path, dataset={"name": "t", "categories": ["ring"]})
     names = set(folder_names(small, "of_another_{}".format))

@@ -41,7 +41,7 @@ READERS = {
     "thumbnails.h5": ThumbnailReader,
 }
 
-# One category and few, small images: the shape of the default with 23 jobs.
+# One category and few, small images: the shape of the default.
 SMALL = {
     "dataset": {"name": "t", "categories": ["ring"], "demo": {"size": 64, "train": 4, "good": 3, "defective": 4}},
     "backbone": "embedded",
