@@ -342,12 +342,17 @@ def batches(labels: np.ndarray, size: int, draws: int) -> list[Batch]:
     return found
 
 
+def scores_file(task: Task, options: Options) -> Path:
+    """Where the scores are kept."""
+    suffix = f".{options.batch}x{options.draws}" if task.kind == "batch" else ""
+    folder = options.cache / "scores" / task.category.data_set / task.category.name
+    return folder / f"{task.method}.{task.backbone}{suffix}.npz"
+
+
 def scores_of(task: Task, labels: np.ndarray, options: Options) -> list[tuple[Batch, Scores]]:
     """The scores of every batch, computed if they are absent."""
     drawn = batches(labels, options.batch, options.draws)
-    suffix = f".{options.batch}x{options.draws}" if task.kind == "batch" else ""
-    folder = options.cache / "scores" / task.category.data_set / task.category.name
-    path = folder / f"{task.method}.{task.backbone}{suffix}.npz"
+    path = scores_file(task, options)
     if not path.exists():
         scorer, compute = task.scorer, Compute()
         features: dict[str, TokenSource] = {
@@ -725,6 +730,7 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
     parser.add_argument("--rules", nargs="+", metavar="NAME", help="of those that are tried, e.g. robust_tail")
     parser.add_argument("--shown", nargs="*", metavar="RULE", default=[], help="rules that report tells apart")
+    parser.add_argument("--kept", action="store_true", help="leave out what has no scores in the cache yet")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     options = Options(given.cache, given.batch, given.draws)
@@ -735,6 +741,8 @@ def main() -> None:
     tasks = [
         Task(*each) for each in product(sets, given.methods, given.backbones) if each[2] in ONLY.get(each[1], BACKBONES)
     ]
+    if given.kept:
+        tasks = [task for task in tasks if scores_file(task, options).exists()]
     if given.what == "scores":
         study(tasks, options, {}, 1)
         return
