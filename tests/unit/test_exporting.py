@@ -311,8 +311,8 @@ def test_decisions_of_other_images_or_scores_are_one_sentence(tmp_path: Path) ->
     made, others = category(tmp_path / "a", ["a.png"]), category(tmp_path / "b", ["b.png"])
     again = category(tmp_path / "c", ["a.png"])
     for decisions, said in (
-        (others.decisions, "do not show the same images in the same order"),
-        (again.decisions, "was decided by other scores"),
+        (others.decisions, "do not hold the same images in the same order"),
+        (again.decisions, "was made from other scores"),
     ):
         made.decisions.write_bytes(decisions.read_bytes())
         with pytest.raises(DataError, match=said):

@@ -21,13 +21,12 @@ from zsad.exporting.folders import whole_folder
 from zsad.exporting.marks import marked
 from zsad.exporting.registry import FORMATS
 from zsad.exporting.writing import exporting
-from zsad.files.decisions import DecisionReader
+from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.json_files import write_json
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
 from zsad.progress import progress
 from zsad.refinement.images import records_of
-from zsad.refinement.marked import MarkedMaps
 from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
@@ -72,7 +71,7 @@ def export_results(
     chosen = [FORMATS.build(name) for name in formats]
     records = {record.image_id: record for record in read_image_list(image_list)}
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decider, whole_folder(folder) as temporary:
-        maps_of = MarkedMaps(reader, decider)
+        check_decisions(reader, decider)
         listed = records_of(reader, records, image_list)
         maps = [reader.anomaly_map(index) for index in range(len(reader))] if reader.localises else []
         scale = colour_scale(maps, colormap) if maps else None
@@ -82,7 +81,7 @@ def export_results(
             exported = progress(found, total=len(listed), label="exporting", work=pixels)
             for index, (record, mask) in enumerate(exported):
                 image = _plain(index, record, reader, decider, place_of(record.path))
-                write(_with_marks(image, maps_of.grid_map(index), mask) if reader.localises else image)
+                write(_with_marks(image, maps[index], mask) if reader.localises else image)
         made = [name for name, each in zip(formats, chosen, strict=True) if reader.localises or not each.needs_maps]
         about = {
             "title": title,
