@@ -34,6 +34,7 @@ TAILS = {
     "normal": stats.norm(),
     "student 5": stats.t(5),
     "pareto 4": stats.pareto(4),
+    "gamma 2": stats.gamma(2),
 }
 
 
@@ -222,7 +223,7 @@ def test_share_calls_as_many_as_asked_for(share: float, called: int) -> None:
 def test_share_treats_equal_images_alike_and_says_so() -> None:
     found = Share(share=0.5).decide(of_peaks([1, 2, 2, 3]))
     np.testing.assert_array_equal(found.decided, [False, False, False, True])
-    assert found.remarks == ("1 images are called defective instead of 2, since the next ones have equal peaks.",)
+    assert found.remarks == ("Equal peaks get equal verdicts, so 1 of 4 images are called defective, not 2.",)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +284,7 @@ def test_quantiles_of_maxima_are_those_of_all_sub_samples(quantile: float) -> No
 
 def rates(rule: ThresholdRule, tail: str, contamination: float) -> float:
     """The mean share of good images above the threshold that a rule sets on batches with defective ones."""
-    images, patches, batches, kind = 60, 1024, 10, TAILS[tail]
+    images, patches, batches, kind = 60, 1024, 6, TAILS[tail]
     rng, found = np.random.default_rng(19), []
     for _ in range(batches):
         values = kind.rvs((images, patches), random_state=rng).astype(np.float32)
@@ -292,10 +293,14 @@ def rates(rule: ThresholdRule, tail: str, contamination: float) -> float:
     return float(np.mean(found))
 
 
-@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("tail", sorted(set(TAILS) - {"gamma 2"}))
 @pytest.mark.parametrize("rule", [SelfCalibration(), SubsampleMaxima()])
 def test_the_share_of_false_alarms_is_the_nominal_one_within_a_factor_of_two(rule: ThresholdRule, tail: str) -> None:
     assert 0.05 < rates(rule, tail, 0.3) < 0.2
+
+
+def test_self_calibration_does_not_take_the_beginning_of_a_skewed_tail_for_a_light_one() -> None:
+    assert 0.005 < rates(SelfCalibration(), "gamma 2", 0.3) < 0.2
 
 
 @pytest.mark.parametrize("defective", [0, 0.05, 0.5, 0.8])

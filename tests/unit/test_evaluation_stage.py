@@ -344,12 +344,16 @@ def test_scores_of_other_images_than_the_manifests_are_an_error(complete):
     assert not (complete.folder / "metrics.json").exists()
 
 
-def test_an_image_that_was_never_scored_is_an_error(category):
+@pytest.mark.parametrize("spoilt", [("image_score",), ("anomaly_map",), ("image_score", "anomaly_map")])
+def test_an_image_whose_score_is_not_finite_is_an_error(category, spoilt):
     category.add(0).add(1).write()
     ids = [item.image_id for item in category.records]
     grids = np.array([GRID, GRID])
     with ScoreWriter(category.scores, ids, {}, grid_sizes=grids, setting="zero-shot-single") as writer:
-        writer.write(0, category.maps[0], 0.3)
+        for index, anomaly_map in enumerate(category.maps):
+            writer.write(index, anomaly_map, 0.3)
+        for name in spoilt:
+            writer._file[name][1] = np.nan
     with pytest.raises(DataError, match=r"test/spot/001\.png .* not finite"):
         category.evaluate()
 

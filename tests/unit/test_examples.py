@@ -13,7 +13,7 @@ from paths import REPOSITORY
 NOTEBOOKS = sorted((REPOSITORY / "examples").glob("*.ipynb"))
 SHOWN = {  # tables and pictures of each
     "inspect_photographs.ipynb": (1, 1),
-    "try_a_scorer.ipynb": (1, 2),
+    "try_a_scorer.ipynb": (2, 2),
 }
 
 

@@ -11,14 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from decision_files import write_decisions
 from zsad.cli import main
 from zsad.data.layouts.csv_table import CsvLayout
+from zsad.deciding.batch_verdict import chance_of_as_many
 from zsad.errors import ConfigError, DataError
+from zsad.files.decisions import DecisionReader
+from zsad.files.scores import ScoreWriter
 from zsad.inspecting import by_workflow, running
 from zsad.inspecting.inspection import Failure
+from zsad.inspecting.outcome import Results, threshold_source
 from zsad.inspecting.photographs import photographs_of
 from zsad.inspecting.place import LOCK, SNAKEMAKE_LOCKS, Place, place_for, sealed
 from zsad.inspecting.selection import Selection, select, table_rows
@@ -383,3 +389,62 @@ def test_an_installed_package_says_what_it_needs(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "clone the repository" in said
+
+
+# What is said of what came out.
+
+
+def decided(folder: Path, peaks: list[float], region: Any, *, references: int = 0, **more: Any) -> Results:
+    """The results of photographs with one-patch maps."""
+    scores = folder / "photos" / "scores" / "way.h5"
+    scores.parent.mkdir(parents=True, exist_ok=True)
+    ids = [f"{place}.png" for place in range(len(peaks))]
+    grids = np.ones((len(peaks), 2), int)
+    with ScoreWriter(scores, ids, {}, grid_sizes=grids, setting="full-shot") as writer:
+        for place, peak in enumerate(peaks):
+            writer.write(place, np.full((1, 1), peak, np.float32), peak)
+    found = Results(folder, "photos", "way")
+    named = [f"{place}.png" for place in range(references)]
+    write_decisions(found.decisions, scores, region, references=named, **more)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "references", "measure", "photographs", "source"),
+    [
+        ("fixed", 4, "", 3, "given"),
+        ("suitable", 4, "p_value", 3, "references"),
+        ("conformal", 4, "p_value", 1, "references"),
+        ("reference_quantile", 4, "", 3, "references"),
+        ("suitable", 1, "false_alarms", 3, "its own patches"),
+        ("a_contrario", 4, "false_alarms", 3, "its own patches"),
+        ("robust_tail", 0, "", 1, "its own patches"),
+        ("suitable", 0, "p_value", 3, "all photographs"),
+        ("robust_tail", 4, "", 3, "all photographs"),
+        ("largest_gap", 0, "", 3, "all photographs"),
+    ],
+)
+def test_what_thresholds_come_from_is_told(
+    tmp_path: Path, rule: str, references: int, measure: str, photographs: int, source: str
+) -> None:
+    peaks = [0.5] * photographs
+    given = {"significance": peaks, "measure": measure} if measure else {}
+    found = decided(tmp_path, peaks, 1.0, references=references, rule=rule, **given)
+    with DecisionReader(found.decisions) as decisions:
+        assert threshold_source(decisions) == source
+
+
+def test_the_number_called_is_compared_with_a_good_batch(tmp_path: Path) -> None:
+    peaks = [0.1, 0.2, 0.9, *[0.3] * 17]
+    plain = decided(tmp_path, peaks, 0.5, rule="largest_gap").batch_verdict()
+    assert plain.words == "1 of 20 photographs is called defective."
+    usual = decided(tmp_path, peaks, 0.5, rule="suitable", nominal=0.1).batch_verdict()
+    assert usual.words.startswith("1 of 20 photographs is called defective. The rule calls about 10 % of good")
+    assert usual.exceeds is False
+    many = decided(tmp_path, peaks, 0.25, rule="suitable", nominal=0.1).batch_verdict()
+    assert many.exceeds is True
+    ranks = {"measure": "p_value", "significance": [0.1] * 20, "nominal": 0.1}
+    by_references = decided(tmp_path, peaks, 0.5, references=9, rule="suitable", **ranks).batch_verdict()
+    assert by_references.chance == pytest.approx(chance_of_as_many(1, 20, 0.1, 9))
+    by_batch = decided(tmp_path, peaks, 0.5, references=1, rule="suitable", **ranks).batch_verdict()
+    assert by_batch.chance == pytest.approx(chance_of_as_many(1, 20, 0.1))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from zsad.cli import main
 from zsad.deciding.a_contrario import AContrario
 from zsad.deciding.base import Evidence
 from zsad.deciding.registry import THRESHOLDS
@@ -180,3 +181,13 @@ def test_a_photograph_is_called_defective_if_and_only_if_something_is_marked_in_
             assert found.anomaly_map.max() == found.anomaly_map[found.mask].max() == decision.peak
         called += bool(decision.defective)
     assert 100 < called < 500
+
+
+def test_the_listing_says_which_rules_one_photograph_can_be_asked_by(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    listed = capsys.readouterr().out.partition("\nThresholds\n")[2].partition("\nRefiners\n")[0]
+    parts = {part.split(":", 1)[0].strip(): part for part in listed.split("\n\n") if part.strip()}
+    assert list(parts) == THRESHOLDS.names()
+    for name, part in parts.items():
+        assert part.count("looks at:") == 1
+        assert ("does not take it" in part) == THRESHOLDS.load(name).needs_batch

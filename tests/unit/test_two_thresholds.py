@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from decision_files import write_decisions
 from feature_files import random_tokens, write_features
 from fitted_files import score_files
 from zsad.data.image_list import ListedImage, write_images
-from zsad.deciding.base import Evidence
 from zsad.deciding.decide_images import decide_images
 from zsad.deciding.fixed import Fixed
 from zsad.evaluation.marks import marks_of
@@ -27,41 +25,6 @@ from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.self_similarity import SelfSimilarity
-
-# Two regions that touch at a corner, which is one, and two apart; 4 of 20 values above 0.5, one equal to it.
-MAP = np.array(
-    [
-        [0.9, 0.1, 0.1, 0.1, 0.7],
-        [0.1, 0.8, 0.1, 0.1, 0.1],
-        [0.1, 0.1, 0.1, 0.5, 0.1],
-        [0.1, 0.1, 0.1, 0.1, 0.6],
-    ],
-    dtype=np.float32,
-)
-MEDIAN = np.float32(0.1)
-
-
-@pytest.mark.parametrize(
-    ("params", "expected", "without_maps"),
-    [
-        ({"image": 0.8, "pixel": 0.6}, (0.6, 0.8), 0.8),
-        ({"image": 0.8, "extent": 1}, (0.8, 0.8), 0.8),
-        ({"image": 0.8}, (0.1 + 0.7 * (0.8 - 0.1), 0.8), 0.8),
-        ({"pixel": -0.6}, (-0.6, -0.6), None),
-        ({"image": 0, "pixel": None}, (0.0, 0.0), 0.0),  # below an ordinary patch, from where nothing reaches down
-    ],
-)
-def test_fixed_gives_the_values_whatever_the_scores(
-    params: dict[str, Any], expected: tuple[float, float], without_maps: float | None
-) -> None:
-    rule = Fixed(**params)
-    for image_score in (0.3, 30):
-        found = rule.decide(Evidence([MAP], np.array([image_score]))).thresholds(0)
-        assert found == pytest.approx(expected, rel=1e-6)
-    assert rule.needs_maps == (without_maps is None)
-    if without_maps is not None:
-        found = rule.decide(Evidence([], np.array([0.3]))).thresholds(0)
-        assert found == (np.inf, np.float32(without_maps))
 
 
 def test_given_values_are_in_the_file_of_decisions(tmp_path: Path) -> None:

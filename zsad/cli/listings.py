@@ -11,10 +11,12 @@ from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.packages import verified
+from zsad.deciding.base import ThresholdRule
 from zsad.deciding.registry import THRESHOLDS
 from zsad.exporting.registry import FORMATS
 from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
+from zsad.inspecting.verdict import FIXED, SUITABLE
 from zsad.refinement.registry import MODULATIONS, REFINERS
 from zsad.registry import Choice, Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
@@ -205,7 +207,22 @@ def _show(registry: Registry[Choice]) -> None:
             print(f"    source: {reference}")
         if blind_to := getattr(part, "blind_to", ""):
             print(f"    cannot see: {blind_to}")
+        if issubclass(part, ThresholdRule):
+            print(f"    looks at: {_evidence_of(part)}")
         for parameter, field in part.model_fields.items():
             default = "required" if field.is_required() else f"default {field.default!r}"
             print(f"    {parameter} ({default}): {field.description}")
         print()
+
+
+def _evidence_of(rule: type[ThresholdRule]) -> str:
+    """What a threshold rule decides an image by."""
+    if rule is THRESHOLDS.load(SUITABLE):
+        return "what there is; `zsad inspect --model` takes it too"
+    if rule is THRESHOLDS.load(FIXED):
+        return "nothing but the values; `zsad inspect --model --threshold 0.8` gives one"
+    if rule.needs_references:
+        return "scores of two or more references; `zsad inspect --model` takes it too"
+    if rule.needs_batch:
+        return "the images of a category together; `zsad inspect --model`, which sees them one by one, does not take it"
+    return "the patches of the images; `zsad inspect --model` takes it for those of each photograph"

@@ -15,6 +15,7 @@ from zsad.maps import telling
 
 KINDS = 16  # levels, and spreads, of resampled images
 LEAST_SPREAD = 0.1  # of a resampled image, relative to the usual one
+SYMMETRIC = 0.05  # skewness up to which values pass for symmetric; a normal distribution has 0, an exponential 0.47
 HALVINGS = 60
 
 
@@ -57,10 +58,14 @@ class SelfCalibration(ThresholdRule):
     below the median in them, mirrored. The chance that its highest patch exceeds a value is computed, so that nothing
     is drawn at random, and is the p-value of an image.
 
-    ``trusted`` 0.9 is what the shape of a tail needs: up to 0.8 that of exponential values was found heavier or lighter
-    by chance, with twice the share of false alarms. A defective image hides what it has above 0.9 if the defect covers
-    more than a tenth of it, but most images do not have such defects. Resampled patches are independent of each other;
-    patches of photographs are not, and where some place of all images is odd, in good ones too, it looks defective.
+    A tail that looks lighter than an exponential one between the median and ``trusted`` is that of symmetric values, or
+    the beginning of an exponential one, as of gamma values: of skewed values an exponential one is taken, and fewer
+    good images than ``alpha`` are called if they are in between.
+
+    ``trusted`` 0.9 is what the shape of a tail needs: up to 0.8, twice the share of false alarms was found with
+    exponential values. A defect that covers more than a tenth of its image reaches into what is trusted: where more
+    than half of the images have such defects, nothing is called. Resampled patches are independent of each other, those
+    of photographs are not, and what is odd in good images too, at one place or in some of them, looks defective.
     """
 
     summary: ClassVar[str] = "What the highest patch of images resampled from certainly good patches rarely exceeds."
@@ -107,7 +112,8 @@ class SelfCalibration(ThresholdRule):
         centred = [np.sort(one.ravel()) - median for one, median in zip(maps, medians, strict=True)]
         exceeded = np.geomspace(1 - self.trusted, 0.5, RANKS)
         heights = np.stack([np.quantile(values, 1 - exceeded) for values in centred])
-        tail = fit_tail(exceeded, np.median(heights, axis=0), curved=self.shape == "pareto")
+        skewed = _skewness(centred, 1 - self.trusted) > SYMMETRIC
+        tail = self._tail(exceeded, np.median(heights, axis=0), skewed=skewed)
         if tail is None:
             return None
         levels, spreads = _mirrored(medians), _mirrored(heights[:, 0])
@@ -121,6 +127,11 @@ class SelfCalibration(ThresholdRule):
             patches=float(np.median([len(values) for values in centred])),
         )
 
+    def _tail(self, exceeded: np.ndarray, heights: np.ndarray, *, skewed: bool) -> Tail | None:
+        """The tail above the median; of skewed values none that is lighter than an exponential one."""
+        tail = fit_tail(exceeded, heights, curved=self.shape == "pareto")
+        return fit_tail(exceeded, heights, curved=False) if tail is not None and skewed and tail.shape < 0 else tail
+
     def _threshold(self, good: _GoodPatches) -> float:
         """Where the chance is ``alpha``, by halving."""
         low = float(good.levels.min())
@@ -132,6 +143,12 @@ class SelfCalibration(ThresholdRule):
             middle = (low + high) / 2
             low, high = (middle, high) if good.chance(middle) > self.alpha else (low, middle)
         return high
+
+
+def _skewness(centred: Sequence[np.ndarray], share: float) -> float:
+    """Kelly's: how much farther a quantile lies above the median than its counterpart below; -1 to 1, of all images."""
+    low, high = np.median([np.quantile(values, (share, 1 - share)) for values in centred], axis=0)
+    return float((high + low) / (high - low)) if high > low else 0.0
 
 
 def _mirrored(values: np.ndarray) -> np.ndarray:

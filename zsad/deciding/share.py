@@ -38,5 +38,7 @@ class Share(ThresholdRule):
         called = int(verdicts.decided.sum())
         if called == wanted:
             return verdicts
-        remark = f"{called} images are called defective instead of {wanted}, since the next ones have equal peaks."
+        remark = (
+            f"Equal peaks get equal verdicts, so {called} of {len(rising)} images are called defective, not {wanted}."
+        )
         return Verdicts(evidence, region, self.reach(evidence.maps, region), remarks=[remark])
