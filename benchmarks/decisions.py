@@ -115,6 +115,7 @@ ORACLE = "best at 10 %"
 EXTENTS = tuple(round(0.1 * tenth, 1) for tenth in range(3, 11))
 TRAIN, GOOD, DEFECTIVE = 20, 40, 40  # images of a category, where it is generated or drawn
 TEXTURES, FLAT = 4, 2  # generated categories
+READ: dict[Path, list[ImageRecord]] = {}  # by the folder of the category
 KINDS = {"references": "With references", "batch": "Zero-shot, batch", "single": "Zero-shot, single image"}
 
 
@@ -292,12 +293,14 @@ def _write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 def records_of(category: Category) -> list[ImageRecord]:
-    """Its images, which are made if they are generated and absent."""
+    """Its images, which are made if they are generated and absent; they are read once."""
     folder = category.root / category.name
-    if category.make is not None and not (folder / "made").exists():
-        category.make(folder)
-        (folder / "made").touch()
-    return category.layout.records(category.root, category.name)
+    if folder not in READ:
+        if category.make is not None and not (folder / "made").exists():
+            category.make(folder)
+            (folder / "made").touch()
+        READ[folder] = category.layout.records(category.root, category.name)
+    return READ[folder]
 
 
 # -- features and scores ---------------------------------------------------------------------------------------------
@@ -688,7 +691,7 @@ def study(
     Args:
         rules: of each kind of method.
     """
-    for task in tasks:
+    for task in (task for task in tasks if not scores_file(task, options).exists()):
         records = records_of(task.category)
         scores_of(task, np.array([record.label for record in records if record.split == "test"]), options)
     asked = [task for task in tasks if rules.get(task.kind)]
