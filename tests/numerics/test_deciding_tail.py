@@ -163,7 +163,7 @@ def setting_of(images: int, references: int = 0, setting: str = "", **params: fl
     maps, others = (list(rng.exponential(size=(count, 8, 8)).astype(np.float32)) for count in (images, references))
     decided = Evidence(maps, np.zeros(images), others, np.zeros(references), setting)
     rule = Suitable(**params)
-    return type(rule.rule(decided)).__name__, round(rule.decide(decided).nominal, 6)
+    return type(rule.chosen(decided)).__name__, round(rule.decide(decided).nominal, 6)
 
 
 @pytest.mark.parametrize(

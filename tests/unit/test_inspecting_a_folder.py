@@ -413,13 +413,13 @@ def decided(folder: Path, peaks: list[float], region: Any, *, references: int = 
     ("rule", "references", "measure", "photographs", "source"),
     [
         ("fixed", 4, "", 3, "given"),
-        ("suitable", 4, "p_value", 3, "references"),
+        ("conformal", 4, "p_value", 3, "references"),
         ("conformal", 4, "p_value", 1, "references"),
         ("reference_quantile", 4, "", 3, "references"),
-        ("suitable", 1, "false_alarms", 3, "its own patches"),
+        ("a_contrario", 1, "false_alarms", 3, "its own patches"),
         ("a_contrario", 4, "false_alarms", 3, "its own patches"),
         ("robust_tail", 0, "", 1, "its own patches"),
-        ("suitable", 0, "p_value", 3, "all photographs"),
+        ("peaks_over_threshold", 0, "p_value", 3, "all photographs"),
         ("robust_tail", 4, "", 3, "all photographs"),
         ("largest_gap", 0, "", 3, "all photographs"),
     ],
@@ -438,13 +438,13 @@ def test_the_number_called_is_compared_with_a_good_batch(tmp_path: Path) -> None
     peaks = [0.1, 0.2, 0.9, *[0.3] * 17]
     plain = decided(tmp_path, peaks, 0.5, rule="largest_gap").batch_verdict()
     assert plain.words == "1 of 20 photographs is called defective."
-    usual = decided(tmp_path, peaks, 0.5, rule="suitable", nominal=0.1).batch_verdict()
+    usual = decided(tmp_path, peaks, 0.5, rule="peaks_over_threshold", nominal=0.1).batch_verdict()
     assert usual.words.startswith("1 of 20 photographs is called defective. The rule calls about 10 % of good")
     assert usual.exceeds is False
-    many = decided(tmp_path, peaks, 0.25, rule="suitable", nominal=0.1).batch_verdict()
+    many = decided(tmp_path, peaks, 0.25, rule="peaks_over_threshold", nominal=0.1).batch_verdict()
     assert many.exceeds is True
     ranks = {"measure": "p_value", "significance": [0.1] * 20, "nominal": 0.1}
-    by_references = decided(tmp_path, peaks, 0.5, references=9, rule="suitable", **ranks).batch_verdict()
+    by_references = decided(tmp_path, peaks, 0.5, references=9, rule="conformal", **ranks).batch_verdict()
     assert by_references.chance == pytest.approx(chance_of_as_many(1, 20, 0.1, 9))
-    by_batch = decided(tmp_path, peaks, 0.5, references=1, rule="suitable", **ranks).batch_verdict()
+    by_batch = decided(tmp_path, peaks, 0.5, references=1, rule="peaks_over_threshold", **ranks).batch_verdict()
     assert by_batch.chance == pytest.approx(chance_of_as_many(1, 20, 0.1))

@@ -13,6 +13,7 @@ from zsad.reporting.decisions import (
     decided_by,
     region_thresholds,
     rows_decided,
+    rule_in_words,
     significances,
     threshold_in_words,
     verdict_of,
@@ -86,6 +87,19 @@ def test_the_number_of_references_is_allowed_for_where_p_values_are_ranks_among_
     found = verdict_of(evaluation(measure, references, called=7, images=40, nominal=0.1))
     assert found == batch_verdict(7, 40, 0.1, references=counted)
     assert found.exceeds == (counted == 0)
+
+
+@pytest.mark.parametrize(
+    ("decided", "asked", "shown"),
+    [
+        ("mebin", "mebin (levels 64)", "mebin (levels 64)"),
+        ("conformal", "suitable (extent 0.7)", "conformal, by suitable (extent 0.7)"),
+        ("conformal", "suitable, as mutual", "conformal, by suitable, as mutual"),
+        ("fixed", "", "fixed"),
+    ],
+)
+def test_the_rule_that_decided_is_told_where_another_chose_it(decided: str, asked: str, shown: str) -> None:
+    assert rule_in_words(decided, asked) == shown
 
 
 def test_a_rule_without_a_rate_has_the_numbers_alone() -> None:

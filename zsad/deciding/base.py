@@ -180,6 +180,10 @@ class ThresholdRule(Choice):
         """Whether it cannot do with image scores alone."""
         return False
 
+    def chosen(self, evidence: Evidence) -> ThresholdRule:
+        """The rule that decides on the evidence: itself, but for a rule that chooses among others."""
+        return self
+
     @abstractmethod
     def decide(self, evidence: Evidence) -> Verdicts:
         """What is called defective; thresholds are in the units of the maps and, without maps, of the image scores."""

@@ -45,7 +45,8 @@ def decide_images(
         evidence = evidence_of(reader, fitted)
         if rule.needs_references and not len(evidence.reference_peaks):
             raise DataError(_without_evidence(fitted))
-        verdicts = rule.decide(evidence)
+        decider = rule.chosen(evidence)
+        verdicts = decider.decide(evidence)
         details = {
             "threshold_rule": {"name": THRESHOLDS.name_of(rule), "params": rule.parameters()},
             "references": [] if fitted is None else fitted.reference_ids,
@@ -53,7 +54,7 @@ def decide_images(
         with DecisionWriter(
             output, reader.image_ids, {**inherited(reader.provenance), **provenance, **details}
         ) as writer:
-            writer.write(verdicts, evidence.peaks, rule=THRESHOLDS.name_of(rule), localises=reader.localises)
+            writer.write(verdicts, evidence.peaks, rule=THRESHOLDS.name_of(decider), localises=reader.localises)
     logger.info("%d of %d images are called defective", np.count_nonzero(verdicts.decided), len(evidence))
 
 

@@ -46,9 +46,9 @@ class Suitable(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """What the rule says that suits."""
-        return self.rule(evidence).decide(evidence)
+        return self.chosen(evidence).decide(evidence)
 
-    def rule(self, evidence: Evidence) -> ThresholdRule:
+    def chosen(self, evidence: Evidence) -> ThresholdRule:
         """The rule that suits."""
         alpha = self.alpha or (OF_BATCHES if evidence.setting == BATCH else OF_OTHERS)
         if len(evidence.reference_peaks) > 1:

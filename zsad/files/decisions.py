@@ -49,7 +49,7 @@ class DecisionWriter(Writer):
 
         Args:
             peaks: what was decided by, float ``[image]``.
-            rule: its name.
+            rule: the name of the one that decided.
             localises: whether the method gives maps.
 
         Raises:
@@ -80,7 +80,7 @@ class DecisionReader(Reader):
     """Read what is called defective.
 
     Attributes:
-        rule: name of the threshold rule.
+        rule: name of the threshold rule that decided.
         peaks: what was decided by, float64 ``[image]``: the highest value of each map, or the image score of a method
             that does not localise.
         pixel, region: thresholds of each image, float64 ``[image]``; see `zsad.maps.Thresholds`.

@@ -12,7 +12,6 @@ import numpy as np
 
 from zsad.data.image_list import read_image_list
 from zsad.data.readings import read_unreadable
-from zsad.deciding.base import FEWEST_REFERENCES
 from zsad.deciding.batch_verdict import BatchVerdict, batch_verdict
 from zsad.deciding.decision import decision_of
 from zsad.deciding.registry import THRESHOLDS
@@ -21,7 +20,7 @@ from zsad.exporting.regions import Region
 from zsad.files.csv_files import read_table
 from zsad.files.decisions import DecisionReader
 from zsad.inspecting.inspection import Failure
-from zsad.inspecting.verdict import FIXED, GIVEN, OWN_PATCHES, REFERENCES, SUITABLE
+from zsad.inspecting.verdict import FIXED, GIVEN, OWN_PATCHES, REFERENCES
 
 ALL_PHOTOGRAPHS = "all photographs"  # what thresholds come from, besides what a model alone can tell
 
@@ -141,9 +140,7 @@ def threshold_source(decisions: DecisionReader) -> str:
     """What the thresholds of images that were decided together come from."""
     if decisions.rule == FIXED:
         return GIVEN
-    has_references = len(decisions.provenance.get("references", ())) >= FEWEST_REFERENCES
-    rule = THRESHOLDS.load(decisions.rule)
-    if rule.needs_references or (decisions.rule == SUITABLE and has_references):
+    if THRESHOLDS.load(decisions.rule).needs_references:
         return REFERENCES
     if len(decisions.image_ids) == 1 or decisions.measure == "false_alarms":  # a number that an image has by itself
         return OWN_PATCHES

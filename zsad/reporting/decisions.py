@@ -107,3 +107,15 @@ def _told_apart(one: float, other: float) -> tuple[str, str]:
         if texts[0] != texts[1]:
             break
     return (f"{one:.4g}", f"{other:.4g}") if one == other else texts
+
+
+def rule_in_words(decided: str, asked: str) -> str:
+    """The rule that decided, and the one that was asked for where that is another, which chose it.
+
+    Args:
+        decided: its name.
+        asked: name and parameters of what the configuration asks for; may be empty.
+    """
+    if not asked or asked.split(" ")[0].rstrip(",") == decided:
+        return asked or decided
+    return f"{decided}, by {asked}"

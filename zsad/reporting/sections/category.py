@@ -18,6 +18,7 @@ from zsad.reporting.decisions import (
     pixel_thresholds,
     region_thresholds,
     rows_decided,
+    rule_in_words,
     threshold_in_words,
     verdict_of,
 )
@@ -106,7 +107,7 @@ def _decisions(contents: Contents, result: Evaluation, gallery: Mapping[str, Any
     return {
         "method": gallery["method"],
         "leading": gallery["open"],
-        "rule": contents.told_of(key, "threshold") or decision["rule"],
+        "rule": rule_in_words(decision["rule"], contents.told_of(key, "threshold")),
         "region_threshold": threshold_in_words(common_value(region_thresholds(result))),
         "pixel_threshold": _pixel_threshold(result),
         "localises": result["localises"],
