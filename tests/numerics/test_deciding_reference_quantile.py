@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from zsad.deciding.decide_images import decide_images
 from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.errors import DataError
 from zsad.files.decisions import DecisionReader
+from zsad.files.hdf5 import read_provenance
 from zsad.files.scores import ScoreWriter
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
@@ -93,6 +95,13 @@ def test_a_single_score_of_a_reference_is_refused() -> None:
         ReferenceQuantile().decide(images_alone(np.zeros(1), np.zeros(1)))
 
 
+def made_by(model: Path) -> dict[str, Any]:
+    """The provenance of scores by a model."""
+    said = read_provenance(model)
+    references = {"image_ids": said["references"]["image_ids"]}
+    return {"scorer": {"params": said["scorer"]["params"]}, "features": {"references": references}}
+
+
 @pytest.mark.parametrize("rule", [ReferenceQuantile(quantile=0.9), Conformal(alpha=0.4)], ids=["quantile", "conformal"])
 def test_the_references_are_those_of_the_model_upright_each_scored_by_the_others(
     tmp_path: Path, rule: ThresholdRule
@@ -111,7 +120,7 @@ def test_the_references_are_those_of_the_model_upright_each_scored_by_the_others
         tmp_path / "model.h5", references, MemoryBank(shots=3), Compute(), image_scoring=ImageScoring(aggregate="max")
     )
     with ScoreWriter(
-        tmp_path / "s.h5", ["a", "b"], {}, grid_sizes=np.array([[4, 5]] * 2), setting="few-shot-3"
+        tmp_path / "s.h5", ["a", "b"], made_by(model), grid_sizes=np.array([[4, 5]] * 2), setting="few-shot-3"
     ) as writer:
         for index, anomaly_map in enumerate(test):
             writer.write(index, anomaly_map, float(anomaly_map.max()))
@@ -132,7 +141,9 @@ def test_a_model_of_a_single_reference_has_no_evidence_and_the_sentence_says_wha
         tmp_path / "one.h5", random_tokens(13, (4, 5), (4, 5)), [f"train/0.png@{angle}" for angle in ANGLES]
     )
     model = fit_to_file(tmp_path / "model.h5", references, MemoryBank(), Compute())
-    with ScoreWriter(tmp_path / "s.h5", ["a"], {}, grid_sizes=np.array([[2, 2]]), setting="few-shot-1") as writer:
+    with ScoreWriter(
+        tmp_path / "s.h5", ["a"], made_by(model), grid_sizes=np.array([[2, 2]]), setting="few-shot-1"
+    ) as writer:
         writer.write(0, np.zeros((2, 2)), 0.0)
     for rule in (ReferenceQuantile(), Conformal()):
         with pytest.raises(DataError, match="at least 2 of them, and there is 1; raise 'shots'"):

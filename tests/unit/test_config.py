@@ -87,7 +87,7 @@ def test_the_default_is_valid_and_complete() -> None:
         (
             {"methods__mutual__threshold": {"rule": "reference_quantile"}},
             r"methods\.mutual: threshold rule 'reference_quantile' looks at reference images, and scorer 'mutual' has "
-            r"none; choose another under methods\.mutual\.threshold: robust_tail, mebin",
+            r"none of its own; choose another under methods\.mutual\.threshold: suitable, robust_tail",
         ),
         (
             {"methods__tokens": {"scorer": "class_token_knn", "threshold": {"rule": "mebin"}}},
@@ -103,10 +103,10 @@ def test_the_default_is_valid_and_complete() -> None:
                 "methods__both": {
                     "scorer": "fusion",
                     "params": {"methods": ["mutual", "memory_bank"]},
-                    "threshold": {"rule": "mebin"},
+                    "threshold": {"rule": "conformal"},
                 }
             },
-            r"methods\.both: a fusion takes its threshold from its methods; leave 'threshold' out",
+            r"methods\.both: threshold rule 'conformal' looks at reference images, and scorer 'fusion' has none",
         ),
         (
             {"refiners__guided__segmenter": "sam-vit-b"},
@@ -468,7 +468,8 @@ def test_a_fit_depends_on_no_threshold_rule_and_a_model_knows_how_to_look_at_a_p
     assert {"scorer", "params", "image_score", "precision"} == set(config) - {"backbone", "segmenter", "foreground"}
     ruled = settings(methods__memory_bank__params=bank, methods__memory_bank__threshold={"rule": "reference_quantile"})
     assert ruled.fit_config("memory_bank") == config
-    assert ruled.methods["memory_bank"].stage_config() != plain.methods["memory_bank"].stage_config()
+    assert ruled.methods["memory_bank"].stage_config() == plain.methods["memory_bank"].stage_config()
+    assert ruled.methods["memory_bank"].deciding != plain.methods["memory_bank"].deciding
     for change in (
         {"methods__memory_bank__params": {**bank, "shots": 3}},
         {"methods__memory_bank__params": {**bank, "k": 2}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -154,7 +155,9 @@ def readable(paths: Iterable[Path]) -> Iterator[Inspection | Failure]:
             yield Failure(path, error)
             continue
         size = pixels.shape[:2]
-        yield Inspection(path, 1.0, True, 0.5, 0.5, "given", np.ones(size), np.ones(size, bool), [])
+        numbers = {"score": 1.0, "peak": 1.0, "threshold": 0.5, "pixel_threshold": 0.5, "p_value": math.nan}
+        shown = {"anomaly_map": np.ones(size), "mask": np.ones(size, bool), "regions": []}
+        yield Inspection(path, decision=True, threshold_from="given", false_alarms=math.nan, **numbers, **shown)
 
 
 def looked(watch: FolderWatch, clock: Clock, seconds: float = 1.0) -> list[tuple[str, bool]]:

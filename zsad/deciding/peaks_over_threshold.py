@@ -9,7 +9,8 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from zsad.deciding.base import Evidence, ThresholdRule, Verdicts, above_all
+from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
 from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
 from zsad.maps import telling
 
@@ -83,7 +84,7 @@ class PeaksOverThreshold(ThresholdRule):
             return Verdicts(evidence, region, region, nominal=self.alpha)
         background = self._background(telling(evidence.maps))
         if background is None:
-            return Verdicts(evidence, above_all(evidence.maps), above_all(evidence.maps), nominal=self.alpha)
+            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
         region = self._threshold(background)
         return Verdicts(
             evidence,
@@ -92,6 +93,7 @@ class PeaksOverThreshold(ThresholdRule):
             significance=background.chance(evidence.peaks),
             measure="p_value",
             nominal=self.alpha,
+            remarks=few_images(evidence),
         )
 
     def _background(self, maps: Sequence[np.ndarray]) -> _Background | None:

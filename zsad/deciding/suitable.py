@@ -9,12 +9,12 @@ from pydantic import Field
 
 from zsad.deciding.a_contrario import AContrario
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.batches import ENOUGH
 from zsad.deciding.conformal import Conformal
 from zsad.deciding.peaks_over_threshold import PeaksOverThreshold
 
 OF_OTHERS, OF_BATCHES = 0.1, 0.05  # shares of false alarms
 BATCH = "zero-shot-batch"  # setting of methods that compare images of a batch
-LEAST_BATCH = 8  # images, from which on they tell what good ones are like
 
 
 class Suitable(ThresholdRule):
@@ -53,6 +53,6 @@ class Suitable(ThresholdRule):
         alpha = self.alpha or (OF_BATCHES if evidence.setting == BATCH else OF_OTHERS)
         if len(evidence.reference_peaks) > 1:
             return Conformal(alpha=alpha, extent=self.extent)
-        if len(evidence) >= LEAST_BATCH or not evidence.localises:
+        if len(evidence) >= ENOUGH or not evidence.localises:
             return PeaksOverThreshold(alpha=alpha, shape="exponential", extent=self.extent)
         return AContrario(false_alarms=float(-np.log1p(-alpha)), extent=self.extent)

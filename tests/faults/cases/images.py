@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from cases.sound import IMAGES, TILE
+from cases.sound import ALL_CALLED, IMAGES, TILE
 from damages import (
     HTML,
     cut,
@@ -251,7 +251,7 @@ CHANGING = (
     ),
     Fault(
         "image that changes before it is outlined",
-        IMAGES,
+        ALL_CALLED,
         drawn(PNG),
         rf"{PNG} has changed since it was listed; run again",
         before="refine_masks",

@@ -166,6 +166,9 @@ def _loco(server: FileServer) -> None:
 # All that the way from images to tables has; what is only about which images there are needs less.
 IMAGES = Sound("images", _mvtec, {"layout": "mvtec", "root": "images"})
 SHORT: Mapping[str, Any] = MappingProxyType({"methods__memory_bank": None, "refiners": {}})
+# What is called good is not read again by what outlines defects.
+CALLED: Mapping[str, Any] = MappingProxyType({"threshold": {"rule": "fixed", "params": {"image": -1.0, "pixel": -1.0}}})
+ALL_CALLED = Sound("images, all called defective", _mvtec, {"layout": "mvtec", "root": "images"}, CALLED)
 FOLDER = Sound("folder", _folder, {"layout": "folder", "root": "photographs", "params": {"references": "good"}})
 TABLE = Sound("table", _table, {"layout": "csv", "root": "table.csv"}, SHORT)
 VISA = Sound("visa", _visa, {"layout": "visa", "root": "visa"}, SHORT)
