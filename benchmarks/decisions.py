@@ -95,6 +95,7 @@ ONLY: Mapping[str, Sequence[str]] = {"batch_neighbours": ("embedded",)}  # which
 VARIANTS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "robust_tail": [{"z": z} for z in (5.0, 8.0, 10.0)],
     "conformal": [*({"alpha": alpha} for alpha in (0.05, 0.1, 0.2)), {"over_batch": "benjamini_hochberg"}],
+    "reference_tail": [{"alpha": alpha} for alpha in (0.05, 0.1)],
     "reference_quantile": [{"quantile": quantile} for quantile in (0.9, 0.995)],
     "peaks_over_threshold": [
         {"shape": "pareto"},

@@ -13,6 +13,7 @@ from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.conformal import Conformal
 from zsad.deciding.expected_share import ExpectedShare
 from zsad.deciding.reference_quantile import ReferenceQuantile
+from zsad.deciding.reference_tail import ReferenceTail
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import DataError
 from zsad.maps import standing_out
@@ -115,10 +116,11 @@ of_every_rule = pytest.mark.parametrize("case", cases())
 
 
 def test_only_rules_that_say_so_need_references() -> None:
-    assert {type(rule) for rule in RULES.values() if rule.needs_references} == {Conformal, ReferenceQuantile}
+    needing = {type(rule) for rule in RULES.values() if rule.needs_references}
+    assert needing == {Conformal, ReferenceQuantile, ReferenceTail}
     bare = Case(Conformal(), with_maps=True, setting="zero-shot-batch").evidence(*category(0))
     for rule in RULES.values():
-        if rule.needs_references:
+        if rule.needs_references and rule.needs_maps <= bare.localises:
             with pytest.raises(DataError, match="needs the scores of at least 2, and there are 0"):
                 rule.decide(bare)
 

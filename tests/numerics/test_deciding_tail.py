@@ -10,7 +10,9 @@ from scipy import stats
 
 from zsad.deciding.a_contrario import AContrario
 from zsad.deciding.base import Evidence, Verdicts
+from zsad.deciding.conformal import Conformal
 from zsad.deciding.peaks_over_threshold import PeaksOverThreshold
+from zsad.deciding.reference_tail import ReferenceTail
 from zsad.deciding.suitable import Suitable
 from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
 
@@ -174,8 +176,9 @@ def setting_of(images: int, references: int = 0, setting: str = "", **params: fl
         (8, 0, "zero-shot-single", ("PeaksOverThreshold", 0.1)),
         (8, 0, "zero-shot-batch", ("PeaksOverThreshold", 0.05)),
         (8, 1, "few-shot-1", ("PeaksOverThreshold", 0.1)),
-        (8, 19, "few-shot-19", ("Conformal", 0.1)),
-        (1, 2, "few-shot-2", ("Conformal", 0.333333)),  # the smallest share that two references allow
+        (1, 2, "few-shot-2", ("ReferenceTail", 0.05)),
+        (8, 49, "few-shot-49", ("ReferenceTail", 0.05)),
+        (8, 50, "few-shot-50", ("Conformal", round(5 / 51, 6))),
     ],
 )
 def test_the_rule_that_suits_is_that_of_what_is_there(
@@ -188,3 +191,35 @@ def test_the_rule_that_suits_is_that_of_what_is_there(
 def test_a_share_that_is_given_is_the_share(setting: str) -> None:
     assert setting_of(3, 0, setting, alpha=0.2) == ("AContrario", 0.2)
     assert setting_of(9, 0, setting, alpha=0.2) == ("PeaksOverThreshold", 0.2)
+    assert setting_of(9, 3, setting, alpha=0.2) == ("ReferenceTail", 0.2)
+
+
+def test_references_of_images_alone_are_ranked_however_few() -> None:
+    scores = np.arange(3.0)
+    assert isinstance(Suitable().chosen(Evidence([], scores, [], scores)), Conformal)
+
+
+@pytest.mark.parametrize("references", [8, 30])
+@pytest.mark.parametrize("name", TAILS)
+def test_few_references_hold_the_rate_on_average_within_a_factor_of_2(name: str, references: int) -> None:
+    rng = np.random.default_rng(9)
+    rates = []
+    for _ in range(DRAWS):
+        good = [row[None].astype(np.float32) for row in TAILS[name](rng, (references, PATCHES))]
+        shown = Evidence([good[0]], np.zeros(1), good, np.zeros(references))
+        region = ReferenceTail(alpha=ALPHA, shape="pareto").decide(shown).region[0]
+        rates.append((TAILS[name](rng, (FRESH, PATCHES)).max(axis=1) > region).mean())
+    assert ALPHA / 2 <= np.mean(rates) <= 2 * ALPHA
+
+
+def test_few_references_vary_less_by_their_tail_than_by_their_ranks() -> None:
+    """The rate of one draw of eight, by the tail and by the order statistic that stands for the same rate."""
+    rng = np.random.default_rng(10)
+    by_tail, by_ranks = [], []
+    for _ in range(DRAWS):
+        good = [row[None].astype(np.float32) for row in rng.exponential(size=(8, PATCHES))]
+        shown = Evidence([good[0]], np.zeros(1), good, np.zeros(8))
+        fresh = rng.exponential(size=(FRESH, PATCHES)).max(axis=1)
+        by_tail.append((fresh > ReferenceTail(alpha=1 / 9).decide(shown).region[0]).mean())
+        by_ranks.append((fresh > Conformal(alpha=1 / 9).decide(shown).region[0]).mean())
+    assert np.std(by_tail) < 0.7 * np.std(by_ranks)

@@ -119,7 +119,7 @@ def test_every_rule_decides_or_says_in_one_sentence_why_not(tmp_path: Path, name
             decide(scores, rule, model)
         assert not (tmp_path / "decisions.h5").exists()
         return
-    by = name if name != "suitable" else "a_contrario" if references == 1 else "conformal"  # the one that it chose
+    by = name if name != "suitable" else "a_contrario" if references == 1 else "reference_tail"  # the one that it chose
     with DecisionReader(decide(scores, rule, model)) as found:
         assert (found.rule, len(found)) == (by, 3)
         assert found.provenance["threshold_rule"]["name"] == name

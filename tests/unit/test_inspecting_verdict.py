@@ -52,19 +52,25 @@ def test_of_a_method_without_maps_the_score_is_the_peak_and_no_pixel_is_marked()
 
 
 def test_the_references_decide_where_nothing_is_given() -> None:
-    for name in (None, "suitable", "conformal"):
-        decide = decide_by(name, KNOWING, localises=True)
-        found = decide(3 * MAP, 0.5)
-        assert (found.source, found.remarks, found.decision.p_value) == (REFERENCES, (), 2 / 20)
-        assert found.decision.defective
-        assert found.decision.region_threshold == np.float32(np.linspace(1, 3, 19)[-2])
-        assert np.isnan(found.decision.false_alarms)
-        assert decide(2 * MAP, 9.0).decision.defective is False
+    decide = decide_by("conformal", KNOWING, localises=True)
+    found = decide(3 * MAP, 0.5)
+    assert (found.source, found.remarks, found.decision.p_value) == (REFERENCES, (), 2 / 20)
+    assert found.decision.defective
+    assert found.decision.region_threshold == np.float32(np.linspace(1, 3, 19)[-2])
+    assert np.isnan(found.decision.false_alarms)
+    assert decide(2 * MAP, 9.0).decision.defective is False
+    for name in (None, "suitable"):
+        found = decide_by(name, KNOWING, localises=True)(3 * MAP, 0.5)
+        expected = decide_by("reference_tail", KNOWING, localises=True)(3 * MAP, 0.5)
+        assert (found.source, found.decision) == (REFERENCES, expected.decision)
+        assert 0 < found.decision.p_value < 1
 
 
 def test_few_references_are_told_of() -> None:
-    (remark,) = decide_by(None, knowing(1, 2, 3), localises=True)(MAP, 0.5).remarks
+    (remark,) = decide_by("conformal", knowing(1, 2, 3), localises=True)(MAP, 0.5).remarks
     assert remark.startswith("3 references allow a false-alarm rate of 25 % at the least")
+    (remark,) = decide_by(None, knowing(1, 2, 3), localises=True)(MAP, 0.5).remarks
+    assert remark.startswith("3 references are too few for p-values that hold in finite samples at 5 %, which 19 allow")
 
 
 @pytest.mark.parametrize("fitted", [IGNORANT, knowing(1)])

@@ -113,6 +113,10 @@ mebin extent 0.7 [0,1]
 mebin levels 64 [2,)
 mebin min_interval 4 [1,)
 mebin min_patches 2 [1,)
+reference_tail extent 0.7 [0,1]
+reference_tail alpha 0.05 (0,1)
+reference_tail top 0.1 (0,0.5]
+reference_tail shape exponential
 reference_quantile extent 0.7 [0,1]
 reference_quantile quantile 0.995 (0,1]
 reference_quantile factor 1.0 (0,)

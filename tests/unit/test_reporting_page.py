@@ -283,7 +283,7 @@ def test_the_page_says_what_each_method_decides_and_what_that_says_of_a_batch(pa
     )
     assert text.count(told) == 1 + len(METHODS)  # at a glance, and by each method
     assert text.count("of the defective ones 50 %. 3 references are <few>.") == len(METHODS)
-    assert "mutualconformal (alpha 0.2) 0.50.5 2 of 425 %50 %50 %50 %" in text
+    assert "mutualfixed, by conformal (alpha 0.2) 0.50.5 2 of 425 %50 %50 %50 %" in text
     assert "memory_bankfixed 0.50.5 2 of 425 %" in text
     assert "called defective, 2 regions marked · peak 1 above the threshold 0.5, p-value 0.012 · rank 1 of 4" in text
 

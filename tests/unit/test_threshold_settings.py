@@ -129,6 +129,10 @@ def test_a_rule_that_looks_at_references_is_for_methods_that_have_some(
 ) -> None:
     changes: dict[str, Any] = {f"methods__{name}": {**entry, "threshold": ruled(rule)}}
     if entry["scorer"] == "class_token_knn":
+        if THRESHOLDS.build(rule).needs_maps:
+            with pytest.raises(ConfigError, match=rf"threshold rule '{rule}' looks at maps"):
+                settings(**changes)
+            return
         assert settings(**changes).methods[name].deciding["rule"] == rule
         return
     with pytest.raises(ConfigError, match=rf"^methods\.mine: threshold rule '{rule}' looks at reference images") as one:

@@ -10,6 +10,8 @@ from pydantic import Field
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.tail import RANKS, Tail, fit_tail
 
+LEAST = 1e-6  # false alarms: further out a tail is no evidence
+
 
 class AContrario(ThresholdRule):
     """The number of false alarms of an image, from its own patches alone.
@@ -59,7 +61,7 @@ class AContrario(ThresholdRule):
             return peak, peak, float(anomaly_map.size)
         region = tail.quantile(self.false_alarms / anomaly_map.size)
         ordinary = float(np.median(anomaly_map))
-        expected = anomaly_map.size * float(tail.survival(np.array([peak]))[0])
+        expected = max(anomaly_map.size * float(tail.survival(np.array([peak]))[0]), LEAST)
         return region, min(ordinary + self.extent * (region - ordinary), region), expected
 
     def _tail(self, anomaly_map: np.ndarray) -> Tail | None:

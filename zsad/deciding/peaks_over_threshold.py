@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import NormalDist
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from zsad.deciding.background import LOWER, fit_background
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
-from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
-from zsad.maps import telling
 
-LOWER = 0.16  # of a normal distribution lies more than one deviation below its mean, about
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)  # of a mean over a normal distribution
 PRESUMED = 0.1  # share of defective images: the low quantile of all images is a less low one of the good
-LEAST_LEVEL = 0.2  # of an image, relative to the others
-HALVINGS = 60
-DEEP = 0.2  # of the ranks that the tail is fitted to: from there on they tell the level of an image
-
-
-class _Background(NamedTuple):
-    """What good images are like.
-
-    Attributes:
-        tail: of the values of their patches.
-        ordinary: their median.
-        spread: deviation of the level of an image, its height above ``ordinary``, as a share of it.
-        patches: of an image.
-    """
-
-    tail: Tail
-    ordinary: float
-    spread: float
-    patches: float
-
-    def chance(self, peaks: np.ndarray) -> np.ndarray:
-        """That the highest of the patches of a good image exceeds each of ``peaks``; float64 ``[image]``."""
-        levels = np.maximum(1 + self.spread * NODES, LEAST_LEVEL)
-        above = self.tail.survival(self.ordinary + (peaks[:, None] - self.ordinary) / levels)
-        in_image = -np.expm1(self.patches * np.log1p(-np.minimum(above, 1 - 1e-16)))
-        chances: np.ndarray = in_image @ WEIGHTS / WEIGHTS.sum()
-        return chances
 
 
 class PeaksOverThreshold(ThresholdRule):
@@ -82,10 +51,17 @@ class PeaksOverThreshold(ThresholdRule):
         if not evidence.localises:
             region = self._by_image_scores(evidence.image_scores)
             return Verdicts(evidence, region, region, nominal=self.alpha)
-        background = self._background(telling(evidence.maps))
+        background = fit_background(
+            evidence.maps,
+            good=self.good,
+            presumed=PRESUMED,
+            top=self.top,
+            curved=self.shape == "pareto",
+            spread=self.spread,
+        )
         if background is None:
-            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
-        region = self._threshold(background)
+            return calls_nothing(evidence, remarks=[NOTHING_DIFFERS])
+        region = background.exceeded_by(self.alpha)
         return Verdicts(
             evidence,
             region,
@@ -95,44 +71,6 @@ class PeaksOverThreshold(ThresholdRule):
             nominal=self.alpha,
             remarks=few_images(evidence),
         )
-
-    def _background(self, maps: Sequence[np.ndarray]) -> _Background | None:
-        """What good images are like; None where nothing tells."""
-        if not maps:
-            return None
-        patches = float(np.median([anomaly_map.size for anomaly_map in maps]))
-        ranks = chosen_ranks(patches, self.top)
-        values = highest_values(maps, ranks)
-        tail = fit_tail(
-            exceeded_at(ranks, patches, min(self.good / (1 - PRESUMED), 0.9)),
-            np.quantile(values, self.good, axis=0),
-            curved=self.shape == "pareto",
-        )
-        if tail is None:
-            return None
-        ordinary = float(np.median(np.concatenate([anomaly_map.ravel() for anomaly_map in maps])))
-        deep = values[:, ranks >= DEEP * ranks[-1]].mean(axis=1) - ordinary
-        return _Background(tail, ordinary, self._level_spread(deep) if self.spread else 0.0, patches)
-
-    def _level_spread(self, levels: np.ndarray) -> float:
-        """The deviation of the levels of good images, relative to a usual one, from the lower ones of all."""
-        lower = LOWER * 2 * self.good
-        usual, low = np.quantile(levels, (self.good, lower))
-        steps = NormalDist().inv_cdf(self.good) - NormalDist().inv_cdf(lower)
-        return float(max(usual - low, 0.0) / steps / usual) if usual > 0 else 0.0
-
-    def _threshold(self, background: _Background) -> float:
-        """Where the chance is ``alpha``, by halving."""
-        low = background.ordinary
-        high = max(background.tail.quantile(self.alpha / background.patches * 1e-3), low)
-        high = low + (high - low) * (1 + 10 * background.spread)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            if background.chance(np.array([middle]))[0] > self.alpha:
-                low = middle
-            else:
-                high = middle
-        return high
 
     def _by_image_scores(self, scores: np.ndarray) -> float:
         """A normal distribution's quantile, from the lower scores alone."""

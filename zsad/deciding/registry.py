@@ -12,6 +12,7 @@ THRESHOLDS: Registry[ThresholdRule] = Registry(
         "peaks_over_threshold": "zsad.deciding.peaks_over_threshold:PeaksOverThreshold",
         "a_contrario": "zsad.deciding.a_contrario:AContrario",
         "mebin": "zsad.deciding.mebin:MEBin",
+        "reference_tail": "zsad.deciding.reference_tail:ReferenceTail",
         "reference_quantile": "zsad.deciding.reference_quantile:ReferenceQuantile",
         "fixed": "zsad.deciding.fixed:Fixed",
         "mixture": "zsad.deciding.mixture:Mixture",

@@ -8,31 +8,35 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.a_contrario import AContrario
-from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
+from zsad.deciding.base import FEWEST_REFERENCES, Evidence, ThresholdRule, Verdicts
 from zsad.deciding.batches import ENOUGH
 from zsad.deciding.conformal import Conformal
 from zsad.deciding.peaks_over_threshold import PeaksOverThreshold
+from zsad.deciding.reference_tail import ReferenceTail
 
-OF_OTHERS, OF_BATCHES = 0.1, 0.05  # shares of false alarms
+OF_OTHERS, OF_TAILS = 0.1, 0.05  # shares of false alarms
+MANY_REFERENCES = 50  # whose p-values hold a share nearly by every draw of them
 BATCH = "zero-shot-batch"  # setting of methods that compare images of a batch
 
 
 class Suitable(ThresholdRule):
     """The rule that suits the evidence, of those that aim at a share of false alarms.
 
-    - Where two or more references were scored: `conformal`, which holds the share whatever the scores are like.
+    - Where 50 references or more were scored: `conformal`, which holds the share whatever the scores are like. By fewer
+      it varies more with the draw of references: 0.1 may be 0.02 or 0.23 by 19 of them, 0.04 or 0.18 by 50.
+    - Two or more references: `reference_tail`, by what their patches are like; `conformal` for a method without maps.
     - Else, from eight images on: `peaks_over_threshold` with an exponential tail, by what most patches of the batch are
       like.
     - Fewer images: `a_contrario`, by each image's own patches.
 
-    The rules for batches and the shares were chosen among all by ``benchmarks/decisions.py``, on images that no result
-    is reported on: a method that compares the images of a batch with each other calls more good ones defective than
-    the share says, so that it gets half of it.
+    The rules and the shares were chosen among all by ``benchmarks/decisions.py``, on images that no result
+    is reported on: the tail of references, and of a batch that a method compares with each other, call more good images
+    defective than the share says, so that they get half of it.
     """
 
     summary: ClassVar[str] = (
-        "What suits: `conformal` with two or more references, else `peaks_over_threshold`, or `a_contrario` for fewer "
-        "than eight images."
+        "What suits: `conformal` with 50 references, `reference_tail` with two, else `peaks_over_threshold`, or "
+        "`a_contrario` for fewer than eight images."
     )
     reference: ClassVar[str] = "The choice of benchmarks/decisions.py, by a rule that was fixed beforehand."
 
@@ -40,8 +44,8 @@ class Suitable(ThresholdRule):
         None,
         gt=0,
         lt=1,
-        description="Share of good images that may be called defective; null for 0.1, and for 0.05 by methods that "
-        "compare the images of a batch.",
+        description="Share of good images that may be called defective; null for 0.1, and for 0.05 by `reference_tail` "
+        "and by methods that compare the images of a batch.",
     )
 
     def decide(self, evidence: Evidence) -> Verdicts:
@@ -50,8 +54,11 @@ class Suitable(ThresholdRule):
 
     def chosen(self, evidence: Evidence) -> ThresholdRule:
         """The rule that suits."""
-        alpha = self.alpha or (OF_BATCHES if evidence.setting == BATCH else OF_OTHERS)
-        if len(evidence.reference_peaks) > 1:
+        references = len(evidence.reference_peaks)
+        if FEWEST_REFERENCES <= references < MANY_REFERENCES and evidence.localises:
+            return ReferenceTail(alpha=self.alpha or OF_TAILS, extent=self.extent)
+        alpha = self.alpha or (OF_TAILS if evidence.setting == BATCH else OF_OTHERS)
+        if references >= FEWEST_REFERENCES:
             return Conformal(alpha=alpha, extent=self.extent)
         if len(evidence) >= ENOUGH or not evidence.localises:
             return PeaksOverThreshold(alpha=alpha, shape="exponential", extent=self.extent)

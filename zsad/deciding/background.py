@@ -1,0 +1,94 @@
+"""What good images are like: the tail of their patches, and how much whole images differ in their level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from zsad.deciding.base import median_patch
+from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
+from zsad.maps import telling
+
+LOWER = 0.16  # of a normal distribution lies more than one deviation below its mean, about
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)  # of a mean over a normal distribution
+LEAST_LEVEL = 0.2  # of an image, relative to the others
+LEAST_CHANCE = 1e-6  # further out a tail is no evidence
+HALVINGS = 60
+DEEP = 0.2  # of the ranks that the tail is fitted to: from there on they tell the level of an image
+
+
+class Background(NamedTuple):
+    """What good images are like.
+
+    Attributes:
+        tail: of the values of their patches.
+        ordinary: their median.
+        spread: deviation of the level of an image, its height above ``ordinary``, as a share of it.
+        patches: of an image.
+    """
+
+    tail: Tail
+    ordinary: float
+    spread: float
+    patches: float
+
+    def chance(self, peaks: np.ndarray) -> np.ndarray:
+        """That the highest patch of a good image exceeds each of ``peaks``; float64 ``[image]``, 1e-6 at least."""
+        levels = np.maximum(1 + self.spread * NODES, LEAST_LEVEL)
+        above = self.tail.survival(self.ordinary + (peaks[:, None] - self.ordinary) / levels)
+        in_image = -np.expm1(self.patches * np.log1p(-np.minimum(above, 1 - 1e-16)))
+        chances: np.ndarray = np.maximum(in_image @ WEIGHTS / WEIGHTS.sum(), LEAST_CHANCE)
+        return chances
+
+    def exceeded_by(self, alpha: float) -> float:
+        """What the highest patch of a good image exceeds with the chance ``alpha``, by halving."""
+        low = self.ordinary
+        high = max(self.tail.quantile(alpha / self.patches * 1e-3), low)
+        high = low + (high - low) * (1 + 10 * self.spread)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            if self.chance(np.array([middle]))[0] > alpha:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+def fit_background(
+    maps: Sequence[np.ndarray], *, good: float, presumed: float, top: float, curved: bool, spread: bool
+) -> Background | None:
+    """What good images are like, from images some of which may be defective; None where nothing tells.
+
+    Args:
+        good: share of the images that are good, at least: at each rank of the sorted maps the quantile of this share is
+            taken.
+        presumed: share of the images that is likely defective: the low quantile of all is a less low one of the good.
+        top: share of an image's patches that the tail is fitted to.
+        curved: whether the shape of the tail is fitted too; else it is exponential.
+        spread: whether images may differ in their level as wholes.
+    """
+    informative = telling(maps)
+    if not informative:
+        return None
+    patches = float(np.median([anomaly_map.size for anomaly_map in informative]))
+    ranks = chosen_ranks(patches, top)
+    values = highest_values(informative, ranks)
+    tail = fit_tail(
+        exceeded_at(ranks, patches, min(good / (1 - presumed), 0.9)), np.quantile(values, good, axis=0), curved=curved
+    )
+    if tail is None:
+        return None
+    ordinary = median_patch(informative)
+    levels = values[:, ranks >= DEEP * ranks[-1]].mean(axis=1) - ordinary
+    return Background(tail, ordinary, _spread_of(levels, good) if spread else 0.0, patches)
+
+
+def _spread_of(levels: np.ndarray, good: float) -> float:
+    """The deviation of the levels of good images, relative to a usual one, from the lower ones of all."""
+    lower = LOWER * 2 * good
+    usual, low = np.quantile(levels, (good, lower))
+    steps = NormalDist().inv_cdf(good) - NormalDist().inv_cdf(lower)
+    return float(max(usual - low, 0.0) / steps / usual) if usual > 0 else 0.0
