@@ -40,7 +40,8 @@ class Background(NamedTuple):
         levels = np.maximum(1 + self.spread * NODES, LEAST_LEVEL)
         above = self.tail.survival(self.ordinary + (peaks[:, None] - self.ordinary) / levels)
         in_image = -np.expm1(self.patches * np.log1p(-np.minimum(above, 1 - 1e-16)))
-        chances: np.ndarray = np.maximum(in_image @ WEIGHTS / WEIGHTS.sum(), LEAST_CHANCE)
+        mean = (in_image * WEIGHTS).sum(axis=1) / WEIGHTS.sum()  # the same sum for an image wherever it stands
+        chances: np.ndarray = np.maximum(mean, LEAST_CHANCE)
         return chances
 
     def exceeded_by(self, alpha: float) -> float:
