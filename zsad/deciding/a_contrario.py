@@ -28,7 +28,6 @@ class AContrario(ThresholdRule):
     reference: ClassVar[str] = (
         "Number of false alarms: Desolneux, Moisan and Morel 2000; of anomaly maps: U-Flow, Tailanian et al. 2023."
     )
-    without_maps: ClassVar[str] = ""
 
     false_alarms: float = Field(
         0.1, gt=0, description="Patches of a good image that may exceed the threshold by chance, on average."
@@ -60,9 +59,8 @@ class AContrario(ThresholdRule):
         if tail is None:  # nothing in the image differs
             return peak, peak, float(anomaly_map.size)
         region = tail.quantile(self.false_alarms / anomaly_map.size)
-        ordinary = float(np.median(anomaly_map))
         expected = max(anomaly_map.size * float(tail.survival(np.array([peak]))[0]), LEAST)
-        return region, min(ordinary + self.extent * (region - ordinary), region), expected
+        return region, self.reach([anomaly_map], region), expected
 
     def _tail(self, anomaly_map: np.ndarray) -> Tail | None:
         """The tail of the ordinary patches."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zsad.deciding.base import Evidence, Verdicts, above_all, values_of
+from zsad.deciding.base import Evidence, Verdicts, above_all, median_patch, values_of
 from zsad.maps import telling
 
 NOTHING_DIFFERS = "The patches of the images do not differ enough to tell good ones, so no image is called defective."
+PRESUMED = 0.1  # share of defective images: the low quantile of all images is a less low one of the good
 ENOUGH = 8  # images, to tell what good ones are like
 LEAST_HEIGHT = 1e-3  # relative to the highest peak's: the logarithm of an image below the ordinary patch
 
@@ -26,7 +27,7 @@ def telling_peaks(evidence: Evidence) -> np.ndarray:
 
 def ordinary_value(evidence: Evidence) -> float:
     """The median of all patches of the maps that are not constant, of which there is one at least."""
-    return float(np.median(np.concatenate([anomaly_map.ravel() for anomaly_map in telling(evidence.maps)])))
+    return median_patch(telling(evidence.maps))
 
 
 def log_heights(peaks: np.ndarray, ordinary: float) -> np.ndarray:

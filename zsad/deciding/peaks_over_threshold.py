@@ -10,9 +10,7 @@ from pydantic import Field
 
 from zsad.deciding.background import LOWER, fit_background
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
-
-PRESUMED = 0.1  # share of defective images: the low quantile of all images is a less low one of the good
+from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_images
 
 
 class PeaksOverThreshold(ThresholdRule):

@@ -10,12 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
+from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_images
 from zsad.deciding.tail import fit_tail
 from zsad.maps import telling
 
 SIZES = 16  # of sub-samples, evenly spaced as logarithms up to whole images
-PRESUMED = 0.1  # share of defective images: a low quantile of all images is a less low one of the good
 LEVEL = 0.1  # of the patches from the top: their mean tells the level of an image
 SKEW = 2.0  # how much farther the levels of good images reach up than down
 HALVINGS = 60
