@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.deciding.base import median_patch
-from zsad.deciding.tail import Tail, chosen_ranks, exceeded_at, fit_tail, highest_values
+from zsad.deciding.tail import Tail, chosen_ranks, crossing, exceeded_at, fit_tail, highest_values
 from zsad.maps import telling
 
 LOWER = 0.16  # of a normal distribution lies more than one deviation below its mean, about
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)  # of a mean over a normal distribution
 LEAST_LEVEL = 0.2  # of an image, relative to the others
 LEAST_CHANCE = 1e-6  # further out a tail is no evidence
-HALVINGS = 60
 DEEP = 0.2  # of the ranks that the tail is fitted to: from there on they tell the level of an image
 
 
@@ -49,13 +48,7 @@ class Background(NamedTuple):
         low = self.ordinary
         high = max(self.tail.quantile(alpha / self.patches * 1e-3), low)
         high = low + (high - low) * (1 + 10 * self.spread)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            if self.chance(np.array([middle]))[0] > alpha:
-                low = middle
-            else:
-                high = middle
-        return high
+        return crossing(lambda value: bool(self.chance(np.array([value]))[0] > alpha), low, high)
 
 
 def fit_background(

@@ -10,13 +10,12 @@ from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
 from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
-from zsad.deciding.tail import RANKS, Tail, fit_tail
+from zsad.deciding.tail import RANKS, Tail, crossing, fit_tail
 from zsad.maps import telling
 
 KINDS = 16  # levels, and spreads, of resampled images
 LEAST_SPREAD = 0.1  # of a resampled image, relative to the usual one
 SYMMETRIC = 0.05  # skewness up to which values pass for symmetric; a normal distribution has 0, an exponential 0.47
-HALVINGS = 60
 
 
 class _GoodPatches(NamedTuple):
@@ -138,11 +137,7 @@ class SelfCalibration(ThresholdRule):
         step = good.tail.scale
         while good.chance(low + step) > self.alpha:
             step *= 2
-        high = low + step
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if good.chance(middle) > self.alpha else (low, middle)
-        return high
+        return crossing(lambda value: good.chance(value) > self.alpha, low, low + step)
 
 
 def _skewness(centred: Sequence[np.ndarray], share: float) -> float:

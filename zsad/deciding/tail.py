@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 RANKS = 16  # of a sorted map, at which the tail is looked at: evenly spaced as logarithms
 LIGHTEST, HEAVIEST, SHAPES = -0.3, 0.5, 41  # shapes that are tried: from a bounded tail to one without a variance
+HALVINGS = 60
 FEWEST = 3  # points that a line and a curvature need
 NEVER = 700.0  # of an exponent: what exp() still takes
 
@@ -69,6 +70,18 @@ def fit_tail(exceeded: np.ndarray, values: np.ndarray, *, curved: bool = True) -
         if scale > 0 and error < least:
             least, best = error, Tail(float(exceeded[-1]), start, scale, float(shape) if abs(shape) > 1e-9 else 0.0)
     return best
+
+
+def crossing(is_more: Callable[[float], bool], low: float, high: float) -> float:
+    """Where a chance that falls with the value is no longer more than asked for, by halving; from above.
+
+    Args:
+        is_more: whether the chance at a value is more; it is at ``low``, and is not at ``high``.
+    """
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_more(middle) else (low, middle)
+    return high
 
 
 def chosen_ranks(patches: float, top: float) -> np.ndarray:
