@@ -21,9 +21,11 @@ from zsad.segmentation.foreground import ForegroundOptions
 from zsad.sharing.options import SharingOptions
 from zsad.workflow.sections import (
     ConfiguredBackbone,
+    ConfiguredClassifier,
     ConfiguredMethod,
     ConfiguredModel,
     ConfiguredRefiner,
+    ConfiguredSupport,
     DatasetOptions,
     ExportSection,
     ReportSection,
@@ -68,6 +70,8 @@ DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
         ),
     },
     "segmenters": {},
+    "supports": {},
+    "classifiers": {},
     "refiners": {
         "guided": Default(
             "edge-aware guided filter on the map", ConfiguredRefiner(refiner="guided", segmenter=None, params={})
@@ -147,6 +151,15 @@ class Config(Part):
         default_factory=_default("refiners"),
         description="named ways to turn maps into masks: refiner + params; the plain thresholded map, `none`, is "
         "always measured",
+    )
+    supports: dict[Name, ConfiguredSupport | None] = Field(
+        default_factory=_default("supports"),
+        description="named labelled examples of kinds of defect, for classifiers: folder, or table",
+    )
+    classifiers: dict[Name, ConfiguredClassifier | None] = Field(
+        default_factory=_default("classifiers"),
+        description="named ways to tell which kind of defect an image shows, from a few labelled examples of each: "
+        "classifier + backbone + embedding + support + params (see docs/classification.md)",
     )
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions, description="how results are measured")
     report: ReportSection = Field(default_factory=ReportSection, description="how the page and its pictures look")

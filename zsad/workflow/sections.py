@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.data.bounds import BoundOptions
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.readings import Policy
@@ -14,7 +15,16 @@ from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
-from zsad.workflow.value_types import ALL, Categories, Name, OptionalName, OptionalReference, References, Seeds
+from zsad.workflow.value_types import (
+    ALL,
+    Categories,
+    Name,
+    OptionalName,
+    OptionalReference,
+    References,
+    Seeds,
+    ShotsList,
+)
 
 
 class _Place(Part):
@@ -120,6 +130,69 @@ class ConfiguredRefiner(Part):
     params: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the refiner; the rest keep their defaults"
     )
+
+
+class ConfiguredSupport(Part):
+    """An entry of ``supports``: labelled examples that lie beside the data set."""
+
+    folder: UserPath | None = Field(
+        None,
+        description="a folder with one for each kind, named after it; or with one for each category, and those in it",
+    )
+    table: UserPath | None = Field(
+        None, description="in place of a folder: a CSV file with a line an image; paths start at its own folder"
+    )
+    path: str = Field("path", description="the column of the table with the paths of the images")
+    kind: str = Field("kind", description="the column with the kinds")
+    category: str | None = Field(
+        None, description="the column with the categories of the data set; null for a table that holds for all of them"
+    )
+
+
+class ConfiguredClassifier(Part):
+    """An entry of ``classifiers``."""
+
+    classifier: str = Field(description="which classifier (see `zsad classifiers`)")
+    backbone: References | None = Field(None, description="which backbone; null for the one above")
+    embedding: Literal["image", "region", "both"] = Field(
+        "image",
+        description="image: the class token, or the mean of the patches; region: the patches where the defect is; both",
+    )
+    layers: list[str] | None = Field(None, description="which layers of the backbone; null for all that it keeps")
+    method: Name | None = Field(
+        None, description="whose maps say where the defect is, for region and both: a name of `methods`"
+    )
+    masks: str = Field(
+        "none",
+        description="what outlines it: a name of `refiners`, none for the highest patches of the map, or ground_truth",
+    )
+    support: Name = Field(
+        "test",
+        description="the labelled examples: test, which draws them from the test images, or a name of `supports`",
+    )
+    shots: ShotsList = Field(
+        5, description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
+    )
+    calibration: int = Field(
+        10, ge=0, description="further labelled images of each kind, which set the thresholds of prediction sets"
+    )
+    good: bool = Field(True, description="whether good is one of the kinds")
+    leave_out: list[str] = Field(
+        default_factory=list, description="kinds that are not shown, e.g. to see whether they are told as unknown"
+    )
+    scarce: Literal["stop", "skip"] = Field(
+        "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="parameters of the classifier; the rest keep their defaults"
+    )
+    probabilities: ProbabilityOptions = Field(
+        default_factory=ProbabilityOptions, description="how scores become probabilities"
+    )
+    conformal: ConformalOptions = Field(default_factory=ConformalOptions, description="how prediction sets are made")
 
 
 class ExportSection(ExportOptions):

@@ -101,6 +101,21 @@ Categories = Annotated[
     BeforeValidator(_as_list),
 ]
 
+
+def _as_shots(value: Any) -> Any:
+    """A list of numbers of shots."""
+    value = from_text(value) if isinstance(value, str) and value != ALL else value
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+ShotsList = Annotated[
+    list[Literal["all"] | Annotated[int, Field(ge=1), BeforeValidator(_is_no_truth_value)]],
+    Field(min_length=1),
+    BeforeValidator(_as_shots),
+    AfterValidator(_are_different),
+]
+"""Examples of each kind, once or several times."""
+
 Seeds = Annotated[
     list[Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]],
     Field(min_length=2),

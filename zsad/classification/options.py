@@ -1,0 +1,43 @@
+"""What a classifier's probabilities and prediction sets depend on besides its scores."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from zsad.registry import Part
+
+
+class ProbabilityOptions(Part):
+    """The section ``probabilities`` of a classifier: the softmax of its scores, for people.
+
+    What calibrates them is fitted to calibration images that set no threshold of prediction sets.
+    """
+
+    temperature: float = Field(1.0, gt=0, description="what scores are divided by before the softmax")
+    calibrated: Literal["none", "temperature", "platt"] = Field(
+        "none",
+        description="by half of the calibration images: temperature fits the one above, platt a logistic curve a kind; "
+        "none for neither",
+    )
+
+
+class ConformalOptions(Part):
+    """The section ``conformal`` of a classifier: prediction sets that hold the true kind at a given rate."""
+
+    sets: Literal["split", "cross"] = Field(
+        "split",
+        description="split sets thresholds by the calibration images; cross by the support, each part classified by "
+        "the rest, without calibration images",
+    )
+    alpha: float = Field(0.1, gt=0, lt=1, description="share of images whose set may lack their kind")
+    thresholds: Literal["kind", "all"] = Field(
+        "kind", description="kind for a threshold of each kind (Mondrian), so that the rate holds for each; all for one"
+    )
+    by: Literal["probability", "score"] = Field(
+        "probability",
+        description="what a set goes by: probability of a kind among those shown; or its score alone, by which an "
+        "image unlike all of them gets an empty set",
+    )
+    folds: int = Field(5, ge=2, description="parts of the support, for cross")

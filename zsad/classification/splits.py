@@ -1,0 +1,127 @@
+"""Which images a classifier learns from, is calibrated on, and names the kind of: one table for each classifier.
+
+The kind of an image is in it only where somebody shows it to the classifier: of support and calibration images. Of the
+images whose kind is to be found out it is not, even where it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from zsad.errors import DataError
+from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
+
+Role = Literal["support", "calibration", "query", "left_out"]
+ROLES: tuple[Role, ...] = ("query", "support", "calibration", "left_out")
+TEST = "test"  # the source of what is drawn from the test images
+ALL = "all"  # as a number of shots
+Shots = int | Literal["all"]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """What one image is to a classifier, in the draws of one seed.
+
+    Attributes:
+        seed: of the draw.
+        source: ``"test"``, or the name of the support that it comes from.
+        image_id: in the list of images of that source.
+        role: what it is for; ``left_out`` takes no part, being a copy of another image.
+        rank: of a support or calibration image among those of its kind, from 1; the draw of K shots has the support
+            images of ranks 1 to K. None for others.
+        kind: as it is shown to the classifier; empty for others.
+        sha256: of the image's bytes.
+    """
+
+    seed: int
+    source: str
+    image_id: str
+    role: Role
+    rank: int | None
+    kind: str
+    sha256: str
+
+
+COLUMNS = tuple(field.name for field in fields(SplitRow))
+
+
+class Draw(NamedTuple):
+    """One draw of a classifier: a seed and a number of shots.
+
+    Attributes:
+        support, calibration: labelled images, sorted by kind and rank.
+        queries: identifiers of the test images whose kind is to be found out; the same for all shots of a seed.
+    """
+
+    seed: int
+    shots: Shots
+    support: list[SplitRow]
+    calibration: list[SplitRow]
+    queries: list[str]
+
+
+def write_split(path: str | Path, rows: Iterable[SplitRow]) -> None:
+    """Write a split, sorted by seed, source and image."""
+    ordered = sorted(rows, key=lambda row: (row.seed, row.source, row.image_id))
+    write_table(path, COLUMNS, [[getattr(row, name) for name in COLUMNS] for row in ordered])
+
+
+def read_split(path: str | Path) -> list[SplitRow]:
+    """Read a split.
+
+    Raises:
+        DataError: absent, changed after it was made, or no split.
+    """
+    rows = read_table(path, COLUMNS, what="split of a classifier")
+    try:
+        return [_row(row) for row in rows]
+    except ValueError as error:
+        raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+
+
+def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
+    """The draws of a split: for each seed, in order, one for each number of shots."""
+    draws = []
+    for seed in sorted({row.seed for row in rows}):
+        of_seed = [row for row in rows if row.seed == seed]
+        support, calibration = (_ranked(of_seed, role) for role in ("support", "calibration"))
+        queries = [row.image_id for row in of_seed if row.role == "query"]
+        for count in shots:
+            shown = [row for row in support if count == ALL or (row.rank or 0) <= count]
+            draws.append(Draw(seed, count, shown, calibration, queries))
+    return draws
+
+
+def kinds_of(rows: Iterable[SplitRow]) -> list[str]:
+    """The kinds that a split shows to the classifier, sorted."""
+    return sorted({row.kind for row in rows if row.role == "support"})
+
+
+def setting_of(shots: Shots) -> str:
+    """How much a classifier has seen; no setting of a detector, and never zero-shot."""
+    return f"few-shot-defects-{shots}"
+
+
+def _ranked(rows: Iterable[SplitRow], role: Role) -> list[SplitRow]:
+    return sorted((row for row in rows if row.role == role), key=lambda row: (row.kind, row.rank or 0))
+
+
+def _row(cells: dict[str, str]) -> SplitRow:
+    role = next((role for role in ROLES if role == cells["role"]), None)
+    if role is None:
+        raise ValueError(f"'{cells['role']}' is no role")
+    is_shown = role in ("support", "calibration")
+    if is_shown != bool(cells["kind"]) or is_shown != bool(cells["rank"]):
+        raise ValueError(f"{cells['image_id']} as {role} has the kind '{cells['kind']}'")
+    return SplitRow(
+        seed=int(cells["seed"]),
+        source=cells["source"],
+        image_id=cells["image_id"],
+        role=role,
+        rank=int(cells["rank"]) if cells["rank"] else None,
+        kind=cells["kind"],
+        sha256=cells["sha256"],
+    )
