@@ -17,7 +17,6 @@ from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 Role = Literal["support", "calibration", "query", "left_out"]
 ROLES: tuple[Role, ...] = ("query", "support", "calibration", "left_out")
 TEST = "test"  # the source of what is drawn from the test images
-ALL = "all"  # as a number of shots
 Shots = int | Literal["all"]
 
 
@@ -90,7 +89,8 @@ def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
         support, calibration = (_ranked(of_seed, role) for role in ("support", "calibration"))
         queries = [row.image_id for row in of_seed if row.role == "query"]
         for count in shots:
-            shown = [row for row in support if count == ALL or (row.rank or 0) <= count]
+            most = len(rows) if count == "all" else count
+            shown = [row for row in support if (row.rank or 0) <= most]
             draws.append(Draw(seed, count, shown, calibration, queries))
     return draws
 

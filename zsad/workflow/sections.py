@@ -171,7 +171,7 @@ class ConfiguredClassifier(Part):
         description="the labelled examples: test, which draws them from the test images, or a name of `supports`",
     )
     shots: ShotsList = Field(
-        5, description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
+        [5], description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
     )
     calibration: int = Field(
         10, ge=0, description="further labelled images of each kind, which set the thresholds of prediction sets"
