@@ -57,7 +57,8 @@ START = 0.5  # seconds: what starting Python and its libraries may take more or 
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
     """All jobs of a finished run, on one core so that none takes another's time."""
     project = Project.copy_of_repository(tmp_path_factory.mktemp("resources") / "project")
-    python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", "exports")
+    exported = [f"results/t/brick/exports/{method}" for method in ("memory_bank", "sharpened")]
+    python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", *exported)
     done = subprocess.run(
         [python, "-c", LOOKING_OFTEN, *arguments], cwd=project.folder, capture_output=True, text=True, check=False
     )
