@@ -246,6 +246,22 @@ class TestSplitCounts:
             assert ranks == [list(range(1, 10))] * 3
             assert (counts[own, kinds] >= 1).all()
 
+    def test_cosines_near_0_tie_too_but_for_the_rounding_of_products_of_unit_vectors(self) -> None:
+        scores, kinds, _, _ = drawn(7, 3, 9)
+        noise = 2e-16 * np.random.default_rng(7).choice([-1, 1], size=scores.shape)
+        exact, rounded = (
+            split_counts(1e-5 * scores, kinds, 1e-5 * scores + error, ConformalOptions(), PLAIN).counts
+            for error in (0, noise)
+        )
+        np.testing.assert_array_equal(rounded, exact)
+
+    def test_scores_that_are_all_near_0_are_still_told_apart(self) -> None:
+        """As those of a cache are where nothing is much alike."""
+        scores = 1e-20 * np.arange(1.0, 11)[:, None] * np.ones(2)
+        options = ConformalOptions(by="score")
+        counts = split_counts(scores, np.zeros(10, dtype=int), scores, options, PLAIN).counts
+        np.testing.assert_array_equal(counts[:, 0], np.arange(1, 11))
+
     def test_the_order_of_images_and_kinds_changes_nothing_but_the_order(self) -> None:
         scores, kinds, queries, _ = drawn(8, 3, 12)
         order, renamed = np.random.default_rng(9).permutation(len(scores)), np.array([2, 0, 1])
