@@ -29,12 +29,12 @@ class Ridge(Classifier):
         targets = one_hot(kinds, count)
         weights = (len(kinds) / (count * targets.sum(axis=0)))[kinds]
         mean, roots = weights @ support / len(kinds), np.sqrt(weights)[:, None]
-        coefficients = self._coefficients(roots * (support - mean), roots * (targets - 1 / count))
+        coefficients = self._coefficients(roots * (support - mean), roots * targets)
         fitted: np.ndarray = (queries - mean) @ coefficients + 1 / count
         return fitted
 
     def _coefficients(self, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """float64 ``[channel, kind]`` of ``rows`` that are centred and weighted, as the ``targets`` are."""
+        """float64 ``[channel, kind]`` of ``rows`` that are centred and weighted; so the targets need not be centred."""
         examples, channels = rows.shape
         coefficients: np.ndarray
         if examples < channels:
