@@ -16,7 +16,7 @@ from zsad.classification.draws import (
     unlabelled_rows,
     without_copies,
 )
-from zsad.classification.splits import TEST, write_split
+from zsad.classification.splits import TEST, check_split, write_split
 from zsad.data.image_list import of_split, read_image_list
 from zsad.data.kind_names import require_usable
 from zsad.data.kinds import kind_of, read_kinds
@@ -71,6 +71,7 @@ def draw_support(
     remarks = [*shown.remarks, *_on_copies(pool)]
     for remark in remarks:
         logger.warning("%s: %s", category, remark)
+    check_split(rows)
     write_split(output, rows, remarks)
     logger.info("%s: kinds shown: %s", category, ", ".join(shown.kinds))
 
@@ -103,5 +104,5 @@ def _with_kinds(images: Sequence[Labelled], kinds: Mapping[str, str], table: Pat
 def _on_copies(pool: Pool) -> list[str]:
     if not pool.copies:
         return []
-    they = "1 image takes" if len(pool.copies) == 1 else f"{len(pool.copies)} images take"
-    return [f"{they} no part, being the same by content as another one, e.g. {pool.copies[0].image_id}"]
+    they = "1 labelled image takes" if len(pool.copies) == 1 else f"{len(pool.copies)} labelled images take"
+    return [f"{they} no part, being the same by content as another one: e.g. {pool.copies[0].image_id}."]

@@ -182,8 +182,8 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
     if scarce and options.scarce == "stop":
         raise DataError(_too_few(scarce, options, source, category))
     remarks += [
-        f"the kind '{kind}' is not shown, having {count} labelled {'image' if count == 1 else 'images'}, too few for "
-        f"{_needs(options, source)}"
+        f"The kind '{kind}' is not shown, having {count} labelled {'image' if count == 1 else 'images'}, too few for "
+        f"{_needs(options, source)}."
         for kind, count in scarce.items()
     ]
     kinds = [kind for kind in wanted if kind not in scarce]
@@ -239,7 +239,7 @@ def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tu
             continue
         if any(_is_slip(name, kind) for kind in kinds):
             raise ConfigError(f"leave_out names '{name}', which is no kind of '{category}'{nearest_hint(name, kinds)}")
-        remarks.append(f"leave_out names '{name}', which is no kind of '{category}'")
+        remarks.append(f"The kind '{name}' is to be left out, but is none of '{category}'.")
     return left_out, remarks
 
 

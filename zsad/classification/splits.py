@@ -6,7 +6,6 @@ images whose kind is to be found out it is not, even where it is known.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -19,7 +18,7 @@ from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
 Role = Literal["support", "calibration", "query", "left_out"]
 ROLES: tuple[Role, ...] = ("query", "support", "calibration", "left_out")
-REMARK = "remark"  # in place of a role, in a row that holds a sentence for the reader
+REMARK = "remark"  # a column with a sentence for the reader, and the role of a row that has nothing else
 TEST = "test"  # the source of what is drawn from the test images
 Shots = int | Literal["all"]
 
@@ -48,8 +47,7 @@ class SplitRow:
     sha256: str
 
 
-COLUMNS = (*(field.name for field in fields(SplitRow)), "remark")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+COLUMNS = (*(field.name for field in fields(SplitRow)), REMARK)
 
 
 class Draw(NamedTuple):
@@ -72,16 +70,10 @@ def write_split(path: str | Path, rows: Iterable[SplitRow], remarks: Iterable[st
 
     Args:
         remarks: sentences for the reader, e.g. which kind is not shown for having too few images.
-
-    Raises:
-        ValueError: the rows are no split, see `read_split`.
     """
     ordered = sorted(rows, key=lambda row: (row.seed, row.source, row.image_id))
-    _check(ordered)
     cells = [[*(getattr(row, field.name) for field in fields(SplitRow)), ""] for row in ordered]
-    told = [
-        [remark if name == "remark" else REMARK if name == "role" else "" for name in COLUMNS] for remark in remarks
-    ]
+    told = [[remark if name == REMARK else REMARK if name == "role" else "" for name in COLUMNS] for remark in remarks]
     write_table(path, COLUMNS, [*cells, *told])
 
 
@@ -89,15 +81,12 @@ def read_split(path: str | Path) -> list[SplitRow]:
     """Read a split.
 
     Raises:
-        DataError: absent, changed after it was made, or no split: an image has two roles, ranks are missing, a labelled
-            image is a query too by its content, seeds differ in the kinds that they show, or there are not two kinds.
+        DataError: absent, changed after it was made, or no split.
     """
     rows = read_table(path, COLUMNS, what="split of a classifier")
     try:
-        split = [_row(row) for row in rows if row["role"] != REMARK]
-        _check(split)
-        return split
-    except (ValueError, DataError) as error:
+        return [_row(row) for row in rows if row["role"] != REMARK]
+    except ValueError as error:
         raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
 
 
@@ -108,7 +97,7 @@ def read_remarks(path: str | Path) -> list[str]:
         DataError: absent, changed after it was made, or no such table.
     """
     rows = read_table(path, COLUMNS, what="split of a classifier")
-    return [row["remark"] for row in rows if row["role"] == REMARK]
+    return [row[REMARK] for row in rows if row["role"] == REMARK]
 
 
 def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
@@ -130,6 +119,22 @@ def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
     return draws
 
 
+def check_split(rows: Sequence[SplitRow]) -> None:
+    """Refuse rows that are no split, before a classifier learns from what it is asked for.
+
+    Raises:
+        ValueError: an image has two roles, ranks are missing, a labelled image is among the queries or stands for two
+            by its content, seeds differ in the kinds that they show, or there are not two kinds.
+        DataError: kinds have no possible names.
+    """
+    kinds = kinds_of(rows)
+    if len(kinds) < 2:
+        raise ValueError("it shows fewer than two kinds")
+    require_usable(kinds, "a split")
+    for seed in sorted({row.seed for row in rows}):
+        _check_seed([row for row in rows if row.seed == seed], kinds)
+
+
 def kinds_of(rows: Iterable[SplitRow]) -> list[str]:
     """The kinds that a split shows to the classifier, sorted."""
     return sorted({row.kind for row in rows if row.role == "support"})
@@ -149,21 +154,6 @@ def _require_shots(support: Sequence[SplitRow], shots: Shots) -> None:
         count = len(list(rows))
         if shots != "all" and count < shots:
             raise DataError(f"the split has {count} support images of '{kind}', not {shots}; {RUN_AGAIN}")
-
-
-def _check(rows: Sequence[SplitRow]) -> None:
-    """Refuse what is no split.
-
-    Raises:
-        ValueError: see `read_split`.
-        DataError: kinds have no possible names.
-    """
-    kinds = kinds_of(rows)
-    if len(kinds) < 2:
-        raise ValueError("it shows fewer than two kinds")
-    require_usable(kinds, "its kinds")
-    for seed in sorted({row.seed for row in rows}):
-        _check_seed([row for row in rows if row.seed == seed], kinds)
 
 
 def _check_seed(rows: Sequence[SplitRow], kinds: Sequence[str]) -> None:
@@ -194,7 +184,7 @@ def _row(cells: dict[str, str]) -> SplitRow:
     is_shown = role in ("support", "calibration")
     if is_shown != bool(cells["kind"]) or is_shown != bool(cells["rank"]):
         raise ValueError(f"{cells['image_id']} as {role} has the kind '{cells['kind']}'")
-    if not cells["image_id"] or not cells["source"] or not _SHA256.fullmatch(cells["sha256"]):
+    if not cells["image_id"] or not cells["source"] or not cells["sha256"]:
         raise ValueError(f"'{cells['image_id']}' is not told by source, name and content")
     return SplitRow(
         seed=int(cells["seed"]),
