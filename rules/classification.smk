@@ -20,7 +20,7 @@ rule read_support:
         f"{BENCHMARKS}/read_support/{{category}}.{{support}}.tsv"
     priority: FIRST
     group:
-        submission("prepare", "prepare")
+        submission("prepare", "read_support")
     conda:
         "../envs/zsad.yaml"
     threads: cores("read_support")
@@ -82,7 +82,7 @@ rule draw_support:
     benchmark:
         f"{BENCHMARKS}/draw_support/{{category}}.{{classifier}}.tsv"
     group:
-        submission("measure", "classify", last=True)
+        submission("measure", "draw_support", last=True)
     conda:
         "../envs/zsad.yaml"
     threads: 1
@@ -110,7 +110,7 @@ rule outline_truth:
     benchmark:
         f"{BENCHMARKS}/outline_truth/{{category}}.tsv"
     group:
-        submission("measure", "classify", last=True)
+        submission("measure", "outline_truth", last=True)
     conda:
         "../envs/zsad.yaml"
     threads: 1
@@ -139,7 +139,7 @@ rule classify_images:
     benchmark:
         f"{BENCHMARKS}/classify_images/{{category}}.{{classifier}}.tsv"
     group:
-        submission("measure", "classify", last=True)
+        submission("measure", "classify_images", last=True)
     conda:
         "../envs/zsad.yaml"
     threads: 1
@@ -168,7 +168,7 @@ rule evaluate_classes:
     benchmark:
         f"{BENCHMARKS}/evaluate_classes/{{category}}.{{classifier}}.tsv"
     group:
-        submission("measure", "classify", last=True)
+        submission("measure", "evaluate_classes", last=True)
     conda:
         "../envs/zsad.yaml"
     threads: 1

@@ -13,7 +13,7 @@ from zsad.data.bounds import Bounds
 from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.deciding.registry import THRESHOLDS
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, nearest_hint
 from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
@@ -21,7 +21,7 @@ from zsad.scoring.base import Needs
 from zsad.sharing.options import Sharing
 from zsad.workflow.classifiers import check_truth, classifier_entries, localises, support_entries, support_features
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
-from zsad.workflow.entries import BackboneEntry, MethodEntry, RefinerEntry
+from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry
 from zsad.workflow.exports import exports_of
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
@@ -144,6 +144,8 @@ class Settings:
             entry.backbone.check_model()
             entry.check_files()
             self._check_patches(entry)
+        for classifier in self.classifiers.values():
+            self._check_layers(classifier)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
         """Refuse a backbone that computes too many patches even for a square image.
@@ -162,6 +164,20 @@ class Settings:
             f"image, more than dataset.max_patches {most} allows; "
             f"{f'lower its {lower}' if given else 'change its parameters'}, or raise dataset.max_patches"
         )
+
+    def _check_layers(self, classifier: ClassifierEntry) -> None:
+        """Refuse a classifier that names a layer which its backbone, as far as it is known, does not keep.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        layout = self._layouts.get(classifier.backbone)
+        for layer in classifier.embedding["layers"] or ():
+            if layout is not None and layout.layers is not None and layer not in layout.layers:
+                raise ConfigError(
+                    f"classifiers.{classifier.name}.layers: backbone '{classifier.backbone}' has no layer '{layer}'"
+                    f"{nearest_hint(layer, layout.layers)}"
+                )
 
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""
