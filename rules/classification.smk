@@ -31,6 +31,7 @@ rule read_support:
     params:
         cfg=support_config,
         stamp=support_stamp,
+        listing=example_listing,
         code=code("read_support.py"),
     message:
         "Reading the examples of {wildcards.support} for {wildcards.category}"
@@ -218,9 +219,5 @@ rule classes:
         targets(CHECK),
         class_targets([SUPPORT_LIST, SUPPORT_KINDS]),
         class_targets(SPLITS),
-        expand(
-            f"{TABLES}/{{file}}",
-            dataset=settings.dataset,
-            file=CLASS_TABLES.values() if settings.classifiers else [],
-        ),
+        expand(f"{TABLES}/{{file}}", dataset=settings.dataset, file=settings.measurable.class_tables.values()),
     localrule: True

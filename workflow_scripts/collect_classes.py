@@ -3,14 +3,11 @@
 from pathlib import Path
 
 from zsad.tables.collect_classes import collect_classes
-from zsad.workflow.job import job
+from zsad.workflow.job import job, path_of
+from zsad.workflow.measurable import CLASS_TABLES
 
 with job(snakemake) as this:
     collect_classes(
         evaluations=[Path(path) for path in snakemake.input.evaluations],
-        answers_csv=Path(snakemake.output.answers_csv),
-        metrics_csv=Path(snakemake.output.metrics_csv),
-        markdown=Path(snakemake.output.markdown),
-        latex=Path(snakemake.output.latex),
-        checksums=Path(snakemake.output.checksums),
+        **{name: path for name in CLASS_TABLES if (path := path_of(snakemake.output, name))},
     )

@@ -6,9 +6,14 @@ from zsad.workflow.measurable import CLASS_TABLES
 
 
 def example_files(wildcards):
-    """The images of a support's examples in a category, and the table that says of which kind they are."""
+    """The images of a support's examples for a category, and the table that says of which kind they are."""
     available()
     return settings.supports[wildcards.support].files(wildcards.category)
+
+
+def example_listing(wildcards):
+    """A parameter for what places and table say of a support's examples for a category: a digest."""
+    return settings.supports[wildcards.support].digest(wildcards.category)
 
 
 support_files, support_stamp = follow(example_files)
@@ -102,19 +107,29 @@ def class_evaluation_config(wildcards):
     return as_parameter({"backbone": entry.backbone, "options": settings.evaluation.parameters()})
 
 
+SHOWN_CLASS_TABLES = {
+    "classification_csv": "kinds of defect",
+    "metrics_csv": "metrics of kinds",
+    "confusion_csv": "confusions of kinds",
+}
+
+
 def class_tables():
-    """The tables of classifiers, those in CSV for Snakemake's report too."""
-    shown = {"answers_csv": "kinds of defect", "metrics_csv": "metrics of kinds"}
-    made = {name: f"{TABLES}/{file}" for name, file in CLASS_TABLES.items()}
-    return made | {
+    """The tables of classifiers that have something to tell, those in CSV for Snakemake's report too."""
+    made = {
+        name: f"{TABLES}/{file}" for name, file in (settings.measurable.class_tables or CLASS_TABLES).items()
+    }
+    shown = {
         name: report(
             made[name],
             caption=f"report/class_{name.removesuffix('_csv')}.rst",
             category="Tables",
             labels={"table": title},
         )
-        for name, title in shown.items()
+        for name, title in SHOWN_CLASS_TABLES.items()
+        if name in made
     }
+    return made | shown
 
 
 def class_targets(pattern, **names):

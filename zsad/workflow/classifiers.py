@@ -25,20 +25,13 @@ DRAWING = ("shots", "calibration", "good", "leave_out", "scarce", "seeds")  # ke
 
 
 def support_entries(config: Config, classifiers: Mapping[str, ClassifierEntry]) -> dict[str, SupportEntry]:
-    """The supports that classifiers in use learn from, by name.
-
-    Raises:
-        ConfigError: one says nowhere where its images are, or they are not there.
-    """
+    """The supports that classifiers in use learn from, by name."""
     used = {entry.support for entry in classifiers.values()}
-    supports = {
+    return {
         name: SupportEntry(name, source)
         for name, source in config.supports.items()
         if source is not None and name in used
     }
-    for entry in supports.values():
-        entry.check()
-    return supports
 
 
 def classifier_entries(
@@ -81,6 +74,16 @@ def check_truth(classifiers: Mapping[str, ClassifierEntry], data: Dataset) -> No
                     f"classifiers.{name}.masks is '{GROUND_TRUTH}', and {place} has no true masks; name a refiner, or "
                     f"'{NO_REFINER}'"
                 )
+
+
+def check_supports(supports: Mapping[str, SupportEntry], data: Dataset) -> None:
+    """Refuse supports whose examples are not there, or not as they should be.
+
+    Raises:
+        ConfigError, DataError: see `SupportSource.check`.
+    """
+    for name, entry in supports.items():
+        entry.source.check(name, data.categories if data.is_here else ())
 
 
 def support_features(classifier: ClassifierEntry, methods: Mapping[str, MethodEntry]) -> set[tuple[str, FeatureSet]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -181,22 +181,31 @@ class SupportEntry:
 
     name: str
     source: SupportSource
+    _files: dict[str, list[Path]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def stage_config(self) -> dict[str, Any]:
         """What the list of the examples depends on besides their files."""
         return self.source.parameters()
 
     def files(self, category: str) -> list[Path]:
-        """The images of a category's examples, and the table that says of which kind they are."""
-        return self.source.files(category)
+        """The images of a category's examples, and the table that says of which kind they are.
 
-    def check(self) -> None:
-        """Look whether the source says where the examples are, and whether they are there.
+        As Snakemake asks for them many times, they are looked at once.
 
         Raises:
-            ConfigError, DataError: see `SupportSource.check`.
+            DataError: see `SupportSource.files`.
         """
-        self.source.check()
+        if category not in self._files:
+            self._files[category] = self.source.files(category)
+        return self._files[category]
+
+    def digest(self, category: str) -> str:
+        """Of what folders or table say of a category's examples.
+
+        Raises:
+            DataError: as `files`.
+        """
+        return self.source.digest(category)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,9 @@ TABLES = MappingProxyType(
 # Those of classifiers, by what their rule calls them.
 CLASS_TABLES = MappingProxyType(
     {
-        "answers_csv": "classification.csv",
+        "classification_csv": "classification.csv",
         "metrics_csv": "classification_metrics.csv",
+        "confusion_csv": "classification_confusion.csv",
         "markdown": "classification.md",
         "latex": "classification.tex",
         "checksums": "classification.sha256",
@@ -99,6 +100,13 @@ class Measurable:
         return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
 
     @property
+    def class_tables(self) -> dict[str, str]:
+        """Those of `CLASS_TABLES` that do; none without a classifier."""
+        if not self._classifiers:
+            return {}
+        return {name: file for name, file in CLASS_TABLES.items() if name != "confusion_csv" or self.is_labelled}
+
+    @property
     def overall_plots(self) -> tuple[str, ...]:
         """Those of `OVERALL_PLOTS` that do; all or none."""
         return OVERALL_PLOTS if self.has_ranking else ()
@@ -120,7 +128,7 @@ class Measurable:
                 for kind in ("metrics", "draws")
                 if not self.has_masks(category)
             ),
-            *(f"tables/{file}" for file in CLASS_TABLES.values() if not self._classifiers),
+            *(f"tables/{file}" for name, file in CLASS_TABLES.items() if name not in self.class_tables),
             *(
                 f"plots/{category}/{plot}.png"
                 for category in categories

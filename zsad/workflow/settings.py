@@ -19,7 +19,14 @@ from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.sharing.options import Sharing
-from zsad.workflow.classifiers import check_truth, classifier_entries, localises, support_entries, support_features
+from zsad.workflow.classifiers import (
+    check_supports,
+    check_truth,
+    classifier_entries,
+    localises,
+    support_entries,
+    support_features,
+)
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry
 from zsad.workflow.exports import exports_of
@@ -101,6 +108,7 @@ class Settings:
         self._leave_out()
         if left_out is None:
             check_truth(self.classifiers, self.data)
+            check_supports(self.supports, self.data)
         self.measurable = Measurable(
             self.data,
             localises=any(localises(name, self.methods) for name in self.methods),
