@@ -108,7 +108,7 @@ def class_evaluation_config(wildcards):
 
 
 SHOWN_CLASS_TABLES = {
-    "classification_csv": "kinds of defect",
+    "answers_csv": "kinds of defect",
     "metrics_csv": "metrics of kinds",
     "confusion_csv": "confusions of kinds",
 }
