@@ -108,7 +108,7 @@ def class_evaluation_config(wildcards):
 
 
 SHOWN_CLASS_TABLES = {
-    "answers_csv": "kinds of defect",
+    "classification_csv": "kinds of defect",
     "metrics_csv": "metrics of kinds",
     "confusion_csv": "confusions of kinds",
 }

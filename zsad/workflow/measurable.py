@@ -32,7 +32,7 @@ TABLES = MappingProxyType(
 # Those of classifiers, by what their rule calls them.
 CLASS_TABLES = MappingProxyType(
     {
-        "answers_csv": "classification.csv",
+        "classification_csv": "classification.csv",
         "metrics_csv": "classification_metrics.csv",
         "confusion_csv": "classification_confusion.csv",
         "markdown": "classification.md",
