@@ -22,7 +22,7 @@ class Ridge(Classifier):
         "Hoerl and Kennard, Technometrics 1970; on a few examples: Bertinetto et al., ICLR 2019 (arXiv:1805.08136)."
     )
 
-    penalty: float = Field(1.0, ge=1e-9, description="weight of the squared coefficients against the squared errors")
+    penalty: float = Field(0.1, ge=1e-9, description="weight of the squared coefficients against the squared errors")
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
         """The regression a kind, about from 0 to 1; the sum over the kinds is 1."""
