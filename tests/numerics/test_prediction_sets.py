@@ -246,13 +246,16 @@ class TestSplitCounts:
             assert ranks == [list(range(1, 10))] * 3
             assert (counts[own, kinds] >= 1).all()
 
-    def test_cosines_near_0_tie_too_but_for_the_rounding_of_products_of_unit_vectors(self) -> None:
-        scores, kinds, _, _ = drawn(7, 3, 9)
+    @pytest.mark.parametrize(("by", "greatest"), [("probability", 0.0), ("score", 0.9)])
+    def test_cosines_near_0_tie_too_but_for_the_rounding_of_products_of_unit_vectors(
+        self, by: By, greatest: float
+    ) -> None:
+        """By their scores if one of the cosines is not near 0, as it is of images of one object."""
+        scores, kinds, _, _ = drawn(7, 2, 9)
+        scores = np.pad(1e-5 * scores, ((0, 0), (0, 1)), constant_values=greatest)
         noise = 2e-16 * np.random.default_rng(7).choice([-1, 1], size=scores.shape)
-        exact, rounded = (
-            split_counts(1e-5 * scores, kinds, 1e-5 * scores + error, ConformalOptions(), PLAIN).counts
-            for error in (0, noise)
-        )
+        options = ConformalOptions(by=by)
+        exact, rounded = (split_counts(scores, kinds, scores + error, options, PLAIN).counts for error in (0, noise))
         np.testing.assert_array_equal(rounded, exact)
 
     def test_scores_that_are_all_near_0_are_still_told_apart(self) -> None:

@@ -194,7 +194,7 @@ probabilities calibrated none
 conformal_sets sets split
 conformal_sets alpha 0.1 (0,1)
 conformal_sets thresholds kind
-conformal_sets by probability
+conformal_sets by score
 conformal_sets folds 5 [2,)
 crops below 0.0625 (0,1]
 crops context 4.0 [1,)
