@@ -168,6 +168,27 @@ class TestCoverage:
             assert rate >= 1 - ALPHA - 2 * error, case
             assert rate <= self._exact(left) + 4 * error, case
 
+    def test_a_threshold_of_each_kind_holds_it_for_each_and_one_for_all_does_not(self) -> None:
+        """Where one kind is harder to tell than the others."""
+        rng, kinds, apart = np.random.default_rng(21), np.arange(3), np.array([8.0, 8.0, 1.0])
+        shown, own, asked = np.repeat(kinds, 5), np.repeat(kinds, 20), np.repeat(kinds, self.QUERIES)
+        support, each = around(rng, shown, apart=apart), np.concatenate([own, asked])
+        images = around(rng, np.tile(each, self.REPETITIONS), apart=apart)
+        scores = NearestExemplar().scores(support, shown, images, 3).reshape(self.REPETITIONS, len(each), 3)
+        for thresholds, is_held_by_each in (("kind", True), ("all", False)):
+            options = ConformalOptions.build({"thresholds": thresholds}, where="conformal")
+            held = np.array(
+                [
+                    split_counts(of_draw[: len(own)], own, of_draw[len(own) :], options, PLAIN)
+                    .in_set(ALPHA)[np.arange(len(asked)), asked]
+                    .reshape(3, -1)
+                    .mean(axis=1)
+                    for of_draw in scores
+                ]
+            )
+            errors = held.std(axis=0, ddof=1) / math.sqrt(len(held))
+            assert (held.mean(axis=0) >= 1 - ALPHA - 2 * errors).all() == is_held_by_each
+
     def test_the_published_rule_loses_it_where_there_are_few_images_and_this_one_does_not(self) -> None:
         scores, kinds = self._scores(5, 2)
         own, everyone = np.repeat(np.arange(2), 5), np.arange(len(kinds))

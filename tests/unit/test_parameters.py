@@ -185,8 +185,8 @@ modulation side 256 (0,)
 nearest_exemplar centre none
 prototype centre none
 cache centre none
-cache beta 32.0 (0,)
-cache temperature 0.11 (0,)
+cache beta 32.0 (0,1000000.0]
+cache temperature 0.11 [1e-06,)
 ridge centre none
 ridge penalty 0.1 [1e-09,)
 probabilities temperature 1.0 (0,)
