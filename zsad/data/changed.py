@@ -23,13 +23,19 @@ TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
         "unreadable.csv": read_unreadable,
     }
 )
-"""The tables in the folder of a category, and what reads them."""
+"""The tables in the folder of a category, by their names or patterns of them, and what reads them."""
 ASIDE = ".changed"  # before the ending of the name
 
 
-def changed_tables(folders: Iterable[Path]) -> list[Path]:
+def changed_tables(folders: Iterable[Path], readers: Mapping[str, Callable[[Path], object]] = TABLES) -> list[Path]:
     """The tables that were changed after they were made, in the folders of some categories."""
-    return [folder / name for folder in folders for name in TABLES if _is_changed(folder / name)]
+    return [
+        path
+        for folder in folders
+        for name, read in readers.items()
+        for path in _named(folder, name)
+        if _is_changed(path, read)
+    ]
 
 
 def put_aside(paths: Iterable[Path]) -> None:
@@ -57,7 +63,14 @@ def changed_text(paths: Sequence[Path]) -> str:
     )
 
 
-def _is_changed(path: Path) -> bool:
+def _named(folder: Path, name: str) -> list[Path]:
+    """The table of a name, be it there or not, or those of a pattern that are not put aside."""
+    if "*" not in name:
+        return [folder / name]
+    return [path for path in sorted(folder.glob(name)) if not path.stem.endswith(ASIDE)]
+
+
+def _is_changed(path: Path, read: Callable[[Path], object]) -> bool:
     if not os.path.lexists(path):
         return False
     if not path.is_file():
@@ -65,7 +78,7 @@ def _is_changed(path: Path) -> bool:
     if not os.access(path, os.R_OK):  # whoever needs it says so
         return False
     try:
-        TABLES[path.name](path)
+        read(path)
     except DataError:
         return True
     return False

@@ -19,6 +19,7 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.workflow.value_types import (
     ALL,
     Categories,
+    DrawSeeds,
     Name,
     OptionalName,
     OptionalReference,
@@ -171,7 +172,7 @@ class ConfiguredClassifier(Part):
     scarce: Literal["stop", "skip"] = Field(
         "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    seeds: DrawSeeds = Field(
         [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
     )
     params: dict[str, Any] = Field(

@@ -116,8 +116,8 @@ ShotsList = Annotated[
 ]
 """Examples of each kind, once or several times."""
 
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]],
-    Field(min_length=2),
-    AfterValidator(_are_different),
-]
+_Seed = Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]
+
+Seeds = Annotated[list[_Seed], Field(min_length=2), AfterValidator(_are_different)]
+
+DrawSeeds = Annotated[list[_Seed], Field(min_length=1), AfterValidator(_are_different)]
