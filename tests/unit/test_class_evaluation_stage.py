@@ -275,6 +275,19 @@ def test_other_images_than_the_manifests_are_refused(whole, change):
     assert not whole.output.exists()
 
 
+def test_a_kind_that_is_spelt_otherwise_among_the_examples_is_refused(category):
+    category.write(images("crack", "Good"), source="catalogue")
+    with pytest.raises(DataError, match="the test images have the kind 'Good' but the examples 'good'; give both one"):
+        category.evaluate()
+    assert not category.output.exists()
+
+
+def test_a_classification_that_does_not_say_of_what_it_is_is_refused(whole):
+    write_classified(whole.classified, whole.truth)
+    with pytest.raises(DataError, match="does not say of which embedding it is"):
+        whole.evaluate()
+
+
 def shape(value):
     """The keys of a result, also of what stands in its lists."""
     if isinstance(value, Mapping):

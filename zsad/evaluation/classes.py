@@ -5,7 +5,7 @@ shown, cannot be predicted rightly: they count in ``unknown_abstained`` and in r
 matrix, and in nothing else. An image without a label counts in nothing, unless no image has one: then there is no truth
 to measure against, and ``set_size``, ``singletons`` and ``abstained`` are of all images.
 
-The most probable kind of an image is its prediction, whether or not the image abstains. All metrics follow from counts
+The most probable kind of an image is its prediction, whether or not its set is empty. All metrics follow from counts
 that are added up over images, so that those of a bootstrap draw need only the weights of the images.
 """
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zsad.errors import DamagedFileError, DataError
 from zsad.evaluation.bootstrap import UNKNOWN, Draws, Sampler, interval
 from zsad.evaluation.classes import (
     BY_KIND,
@@ -49,7 +50,8 @@ def evaluate_classes(
         provenance: of this stage; that of the input is added.
 
     Raises:
-        DataError: the classification and the manifest do not hold the same test images, or one of them is damaged.
+        DataError: the classification and the manifest do not hold the same test images, a kind is spelt with other
+            capital letters in the manifest than among the examples, or a file is damaged.
     """
     with ClassifiedReader(classified) as reader:
         records = records_with_truth(manifest, reader.image_ids, classified)
@@ -59,7 +61,7 @@ def evaluate_classes(
             "classifier": classifier,
             "backbone": backbone,
             "method": "",
-            "embedding": _embedding(reader.provenance),
+            "embedding": _embedding(reader),
             "kinds": reader.kinds,
             "unknown_kinds": draws.unknown_kinds,
             "alpha": reader.alpha,
@@ -94,6 +96,7 @@ class _Draws:
         asked = {kind for kind, is_one in zip(truth, is_asked, strict=True) if is_one and kind}
         self.unknown_kinds = sorted(asked - set(reader.kinds))
         self.is_labelled = bool(asked)
+        _check_spelling(reader.kinds, self.unknown_kinds, reader.path)
         kinds = [*reader.kinds, *self.unknown_kinds]
         # What is true of an image that is never asked about plays no part, whatever it is.
         self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in truth])
@@ -200,6 +203,25 @@ class _Draws:
         }
 
 
-def _embedding(provenance: Mapping[str, Any]) -> str:
+def _embedding(reader: ClassifiedReader) -> str:
     """What was classified: ``"image"``, ``"region"`` or ``"both"``."""
-    return str(provenance["embedding"]["kind"])
+    try:
+        return str(reader.provenance["embedding"]["kind"])
+    except (KeyError, TypeError):
+        raise DamagedFileError(reader.path, "does not say of which embedding it is") from None
+
+
+def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) -> None:
+    """Refuse kinds of test images that are those of the examples but for small and capital letters.
+
+    Raises:
+        DataError: naming both.
+    """
+    alike = {kind.casefold(): kind for kind in shown}
+    for kind in unknown:
+        example = alike.get(kind.casefold())
+        if example is not None:
+            raise DataError(
+                f"{path}: the test images have the kind '{kind}' but the examples '{example}'; give both one name, or "
+                f"every image of it would count as of an unknown kind"
+            )
