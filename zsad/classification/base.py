@@ -59,8 +59,7 @@ class Classifier(Choice):
 def unit_rows(values: np.ndarray) -> np.ndarray:
     """Each row divided by its length. What has none but for rounding is zero: it resembles nothing."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    has_length = lengths > NO_LENGTH
-    rows: np.ndarray = np.where(has_length, values / np.where(has_length, lengths, 1), 0)
+    rows: np.ndarray = np.divide(values, lengths, out=np.zeros_like(values), where=lengths > NO_LENGTH)
     return rows
 
 

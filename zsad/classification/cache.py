@@ -23,7 +23,7 @@ class Cache(Classifier):
         "AAAI 2025 (arXiv:2412.16897)."
     )
 
-    beta: float = Field(32, gt=0, description="how fast an example falls silent as the cosine falls from 1")
+    beta: float = Field(32.0, gt=0, description="how fast an example falls silent as the cosine falls from 1")
     temperature: float = Field(
         0.11, gt=0, description="what the sums are divided by; small for probabilities near 0 and 1"
     )

@@ -22,19 +22,19 @@ class Ridge(Classifier):
         "Hoerl and Kennard, Technometrics 1970; on a few examples: Bertinetto et al., ICLR 2019 (arXiv:1805.08136)."
     )
 
-    penalty: float = Field(1.0, ge=1e-9, description="weight of the squared coefficients against the squared errors")
+    penalty: float = Field(0.1, ge=1e-9, description="weight of the squared coefficients against the squared errors")
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
         """The regression a kind, about from 0 to 1; the sum over the kinds is 1."""
         targets = one_hot(kinds, count)
         weights = (len(kinds) / (count * targets.sum(axis=0)))[kinds]
         mean, roots = weights @ support / len(kinds), np.sqrt(weights)[:, None]
-        coefficients = self._coefficients(roots * (support - mean), roots * (targets - 1 / count))
+        coefficients = self._coefficients(roots * (support - mean), roots * targets)
         fitted: np.ndarray = (queries - mean) @ coefficients + 1 / count
         return fitted
 
     def _coefficients(self, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """float64 ``[channel, kind]`` of ``rows`` that are centred and weighted, as the ``targets`` are."""
+        """float64 ``[channel, kind]`` of ``rows`` that are centred and weighted; so the targets need not be centred."""
         examples, channels = rows.shape
         coefficients: np.ndarray
         if examples < channels:

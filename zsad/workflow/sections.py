@@ -10,6 +10,7 @@ from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.data.bounds import BoundOptions
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.readings import Policy
+from zsad.data.support_source import SupportSource
 from zsad.exporting.options import ExportOptions
 from zsad.files.user_paths import UserPath
 from zsad.registry import Part
@@ -133,21 +134,8 @@ class ConfiguredRefiner(Part):
     )
 
 
-class ConfiguredSupport(Part):
+class ConfiguredSupport(SupportSource):
     """An entry of ``supports``: labelled examples that lie beside the data set."""
-
-    folder: UserPath | None = Field(
-        None,
-        description="a folder with one for each kind, named after it; or with one for each category, and those in it",
-    )
-    table: UserPath | None = Field(
-        None, description="in place of a folder: a CSV file with a line an image; paths start at its own folder"
-    )
-    path: str = Field("path", description="the column of the table with the paths of the images")
-    kind: str = Field("kind", description="the column with the kinds")
-    category: str | None = Field(
-        None, description="the column with the categories of the data set; null for a table that holds for all of them"
-    )
 
 
 class ConfiguredClassifier(Part):
