@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Protocol
 
 from zsad.data.kind_names import kind_named, require_usable
 from zsad.data.layouts.base import GOOD
 from zsad.data.layouts.csv_table import DEFECT
 from zsad.data.layouts.words import GOOD_WORDS, means
-from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
@@ -22,7 +22,19 @@ def shown_kind(name: str) -> str:
     return GOOD if means(kind, GOOD_WORDS) else kind
 
 
-def kind_of(record: ImageRecord) -> str:
+class Known(Protocol):
+    """What is known of an image, by a listing or a manifest."""
+
+    @property
+    def label(self) -> int | Literal["mask"] | None:
+        """1 defective, 0 good, None unknown; in listings ``"mask"`` if the mask alone tells."""
+
+    @property
+    def defect_type(self) -> str:
+        """What kind of defect it has."""
+
+
+def kind_of(record: Known) -> str:
     """The kind of an image by what is known of it: ``"good"``, its type, ``"defective"`` without; empty if unknown."""
     if record.label is None:
         return ""

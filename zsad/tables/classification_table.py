@@ -107,7 +107,7 @@ def _sentences(document: Mapping[str, Any]) -> list[str]:
     """What an evaluation remarks, each once."""
     remarks = [remark for draw in document["draws"] for remark in draw["remarks"]]
     unknown = ", ".join(document["unknown_kinds"])
-    return list(dict.fromkeys([*remarks, *([f"not shown, and so never named: {unknown}."] if unknown else [])]))
+    return list(dict.fromkeys([*remarks, *([f"Not shown, and so never named: {unknown}."] if unknown else [])]))
 
 
 def _tables(setting: str, rows: pd.DataFrame) -> list[Table]:
