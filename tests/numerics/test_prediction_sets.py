@@ -175,7 +175,7 @@ class TestCoverage:
         for of_draw in scores:
             calibration, queries = of_draw[: len(own)], of_draw[len(own) :]
             published.append(plain_sets(calibration, own, queries, clipped=True)[everyone, kinds].mean())
-            counts = split_counts(calibration, own, queries, ConformalOptions(), PLAIN)
+            counts = split_counts(calibration, own, queries, ConformalOptions(by="probability"), PLAIN)
             here.append(counts.in_set(ALPHA)[everyone, kinds].mean())
         error = np.std(published, ddof=1) / math.sqrt(len(published))
         assert np.mean(published) < 1 - ALPHA - 2 * error
@@ -187,7 +187,7 @@ class TestCoverage:
     def test_cross_sets_hold_it_without_calibration_images(self, thresholds: Thresholds) -> None:
         rng, kinds = np.random.default_rng(5), np.repeat(np.arange(3), 12)
         asked, held = np.repeat(np.arange(3), self.QUERIES), []
-        options = ConformalOptions(sets="cross", thresholds=thresholds)
+        options = ConformalOptions(sets="cross", by="probability", thresholds=thresholds)
         for _ in range(60):
             support, queries = around(rng, kinds), around(rng, asked)
             counts = cross_counts(Prototype(), support, kinds, queries, 3, options, PLAIN)
@@ -258,15 +258,15 @@ class TestSplitCounts:
 
     def test_a_query_has_the_same_counts_in_any_company(self) -> None:
         scores, kinds, queries, _ = drawn(10, 3, 12)
-        counts = split_counts(scores, kinds, queries, ConformalOptions(), PLAIN).counts
+        counts = split_counts(scores, kinds, queries, ConformalOptions(by="probability"), PLAIN).counts
         for query, expected in zip(queries, counts, strict=True):
-            alone = split_counts(scores, kinds, query[None], ConformalOptions(), PLAIN).counts
+            alone = split_counts(scores, kinds, query[None], ConformalOptions(by="probability"), PLAIN).counts
             np.testing.assert_array_equal(alone[0], expected)
 
     @pytest.mark.parametrize("thresholds", THRESHOLDS)
     def test_without_calibration_images_every_kind_is_in_every_set(self, thresholds: Thresholds) -> None:
         _, _, queries, _ = drawn(11, 3, 1)
-        options = ConformalOptions(thresholds=thresholds, alpha=0.9)
+        options = ConformalOptions(by="probability", thresholds=thresholds, alpha=0.9)
         counts = split_counts(np.empty((0, 3)), np.empty(0, dtype=int), queries, options, PLAIN)
         assert counts.in_set(0.9).all()
         assert (counts.p_values() == 1).all()
@@ -274,7 +274,7 @@ class TestSplitCounts:
     def test_a_kind_without_calibration_images_is_in_every_set_and_the_others_are_not(self) -> None:
         scores, kinds, queries, _ = drawn(12, 3, 20)
         is_there = kinds != 1
-        counts = split_counts(scores[is_there], kinds[is_there], queries, ConformalOptions(), PLAIN)
+        counts = split_counts(scores[is_there], kinds[is_there], queries, ConformalOptions(by="probability"), PLAIN)
         assert (counts.p_values()[:, 1] == 1).all()
         assert counts.in_set(ALPHA).all(axis=0).tolist() == [False, True, False]
         assert remarks(counts, ["dent", "hole", "stain"], ALPHA) == [
@@ -286,19 +286,24 @@ class TestSplitCounts:
         sharp = ProbabilityOptions(temperature=0.02)
         for count, is_same in ((2, True), (3, False)):
             scores, kinds, queries, _ = drawn(13, count, 20, queries=200)
-            found = [split_counts(scores, kinds, queries, ConformalOptions(), one).counts for one in (PLAIN, sharp)]
+            found = [
+                split_counts(scores, kinds, queries, ConformalOptions(by="probability"), one).counts
+                for one in (PLAIN, sharp)
+            ]
             assert np.array_equal(*found) == is_same
 
     @pytest.mark.parametrize("temperature", [1e-308, 1e-12, 1e300])
     def test_counts_are_such_at_any_temperature(self, temperature: float) -> None:
         scores, kinds, queries, _ = drawn(14, 3, 20)
-        counts = split_counts(scores, kinds, queries, ConformalOptions(), ProbabilityOptions(temperature=temperature))
+        counts = split_counts(
+            scores, kinds, queries, ConformalOptions(by="probability"), ProbabilityOptions(temperature=temperature)
+        )
         assert ((counts.counts >= 0) & (counts.counts <= 20)).all()
 
     def test_probabilities_that_are_all_near_1_are_still_told_apart(self) -> None:
         """``1 - p`` itself is 0 for every one of these."""
         scores = np.stack([np.arange(50.0, 60), np.zeros(10)], axis=1)
-        counts = split_counts(scores, np.zeros(10, dtype=int), scores, ConformalOptions(), PLAIN).counts
+        counts = split_counts(scores, np.zeros(10, dtype=int), scores, ConformalOptions(by="probability"), PLAIN).counts
         np.testing.assert_array_equal(counts[:, 0], np.arange(1, 11))
 
 
@@ -314,7 +319,7 @@ class TestCrossCounts:
     def test_they_are_those_of_plain_loops(self, thresholds: Thresholds, name: str) -> None:
         support, queries = self._problem()
         classifier, folds = CLASSIFIERS.build(name), 3
-        options = ConformalOptions(sets="cross", thresholds=thresholds, folds=folds)
+        options = ConformalOptions(sets="cross", by="probability", thresholds=thresholds, folds=folds)
         found = cross_counts(classifier, support, self.KINDS, queries, 3, options, PLAIN)
         ranks = [list(self.KINDS[:index]).count(kind) for index, kind in enumerate(self.KINDS)]
         expected = np.zeros((len(queries), 3), dtype=int)
@@ -341,7 +346,7 @@ class TestCrossCounts:
     def test_the_only_example_of_a_kind_leaves_it_in_every_set_with_a_remark(self, thresholds: Thresholds) -> None:
         support, queries = self._problem()
         alone = [index for index, kind in enumerate(self.KINDS) if kind != 1 or index == 1]
-        options = ConformalOptions(sets="cross", thresholds=thresholds, alpha=0.3)
+        options = ConformalOptions(sets="cross", by="probability", thresholds=thresholds, alpha=0.3)
         counts = cross_counts(NearestExemplar(), support[alone], self.KINDS[alone], queries, 3, options, PLAIN)
         assert (counts.p_values()[:, 1] == 1).all()
         assert counts.in_set(0.3).all(axis=0).tolist() == [False, True, False]
@@ -350,14 +355,14 @@ class TestCrossCounts:
         ]
 
     def test_one_example_of_each_kind_rules_out_nothing(self) -> None:
-        options = ConformalOptions(sets="cross")
+        options = ConformalOptions(sets="cross", by="probability")
         counts = cross_counts(NearestExemplar(), np.eye(3), np.arange(3), np.eye(3), 3, options, PLAIN)
         assert counts.in_set(ALPHA).all()
         assert len(remarks(counts, ["dent", "hole", "stain"], ALPHA)) == 3
 
     def test_the_names_of_kinds_and_the_other_queries_do_not_matter(self) -> None:
         support, queries = self._problem()
-        renamed, options = np.array([2, 0, 1]), ConformalOptions(sets="cross")
+        renamed, options = np.array([2, 0, 1]), ConformalOptions(sets="cross", by="probability")
         counts = cross_counts(Prototype(), support, self.KINDS, queries, 3, options, PLAIN).counts
         others = cross_counts(Prototype(), support, renamed[self.KINDS], queries[3:4], 3, options, PLAIN).counts
         np.testing.assert_array_equal(others[:, renamed], counts[3:4])

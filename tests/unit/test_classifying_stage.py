@@ -146,7 +146,7 @@ class Files:
             "embedding": EmbeddingOptions(),
             "shots": [1, 3],
             "probabilities": ProbabilityOptions(),
-            "conformal": ConformalOptions(alpha=ALPHA),
+            "conformal": ConformalOptions(alpha=ALPHA, by="probability"),
             "output": self.folder / "out" / "classified.h5",
             "provenance": {"stage": "classify_images"},
             **changes,
@@ -262,7 +262,7 @@ def test_the_file_tells_what_made_it(files: Files) -> None:
     assert said["classifier"] == {"name": "nearest_exemplar", "params": NearestExemplar().parameters()}
     assert said["embedding"] == {"kind": "image", "layers": ["1"]}
     assert said["probabilities"] == ProbabilityOptions().parameters()
-    assert said["conformal"] == ConformalOptions(alpha=ALPHA).parameters()
+    assert said["conformal"] == ConformalOptions(alpha=ALPHA, by="probability").parameters()
     assert said["inputs"]["test"]["features"]["model"] == {"id": "toy"}
     assert said["seconds"] > 0
 
@@ -270,7 +270,7 @@ def test_the_file_tells_what_made_it(files: Files) -> None:
 @pytest.mark.parametrize("sets", ["split", "cross"])
 @pytest.mark.parametrize("name", CLASSIFIERS.names())
 def test_every_classifier_finds_the_kinds_that_are_planted(files: Files, name: str, sets: str) -> None:
-    conformal = ConformalOptions(sets=sets, alpha=0.4, folds=3)
+    conformal = ConformalOptions(sets=sets, alpha=0.4, folds=3, by="probability")
     with files.classify(classifier=CLASSIFIERS.build(name), conformal=conformal, shots=[3]) as found:
         draw = found.draw(0)
         assert right(found) == 1
@@ -289,7 +289,7 @@ def test_every_classifier_finds_the_kinds_that_are_planted(files: Files, name: s
 
 def test_calibrated_probabilities_leave_the_sets_to_the_other_images(files: Files) -> None:
     files.split(drawn(IMAGES, shots=1, calibration=4))
-    conformal = ConformalOptions(alpha=0.4)
+    conformal = ConformalOptions(alpha=0.4, by="probability")
     with files.classify(shots=[1], conformal=conformal) as plain:
         before = plain.draw(0)
     options = ProbabilityOptions(calibrated="temperature")
