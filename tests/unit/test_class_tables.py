@@ -212,6 +212,9 @@ def test_without_labels_only_sets_are_told(tmp_path: Path) -> None:
         header
         == "| regions | classifier | backbone | embedding | kinds | images | set size | single answers | abstained |"
     )
+    value, low, high, deviation = by_shots(run.documents[0], 5)["metrics"]["set_size"].values()
+    size = f" | 3 | 24 | {value:.2f} ± {deviation:.2f} ({low:.2f}–{high:.2f}) | "
+    assert size in run.section("belt: few-shot-defects-5")
     assert r"\caption{belt: few-shot-defects-5" in run.outputs["latex"].read_text(encoding="utf-8")
 
 

@@ -348,6 +348,20 @@ def test_the_kinds_of_the_demo_set_are_told_before_it_is_drawn(
     assert "ring 6 chip, 6 dent, 16 good, 6 scratch, 6 stain problem 'ring' has too few labelled test images" in told
 
 
+def test_kinds_that_masks_alone_tell_are_not_guessed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    for split, number in (("train", 1), ("test", 2), ("test", 3)):
+        write_png(tmp_path / "data" / split / f"{number}.png", seed=number)
+        Image.new("L", (40, 30), 255 * (number == 3)).save(tmp_path / "data" / split / f"{number}_GT.png")
+    (tmp_path / "masks.yaml").write_text(
+        f"dataset: {{layout: kolektor_sdd2, root: {tmp_path / 'data'}}}\nclassifiers: {{a: {{classifier: ridge}}}}"
+    )
+    main(["check", "--configfile", str(tmp_path / "masks.yaml")])
+    told = told_of_kinds(capsys.readouterr().out)
+    assert told.endswith("kolektor_sdd2 known once the masks are read, which alone tell what is defective")
+
+
 def test_every_published_data_set_is_listed_with_its_terms_and_the_layouts_with_their_parameters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
