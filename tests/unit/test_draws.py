@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zsad.classification.draw_support import draw_support
-from zsad.classification.draws import DrawOptions, Labelled, in_drawn_order, without_copies
+from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_drawn_order, without_copies
 from zsad.classification.splits import (
     TEST,
     SplitRow,
@@ -28,6 +28,7 @@ from zsad.data.image_list import ListedImage, write_images
 from zsad.data.kinds import write_kinds
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
+from zsad.workflow.sections import ConfiguredClassifier
 
 UNKNOWN = ""
 Images = Mapping[str, tuple[str, str]]  # kind and content of each image by its name
@@ -507,6 +508,23 @@ def test_what_is_left_out_may_be_typed_in_any_form(place: Place, name: str) -> N
     rows = place.draw(images(good=5, crack=5, dent=5) | images(**{"o\u0308-riss": 5}), leave_out=[name])
     assert len(kinds_of(rows)) == 3
     assert read_remarks(place.split) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("rust", "; choose from: crack, good, hole"), ("crak", "; did you mean 'crack'")]
+)
+def test_what_is_left_out_must_be_a_kind_of_some_category(name: str, hint: str) -> None:
+    kinds = {"crack", "good", "hole"}
+    check_left_out(["hole", "ok", " crack"], kinds, "here")
+    with pytest.raises(ConfigError, match=rf"here names '{name}', which is no kind of any category{hint}"):
+        check_left_out(["hole", name], kinds, "here")
+
+
+def test_the_defaults_are_those_of_the_configuration() -> None:
+    for name, field in DrawOptions.model_fields.items():
+        assert field.get_default(call_default_factory=True) == ConfiguredClassifier.model_fields[name].get_default(
+            call_default_factory=True
+        )
 
 
 # The file.
