@@ -169,6 +169,14 @@ class TestEveryClassifier:
         np.testing.assert_array_equal(scores.argmax(axis=1), [0, 1])
 
 
+@pytest.mark.parametrize("params", [{"beta": 1e6}, {"beta": 1e6, "temperature": 1e-6}, {"beta": 1e-300}])
+def test_a_cache_has_finite_scores_within_its_bounds_though_a_cosine_is_rounded_above_1(params: dict[str, Any]) -> None:
+    support, queries = np.eye(2) * (1 + 1e-9), np.eye(2)
+    scores = CLASSIFIERS.build("cache", params).scores(support, np.array([0, 1]), queries, 2)
+    assert np.isfinite(scores).all()
+    assert scores.max() == 1 / params.get("temperature", 0.11)
+
+
 def test_what_is_the_mean_of_the_examples_is_like_no_kind_once_it_is_taken_off() -> None:
     support, middle = np.eye(4)[[0, 1]], np.array([[0.5, 0.5, 0, 0]])
     for name in ("nearest_exemplar", "prototype"):

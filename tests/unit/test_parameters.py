@@ -185,8 +185,8 @@ modulation side 256 (0,)
 nearest_exemplar centre none
 prototype centre none
 cache centre none
-cache beta 32.0 (0,)
-cache temperature 0.11 (0,)
+cache beta 32.0 (0,1000000.0]
+cache temperature 0.11 [1e-06,)
 ridge centre none
 ridge penalty 0.1 [1e-09,)
 probabilities temperature 1.0 (0,)
@@ -194,7 +194,7 @@ probabilities calibrated none
 conformal_sets sets split
 conformal_sets alpha 0.1 (0,1)
 conformal_sets thresholds kind
-conformal_sets by probability
+conformal_sets by score
 conformal_sets folds 5 [2,)
 crops below 0.0625 (0,1]
 crops context 4.0 [1,)
