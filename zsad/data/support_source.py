@@ -46,12 +46,14 @@ class Example(NamedTuple):
     Attributes:
         image_id: path inside the folder of the kinds, or as the table has it, with forward slashes; unique.
         where: it was said what it is, for messages.
+        called: the kind, as it stands there.
     """
 
     path: Path
     image_id: str
     kind: str
     where: str
+    called: str
 
 
 class SupportSource(Part):
@@ -166,7 +168,8 @@ class SupportSource(Part):
                     "away"
                 )
             examples += [
-                Example(path, path.relative_to(place).as_posix(), kind, f"the folder {folder}") for path in paths
+                Example(path, path.relative_to(place).as_posix(), kind, f"the folder {folder}", folder.name)
+                for path in paths
             ]
         return examples
 
@@ -234,7 +237,9 @@ class SupportSource(Part):
             if image_id in examples:
                 earlier = examples[image_id].where.rpartition(", ")[2]
                 raise DataError(f"{where}: {path} stands in {earlier} already; take one of the two out")
-            examples[image_id] = Example(written_path(table.parent, path, where), image_id, shown_kind(kind), where)
+            examples[image_id] = Example(
+                written_path(table.parent, path, where), image_id, shown_kind(kind), where, kind
+            )
         return list(examples.values())
 
     def _of_category(

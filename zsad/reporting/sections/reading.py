@@ -17,6 +17,7 @@ def section(contents: Contents) -> Section:
         "settings": {key.setting: setting_meaning(key.setting) for key in contents.names},
         "hand_crafted": hand_crafted({key.backbone for key in contents.names}, contents.configuration),
         "any_auspro": contents.metrics["auspro_005"].notna().any(),
+        "classifies": bool(contents.classes.evaluations),
         "refined": (refined["method"] != ORACLE).any(),
     }
     return Section("reading.html.jinja", content, "reading", "How to read it")
