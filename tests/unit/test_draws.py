@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zsad.classification.draw_support import draw_support
-from zsad.classification.draws import DrawOptions, Labelled, in_drawn_order, without_copies
+from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_drawn_order, without_copies
 from zsad.classification.splits import (
     TEST,
     SplitRow,
@@ -28,6 +28,7 @@ from zsad.data.image_list import ListedImage, write_images
 from zsad.data.kinds import write_kinds
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
+from zsad.workflow.sections import ConfiguredClassifier
 
 UNKNOWN = ""
 Images = Mapping[str, tuple[str, str]]  # kind and content of each image by its name
@@ -84,7 +85,7 @@ class Place:
             images=listed,
             labelled=labelled if beside else None,
             kinds=kinds if beside else None,
-            source="parts" if beside else TEST,
+            source="vault" if beside else TEST,
             options=DrawOptions(**{"shots": [1], "calibration": 0, "seeds": [0], **options}),
             category="tile",
             output=self.split,
@@ -232,6 +233,11 @@ def test_of_copies_the_first_by_name_takes_part_and_a_label_counts_more(place: P
     assert read_remarks(place.split) == ["3 images take no part, being the same by content as others, e.g. a.png."]
 
 
+def test_a_single_copy_is_named(place: Place) -> None:
+    place.draw(images(good=3, crack=2) | {"b.jpg": ("good", "good 0")})
+    assert read_remarks(place.split) == ["good/00.png takes no part, being the same by content as another image."]
+
+
 def test_a_defect_without_a_type_is_a_kind_of_its_own(place: Place) -> None:
     tests = {f"{name}.png": ("good" if name < "c" else "scratch", name) for name in "abcdef"}
     place.draw(tests)
@@ -265,7 +271,7 @@ def test_examples_beside_the_data_set_leave_every_test_image_to_classify(place: 
     tests["copy of b.png"] = tests["b.png"]
     rows = place.draw(tests, images(good=5, crack=4), shots=[2, "all"], calibration=1)
     assert {row.image_id for row in rows if row.role == "query"} == tests.keys()
-    assert {row.source for row in rows if row.kind} == {"parts"}
+    assert {row.source for row in rows if row.kind} == {"vault"}
     few, everything = draws_of(rows, [2, "all"])
     assert [row.rank for row in few.support] == [1, 2, 1, 2]
     assert [row.kind for row in everything.support] == ["crack"] * 3 + ["good"] * 4
@@ -339,6 +345,18 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         None,
         {"leave_out": ["crack"], "good": False},
         r"only the kind 'hole' is left .*\(not to be shown: crack, good\); .* show more by changing good or leave_out$",
+    ),
+    "one kind after the others are left out, with calibration": (
+        images(good=9, crack=9),
+        None,
+        {"leave_out": ["crack"], "calibration": 2},
+        r"only the kind 'good' is left .* show more by changing good or leave_out$",
+    ),
+    "many kinds with fewer images than shots": (
+        images(good=9, **{f"hole {index}": index for index in range(1, 8)}),
+        None,
+        {"shots": [7]},
+        r": 1 of 'hole 1', 2 of 'hole 2', 3 of 'hole 3', 4 of 'hole 4', 5 of 'hole 5' and 2 more kinds; label more",
     ),
     "no kind": (images(crack=9), None, {"leave_out": ["crack"]}, r"no kind is left to be told apart .*not to be shown"),
     "one kind after the others are skipped": (
@@ -507,6 +525,23 @@ def test_what_is_left_out_may_be_typed_in_any_form(place: Place, name: str) -> N
     rows = place.draw(images(good=5, crack=5, dent=5) | images(**{"o\u0308-riss": 5}), leave_out=[name])
     assert len(kinds_of(rows)) == 3
     assert read_remarks(place.split) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("rust", "; choose from: crack, good, hole"), ("crak", "; did you mean 'crack'")]
+)
+def test_what_is_left_out_must_be_a_kind_of_some_category(name: str, hint: str) -> None:
+    kinds = {"crack", "good", "hole"}
+    check_left_out(["hole", "ok", " crack"], kinds, "here")
+    with pytest.raises(ConfigError, match=rf"here names '{name}', which is no kind of any category{hint}"):
+        check_left_out(["hole", name], kinds, "here")
+
+
+def test_the_defaults_are_those_of_the_configuration() -> None:
+    for name, field in DrawOptions.model_fields.items():
+        assert field.get_default(call_default_factory=True) == ConfiguredClassifier.model_fields[name].get_default(
+            call_default_factory=True
+        )
 
 
 # The file.

@@ -223,7 +223,6 @@ def mask(white: int = 20) -> np.ndarray:
         ("hole/0_mask.png", r"hole/0_mask\.png seem to be masks of the images beside them, and would be taken for exa"),
         ("hole/mask/0.png", r"hole/mask holds masks, which would be taken for examples; move them elsewhere"),
         ("ground_truth/0.png", r"ground_truth holds masks"),
-        ("ground_truth/hole/0.png", r"ground_truth/hole holds masks"),
         ("dent/4_gt.png", r"dent holds masks"),
     ],
 )
@@ -329,8 +328,11 @@ FOLDERS: dict[str, tuple[Callable[[Shelf], None], str]] = {
     "a kind of spaces": (moved_to("  "), r"the name of the kind is empty; give it one"),
     "another category": (
         of_another_category,
-        r"has none for the category 'tile'; did you mean 'Tile'\?, and images one folder too deep|"
-        r"has none for the category 'tile'.* too deep for kinds, e\.g\. in .*Tile; add .*/tile, or move the images",
+        r"has none for the category 'tile'; did you mean 'Tile'\?, and .*/Tile has no image but in folders, as categ",
+    ),
+    "another category beside kinds": (
+        with_image("lid/crack/0.png"),
+        r"none for the category 'tile', and .*/lid has no image but in folders, .*; add .*/tile, or move the images",
     ),
     "a data set": (
         as_a_data_set,

@@ -181,7 +181,10 @@ class SupportSource(Part):
         return own if own.is_dir() else folder
 
     def _kind_folders(self, place: Path, category: str) -> list[Path]:
-        found, loose = folders(place), images(place)
+        try:
+            found, loose, tree = folders(place), images(place), mvtec_tree(place)
+        except OSError as error:
+            raise DataError(f"the folder {place} cannot be read ({error.strerror}); make it readable") from None
         if not found and not loose:
             raise DataError(
                 f"the folder {place} of labelled examples is empty; give it a folder for each kind, named after it, "
@@ -193,21 +196,25 @@ class SupportSource(Part):
                 f"the folder {place} of labelled examples has {they} in it that no folder says the kind of, e.g. "
                 f"{loose[0].name}; move the images of each kind into a folder named after it"
             )
-        if tree := mvtec_tree(place):
+        if tree:
             raise DataError(
                 f"{tree} has folders of training and test images, as data sets have, and none for each kind of "
                 f"defect; give the folder of the test images, or set the classifier's support to 'test'"
             )
-        if place == Path(self.folder or "") and not any(images(folder) for folder in found):
-            deep = next((folder for folder in found if next(images_below(folder), None)), None)
-            if deep:
-                hint = nearest_hint(category, [folder.name for folder in found], or_all=False)
-                raise DataError(
-                    f"the folder {place} of labelled examples has none for the category '{category}'{hint}, and "
-                    f"images one folder too deep for kinds, e.g. in {deep}; add {place / category}, or move the images "
-                    "of each kind into its folder"
-                )
+        if place == Path(self.folder or ""):
+            self._require_no_categories(found, category)
         return found
+
+    def _require_no_categories(self, kinds: Sequence[Path], category: str) -> None:
+        """Refuse what may be a folder for another category, whose name would be taken for that of a kind."""
+        deep = next((folder for folder in kinds if not images(folder) and next(images_below(folder), None)), None)
+        if deep:
+            hint = nearest_hint(category, [folder.name for folder in kinds], or_all=False)
+            raise DataError(
+                f"the folder {self.folder} of labelled examples has none for the category '{category}'{hint}, and "
+                f"{deep} has no image but in folders, as categories have; add {deep.with_name(category)}, or move the "
+                "images of each kind into its folder"
+            )
 
     @staticmethod
     def _require_folder(folder: Path) -> None:

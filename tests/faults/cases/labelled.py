@@ -65,6 +65,13 @@ FROM_TESTS = (
         r"the kinds 'Crack' \(.*\) and 'crack' \(.*\) differ by case, spaces or the form of their letters alone",
     ),
     Fault(
+        "a kind to be left out that there is nowhere",
+        LABELLED,
+        nothing,
+        r"classifiers\.nearest\.leave_out names 'rust', which is no kind of any category; choose from: crack, good",
+        changes={"classifiers__nearest__leave_out": ["rust"]},
+    ),
+    Fault(
         "test images without a label",
         LABELLED,
         without_labels,
