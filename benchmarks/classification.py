@@ -144,7 +144,7 @@ def split_of(ids: Sequence[str]) -> list[SplitRow]:
             for place, image_id in enumerate(own):
                 role = "calibration" if place < CALIBRATION else "support" if place < labelled else "query"
                 rank = None if role == "query" else place + 1 - (CALIBRATION if role == "support" else 0)
-                rows.append(SplitRow(seed, TEST, image_id, role, rank, kind if rank else "", ""))
+                rows.append(SplitRow(seed, TEST, image_id, role, rank, kind if rank else "", image_id))
     return rows
 
 

@@ -18,6 +18,7 @@ from zsad.classification.embeddings import EmbeddingOptions
 from zsad.classification.nearest_exemplar import NearestExemplar
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.classification.splits import TEST, SplitRow, write_split
+from zsad.data.image_list import read_image_list
 from zsad.data.subsets import base_id
 from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json
@@ -46,12 +47,13 @@ def run(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def classify(category: Path) -> None:
     """Name the kinds of its images from one example of each."""
     features = category / "features/embedded/test.original.h5"
+    digests = {image.image_id: image.sha256 for image in read_image_list(category / "images.csv")}
     with FeatureReader(features) as reader:
         examples = {"test/chip/000.png": "chip", "test/good/000.png": "good"}
         rows = [
-            SplitRow(0, TEST, name, "support", 1, examples[name], "")
+            SplitRow(0, TEST, name, "support", 1, examples[name], digests[name])
             if name in examples
-            else SplitRow(0, TEST, name, "query", None, "", "")
+            else SplitRow(0, TEST, name, "query", None, "", digests[name])
             for name in reader.image_ids
         ]
     write_split(category / "splits/nearest.csv", rows)

@@ -139,13 +139,13 @@ def test_what_type_checkers_alone_import_is_not_followed(project: Path, source: 
 
 
 def test_a_package_counts_once_it_has_code_of_its_own(project: Path) -> None:
-    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n')
-    write(project / "zsad/part/inner/most.py", "")
-    write(project / "zsad/part/helper.py", "import zsad.part.inner.most\n")
-    assert "zsad/part/inner/__init__.py" not in traced(project)
-    codetrace._is_empty.cache_clear()
-    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n\nVERSION = 1\n')
-    assert "zsad/part/inner/__init__.py" in traced(project)
+    for name, code in {"bare": "", "coded": "\nVERSION = 1\n"}.items():
+        write(project / f"zsad/part/{name}/__init__.py", f'"""A package."""\n{code}')
+        write(project / f"zsad/part/{name}/most.py", "")
+    write(project / "zsad/part/helper.py", "import zsad.part.bare.most\nimport zsad.part.coded.most\n")
+    added = {"zsad/part/bare/most.py", "zsad/part/coded/most.py", "zsad/part/coded/__init__.py"}
+    assert added <= traced(project)
+    assert "zsad/part/bare/__init__.py" not in traced(project)
 
 
 def test_the_names_that_the_package_offers_to_notebooks_concern_no_stage(project: Path) -> None:

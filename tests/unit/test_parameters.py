@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from zsad.classification.embeddings import EmbeddingOptions
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.classification.registry import CLASSIFIERS
 from zsad.deciding.registry import THRESHOLDS
@@ -208,6 +209,8 @@ scoring precision auto
 image aggregate top_mean
 image fraction 0.01 (0,1]
 image smoothing 0.0 [0,)
+embedding kind image
+embedding layers None
 """
 
 
@@ -217,7 +220,7 @@ def parts() -> Iterator[tuple[str, type[Part]]]:
             yield name, registry.load(name)
     yield from (("probabilities", ProbabilityOptions), ("conformal_sets", ConformalOptions))
     yield from (("crops", CropOptions), ("evaluation", EvaluationOptions))
-    yield from (("scoring", ScoringOptions), ("image", ImageScoring))
+    yield from (("scoring", ScoringOptions), ("image", ImageScoring), ("embedding", EmbeddingOptions))
 
 
 def lines() -> Iterator[str]:

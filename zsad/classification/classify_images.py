@@ -15,11 +15,18 @@ import numpy as np
 from zsad.classification.answers import Answering, Answers, Labelled
 from zsad.classification.base import Classifier
 from zsad.classification.embeddings import EmbeddingOptions, embed_images
-from zsad.classification.inputs import Images, check_asked, check_split, check_together, checked_draws, source_of
+from zsad.classification.inputs import (
+    Images,
+    check_asked,
+    check_images_of_split,
+    check_together,
+    checked_draws,
+    source_of,
+)
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.classification.regions import Place, Regions
 from zsad.classification.registry import CLASSIFIERS
-from zsad.classification.splits import TEST, Draw, Shots, SplitRow, kinds_of, read_split, setting_of
+from zsad.classification.splits import TEST, Draw, Shots, SplitRow, kinds_of, read_remarks, read_split, setting_of
 from zsad.files.classified import (
     CALIBRATION,
     LEFT_OUT,
@@ -79,11 +86,12 @@ def classify_images(
         sources = [test]
         if support_features is not None:
             sources.append(Images.opened(stack, source_of(rows), support_features, support_scores, None))
-        check_split(split, rows, sources)
+        check_images_of_split(split, rows, sources)
         check_together(sources)
+        draws = checked_draws(split, rows, shots)
         answering = Answering(classifier, probabilities, conformal, kinds_of(rows))
-        draws = checked_draws(split, rows, shots, answering.kinds)
         vectors, remarks = _embedded(rows, sources, embedding)
+        remarks += read_remarks(split)
         answers = [_answers(answering, draw, vectors) for draw in draws]
         exemplars = sorted({_exemplar(row) for draw in draws for row in draw.support}, key=lambda one: one[::-1])
         details = {
