@@ -107,6 +107,21 @@ def test_ridge_is_that_of_scikit_learn_with_weights_whichever_problem_is_solved(
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("channels", [4, 8, 64])
+def test_ridge_solves_the_smaller_problem(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    support, queries = problem(channels=channels)
+    solve, sizes = np.linalg.solve, []
+
+    def counted(matrix: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        sizes.append(len(matrix))
+        solution: np.ndarray = solve(matrix, targets)
+        return solution
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    CLASSIFIERS.build("ridge").scores(support, KINDS, queries, COUNT)
+    assert sizes == [min(channels, len(KINDS))]
+
+
 def test_ridge_weighs_kinds_alike_however_many_examples_they_have() -> None:
     support, queries = problem()
     twice = np.concatenate([np.arange(len(KINDS)), np.flatnonzero(KINDS == 0)])
