@@ -299,7 +299,7 @@ def as_a_data_set(shelf: Shelf) -> None:
 
 
 FOLDERS: dict[str, tuple[Callable[[Shelf], None], str]] = {
-    "absent": (absent, r"the folder .*My examples of labelled examples does not exist; correct supports"),
+    "absent": (absent, r"the folder .*My examples of labelled examples does not exist; correct its path under 'supp"),
     "a file": (a_file, r"My examples is a file, but a folder of labelled examples is expected"),
     "empty": (emptied, r"My examples of labelled examples is empty; give it a folder for each kind, .* \(\.png, "),
     "images without folders of kinds": (
@@ -428,7 +428,9 @@ def test_a_table_without_the_category_is_refused(shelf: Shelf) -> None:
 
 
 def test_a_table_that_is_not_there_is_refused(shelf: Shelf) -> None:
-    with pytest.raises(DataError, match=r"the table .*examples\.csv of labelled examples does not exist; correct supp"):
+    with pytest.raises(
+        DataError, match=r"the table .*examples\.csv of labelled examples does not exist; correct its path under"
+    ):
         shelf.as_table().check("parts")
     shelf.table.mkdir()
     with pytest.raises(

@@ -219,11 +219,14 @@ class SupportSource(Part):
     @staticmethod
     def _require_folder(folder: Path) -> None:
         if not folder.exists():
-            raise DataError(f"the folder {folder} of labelled examples does not exist; correct supports")
+            raise DataError(
+                f"the folder {folder} of labelled examples does not exist; correct its path under 'supports'"
+            )
         if not folder.is_dir():
             hint = " or give it as the table" if folder.suffix.lower() in (".csv", ".tsv", ".txt") else ""
             raise DataError(
-                f"{folder} is a file, but a folder of labelled examples is expected; correct supports{hint}"
+                f"{folder} is a file, but a folder of labelled examples is expected; correct the path under "
+                f"'supports'{hint}"
             )
 
     # A table.
@@ -269,7 +272,7 @@ class SupportSource(Part):
         """Where each line of the table stands, and its cells by column."""
         table = Path(self.table or "")
         if not table.exists():
-            raise DataError(f"the table {table} of labelled examples does not exist; correct supports")
+            raise DataError(f"the table {table} of labelled examples does not exist; correct its path under 'supports'")
         if table.is_dir():
             raise DataError(f"{table} is a folder, but a table of labelled examples is expected; give it as the folder")
         lines = list(table_lines(table, self._columns))

@@ -1,4 +1,4 @@
-"""Labelled examples of kinds of defect: drawn from the test images, in a folder beside them, or in a table."""
+"""Labelled examples of kinds of defect: drawn from the test images, or in a folder beside them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 
 from cases.sound import LABELLED
-from damages import cut, draw_mask, drawn, edited, emptied, in_turn, moved, nothing, removed
+from damages import cut, draw_mask, drawn, emptied, in_turn, nothing, removed
 from fault import Damage, Fault, Place
 
 TESTS = "images/tile/test"
 SHOWN = "examples/crack/0.png"
-IN_TABLE = {"supports": {"shelf": {"table": "examples/list.csv"}}}
 
 
 def copied_to(path: str, to: str) -> Damage:
@@ -80,18 +79,12 @@ FROM_TESTS = (
     ),
 )
 
-IN_A_FOLDER = (
+BESIDE = (
     Fault(
         "an example that is a test image",
         LABELLED,
         copied_to(SHOWN, f"{TESTS}/good/7.jpg"),
         r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* take it out",
-    ),
-    Fault(
-        "examples that are absent",
-        LABELLED,
-        moved("examples", "shelf"),
-        r"examples of labelled examples does not exist",
     ),
     Fault(
         "examples of no kind", LABELLED, emptied("examples"), r"the folder examples of labelled examples is empty; give"
@@ -110,14 +103,4 @@ IN_A_FOLDER = (
     ),
 )
 
-IN_A_TABLE = (
-    Fault(
-        "examples without the column of kinds",
-        LABELLED,
-        edited("examples/list.csv", "kind", "type"),
-        r"the table examples/list\.csv of labelled examples has no column 'kind'; .* its first line must name it",
-        changes=IN_TABLE,
-    ),
-)
-
-FAULTS: tuple[Fault, ...] = (*FROM_TESTS, *IN_A_FOLDER, *IN_A_TABLE)
+FAULTS: tuple[Fault, ...] = (*FROM_TESTS, *BESIDE)

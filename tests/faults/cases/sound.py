@@ -170,8 +170,6 @@ def _labelled(server: FileServer) -> None:
     for kind, seed in (("crack", 30), ("good", 40)):
         for index in range(2):
             draw(f"examples/{kind}/{index}.png", seed=seed + index)
-    names = [f"{kind}/{index}.png,{kind}\n" for kind in ("crack", "good") for index in range(2)]
-    Path("examples/list.csv").write_text("path,kind\n" + "".join(names), encoding="utf-8")
 
 
 # All that the way from images to tables has; what is only about which images there are needs less.
