@@ -229,6 +229,7 @@ def _line(row: Row) -> dict[str, Any]:
         "was_shown": row["true"] in row["nearest"],
         "probability": row["probabilities"][row["predicted"]],
         "kinds": row["prediction_set"],
+        "is_any": len(row["prediction_set"]) == len(row["nearest"]) > 2,
         "nearest": nearest["image_id"] if nearest["source"] == TEST else f"{nearest['source']}: {nearest['image_id']}",
         "similarity": nearest["similarity"],
     }
