@@ -74,13 +74,13 @@ def classify(
         ArrayError: embeddings are not such, one is zero or not finite, or kinds and embeddings do not go together.
         ConfigError: there is no such classifier or parameter.
 
-    >>> support = [[1.0, 0.1], [0.9, 0.0], [0.1, 1.0], [0.0, 0.8]]
-    >>> found = classify([[2.0, 0.3], [0.3, 1.0]], support, ["crack", "crack", "dent", "dent"])
+    >>> support, kinds = [[1.0, 0.1], [0.9, 0.0], [0.1, 1.0], [0.0, 0.8]], ["crack", "crack", "dent", "dent"]
+    >>> found = classify([[2.0, 0.3], [0.3, 1.0]], support, kinds)
     >>> found.names, found.kinds, found.nearest.tolist()
     (['crack', 'dent'], ['crack', 'dent'], [[0, 2], [0, 2]])
-    >>> found.prediction_sets  # from two examples of a kind no more can be said
+    >>> found.prediction_sets  # from two examples of a kind no more can be said at alpha 0.1
     [['crack', 'dent'], ['crack', 'dent']]
-    >>> classify([[2.0, 0.1], [-1.0, -1.0]], support, ["crack", "crack", "dent", "dent"], conformal={"alpha": 0.4})[3]
+    >>> classify([[2.0, 0.1], [-1.0, -1.0]], support, kinds, conformal={"alpha": 0.4}).prediction_sets
     [['crack'], []]
     """
     examples = _unit_rows(support, "the support")
