@@ -16,7 +16,7 @@ from zsad.workflow.entries import GROUND_TRUTH
 if TYPE_CHECKING:
     from zsad.workflow.entries import ClassifierEntry
 
-EMBEDDING = Estimate(125, 0.7)  # the libraries that embeddings and prediction sets need
+EMBEDDING = Estimate(135, 0.7)  # the libraries that embeddings and prediction sets need
 CALIBRATED = SCIKIT_LEARN  # and calibrated probabilities beside them
 IMAGE_SECONDS = 4e-3  # an image: its tokens, map and mask found in files
 VALUE_BYTES, VALUE_SECONDS = 24, 4e-9  # a value of an image's tokens: read, converted, averaged
