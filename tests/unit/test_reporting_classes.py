@@ -261,7 +261,7 @@ def test_unlabelled_images_are_each_in_one_group_by_what_they_are_called() -> No
     assert groups == {
         "Called crack": ([f"crack {place}" for place in (8, 7, 6, 5, 4, 3)], 9),
         "Called good": (["good"], 1),
-        "More than one kind is possible": (["another", "two"], 2),
+        "Most probably good, but another kind is possible": (["two", "another"], 2),
         "None of the kinds shown": (["none"], 1),
     }
     assert sum(total for _, total in groups.values()) == len(rows)
@@ -366,6 +366,7 @@ def test_the_page_says_what_came_of_it_with_limits_beside_the_majority_and_the_s
     assert text.count(remark) == 1
     assert "one more (1 of 10 draws)" in text
     assert text.count("Learnt from labelled defects.") == 1
+    assert "board · nearest stageevaluate_classes" in text
     plots = [image["alt"] for image in page.attributes("img") if "of each true kind" in image["alt"]]
     assert plots == ["Confusion matrix of nearest on board: numbers of images, and shares of each true kind"]
 

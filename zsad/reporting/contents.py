@@ -115,6 +115,11 @@ class Contents:
         return list(dict.fromkeys(result["category"] for result in self.results))
 
     @cached_property
+    def backbones(self) -> set[str]:
+        """Whose features methods or classifiers use."""
+        return {*(key.backbone for key in self.names), *(result["backbone"] for result in self.classes.evaluations)}
+
+    @cached_property
     def anchors(self) -> dict[str, str]:
         """Where on the page each category begins."""
         return {category: f"category-{place}" for place, category in enumerate(self.categories, start=1)}

@@ -69,7 +69,8 @@ def of_category(contents: Contents, category: str, beside: str | None = None) ->
         [place for row in shown for place in _places(row)], contents.sheets.get(category), supports, beside
     )
     frame = _frame(results)
-    tables = [_table(frame, setting) for setting in reversed(_ordered_settings(results))]
+    shown_settings = {shown_row(result)["setting"] for result in results}
+    tables = {setting: _table(frame, setting) for setting in reversed(_ordered_settings(results))}
     rows = [row for result in results for row in result["images"]]
     classifiers = [
         {
@@ -92,7 +93,8 @@ def of_category(contents: Contents, category: str, beside: str | None = None) ->
         "category": category,
         "anchor": anchor_of(contents, category),
         "notation": NOTATION,
-        "tables": tables,
+        "tables": [table for setting, table in tables.items() if setting in shown_settings],
+        "others": [table for setting, table in tables.items() if setting not in shown_settings],
         "shots": contents.classes.shots.get(category),
         "uses_truth": any(result["regions"] == GROUND_TRUTH for result in results),
         "from_test": any(source == TEST for row in rows for source, _ in _places(row)[1:]),
