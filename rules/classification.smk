@@ -82,6 +82,7 @@ rule draw_support:
         f"{LOGS}/draw_support/{{category}}.{{classifier}}.log",
     benchmark:
         f"{BENCHMARKS}/draw_support/{{category}}.{{classifier}}.tsv"
+    priority: FIRST  # what cannot be drawn stops a run before anything is computed
     group:
         submission("measure", "draw_support", last=True)
     conda:

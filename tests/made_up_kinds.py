@@ -10,6 +10,8 @@ def unit(values: np.ndarray) -> np.ndarray:
     return rows
 
 
-def around(rng: np.random.Generator, kinds: np.ndarray, *, channels: int = 16, apart: float = 2.0) -> np.ndarray:
-    """An image of each of ``kinds``: noise of deviation 1, ``apart`` along the axis of its kind."""
-    return unit(rng.normal(size=(len(kinds), channels)) + apart * np.eye(channels)[kinds])
+def around(
+    rng: np.random.Generator, kinds: np.ndarray, *, channels: int = 16, apart: float | np.ndarray = 2.0
+) -> np.ndarray:
+    """An image of each of ``kinds``: noise of deviation 1, ``apart`` (of each kind) along the axis of its kind."""
+    return unit(rng.normal(size=(len(kinds), channels)) + (np.eye(channels) * np.resize(apart, channels))[kinds])

@@ -1,6 +1,8 @@
 # What the rules of data.smk read and depend on.
 from functools import cache
 
+from zsad.classification.splits import read_split
+from zsad.data.changed import TABLES as DATA_TABLES
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.data.layouts.registry import LAYOUTS
 from zsad.data.subsets import support_named
@@ -41,7 +43,8 @@ def prepare_run():
         return
     if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
         check_writable(settings.dataset, results=settings.results)
-    changed = changed_tables(settings.results / settings.dataset / name for name in available().categories)
+    folders = [settings.results / settings.dataset / name for name in available().categories]
+    changed = changed_tables(folders, {**DATA_TABLES, "splits/*.csv": read_split})
     if changed and not is_dry_run(workflow):
         put_aside(changed)
     if changed:

@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 import h5py
 
 from paths import REPOSITORY
+from zsad.classification.splits import read_split
 from zsad.data.catalogue import datasets
-from zsad.data.changed import changed_tables, changed_text, put_aside
+from zsad.data.changed import TABLES, changed_tables, changed_text, put_aside
 from zsad.data.subsets import support_subset
 from zsad.errors import ZsadError
 from zsad.errors.boundary import sentence_of
@@ -167,7 +168,8 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     base = Path("results") / data.name
     if data.is_downloaded:
         yield _download(settings)
-    changed = changed_tables(base / category for category in data.categories)
+    readers = {**TABLES, "splits/*.csv": read_split}
+    changed = changed_tables((base / category for category in data.categories), readers)
     if changed:
         put_aside(changed)
         print(changed_text(changed))

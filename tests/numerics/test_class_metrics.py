@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score
 
 from class_files import plain_confusion, plain_coverage, plain_metrics
-from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.bootstrap import Sampler, interval
 from zsad.evaluation.classes import (
     BY_KIND,
     NEVER,
@@ -149,60 +149,112 @@ def test_a_seed_that_does_not_measure_a_metric_is_left_out_of_its_mean():
 
 
 class Draws:
-    """Draws of three seeds by two numbers of shots, of images of which each has one kind."""
+    """Draws of some seeds by two numbers of shots; each image has one kind, and the queries of a seed are the same."""
 
-    def __init__(self):
-        first = made_up(0, images=60, true=range(len(ALL_KINDS)))
-        self.groups = []
-        for shots in range(2):
-            answers = [made_up([shots, seed], images=60) for seed in range(3)]
-            self.groups.append([one._replace(truth=first.truth) for one in answers])
-        for seed in range(3):  # the queries of a seed are the same for all shots
-            self.groups[1][seed] = self.groups[1][seed]._replace(is_query=self.groups[0][seed].is_query)
+    def __init__(self, seeds=3, images=60):
+        self.truth = made_up(0, images=images, true=range(len(ALL_KINDS))).truth
+        self.groups = [[], []]
+        for seed in range(seeds):
+            few, many = (made_up([shots, seed], images=images)._replace(truth=self.truth) for shots in range(2))
+            self.groups[0].append(few)
+            self.groups[1].append(many._replace(is_query=few.is_query))
         asked = np.any([one.is_query for one in self.groups[0]], axis=0)
-        self.truth = first.truth
-        self.strata = np.where(asked, first.truth, NEVER)
+        self.strata = np.where(asked, self.truth, NEVER)
 
     def resampled(self, sampler):
         return resampled_means([[counted(one) for one in group] for group in self.groups], self.strata, sampler)
 
-    def means(self, group, weights):
+    def weights(self, sampler):
+        return np.concatenate(list(sampler.stratified([self.strata == kind for kind in range(len(ALL_KINDS))])))
+
+    def means(self, shots, weights):
         """The means over seeds of plain loops over images that are drawn as often as is said."""
-        measured = [expected(one, weights)[0] for one in self.groups[group]]
-        return {name: np.mean([one[name] for one in measured]) for name in CLASSIFICATION_METRICS}
+        measured = [expected(one, weights)[0] for one in self.groups[shots]]
+        names = set(CLASSIFICATION_METRICS) - {"majority"}
+        return {name: np.mean([one[name] for one in measured]) for name in names}
+
+    def drawn_slowly(self, rng):
+        """How often each image is drawn, one by one."""
+        weights = np.zeros(len(self.truth))
+        for kind in range(len(ALL_KINDS)):
+            images = np.flatnonzero(self.strata == kind)
+            np.add.at(weights, rng.choice(images, len(images)), 1)
+        return weights
 
 
-def test_a_resample_draws_images_of_each_kind_apart_and_alike_in_all_draws_of_examples():
-    draws, sampler = Draws(), Sampler(60, 3, "tiles")
-    resampled = draws.resampled(sampler)
+def test_a_resample_of_one_seed_is_of_images_that_were_drawn_as_often():
+    draws, sampler = Draws(seeds=1), Sampler(60, 3, "tiles")
+    resampled, weights = draws.resampled(sampler), draws.weights(sampler)
     assert resampled[BY_KIND].shape == (60, 2, len(KINDS))
-    strata = [draws.strata == kind for kind in range(len(ALL_KINDS))]
-    weights = np.concatenate(list(sampler.stratified(strata)))
-    for stratum in strata:
-        assert (weights[:, stratum].sum(axis=1) == stratum.sum()).all()
+    for kind in range(len(ALL_KINDS)):
+        assert (weights[:, draws.strata == kind].sum(axis=1) == (draws.strata == kind).sum()).all()
     assert not weights[:, draws.strata == NEVER].any()
-    for group in range(2):
+    for shots in range(2):
+        for draw in range(60):
+            metrics, coverage = expected(draws.groups[shots][0], weights[draw])
+            assert_equal({name: values[draw, shots] for name, values in resampled.items()}, metrics, coverage)
+
+
+def test_a_resample_draws_images_alike_for_all_seeds():
+    draws, sampler = Draws(), Sampler(60, 3, "tiles")
+    resampled, weights = draws.resampled(sampler), draws.weights(sampler)
+    for shots in range(2):
         for draw in range(0, 60, 7):
-            for name, value in draws.means(group, weights[draw]).items():
-                if name != "majority":
-                    assert resampled[name][draw, group] == pytest.approx(value), name
+            for name, value in draws.means(shots, weights[draw]).items():
+                assert resampled[name][draw, shots] == pytest.approx(value), name
+
+
+def test_a_kind_of_which_no_image_was_drawn_is_in_no_mean_over_kinds():
+    answers = Answers(
+        truth=np.array([0, 0, 1, 3]),
+        predicted=np.array([0, 2, 1, 1]),
+        in_set=np.ones((4, len(KINDS)), bool),
+        is_query=np.ones(4, bool),
+    )
+    metrics = measure(counted(answers).added(np.array([[1.0, 1, 1, 1], [2, 0, 0, 1], [1, 1, 0, 1]])))
+    # Of the third kind there is no image at all.
+    np.testing.assert_allclose(metrics["macro_f1"], [(2 / 3 + 1 + 0) / 3, (1 + 0) / 2, (2 / 3 + 0) / 2])
+    np.testing.assert_allclose(metrics["balanced_accuracy"], [3 / 4, 1, 1 / 2])
+    np.testing.assert_allclose(metrics["majority"], [2 / 3, 1, 1])
 
 
 def test_limits_are_those_of_images_that_are_drawn_one_by_one():
     draws, rng = Draws(), np.random.default_rng(11)
     resampled = draws.resampled(Sampler(4000, 0, "tiles"))
-    slow = []
-    for _ in range(400):
-        weights = np.zeros(len(draws.truth))
-        for kind in range(len(ALL_KINDS)):
-            images = np.flatnonzero(draws.strata == kind)
-            np.add.at(weights, rng.choice(images, len(images)), 1)
-        slow.append(draws.means(0, weights))
+    slow = [draws.means(0, draws.drawn_slowly(rng)) for _ in range(300)]
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "coverage", "set_size", "singletons", "abstained"):
         fast, plain = resampled[name][:, 0], np.array([one[name] for one in slow])
         spread = np.std(plain)
-        assert abs(fast.mean() - plain.mean()) < 4 * spread / np.sqrt(400), name
-        assert np.std(fast) == pytest.approx(spread, rel=4 / np.sqrt(2 * 400)), name
+        assert abs(fast.mean() - plain.mean()) < 4 * spread / np.sqrt(300), name
+        assert np.std(fast) == pytest.approx(spread, rel=4 / np.sqrt(2 * 300)), name
+
+
+def test_the_same_images_measured_by_more_seeds_are_no_more_images():
+    one = made_up(0, images=200, true=range(len(KINDS)), asked=1)
+    spreads = [
+        np.std(resampled_means([[counted(one)] * seeds], one.truth, Sampler(400, 0))["accuracy"]) for seeds in (1, 5)
+    ]
+    assert spreads[0] == pytest.approx(spreads[1])
+    accuracy = float(measure(counted(one).total())["accuracy"])
+    assert spreads[0] == pytest.approx(np.sqrt(accuracy * (1 - accuracy) / 200), rel=0.15)
+
+
+def test_limits_hold_the_value_where_seeds_have_one_query_of_a_kind():
+    """As with six images of a kind of which five were shown."""
+    seeds = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        truth = np.repeat([0, 1, 2], (30, 6, 6))
+        asked = np.concatenate([np.ones(30, bool), *(rng.permutation(6) == 0 for _ in range(2))])
+        right = rng.uniform(size=42) < 0.8
+        predicted = np.where(right, truth, (truth + 1) % 3)
+        seeds.append(Answers(truth, predicted, np.eye(3, dtype=bool)[predicted], asked))
+    strata = np.where(np.any([one.is_query for one in seeds], axis=0), truth, NEVER)
+    resampled = resampled_means([[counted(one) for one in seeds]], strata, Sampler(1000, 0))
+    measured = [measure(counted(one).total()) for one in seeds]
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "coverage", "majority"):
+        low, high = interval(resampled[name][:, 0])
+        assert low < np.mean([one[name] for one in measured]) < high, name
 
 
 def test_limits_of_one_number_of_shots_do_not_depend_on_the_others():
@@ -211,15 +263,6 @@ def test_limits_of_one_number_of_shots_do_not_depend_on_the_others():
     both = draws.resampled(sampler)
     for name, values in alone.items():
         np.testing.assert_array_equal(values[:, 0], both[name][:, 1])
-
-
-def test_the_share_of_the_usual_kind_has_limits_about_itself():
-    rng = np.random.default_rng(0)
-    truth = np.repeat([0, 1, 2], 20)
-    answers = [made_up(seed, images=60)._replace(truth=truth, is_query=rng.uniform(size=60) < 0.7) for seed in range(3)]
-    resampled = resampled_means([[counted(one) for one in answers]], truth, Sampler(400, 0))["majority"][:, 0]
-    value = float(mean_over_seeds([measure(counted(one).total())["majority"] for one in answers]))
-    assert abs(resampled.mean() - value) < 4 * resampled.std() / np.sqrt(400)
 
 
 def test_there_are_no_limits_without_resamples():

@@ -107,6 +107,21 @@ def test_ridge_is_that_of_scikit_learn_with_weights_whichever_problem_is_solved(
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("channels", [4, 8, 64])
+def test_ridge_solves_the_smaller_problem(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    support, queries = problem(channels=channels)
+    solve, sizes = np.linalg.solve, []
+
+    def counted(matrix: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        sizes.append(len(matrix))
+        solution: np.ndarray = solve(matrix, targets)
+        return solution
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    CLASSIFIERS.build("ridge").scores(support, KINDS, queries, COUNT)
+    assert sizes == [min(channels, len(KINDS))]
+
+
 def test_ridge_weighs_kinds_alike_however_many_examples_they_have() -> None:
     support, queries = problem()
     twice = np.concatenate([np.arange(len(KINDS)), np.flatnonzero(KINDS == 0)])
@@ -167,6 +182,14 @@ class TestEveryClassifier:
         support = np.eye(16)[[0, 1]]
         scores = classifier.scores(support, np.array([0, 1]), support, 2)
         np.testing.assert_array_equal(scores.argmax(axis=1), [0, 1])
+
+
+@pytest.mark.parametrize("params", [{"beta": 1e6}, {"beta": 1e6, "temperature": 1e-6}, {"beta": 1e-300}])
+def test_a_cache_has_finite_scores_within_its_bounds_though_a_cosine_is_rounded_above_1(params: dict[str, Any]) -> None:
+    support, queries = np.eye(2) * (1 + 1e-9), np.eye(2)
+    scores = CLASSIFIERS.build("cache", params).scores(support, np.array([0, 1]), queries, 2)
+    assert np.isfinite(scores).all()
+    assert scores.max() == 1 / params.get("temperature", 0.11)
 
 
 def test_what_is_the_mean_of_the_examples_is_like_no_kind_once_it_is_taken_off() -> None:

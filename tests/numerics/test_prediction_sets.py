@@ -168,6 +168,27 @@ class TestCoverage:
             assert rate >= 1 - ALPHA - 2 * error, case
             assert rate <= self._exact(left) + 4 * error, case
 
+    def test_a_threshold_of_each_kind_holds_it_for_each_and_one_for_all_does_not(self) -> None:
+        """Where one kind is harder to tell than the others."""
+        rng, kinds, apart = np.random.default_rng(21), np.arange(3), np.array([8.0, 8.0, 1.0])
+        shown, own, asked = np.repeat(kinds, 5), np.repeat(kinds, 20), np.repeat(kinds, self.QUERIES)
+        support, each = around(rng, shown, apart=apart), np.concatenate([own, asked])
+        images = around(rng, np.tile(each, self.REPETITIONS), apart=apart)
+        scores = NearestExemplar().scores(support, shown, images, 3).reshape(self.REPETITIONS, len(each), 3)
+        for thresholds, is_held_by_each in (("kind", True), ("all", False)):
+            options = ConformalOptions.build({"thresholds": thresholds}, where="conformal")
+            held = np.array(
+                [
+                    split_counts(of_draw[: len(own)], own, of_draw[len(own) :], options, PLAIN)
+                    .in_set(ALPHA)[np.arange(len(asked)), asked]
+                    .reshape(3, -1)
+                    .mean(axis=1)
+                    for of_draw in scores
+                ]
+            )
+            errors = held.std(axis=0, ddof=1) / math.sqrt(len(held))
+            assert (held.mean(axis=0) >= 1 - ALPHA - 2 * errors).all() == is_held_by_each
+
     def test_the_published_rule_loses_it_where_there_are_few_images_and_this_one_does_not(self) -> None:
         scores, kinds = self._scores(5, 2)
         own, everyone = np.repeat(np.arange(2), 5), np.arange(len(kinds))
@@ -245,6 +266,25 @@ class TestSplitCounts:
             ranks = [np.sort(counts[kinds == kind][:, kind]).tolist() for kind in range(3)]
             assert ranks == [list(range(1, 10))] * 3
             assert (counts[own, kinds] >= 1).all()
+
+    @pytest.mark.parametrize(("by", "greatest"), [("probability", 0.0), ("score", 0.9)])
+    def test_cosines_near_0_tie_too_but_for_the_rounding_of_products_of_unit_vectors(
+        self, by: By, greatest: float
+    ) -> None:
+        """By their scores if one of the cosines is not near 0, as it is of images of one object."""
+        scores, kinds, _, _ = drawn(7, 2, 9)
+        scores = np.pad(1e-5 * scores, ((0, 0), (0, 1)), constant_values=greatest)
+        noise = 2e-16 * np.random.default_rng(7).choice([-1, 1], size=scores.shape)
+        options = ConformalOptions(by=by)
+        exact, rounded = (split_counts(scores, kinds, scores + error, options, PLAIN).counts for error in (0, noise))
+        np.testing.assert_array_equal(rounded, exact)
+
+    def test_scores_that_are_all_near_0_are_still_told_apart(self) -> None:
+        """As those of a cache are where nothing is much alike."""
+        scores = 1e-20 * np.arange(1.0, 11)[:, None] * np.ones(2)
+        options = ConformalOptions(by="score")
+        counts = split_counts(scores, np.zeros(10, dtype=int), scores, options, PLAIN).counts
+        np.testing.assert_array_equal(counts[:, 0], np.arange(1, 11))
 
     def test_the_order_of_images_and_kinds_changes_nothing_but_the_order(self) -> None:
         scores, kinds, queries, _ = drawn(8, 3, 12)

@@ -31,10 +31,10 @@ def beside(tmp_path: Path, write_png: Any) -> str:
     return str(tmp_path / "known")
 
 
-def settings(base: dict[str, Any] = DEFAULT, support: str = "", **classifier: Any) -> Settings:
-    """Settings with one classifier, and ``support`` as a folder of examples of the same name."""
-    supports = {"known": {"folder": support}} if support else {}
-    entry = {"classifier": "nearest_exemplar", **({"support": "known"} if support else {}), **classifier}
+def settings(base: dict[str, Any] = DEFAULT, folder: str = "", **classifier: Any) -> Settings:
+    """Settings with one classifier; with a folder, it learns from the examples in that."""
+    supports = {"known": {"folder": folder}} if folder else {}
+    entry = {"classifier": "nearest_exemplar", **({"support": "known"} if folder else {}), **classifier}
     return Settings(merged(base, classifiers__nearest=entry, supports=supports))
 
 
@@ -63,14 +63,14 @@ def test_a_backbone_that_only_a_classifier_names_is_in_use() -> None:
 
 
 def test_examples_beside_the_data_set_get_features_and_maps_of_their_own(beside: str) -> None:
-    plain, seen = settings(support=beside), settings(support=beside, embedding="both", method="flip_consistency")
+    plain, seen = settings(folder=beside), settings(folder=beside, embedding="both", method="flip_consistency")
     own = FeatureSet("support-known")
     assert {features for _, features in plain.feature_sets if features.subset == own.subset} == {own}
     assert {features for _, features in seen.feature_sets if features.subset == own.subset} == {
         own,
         own._replace(view="hflip"),
     }
-    fitted = settings(support=beside, embedding="region", method="memory_bank")
+    fitted = settings(folder=beside, embedding="region", method="memory_bank")
     assert {features for _, features in fitted.feature_sets if features.subset == own.subset} == {own}
     assert fitted.classifiers["nearest"].scores_support
 

@@ -305,8 +305,8 @@ def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
     assert told_of_kinds(shown) == (
         "drawn of each kind 1 for calibration, and 1 or 2 to learn from, by 5 seeds, from the test images, by their "
         "labels; for first, second lid 6 dent, 4 good, 5 scratch "
-        "remark no prediction set of 'first' will rule a kind out, for at alpha 0.1 that takes 9 calibration images of "
-        "the kind that set its thresholds "
+        "remark No prediction set of 'first' will rule a kind out, for at alpha 0.1 that takes 9 calibration images of "
+        "the kind that set its thresholds. "
         "drawn of each kind all to learn from, by 5 seeds, from the examples of 'mine'; for sorted "
         "lid 2 dent, 3 scratch"
     )
@@ -317,12 +317,12 @@ def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
     [
         ("shots: [1, 4]", 1, "problem 'lid' has too few labelled test images for 4 shots"),
         ("shots: [1, 4], scarce: skip", 1, "problem only the kind 'dent' is left to be told apart in 'lid'"),
-        ("shots: [1, 3], scarce: skip", 0, "remark the kind 'good' is not shown, for 4 labelled images of it are"),
-        ("leave_out: [dent]", 0, "remark not shown: dent"),
+        ("shots: [1, 3], scarce: skip", 0, "remark The kind 'good' is not shown, having 4 labelled images"),
+        ("leave_out: [dent]", 0, "remark Not shown: dent."),
         ("leave_out: [dents]", 1, "problem leave_out names 'dents', which is no kind of 'lid'; did you mean 'dent'?"),
-        ("good: false", 0, "remark not shown: good"),
+        ("good: false", 0, "remark Not shown: good."),
         ("shots: [1, 2], conformal: {alpha: 0.6}", 0, "lid 6 dent, 4 good, 5 scratch drawn"),
-        ("conformal: {thresholds: all, alpha: 0.2}", 0, "that takes 4 calibration images that set its thresholds"),
+        ("conformal: {thresholds: all, alpha: 0.2}", 0, "that takes 4 calibration images that set its thresholds."),
         ("conformal: {sets: cross, alpha: 0.5}", 0, "rule a kind out with 1 to learn from, for at alpha 0.5"),
     ],
 )
@@ -346,6 +346,20 @@ def test_the_kinds_of_the_demo_set_are_told_before_it_is_drawn(
     assert main(["check", "--configfile", str(tmp_path / "mine.yaml")]) == 1
     told = told_of_kinds(capsys.readouterr().out)
     assert "ring 6 chip, 6 dent, 16 good, 6 scratch, 6 stain problem 'ring' has too few labelled test images" in told
+
+
+def test_kinds_that_masks_alone_tell_are_not_guessed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    for split, number in (("train", 1), ("test", 2), ("test", 3)):
+        write_png(tmp_path / "data" / split / f"{number}.png", seed=number)
+        Image.new("L", (40, 30), 255 * (number == 3)).save(tmp_path / "data" / split / f"{number}_GT.png")
+    (tmp_path / "masks.yaml").write_text(
+        f"dataset: {{layout: kolektor_sdd2, root: {tmp_path / 'data'}}}\nclassifiers: {{a: {{classifier: ridge}}}}"
+    )
+    main(["check", "--configfile", str(tmp_path / "masks.yaml")])
+    told = told_of_kinds(capsys.readouterr().out)
+    assert told.endswith("kolektor_sdd2 known once the masks are read, which alone tell what is defective")
 
 
 def test_every_published_data_set_is_listed_with_its_terms_and_the_layouts_with_their_parameters(

@@ -139,13 +139,13 @@ def test_what_type_checkers_alone_import_is_not_followed(project: Path, source: 
 
 
 def test_a_package_counts_once_it_has_code_of_its_own(project: Path) -> None:
-    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n')
-    write(project / "zsad/part/inner/most.py", "")
-    write(project / "zsad/part/helper.py", "import zsad.part.inner.most\n")
-    assert "zsad/part/inner/__init__.py" not in traced(project)
-    codetrace._is_empty.cache_clear()
-    write(project / "zsad/part/inner/__init__.py", '"""A package."""\n\nVERSION = 1\n')
-    assert "zsad/part/inner/__init__.py" in traced(project)
+    for name, code in {"bare": "", "coded": "\nVERSION = 1\n"}.items():
+        write(project / f"zsad/part/{name}/__init__.py", f'"""A package."""\n{code}')
+        write(project / f"zsad/part/{name}/most.py", "")
+    write(project / "zsad/part/helper.py", "import zsad.part.bare.most\nimport zsad.part.coded.most\n")
+    added = {"zsad/part/bare/most.py", "zsad/part/coded/most.py", "zsad/part/coded/__init__.py"}
+    assert added <= traced(project)
+    assert "zsad/part/bare/__init__.py" not in traced(project)
 
 
 def test_the_names_that_the_package_offers_to_notebooks_concern_no_stage(project: Path) -> None:
@@ -351,7 +351,7 @@ def test_a_new_method_of_the_mask_writer_concerns_what_writes_or_reads_masks(cop
     edit(copied, "zsad/files/masks.py", with_method)
     assert changed_stages(copied) == {
         *("segment_foreground", *SCORES, "refine_masks", "modulate_scores", "evaluate_masks"),
-        *("draw_gallery", "build_page", "export_results"),
+        *("draw_gallery", "build_page", "export_results", "outline_truth", "classify_images"),
     }
 
 
@@ -370,7 +370,7 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES}),
+        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES, "classify_images"}),
         ("zsad/files/embeddings.py", {*LISTED - {"extract_features"}, "evaluate_oracle"}),
         ("zsad/files/draws.py", {*EVALUATES, "collect_tables"}),
         ("zsad/files/download.py", set()),
@@ -379,7 +379,8 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         ("zsad/models/conversion/timm.py", {"extract_features", "join_features"}),
         ("zsad/data/demo/ring.py", {"make_demo"}),
         ("zsad/data/layouts/visa.py", READS_IMAGES),
-        ("zsad/data/layouts/base.py", READS_IMAGES),
+        ("zsad/data/layouts/base.py", {*READS_IMAGES, "read_support", "draw_support", "evaluate_classes"}),
+        ("zsad/classification/regions.py", {"classify_images"}),
         ("zsad/data/inspection.py", {"check_images"}),
         ("zsad/data/unpack.py", {"download_dataset"}),
         ("zsad/scoring/similarity.py", SCORES),

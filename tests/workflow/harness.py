@@ -187,5 +187,5 @@ def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
             if place.get(step) is None:
                 place[step] = {}
             place = place[step]
-        place[last] = value
+        place[last] = copy.deepcopy(value)  # what is changed next may lie in it
     return result

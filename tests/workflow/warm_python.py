@@ -8,14 +8,11 @@ at processes themselves, their memory, signals or ends, starts `python`.
 
 from __future__ import annotations
 
-import json
+# Not `socket` nor `json`, which take longer than all else that who asks does, once for each job of a run.
+import _socket
+import marshal
 import os
-import select
-import signal
-import socket
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 # Not huggingface_hub nor what imports it, which reads its environment when it is imported.
 AHEAD = (
@@ -29,66 +26,105 @@ AHEAD = (
 def serve(place: str) -> None:
     """Run what is asked for until the standard input ends."""
     import importlib
+    import select
+    import signal
+    import socket
+    from contextlib import suppress
 
     for name in AHEAD:
         importlib.import_module(name)
     from snakemake.cli import get_argument_parser
 
     get_argument_parser()  # which imports plugins
-    signal.signal(signal.SIGCHLD, lambda *_: _reap())
+    _leave_alone_what_is_imported()
+    running: dict[int, tuple[int, socket.socket]] = {}  # who runs for whom, by a pipe that closes as that ends
+    asking: dict[int, int] = {}  # who runs for a connection
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen(64)
+        events = select.poll()
+        events.register(sys.stdin, select.POLLIN)
+        events.register(listener, select.POLLIN)
         print("ready", flush=True)
-        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                listener.close()
-                _attend(connection)
-            connection.close()
+        while (number := events.poll()[0][0]) != sys.stdin.fileno():
+            if number == listener.fileno():
+                connection, _ = listener.accept()
+                ended, process = _start(connection, others=[listener, *(each for _, each in running.values())])
+                running[ended] = process, connection
+                asking[connection.fileno()] = process
+                events.register(ended, 0)  # told of as it is closed
+                events.register(connection, 0)
+            elif number in running:
+                events.unregister(number)
+                os.close(number)
+                process, connection = running.pop(number)
+                status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+                with suppress(BrokenPipeError):
+                    connection.sendall(str(status if status >= 0 else 128 - status).encode())
+                if asking.pop(connection.fileno(), None):
+                    events.unregister(connection)
+                connection.close()
+            else:
+                events.unregister(number)
+                os.kill(asking.pop(number), signal.SIGTERM)  # who asked is gone
 
 
 def ask(place: str, arguments: list[str]) -> int:
     """Have the server run Python with these arguments; its exit status, as a shell gives it."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(place)
-        socket.send_fds(connection, [b"!"], [0, 1, 2])
-        request = {"arguments": arguments, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        return int(connection.makefile().readline())
+    streams = b"".join(stream.to_bytes(4, sys.byteorder) for stream in range(3))
+    request = marshal.dumps((arguments, os.getcwd(), dict(os.environ)))  # noqa: PTH109
+    connection = _socket.socket(_socket.AF_UNIX)
+    connection.connect(place)
+    connection.sendmsg([len(request).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+    connection.sendall(request)
+    return int(connection.recv(16))
 
 
-def _reap() -> None:
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def _leave_alone_what_is_imported() -> None:
+    """Keep a process from visiting, and so copying, all that it shares, to collect garbage or as it ends."""
+    import gc
+    import weakref
+
+    gc.collect()
+    for each in gc.get_objects():
+        if type(each) is weakref.finalize:
+            each.atexit = False
+    gc.freeze()
 
 
-def _attend(connection: socket.socket) -> None:
-    """Run what is asked for in a child, end it should who asked go away, and tell its exit status."""
-    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
-    request = json.loads(connection.makefile().readline())
+def _start(connection: _socket.socket, others: list[_socket.socket]) -> tuple[int, int]:
+    """Start what is asked for; a pipe's end that is told of as closed when that has ended, and the process."""
     ended, alive = os.pipe()
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        os._exit(_run(streams, **request))
+    process = os.fork()
+    if process == 0:
+        os.close(ended)
+        for other in others:
+            other.close()
+        _attend(connection)
     os.close(alive)
-    for stream in streams:
-        os.close(stream)
-    if connection in select.select([connection, ended], [], [])[0]:
-        os.kill(child, signal.SIGTERM)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with suppress(BrokenPipeError):
-        connection.sendall(f"{status if status >= 0 else 128 - status}\n".encode())
-    os._exit(0)
+    return ended, process
+
+
+def _attend(connection: _socket.socket) -> None:
+    """Run what is asked for, and end."""
+    import socket
+
+    status = 1
+    try:
+        size, streams, _, _ = socket.recv_fds(connection, 8, 3)
+        with connection.makefile("rb") as request:
+            asked = marshal.loads(request.read(int.from_bytes(size, "big")))
+        connection.close()
+        status = _run(streams, *asked)
+    finally:
+        os._exit(status)
 
 
 def _run(streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> int:
     import atexit
     import runpy
     import traceback
+    from pathlib import Path
 
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -109,9 +111,10 @@ class Answering:
 
     def _ambiguous(self, support: Labelled) -> list[str]:
         """Which kinds have an example that is the same as one of another kind; a sentence, or none."""
-        is_same = support.vectors @ support.vectors.T > 1 - SAME
-        firsts, others = np.nonzero(is_same & (support.kinds[:, None] < support.kinds))
-        pairs = sorted(set(zip(support.kinds[firsts].tolist(), support.kinds[others].tolist(), strict=True)))
+        kinds_of = defaultdict[bytes, set[int]](set)  # by the embedding: that of a copy is the same to the last bit
+        for vector, kind in zip(support.vectors, support.kinds.tolist(), strict=True):
+            kinds_of[vector.tobytes()].add(kind)
+        pairs = sorted({pair for kinds in kinds_of.values() for pair in combinations(sorted(kinds), 2)})
         named = [f"{self.kinds[one]} and {self.kinds[other]}" for one, other in pairs]
         return [f"Examples of different kinds have the same embedding: {', '.join(named)}."] if named else []
 

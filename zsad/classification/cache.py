@@ -23,13 +23,13 @@ class Cache(Classifier):
         "AAAI 2025 (arXiv:2412.16897)."
     )
 
-    beta: float = Field(32.0, gt=0, description="how fast an example falls silent as the cosine falls from 1")
+    beta: float = Field(32.0, gt=0, le=1e6, description="how fast an example falls silent as the cosine falls from 1")
     temperature: float = Field(
-        0.11, gt=0, description="what the sums are divided by; small for probabilities near 0 and 1"
+        0.11, ge=1e-6, description="what the sums are divided by; small for probabilities near 0 and 1"
     )
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
         """The sum a kind, from 0 to the number of its examples over the temperature."""
-        similarity = np.exp(-self.beta * (1 - queries @ support.T))
+        similarity = np.exp(-self.beta * (1 - np.minimum(queries @ support.T, 1)))
         sums: np.ndarray = similarity @ one_hot(kinds, count) / self.temperature
         return sums

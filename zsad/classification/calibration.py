@@ -97,7 +97,10 @@ class _Softmax:
 
 @dataclass(frozen=True)
 class _Curves:
-    """A logistic curve of the log-odds of each kind; the probabilities are those of the curves, in their proportion."""
+    """A logistic curve of the log-odds of each kind; the probabilities are those of the curves, in their proportion.
+
+    As the curves differ, another kind may come out as the most probable than by the scores.
+    """
 
     options: ProbabilityOptions
     slopes: np.ndarray

@@ -15,11 +15,18 @@ import numpy as np
 from zsad.classification.answers import Answering, Answers, Labelled
 from zsad.classification.base import Classifier
 from zsad.classification.embeddings import EmbeddingOptions, embed_images
-from zsad.classification.inputs import Images, check_asked, check_split, check_together, checked_draws, source_of
+from zsad.classification.inputs import (
+    Images,
+    check_asked,
+    check_images_of_split,
+    check_together,
+    checked_draws,
+    source_of,
+)
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.classification.regions import Place, Regions
 from zsad.classification.registry import CLASSIFIERS
-from zsad.classification.splits import TEST, Draw, Shots, SplitRow, kinds_of, read_split, setting_of
+from zsad.classification.splits import TEST, Draw, Shots, SplitRow, kinds_of, read_split_and_remarks, setting_of
 from zsad.files.classified import (
     CALIBRATION,
     LEFT_OUT,
@@ -73,17 +80,18 @@ def classify_images(
     """
     start = time.perf_counter()
     check_asked(embedding, regions, scores, support_scores, support_features, masks)
-    rows = read_split(split)
+    rows, remarks = read_split_and_remarks(split)
     with ExitStack() as stack:
         test = Images.opened(stack, TEST, features, scores, masks)
         sources = [test]
         if support_features is not None:
             sources.append(Images.opened(stack, source_of(rows), support_features, support_scores, None))
-        check_split(split, rows, sources)
+        check_images_of_split(split, rows, sources)
         check_together(sources)
+        draws = checked_draws(split, rows, shots)
         answering = Answering(classifier, probabilities, conformal, kinds_of(rows))
-        draws = checked_draws(split, rows, shots, answering.kinds)
-        vectors, remarks = _embedded(rows, sources, embedding)
+        vectors, places = _embedded(rows, sources, embedding)
+        remarks += _remarks_on_places(places, regions, has_masks=masks is not None)
         answers = [_answers(answering, draw, vectors) for draw in draws]
         exemplars = sorted({_exemplar(row) for draw in draws for row in draw.support}, key=lambda one: one[::-1])
         details = {
@@ -135,8 +143,8 @@ class _Vectors(NamedTuple):
 
 def _embedded(
     rows: Sequence[SplitRow], sources: Sequence[Images], options: EmbeddingOptions
-) -> tuple[_Vectors, list[str]]:
-    """The embeddings of all images that take part in any draw, each read once, and what there is to say of regions."""
+) -> tuple[_Vectors, Counter[Place]]:
+    """The embeddings of all images that take part in any draw, each read once, and what tells their regions."""
     taken = {(row.source, row.image_id) for row in rows if row.role != "left_out"}
     parts, images, places = [], [], Counter[Place]()
     for source in sources:
@@ -147,13 +155,15 @@ def _embedded(
         parts.append(found.vectors)
         places.update(found.places)
         images += [(source.name, names[index]) for index in indices]
-    remarks = _remarks_on_places(places, has_masks=any(source.masks is not None for source in sources))
-    return _Vectors(np.concatenate(parts), {image: place for place, image in enumerate(images)}), remarks
+    return _Vectors(np.concatenate(parts), {image: place for place, image in enumerate(images)}), places
 
 
-def _remarks_on_places(places: Counter[Place], *, has_masks: bool) -> list[str]:
+def _remarks_on_places(places: Counter[Place], regions: str, *, has_masks: bool) -> list[str]:
     """What a reader must know of where the embeddings look, sentences."""
     remarks = []
+    empty = places.total() - places["mask"]
+    if regions == "ground truth" and empty:
+        remarks.append(f"{empty} of {places.total()} true masks are empty, which tells good images from others.")
     if has_masks and places["peak"]:
         remarks.append(
             f"No mask marks anything in {places['peak']} of {places.total()} images; there the highest patches of the "

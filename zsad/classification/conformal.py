@@ -193,9 +193,9 @@ def _least(scores: np.ndarray, options: ConformalOptions, probabilities: Probabi
     so that copies of one image never rule out a kind.
     """
     unlike = nonconformity(scores, options, probabilities)
-    made_of = np.abs(scores)
+    made_of = np.abs(scores).max(axis=1, keepdims=True)
     if options.by == "probability":
         with np.errstate(over="ignore"):
-            made_of = 1 + made_of.max(axis=1, keepdims=True) / probabilities.temperature
+            made_of = 1 + made_of / probabilities.temperature
     least: np.ndarray = unlike - np.minimum(ROUNDING * made_of, np.finfo(np.float64).max)
     return least

@@ -104,5 +104,7 @@ def _with_kinds(images: Sequence[Labelled], kinds: Mapping[str, str], table: Pat
 def _on_copies(pool: Pool) -> list[str]:
     if not pool.copies:
         return []
-    they = "1 labelled image takes" if len(pool.copies) == 1 else f"{len(pool.copies)} labelled images take"
-    return [f"{they} no part, being the same by content as another one: e.g. {pool.copies[0].image_id}."]
+    first = min(image.image_id for image in pool.copies)
+    if len(pool.copies) == 1:
+        return [f"{first} takes no part, being the same by content as another image."]
+    return [f"{len(pool.copies)} images take no part, being the same by content as others, e.g. {first}."]

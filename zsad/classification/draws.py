@@ -192,6 +192,21 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
     return Shown(kinds, remarks)
 
 
+def check_left_out(names: Iterable[str], kinds: Collection[str], where: str) -> None:
+    """Refuse kinds to be left out that no category has; of those that one has, others may have none.
+
+    Args:
+        kinds: those of all categories.
+        where: the names stand in the configuration, for messages.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name in names:
+        if _kind_meant(name, kinds) is None:
+            raise ConfigError(f"{where} names '{name}', which is no kind of any category{nearest_hint(name, kinds)}")
+
+
 def draw_rows(pool: Iterable[Labelled], kinds: Sequence[str], options: DrawOptions, seed: int) -> list[SplitRow]:
     """Calibration and support images of one seed."""
     by_kind: dict[str, list[Labelled]] = {kind: [] for kind in kinds}
@@ -233,7 +248,7 @@ def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tu
     left_out = set() if options.good else {GOOD}
     remarks = []
     for name in options.leave_out:
-        found = next((kind for kind in (kind_named(name), shown_kind(name)) if kind in kinds), None)
+        found = _kind_meant(name, kinds)
         if found is not None:
             left_out.add(found)
             continue
@@ -241,6 +256,11 @@ def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tu
             raise ConfigError(f"leave_out names '{name}', which is no kind of '{category}'{nearest_hint(name, kinds)}")
         remarks.append(f"The kind '{name}' is to be left out, but is none of '{category}'.")
     return left_out, remarks
+
+
+def _kind_meant(name: str, kinds: Collection[str]) -> str | None:
+    """The kind that somebody names, in whatever form it was typed; None if there is none of it."""
+    return next((kind for kind in (kind_named(name), shown_kind(name)) if kind in kinds), None)
 
 
 def _is_slip(name: str, kind: str) -> bool:

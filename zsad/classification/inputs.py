@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from zsad.classification.embeddings import EmbeddingOptions
-from zsad.classification.splits import TEST, Draw, Shots, SplitRow, draws_of
+from zsad.classification.splits import TEST, Draw, Shots, SplitRow, check_split, draws_of
 from zsad.errors import DataError
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
-from zsad.files.provenance import inherited
+from zsad.files.provenance import contents_sha256, inherited
 from zsad.files.scores import ScoreReader
+from zsad.files.table_digest import RUN_AGAIN
 
 ORIGIN = ("stage", "setting", "scorer", "refiner")  # of the provenance of what is read
 SAME_BACKBONE = ("model", "backbone", "view")  # of the provenance of features that are compared with each other
@@ -83,8 +83,8 @@ def source_of(rows: Sequence[SplitRow]) -> str:
     return next((row.source for row in rows if row.source != TEST), "")
 
 
-def check_split(split: Path, rows: Sequence[SplitRow], sources: Sequence[Images]) -> None:
-    """Check that a split is of the images whose features are read.
+def check_images_of_split(split: Path, rows: Sequence[SplitRow], sources: Sequence[Images]) -> None:
+    """Check that a split is of the images whose features are read, as far as both say what is in them.
 
     Raises:
         DataError: it is not.
@@ -97,13 +97,14 @@ def check_split(split: Path, rows: Sequence[SplitRow], sources: Sequence[Images]
         raise _stale(split, name, f"it names {named}")
     for source, reader in features.items():
         for seed in sorted({row.seed for row in rows}):
-            named_twice = Counter(row.image_id for row in rows if row.source == source and row.seed == seed)
-            if max(named_twice.values(), default=0) > 1:
-                raise _stale(split, reader.path, f"it names {named_twice.most_common(1)[0][0]} twice")
-            strangers = named_twice.keys() - set(reader.image_ids)
-            missing = set(reader.image_ids) - named_twice.keys() if source == TEST else set()
-            if odd := min(strangers | missing, default=None):
+            contents = {row.image_id: row.sha256 for row in rows if row.source == source and row.seed == seed}
+            strangers = contents.keys() - set(reader.image_ids)
+            missing = set(reader.image_ids) - contents.keys()
+            if odd := min(strangers | missing if source == TEST else strangers, default=None):
                 raise _stale(split, reader.path, f"{odd} is only in one of them")
+            known = reader.provenance.get("contents_sha256")
+            if not missing and known not in (None, contents_sha256(contents)):
+                raise _stale(split, reader.path, "an image was replaced by another of its name")
 
 
 def _stale(split: Path, features: Path, reason: str) -> DataError:
@@ -132,45 +133,25 @@ def check_together(sources: Sequence[Images]) -> None:
             )
 
 
-def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots], kinds: Sequence[str]) -> list[Draw]:
+def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
     """The draws of a split.
 
     Raises:
-        DataError: one has no example of a kind, or no queries.
+        DataError: it contradicts itself, or has too few examples.
     """
-    draws = draws_of(rows, shots)
-    if not draws or not kinds:
-        raise DataError(f"{split} has no labelled examples; delete it and run again")
-    _check_labels(split, rows)
-    for draw in draws:
-        if missing := sorted({*kinds, *(row.kind for row in draw.calibration)} - {row.kind for row in draw.support}):
-            raise DataError(
-                f"{split} has no example of '{missing[0]}' in the draw of seed {draw.seed}; delete it and run again"
-            )
-        if not draw.queries:
-            raise DataError(
-                f"{split} leaves no image whose kind is to be found out with seed {draw.seed}; give more images, or "
-                "lower shots or calibration"
-            )
-    return draws
+    try:
+        check_split(rows)
+    except ValueError as error:
+        raise DataError(f"{split} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+    if odd := _under_two_kinds(rows):
+        raise DataError(f"{split} is no split of a classifier (it shows {odd} under two kinds); {RUN_AGAIN}")
+    return draws_of(rows, shots)
 
 
-def _check_labels(split: Path, rows: Sequence[SplitRow]) -> None:
-    """Check that every image has one kind, and that those of a kind are ranked.
-
-    Raises:
-        DataError: they do not.
-    """
+def _under_two_kinds(rows: Sequence[SplitRow]) -> str:
+    """An image that has another kind with another seed; empty if there is none."""
     kind_of: dict[tuple[str, str], str] = {}
-    ranks = defaultdict[tuple[int, str, str], list[int]](list)
-    for row in rows:
-        if row.rank is not None:
-            ranks[row.seed, row.role, row.kind].append(row.rank)
-            if kind_of.setdefault((row.source, row.image_id), row.kind) != row.kind:
-                raise DataError(f"{split} shows {row.image_id} under two kinds; delete it and run again")
-    for (seed, role, kind), found in ranks.items():
-        if sorted(found) != list(range(1, len(found) + 1)):
-            raise DataError(
-                f"{split} does not rank the {role} images of '{kind}' from 1 on with seed {seed}; delete it and run "
-                "again"
-            )
+    shown = (row for row in rows if row.kind)
+    return next(
+        (row.image_id for row in shown if kind_of.setdefault((row.source, row.image_id), row.kind) != row.kind), ""
+    )

@@ -83,21 +83,30 @@ def read_split(path: str | Path) -> list[SplitRow]:
     Raises:
         DataError: absent, changed after it was made, or no split.
     """
-    rows = read_table(path, COLUMNS, what="split of a classifier")
-    try:
-        return [_row(row) for row in rows if row["role"] != REMARK]
-    except ValueError as error:
-        raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+    return read_split_and_remarks(path)[0]
 
 
 def read_remarks(path: str | Path) -> list[str]:
     """The sentences for the reader that stand in a split.
 
     Raises:
-        DataError: absent, changed after it was made, or no such table.
+        DataError: see `read_split`.
+    """
+    return read_split_and_remarks(path)[1]
+
+
+def read_split_and_remarks(path: str | Path) -> tuple[list[SplitRow], list[str]]:
+    """Both at once: a split of many images and seeds takes a while to check.
+
+    Raises:
+        DataError: see `read_split`.
     """
     rows = read_table(path, COLUMNS, what="split of a classifier")
-    return [row[REMARK] for row in rows if row["role"] == REMARK]
+    try:
+        split = [_row(row) for row in rows if row["role"] != REMARK]
+    except ValueError as error:
+        raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+    return split, [row[REMARK] for row in rows if row["role"] == REMARK]
 
 
 def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:

@@ -99,7 +99,7 @@ def _category_lines(same: Sequence[ClassifierEntry], pool: Sequence[Labelled] | 
     enough = options.least_images + (source == TEST)
     left = [kind for kind, count in sorted(counts.items()) if kind not in shown.kinds and count >= enough]
     remarks = [
-        *([f"not shown: {', '.join(left)}"] if left else []),
+        *([f"Not shown: {', '.join(left)}."] if left else []),
         *shown.remarks,
         *(said for entry in same for said in _few(entry, options, len(shown.kinds))),
     ]
@@ -117,8 +117,8 @@ def _few(entry: ClassifierEntry, options: DrawOptions, kinds: int) -> list[str]:
         return []
     by_shots = f" with {' or '.join(few)} to learn from" if conformal.sets == "cross" else ""
     return [
-        f"no prediction set of '{entry.name}' will rule a kind out{by_shots}, for at alpha {conformal.alpha:g} that "
-        f"takes {fewest} {NOUNS[conformal.sets]}{' of the kind' if of_sets == 1 else ''} that set its thresholds"
+        f"No prediction set of '{entry.name}' will rule a kind out{by_shots}, for at alpha {conformal.alpha:g} that "
+        f"takes {fewest} {NOUNS[conformal.sets]}{' of the kind' if of_sets == 1 else ''} that set its thresholds."
     ]
 
 

@@ -11,9 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zsad.data.image_list import read_image_list
+from zsad.data.kinds import read_kinds
 from zsad.data.manifest import read_manifest
 from zsad.data.readings import read_unreadable
 from zsad.errors import DataError
+
+
+def _read_labelled(path: Path) -> object:
+    """The list of a support's examples, or the table of their kinds beside it."""
+    return read_kinds(path) if path.name.endswith(".kinds.csv") else read_image_list(path)
+
 
 TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
     {
@@ -21,6 +28,7 @@ TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
         "training.csv": read_image_list,
         "manifest.csv": read_manifest,
         "unreadable.csv": read_unreadable,
+        "labelled/*.csv": _read_labelled,
     }
 )
 """The tables in the folder of a category, by their names or patterns of them, and what reads them."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, Protocol
 
 from zsad.data.kind_names import kind_named, require_usable
 from zsad.data.layouts.base import GOOD
 from zsad.data.layouts.csv_table import DEFECT
 from zsad.data.layouts.words import GOOD_WORDS, means
-from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
@@ -22,11 +22,26 @@ def shown_kind(name: str) -> str:
     return GOOD if means(kind, GOOD_WORDS) else kind
 
 
-def kind_of(record: ImageRecord) -> str:
-    """The kind of an image by what is known of it: ``"good"``, its type, ``"defective"`` without; empty if unknown."""
-    if record.label is None:
+class Known(Protocol):
+    """An image with what is known of it: an `Item` of a layout, or a record of the manifest."""
+
+    @property
+    def label(self) -> int | Literal["mask"] | None:
+        """1 defective, 0 good, None unknown, ``"mask"`` if its mask alone tells."""
+
+    @property
+    def defect_type(self) -> str:
+        """What it is if it is defective; may be empty."""
+
+
+def kind_of(image: Known) -> str:
+    """The kind of an image by what is known of it: ``"good"``, its type, ``"defective"`` without; empty if unknown.
+
+    Where a mask alone tells, it is what the image is if it is defective.
+    """
+    if image.label is None:
         return ""
-    return GOOD if record.label == 0 else kind_named(record.defect_type) or DEFECT
+    return GOOD if image.label == 0 else kind_named(image.defect_type) or DEFECT
 
 
 def write_kinds(path: str | Path, kinds: Mapping[str, str]) -> None:

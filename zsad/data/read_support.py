@@ -8,7 +8,9 @@ from pathlib import Path
 
 from zsad.data.bounds import NO_BOUNDS, Bounds
 from zsad.data.image_list import ListedImage, write_images
+from zsad.data.kind_names import kind_named
 from zsad.data.kinds import write_kinds
+from zsad.data.layouts.base import GOOD
 from zsad.data.readings import complaint, failed, read_all
 from zsad.data.support_source import SupportSource, check_photographs
 from zsad.errors import DataError
@@ -63,5 +65,7 @@ def read_support(
         ],
     )
     write_kinds(kinds, {example.image_id: example.kind for example in examples})
+    for called in sorted({example.called for example in examples if kind_named(example.called) != example.kind}):
+        logger.info("%s: '%s' is taken for the kind '%s'", category, called, GOOD)
     for kind, count in sorted(Counter(example.kind for example in examples).items()):
         logger.info("%s: %d labelled examples of %s", category, count, kind)

@@ -46,12 +46,14 @@ class Example(NamedTuple):
     Attributes:
         image_id: path inside the folder of the kinds, or as the table has it, with forward slashes; unique.
         where: it was said what it is, for messages.
+        called: the kind, as it stands there.
     """
 
     path: Path
     image_id: str
     kind: str
     where: str
+    called: str
 
 
 class SupportSource(Part):
@@ -166,7 +168,8 @@ class SupportSource(Part):
                     "away"
                 )
             examples += [
-                Example(path, path.relative_to(place).as_posix(), kind, f"the folder {folder}") for path in paths
+                Example(path, path.relative_to(place).as_posix(), kind, f"the folder {folder}", folder.name)
+                for path in paths
             ]
         return examples
 
@@ -178,7 +181,10 @@ class SupportSource(Part):
         return own if own.is_dir() else folder
 
     def _kind_folders(self, place: Path, category: str) -> list[Path]:
-        found, loose = folders(place), images(place)
+        try:
+            found, loose, tree = folders(place), images(place), mvtec_tree(place)
+        except OSError as error:
+            raise DataError(f"the folder {place} cannot be read ({error.strerror}); make it readable") from None
         if not found and not loose:
             raise DataError(
                 f"the folder {place} of labelled examples is empty; give it a folder for each kind, named after it, "
@@ -190,30 +196,37 @@ class SupportSource(Part):
                 f"the folder {place} of labelled examples has {they} in it that no folder says the kind of, e.g. "
                 f"{loose[0].name}; move the images of each kind into a folder named after it"
             )
-        if tree := mvtec_tree(place):
+        if tree:
             raise DataError(
                 f"{tree} has folders of training and test images, as data sets have, and none for each kind of "
                 f"defect; give the folder of the test images, or set the classifier's support to 'test'"
             )
-        if place == Path(self.folder or "") and not any(images(folder) for folder in found):
-            deep = next((folder for folder in found if next(images_below(folder), None)), None)
-            if deep:
-                hint = nearest_hint(category, [folder.name for folder in found], or_all=False)
-                raise DataError(
-                    f"the folder {place} of labelled examples has none for the category '{category}'{hint}, and "
-                    f"images one folder too deep for kinds, e.g. in {deep}; add {place / category}, or move the images "
-                    "of each kind into its folder"
-                )
+        if place == Path(self.folder or ""):
+            self._require_no_categories(found, category)
         return found
+
+    def _require_no_categories(self, kinds: Sequence[Path], category: str) -> None:
+        """Refuse what may be a folder for another category, whose name would be taken for that of a kind."""
+        deep = next((folder for folder in kinds if not images(folder) and next(images_below(folder), None)), None)
+        if deep:
+            hint = nearest_hint(category, [folder.name for folder in kinds], or_all=False)
+            raise DataError(
+                f"the folder {self.folder} of labelled examples has none for the category '{category}'{hint}, and "
+                f"{deep} has no image but in folders, as categories have; add {deep.with_name(category)}, or move the "
+                "images of each kind into its folder"
+            )
 
     @staticmethod
     def _require_folder(folder: Path) -> None:
         if not folder.exists():
-            raise DataError(f"the folder {folder} of labelled examples does not exist; correct supports")
+            raise DataError(
+                f"the folder {folder} of labelled examples does not exist; correct its path under 'supports'"
+            )
         if not folder.is_dir():
             hint = " or give it as the table" if folder.suffix.lower() in (".csv", ".tsv", ".txt") else ""
             raise DataError(
-                f"{folder} is a file, but a folder of labelled examples is expected; correct supports{hint}"
+                f"{folder} is a file, but a folder of labelled examples is expected; correct the path under "
+                f"'supports'{hint}"
             )
 
     # A table.
@@ -234,7 +247,9 @@ class SupportSource(Part):
             if image_id in examples:
                 earlier = examples[image_id].where.rpartition(", ")[2]
                 raise DataError(f"{where}: {path} stands in {earlier} already; take one of the two out")
-            examples[image_id] = Example(written_path(table.parent, path, where), image_id, shown_kind(kind), where)
+            examples[image_id] = Example(
+                written_path(table.parent, path, where), image_id, shown_kind(kind), where, kind
+            )
         return list(examples.values())
 
     def _of_category(
@@ -257,7 +272,7 @@ class SupportSource(Part):
         """Where each line of the table stands, and its cells by column."""
         table = Path(self.table or "")
         if not table.exists():
-            raise DataError(f"the table {table} of labelled examples does not exist; correct supports")
+            raise DataError(f"the table {table} of labelled examples does not exist; correct its path under 'supports'")
         if table.is_dir():
             raise DataError(f"{table} is a folder, but a table of labelled examples is expected; give it as the folder")
         lines = list(table_lines(table, self._columns))

@@ -49,7 +49,8 @@ class ClassCounts(NamedTuple):
         confusion: ``[..., true kind, kind]``, images by what is true and what is predicted; true kinds that were not
             shown stand behind those that were.
         covered: ``[..., kind]``, measured images whose set has their kind.
-        majority: ``[...]``, images of the kind that most of the measured images have, before any are drawn.
+        is_there: bool ``[..., kind]``, whether any measured image is of the kind, be it drawn or not.
+        majority: ``[...]``, images of the kind that is the most frequent one among all measured images.
         unknown_abstained: ``[...]``, images of unknown kinds with an empty set.
         answered: ``[...]``, images whose sets count; the next ones are of these.
         kinds_in_sets: ``[...]``, kinds in their sets.
@@ -60,6 +61,7 @@ class ClassCounts(NamedTuple):
 
     confusion: np.ndarray
     covered: np.ndarray
+    is_there: np.ndarray
     majority: np.ndarray
     unknown_abstained: np.ndarray
     answered: np.ndarray
@@ -84,15 +86,16 @@ class ImageCounts:
         is_measured = is_query & (truth >= 0) & (truth < kinds)
         is_answered = is_measured if is_labelled else is_query
         is_covered = is_measured & in_set[np.arange(len(truth)), np.where(is_measured, truth, 0)]
-        most_frequent = np.bincount(truth[is_measured], minlength=kinds).argmax()
         self._shape = (true_kinds, kinds)
+        frequencies = np.bincount(truth[is_measured], minlength=kinds)
+        self._is_there = frequencies > 0
         self._matrix = vstack(
             [
                 _one_each(truth * kinds + predicted, is_query & (truth >= 0), true_kinds * kinds),
                 _one_each(truth, is_covered, kinds),
                 csr_array(
                     [
-                        is_measured & (truth == most_frequent),
+                        is_measured & (truth == frequencies.argmax()),
                         is_query & (truth >= kinds) & (sizes == 0),
                         is_answered,
                         np.where(is_answered, sizes, 0),
@@ -111,7 +114,8 @@ class ImageCounts:
         true_kinds, kinds = self._shape
         counts = (self._matrix @ weights.T).T
         confusion, covered, others = np.split(counts, [true_kinds * kinds, true_kinds * kinds + kinds], axis=1)
-        return ClassCounts(confusion.reshape(len(weights), true_kinds, kinds), covered, *others.T)
+        is_there = np.broadcast_to(self._is_there, covered.shape)
+        return ClassCounts(confusion.reshape(len(weights), true_kinds, kinds), covered, is_there, *others.T)
 
     def total(self) -> ClassCounts:
         """The counts of all images."""
@@ -124,7 +128,8 @@ def class_metrics(counts: ClassCounts) -> dict[str, np.ndarray]:
 
     Accuracy, balanced accuracy and macro-F1 are those of scikit-learn: ``balanced_accuracy_score``, the mean recall
     over the kinds that have measured images, and ``f1_score`` with ``average="macro"``, as ``labels`` the kinds that
-    were shown and ``zero_division=0``, so that a kind with neither images nor predictions counts 0.
+    were shown and ``zero_division=0``, so that a kind without images counts 0. But a kind that has images of which none
+    was drawn is left out of macro-F1, as it is of balanced accuracy.
     """
     kinds = counts.confusion.shape[-1]
     confusion = counts.confusion[..., :kinds, :]
@@ -132,10 +137,12 @@ def class_metrics(counts: ClassCounts) -> dict[str, np.ndarray]:
     measured = true.sum(axis=-1)
     unknown = counts.confusion[..., kinds:, :].sum(axis=(-2, -1))
     is_measured = measured > 0
+    f1 = share(2 * right, true + confusion.sum(axis=-2))
+    is_averaged = (true > 0) | ~counts.is_there
     return {
         "accuracy": _known_share(right.sum(axis=-1), measured),
         "balanced_accuracy": _known_share(share(right, true).sum(axis=-1), (true > 0).sum(axis=-1)),
-        "macro_f1": np.where(is_measured, share(2 * right, true + confusion.sum(axis=-2)).mean(axis=-1), np.nan),
+        "macro_f1": _known_share(f1.sum(axis=-1), np.where(is_measured, is_averaged.sum(axis=-1), 0)),
         "majority": _known_share(counts.majority, measured),
         "coverage": _known_share(counts.covered.sum(axis=-1), measured),
         "set_size": _known_share(counts.kinds_in_sets, counts.answered),
@@ -171,8 +178,9 @@ def deviation_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
 def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Draws:
     """The metrics of resampled images, each the mean over the seeds of a group of draws.
 
-    An image has the same weight in every draw of examples in which it is a query, for a resample stands for other test
-    images with the same examples. Images of each true kind are drawn apart, as good and defective ones are elsewhere.
+    An image has the same weight in every draw of examples in which it is a query: a resample stands for other test
+    images with the same examples, and the images that two seeds ask about are mostly the same. Images of each true
+    kind are drawn apart, as good and defective ones are elsewhere.
 
     Args:
         groups: e.g. for each number of shots the draw of each seed.

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from zsad.data.kind_names import alike
+from zsad.data.kinds import kind_of
 from zsad.errors import DamagedFileError, DataError
 from zsad.evaluation.bootstrap import UNKNOWN, Draws, Sampler, interval
 from zsad.evaluation.classes import (
@@ -50,12 +52,12 @@ def evaluate_classes(
         provenance: of this stage; that of the input is added.
 
     Raises:
-        DataError: the classification and the manifest do not hold the same test images, a kind is spelt with other
-            capital letters in the manifest than among the examples, or a file is damaged.
+        DataError: the classification and the manifest do not hold the same test images, a kind differs
+            from one of the examples by case, spaces or the form of its letters alone, or a file is damaged.
     """
     with ClassifiedReader(classified) as reader:
         records = records_with_truth(manifest, reader.image_ids, classified)
-        draws = _Draws(reader, [record.defect_type for record in records])
+        draws = _Draws(reader, [kind_of(record) for record in records])
         result = {
             "category": category,
             "classifier": classifier,
@@ -212,14 +214,14 @@ def _embedding(reader: ClassifiedReader) -> str:
 
 
 def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) -> None:
-    """Refuse kinds of test images that are those of the examples but for small and capital letters.
+    """Refuse kinds of test images that are those of the examples but for case, spaces or the form of their letters.
 
     Raises:
         DataError: naming both.
     """
-    alike = {kind.casefold(): kind for kind in shown}
+    by_likeness = {alike(kind): kind for kind in shown}
     for kind in unknown:
-        example = alike.get(kind.casefold())
+        example = by_likeness.get(alike(kind))
         if example is not None:
             raise DataError(
                 f"{path}: the test images have the kind '{kind}' but the examples '{example}'; give both one name, or "

@@ -6,13 +6,13 @@ such kind for is empty there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from zsad.data.kind_names import SEPARATOR
 from zsad.files.json_values import number
 from zsad.names import CLASSIFICATION_METRICS
 from zsad.tables.class_results import COVERAGE, ClassResult, Measure, Summary
@@ -22,7 +22,6 @@ from zsad.tables.missing import is_missing
 NAMES = ("category", "classifier", "backbone", "method", "embedding", "regions", "setting", "shots")
 COUNTS = ("seeds", "kinds", "queries", "measured", "unknown", "categories")
 ALIKE = "alike"  # a column of the frame that is not written, see `ClassResult`
-_BETWEEN_KINDS = "|"
 CONFUSION = TableFormat(
     "confusions of kinds",
     {
@@ -33,11 +32,6 @@ CONFUSION = TableFormat(
     names=("category", "classifier", "regions", "setting", "shots"),
     is_missing="seeds",
 )
-
-
-def joined(kinds: Iterable[str]) -> str:
-    r"""Kinds in one text, between them ``|``; a ``|`` or ``\`` of a kind itself has a ``\`` before it."""
-    return _BETWEEN_KINDS.join(re.sub(r"[\\|]", r"\\\g<0>", kind) for kind in kinds)
 
 
 def kinds_of(documents: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -174,9 +168,9 @@ def _drawn(draw: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _image_row(image: Mapping[str, Any]) -> dict[str, Any]:
     nearest = image["nearest"]
     return {
-        "support": joined(dict.fromkeys(one["source"] for one in nearest.values())),
+        "support": SEPARATOR.join(dict.fromkeys(one["source"] for one in nearest.values())),
         **{name: image[name] for name in ("image_id", "true", "predicted")},
-        "prediction_set": joined(image["prediction_set"]),
+        "prediction_set": SEPARATOR.join(image["prediction_set"]),
         "set_size": len(image["prediction_set"]),
         "abstained": int(image["abstained"]),
         **{f"probability {kind}": number(value) for kind, value in image["probabilities"].items()},

@@ -26,6 +26,7 @@ MEANINGS = {
     REGIONS[GROUND_TRUTH]: "It looks where the ground truth says so, which nobody has who inspects parts.",
 }
 COMPETING = ("accuracy", "balanced_accuracy", "macro_f1")  # the others do not say by themselves what is good
+BASELINE = "majority"  # stands alone, as nobody asks how sure it is
 BY_CATEGORY = ("accuracy", "balanced_accuracy", COVERAGE)
 EXPLANATION = (
     f"{NOTATION} Which kind of defect an image shows, learnt from labelled examples: few-shot-defects-K has seen K of "
@@ -107,7 +108,7 @@ def _sentences(document: Mapping[str, Any]) -> list[str]:
     """What an evaluation remarks, each once."""
     remarks = [remark for draw in document["draws"] for remark in draw["remarks"]]
     unknown = ", ".join(document["unknown_kinds"])
-    return list(dict.fromkeys([*remarks, *([f"not shown, and so never named: {unknown}."] if unknown else [])]))
+    return list(dict.fromkeys([*remarks, *([f"Not shown, and so never named: {unknown}."] if unknown else [])]))
 
 
 def _tables(setting: str, rows: pd.DataFrame) -> list[Table]:
@@ -152,7 +153,7 @@ def _figures(
     rows: Sequence[Mapping[str, Any]], metric: str, groups: Sequence[Any], *, beside: bool = True
 ) -> list[Figure]:
     """A metric of rows with what stands beside it, the best marked among those that may be compared."""
-    sides = ("low", "high", "deviation") if beside else ()
+    sides = ("low", "high", "deviation") if beside and metric != BASELINE else ()
     written = mean_number if metric == "set_size" else share
     figures = [written(row[metric], *(row[f"{metric}_{side}"] for side in sides)) for row in rows]
     return marked(figures, list(map(str, groups))) if metric in COMPETING else figures

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from zsad.classification.draws import check_left_out
 from zsad.classification.registry import CLASSIFIERS
 from zsad.classification.splits import TEST
+from zsad.data.demo.plan import defect_counts
+from zsad.data.kinds import kind_of
+from zsad.data.layouts.base import GOOD
 from zsad.data.subsets import FeatureSet, support_subset
 from zsad.errors import ConfigError, nearest_hint
 from zsad.names import NO_REFINER
@@ -84,6 +88,33 @@ def check_supports(supports: Mapping[str, SupportEntry], data: Dataset) -> None:
     """
     for name, entry in supports.items():
         entry.source.check(name, data.categories if data.is_here else ())
+
+
+def check_kinds_left_out(
+    classifiers: Mapping[str, ClassifierEntry], supports: Mapping[str, SupportEntry], data: Dataset
+) -> None:
+    """Refuse kinds to be left out that are known to be in no category.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for name, entry in classifiers.items():
+        if entry.drawing["leave_out"] and data.is_here:
+            kinds = {kind for category in data.categories for kind in _known_kinds(entry, supports, data, category)}
+            check_left_out(entry.drawing["leave_out"], kinds, f"classifiers.{name}.leave_out")
+
+
+def _known_kinds(
+    entry: ClassifierEntry, supports: Mapping[str, SupportEntry], data: Dataset, category: str
+) -> set[str]:
+    """The kinds of the images that a classifier's examples may be drawn from, by places and tables."""
+    if not entry.is_drawn_from_tests:
+        return {example.kind for example in supports[entry.support].source.items(category)}
+    if data.is_demo:
+        return {GOOD, *defect_counts(category, data.demo_options)}
+    items = [item for item in data.items(category) if item.split == "test" and item.label is not None]
+    only_masks_tell = any(item.label == "mask" for item in items)
+    return {kind_of(item) for item in items} | ({GOOD} if only_masks_tell else set())
 
 
 def support_features(classifier: ClassifierEntry, methods: Mapping[str, MethodEntry]) -> set[tuple[str, FeatureSet]]:

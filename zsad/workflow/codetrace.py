@@ -86,16 +86,11 @@ def code_hashes(
     """
     entries = list(entries)
     found: set[Path] = set()
-    waiting = [root / script]
-    for entry in entries:
-        waiting.extend(_module_files(root, entry.partition(":")[0]))
+    waiting = {root / script, *_traced(root, (entry.partition(":")[0] for entry in entries))}
     while waiting:
         path = waiting.pop()
-        if path in found or _is_table_of_names(path, root) or is_exempt(path.relative_to(root)) or _is_empty(path):
-            continue
         found.add(path)
-        for module in _imported(path):
-            waiting.extend(_module_files(root, module))
+        waiting |= _behind(root, path) - found
     files = sorted({file for path in found for file in _with_data(path)})
     hashes = dict(_named_hash(root, file) for file in files)
     return hashes | dict.fromkeys(entries, "entry") | {"revision": str(revisions[Path(script).stem])}
@@ -112,11 +107,27 @@ def import_package_from(root: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *others])
 
 
+@cache
+def _behind(root: Path, path: Path) -> frozenset[Path]:
+    """The files that are traced of the modules that a file imports."""
+    return _traced(root, _imported(path))
+
+
+def _traced(root: Path, modules: Iterable[str]) -> frozenset[Path]:
+    """The files of modules, and of the packages on the way, whose edits are seen."""
+    files = {file for module in modules for file in _module_files(root, module)}
+    return frozenset(file for file in files if _is_traced(root, file))
+
+
+@cache
+def _is_traced(root: Path, path: Path) -> bool:
+    return not (_is_table_of_names(path, root) or is_exempt(path.relative_to(root)) or _is_empty(path))
+
+
 def _is_table_of_names(path: Path, root: Path) -> bool:
     return path.name in TABLES and path.parent != root / PACKAGE
 
 
-@cache
 def _is_empty(path: Path) -> bool:
     """Whether a file makes a folder a package and holds a docstring at most."""
     if path.name != "__init__.py":

@@ -20,6 +20,7 @@ from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.sharing.options import Sharing
 from zsad.workflow.classifiers import (
+    check_kinds_left_out,
     check_supports,
     check_truth,
     classifier_entries,
@@ -109,6 +110,7 @@ class Settings:
         if left_out is None:
             check_truth(self.classifiers, self.data)
             check_supports(self.supports, self.data)
+            check_kinds_left_out(self.classifiers, self.supports, self.data)
         self.measurable = Measurable(
             self.data,
             localises=any(localises(name, self.methods) for name in self.methods),
