@@ -53,7 +53,7 @@ class ClassContents:
     """What classifiers say of the kinds of defects; nothing where none is configured.
 
     Attributes:
-        evaluations: of classifiers, by name; in each category's turn.
+        evaluations: of classifiers, in the order of the configuration.
         confusions: by category and classifier; of what is not labelled there are none.
         shots: by category: accuracy against the number of examples.
         supports: by category and support that lies beside the data set: its thumbnails.
