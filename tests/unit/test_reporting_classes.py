@@ -386,8 +386,8 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     first = groups_of(document, COUNT)[0].rows[0]
     true, predicted = (first["nearest"][first[name]] for name in ("true", "predicted"))
     assert (
-        f"the image: {first['true']} nearest {first['true']}, cosine {true['similarity']:.3f}{true['image_id']} "
-        f"nearest {first['predicted']}, cosine {predicted['similarity']:.3f}{predicted['image_id']} "
+        f"the image: {first['true']} nearest {first['true']}, cosine {true['similarity']:.4f}{true['image_id']} "
+        f"nearest {first['predicted']}, cosine {predicted['similarity']:.4f}{predicted['image_id']} "
         f"{first['image_id']}{first['true']}, called {first['predicted']} "
         f"{100 * first['probabilities'][first['predicted']]:.1f} % · prediction set: "
     ) in section
@@ -427,7 +427,8 @@ def test_several_categories_have_a_section_each_and_one_of_all(tmp_path: Path, d
         class_evaluation("board", "nearest", shots=(1,), labelled=False, seeds=(0,)),
     ]
     page, text = read_page(tmp_path, detectors, documents)
-    *_, overview, told = text.split("Means over the categories")[0].split("Each category")
+    of_all = text.split("No detector has seen any")[1].split("Means over the categories")[0]
+    *_, overview, told = of_all.split("Each category")
     assert "nearestfew-shot-defects-1" in overview
     assert "told" not in overview
     assert told.startswith(", where the ground truth says where the defect is, which nobody has who inspects parts")
