@@ -164,9 +164,10 @@ def test_accuracy_against_shots_has_limits_the_majority_and_tells_regions_apart(
     assert curves["told"][0].get_xdata()[-1] > 50  # all there are
     assert [name for name, curve in curves.items() if curve[0].is_dashed()] == ["told"]
     words = [text.get_text() for text in drawn[0].legends[0].get_texts()]
-    assert words[1].startswith("told (ground-truth regions, 3 kinds)   ")
-    assert words[1].endswith(" at k = all")
-    assert words[0].startswith("found (predicted regions, 2 kinds)   ")
+    assert words[0].startswith("whole (3 kinds)   ")
+    assert words[1].startswith("found (predicted regions, 2 kinds)   ")
+    assert words[2].startswith("told (ground-truth regions, 3 kinds)   ")
+    assert words[2].endswith(" at k = all")
     assert words[3:] == ["always the most frequent of 2 kinds   50.0", "always the most frequent of 3 kinds   33.3"]
     dashed = [line.get_ydata()[0] for line in axes.lines if len(set(line.get_ydata())) == 1 and line.is_dashed()]
     assert dashed == pytest.approx([0.5, 1 / 3], abs=1e-3)
@@ -185,8 +186,8 @@ def test_without_limits_there_are_points_alone_and_without_labels_a_sentence(
     assert any("no image has a label" in text.get_text() for text in texts_of(drawn[1]))
 
 
-def test_figures_are_the_same_bytes_in_whatever_order_and_of_one_category(tmp_path: Path) -> None:
-    first, second = (shots(tmp_path, some, f"{n}.png") for n, some in enumerate((THREE[:2], THREE[1::-1])))
+def test_figures_are_the_same_bytes_each_time_and_of_one_category(tmp_path: Path) -> None:
+    first, second = (shots(tmp_path, THREE[:2], f"{name}.png") for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
     with pytest.raises(DataError, match=r"one category, not 2 \(ring, tiles\)"):
         shots(tmp_path, [THREE[0], class_evaluation("ring")])
@@ -261,7 +262,7 @@ def test_unlabelled_images_are_each_in_one_group_by_what_they_are_called() -> No
     assert groups == {
         "Called crack": ([f"crack {place}" for place in (8, 7, 6, 5, 4, 3)], 9),
         "Called good": (["good"], 1),
-        "More than one kind is possible": (["another", "two"], 2),
+        "Most probably good, but another kind is possible": (["two", "another"], 2),
         "None of the kinds shown": (["none"], 1),
     }
     assert sum(total for _, total in groups.values()) == len(rows)
@@ -364,8 +365,9 @@ def test_the_page_says_what_came_of_it_with_limits_beside_the_majority_and_the_s
     ) in text.replace("\u00a0", " ")
     assert "Of kinds that it was not shown (break), it rightly names none for " in text
     assert text.count(remark) == 1
-    assert "one more (1 of 10 draws)" in text
+    assert "nearest (1 of 10 draws): one more" in text
     assert text.count("Learnt from labelled defects.") == 1
+    assert "board · nearest stageevaluate_classes" in text
     plots = [image["alt"] for image in page.attributes("img") if "of each true kind" in image["alt"]]
     assert plots == ["Confusion matrix of nearest on board: numbers of images, and shares of each true kind"]
 
@@ -384,8 +386,8 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     first = groups_of(document, COUNT)[0].rows[0]
     true, predicted = (first["nearest"][first[name]] for name in ("true", "predicted"))
     assert (
-        f"the image: {first['true']} nearest {first['true']}, cosine {true['similarity']:.3f}{true['image_id']} "
-        f"nearest {first['predicted']}, cosine {predicted['similarity']:.3f}{predicted['image_id']} "
+        f"the image: {first['true']} nearest {first['true']}, cosine {true['similarity']:.4f}{true['image_id']} "
+        f"nearest {first['predicted']}, cosine {predicted['similarity']:.4f}{predicted['image_id']} "
         f"{first['image_id']}{first['true']}, called {first['predicted']} "
         f"{100 * first['probabilities'][first['predicted']]:.1f} % · prediction set: "
     ) in section
@@ -425,7 +427,12 @@ def test_several_categories_have_a_section_each_and_one_of_all(tmp_path: Path, d
         class_evaluation("board", "nearest", shots=(1,), labelled=False, seeds=(0,)),
     ]
     page, text = read_page(tmp_path, detectors, documents)
-    assert "Each category" in text
+    of_all = text.split("No detector has seen any")[1].split("Means over the categories")[0]
+    *_, overview, told = of_all.split("Each category")
+    assert "nearestfew-shot-defects-1" in overview
+    assert "told" not in overview
+    assert told.startswith(", where the ground truth says where the defect is, which nobody has who inspects parts")
+    assert "nearest" not in told
     assert "<i>$x_1" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     section = section_of(text, NASTY)
     assert NASTY_KIND in section
@@ -448,7 +455,9 @@ def test_what_is_not_clearly_better_than_the_majority_is_not_called_so(
         document["by_shots"][0]["metrics"]["accuracy"] = {
             **{"value": limits[0] or 0.25, "low": limits[0], "high": limits[1], "deviation": None}
         }
+    documents[0]["by_shots"][0]["metrics"]["set_size"]["value"] = 3.0
     _, text = read_page(tmp_path, detectors, documents)
+    assert text.count("Its prediction sets rule no kind out") == 1
     words = text.replace("\u00a0", " ")
     assert "bare names the kind of 25.0 % of the photographs rightly, beside the 33.3 % of always" in words
     assert "like names the kind of 30.0 % (30.0–50.0) of the photographs rightly, not clearly more than the" in words

@@ -51,6 +51,7 @@ SHARED_SCRIPTS = {
     "prompt_masks": "refine_masks",
     "draw_histograms": "draw_plots",
     "draw_support_thumbnails": "draw_thumbnails",
+    "score_support": "score_images",
 }
 
 

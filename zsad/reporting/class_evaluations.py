@@ -17,12 +17,12 @@ ClassEvaluation = dict[str, Any]
 
 
 def read_class_evaluations(paths: Iterable[Path]) -> list[ClassEvaluation]:
-    """Read evaluations of classifiers, by name; the categories keep the order in which they are given.
+    """Read evaluations of classifiers, in the order in which they are given.
 
     Raises:
         DataError: a file is absent or no evaluation of a classifier.
     """
-    return sorted((read_evaluation(path, CLASS_KEYS) for path in paths), key=lambda result: result["classifier"])
+    return [read_evaluation(path, CLASS_KEYS) for path in paths]
 
 
 def measure_of(row: Mapping[str, Any], metric: str) -> Summary:

@@ -12,6 +12,18 @@ from zsad.reporting.class_evaluations import ClassEvaluation
 Row = dict[str, Any]  # an image of an evaluation
 IF_SORTED = 3  # times as many in groups of images whose kind nobody knows, and of confusions
 
+_NONE = (
+    "None of the kinds shown",
+    "Their prediction sets are empty: the classifier abstains. The least alike first.",
+)
+_CALLED = (
+    ("Called {}", ""),
+    (
+        "Most probably {}, but another kind is possible",
+        "Their prediction sets do not name just the most probable kind.",
+    ),
+)
+
 
 class Group(NamedTuple):
     """Images that are shown together.
@@ -62,45 +74,23 @@ def _of_known(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[
             spread_over_pairs(strange, count),
             len(strange),
         ),
-        Group(
-            "None of the kinds shown",
-            "Their prediction sets are empty: the classifier abstains. The least alike first.",
-            sorted(none, key=_likeness)[:count],
-            len(none),
-        ),
+        Group(*_NONE, sorted(none, key=_likeness)[:count], len(none)),
     ]
 
 
 def _of_unknown(result: ClassEvaluation, rows: Sequence[Row], count: int) -> list[Group]:
-    """Images by what they are called."""
-    called: defaultdict[str, list[Row]] = defaultdict(list)
-    several, none = [], []
+    """Images by what they are called, those apart whose prediction set does not say just that."""
+    by_kind: dict[bool, defaultdict[str, list[Row]]] = {True: defaultdict(list), False: defaultdict(list)}
+    none = [row for row in rows if row["abstained"]]
     for row in rows:
-        if row["abstained"]:
-            none.append(row)
-        elif row["prediction_set"] == [row["predicted"]]:
-            called[row["predicted"]].append(row)
-        else:
-            several.append(row)
-    certain = [
-        Group(f"Called {kind}", "", sorted(called[kind], key=_doubt)[:count], len(called[kind]))
+        if not row["abstained"]:
+            by_kind[row["prediction_set"] == [row["predicted"]]][row["predicted"]].append(row)
+    groups = [
+        Group(title.format(kind), note, sorted(of_kind[kind], key=_doubt)[:count], len(of_kind[kind]))
+        for (title, note), of_kind in zip(_CALLED, by_kind.values(), strict=True)
         for kind in result["kinds"]
     ]
-    return [
-        *certain,
-        Group(
-            "More than one kind is possible",
-            "Their prediction sets do not name just the most probable kind. The least certain first.",
-            sorted(several, key=_doubt, reverse=True)[:count],
-            len(several),
-        ),
-        Group(
-            "None of the kinds shown",
-            "Their prediction sets are empty: the classifier abstains. The least alike first.",
-            sorted(none, key=_likeness)[:count],
-            len(none),
-        ),
-    ]
+    return [*groups, Group(*_NONE, sorted(none, key=_likeness)[:count], len(none))]
 
 
 def spread_over_pairs(rows: Iterable[Row], count: int) -> list[Row]:

@@ -53,7 +53,7 @@ class ClassContents:
     """What classifiers say of the kinds of defects; nothing where none is configured.
 
     Attributes:
-        evaluations: of classifiers, by name; in each category's turn.
+        evaluations: of classifiers, in the order of the configuration.
         confusions: by category and classifier; of what is not labelled there are none.
         shots: by category: accuracy against the number of examples.
         supports: by category and support that lies beside the data set: its thumbnails.
@@ -113,6 +113,11 @@ class Contents:
     def categories(self) -> list[str]:
         """In the order in which they are evaluated."""
         return list(dict.fromkeys(result["category"] for result in self.results))
+
+    @cached_property
+    def backbones(self) -> set[str]:
+        """Whose features methods or classifiers use."""
+        return {*(key.backbone for key in self.names), *(result["backbone"] for result in self.classes.evaluations)}
 
     @cached_property
     def anchors(self) -> dict[str, str]:

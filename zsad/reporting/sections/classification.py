@@ -47,7 +47,14 @@ def section(contents: Contents) -> Section | None:
     means = frame[frame["category"] == MEAN]
     content = {
         "notation": NOTATION,
-        "overview": _overview(results, frame),
+        "overviews": [
+            _overview("Each category", [result for result in results if result["regions"] != GROUND_TRUTH], frame),
+            _overview(
+                "Each category, where the ground truth says where the defect is, which nobody has who inspects parts",
+                [result for result in results if result["regions"] == GROUND_TRUTH],
+                frame,
+            ),
+        ],
         "means": [_table(means, setting) for setting in reversed(_ordered_settings(results))],
     }
     return Section(OF_ALL, content, "kinds", "Kinds of defect")
@@ -69,14 +76,14 @@ def of_category(contents: Contents, category: str, beside: str | None = None) ->
         [place for row in shown for place in _places(row)], contents.sheets.get(category), supports, beside
     )
     frame = _frame(results)
-    tables = [_table(frame, setting) for setting in reversed(_ordered_settings(results))]
+    shown_settings = {shown_row(result)["setting"] for result in results}
+    tables = {setting: _table(frame, setting) for setting in reversed(_ordered_settings(results))}
     rows = [row for result in results for row in result["images"]]
     classifiers = [
         {
             "name": result["classifier"],
             "anchor": f"{anchor_of(contents, category)}-{place}",
             "sentences": sentences(result),
-            "remarks": _remarks(result),
             "confusion": contents.classes.confusions.get((category, result["classifier"])),
             "draw": result["draws"][result["shown"]],
             "groups": [
@@ -92,11 +99,13 @@ def of_category(contents: Contents, category: str, beside: str | None = None) ->
         "category": category,
         "anchor": anchor_of(contents, category),
         "notation": NOTATION,
-        "tables": tables,
+        "tables": [table for setting, table in tables.items() if setting in shown_settings],
+        "others": [table for setting, table in tables.items() if setting not in shown_settings],
         "shots": contents.classes.shots.get(category),
         "uses_truth": any(result["regions"] == GROUND_TRUTH for result in results),
         "from_test": any(source == TEST for row in rows for source, _ in _places(row)[1:]),
         "is_labelled": any(result["is_labelled"] for result in results),
+        "remarks": _remarks(results),
         "tile": _tile(thumbnails.values()),
         "classifiers": classifiers,
     }
@@ -138,6 +147,8 @@ def _sets_in_words(result: ClassEvaluation, row: Mapping[str, Any]) -> list[str]
     coverage, single, none = (measure_of(row, name) for name in ("coverage", "singletons", "abstained"))
     if math.isnan(coverage.value):
         return []
+    if measure_of(row, "set_size").value == len(result["kinds"]):
+        return ["Its prediction sets rule no kind out, so that they tell nothing."]
     nominal = f"{100 * (1 - result['alpha']):.4g} %"
     sets = [
         f"Its prediction sets hold the true kind of {_percents(coverage)} (nominal: {nominal}); "
@@ -173,15 +184,16 @@ def _most_frequent(result: ClassEvaluation, row: Mapping[str, Any]) -> str:
     return str(result["kinds"][int(np.argmax(totals))])
 
 
-def _remarks(result: ClassEvaluation) -> list[dict[str, Any]]:
-    """Each remark of the draws once, with how many it is about."""
-    draws = result["draws"]
-    texts = dict.fromkeys(remark for draw in draws for remark in draw["remarks"])
-    numbers = {text: sum(text in draw["remarks"] for draw in draws) for text in texts}
-    return [
-        {"text": text, "of": "" if number == len(draws) else f"{number} of {len(draws)} draws"}
-        for text, number in numbers.items()
-    ]
+def _remarks(results: Sequence[ClassEvaluation]) -> list[dict[str, Any]]:
+    """Each remark of the draws once, with the classifiers, and where it is not all, how many draws it is about."""
+    about: dict[str, list[dict[str, str]]] = {}
+    for result in results:
+        draws = result["draws"]
+        for text in dict.fromkeys(remark for draw in draws for remark in draw["remarks"]):
+            number = sum(text in draw["remarks"] for draw in draws)
+            draws_in_words = "" if number == len(draws) else f"{number} of {len(draws)} draws"
+            about.setdefault(text, []).append({"classifier": result["classifier"], "draws": draws_in_words})
+    return [{"text": text, "about": classifiers} for text, classifiers in about.items()]
 
 
 def _places(row: Row) -> list[Place]:
@@ -240,7 +252,7 @@ def _ordered_settings(results: Sequence[ClassEvaluation]) -> list[str]:
     return sorted({row["setting"] for result in results for row in result["by_shots"]}, key=setting_order)
 
 
-def _overview(results: Sequence[ClassEvaluation], frame: pd.DataFrame) -> Table:
+def _overview(title: str, results: Sequence[ClassEvaluation], frame: pd.DataFrame) -> Table:
     """A row a category and classifier, in the setting of the draw that stands for all."""
     shown = {(result["category"], result["classifier"], shown_row(result)["setting"]) for result in results}
     rows = [row for row in rows_of(frame) if (row["category"], row["classifier"], row["setting"]) in shown]
@@ -252,7 +264,7 @@ def _overview(results: Sequence[ClassEvaluation], frame: pd.DataFrame) -> Table:
         for row in rows
     ]
     header = ["category", "classifier", "setting", "regions", *(TITLES[metric] for metric in OVERVIEW_METRICS)]
-    return without_unknown(Table("Each category", header, cells, apart=True))
+    return without_unknown(Table(title, header, cells, apart=True))
 
 
 def figure_of_class(row: Mapping[str, Any], metric: str) -> Figure:
