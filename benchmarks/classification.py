@@ -8,7 +8,7 @@ mvtec  150 images of 1024 x 1024 pixels and 7 kinds, tokens as of the default ne
 vit    the same of a ViT-B/14 at 518 pixels, four layers: 37 x 37 patches of 4 x 768 channels, 1.3 GB in all
 
 Each with the embeddings ``image``, ``region`` by maps and by maps and masks, and ``both``; 5 seeds with 1, 3 and 5
-examples of each kind and 3 calibration images, by the nearest exemplar.
+examples of each kind and 2 calibration images, by the nearest exemplar.
 
 stage  `classify_images`, from opening the files to the file that it leaves
 plain  one image, one patch and one exemplar at a time: a loop over patches for the weights and the mean token; for
@@ -49,7 +49,7 @@ from zsad.files.scores import ScoreReader, ScoreWriter
 
 SEEDS = 5
 SHOTS = (1, 3, 5)
-CALIBRATION = 3
+CALIBRATION = 2
 ALPHA = 0.1
 EMBEDDINGS = {
     "image": ("image", False),
@@ -133,14 +133,14 @@ def outline(size: Size, row: int, column: int) -> np.ndarray:
 
 
 def split_of(ids: Sequence[str]) -> list[SplitRow]:
-    """Calibration images, examples and queries of each seed; of few images there are fewer examples than shots."""
+    """Calibration images, examples and queries of each seed."""
     rows = []
     for seed in range(SEEDS):
         by_kind = defaultdict(list)
         for image_id in np.random.default_rng(seed).permutation(ids).tolist():
             by_kind[image_id.split("/")[1]].append(image_id)
         for kind, own in by_kind.items():
-            labelled = min(CALIBRATION + max(SHOTS), len(own) - 1)
+            labelled = CALIBRATION + max(SHOTS)
             for place, image_id in enumerate(own):
                 role = "calibration" if place < CALIBRATION else "support" if place < labelled else "query"
                 rank = None if role == "query" else place + 1 - (CALIBRATION if role == "support" else 0)

@@ -132,6 +132,7 @@ REFUSED = {
     "the same seed twice": ({"seeds": [1, 1]}, "1 is there twice"),
     "no seed": ({"seeds": []}, "seeds"),
     "no shots": ({"shots": 0}, "shots"),
+    "no layer": ({"layers": []}, "layers"),
 }
 
 

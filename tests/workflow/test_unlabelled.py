@@ -44,7 +44,6 @@ CLASSIFIED = {
         "my photographs/classification/kinds.h5",
         "my photographs/metrics/classification/kinds.json",
         *(f"tables/classification{name}" for name in (".csv", "_metrics.csv", ".md", ".tex", ".sha256")),
-        "report.html",
     )
 }
 NAMES = ("Ä 1.JPG", "a/b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg")
@@ -148,19 +147,11 @@ def test_every_photograph_gets_a_kind_by_the_examples_beside_it(inspected: Proje
     assert nearest <= {f"{kind}/{index}.jpg" for kind in ("good", "crack") for index in (10, 11)}
 
 
-def test_what_sets_and_answers_depend_on_runs_no_feature_and_no_score(inspected: Project) -> None:
-    """By the jobs of a real run, and by the plans of others."""
+def test_another_alpha_runs_no_feature_no_score_and_no_draw(inspected: Project) -> None:
+    """By the jobs of a real run."""
+    kinds = {**FEW["classifiers"]["kinds"], "conformal": {"sets": "cross", "alpha": 0.4}}
+    (inspected.folder / "more.yaml").write_text(yaml.safe_dump({"classifiers": {"kinds": kinds}}))
     presets = ("--configfile", "config/folder.yaml", "few.yaml", "more.yaml")
-    place = ("--config", 'dataset={"root": "my photographs"}')
-
-    def by(**changes: object) -> tuple[str, ...]:
-        more = {"classifiers": {"kinds": {**FEW["classifiers"]["kinds"], **changes}}}
-        (inspected.folder / "more.yaml").write_text(yaml.safe_dump(more))
-        return (*presets, *place)
-
-    draw = {"folder/my photographs/splits/kinds.csv"}
-    assert inspected.would_make(None, *by(params={"centre": "support"})) == CLASSIFIED
-    assert inspected.would_make(None, *by(seeds=[1])) == CLASSIFIED | draw
-    run = inspected.run(None, "classes", *by(conformal={"sets": "cross", "alpha": 0.4}))
+    run = inspected.run(None, "classes", *presets, "--config", 'dataset={"root": "my photographs"}')
     assert run.status == 0, run.output
-    assert run.made == CLASSIFIED - {"folder/report.html"}
+    assert run.made == CLASSIFIED

@@ -56,10 +56,10 @@ def embed_images(
     """
     layers = layer_indices(features, options.layers)
     parts, places = [], []
-    if options.kind != "region":
+    if options.kind in ("image", "both"):
         tokens = features.cls_tokens()[np.asarray(indices, np.intp)][:, layers]
         parts.append(_unit_vectors(tokens.astype(np.float64), features, indices))
-    if options.kind != "image":
+    if options.kind in ("region", "both"):
         if regions is None:
             raise ValueError(f"the embedding '{options.kind}' asks where the defects are")
         means = np.empty((len(indices), len(layers), features.channels))
@@ -95,7 +95,8 @@ def side_by_side(vectors: np.ndarray) -> np.ndarray:
     Returns:
         float64 ``[image, part * channel]``.
     """
-    joined: np.ndarray = vectors.reshape(len(vectors), -1) / np.sqrt(vectors.shape[1])
+    images, parts, channels = vectors.shape
+    joined: np.ndarray = vectors.reshape(images, parts * channels) / np.sqrt(parts)
     return joined
 
 

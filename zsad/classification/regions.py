@@ -137,7 +137,7 @@ def _weighted(shares: np.ndarray, on_grid: np.ndarray | None) -> np.ndarray:
 
 def _highest(on_grid: np.ndarray) -> np.ndarray:
     """1 for the patches with the highest values, at least one, with all that are as high as the last; 0 for others."""
-    count = max(1, math.ceil(PEAK * on_grid.size - 1e-9))
+    count = math.ceil(PEAK * on_grid.size - 1e-9)
     lowest = np.partition(on_grid.ravel(), -count)[-count]
     is_high: np.ndarray = on_grid >= lowest
     return is_high.astype(np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zsad.data.subsets import support_subset
 from zsad.resources.data import DECODED_BYTES, HASH_SECONDS
 from zsad.resources.estimate import Estimate
-from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, PLOTS, STATISTICS
+from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, PLOTS, SCIKIT_LEARN, STATISTICS
 from zsad.resources.run import Run
 from zsad.resources.tokens import tokens_of
 from zsad.workflow.entries import GROUND_TRUTH
@@ -16,6 +16,8 @@ from zsad.workflow.entries import GROUND_TRUTH
 if TYPE_CHECKING:
     from zsad.workflow.entries import ClassifierEntry
 
+EMBEDDING = Estimate(135, 0.7)  # the libraries that embeddings and prediction sets need
+CALIBRATED = SCIKIT_LEARN  # and calibrated probabilities beside them
 IMAGE_SECONDS = 4e-3  # an image: its tokens, map and mask found in files
 VALUE_BYTES, VALUE_SECONDS = 24, 4e-9  # a value of an image's tokens: read, converted, averaged
 CHANNEL_BYTES = 8  # of the embedding of an image
@@ -54,7 +56,8 @@ def classify_images(run: Run, names: Mapping[str, str]) -> Estimate:
     channels = 2 * tokens.layers * tokens.channels
     masks = MASK_PIXEL_BYTES * images.largest.pixels if entry.masks == GROUND_TRUTH or entry.refiner else 0
     answers = number * _draws(entry)
-    return STATISTICS.plus(
+    fitted = CALIBRATED if entry.probabilities["calibrated"] != "none" else Estimate(0, 0)
+    return EMBEDDING.plus(*fitted).plus(
         (VALUE_BYTES * tokens.image_values + CHANNEL_BYTES * channels * number + masks + ANSWER_BYTES * answers) / 1e6,
         IMAGE_SECONDS * number + VALUE_SECONDS * values + ANSWER_SECONDS * answers,
     )

@@ -159,7 +159,7 @@ def _classifier(
         classifier=entry.classifier,
         params=classifier.parameters(),
         backbone=models.backbone(entry.backbone, where),
-        embedding={"kind": entry.embedding, "layers": entry.layers},
+        embedding={"kind": entry.embedding, "layers": entry.layers and list(entry.layers)},
         method=entry.method or "",
         masks=entry.masks,
         support=entry.support,

@@ -187,6 +187,11 @@ class SupportEntry:
         """What the list of the examples depends on besides their files."""
         return self.source.parameters()
 
+    @property
+    def place(self) -> Path:
+        """The folder of the examples, or of the table that lists them."""
+        return Path(self.source.folder) if self.source.folder is not None else Path(self.source.table or "").parent
+
     def files(self, category: str) -> list[Path]:
         """The images of a category's examples, and the table that says of which kind they are.
 

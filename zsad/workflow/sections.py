@@ -16,6 +16,7 @@ from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.tokens import Layers
 from zsad.workflow.value_types import (
     ALL,
     Categories,
@@ -147,7 +148,7 @@ class ConfiguredClassifier(Part):
         "image",
         description="image: the class token, or the mean of the patches; region: the patches where the defect is; both",
     )
-    layers: list[str] | None = Field(None, description="which layers of the backbone; null for all that it keeps")
+    layers: Layers = Field(None, description="which layers of the backbone; null for all that it keeps")
     method: Name | None = Field(
         None, description="whose maps say where the defect is, for region and both: a name of `methods`"
     )

@@ -313,9 +313,6 @@ NAMED = tuple(
     of_kinds(fault)
     for fault in (
         damaged("classification cut off", KINDS, cut(KINDS, 0.6), rf"{KINDS} is not a readable HDF5 file"),
-        damaged("scores in place of a classification", KINDS, copied(SCORES, KINDS), rf"{KINDS} is no classification"),
-        damaged("bit of a classification flipped", KINDS, flipped(KINDS, 0.5), rf"{KINDS} is (damaged|not a read)"),
-        damaged("classification linked elsewhere", KINDS, hostile(KINDS, linked_elsewhere("scores")), "is a link"),
         damaged(
             "nearest examples mixed up", KINDS, hostile(KINDS, another_kind_nearest), "exemplar is of another kind"
         ),
