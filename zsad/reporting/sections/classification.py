@@ -39,9 +39,9 @@ OVERVIEW_METRICS = ("accuracy", "majority", "coverage", "set_size", "singletons"
 
 
 def section(contents: Contents) -> Section | None:
-    """All categories side by side; None for fewer than two."""
+    """All categories side by side; None without classifiers."""
     results = contents.classes.evaluations
-    if len({result["category"] for result in results}) < 2:
+    if not results:
         return None
     frame = _frame(results)
     means = frame[frame["category"] == MEAN]
@@ -55,7 +55,7 @@ def section(contents: Contents) -> Section | None:
                 frame,
             ),
         ],
-        "means": [_table(means, setting) for setting in reversed(_ordered_settings(results))],
+        "means": [_table(means, setting) for setting in reversed(_ordered_settings(results)) if len(means)],
     }
     return Section(OF_ALL, content, "kinds", "Kinds of defect")
 
