@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other make small products slow
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where there are some, they leave the cores to other tests
 if capability := os.environ.get("ATEN_CPU_CAPABILITY"):
     # Networks that were compiled for other vector units are found in the usual cache, and compute wrongly here.
     cache = Path(tempfile.gettempdir(), f"torchinductor_{getpass.getuser()}_{capability}")
