@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from harness import SMALL as CONFIG
 from harness import Project, merged
@@ -37,6 +39,17 @@ SIZED = merged(
         "ensemble": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bank"]}},
         "sharpened": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "guided"}},
     },
+    supports={"known": {"folder": "known"}},
+    classifiers={
+        "beside": {
+            **{"classifier": "nearest_exemplar", "support": "known", "embedding": "region"},
+            **{"method": "memory_bank", "shots": "all", "calibration": 0, "conformal": {"sets": "cross"}},
+        },
+        "outlined": {
+            **{"classifier": "nearest_exemplar", "embedding": "region", "masks": "ground_truth", "shots": 1},
+            **{"calibration": 0, "conformal": {"sets": "cross"}, "scarce": "skip"},
+        },
+    },
 )
 # Snakemake looks at a job every half second, which most of these jobs hardly last.
 INTERVAL = 0.1
@@ -57,12 +70,19 @@ START = 0.5  # seconds: what starting Python and its libraries may take more or 
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
     """All jobs of a finished run, on one core so that none takes another's time."""
     project = Project.copy_of_repository(tmp_path_factory.mktemp("resources") / "project")
+    for number, name in enumerate(("crack/0.png", "crack/1.png", "good/0.png", "good/1.png")):
+        path = project.folder / "known" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (320, 320, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
     python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", "exports")
     done = subprocess.run(
         [python, "-c", LOOKING_OFTEN, *arguments], cwd=project.folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    run = Run(load(project.folder / "override.yaml"), project.result(""))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.folder)
+        run = Run(load(project.folder / "override.yaml"), project.result(""))
     return comparisons(run, project.result("t/benchmarks"), INTERVAL)
 
 
