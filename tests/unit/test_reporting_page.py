@@ -775,7 +775,12 @@ def build_with(folder, words):
     summary = {"scorer": f"s{words}", "summary": f"what{words}", "reference": f"by{words}", "threshold": f"rule{words}"}
     arguments |= {
         "checks": {"board": folder / "check.json"},
-        "configuration": {**arguments["configuration"], f"key{words}": words, "left_out": {f"m{words}": words}},
+        "configuration": {
+            **arguments["configuration"],
+            f"key{words}": words,
+            "left_out": {f"m{words}": words},
+            "classifiers_left_out": {f"kinds{words}": f"maps{words}"},
+        },
         "method_summaries": {method: {**summary, "setting": "few-shot-4"} for method in METHODS},
     }
     build_page(**{**arguments, "dataset": f"parts{words}"})
@@ -797,6 +802,8 @@ def test_no_words_from_names_or_notes_are_markup_on_the_page(tmp_path):
         "by",
         "rule",
         "too large",
+        "kinds",
+        "maps",
         "parts",
     ):
         assert f"{start}{words}" in page.text

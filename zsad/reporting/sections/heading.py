@@ -21,6 +21,7 @@ def section(contents: Contents) -> Section:
         "facts": _facts(contents),
         "leaders": _leaders(contents),
         "left_out": contents.configuration.get("left_out", {}),
+        "classifiers_left_out": contents.configuration.get("classifiers_left_out", {}),
         "joints": joints(contents.backbones, contents.configuration),
         "hand_crafted": hand_crafted(contents.backbones, contents.configuration),
     }
