@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import sys
@@ -103,3 +104,9 @@ def tile_tokens() -> list[np.ndarray]:
     extractor = Embedded(resolution=48).load(Execution(device="cpu"))
     paths = [*sorted(folder.glob("test/good/*"))[:3], *sorted(folder.glob("test/crack/*"))[:2]]
     return [extractor.extract(read_image(path)).patch_tokens for path in paths]
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone what all tests share."""
+    gc.collect()
+    gc.freeze()
