@@ -45,6 +45,7 @@ include: "rules/segmentation.smk"
 include: "rules/scoring.smk"
 include: "rules/decisions.smk"
 include: "rules/refinement.smk"
+include: "rules/classification.smk"
 include: "rules/evaluation.smk"
 include: "rules/cost.smk"
 include: "rules/report.smk"
@@ -56,6 +57,7 @@ rule all:
     input:
         rules.masks.input,
         rules.tables.input,
+        rules.classes.input,
         rules.report.input,
     localrule: True
 

@@ -18,10 +18,9 @@ from zsad.workflow.configfiles import read_configuration
 from zsad.data.catalogue import datasets
 from zsad.data.dataset import DOWNLOADS
 from zsad.data.layouts.base import TAKEN
-from zsad.data.subsets import VIEWS
+from zsad.data.subsets import SUBSETS, VIEWS
 from zsad.errors import ZsadError
 from zsad.files.json_values import canonical_json
-from zsad.workflow.runnable import sentences
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.workflow.software import check_image, device_environment, image_address, image_environment
 from zsad.workflow.snakemake_api import (
@@ -63,7 +62,7 @@ try:
     if is_main_process(workflow):
         files = None if MODULE else [read_configuration(Path(path)) for path in workflow.configfiles]
         settings = Settings(config, files=files, results=results)
-        for sentence in sentences(settings.left_out):
+        for sentence in settings.left_out_sentences():
             logger.warning(sentence)
         tell_left_out(MODULE, settings.left_out)
     else:
@@ -129,6 +128,17 @@ COST_SUMS = f"{TABLES}/cost.sha256"
 CURVES = f"{PLOTS}/{{category}}/curves.png"
 HISTOGRAMS = f"{PLOTS}/{{category}}/histograms.png"
 EXPORTS = f"{CATEGORY}/exports/{{method}}"
+SUPPORT_LIST = f"{CATEGORY}/labelled/{{support}}.csv"
+SUPPORT_KINDS = f"{CATEGORY}/labelled/{{support}}.kinds.csv"
+SUPPORT_SCORES = f"{CATEGORY}/labelled/{{support}}.{{method}}.h5"
+SUPPORT_THUMBNAILS = f"{CATEGORY}/labelled/{{support}}.thumbnails.h5"
+SPLITS = f"{CATEGORY}/splits/{{classifier}}.csv"
+TRUE_MASKS = f"{CATEGORY}/masks/truth.h5"
+CLASSIFIED = f"{CATEGORY}/classification/{{classifier}}.h5"
+CLASS_METRICS = f"{CATEGORY}/metrics/classification/{{classifier}}.json"
+CLASS_TABLE_SUMS = f"{TABLES}/classification.sha256"
+CONFUSION = f"{PLOTS}/{{category}}/{{classifier}}.confusion.png"
+SHOTS_PLOT = f"{PLOTS}/{{category}}/shots.png"
 PAGE = "results/{dataset}/report.html"
 PAGE_FOLDER = "results/{dataset}/report"
 
@@ -143,11 +153,13 @@ wildcard_constraints:
     dataset=one_of([settings.dataset]),
     category=rf"(?!(?:{'|'.join(map(re.escape, TAKEN))})/)[^/]+",
     backbone=r"[A-Za-z0-9_-]+",
-    subset=r"test|train|references-k\d+-seed\d+",
+    subset=SUBSETS,
     view="|".join(VIEWS),
     segmenter=r"[A-Za-z0-9_-]+",
     method=r"[A-Za-z0-9_-]+",
     refiner=r"[A-Za-z0-9_-]+",
+    support=one_of(settings.supports),
+    classifier=one_of(settings.classifiers),
 
 
 def placed(path):
@@ -173,6 +185,8 @@ def targets(pattern, **names):
             "category": available().categories,
             "method": settings.methods,
             "refiner": settings.refiners,
+            "support": settings.supports,
+            "classifier": settings.classifiers,
         }
         return expand(pattern, **{**every, **names})
 

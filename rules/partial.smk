@@ -4,13 +4,25 @@
 import atexit
 
 from zsad.data.readings import skipped_text
-from zsad.workflow.partial import forget_what_was_missing, tell_what_is_missing
+from zsad.workflow.partial import (
+    OF_CLASSIFIERS,
+    OF_METHODS,
+    forget_what_was_missing,
+    tell_what_is_missing,
+)
 from zsad.workflow.snakemake_api import name_in_use
 
+# The rules that collect tables, by their names in this run, with what they collect.
+collecting = {
+    name: tables
+    for tables in (OF_METHODS, *([OF_CLASSIFIERS] if settings.classifiers else []))
+    if (name := name_in_use(workflow, tables.rule))
+}
+
 # In place of `onsuccess`, which Snakemake leaves out where there was nothing to do.
-collecting = name_in_use(workflow, "collect_tables")
-if is_main_process(workflow) and collecting:
-    atexit.register(forget_what_was_missing, workflow, collecting)
+if is_main_process(workflow):
+    for name, tables in collecting.items():
+        atexit.register(forget_what_was_missing, workflow, name, tables)
 
 
 def tell_what_was_skipped():
@@ -34,6 +46,5 @@ onsuccess:
 
 
 onerror:
-    if collecting:
-        tell_what_is_missing(workflow, settings, collecting)
+    tell_what_is_missing(workflow, settings, collecting)
     tell_what_was_skipped()

@@ -32,6 +32,34 @@ rule draw_thumbnails:
         "../workflow_scripts/draw_thumbnails.py"
 
 
+rule draw_support_thumbnails:
+    """Every labelled example of a support made small, for the page."""
+    input:
+        image_list=SUPPORT_LIST,
+    output:
+        thumbnails=SUPPORT_THUMBNAILS,
+    log:
+        f"{LOGS}/draw_support_thumbnails/{{category}}.{{support}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_support_thumbnails/{{category}}.{{support}}.tsv"
+    group:
+        submission("measure", "draw_support_thumbnails")
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("draw_support_thumbnails"),
+        runtime=duration("draw_support_thumbnails"),
+        gpu=0,
+    params:
+        cfg=as_parameter({"longer_side": settings.report.thumbnail}),
+        code=code("draw_thumbnails.py"),
+    message:
+        "Making the examples of {wildcards.support} for {wildcards.category} small"
+    script:
+        "../workflow_scripts/draw_thumbnails.py"
+
+
 rule draw_gallery:
     """The highest, lowest and most wrongly scored images, with map and mask; of all images, maps and outlines."""
     input:
@@ -162,6 +190,86 @@ rule draw_histograms:
         "../workflow_scripts/draw_plots.py"
 
 
+# Where no image is labelled nothing is right or wrong.
+WITH_KINDS = (
+    one_of(map(re.escape, filter(settings.measurable.has_kinds, settings.categories)))
+    if is_main_process(workflow) and settings.data.is_here
+    else r"[^/]+" if settings.classifiers else r"(?!)"
+)
+
+
+rule draw_confusion:
+    """What a classifier takes for what on one category: numbers of images, and shares of each true kind."""
+    input:
+        evaluation=CLASS_METRICS,
+    output:
+        confusion=report(
+            CONFUSION,
+            caption="report/confusion.rst",
+            category="Plots",
+            subcategory="{category}",
+            labels={"plot": "confusions by {classifier}"},
+        ),
+    log:
+        f"{LOGS}/draw_confusion/{{category}}.{{classifier}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_confusion/{{category}}.{{classifier}}.tsv"
+    wildcard_constraints:
+        category=WITH_KINDS,
+    group:
+        submission("measure", "draw_confusion", last=True)
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("draw_confusion"),
+        runtime=duration("draw_confusion"),
+        gpu=0,
+    params:
+        cfg=as_parameter(settings.report.drawing()),
+        code=code("draw_confusion.py"),
+    message:
+        "Drawing what {wildcards.classifier} confuses on {wildcards.category}"
+    script:
+        "../workflow_scripts/draw_confusion.py"
+
+
+rule draw_shots:
+    """Accuracy of all classifiers on one category against the number of labelled examples of each kind."""
+    input:
+        evaluations=expand(CLASS_METRICS, classifier=settings.classifiers, allow_missing=True),
+    output:
+        shots=report(
+            SHOTS_PLOT,
+            caption="report/shots.rst",
+            category="Plots",
+            subcategory="{category}",
+            labels={"plot": "accuracy against examples"},
+        ),
+    log:
+        f"{LOGS}/draw_shots/{{category}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_shots/{{category}}.tsv"
+    wildcard_constraints:
+        category=WITH_KINDS,
+    group:
+        submission("measure", "draw_shots", last=True)
+    conda:
+        "../envs/zsad.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory("draw_shots"),
+        runtime=duration("draw_shots"),
+        gpu=0,
+    params:
+        cfg=as_parameter(settings.report.drawing()),
+        code=code("draw_shots.py"),
+    message:
+        "Plotting accuracy against the number of examples on {wildcards.category}"
+    script:
+        "../workflow_scripts/draw_shots.py"
+
+
 rule draw_summary:
     """All methods side by side over the categories."""
     input:
@@ -226,6 +334,10 @@ rule build_page:
         image_lists=targets(IMAGE_LIST),
         thumbnails=targets(THUMBNAILS),
         layers=targets(LAYERS),
+        class_evaluations=class_targets(CLASS_METRICS),
+        confusions=confusion_plots,
+        shots=shots_plots,
+        support_thumbnails=support_thumbnails,
     output:
         page=PAGE,
         folder=directory(PAGE_FOLDER),
@@ -258,4 +370,6 @@ rule report:
         curve_plots,
         targets(HISTOGRAMS),
         targets([GALLERY_SHEET, GALLERY_PANELS, LAYERS, THUMBNAILS]),
+        confusion_plots,
+        shots_plots,
     localrule: True

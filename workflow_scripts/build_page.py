@@ -33,4 +33,13 @@ with job(snakemake) as this:
         output=Path(snakemake.output.page),
         folder=Path(snakemake.output.folder),
         heaviest=this.cfg["configuration"]["report"]["page_mb"],
+        class_evaluations=[Path(path) for path in snakemake.input.class_evaluations],
+        confusion_plots=dict(
+            zip(map(tuple, this.cfg["confusions"]), map(Path, snakemake.input.confusions), strict=True)
+        ),
+        shots_plots=dict(zip(this.cfg["with_kinds"], map(Path, snakemake.input.shots), strict=True)),
+        support_thumbnails=dict(
+            zip(map(tuple, this.cfg["supports"]), map(Path, snakemake.input.support_thumbnails), strict=True)
+        ),
+        group_size=this.cfg["configuration"]["report"]["gallery"],
     )

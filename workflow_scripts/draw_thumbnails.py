@@ -1,4 +1,4 @@
-"""Rule draw_thumbnails: every test image of a category made small, for the page."""
+"""Rules draw_thumbnails and draw_support_thumbnails: test images, or labelled examples, made small, for the page."""
 
 from pathlib import Path
 

@@ -29,5 +29,7 @@ with job(snakemake) as this:
         shared=shared_folder(FEATURES, snakemake.resources.shared),
         model_files=[Path(path) for path in backbone.local_files()],
         max_patches=int(snakemake.resources.max_patches),
-        refusals=Suitability.from_json(snakemake.params.suitability).refusals(snakemake.wildcards.category),
+        refusals=Suitability.from_json(snakemake.params.suitability).refusals(
+            snakemake.wildcards.category, snakemake.wildcards.subset
+        ),
     )

@@ -13,21 +13,31 @@ if TYPE_CHECKING:
     from zsad import metrics as metrics
     from zsad.inspecting.inspection import Inspection
     from zsad.inspecting.inspector import load
+    from zsad.interactive.classifying import classify
     from zsad.interactive.deciding import decide
     from zsad.interactive.extracting import extract
     from zsad.interactive.fitting import fit
-    from zsad.interactive.reading import read_decisions, read_features, read_masks, read_scores, read_truth
+    from zsad.interactive.reading import (
+        read_classification,
+        read_decisions,
+        read_features,
+        read_masks,
+        read_scores,
+        read_truth,
+    )
     from zsad.interactive.trying import score
     from zsad.scoring.token_source import MemoryTokens
 
 _PLACES = {
     "Inspection": "zsad.inspecting.inspection",
     "MemoryTokens": "zsad.scoring.token_source",
+    "classify": "zsad.interactive.classifying",
     "decide": "zsad.interactive.deciding",
     "extract": "zsad.interactive.extracting",
     "fit": "zsad.interactive.fitting",
     "load": "zsad.inspecting.inspector",
     "metrics": "zsad.metrics",
+    "read_classification": "zsad.interactive.reading",
     "read_decisions": "zsad.interactive.reading",
     "read_features": "zsad.interactive.reading",
     "read_masks": "zsad.interactive.reading",
@@ -39,11 +49,13 @@ _PLACES = {
 __all__ = [
     "Inspection",
     "MemoryTokens",
+    "classify",
     "decide",
     "extract",
     "fit",
     "load",
     "metrics",
+    "read_classification",
     "read_decisions",
     "read_features",
     "read_masks",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
 MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
@@ -31,6 +32,10 @@ THRESHOLD_METRICS = (*MASK_METRICS, *DECISION_METRICS, "mask_ratio")
 ALL_METRICS = RANKING_METRICS + THRESHOLD_METRICS
 HEADLINE_METRICS = ("image_auroc", "aupro")
 EACH_AT_THE_COST_OF_THE_OTHER = ("decision_recall", "decision_fpr")  # so that neither says what is best
+CLASSIFICATION_METRICS = (  # of classifiers, never in a table with those of detectors
+    *("accuracy", "balanced_accuracy", "macro_f1", "majority"),
+    *("coverage", "set_size", "singletons", "singleton_accuracy", "abstained", "unknown_abstained"),
+)
 COMPARED_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro", "mask_f1")
 
 TITLES = {
@@ -56,15 +61,42 @@ TITLES = {
     "decision_fpr": "false alarms",
     "decision_ratio": "F1 / F1-max",
     "mask_ratio": "SegF1 / F1-max",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "majority": "majority kind",
+    "coverage": "coverage",
+    "set_size": "set size",
+    "singletons": "single answers",
+    "singleton_accuracy": "accuracy of single answers",
+    "abstained": "abstained",
+    "unknown_abstained": "abstained, unknown kinds",
 }
 
-_SETTINGS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
-_FEW_SHOT = re.compile(r"few-shot-(\d+)")
+_DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
+_CLASSIFIERS = "few-shot-defects"  # what learns from labelled defects, and so sees more than any detector
+_SETTINGS = (*_DETECTORS, _CLASSIFIERS)
+_SHOTS = re.compile(rf"(few-shot|{_CLASSIFIERS})-(\d+)")
+_ALL_SHOTS = f"{_CLASSIFIERS}-all"
 
 
 def setting_order(setting: str) -> tuple[int, int, str]:
-    """Sort key of a setting: the less a method sees, the earlier it stands; few-shot by the number of references."""
-    few_shot = _FEW_SHOT.fullmatch(setting)
-    kind = "few-shot" if few_shot else setting
-    rank = _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS)
-    return rank, int(few_shot[1]) if few_shot else 0, setting
+    """Sort key of a setting: the less is seen, the earlier it stands; few-shot by the number of references.
+
+    Those of classifiers, which learn from labelled defects, stand behind those of all detectors.
+    """
+    kind, shots = _parts(setting)
+    return _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS), shots, setting
+
+
+def is_of_detector(setting: str) -> bool:
+    """Whether it is a setting of detectors, which have seen no labelled defect."""
+    return _parts(setting)[0] in _DETECTORS
+
+
+def _parts(setting: str) -> tuple[str, int]:
+    """The kind of a setting, and how many shots of it."""
+    if setting == _ALL_SHOTS:
+        return _CLASSIFIERS, sys.maxsize
+    few_shot = _SHOTS.fullmatch(setting)
+    return (few_shot[1], int(few_shot[2])) if few_shot else (setting, 0)

@@ -1,8 +1,11 @@
 # What the rules of data.smk read and depend on.
 from functools import cache
 
+from zsad.classification.splits import read_split
+from zsad.data.changed import TABLES as DATA_TABLES
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.data.layouts.registry import LAYOUTS
+from zsad.data.subsets import support_named
 from zsad.workflow.snakemake_api import makes_results, prefer_in_order
 from zsad.workflow.workplace import check_writable
 
@@ -40,7 +43,8 @@ def prepare_run():
         return
     if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
         check_writable(settings.dataset, results=settings.results)
-    changed = changed_tables(settings.results / settings.dataset / name for name in available().categories)
+    folders = [settings.results / settings.dataset / name for name in available().categories]
+    changed = changed_tables(folders, {**DATA_TABLES, "splits/*.csv": read_split})
     if changed and not is_dry_run(workflow):
         put_aside(changed)
     if changed:
@@ -74,10 +78,13 @@ def reading_config(wildcards):
 def list_of_subset(wildcards):
     """The list that a subset is looked up in.
 
-    What is computed from training images is no older for a change of a test image, so they have a list of their own.
+    What is computed from training images is no older for a change of a test image, so they have a list of their own;
+    and so have the examples of a support.
     """
     pattern = IMAGE_LIST if wildcards.subset == "test" else TRAINING_LIST
-    return pattern.format(dataset=wildcards.dataset, category=wildcards.category)
+    if support := support_named(wildcards.subset):
+        pattern = SUPPORT_LIST
+    return pattern.format(dataset=wildcards.dataset, category=wildcards.category, support=support)
 
 
 def check_config(wildcards):

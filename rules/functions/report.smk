@@ -19,12 +19,50 @@ def curve_plots(wildcards):
     return expand(CURVES, dataset=settings.dataset, category=categories_with_curves())
 
 
+def categories_with_kinds():
+    """The categories in which what classifiers say can be right or wrong."""
+    return [category for category in available().categories if settings.measurable.has_kinds(category)]
+
+
+def confusions():
+    """Category and classifier of each plot of confusions."""
+    return [(category, name) for category in categories_with_kinds() for name in settings.classifiers]
+
+
+def confusion_plots(wildcards):
+    """The plots of what each classifier confuses, of the categories with labels."""
+    names = {"dataset": settings.dataset}
+    return [CONFUSION.format(category=category, classifier=name, **names) for category, name in confusions()]
+
+
+def shots_plots(wildcards):
+    """The plots of accuracy against the number of examples, of the categories with labels."""
+    return expand(SHOTS_PLOT, dataset=settings.dataset, category=categories_with_kinds())
+
+
+def examples_beside():
+    """Category and name of all labelled examples that lie beside the data set."""
+    return [(category, support) for support in settings.supports for category in available().categories]
+
+
+def support_thumbnails(wildcards):
+    """The examples that lie beside the data set, made small."""
+    names = {"dataset": settings.dataset}
+    return [
+        SUPPORT_THUMBNAILS.format(category=category, support=support, **names)
+        for category, support in examples_beside()
+    ]
+
+
 def page_config(wildcards):
     """All that the page depends on besides the results: the configuration that it shows."""
     return as_parameter(
         {
             "categories": available().categories,
             "with_curves": categories_with_curves(),
+            "with_kinds": categories_with_kinds(),
+            "confusions": confusions(),
+            "supports": examples_beside(),
             "configuration": settings.resolved(),
             "root": settings.data.folder_of_tables,
             "methods": {

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,12 +23,26 @@ CLUSTERS = ("slurm", "dtu-hpc")
 SUBMISSIONS = {"slurm": 45, "dtu-hpc": 135}  # of MVTec AD, as the README says
 JOBS = 780
 
-# Everything that may stand between two submissions: maps drawn towards masks of both kinds, and fusions.
+# Everything that may stand between two submissions: maps drawn towards masks of both kinds, fusions, and classifiers
+# that read features, maps and masks of any part.
 ENTANGLED = {
     "methods": {
         "mutual_guided": {"scorer": "modulation", "params": {"method": "ensemble", "refiner": "guided"}},
         "mutual_sam": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "sam"}},
-    }
+    },
+    "supports": {"known": {"folder": "known"}},
+    "classifiers": {
+        "image": {"classifier": "nearest_exemplar"},
+        "masked": {
+            **{"classifier": "nearest_exemplar", "embedding": "region"},
+            **{"method": "mutual_guided", "masks": "sam"},
+        },
+        "outlined": {"classifier": "nearest_exemplar", "embedding": "region", "masks": "ground_truth"},
+        "beside": {
+            **{"classifier": "nearest_exemplar", "support": "known"},
+            **{"embedding": "both", "method": "memory_bank", "shots": 1},
+        },
+    },
 }
 
 
@@ -105,13 +120,20 @@ def test_mvtec_ad_is_as_many_submissions_as_the_readme_says(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_no_submission_waits_for_what_waits_for_it(name: str, planner: ModuleType, tmp_path: Path) -> None:
+def test_no_submission_waits_for_what_waits_for_it(
+    name: str, planner: ModuleType, tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
     """Snakemake refuses to plan such a run; and those with a GPU are told where it is."""
     more = tmp_path / "more.yaml"
     more.write_text(yaml.safe_dump(ENTANGLED))
+    for kind in ("dent", "scratch"):
+        write_png(tmp_path / "known" / kind / "0.png")
     files = [REPOSITORY / "config" / f"{preset}.yaml" for preset in ("smoke", "sam", "all_methods")]
     found = planner.submissions(PROFILES / name, tmp_path, ["--configfile", *files, more])
     assert {one.category for one in found} == {"brick", "ring", ""}
+    classified = [one.part for one in found if "classify_images" in one.rules]
+    assert classified
+    assert all(part.startswith("measure" if name == "slurm" else "classify_images") for part in classified)
     for one in found:
         queue = one.asks.get("slurm_partition") if name == "slurm" else one.asks.get("lsf_queue")
         if not one.is_local:

@@ -24,8 +24,10 @@ from typing import Any, NamedTuple
 import h5py
 
 from paths import REPOSITORY
+from zsad.classification.splits import read_split
 from zsad.data.catalogue import datasets
-from zsad.data.changed import changed_tables, changed_text, put_aside
+from zsad.data.changed import TABLES, changed_tables, changed_text, put_aside
+from zsad.data.subsets import support_subset
 from zsad.errors import ZsadError
 from zsad.errors.boundary import sentence_of
 from zsad.files.csv_files import read_table
@@ -166,12 +168,15 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
     base = Path("results") / data.name
     if data.is_downloaded:
         yield _download(settings)
-    changed = changed_tables(base / category for category in data.categories)
+    readers = {**TABLES, "splits/*.csv": read_split}
+    changed = changed_tables((base / category for category in data.categories), readers)
     if changed:
         put_aside(changed)
         print(changed_text(changed))
     for category in data.categories:
         yield from _category_steps(settings, category, base)
+        for name in settings.classifiers:
+            yield from _classification_steps(settings, name, category, base)
     metrics = sorted(base.glob("*/metrics/*.json"))
     draws = {path: path.parents[1] / "draws" / f"{path.stem}.h5" for path in metrics}
     of_scores, of_masks = ([path for path in metrics if path.stem.count(".") == dots] for dots in (0, 1))
@@ -197,6 +202,14 @@ def _steps(config: Mapping[str, Any]) -> Iterator[Step]:
         {"dataset": data.name},
     )
     yield _costs(settings, base, outputs)
+    evaluated = [
+        base / category / "metrics" / "classification" / f"{name}.json"
+        for category in data.categories
+        for name in settings.classifiers
+    ]
+    if evaluated:
+        classes = {name: base / "tables" / file for name, file in settings.measurable.class_tables.items()}
+        yield Step("collect_classes", {"evaluations": evaluated}, classes, {}, {"dataset": data.name})
 
 
 def _costs(settings: Settings, base: Path, tables: Mapping[str, Path]) -> Step:
@@ -297,6 +310,61 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
             yield Step("refine_masks", outlined, {"masks": masks}, entry.stage_config(), there)
             measured = _measured(settings, folder, f"{name}.{refiner}")
             yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
+
+
+def _classification_steps(settings: Settings, name: str, category: str, base: Path) -> Iterator[Step]:
+    """One classifier's way from labelled examples to metrics, as rules/classification.smk has it."""
+    folder, entry = base / category, settings.classifiers[name]
+    place = {"dataset": settings.dataset, "category": category}
+    here = {**place, "classifier": name}
+    images, backbone = folder / "images.csv", settings.backbones[entry.backbone]
+    suitability = json.dumps(settings.suitability().stage_config())
+
+    def features(subset: str, listed: Path) -> tuple[Path, Step]:
+        path = folder / "features" / backbone.name / f"{subset}.original.h5"
+        named = {**place, "backbone": backbone.name, "subset": subset, "view": "original"}
+        read, cfg = {"image_list": listed, "weights": []}, backbone.stage_config()
+        return path, Step("extract_features", read, {"features": path}, cfg, named, suitability=suitability)
+
+    drawn_from: dict[str, Any] = {"manifest": folder / "manifest.csv"}
+    read = {}
+    if not entry.is_drawn_from_tests:
+        support = settings.supports[entry.support]
+        listed = {"images": folder / "labelled" / f"{support.name}.csv"}
+        listed["kinds"] = folder / "labelled" / f"{support.name}.kinds.csv"
+        bounds, white = settings.image_bounds().stage_config(), settings.data.layout.white
+        cfg = {"source": support.stage_config(), "bounds": bounds, "white": white}
+        files, named = {"files": support.files(category)}, {**place, "support": support.name}
+        yield Step("read_support", files, listed, cfg, named, support.digest(category))
+        drawn_from = {"labelled": listed["images"], "kinds": listed["kinds"]}
+        read["support_features"], step = features(support_subset(support.name), listed["images"])
+        yield step
+        if entry.scores_support:
+            read["support_scores"] = folder / "labelled" / f"{support.name}.{entry.method}.h5"
+            method = settings.methods[entry.method]
+            assert not method.fitted_roles
+            assert method.backbone == entry.backbone
+            named = {**place, "support": support.name, "method": entry.method}
+            scored = {"scores": read["support_scores"]}
+            yield Step("score_images", {"test": read["support_features"]}, scored, method.stage_config(), named)
+    split = folder / "splits" / f"{name}.csv"
+    drawing = {"source": entry.support, "options": entry.drawing}
+    yield Step("draw_support", {**drawn_from, "images": images}, {"split": split}, drawing, here)
+    read["features"], step = features("test", images)
+    yield step
+    if entry.method:
+        read["scores"] = folder / "scores" / f"{entry.method}.h5"
+    if entry.refiner:
+        read["masks"] = folder / "masks" / f"{entry.method}.{entry.refiner}.h5"
+    if entry.regions == "ground truth":
+        read["masks"] = folder / "masks" / "truth.h5"
+        yield Step("outline_truth", {"manifest": folder / "manifest.csv"}, {"masks": read["masks"]}, {}, place)
+    classified = folder / "classification" / f"{name}.h5"
+    yield Step("classify_images", {**read, "split": split}, {"classified": classified}, entry.stage_config(), here)
+    measured = {"metrics": folder / "metrics" / "classification" / f"{name}.json"}
+    known = {"manifest": folder / "manifest.csv", "classified": classified}
+    cfg = {"backbone": entry.backbone, "options": settings.evaluation.parameters()}
+    yield Step("evaluate_classes", known, measured, cfg, here)
 
 
 def _measured(settings: Settings, folder: Path, name: str) -> dict[str, Path]:

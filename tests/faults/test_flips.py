@@ -17,6 +17,7 @@ from zsad.data.readings import Reading, read_unreadable, write_unreadable
 from zsad.deciding.base import Evidence, Verdicts
 from zsad.errors import DataError
 from zsad.files.checksums import require_unchanged, write_checksums
+from zsad.files.classified import QUERY, SUPPORT, Classified, ClassifiedReader, ClassifiedWriter, DrawInfo, Exemplar
 from zsad.files.csv_files import read_table, write_table
 from zsad.files.decisions import DecisionReader, DecisionWriter
 from zsad.files.draws import read_draws, write_draws
@@ -54,6 +55,27 @@ def write_verdicts(path: Path) -> None:
     )
     with DecisionWriter(path, NAMES, PROVENANCE) as writer:
         writer.write(verdicts, evidence.peaks, rule="conformal", localises=True)
+
+
+def write_kinds(path: Path) -> None:
+    rng = np.random.default_rng(5)
+    is_query = np.array([[True], [False], [True]])
+    said = Classified(
+        roles=np.array([QUERY, SUPPORT, QUERY], np.uint8),
+        scores=np.where(is_query, rng.random((3, 1)), np.nan),
+        probabilities=np.where(is_query, 1.0, np.nan),
+        p_values=np.where(is_query, 0.5, np.nan),
+        in_set=is_query,
+        nearest=np.where(is_query, 0, -1).astype(np.int32),
+        similarity=np.where(is_query, rng.random((3, 1)), np.nan),
+    )
+    draws = [DrawInfo(seed, 1, "few-shot-defects-1", [1], [0], ["é."]) for seed in (0, 7)]
+    exemplars = [Exemplar("test", NAMES[1], "crack")]
+    with ClassifiedWriter(
+        path, NAMES, PROVENANCE, kinds=["crack"], exemplars=exemplars, draws=draws, alpha=0.1, regions="image"
+    ) as writer:
+        for index in range(len(draws)):
+            writer.write(index, said)
 
 
 def write_masks(path: Path) -> None:
@@ -96,6 +118,13 @@ def verdicts_of(path: Path) -> Any:
         columns = (file.peaks, file.pixel, file.region, file.significance, file.decided)
         told = file.rule, file.measure, file.nominal, file.localises, list(file.remarks)
         return file.image_ids, file.provenance, [column.tobytes() for column in columns], told
+
+
+def kinds_of(path: Path) -> Any:
+    with ClassifiedReader(path) as file:
+        told = file.kinds, file.exemplars, file.draws, file.alpha, file.regions
+        draws = [[values.tobytes() for values in file.draw(index)] for index in range(len(file.draws))]
+        return file.image_ids, file.provenance, told, draws
 
 
 def masks_of(path: Path) -> Any:
@@ -195,6 +224,7 @@ KINDS = {
     "model": Kind(write_model, model_of),
     "scores": Kind(write_scores, scores_of),
     "decisions": Kind(write_verdicts, verdicts_of),
+    "classification": Kind(write_kinds, kinds_of),
     "masks": Kind(write_masks, masks_of),
     "draws": Kind(lambda path: write_draws(path, DRAWS, PROVENANCE), draws_of),
     "list of images": Kind(write_list, read_image_list),

@@ -13,7 +13,14 @@ import pytest
 import zsad
 from harness import Project
 from paths import REPOSITORY
+from zsad.classification.classify_images import classify_images
+from zsad.classification.embeddings import EmbeddingOptions
+from zsad.classification.nearest_exemplar import NearestExemplar
+from zsad.classification.options import ConformalOptions, ProbabilityOptions
+from zsad.classification.splits import TEST, SplitRow, write_split
+from zsad.data.image_list import read_image_list
 from zsad.data.subsets import base_id
+from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json
 
 DOCUMENT = REPOSITORY / "docs/api.md"
@@ -22,6 +29,7 @@ MODULES = [
     "zsad.metrics.images",
     "zsad.metrics.masks",
     "zsad.metrics.pixels",
+    "zsad.interactive.classifying",
     "zsad.interactive.deciding",
     "zsad.interactive.trying",
 ]
@@ -31,8 +39,40 @@ MODULES = [
 def run(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the results of a small run, to work in."""
     shutil.copytree(finished.folder / "results", tmp_path / "results")
+    classify(tmp_path / "results/t/ring")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def classify(category: Path) -> None:
+    """Name the kinds of its images from one example of each."""
+    features = category / "features/embedded/test.original.h5"
+    digests = {image.image_id: image.sha256 for image in read_image_list(category / "images.csv")}
+    with FeatureReader(features) as reader:
+        examples = {"test/chip/000.png": "chip", "test/good/000.png": "good"}
+        rows = [
+            SplitRow(0, TEST, name, "support", 1, examples[name], digests[name])
+            if name in examples
+            else SplitRow(0, TEST, name, "query", None, "", digests[name])
+            for name in reader.image_ids
+        ]
+    write_split(category / "splits/nearest.csv", rows)
+    classify_images(
+        split=category / "splits/nearest.csv",
+        features=features,
+        support_features=None,
+        scores=None,
+        support_scores=None,
+        masks=None,
+        regions="image",
+        classifier=NearestExemplar(),
+        embedding=EmbeddingOptions(),
+        shots=[1],
+        probabilities=ProbabilityOptions(),
+        conformal=ConformalOptions(),
+        output=category / "classification/nearest.h5",
+        provenance={},
+    )
 
 
 def test_the_document_runs_as_it_stands(run: Path) -> None:

@@ -190,6 +190,8 @@ def test_of_training_images_alone_it_is_asked_what_is_fitted_to_them(tmp_path: P
     of_all, of_training = refusals(images), refusals([image for image in images if image.split == "train"])
     assert [reason.split(":")[0] for reason in of_all] == ["method 'self_similarity'", "method 'memory_bank'"]
     assert of_training == of_all[1:]
+    labelled = load(config).suitability().refusals("lid", "support-known")
+    assert list(labelled(images)) == [], "of examples beside the data set, scoring itself tells"
 
 
 def test_a_square_image_must_not_have_too_many_patches() -> None:

@@ -17,6 +17,8 @@ from PIL import Image
 from file_server import ServedFile, running_file_server
 from hub_server import Hub, Repository, running_hub, use_hub
 from paths import REPOSITORY
+from zsad.classification.options import ConformalOptions, ProbabilityOptions
+from zsad.classification.registry import CLASSIFIERS
 from zsad.cli import downloads, listings, main
 from zsad.data import download_dataset as acquire
 from zsad.data.catalogue import Archive, DatasetFacts, datasets
@@ -75,6 +77,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         command in shown
         for command in (
             "methods",
+            "classifiers",
             "backbones",
             "segmenters",
             "datasets",
@@ -88,9 +91,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == main(["backbones"]) == main(["segmenters"]) == 0
+    assert main(["methods"]) == main(["classifiers"]) == main(["backbones"]) == main(["segmenters"]) == 0
     shown = capsys.readouterr().out
-    for registry in (SCORERS, FUSIONS, MODULATIONS, THRESHOLDS, REFINERS, BACKBONES, SEGMENTERS):
+    for registry in (SCORERS, FUSIONS, MODULATIONS, THRESHOLDS, REFINERS, CLASSIFIERS, BACKBONES, SEGMENTERS):
         for name in registry.names():
             part = registry.load(name)
             assert f"{name}: {part.summary}" in shown
@@ -98,6 +101,19 @@ def test_every_part_is_listed_with_its_parameters_and_descriptions(capsys: pytes
             for parameter, field in part.model_fields.items():
                 assert field.description, f"{name}.{parameter} has no description"
                 assert f"{parameter} (" in shown
+
+
+def test_classifiers_are_listed_with_their_sources_and_the_sections_that_all_share(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["classifiers"]) == 0
+    shown = capsys.readouterr().out
+    for name in CLASSIFIERS.names():
+        assert f"source: {CLASSIFIERS.load(name).reference}" in shown
+    for name, section in (("probabilities", ProbabilityOptions), ("conformal", ConformalOptions)):
+        told = shown.split(f"\n  {name}: ")[1].split("\n\n")[0]
+        for parameter, field in section.model_fields.items():
+            assert f"    {parameter} (default {field.default!r}): {field.description}" in told
 
 
 def test_every_model_is_listed_in_a_line_that_fits_a_terminal(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,6 +267,99 @@ def test_a_configuration_is_checked(capsys: pytest.CaptureFixture[str], tmp_path
     said = capsys.readouterr().err
     assert said.startswith("zsad: configuration: unknown key 'methds'; did you mean 'methods'?")
     assert said.count("\n") == 1
+
+
+KINDS = """
+dataset: {layout: mvtec, root: %(root)s}
+supports: {mine: {folder: %(mine)s}}
+classifiers:
+  first: {classifier: prototype, shots: [1, 2], calibration: 1}
+  second: {classifier: ridge, shots: [1, 2], calibration: 1, conformal: {alpha: 0.5}}
+  sorted: {classifier: cache, support: mine, shots: all, calibration: 0, conformal: {sets: cross}}
+"""
+
+
+@pytest.fixture
+def kinds(tmp_path: Path, write_png: Callable[..., Path]) -> Path:
+    """A configuration of classifiers, for a lid with scratches and dents, and examples of these beside it."""
+    places = {"data/lid/train/good": 2, "data/lid/test/good": 4, "data/lid/test/scratch": 5, "data/lid/test/dent": 6}
+    for place, count in {**places, "mine/scratch": 3, "mine/dent": 2}.items():
+        for index in range(count):
+            write_png(tmp_path / place / f"{index}.png", seed=len(place) + index)
+    path = tmp_path / "kinds.yaml"
+    path.write_text(KINDS % {"root": tmp_path / "data", "mine": tmp_path / "mine"})
+    return path
+
+
+def told_of_kinds(shown: str) -> str:
+    """What is said of the examples, in one line."""
+    return " ".join(shown.split("\nexamples of kinds of defect\n")[1].split("\n\n")[0].split())
+
+
+def test_what_classifiers_ask_of_each_kind_is_told_beside_what_there_is(
+    capsys: pytest.CaptureFixture[str], kinds: Path
+) -> None:
+    assert main(["check", "--configfile", str(kinds)]) == 0
+    shown = capsys.readouterr().out
+    assert "kinds by   first, second, sorted\n" in shown
+    assert told_of_kinds(shown) == (
+        "drawn of each kind 1 for calibration, and 1 or 2 to learn from, by 5 seeds, from the test images, by their "
+        "labels; for first, second lid 6 dent, 4 good, 5 scratch "
+        "remark No prediction set of 'first' will rule a kind out, for at alpha 0.1 that takes 9 calibration images of "
+        "the kind that set its thresholds. "
+        "drawn of each kind all to learn from, by 5 seeds, from the examples of 'mine'; for sorted "
+        "lid 2 dent, 3 scratch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "said"),
+    [
+        ("shots: [1, 4]", 1, "problem 'lid' has too few labelled test images for 4 shots"),
+        ("shots: [1, 4], scarce: skip", 1, "problem only the kind 'dent' is left to be told apart in 'lid'"),
+        ("shots: [1, 3], scarce: skip", 0, "remark The kind 'good' is not shown, having 4 labelled images"),
+        ("leave_out: [dent]", 0, "remark Not shown: dent."),
+        ("leave_out: [dents]", 1, "problem leave_out names 'dents', which is no kind of 'lid'; did you mean 'dent'?"),
+        ("good: false", 0, "remark Not shown: good."),
+        ("shots: [1, 2], conformal: {alpha: 0.6}", 0, "lid 6 dent, 4 good, 5 scratch drawn"),
+        ("conformal: {thresholds: all, alpha: 0.2}", 0, "that takes 4 calibration images that set its thresholds."),
+        ("conformal: {sets: cross, alpha: 0.5}", 0, "rule a kind out with 1 to learn from, for at alpha 0.5"),
+    ],
+)
+def test_what_goes_wrong_with_kinds_is_told_before_a_run(
+    capsys: pytest.CaptureFixture[str], kinds: Path, changes: str, status: int, said: str
+) -> None:
+    first = "first: {classifier: prototype, shots: [1, 2], calibration: 1}"
+    changed = first.replace("shots: [1, 2], ", "" if "shots" in changes else "shots: [1, 2], ")
+    kinds.write_text(kinds.read_text().replace(first, changed.replace("}", f", {changes}}}")))
+    assert main(["check", "--configfile", str(kinds)]) == status
+    assert said in told_of_kinds(capsys.readouterr().out)
+
+
+def test_the_kinds_of_the_demo_set_are_told_before_it_is_drawn(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "dataset: {name: never_drawn, categories: [ring]}\n"
+        "classifiers: {a: {classifier: ridge, shots: 1, calibration: 9}}"
+    )
+    assert main(["check", "--configfile", str(tmp_path / "mine.yaml")]) == 1
+    told = told_of_kinds(capsys.readouterr().out)
+    assert "ring 6 chip, 6 dent, 16 good, 6 scratch, 6 stain problem 'ring' has too few labelled test images" in told
+
+
+def test_kinds_that_masks_alone_tell_are_not_guessed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    for split, number in (("train", 1), ("test", 2), ("test", 3)):
+        write_png(tmp_path / "data" / split / f"{number}.png", seed=number)
+        Image.new("L", (40, 30), 255 * (number == 3)).save(tmp_path / "data" / split / f"{number}_GT.png")
+    (tmp_path / "masks.yaml").write_text(
+        f"dataset: {{layout: kolektor_sdd2, root: {tmp_path / 'data'}}}\nclassifiers: {{a: {{classifier: ridge}}}}"
+    )
+    main(["check", "--configfile", str(tmp_path / "masks.yaml")])
+    told = told_of_kinds(capsys.readouterr().out)
+    assert told.endswith("kolektor_sdd2 known once the masks are read, which alone tell what is defective")
 
 
 def test_every_published_data_set_is_listed_with_its_terms_and_the_layouts_with_their_parameters(

@@ -351,7 +351,7 @@ def test_a_new_method_of_the_mask_writer_concerns_what_writes_or_reads_masks(cop
     edit(copied, "zsad/files/masks.py", with_method)
     assert changed_stages(copied) == {
         *("segment_foreground", *SCORES, "refine_masks", "modulate_scores", "evaluate_masks"),
-        *("draw_gallery", "build_page", "export_results"),
+        *("draw_gallery", "build_page", "export_results", "outline_truth", "classify_images"),
     }
 
 
@@ -370,7 +370,7 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES}),
+        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES, "classify_images"}),
         ("zsad/files/embeddings.py", {*LISTED - {"extract_features"}, "evaluate_oracle"}),
         ("zsad/files/draws.py", {*EVALUATES, "collect_tables"}),
         ("zsad/files/download.py", set()),
@@ -379,7 +379,8 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         ("zsad/models/conversion/timm.py", {"extract_features", "join_features"}),
         ("zsad/data/demo/ring.py", {"make_demo"}),
         ("zsad/data/layouts/visa.py", READS_IMAGES),
-        ("zsad/data/layouts/base.py", READS_IMAGES),
+        ("zsad/data/layouts/base.py", {*READS_IMAGES, "read_support", "draw_support", "evaluate_classes"}),
+        ("zsad/classification/regions.py", {"classify_images"}),
         ("zsad/data/inspection.py", {"check_images"}),
         ("zsad/data/unpack.py", {"download_dataset"}),
         ("zsad/scoring/similarity.py", SCORES),

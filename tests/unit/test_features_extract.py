@@ -21,7 +21,7 @@ from zsad.features.embedded import Embedded
 from zsad.features.huggingface import HuggingFace
 from zsad.features.writing import BATCHES_WAITING
 from zsad.files.features import FeatureReader
-from zsad.files.provenance import file_sha256
+from zsad.files.provenance import contents_sha256, file_sha256
 
 SIZES = {"test/bad/0.png": (40, 40), "test/good/0.png": (40, 90), "test/good/1.png": (70, 35)}
 BACKBONE = Embedded(resolution=32)
@@ -100,6 +100,8 @@ def test_the_provenance_tells_what_made_the_file(category: Path) -> None:
     assert provenance["stage"] == "extract_features"
     assert provenance["params"] == {"family": "embedded"}
     assert provenance["image_list_sha256"] == file_sha256(category / "images.csv")
+    listed = [image for image in read_image_list(category / "images.csv") if image.split == "test"]
+    assert provenance["contents_sha256"] == contents_sha256({image.image_id: image.sha256 for image in listed})
     assert (provenance["subset"], provenance["view"], provenance["device"]) == ("test", "hflip", "cpu")
     assert provenance["backbone"] == {"resolution": 32, "stride": 8}
     assert provenance["model"]["id"] == "embedded"

@@ -15,7 +15,7 @@ from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import COLUMNS, read_manifest, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.readings import read_all
-from zsad.data.subsets import references, select
+from zsad.data.subsets import references, select, support_subset
 from zsad.errors import DataError
 from zsad.files.provenance import file_sha256
 
@@ -142,6 +142,9 @@ def test_fewer_training_images_than_references_is_an_error_with_both_numbers(cat
         select([record for record in records if record.split == "test"], "train", "bottle")
     with pytest.raises(DataError, match="names no subset"):
         select(records, "validation", "bottle")
+    assert select(records, support_subset("known"), "bottle") == records, "which are then those of the support"
+    with pytest.raises(DataError, match="support 'known' has no images for category 'bottle'"):
+        select([], support_subset("known"), "bottle")
 
 
 def test_the_real_photographs_are_read_as_counted_by_hand(real_root: Path) -> None:

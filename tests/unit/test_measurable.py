@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from evaluation_files import Run, mask_document, score_document
 from harness import merged
 from zsad.data.known_truth import NO_TRUTH, WHOLE_TRUTH, KnownTruth
 from zsad.tables.collect_tables import collect_tables
-from zsad.workflow.measurable import OVERALL_PLOTS, TABLES
+from zsad.workflow.measurable import CLASS_TABLES, OVERALL_PLOTS, TABLES
 from zsad.workflow.settings import DEFAULT_PATH, Settings
 
 DEFAULT: dict[str, Any] = yaml.safe_load(DEFAULT_PATH.read_text())
@@ -22,7 +23,12 @@ GOOD, DEFECT, MASKED, UNKNOWN, BY_MASK = "good,", "defective,", "defective,mask.
 CURVES, ORACLE = "plots/a/curves.png", "a/metrics/oracle"
 
 
-def settings_of(folder: Path, tests: dict[str, tuple[str, ...]], methods: dict[str, Any] | None = None) -> Settings:
+NO_CLASSES = {f"tables/{file}" for file in CLASS_TABLES.values()} | {f"plots/{name}/shots.png" for name in "abc"}
+
+
+def settings_of(
+    folder: Path, tests: dict[str, tuple[str, ...]], methods: dict[str, Any] | None = None, **changes: Any
+) -> Settings:
     """A table of test images by category, each with label and mask, and a good one for training."""
     folder.mkdir(exist_ok=True)
     lines = ["path,category,split,label,mask_path"]
@@ -34,7 +40,12 @@ def settings_of(folder: Path, tests: dict[str, tuple[str, ...]], methods: dict[s
     (folder / "table.csv").write_text("\n".join(lines) + "\n")
     data = {"layout": "csv", "root": str(folder / "table.csv"), "name": "t"}
     return Settings(
-        merged(DEFAULT, dataset={**DEFAULT["dataset"], **data}, methods={**DEFAULT["methods"], **(methods or {})})
+        merged(
+            DEFAULT,
+            dataset={**DEFAULT["dataset"], **data},
+            methods={**DEFAULT["methods"], **(methods or {})},
+            **changes,
+        )
     )
 
 
@@ -84,10 +95,10 @@ def test_a_run_makes_what_can_hold_a_figure_and_no_more(
     assert measurable.has_curves("a") == bool(measurable.overall_plots) == (CURVES not in unmade)
     assert unmade <= set(measurable.unmade())
     assert {f"tables/{file}" for name, file in TABLES.items() if name not in tables} == {
-        path for path in measurable.unmade() if path.startswith("tables/")
+        path for path in measurable.unmade() if path.startswith("tables/") and path not in NO_CLASSES
     }
     if tables == set(TABLES):
-        assert {path for path in measurable.unmade() if not path.endswith("oracle")} == set()
+        assert {path for path in measurable.unmade() if not path.endswith("oracle")} <= NO_CLASSES
 
 
 def test_masks_alone_rank_nothing_for_methods_that_score_images_alone(tmp_path: Path) -> None:
@@ -107,7 +118,24 @@ def test_categories_are_told_apart(tmp_path: Path) -> None:
     assert [measurable.has_curves(category) for category in "abc"] == [True, False, True]
     assert [measurable.has_masks(category) for category in "abc"] == [True, False, False]
     kinds = {"b/metrics/oracle", "b/draws/oracle", "c/metrics/oracle", "c/draws/oracle"}
-    assert set(measurable.unmade()) == {"plots/b/curves.png", *kinds}
+    assert set(measurable.unmade()) == {"plots/b/curves.png", *kinds, *NO_CLASSES}
+
+
+def test_what_classifiers_say_is_told_where_an_image_is_labelled(
+    tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    for kind in ("dent", "scratch"):
+        write_png(tmp_path / "known" / kind / "0.png")
+    classifiers = {"nearest": {"classifier": "nearest_exemplar", "backbone": "embedded", "support": "known"}}
+    more = {"classifiers": classifiers, "supports": {"known": {"folder": str(tmp_path / "known")}}}
+    some = settings_of(tmp_path, {"a": (GOOD, MASKED), "b": (UNKNOWN,)}, **more).measurable
+    assert some.class_tables == CLASS_TABLES
+    assert [some.has_kinds(category) for category in "ab"] == [True, False]
+    left = {path for path in some.unmade() if "shots" in path or "confusion" in path or "classification" in path}
+    assert left == {"plots/b/shots.png", "plots/b/nearest.confusion.png"}
+    none = settings_of(tmp_path, {"a": (UNKNOWN,)}, **more).measurable
+    assert set(CLASS_TABLES) - set(none.class_tables) == {"confusion_csv"}
+    assert "tables/classification_confusion.csv" in none.unmade()
 
 
 def test_good_images_in_one_category_and_defective_ones_in_another_rank_nothing(tmp_path: Path) -> None:

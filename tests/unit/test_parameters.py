@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from zsad.classification.embeddings import EmbeddingOptions
+from zsad.classification.options import ConformalOptions, ProbabilityOptions
+from zsad.classification.registry import CLASSIFIERS
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
@@ -180,6 +183,20 @@ modulation method required
 modulation refiner required
 modulation strength 0.5 [0,1]
 modulation side 256 (0,)
+nearest_exemplar centre none
+prototype centre none
+cache centre none
+cache beta 32.0 (0,1000000.0]
+cache temperature 0.11 [1e-06,)
+ridge centre none
+ridge penalty 0.1 [1e-09,)
+probabilities temperature 1.0 (0,)
+probabilities calibrated none
+conformal_sets sets split
+conformal_sets alpha 0.1 (0,1)
+conformal_sets thresholds kind
+conformal_sets by score
+conformal_sets folds 5 [2,)
 crops below 0.0625 (0,1]
 crops context 4.0 [1,)
 crops least 0.125 (0,1]
@@ -192,15 +209,18 @@ scoring precision auto
 image aggregate top_mean
 image fraction 0.01 (0,1]
 image smoothing 0.0 [0,)
+embedding kind image
+embedding layers None
 """
 
 
 def parts() -> Iterator[tuple[str, type[Part]]]:
-    for registry in (SCORERS, FUSIONS, THRESHOLDS, REFINERS, MODULATIONS):
+    for registry in (SCORERS, FUSIONS, THRESHOLDS, REFINERS, MODULATIONS, CLASSIFIERS):
         for name in registry.names():
             yield name, registry.load(name)
+    yield from (("probabilities", ProbabilityOptions), ("conformal_sets", ConformalOptions))
     yield from (("crops", CropOptions), ("evaluation", EvaluationOptions))
-    yield from (("scoring", ScoringOptions), ("image", ImageScoring))
+    yield from (("scoring", ScoringOptions), ("image", ImageScoring), ("embedding", EmbeddingOptions))
 
 
 def lines() -> Iterator[str]:

@@ -7,10 +7,19 @@ from typing import Any
 
 import pytest
 
+from class_files import class_evaluation
 from evaluation_files import score_document
 from zsad.files.draws import write_draws
 from zsad.files.json_files import write_json
-from zsad.workflow.partial import blame, forget_what_was_missing, tell_what_is_missing, write_partial_tables
+from zsad.workflow.measurable import CLASS_TABLES
+from zsad.workflow.partial import (
+    OF_CLASSIFIERS,
+    OF_METHODS,
+    blame,
+    forget_what_was_missing,
+    tell_what_is_missing,
+    write_partial_tables,
+)
 
 TABLES = {"metrics_csv": "metrics.csv", "defect_types_csv": "defect_types.csv", "images_csv": "images.csv"}
 TABLES |= {"refinement_csv": "refinement.csv", "comparisons_csv": "comparisons.csv"}
@@ -242,4 +251,40 @@ def test_without_labels_there_is_the_list_of_images_alone_and_no_table_of_a_run_
     PARTIAL.touch()
     graph.done = {graph.tables}
     forget_what_was_missing(workflow_of(graph))
+    assert not PARTIAL.parent.exists()
+
+
+def test_tables_of_classifiers_say_which_of_their_answers_are_missing_and_leave_others_alone(graph, settings, capsys):
+    paths = {f"results/t/{category}/metrics/classification/nearest.json": category for category in graph.features}
+    jobs = {
+        path: Job("evaluate_classes", graph.features[category], category=category, classifier="nearest")
+        for path, category in paths.items()
+    }
+    for path, category in paths.items():
+        write_json(Path(path), class_evaluation(category))
+    tables = Job("collect_classes", *jobs.values(), files=Named(evaluations=[*paths]))
+    tables.output = Named(**{name: f"results/t/tables/{file}" for name, file in CLASS_TABLES.items()})
+    graph.jobs += [*jobs.values(), tables]
+    graph.dependencies |= {job: {needed: set() for needed in job.needs} for job in jobs.values()}
+    graph.dependencies[tables] = {job: {path} for path, job in jobs.items()}
+    cable = jobs["results/t/cable/metrics/classification/nearest.json"]
+    graph.needed = {cable, tables}
+    entry = {
+        "name": "nearest",
+        "backbone": "embedded",
+        "method": "",
+        "embedding": {"kind": "image"},
+        "regions": "image",
+    }
+    settings.classifiers = {"nearest": SimpleNamespace(**entry)}
+    collecting = {tables.rule: tables for tables in (OF_METHODS, OF_CLASSIFIERS)}
+    tell_what_is_missing(workflow_of(graph, [cable]), settings, collecting)
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith("zsad: missing: cable (evaluate_classes by nearest failed).")
+    assert {path.name for path in PARTIAL.parent.iterdir()} == set(CLASS_TABLES.values())
+    rows = (PARTIAL.parent / "classification.csv").read_text().splitlines()[1:]
+    assert [row for row in rows if ",cable," in f",{row}" and ",nearest," in row]
+    assert len([row for row in rows if "tile" in row]) > 1
+    graph.done = {cable, tables}
+    forget_what_was_missing(workflow_of(graph), tables=OF_CLASSIFIERS)
     assert not PARTIAL.parent.exists()

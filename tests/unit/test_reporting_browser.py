@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_reporting_classes import LONG, write_page
 from test_reporting_page import build
 
 from browsing import DESK, PHONE, listen, needs_browser
+from class_files import class_evaluation
 from zsad.reporting.build_page import build_page
 
 pytestmark = needs_browser
@@ -23,6 +25,12 @@ METHODS = {
     "mutual_with_a_long_name": "zero-shot-batch",
     "memory_bank": "few-shot-8",
 }
+CLASSIFIED = [  # one of long names, and one of photographs without labels
+    class_evaluation("brick", "a_classifier_with_a_long_name", kinds=LONG[:5], seeds=(0, 1, 2), remarks=["x" * 90]),
+    class_evaluation(
+        "grass", labelled=False, source="a_support_with_a_long_name_of_its_own", shots=("all",), seeds=(0,)
+    ),
+]
 MANY = {f"{name}_{number}_of_a_long_name": METHODS[name] for number in range(5) for name in list(METHODS)[:3]}
 MOST_SHEETS = 15
 SHEET = round((297 - 2 * 12) / 25.4 * 96)  # px between the margins of A4 landscape
@@ -41,7 +49,10 @@ SCROLLED = ".scroll, .bar, .plot, pre"  # which scroll for themselves, on a scre
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Pages of five methods and four categories with labels, of one without, where images are ranked, and of many."""
+    """Pages of five methods and four categories with labels, of one without, where images are ranked, and of many.
+
+    One has classifiers of kinds of defect.
+    """
     folder = tmp_path_factory.mktemp("pages")
     made = {}
     for name, labels, categories, methods in (
@@ -52,6 +63,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ):
         (folder / name).mkdir()
         made[name] = build(folder / name, categories, methods, labels=labels, sheets=name == "measured")["output"]
+    (folder / "kinds").mkdir()
+    detectors = build(folder / "kinds", CATEGORIES[:2], {"memory_bank": "few-shot-8"}, sheets=True)
+    made["kinds"] = write_page(folder / "kinds", detectors, CLASSIFIED)
     return made
 
 
@@ -76,7 +90,7 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked"])
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds"])
 def test_nothing_is_wider_than_the_window(name: str, width: int, opened: Any) -> None:
     page = opened(name, width)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
@@ -113,7 +127,7 @@ def test_the_list_of_all_images_can_be_read_on_a_phone(opened: Any) -> None:
     assert labels == ['"rank "', '"score "']
 
 
-@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked"])
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds"])
 def test_no_column_is_cut_on_paper(name: str, opened: Any) -> None:
     page = opened(name, SHEET)
     page.emulate_media(media="print")

@@ -7,7 +7,7 @@ from PIL import Image
 from reporting_files import metrics_row, write_metrics, write_results
 from zsad.errors import DataError
 from zsad.files.json_files import read_json, write_json
-from zsad.names import setting_order
+from zsad.names import is_of_detector, setting_order
 from zsad.reporting.bars import draw_bars, groups_of, rows_of_groups
 from zsad.reporting.curves import draw_curves, with_bands
 from zsad.reporting.distributions import draw_histograms
@@ -247,6 +247,14 @@ def test_settings_are_ordered_by_how_much_they_see():
     settings = ["full-shot", "few-shot-16", "few-shot-4", "zero-shot-batch", "odd", "zero-shot-single"]
     expected = ["zero-shot-single", "zero-shot-batch", "few-shot-4", "few-shot-16", "full-shot", "odd"]
     assert sorted(settings, key=setting_order) == expected
+
+
+def test_what_learns_from_labelled_defects_stands_behind_all_detectors():
+    detectors = ["zero-shot-text", "few-shot-5", "few-shot-64", "full-shot"]
+    classifiers = ["few-shot-defects-1", "few-shot-defects-5", "few-shot-defects-10", "few-shot-defects-all"]
+    assert sorted([*reversed(classifiers), *detectors], key=setting_order) == [*detectors, *classifiers]
+    assert all(map(is_of_detector, detectors))
+    assert not any(map(is_of_detector, [*classifiers, "odd", ""]))
 
 
 def test_every_method_has_its_own_line_whatever_the_order_of_the_methods():

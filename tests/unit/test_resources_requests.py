@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from paths import REPOSITORY
 from zsad.resources.estimate import LONGEST, Estimate, memory_request, runtime_request
@@ -29,11 +31,16 @@ NAMES: Mapping[str, str] = {
     "segmenter": "sam-vit-b",
     "method": "mutual",
     "refiner": "guided",
+    "classifier": "nearest",
 }
+SUPPORT = {"support": "known"}
 OF_MODELS = {
     "embed_crops": {"refiner": "sam_crops"},
     "prompt_masks": {"refiner": "sam"},
     "fit_method": {"method": "memory_bank"},
+    "read_support": SUPPORT,
+    "score_support": {**SUPPORT, "method": "self_similarity"},
+    "draw_support_thumbnails": SUPPORT,
 }
 METHODS = ("mutual", "memory_bank")  # without references, and with
 OF_MODULATIONS = ("modulate_scores", "adopt_decisions")
@@ -64,6 +71,18 @@ def by_filters(folder: Path) -> Path:
     """A configuration that names the filter bank, whatever the default is."""
     config = folder / "filters.yaml"
     config.write_text("backbone: embedded\n", encoding="utf-8")
+    return config
+
+
+def by_kinds(folder: Path) -> Path:
+    """A configuration with a classifier of regions, and examples of two kinds."""
+    for kind in ("dent", "scratch"):
+        (folder / "known" / kind).mkdir(parents=True)
+        Image.new("L", (64, 64)).save(folder / "known" / kind / "0.png")
+    nearest = {"classifier": "nearest_exemplar", "support": "known", "embedding": "region", "method": "self_similarity"}
+    config = folder / "kinds.yaml"
+    known = {"folder": str(folder / "known")}
+    config.write_text(json.dumps({"supports": {"known": known}, "classifiers": {"nearest": nearest}}), encoding="utf-8")
     return config
 
 
@@ -105,7 +124,7 @@ def test_no_job_asks_for_more_than_a_day() -> None:
 
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
-    run = planned(tmp_path, SAM)
+    run = planned(tmp_path, SAM, by_kinds(tmp_path))
     names = {**names_for(rule), **({"method": "mutual_sam"} if rule in OF_MODULATIONS else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
@@ -237,8 +256,9 @@ def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None
         "import sys\nfrom pathlib import Path\n"
         "from zsad.workflow.settings import load\nfrom zsad.resources.run import Run\n"
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
-        f"run = Run(load(Path({str(by_filters(tmp_path))!r}), Path({str(SAM)!r})), Path({str(tmp_path)!r}))\n"
-        f"names = {dict(NAMES)!r}\n"
+        f"files = {[str(path) for path in (by_filters(tmp_path), by_kinds(tmp_path), SAM)]!r}\n"
+        f"run = Run(load(*map(Path, files)), Path({str(tmp_path)!r}))\n"
+        f"names = {dict(NAMES) | SUPPORT!r}\n"
         f"for rule in set(ESTIMATES) - {{'embed_crops', 'prompt_masks', 'fit_method', *{OF_MODULATIONS!r}}}:\n"
         "    estimated(run, rule, names)\n"
         "print({'torch', 'transformers'} & set(sys.modules))"

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from zsad.data.dataset import Dataset
 from zsad.data.image_list import ListedImage, write_images
@@ -125,3 +126,22 @@ def test_fifteen_categories_of_a_hundred_images_are_looked_at_at_once(tmp_path: 
     counts = {run.workload(category).every.number for category in run.categories}
     assert counts == {100}
     assert time.process_time() - start < 0.3
+
+
+def test_examples_are_counted_from_their_folder_and_then_from_their_list(tmp_path: Path) -> None:
+    for kind, height in (("dent", 20), ("scratch", 40)):
+        for index in range(2):
+            write_image(tmp_path / "known" / kind / f"{index}.png", height, 30)
+    config = tmp_path / "kinds.yaml"
+    nearest = {"classifier": "nearest_exemplar", "backbone": "embedded", "support": "known", "shots": 1}
+    content = {"supports": {"known": {"folder": str(tmp_path / "known")}}, "classifiers": {"nearest": nearest}}
+    config.write_text(yaml.safe_dump(content))
+    run = Run(load(config), tmp_path / "results")
+    before = run.images("ring", "support-known", "hflip")
+    assert (before.number, {size.height for size in before.sizes}) == (4, {20, 40})
+    assert run.images("ring", "support-known", "rotations").number == 4 * 8
+    listed = tmp_path / "results/demo/ring/labelled/known.csv"
+    listed.parent.mkdir(parents=True)
+    write_images(listed, [ListedImage(f"dent/{index}.png", "", "test", 50, 60, "") for index in range(3)])
+    assert run.images("ring", "support-known").sizes == (Size(50, 60, 3),)
+    assert run.images("ring", "test") == run.workload("ring").test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,17 @@ def bound(here: Path, configured: Settings, **environment: str) -> list[str]:
 
 def test_an_image_sees_the_workflow_the_cache_of_weights_and_no_more_of_the_disk(here: Path) -> None:
     assert bound(here, settings()) == ["flow", "home/.cache"]
+
+
+def test_an_image_sees_labelled_examples_wherever_they_lie(here: Path, write_png: Callable[..., Path]) -> None:
+    for name in ("known/dent/0.png", "known/scratch/0.png", "elsewhere/0.png", "listed/0.png"):
+        write_png(here / name)
+    lines = ["path,kind", "0.png,dent", f"{here}/elsewhere/0.png,scratch"]
+    (here / "listed/table.csv").write_text("\n".join(lines) + "\n")
+    config = copy.deepcopy(CONFIG)
+    config["supports"] = {"tree": {"folder": str(here / "known")}, "table": {"table": str(here / "listed/table.csv")}}
+    config["classifiers"] = {name: {"classifier": "nearest_exemplar", "support": name} for name in config["supports"]}
+    assert bound(here, Settings(config)) == ["flow", "known", "listed", "elsewhere", "home/.cache"]
 
 
 def test_an_image_sees_the_data_set_and_where_downloads_will_be(here: Path) -> None:

@@ -54,6 +54,23 @@ def test_decisions_are_submitted_with_the_scores(method: str, scored_by: str, de
     ) in set(folder_names(small))
 
 
+def test_classifiers_are_submitted_by_themselves(tmp_path: Path, write_png: Callable[..., Path]) -> None:
+    for kind in ("dent", "scratch"):
+        write_png(tmp_path / "known" / kind / "0.png")
+    nearest = {"classifier": "nearest_exemplar", "support": "known", "embedding": "region", "method": "self_similarity"}
+    small = settings(
+        tmp_path,
+        dataset={"name": "t", "categories": ["ring"]},
+        supports={"known": {"folder": str(tmp_path / "known")}},
+        classifiers={"nearest": nearest},
+    )
+    scored = "..".join(
+        f"score_support__{name}" for name in ("dataset=t", "category=ring", "support=known", "method=self_similarity")
+    )
+    measured = "..".join(f"evaluate_classes__{name}" for name in ("dataset=t", "category=ring", "classifier=nearest"))
+    assert {scored, measured} <= set(folder_names(small))
+
+
 def test_the_names_of_rules_in_another_workflow_count(tmp_path: Path) -> None:
     small = settings(tmp_path, dataset={"name": "t", "categories": ["ring"]})
     names = set(folder_names(small, "of_another_{}".format))

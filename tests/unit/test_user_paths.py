@@ -102,7 +102,7 @@ def test_every_key_of_the_configuration_that_may_be_a_path_is_expanded() -> None
     keys = dict(_strings(schema, schema["$defs"]))
     known = {name for place, subschema in keys.items() if subschema.get("format") == "path" for name in [place[-1]]}
     assert {name for name in comments if any(place[-1] == name for place in keys)} - {"name", "layout"} <= known
-    assert known == {"root", "download_to", "container", "backbone", "segmenter"}
+    assert known == {"root", "download_to", "container", "backbone", "segmenter", "folder", "table"}
 
 
 def _strings(

@@ -16,7 +16,9 @@ import yaml
 
 from paths import REPOSITORY
 from warm import warm_python
+from zsad.classification.splits import read_split
 from zsad.errors import DataError
+from zsad.files.classified import ClassifiedReader
 from zsad.files.decisions import DecisionReader
 from zsad.files.draws import read_draws
 from zsad.files.embeddings import EmbeddingReader
@@ -39,6 +41,8 @@ READERS = {
     "foregrounds": MaskReader,
     "layers": LayerReader,
     "thumbnails.h5": ThumbnailReader,
+    "classification": ClassifiedReader,
+    "labelled": ScoreReader,
 }
 
 # One category and few, small images: the shape of the default.
@@ -167,7 +171,10 @@ def _read_whole(path: Path, kind: str) -> None:
     elif path.suffix == ".h5" and kind == "draws":
         read_draws(path)
     elif path.suffix == ".h5":
-        READERS[kind](path).close()
+        reader = ThumbnailReader if path.name.endswith("thumbnails.h5") else READERS[kind]
+        reader(path).close()
+    elif path.suffix == ".csv" and kind == "splits":
+        read_split(path)
 
 
 def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -180,5 +187,5 @@ def merged(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
             if place.get(step) is None:
                 place[step] = {}
             place = place[step]
-        place[last] = value
+        place[last] = copy.deepcopy(value)  # what is changed next may lie in it
     return result

@@ -33,6 +33,12 @@ TINY = {
     "refiners": {"guided": {"refiner": "guided"}},
 }
 OTHER = {**TINY, "dataset": {**TINY["dataset"], "categories": ["ring", "grass"]}}
+SORTING = {
+    **OTHER,
+    "supports": {"known": {"folder": "known"}},
+    "classifiers": {"kinds": {"classifier": "nearest_exemplar", "support": "known", "shots": [1]}},
+}
+KINDS = ("dent", "scratch")
 COMPARED = ("cfg", "code", "lineage", "stamp", "listing")  # the parameters for which a result is made anew
 
 MODULE = """
@@ -125,10 +131,12 @@ def write_host(folder: Path, snakefile: str, **config: Any) -> None:
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What each host plans: by its name the jobs, or the error, and what is told of it."""
     root = tmp_path_factory.mktemp("hosts")
-    write_host(root / "busy", BUSY, zsad=TINY, other=OTHER)
+    write_host(root / "busy", BUSY, zsad=TINY, other=SORTING)
     (root / "busy/middle.smk").write_text(
         module("zsad", str(TINY), more="prefix: 'inner'").replace("SNAKEFILE", str(REPOSITORY / "Snakefile"))
     )
+    for kind in KINDS:
+        _write_photograph(root / "busy/known" / kind / "0.png", number=len(kind))
     write_host(root / "alone", ALONE)
     for name, (snakefile, _) in REFUSED.items():
         write_host(root / name, snakefile)
@@ -165,9 +173,13 @@ def _write_readme(folder: Path) -> None:
     assert config
     write_host(folder, snakefile[1].replace("path/to/zsad/Snakefile", "SNAKEFILE"))
     (folder / "host.yaml").write_text(config[1])
-    (folder / "photographs").mkdir()
     for number in range(3):
-        Image.fromarray(np.full((48, 64, 3), number, np.uint8)).save(folder / f"photographs/{number}.png")
+        _write_photograph(folder / f"photographs/{number}.png", number)
+
+
+def _write_photograph(path: Path, number: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((48, 64, 3), number, np.uint8)).save(path)
 
 
 def rules_of(host: dict[str, Any]) -> set[str]:
@@ -205,6 +217,33 @@ def test_modules_beside_each_other_and_nested_change_nothing_of_the_host(hosts: 
         assert all(path.startswith((f"{folder}/", f"{folder.removesuffix('/t')}/data/t/")) for path in written)
     groups = {job["group"] for job in busy["jobs"] if job["rule"].endswith("read_images")}
     assert groups == {"zsad-prepare-ring", "other-prepare-ring", "other-prepare-grass", "middle.zsad-prepare-ring"}
+
+
+@pytest.mark.slow
+def test_a_module_reads_labelled_examples_where_they_lie_and_writes_what_follows_to_its_results(
+    hosts: dict[str, Any],
+) -> None:
+    jobs = [job for job in hosts["busy"]["jobs"] if job["rule"] == "other_read_support"]
+    read = {path for job in jobs for path in job["input"]}
+    assert read == {f"known/{kind}/0.png" for kind in KINDS}
+    classified = {path for job in hosts["busy"]["jobs"] for path in job["output"] if "/classification/" in path}
+    assert classified == {
+        f"moved/results/t/{category}/{path}"
+        for category in ("ring", "grass")
+        for path in ("classification/kinds.h5", "metrics/classification/kinds.json")
+    }
+
+
+@pytest.mark.slow
+def test_without_classifiers_nothing_of_theirs_is_planned(hosts: dict[str, Any]) -> None:
+    source = (REPOSITORY / "rules/classification.smk").read_text(encoding="utf-8")
+    ours = {*re.findall(r"^rule (\w+):", source, re.M), "draw_confusion", "draw_shots", "draw_support_thumbnails"}
+    assert {
+        f"other_{rule}" for rule in ours - {"classes", "collect_classes", "score_support", "outline_truth"}
+    } <= rules_of(hosts["busy"])
+    assert not ours & rules_of(hosts["workflow"])
+    read = {path for job in hosts["workflow"]["jobs"] for path in [*job["input"], *job["output"]]}
+    assert not [path for path in read if "classification" in path or "labelled" in path or "splits" in path]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import SMALL, Project, merged
+from zsad.workflow.measurable import CLASS_TABLES
 
 pytestmark = pytest.mark.slow
 
@@ -190,6 +191,25 @@ def test_a_new_method_runs_alone(project: Project) -> None:
     assert (
         project.would_make(merged(SMALL, methods__memory_bank_k2=added)) == scored("memory_bank_k2") | model | OVERALL
     )
+
+
+def test_new_classifiers_read_features_scores_and_masks_that_are_there(project: Project) -> None:
+    nearest = {"classifier": "nearest_exemplar", "shots": [1], "calibration": 0, "conformal": {"sets": "cross"}}
+    region = {**nearest, "embedding": "region", "method": "memory_bank"}
+    added = {"image": nearest, "masked": {**region, "masks": "guided"}, "outlined": {**region, "masks": "ground_truth"}}
+    of_each = {
+        f"t/{place}"
+        for name in added
+        for place in (
+            f"ring/splits/{name}.csv",
+            f"ring/classification/{name}.h5",
+            f"ring/metrics/classification/{name}.json",
+            f"plots/ring/{name}.confusion.png",
+        )
+    }
+    tables = {f"t/tables/{file}" for file in CLASS_TABLES.values()}
+    shared = {"t/ring/masks/truth.h5", "t/plots/ring/shots.png"}
+    assert project.would_make(merged(SMALL, classifiers=added)) == of_each | tables | shared | OVERALL
 
 
 def test_a_new_category_runs_alone(project: Project) -> None:

@@ -46,8 +46,13 @@ def test_rules_that_may_have_a_gpu_have_the_environment_of_the_device_and_no_oth
                 assert f"conda:\n        {environment}\n" in body, name
 
 
-# Rules that differ in where they run, or in what there is to draw, and share a script.
-SHARED_SCRIPTS = {"prompt_masks": "refine_masks", "draw_histograms": "draw_plots"}
+# Rules that differ in where they run, or in what there is to draw or of what, and share a script.
+SHARED_SCRIPTS = {
+    "prompt_masks": "refine_masks",
+    "draw_histograms": "draw_plots",
+    "draw_support_thumbnails": "draw_thumbnails",
+    "score_support": "score_images",
+}
 
 
 def test_every_rule_has_a_script_of_its_name_with_log_benchmark_resources_and_message() -> None:

@@ -28,12 +28,13 @@ from zsad.segmentation.catalogue import MODELS as SEGMENTERS
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PHOTOGRAPHS = "path/to/the/photographs"
 FOLDER = "path/to/folder"
+KINDS = "path/to/kinds"
 METHOD = "from collections.abc import Iterator, Mapping"  # where the block with a method of one's own begins
 
 # What is executed is the command itself; `-n` is added to runs, which other tests carry out.
 PLANNED = (r"snakemake .*",)
 EXECUTED = (
-    r"zsad (methods|datasets|backbones|segmenters|check .*)",
+    r"zsad (methods|datasets|backbones|segmenters|classifiers|check .*)",
     r"zsad download (dinov2-small|sam-vit-b)",
     r"snakemake --unlock",
 )
@@ -102,9 +103,9 @@ def kind(command: str) -> str:
     return ""
 
 
-def draw(folder: Path, count: int) -> None:
+def draw(folder: Path, count: int, *, seed: int = 0) -> None:
     folder.mkdir(parents=True)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for number in range(count):
         Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 
@@ -158,6 +159,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     default.write_text(text.replace("\n  embedded:", f"\n{network}  embedded:"))
     draw(project.folder / PHOTOGRAPHS, 3)
     draw(project.folder / FOLDER / "more", 2)
+    for seed, kind_of_defect in enumerate(("good", "scratch"), 1):
+        draw(project.folder / KINDS / kind_of_defect, 2, seed=seed)
     for key, text in YAML.items():
         name = key if key.endswith(".yaml") else "model.yaml"
         (project.folder / name).write_text(text)
@@ -183,7 +186,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_every_block_is_known() -> None:
     assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake"}
-    assert set(YAML) == {"mine.yaml", "more.yaml", "sam.yaml", "backbone: mine", "host.yaml"}, (
+    assert set(YAML) == {"mine.yaml", "more.yaml", "kinds.yaml", "sam.yaml", "backbone: mine", "host.yaml"}, (
         "give a new block a test here"
     )
     python = [block for block in BLOCKS if block.language == "python"]
@@ -215,7 +218,7 @@ def test_two_lines_make_a_page_a_ranked_list_and_masks(shell: Shell) -> None:
     ranked = (results / "tables/images.csv").read_text().splitlines()
     assert len(ranked) == 1 + 4 * 3
     assert len(list((results / "photographs/masks").iterdir())) == 4 * 2
-    (same,) = [command for command in commands() if PHOTOGRAPHS in command]
+    (same,) = [command for command in commands() if PHOTOGRAPHS in command and KINDS not in command]
     assert "Nothing to be done" in shell.run(f"{same} -n")
     (report,) = [command for command in commands() if "--report" in command]
     shell.run(f"{report} --configfile mine.yaml")
@@ -230,6 +233,8 @@ def test_options_of_methods_run(shell: Shell) -> None:
     assert {path.stem for path in scores.iterdir()} == {"self_similarity", "mutual", "ensemble", *names}
     with ScoreReader(scores / "memory_bank-seed1.h5") as reader:
         assert reader.provenance["number_format"] == "float32"
+    planned = shell.run("snakemake -n --cores 2 classes --configfile small.yaml kinds.yaml")
+    assert re.search(r"classify_images +1\n", planned), planned
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A folder of photographs without a label, all the way to the ranked list and the page."""
+"""A folder of photographs without a label, all the way to the ranked list, kinds by a few examples, and the page."""
 
 from __future__ import annotations
 
@@ -25,23 +25,53 @@ FEW = {
     "backbones": SMALL["backbones"],
     "refiners": {"grabcut": None},
     "report": SMALL["report"],
+    "supports": {"known": {"folder": "my examples"}},
+    "classifiers": {
+        "kinds": {
+            **{
+                "classifier": "nearest_exemplar",
+                "support": "known",
+                "embedding": "region",
+                "method": "self_similarity",
+            },
+            **{"shots": "all", "calibration": 0, "seeds": [0], "conformal": {"sets": "cross"}},
+        }
+    },
+}
+CLASSIFIED = {
+    f"folder/{name}"
+    for name in (
+        "my photographs/classification/kinds.h5",
+        "my photographs/metrics/classification/kinds.json",
+        *(f"tables/classification{name}" for name in (".csv", "_metrics.csv", ".md", ".tex", ".sha256")),
+    )
 }
 NAMES = ("Ä 1.JPG", "a/b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg", "g.jpg")
 
 
 def photographs(folder: Path) -> None:
     """Four good tiles and three cracked ones, or drawings of such, in one folder that says nothing of them."""
-    tiles = REAL_DATA / "magnetic_tile" / "test"
-    real = [*sorted(tiles.glob("good/*"))[:4], *sorted(tiles.glob("crack/*"))[:3]]
     for index, name in enumerate(NAMES):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if real:
-            shutil.copy(real[index], folder / name)
-            continue
-        pixels = np.random.default_rng(index).integers(110, 140, (64, 80, 3), dtype=np.uint8)
-        pixels[30:34, 20:60] = 0 if index >= 4 else 125
-        Image.fromarray(pixels).save(folder / name)
+        put(folder / name, "crack" if index >= 4 else "good", index)
     (folder / "Thumbs.db").write_bytes(b"no image")
+
+
+def examples(folder: Path) -> None:
+    """Other such tiles, in a folder for each kind."""
+    for kind in ("good", "crack"):
+        for index in range(10, 12):
+            put(folder / kind / f"{index}.jpg", kind, index)
+
+
+def put(path: Path, kind: str, index: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    real = sorted((REAL_DATA / "magnetic_tile/test" / kind).glob("*"))
+    if real:
+        shutil.copy(real[index], path)
+        return
+    pixels = np.random.default_rng(index).integers(110, 140, (64, 80, 3), dtype=np.uint8)
+    pixels[30:34, 20:60] = 0 if kind == "crack" else 125
+    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +79,7 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished run of the preset `folder`, by the command line that it gives."""
     project = Project.copy_of_repository(tmp_path_factory.mktemp("unlabelled") / "project")
     photographs(project.folder / "my photographs")
+    examples(project.folder / "my examples")
     (project.folder / "few.yaml").write_text(yaml.safe_dump(FEW))
     presets = ("--configfile", "config/folder.yaml", "few.yaml")
     run = project.run(None, *presets, "--config", 'dataset={"root": "my photographs"}')
@@ -83,6 +114,7 @@ def test_what_no_label_allows_to_measure_is_not_made(inspected: Project) -> None
     assert {path.name for path in (made / "tables").iterdir()} == {
         *("images.csv", "decisions.csv", "tables.sha256"),
         *("cost.csv", "cost.md", "cost.tex", "cost.sha256"),
+        *(Path(path).name for path in CLASSIFIED if "/tables/" in path),
     }
     plots = {path.name for path in (made / "plots").rglob("*") if path.is_file()}
     assert plots == {"histograms.png", *(f"{name}.gallery.{kind}" for name in METHODS for kind in ("json", "png"))}
@@ -103,3 +135,23 @@ def test_the_page_says_that_nothing_is_evaluated_and_shows_the_ranking(inspected
     assert not re.search(r"<(section|div|details|tbody)[^>]*>\s*</\1>", page)
     assert all(name in words for name in (*NAMES, *METHODS))
     assert not re.search(r"\b(nan|n/a|AUROC|AUPRO|IoU|F1)\b", words.split("Provenance What made")[0], re.I)
+
+
+def test_every_photograph_gets_a_kind_by_the_examples_beside_it(inspected: Project) -> None:
+    with inspected.result("folder/tables/classification.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["image_id"] for row in rows} == set(NAMES)
+    assert {(row["true"], row["setting"], row["support"]) for row in rows} == {("", "few-shot-defects-all", "known")}
+    assert {row["predicted"] for row in rows} <= {"good", "crack"}
+    nearest = {row[f"nearest {kind}"] for row in rows for kind in ("good", "crack")}
+    assert nearest <= {f"{kind}/{index}.jpg" for kind in ("good", "crack") for index in (10, 11)}
+
+
+def test_another_alpha_runs_no_feature_no_score_and_no_draw(inspected: Project) -> None:
+    """By the jobs of a real run."""
+    kinds = {**FEW["classifiers"]["kinds"], "conformal": {"sets": "cross", "alpha": 0.4}}
+    (inspected.folder / "more.yaml").write_text(yaml.safe_dump({"classifiers": {"kinds": kinds}}))
+    presets = ("--configfile", "config/folder.yaml", "few.yaml", "more.yaml")
+    run = inspected.run(None, "classes", *presets, "--config", 'dataset={"root": "my photographs"}')
+    assert run.status == 0, run.output
+    assert run.made == CLASSIFIED

@@ -36,7 +36,7 @@ class ConformalOptions(Part):
         "kind", description="kind for a threshold of each kind (Mondrian), so that the rate holds for each; all for one"
     )
     by: Literal["probability", "score"] = Field(
-        "probability",
+        "score",
         description="what a set goes by: probability of a kind among those shown; or its score alone, by which an "
         "image unlike all of them gets an empty set",
     )

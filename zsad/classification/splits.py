@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from zsad.data.kind_names import require_usable
 from zsad.errors import DataError
 from zsad.files.table_digest import RUN_AGAIN, read_table, write_table
 
 Role = Literal["support", "calibration", "query", "left_out"]
 ROLES: tuple[Role, ...] = ("query", "support", "calibration", "left_out")
+REMARK = "remark"  # a column with a sentence for the reader, and the role of a row that has nothing else
 TEST = "test"  # the source of what is drawn from the test images
 Shots = int | Literal["all"]
 
@@ -44,7 +47,7 @@ class SplitRow:
     sha256: str
 
 
-COLUMNS = tuple(field.name for field in fields(SplitRow))
+COLUMNS = (*(field.name for field in fields(SplitRow)), REMARK)
 
 
 class Draw(NamedTuple):
@@ -62,10 +65,16 @@ class Draw(NamedTuple):
     queries: list[str]
 
 
-def write_split(path: str | Path, rows: Iterable[SplitRow]) -> None:
-    """Write a split, sorted by seed, source and image."""
+def write_split(path: str | Path, rows: Iterable[SplitRow], remarks: Iterable[str] = ()) -> None:
+    """Write a split, sorted by seed, source and image.
+
+    Args:
+        remarks: sentences for the reader, e.g. which kind is not shown for having too few images.
+    """
     ordered = sorted(rows, key=lambda row: (row.seed, row.source, row.image_id))
-    write_table(path, COLUMNS, [[getattr(row, name) for name in COLUMNS] for row in ordered])
+    cells = [[*(getattr(row, field.name) for field in fields(SplitRow)), ""] for row in ordered]
+    told = [[remark if name == REMARK else REMARK if name == "role" else "" for name in COLUMNS] for remark in remarks]
+    write_table(path, COLUMNS, [*cells, *told])
 
 
 def read_split(path: str | Path) -> list[SplitRow]:
@@ -74,15 +83,38 @@ def read_split(path: str | Path) -> list[SplitRow]:
     Raises:
         DataError: absent, changed after it was made, or no split.
     """
+    return read_split_and_remarks(path)[0]
+
+
+def read_remarks(path: str | Path) -> list[str]:
+    """The sentences for the reader that stand in a split.
+
+    Raises:
+        DataError: see `read_split`.
+    """
+    return read_split_and_remarks(path)[1]
+
+
+def read_split_and_remarks(path: str | Path) -> tuple[list[SplitRow], list[str]]:
+    """Both at once: a split of many images and seeds takes a while to check.
+
+    Raises:
+        DataError: see `read_split`.
+    """
     rows = read_table(path, COLUMNS, what="split of a classifier")
     try:
-        return [_row(row) for row in rows]
+        split = [_row(row) for row in rows if row["role"] != REMARK]
     except ValueError as error:
         raise DataError(f"{path} is no split of a classifier ({error}); {RUN_AGAIN}") from None
+    return split, [row[REMARK] for row in rows if row["role"] == REMARK]
 
 
 def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
-    """The draws of a split: for each seed, in order, one for each number of shots."""
+    """The draws of a split: for each seed, in order, one for each number of shots.
+
+    Raises:
+        DataError: a kind has fewer support images than shots.
+    """
     draws = []
     for seed in sorted({row.seed for row in rows}):
         of_seed = [row for row in rows if row.seed == seed]
@@ -91,8 +123,25 @@ def draws_of(rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
         for count in shots:
             most = len(rows) if count == "all" else count
             shown = [row for row in support if (row.rank or 0) <= most]
+            _require_shots(support, count)
             draws.append(Draw(seed, count, shown, calibration, queries))
     return draws
+
+
+def check_split(rows: Sequence[SplitRow]) -> None:
+    """Refuse rows that are no split, before a classifier learns from what it is asked for.
+
+    Raises:
+        ValueError: an image has two roles, ranks are missing, a labelled image is among the queries or stands for two
+            by its content, seeds differ in the kinds that they show, or there are not two kinds.
+        DataError: kinds have no possible names.
+    """
+    kinds = kinds_of(rows)
+    if len(kinds) < 2:
+        raise ValueError("it shows fewer than two kinds")
+    require_usable(kinds, "a split")
+    for seed in sorted({row.seed for row in rows}):
+        _check_seed([row for row in rows if row.seed == seed], kinds)
 
 
 def kinds_of(rows: Iterable[SplitRow]) -> list[str]:
@@ -109,6 +158,34 @@ def _ranked(rows: Iterable[SplitRow], role: Role) -> list[SplitRow]:
     return sorted((row for row in rows if row.role == role), key=lambda row: (row.kind, row.rank or 0))
 
 
+def _require_shots(support: Sequence[SplitRow], shots: Shots) -> None:
+    for kind, rows in groupby(support, key=lambda row: row.kind):
+        count = len(list(rows))
+        if shots != "all" and count < shots:
+            raise DataError(f"the split has {count} support images of '{kind}', not {shots}; {RUN_AGAIN}")
+
+
+def _check_seed(rows: Sequence[SplitRow], kinds: Sequence[str]) -> None:
+    seed = rows[0].seed
+    shown = [row for row in rows if row.kind]
+    if kinds_of(rows) != list(kinds) or {row.kind for row in shown} != {*kinds}:
+        raise ValueError(f"seed {seed} shows other kinds")
+    if len({(row.source, row.image_id) for row in rows}) < len(rows):
+        raise ValueError(f"seed {seed} has an image twice")
+    if len({row.sha256 for row in shown}) < len(shown):
+        raise ValueError(f"seed {seed} shows an image twice")
+    queries = [row for row in rows if row.role == "query"]
+    if not queries or any(row.source != TEST for row in queries):
+        raise ValueError(f"seed {seed} has no queries among the test images")
+    if {row.sha256 for row in shown} & {row.sha256 for row in queries}:
+        raise ValueError(f"seed {seed} has a labelled image among its queries")
+    ranked = sorted(shown, key=lambda row: (row.role, row.kind, row.rank or 0))
+    for (role, kind), group in groupby(ranked, key=lambda row: (row.role, row.kind)):
+        ranks = [row.rank for row in group]
+        if ranks != list(range(1, len(ranks) + 1)):
+            raise ValueError(f"the {role} images of '{kind}' have the ranks {ranks}")
+
+
 def _row(cells: dict[str, str]) -> SplitRow:
     role = next((role for role in ROLES if role == cells["role"]), None)
     if role is None:
@@ -116,6 +193,8 @@ def _row(cells: dict[str, str]) -> SplitRow:
     is_shown = role in ("support", "calibration")
     if is_shown != bool(cells["kind"]) or is_shown != bool(cells["rank"]):
         raise ValueError(f"{cells['image_id']} as {role} has the kind '{cells['kind']}'")
+    if not cells["image_id"] or not cells["source"] or not cells["sha256"]:
+        raise ValueError(f"'{cells['image_id']}' is not told by source, name and content")
     return SplitRow(
         seed=int(cells["seed"]),
         source=cells["source"],

@@ -24,10 +24,11 @@ def check(options: argparse.Namespace) -> int:
     check_writable(settings.dataset)
     settings.check_models()
     data = settings.data
+    kinds_stop = _tell_of_kinds(settings)
     if data.is_demo and not data.root.exists():
         print("\nThe run draws the images of the demo set; until then there is none to check.")
         _tell_of_clone()
-        return 0
+        return int(kinds_stop)
     if not data.is_here:
         is_by_hand = data.facts is not None and data.facts.is_by_hand
         fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
@@ -59,7 +60,19 @@ def check(options: argparse.Namespace) -> int:
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
     print(inspection_text(inspections, expected_cost(settings, inspections)))
     _tell_of_clone()
-    return int(any(inspection.problems for inspection in inspections))
+    return int(kinds_stop or any(inspection.problems for inspection in inspections))
+
+
+def _tell_of_kinds(settings: Settings) -> bool:
+    """Print what classifiers will be shown, as far as it is known; whether a run would stop at it."""
+    if not settings.classifiers or not settings.data.is_here:
+        return False
+    from zsad.cli.kinds import tell_kinds
+
+    told = tell_kinds(settings)
+    print("\nexamples of kinds of defect")
+    print("\n".join(told.lines))
+    return told.stops
 
 
 def _tell_of_clone() -> None:
@@ -86,6 +99,10 @@ def _print_configuration(settings: Settings) -> None:
     for name, reason in settings.left_out.items():
         print(f"left out   {name}: {reason}")
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")
+    if settings.classifiers:
+        print(f"kinds by   {', '.join(settings.classifiers)}")
+    for name, method in settings.classifiers_left_out.items():
+        print(f"left out   {name}: it reads the maps of '{method}', which is left out")
     if settings.segmenters:
         print(f"segmenters {', '.join(settings.segmenters)}")
     if settings.sharing.root:

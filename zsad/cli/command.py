@@ -253,6 +253,12 @@ COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]],
         _no_options,
     ),
     (
+        "classifiers",
+        "list the classifiers of kinds of defect with their parameters",
+        "zsad.cli.listings:show_classifiers",
+        _no_options,
+    ),
+    (
         "backbones",
         "list the published models, and the families of backbones with their parameters",
         "zsad.cli.listings:show_backbones",

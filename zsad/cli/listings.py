@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from zsad.classification.registry import CLASSIFIERS
 from zsad.columns import aligned
 from zsad.data.catalogue import DatasetFacts, datasets
 from zsad.data.layouts.registry import LAYOUTS
@@ -18,11 +19,12 @@ from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.inspecting.verdict import FIXED, SUITABLE
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.registry import Choice, Registry
+from zsad.registry import Choice, Part, Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import SegmenterFacts
 from zsad.segmentation.registry import SEGMENTERS
+from zsad.workflow.sections import ConfiguredClassifier
 
 BACKBONE_COLUMNS = ("name", "hub id or package", "size", "GB", "licence", "gated", "patch", "px", "cached")
 SEGMENTER_COLUMNS = ("name", "hub id or file", "family", "size", "GB", "licence", "gated", "px", "cached")
@@ -44,6 +46,18 @@ def show_methods(_: argparse.Namespace) -> None:
     for title, registry in listed.items():
         print(f"{title}\n")
         _show(registry)
+
+
+def show_classifiers(_: argparse.Namespace) -> None:
+    """Print the classifiers of kinds of defect with their parameters, and the sections that all of them share."""
+    print("Classifiers of kinds of defect\n")
+    _show(CLASSIFIERS)
+    print("Sections of every classifier\n")
+    for name, field in ConfiguredClassifier.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Part):
+            print(f"  {name}: {field.description}")
+            _show_parameters(field.annotation)
+            print()
 
 
 def show_backbones(options: argparse.Namespace) -> None:
@@ -209,10 +223,14 @@ def _show(registry: Registry[Choice]) -> None:
             print(f"    cannot see: {blind_to}")
         if issubclass(part, ThresholdRule):
             print(f"    looks at: {_evidence_of(part)}")
-        for parameter, field in part.model_fields.items():
-            default = "required" if field.is_required() else f"default {field.default!r}"
-            print(f"    {parameter} ({default}): {field.description}")
+        _show_parameters(part)
         print()
+
+
+def _show_parameters(part: type[Part]) -> None:
+    for parameter, field in part.model_fields.items():
+        default = "required" if field.is_required() else f"default {field.default!r}"
+        print(f"    {parameter} ({default}): {field.description}")
 
 
 def _evidence_of(rule: type[ThresholdRule]) -> str:

@@ -11,9 +11,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zsad.data.image_list import read_image_list
+from zsad.data.kinds import read_kinds
 from zsad.data.manifest import read_manifest
 from zsad.data.readings import read_unreadable
 from zsad.errors import DataError
+
+
+def _read_labelled(path: Path) -> object:
+    """The list of a support's examples, or the table of their kinds beside it."""
+    return read_kinds(path) if path.name.endswith(".kinds.csv") else read_image_list(path)
+
 
 TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
     {
@@ -21,15 +28,22 @@ TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
         "training.csv": read_image_list,
         "manifest.csv": read_manifest,
         "unreadable.csv": read_unreadable,
+        "labelled/*.csv": _read_labelled,
     }
 )
-"""The tables in the folder of a category, and what reads them."""
+"""The tables in the folder of a category, by their names or patterns of them, and what reads them."""
 ASIDE = ".changed"  # before the ending of the name
 
 
-def changed_tables(folders: Iterable[Path]) -> list[Path]:
+def changed_tables(folders: Iterable[Path], readers: Mapping[str, Callable[[Path], object]] = TABLES) -> list[Path]:
     """The tables that were changed after they were made, in the folders of some categories."""
-    return [folder / name for folder in folders for name in TABLES if _is_changed(folder / name)]
+    return [
+        path
+        for folder in folders
+        for name, read in readers.items()
+        for path in _named(folder, name)
+        if _is_changed(path, read)
+    ]
 
 
 def put_aside(paths: Iterable[Path]) -> None:
@@ -57,7 +71,14 @@ def changed_text(paths: Sequence[Path]) -> str:
     )
 
 
-def _is_changed(path: Path) -> bool:
+def _named(folder: Path, name: str) -> list[Path]:
+    """The table of a name, be it there or not, or those of a pattern that are not put aside."""
+    if "*" not in name:
+        return [folder / name]
+    return [path for path in sorted(folder.glob(name)) if not path.stem.endswith(ASIDE)]
+
+
+def _is_changed(path: Path, read: Callable[[Path], object]) -> bool:
     if not os.path.lexists(path):
         return False
     if not path.is_file():
@@ -65,7 +86,7 @@ def _is_changed(path: Path) -> bool:
     if not os.access(path, os.R_OK):  # whoever needs it says so
         return False
     try:
-        TABLES[path.name](path)
+        read(path)
     except DataError:
         return True
     return False

@@ -59,8 +59,8 @@ def category_text(inspection: Inspection) -> str:
     if rows:
         table = aligned([("split", "type", "images"), *rows], ("images",))
         lines += [f"  {line}" for line in table]
-        lines += _entry("size", _sizes(inspection))
-        lines += _entry("stored as", ", ".join(f"{mode} ({images})" for mode, images in inspection.modes.items()))
+        lines += entry_lines("size", _sizes(inspection))
+        lines += entry_lines("stored as", ", ".join(f"{mode} ({images})" for mode, images in inspection.modes.items()))
     lines += _sentences(inspection)
     return "\n".join(lines)
 
@@ -103,15 +103,15 @@ def _sizes(inspection: Inspection) -> str:
 def _sentences(inspection: Inspection) -> Iterator[str]:
     for keyword, sentences in (("problem", inspection.problems), ("warning", inspection.warnings)):
         for sentence in sentences:
-            yield from _entry(keyword, sentence)
+            yield from entry_lines(keyword, sentence)
 
 
-def _entry(keyword: str, text: str) -> list[str]:
+def entry_lines(keyword: str, text: str) -> list[str]:
     """Lines of a text behind a keyword; paths are not broken, since they are to be copied."""
     return textwrap.wrap(
         text,
         WIDTH,
-        initial_indent=f"  {keyword:<{INDENT - 2}}",
+        initial_indent=f"  {keyword:<{INDENT - 3}} ",
         subsequent_indent=" " * INDENT,
         break_long_words=False,
         break_on_hyphens=False,
@@ -130,9 +130,9 @@ def _totals(inspections: Sequence[Inspection]) -> str:
     return "\n".join(
         [
             "all together",
-            *_entry("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
-            *_entry("copies", f"{leaked} of a training image among the test images, {repeated} within a split"),
-            *_entry("found", f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}"),
+            *entry_lines("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
+            *entry_lines("copies", f"{leaked} of a training image among the test images, {repeated} within a split"),
+            *entry_lines("found", f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}"),
         ]
     )
 

@@ -63,6 +63,8 @@ def write_manifest(path: str | Path, records: Iterable[ImageRecord]) -> None:
 def read_manifest(path: str | Path) -> list[ImageRecord]:
     """Read a manifest, with the truth: only `zsad.evaluation` may ask for it, and `zsad.reporting`, to draw it.
 
+    Besides, `zsad.classification.draw_support` may, for the images whose kind is shown to a classifier.
+
     Raises:
         DataError: absent, changed after it was made, or not a manifest.
     """

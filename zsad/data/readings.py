@@ -68,15 +68,21 @@ def failed(readings: Iterable[Reading]) -> list[Reading]:
     return [reading for reading in readings if reading.failure]
 
 
-def complaint(failures: Sequence[Reading], category: str) -> str:
-    """One sentence about all images that cannot be read or are out of bounds, with what can be done."""
+def complaint(failures: Sequence[Reading], category: str, *, can_skip: bool = True) -> str:
+    """One sentence about all images that cannot be read or are out of bounds, with what can be done.
+
+    Args:
+        category: whose images they are.
+        can_skip: whether they may be left out by the configuration.
+    """
+    or_skip = f", or set dataset.unreadable to '{SKIP}'" if can_skip else ""
     if len(failures) == 1:
-        return f"{failures[0].failure}, or set dataset.unreadable to '{SKIP}'"
+        return f"{failures[0].failure}{or_skip}"
     named = "; ".join(reason_of(reading.failure) for reading in failures[:NAMED])
     more = f"; and {len(failures) - NAMED} more, which the log of this step names" if len(failures) > NAMED else ""
     return (
-        f"{len(failures)} images of {category} cannot be used: replace them, take them out of the folder, or set "
-        f"dataset.unreadable to '{SKIP}': {named}{more}"
+        f"{len(failures)} images of {category} cannot be used: replace them{',' if can_skip else ' or'} take them out "
+        f"of the folder{or_skip}: {named}{more}"
     )
 
 

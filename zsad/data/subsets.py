@@ -1,6 +1,7 @@
 """Named subsets of a category's images: what features are extracted for.
 
-``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images.
+``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images, and
+``support-NAME`` every labelled example of a support, which lies beside the data set and has a list of its own.
 Draws with one seed are nested: the 4 references hold the 1 reference of the same seed, so that curves over the number
 of references differ by what is added and by nothing else.
 """
@@ -30,6 +31,8 @@ VIEWS = (
     "rot300",
     "rotations",
 )
+SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
+SUBSETS = rf"test|train|references-k\d+-seed\d+|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # the pattern of all names
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
 
@@ -104,12 +107,26 @@ def references_count(subset: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def support_subset(support: str) -> str:
+    """Name of the subset of all examples of a support."""
+    return f"{SUPPORT}{support}"
+
+
+def support_named(subset: str) -> str:
+    """The support whose examples a subset holds; empty if it is of the data set."""
+    return subset.removeprefix(SUPPORT) if subset.startswith(SUPPORT) else ""
+
+
 def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
-    """The images of a subset, in the order of the list.
+    """The images of a subset, in the order of the list; of the examples of a support, the list is that of the support.
 
     Raises:
         DataError: the subset is empty, or fewer training images exist than references are asked for.
     """
+    if support := support_named(subset):
+        if not records:
+            raise DataError(f"support '{support}' has no images for category '{category}'; add some")
+        return list(records)
     if subset in ("test", "train"):
         chosen = [record for record in records if record.split == subset]
         if not chosen:
@@ -117,7 +134,9 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
         return chosen
     match = _REFERENCES.fullmatch(subset)
     if not match:
-        raise DataError(f"'{subset}' names no subset; use 'test', 'train' or 'references-k<count>-seed<seed>'")
+        raise DataError(
+            f"'{subset}' names no subset; use 'test', 'train', 'references-k<count>-seed<seed>' or 'support-<name>'"
+        )
     count, seed = int(match[1]), int(match[2])
     train = [record for record in records if record.split == "train"]
     if len(train) < count:

@@ -109,10 +109,18 @@ class Sampler(NamedTuple):
         Args:
             defective: bool ``[image]``; these images are drawn apart from the others.
         """
+        return self.stratified([defective, ~defective])
+
+    def stratified(self, strata: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield how often each image was drawn, float64 ``[draw, image]``, some draws at a time.
+
+        Args:
+            strata: each bool ``[image]``; the images of each are drawn apart from the others, those of none never.
+        """
         rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
         for start in range(0, self.draws, DRAWS_AT_ONCE):
-            weights = np.zeros((min(DRAWS_AT_ONCE, self.draws - start), len(defective)))
-            for stratum in (defective, ~defective):
+            weights = np.zeros((min(DRAWS_AT_ONCE, self.draws - start), len(strata[0])))
+            for stratum in strata:
                 size = np.count_nonzero(stratum)
                 if size:
                     weights[:, stratum] = rng.multinomial(size, np.full(size, 1.0 / size), size=len(weights))

@@ -24,7 +24,7 @@ from zsad.features.loading import Loader, Source
 from zsad.features.views import variants
 from zsad.features.writing import BackgroundWriter, Batch
 from zsad.files.features import FEATURES_FORMAT, FeatureReader, FeatureWriter
-from zsad.files.provenance import file_sha256
+from zsad.files.provenance import contents_sha256, file_sha256
 from zsad.progress import Meter
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
@@ -80,6 +80,7 @@ def extract_features(
         extractor = backbone.load(execution)
         _check_patches(extractor, records, max_patches)
         details: dict[str, Any] = {
+            "contents_sha256": contents_sha256({record.image_id: record.sha256 for record in records}),
             "image_list_sha256": file_sha256(image_list),
             "images_sha256": images_sha256(records),
             "subset": subset,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +14,13 @@ from zsad.files.hdf5 import Reader, Writer
 
 CLASSIFIED_FORMAT = "zsad-classified-1"
 QUERY, SUPPORT, CALIBRATION, LEFT_OUT = range(4)  # the roles of images
+TEST = "test"  # the source of exemplars that are test images
+REGIONS = ("image", "predicted", "ground truth")
 NUMBERS = ("scores", "probabilities", "p_values", "similarity")
+TYPES: Mapping[str, type] = MappingProxyType(
+    {"roles": np.uint8, **dict.fromkeys(NUMBERS, np.float64), "in_set": np.uint8, "nearest": np.int32}
+)
+ROUNDING = 1e-9  # of sums of probabilities, of cosines, and of p-values beside alpha
 
 
 class Exemplar(NamedTuple):
@@ -36,7 +43,7 @@ class DrawInfo(NamedTuple):
     Attributes:
         shots: examples a kind; ``"all"`` for all that there are.
         setting: ``"few-shot-defects-"`` and the shots.
-        support, calibration: labelled images of each kind, in the order of the kinds.
+        support, calibration: labelled images of each kind, in the order of the kinds; of support at least one.
         remarks: sentences for the reader, e.g. that a kind has too few calibration images for alpha.
     """
 
@@ -52,7 +59,8 @@ class Classified(NamedTuple):
     """What a classifier says of all test images in one draw. Only queries have numbers; of others there is NaN.
 
     Attributes:
-        roles: uint8 ``[image]``, `QUERY`, `SUPPORT`, `CALIBRATION` or `LEFT_OUT`.
+        roles: uint8 ``[image]``, `QUERY`, `SUPPORT`, `CALIBRATION` or `LEFT_OUT`; what a draw of fewer shots does not
+            use of the support is left out of it.
         scores: float64 ``[image, kind]``, of the classifier; greater is more alike.
         probabilities: float64 ``[image, kind]``, in ``[0, 1]`` with a sum of 1; the greatest one is what is predicted.
         p_values: float64 ``[image, kind]``, conformal, in ``(0, 1]``.
@@ -89,10 +97,13 @@ class ClassifiedWriter(Writer):
     Args:
         image_ids: of all test images of the category.
         kinds: their names, sorted.
-        exemplars: every labelled image of any draw.
+        exemplars: every labelled image that a classifier has learnt from in any draw; all of them test images, or none.
         draws: seed by seed, and for each the shots in the order of the configuration.
         alpha: share of images whose prediction set may lack their kind.
         regions: where the embeddings look: ``"image"``, ``"predicted"`` or ``"ground truth"``.
+
+    Raises:
+        ValueError: these contradict each other.
     """
 
     _format = CLASSIFIED_FORMAT
@@ -112,7 +123,8 @@ class ClassifiedWriter(Writer):
         super().__init__(path, image_ids, provenance)
         self.kinds, self.exemplars, self.draws = list(kinds), list(exemplars), list(draws)
         self.alpha, self.regions = alpha, regions
-        self._written: set[int] = set()
+        self._frame = _Frame(self.image_ids, self.kinds, self.exemplars, self.draws, alpha, regions)
+        self._written: dict[int, np.ndarray] = {}
 
     def _create(self) -> None:
         attributes = self._file.attrs
@@ -120,12 +132,8 @@ class ClassifiedWriter(Writer):
         attributes["exemplars"] = json.dumps(self.exemplars)
         attributes["draws"] = json.dumps([draw._asdict() for draw in self.draws])
         attributes["alpha"], attributes["regions"] = self.alpha, self.regions
-        whole = (len(self.draws), len(self.image_ids), len(self.kinds))
-        for name in NUMBERS:
-            self._file.create_dataset(name, shape=whole, dtype=np.float64, fillvalue=np.nan)
-        self._file.create_dataset("in_set", shape=whole, dtype=np.uint8)
-        self._file.create_dataset("nearest", shape=whole, dtype=np.int32, fillvalue=-1)
-        self._file.create_dataset("roles", shape=whole[:2], dtype=np.uint8)
+        for name, kind in TYPES.items():
+            self._file.create_dataset(name, shape=self._frame.shape_of(name), dtype=kind)
 
     def write(self, draw: int, classified: Classified) -> None:
         """Store one draw.
@@ -133,14 +141,15 @@ class ClassifiedWriter(Writer):
         Raises:
             ValueError: the arrays are not those of all images and kinds, or contradict each other.
         """
-        _check(classified, len(self.image_ids), len(self.kinds), len(self.exemplars))
+        self._frame.check(draw, classified)
         for name, values in classified._asdict().items():
             self._file[name][draw] = values
-        self._written.add(draw)
+        self._written[draw] = classified.roles == QUERY
 
     def _finish(self) -> None:
-        if self._written != set(range(len(self.draws))):
+        if set(self._written) != set(range(len(self.draws))):
             raise ValueError("not every draw was written")
+        self._frame.check_queries([self._written[draw] for draw in range(len(self.draws))])
         super()._finish()
 
 
@@ -156,15 +165,20 @@ class ClassifiedReader(Reader):
 
     def _load(self) -> None:
         attributes = self._file.attrs
-        self.kinds: list[str] = [str(kind) for kind in json.loads(attributes["kinds"])]
-        self.exemplars = [Exemplar(*map(str, exemplar)) for exemplar in json.loads(attributes["exemplars"])]
+        self.kinds: list[str] = [_text(kind) for kind in json.loads(attributes["kinds"])]
+        self.exemplars = [Exemplar(*map(_text, exemplar)) for exemplar in json.loads(attributes["exemplars"])]
         self.draws = [DrawInfo(**draw) for draw in json.loads(attributes["draws"])]
-        self.alpha, self.regions = float(attributes["alpha"]), str(attributes["regions"])
-        whole = (len(self.draws), len(self.image_ids), len(self.kinds))
-        if not all(whole) or any(self._file[name].shape != whole for name in (*NUMBERS, "in_set", "nearest")):
-            raise ValueError("its numbers are not those of its draws, images and kinds")
-        for draw in range(len(self.draws)):
-            _check(self._draw(draw), len(self.image_ids), len(self.kinds), len(self.exemplars))
+        self.alpha, self.regions = float(attributes["alpha"]), _text(attributes["regions"])
+        frame = _Frame(self.image_ids, self.kinds, self.exemplars, self.draws, self.alpha, self.regions)
+        for name, kind in TYPES.items():
+            if self._file[name].dtype != kind or self._file[name].shape != frame.shape_of(name):
+                raise ValueError(f"{name} is not of its draws, images and kinds")
+        queries = []
+        for index in range(len(self.draws)):
+            draw = self._draw(index)
+            frame.check(index, draw)
+            queries.append(draw.roles == QUERY)
+        frame.check_queries(queries)
 
     def draw(self, index: int) -> Classified:
         """What the classifier says in one draw, by its index in ``draws``."""
@@ -179,30 +193,144 @@ class ClassifiedReader(Reader):
 
     def _draw(self, index: int) -> Classified:
         values = {name: self._file[name][index] for name in Classified._fields}
+        if (values["in_set"] > 1).any():
+            raise ValueError("its prediction sets hold something by halves")
         return Classified(**{**values, "in_set": values["in_set"].astype(bool)})
 
 
-def _check(classified: Classified, images: int, kinds: int, exemplars: int) -> None:
-    """Refuse what contradicts itself: whoever reads a part of it relies on the rest.
+class _Frame:
+    """What all draws of a file have in common, which each of them must fit; whoever reads a part relies on the rest.
 
     Raises:
-        ValueError: it does.
+        ValueError: it contradicts itself.
     """
-    if classified.roles.shape != (images,) or any(
-        getattr(classified, name).shape != (images, kinds) for name in (*NUMBERS, "in_set", "nearest")
-    ):
-        raise ValueError(f"a draw has not the numbers of {images} images and {kinds} kinds")
-    is_query = classified.roles == QUERY
-    if (classified.roles > LEFT_OUT).any() or not is_query.any():
-        raise ValueError("a draw has no queries, or unknown roles")
-    for name in NUMBERS:
-        if not np.array_equal(np.isfinite(getattr(classified, name)).all(axis=1), is_query):
-            raise ValueError(f"not just the queries have {name}")
-    probabilities, p_values = classified.probabilities[is_query], classified.p_values[is_query]
-    if (probabilities < 0).any() or (np.abs(probabilities.sum(axis=1) - 1) > 1e-9).any():
-        raise ValueError("its probabilities do not add up to 1")
-    if (p_values <= 0).any() or (p_values > 1).any() or classified.in_set[~is_query].any():
-        raise ValueError("its p-values or sets are none")
-    nearest = classified.nearest
-    if (nearest[is_query] < 0).any() or (nearest >= exemplars).any() or (nearest[~is_query] != -1).any():
-        raise ValueError("its nearest exemplars are none")
+
+    def __init__(
+        self,
+        image_ids: Sequence[str],
+        kinds: Sequence[str],
+        exemplars: Sequence[Exemplar],
+        draws: Sequence[DrawInfo],
+        alpha: float,
+        regions: str,
+    ) -> None:
+        self.image_ids, self.kinds, self.exemplars, self.draws = image_ids, kinds, exemplars, draws
+        self.alpha = alpha
+        if not image_ids or len(set(image_ids)) != len(image_ids):
+            raise ValueError("it names an image twice, or none")
+        if not kinds or list(kinds) != sorted(set(kinds)) or "" in kinds:
+            raise ValueError("its kinds are not sorted names")
+        if not 0 < alpha < 1 or regions not in REGIONS:
+            raise ValueError("its alpha is no share, or its regions are unknown")
+        places = {image_id: place for place, image_id in enumerate(image_ids)}
+        number = {kind: place for place, kind in enumerate(kinds)}
+        if len({exemplar[:2] for exemplar in exemplars}) != len(exemplars):
+            raise ValueError("an exemplar is named twice")
+        if {exemplar.kind for exemplar in exemplars} != set(kinds):
+            raise ValueError("its exemplars are not of its kinds")
+        sources = {exemplar.source for exemplar in exemplars}
+        if TEST in sources and len(sources) > 1:
+            raise ValueError("its exemplars are of several sources")
+        self.is_drawn = sources == {TEST}  # whether the labelled images are test images
+        self.kind_of = np.array([number[exemplar.kind] for exemplar in exemplars], int)
+        if self.is_drawn and any(exemplar.image_id not in places for exemplar in exemplars):
+            raise ValueError("an exemplar is none of the images")
+        self.place_of = np.array([places[exemplar.image_id] for exemplar in exemplars] if self.is_drawn else [], int)
+        self._check_draws()
+
+    def _check_draws(self) -> None:
+        if not self.draws or len({(draw.seed, draw.shots) for draw in self.draws}) != len(self.draws):
+            raise ValueError("a draw is there twice, or there is none")
+        for draw in self.draws:
+            counts = [*draw.support, *draw.calibration]
+            is_counted = all(type(count) is int for count in (draw.seed, *counts)) and min(counts, default=-1) >= 0
+            if len(draw.support) != len(self.kinds) or len(draw.calibration) != len(self.kinds) or not is_counted:
+                raise ValueError("a draw does not count its labelled images by kind")
+            if draw.shots != "all" and (type(draw.shots) is not int or draw.shots < 1):
+                raise ValueError("a draw has no number of shots")
+            if draw.setting != f"few-shot-defects-{draw.shots}" or min(draw.support) < 1:
+                raise ValueError("a draw has another setting than shots, or no example of a kind")
+            if draw.shots != "all" and max(draw.support) > draw.shots:
+                raise ValueError("a draw has more examples of a kind than shots")
+            if not isinstance(draw.remarks, list) or not all(isinstance(remark, str) for remark in draw.remarks):
+                raise ValueError("remarks of a draw are no sentences")
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """Of what is stored of all draws under a name."""
+        whole = (len(self.draws), len(self.image_ids), len(self.kinds))
+        return whole[:2] if name == "roles" else whole
+
+    def check_queries(self, queries: Sequence[np.ndarray]) -> None:
+        """Check that draws of one seed answer for the same images, so that their shots can be compared.
+
+        Args:
+            queries: bool ``[image]``, one a draw.
+        """
+        first: dict[int, np.ndarray] = {}
+        for draw, is_query in zip(self.draws, queries, strict=True):
+            if not np.array_equal(first.setdefault(draw.seed, is_query), is_query):
+                raise ValueError("draws of one seed have different queries")
+
+    def check(self, index: int, classified: Classified) -> None:
+        """Check what is said in one draw.
+
+        Raises:
+            ValueError: it contradicts itself, or the rest.
+        """
+        if any(values.shape != self.shape_of(name)[1:] for name, values in classified._asdict().items()):
+            raise ValueError(f"a draw has not the numbers of {len(self.image_ids)} images and {len(self.kinds)} kinds")
+        is_query = classified.roles == QUERY
+        self._check_roles(self.draws[index], classified.roles)
+        for name in NUMBERS:
+            values = getattr(classified, name)
+            if not np.isfinite(values[is_query]).all() or not np.isnan(values[~is_query]).all():
+                raise ValueError(f"not just the queries have {name}")
+        self._check_answers(*(values[is_query] for values in classified[1:]))
+        if classified.in_set[~is_query].any() or (classified.nearest[~is_query] != -1).any():
+            raise ValueError("not just the queries have sets and nearest exemplars")
+        if self.is_drawn:
+            examples = classified.roles[self.place_of[classified.nearest[is_query]]]
+            if (examples != SUPPORT).any():
+                raise ValueError("a nearest exemplar is no example of its draw")
+
+    def _check_roles(self, draw: DrawInfo, roles: np.ndarray) -> None:
+        if (roles > LEFT_OUT).any() or not (roles == QUERY).any():
+            raise ValueError("a draw has no queries, or unknown roles")
+        for role, counts in ((SUPPORT, draw.support), (CALIBRATION, draw.calibration)):
+            if np.count_nonzero(roles == role) != (sum(counts) if self.is_drawn else 0):
+                raise ValueError("a draw has another number of labelled images than it says")
+
+    def _check_answers(
+        self,
+        scores: np.ndarray,
+        probabilities: np.ndarray,
+        p_values: np.ndarray,
+        in_set: np.ndarray,
+        nearest: np.ndarray,
+        similarity: np.ndarray,
+    ) -> None:
+        """Check what is said of the queries, ``[query, kind]``."""
+        if (probabilities < 0).any() or (np.abs(probabilities.sum(axis=1) - 1) > ROUNDING).any():
+            raise ValueError("its probabilities do not add up to 1")
+        if (p_values <= 0).any() or (p_values > 1).any():
+            raise ValueError("its p-values are none")
+        is_clear = np.abs(p_values - self.alpha) > ROUNDING
+        if ((p_values > self.alpha) != in_set)[is_clear].any():
+            raise ValueError("its prediction sets are not those of its p-values")
+        if (nearest < 0).any() or (nearest >= len(self.exemplars)).any():
+            raise ValueError("its nearest exemplars are none")
+        if (self.kind_of[nearest] != np.arange(len(self.kinds))).any():
+            raise ValueError("a nearest exemplar is of another kind")
+        if (np.abs(similarity) > 1 + ROUNDING).any():
+            raise ValueError("its similarities are no cosines")
+
+
+def _text(value: Any) -> str:
+    """A text as it is.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value

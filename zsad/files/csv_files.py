@@ -49,7 +49,7 @@ def table_in_the_making(
             )
             stream.write(_line(list(are_safe)))
 
-        stream.write(_line(columns))
+        stream.write(_line([encoded(column) for column in columns]))
         yield write
 
 
@@ -66,7 +66,8 @@ def read_table(path: str | Path, what: str = "table", columns: Sequence[str] = (
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            if columns and tuple(reader.fieldnames or ()) != tuple(columns):
+            reader.fieldnames = [decoded(name) for name in reader.fieldnames or ()]
+            if columns and tuple(reader.fieldnames) != tuple(columns):
                 raise ValueError(f"its columns are not {', '.join(columns)}")
             return [_row(row, reader.line_num) for row in reader]
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,7 @@ VERSIONED_PACKAGES = (
     "transformers",
     "segment-anything",
 )
-INHERITED_KEYS = ("image_list_sha256", "images_sha256", "model", "subset", "view", "white")
+INHERITED_KEYS = ("contents_sha256", "image_list_sha256", "images_sha256", "model", "subset", "view", "white")
 
 
 def library_versions() -> dict[str, str]:
@@ -43,6 +44,15 @@ def stage_provenance(stage: str, params: Mapping[str, Any], **details: Any) -> d
 def inherited(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an input's provenance that holds for what is made from it."""
     return {key: provenance[key] for key in INHERITED_KEYS if key in provenance}
+
+
+def contents_sha256(contents: Mapping[str, str]) -> str:
+    """SHA-256, in hexadecimal, of which images there are, in whatever order: of their names and of their bytes.
+
+    Args:
+        contents: the SHA-256 of each image's bytes, by its identifier.
+    """
+    return hashlib.sha256(json.dumps(sorted(contents.items())).encode()).hexdigest()
 
 
 def file_sha256(path: str | Path) -> str:

@@ -1,10 +1,12 @@
-"""Backbones, scorers and threshold rules as people name them: a word and parameters, or one that is made already."""
+"""Backbones, scorers, rules and classifiers as people name them: a word and parameters, or one that is made already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from zsad.classification.base import Classifier
+from zsad.classification.registry import CLASSIFIERS
 from zsad.deciding.base import ThresholdRule
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
@@ -62,6 +64,21 @@ def rule_named(rule: str | ThresholdRule, params: Mapping[str, Any] | None) -> T
     if params:
         raise ConfigError("a threshold rule that is made already has its parameters; leave out params")
     return rule
+
+
+def classifier_named(classifier: str | Classifier, params: Mapping[str, Any] | None) -> Classifier:
+    """A classifier by its name, with parameters; or one that is made already.
+
+    Raises:
+        ConfigError: there is none of that name, or it has no such parameter.
+    """
+    if isinstance(classifier, str):
+        return CLASSIFIERS.build(classifier, mapping(params, "params"))
+    if not isinstance(classifier, Classifier):
+        raise ConfigError(f"a classifier is a name or a Classifier, not {classifier!r}; `zsad classifiers` lists them")
+    if params:
+        raise ConfigError("a classifier that is made already has its parameters; leave out params")
+    return classifier
 
 
 def mapping(params: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from zsad.data.manifest import ImageRecord, read_manifest
 from zsad.deciding.decision import Decision, decision_of
 from zsad.errors import DataError, nearest_hint
 from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.files.classified import CALIBRATION, LEFT_OUT, QUERY, SUPPORT, ClassifiedReader
 from zsad.files.decisions import DecisionReader
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
@@ -21,6 +24,9 @@ from zsad.files.scores import ScoreReader
 
 Value = TypeVar("Value")
 
+ROLES: Mapping[int, str] = MappingProxyType(
+    {QUERY: "query", SUPPORT: "support", CALIBRATION: "calibration", LEFT_OUT: "left_out"}
+)
 UNKNOWN = -1  # label of an image of which nobody has said whether it is good
 
 
@@ -142,6 +148,93 @@ class Decisions(DecisionReader, ByImage[Decision]):
         return decision_of(index, self, self.peaks)
 
 
+class Nearest(NamedTuple):
+    """The most similar example of a kind.
+
+    Attributes:
+        source: ``"test"`` for a test image, or the name of the support that it comes from.
+        image_id: in the list of images of that source.
+        similarity: the cosine of the embeddings, in ``[-1, 1]``.
+    """
+
+    source: str
+    image_id: str
+    similarity: float
+
+
+@dataclass(frozen=True)
+class KindAnswer:
+    """What a classifier says of an image.
+
+    Attributes:
+        role: ``"query"``; of others, ``"support"``, ``"calibration"`` and ``"left_out"``, nothing is said.
+        kind: the most probable one; empty for an image that is no query.
+        probabilities, p_values: of each kind.
+        prediction_set: the kinds that the image may be of.
+        nearest: the most similar example of each kind.
+    """
+
+    role: str
+    kind: str
+    probabilities: Mapping[str, float]
+    p_values: Mapping[str, float]
+    prediction_set: list[str]
+    nearest: Mapping[str, Nearest]
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the classifier says that the image is of none of the kinds that it was shown."""
+        return self.role == ROLES[QUERY] and not self.prediction_set
+
+
+class Classification(ClassifiedReader, ByImage[KindAnswer]):
+    """An open classification: what is said of each image in one draw of the labelled examples, by image.
+
+    The same as arrays, of any draw, is ``draw(index)``; ``draws`` lists them, and ``index`` is the one that the mapping
+    is of. Further attributes are those of `zsad.files.classified.ClassifiedReader`, such as ``kinds``, ``exemplars``,
+    ``alpha`` and ``provenance``. It is a context manager.
+
+    Args:
+        seed, shots: of the draw; None for those of the one that is shown, the first seed's with the most shots.
+    """
+
+    def __init__(self, path: str | Path, seed: int | None = None, shots: int | str | None = None) -> None:
+        super().__init__(path)
+        try:
+            self.index = self._index_of(seed, shots)
+            self._answers = self.draw(self.index)
+        except BaseException:
+            self.close()
+            raise
+
+    def _index_of(self, seed: int | None, shots: int | str | None) -> int:
+        shown = self.draws[self.shown]
+        wanted = (shown.seed if seed is None else seed, shown.shots if shots is None else shots)
+        known = [(draw.seed, draw.shots) for draw in self.draws]
+        if wanted not in known:
+            there = ", ".join(f"seed {one} with {count} shots" for one, count in known)
+            raise DataError(f"{self.path} has no draw of seed {wanted[0]} with {wanted[1]} shots; it has {there}")
+        return known.index(wanted)
+
+    def _value(self, index: int) -> KindAnswer:
+        said, role = self._answers, int(self._answers.roles[index])
+        if role != QUERY:
+            return KindAnswer(ROLES[role], "", {}, {}, [], {})
+        examples = [self.exemplars[number] for number in said.nearest[index]]
+        similarity = said.similarity[index].tolist()
+        return KindAnswer(
+            role=ROLES[role],
+            kind=self.kinds[int(said.probabilities[index].argmax())],
+            probabilities=dict(zip(self.kinds, said.probabilities[index].tolist(), strict=True)),
+            p_values=dict(zip(self.kinds, said.p_values[index].tolist(), strict=True)),
+            prediction_set=[kind for kind, is_in in zip(self.kinds, said.in_set[index], strict=True) if is_in],
+            nearest={
+                example.kind: Nearest(example.source, example.image_id, cosine)
+                for example, cosine in zip(examples, similarity, strict=True)
+            },
+        )
+
+
 class Masks(MaskReader, ArraysByImage):
     """An open mask file: predicted masks, bool ``[height, width]`` at the image's size, by image.
 
@@ -228,6 +321,23 @@ def read_decisions(path: str | Path) -> Decisions:
         DataError: absent, damaged or of another kind.
     """
     return Decisions(path)
+
+
+def read_classification(path: str | Path, *, seed: int | None = None, shots: int | str | None = None) -> Classification:
+    """Open a classification, ``results/<name>/<category>/classification/<classifier>.h5``.
+
+    Args:
+        seed, shots: of the draw of labelled examples that the mapping is of, e.g. ``5`` or ``"all"`` shots; by default
+            the first seed's with the most shots.
+
+    Returns:
+        A mapping from the identifier of an image to its `KindAnswer`; see `Classification`. It stays when the file is
+        closed.
+
+    Raises:
+        DataError: absent, damaged or of another kind, or there is no such draw.
+    """
+    return Classification(path, seed, shots)
 
 
 def read_masks(path: str | Path) -> Masks:

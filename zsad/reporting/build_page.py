@@ -16,8 +16,9 @@ import pandas as pd
 
 from zsad.errors import DataError
 from zsad.files.json_files import read_json
+from zsad.reporting.class_evaluations import read_class_evaluations
 from zsad.reporting.contact_sheets import sheet_files
-from zsad.reporting.contents import Contents, plot_of, regions_refined, with_names_of_pairs
+from zsad.reporting.contents import ClassContents, Contents, plot_of, regions_refined, with_names_of_pairs
 from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
 from zsad.reporting.page import HEAVIEST, write_pages
 from zsad.reporting.results import keys_of, read_comparisons, read_costs, read_metrics, read_refinement, with_names
@@ -49,6 +50,11 @@ def build_page(
     thumbnails: Mapping[str, Path] = MappingProxyType({}),
     layers: Sequence[Path] = (),
     root: str = "",
+    class_evaluations: Sequence[Path] = (),
+    confusion_plots: Mapping[tuple[str, str], Path] = MappingProxyType({}),
+    shots_plots: Mapping[str, Path] = MappingProxyType({}),
+    support_thumbnails: Mapping[tuple[str, str], Path] = MappingProxyType({}),
+    group_size: int = 1,
 ) -> None:
     """Write the page of a data set.
 
@@ -80,6 +86,11 @@ def build_page(
         layers: of every category and method (see `zsad.reporting.draw_layers`), which have no place in the sheet else.
         root: folder of the images, in which a table of marks would lie; empty for the working folder, and then the
             paths of images are whole.
+        class_evaluations: of the kinds of defects, one a category and classifier; without any, nothing is said of them.
+        confusion_plots: PNG files by category and classifier; of those where images are labelled.
+        shots_plots: PNG files by category, likewise.
+        support_thumbnails: by category and name of the labelled examples that lie beside the data set.
+        group_size: classified images in each group that is shown of them.
 
     Raises:
         DataError: an input is absent or damaged, a category has no plots, or nothing can be written.
@@ -121,5 +132,12 @@ def build_page(
         method_summaries=method_summaries,
         sheets=sheet_files(categories, image_lists, thumbnails, layers),
         root=root,
+        classes=ClassContents(
+            evaluations=read_class_evaluations(class_evaluations),
+            confusions={key: plot_of(path) for key, path in confusion_plots.items()},
+            shots={category: plot_of(path) for category, path in shots_plots.items()},
+            supports=support_thumbnails,
+            count=group_size,
+        ),
     )
     write_pages(contents, output, folder, heaviest)

@@ -74,6 +74,10 @@ class SheetFiles:
         with ThumbnailReader(self.thumbnails) as reader:
             return self._addresses(reader, THUMBNAIL, beside, self.folder)
 
+    def thumbnail_at(self, reader: ThumbnailReader, index: int, beside: str | None) -> str | None:
+        """The address of one image's thumbnail; None where it has none; ``beside`` as above."""
+        return self._address(reader, index, THUMBNAIL, beside, self.folder)
+
     def maps_at(self, reader: LayerReader, key: MethodKey, beside: str | None) -> dict[str, str | None]:
         """The address of each map of a method, by the image; None where it has none; ``beside`` as above."""
         return self._addresses(reader, MAP, beside, self._folder_of(key))
@@ -105,21 +109,25 @@ class SheetFiles:
     def _folder_of(self, key: MethodKey) -> str:
         return f"{self.folder}-{list(self.layers).index(key) + 1}"
 
-    @staticmethod
+    @classmethod
     def _addresses(
-        reader: PictureReader, kind: tuple[str, str], beside: str | None, folder: str
+        cls, reader: PictureReader, kind: tuple[str, str], beside: str | None, folder: str
     ) -> dict[str, str | None]:
+        return {
+            image_id: cls._address(reader, index, kind, beside, folder)
+            for index, image_id in enumerate(reader.image_ids)
+        }
+
+    @staticmethod
+    def _address(
+        reader: PictureReader, index: int, kind: tuple[str, str], beside: str | None, folder: str
+    ) -> str | None:
         media, ending = kind
-        addresses: dict[str, str | None] = {}
-        for index, image_id in enumerate(reader.image_ids):
-            if not reader.weights[index]:
-                addresses[image_id] = None
-            elif beside is None:
-                text = base64.b64encode(reader.picture(index)).decode("ascii")
-                addresses[image_id] = f"data:{media};base64,{text}"
-            else:
-                addresses[image_id] = quote(f"{beside}{folder}/{_file_name(index, ending)}")
-        return addresses
+        if not reader.weights[index]:
+            return None
+        if beside is None:
+            return f"data:{media};base64,{base64.b64encode(reader.picture(index)).decode('ascii')}"
+        return quote(f"{beside}{folder}/{_file_name(index, ending)}")
 
 
 def _file_name(index: int, ending: str) -> str:

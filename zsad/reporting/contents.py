@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from zsad.errors import DataError
 from zsad.names import ALL_TYPES, MEAN, setting_order
+from zsad.reporting.class_evaluations import ClassEvaluation
 from zsad.reporting.contact_sheets import SheetFiles
 from zsad.reporting.evaluations import Evaluation, MethodKey, key_of, protocol_in_words
 from zsad.tables.csv_tables import REFINEMENT
@@ -48,6 +49,29 @@ class Plot(NamedTuple):
 
 
 @dataclass(frozen=True)
+class ClassContents:
+    """What classifiers say of the kinds of defects; nothing where none is configured.
+
+    Attributes:
+        evaluations: of classifiers, in the order of the configuration.
+        confusions: by category and classifier; of what is not labelled there are none.
+        shots: by category: accuracy against the number of examples.
+        supports: by category and support that lies beside the data set: its thumbnails.
+        count: images in each group.
+    """
+
+    evaluations: Sequence[ClassEvaluation] = ()
+    confusions: Mapping[tuple[str, str], Plot] = field(default_factory=dict)
+    shots: Mapping[str, Plot] = field(default_factory=dict)
+    supports: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    count: int = 1
+
+    def of(self, category: str) -> list[ClassEvaluation]:
+        """The evaluations of one category."""
+        return [result for result in self.evaluations if result["category"] == category]
+
+
+@dataclass(frozen=True)
 class Contents:
     """Everything of one data set, in one order; in the frames a method is called as it is on the page.
 
@@ -62,6 +86,7 @@ class Contents:
         method_summaries: for each method its ``scorer``, ``summary`` and so on, in words.
         sheets: what the contact sheet of a category is made from; without one where no thumbnails were drawn.
         root: folder of the images as it is configured; empty where nobody would put a table into it.
+        classes: what classifiers say.
     """
 
     dataset: str
@@ -82,11 +107,17 @@ class Contents:
     method_summaries: Mapping[str, Mapping[str, str]]
     sheets: Mapping[str, SheetFiles]
     root: str
+    classes: ClassContents = field(default_factory=ClassContents)
 
     @cached_property
     def categories(self) -> list[str]:
         """In the order in which they are evaluated."""
         return list(dict.fromkeys(result["category"] for result in self.results))
+
+    @cached_property
+    def backbones(self) -> set[str]:
+        """Whose features methods or classifiers use."""
+        return {*(key.backbone for key in self.names), *(result["backbone"] for result in self.classes.evaluations)}
 
     @cached_property
     def anchors(self) -> dict[str, str]:

@@ -67,6 +67,11 @@ def method_lines(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
     }
 
 
+def colours(count: int) -> list[str]:
+    """So many colours for lines that markers tell apart as well; they repeat after seven."""
+    return [_COLOURS[place % len(_COLOURS)] for place in range(count)]
+
+
 def method_fills(keys: Iterable[MethodKey]) -> dict[MethodKey, dict[str, Any]]:
     """How the bars of each method are filled: its colour in `method_lines`, and a hatch where it has dashes."""
     return {

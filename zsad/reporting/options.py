@@ -19,8 +19,8 @@ class ReportOptions(Part):
         4,
         ge=1,
         le=24,
-        description="images in each group: highest, lowest, most wrong; without labels three times as many of the "
-        "highest",
+        description="images in each group: highest, lowest, most wrong; three times as many unlabelled or confused "
+        "ones",
     )
     panel: int = Field(176, ge=64, le=512, description="side of a picture in the gallery, px")
     thumbnail: int = Field(

@@ -30,6 +30,7 @@ from zsad.reporting.sections import (
     at_a_glance,
     categories,
     category,
+    classification,
     contact_sheet,
     cost,
     heading,
@@ -54,6 +55,7 @@ OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     wins.section,
     cost.section,
     refinement.section,
+    classification.section,
 )
 
 
@@ -164,8 +166,9 @@ class _Pages:
         return _generated(self.shared, sections=sections, places=places, folder=folder)
 
     def _parts(self, name: str, beside: str | None) -> list[Section]:
+        kinds = classification.of_category(self.contents, name, beside)
         sheet = contact_sheet.section(self.contents, name, beside)
-        return [self.of_categories[name], *([sheet] if sheet else [])]
+        return [self.of_categories[name], *filter(None, (kinds, sheet))]
 
 
 def _shared(contents: Contents, of_all: Sequence[Section], closing: Sequence[Section]) -> dict[str, Any]:
@@ -197,7 +200,8 @@ def _generated(
     """The text of a page in pieces; ``only`` is the category that it is about, if it is about one."""
     template = _environment().get_template(TEMPLATE)
     own = {"sections": sections, "places": places, "complete": complete, "only": only, "home": home, "folder": folder}
-    own["has_sheets"] = any(section.template == contact_sheet.TEMPLATE for section in sections)
+    templates = {section.template for section in sections}
+    own |= {"has_sheets": contact_sheet.TEMPLATE in templates, "has_kinds": classification.TEMPLATE in templates}
     return template.generate({**shared, **own, "album": Album()})
 
 

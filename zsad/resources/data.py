@@ -54,6 +54,16 @@ def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
     return _read(run.workload(names["category"]).train)
 
 
+def support_threads(run: Run, names: Mapping[str, str]) -> int:
+    """The same for the examples of a support."""
+    return _decoders(run.examples(names["category"], names["support"]))
+
+
+def read_support(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The same of the examples of a support."""
+    return _read(run.examples(names["category"], names["support"]))
+
+
 def _decoders(images: Images) -> int:
     return max(1, min(MOST_DECODERS, images.number // IMAGES_A_DECODER))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.data.inspection import Inspection, SizeCount
 from zsad.data.inspection_table import FeatureCost
-from zsad.data.subsets import FeatureSet, references_count
+from zsad.data.subsets import FeatureSet, references_count, support_named
 from zsad.device import resolve_device
 from zsad.errors import ConfigError
 from zsad.features.base import Backbone
@@ -183,7 +183,12 @@ def _embedding_cost(inspection: Inspection, file: tuple[str, str]) -> FeatureCos
 
 
 def _sizes_of(inspection: Inspection, subset: str) -> tuple[list[SizeCount], float]:
-    """The sizes of the images that a subset is taken from, and the share of them that is taken."""
+    """The sizes of the images that a subset is taken from, and the share of them that is taken.
+
+    None of labelled examples, which are few and lie beside the images that are inspected.
+    """
+    if support_named(subset):
+        return [], 1.0
     split = "test" if subset == "test" else "train"
     sizes = [size for size in inspection.sizes if size.split == split]
     available = sum(size.images for size in sizes)

@@ -9,6 +9,7 @@ from zsad.resources.estimate import Estimate
 from zsad.resources.evaluation import number_of_results
 from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PICTURES, PLAIN, PLOTS
 from zsad.resources.run import Run
+from zsad.resources.workload import Images
 
 GALLERY_MEGABYTES, GROUPS = 10, 3  # of a gallery: highest, lowest, most wrong
 PANEL_SECONDS = 0.045  # an image of a gallery
@@ -24,11 +25,12 @@ RESULT_SECONDS, RESULT_MEGABYTES = 5e-3, 0.5  # a result on the page, its pictur
 
 def draw_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
     """All test images, made small."""
-    images = run.workload(names["category"]).test
-    return PICTURES.plus(
-        DECODED_BYTES * images.largest.pixels / 1e6,
-        2 * DECODE_SECONDS * images.pixels + THUMBNAIL_SECONDS * images.number,
-    )
+    return _made_small(run.workload(names["category"]).test)
+
+
+def draw_support_thumbnails(run: Run, names: Mapping[str, str]) -> Estimate:
+    """All examples of a support, made small."""
+    return _made_small(run.examples(names["category"], names["support"]))
 
 
 def draw_gallery(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -61,4 +63,11 @@ def build_page(run: Run, names: Mapping[str, str]) -> Estimate:
     return PLAIN.plus(
         20 + PANDAS_MEGABYTES + RESULT_MEGABYTES * results + SHEET_MEGABYTES * pictures,
         PANDAS_SECONDS + TEMPLATE_SECONDS + RESULT_SECONDS * results + SHEET_SECONDS * pictures,
+    )
+
+
+def _made_small(images: Images) -> Estimate:
+    return PICTURES.plus(
+        DECODED_BYTES * images.largest.pixels / 1e6,
+        2 * DECODE_SECONDS * images.pixels + THUMBNAIL_SECONDS * images.number,
     )

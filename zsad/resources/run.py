@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zsad.data.subsets import support_named
 from zsad.errors import ZsadError
 from zsad.resources.tokens import is_network
-from zsad.resources.workload import Workload, workload_of
+from zsad.resources.workload import Images, Workload, examples_of, shown, workload_of
 from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Run:
         self.settings, self.on_gpu = settings, on_gpu
         self._results = results
         self._workloads: dict[str, tuple[float, Workload]] = {}
+        self._examples: dict[tuple[str, str], tuple[float, Images]] = {}
 
     @property
     def categories(self) -> list[str]:
@@ -41,14 +43,27 @@ class Run:
     def workload(self, category: str) -> Workload:
         """The images of a category; looked at once, and again when they are listed."""
         listed = self._results / self.settings.dataset / category / "images.csv"
-        try:
-            made = listed.stat().st_mtime
-        except OSError:
-            made = 0.0
+        made = _time_of(listed)
         known = self._workloads.get(category)
         if known is None or known[0] != made:
             known = self._workloads[category] = (made, workload_of(self.settings.data, category, listed))
         return known[1]
+
+    def examples(self, category: str, support: str) -> Images:
+        """The labelled examples of a support that are for a category; likewise."""
+        listed = self._results / self.settings.dataset / category / "labelled" / f"{support}.csv"
+        made = _time_of(listed)
+        known = self._examples.get((category, support))
+        if known is None or known[0] != made:
+            found = examples_of(self.settings.data, self.settings.supports[support], category, listed)
+            known = self._examples[category, support] = (made, found)
+        return known[1]
+
+    def images(self, category: str, subset: str, view: str = "original") -> Images:
+        """The images of a subset as a view shows them; see `zsad.data.subsets`."""
+        if support := support_named(subset):
+            return shown(self.examples(category, support), view)
+        return self.workload(category).of(subset, view)
 
 
 def localises(run: Run, method: str) -> bool:
@@ -68,3 +83,11 @@ def scorer_behind(run: Run, method: str) -> MethodEntry:
 def uses_network(settings: Settings) -> bool:
     """Whether anything that is configured computes by a network: a backbone, or a segmentation model."""
     return bool(settings.segmenters) or any(map(is_network, settings.backbones.values()))
+
+
+def _time_of(path: Path) -> float:
+    """When a file was changed; 0 if it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zsad.data.subsets import support_subset
 from zsad.features.views import variants
 from zsad.resources.estimate import Estimate
 from zsad.resources.features import CPU_RATE
@@ -14,6 +15,7 @@ from zsad.scoring.base import Scorer
 from zsad.scoring.cost import VALUE, TokenCount
 from zsad.scoring.references import FOLDS, REFERENCES
 from zsad.scoring.registry import SCORERS
+from zsad.workflow.classifiers import scored_features
 
 GPU_RATE = 5e12  # operations a second, in float32; conservative
 NETWORK_THREADS = 4  # the wide tokens of a network are worth several
@@ -45,7 +47,8 @@ def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
 def score_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """What the scorer says of its products, and of its tables as far as ``scoring.memory_mb`` lets them grow.
 
-    By a model that is read, in place of the references that it was fitted to.
+    By a model that is read, in place of the references that it was fitted to. The test images, or the examples of a
+    support.
     """
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
@@ -90,13 +93,19 @@ def fuse_scores(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
-    """What a method reads, by role; of the layers those that it names."""
+    """What a method reads, by role; of the layers those that it names.
+
+    Args:
+        names: with a ``support``, the method scores its examples in place of the test images.
+    """
     entry = run.settings.methods[names["method"]]
-    backbone, workload = run.settings.backbones[entry.backbone], run.workload(names["category"])
-    chosen = entry.params.get("layers")
+    backbone, chosen = run.settings.backbones[entry.backbone], entry.params.get("layers")
+    feature_sets = dict(entry.feature_sets)
+    if support := names.get("support"):
+        feature_sets |= scored_features(entry, support_subset(support))
     tokens = {}
-    for role, features in entry.feature_sets.items():
-        count = tokens_of(backbone, workload.of(*features))
+    for role, features in feature_sets.items():
+        count = tokens_of(backbone, run.images(names["category"], *features))
         tokens[role] = count._replace(layers=len(chosen)) if chosen else count
     return tokens
 

@@ -28,7 +28,7 @@ def encoder_threads(run: Run, names: Mapping[str, str]) -> int:
     """Threads of a job that embeds images: one that has a GPU reads images beside it."""
     if run.on_gpu:
         return GPU_THREADS
-    return max(1, min(NETWORK_THREADS, run.workload(names["category"]).of(names.get("subset", "test")).number))
+    return max(1, min(NETWORK_THREADS, run.images(names["category"], names.get("subset", "test")).number))
 
 
 def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
@@ -38,7 +38,7 @@ def decoder_threads(run: Run, names: Mapping[str, str]) -> int:
 
 def embed_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """The image encoder, once an image."""
-    images = run.workload(names["category"]).of(names["subset"])
+    images = run.images(names["category"], names["subset"])
     readers = readers_of(run, encoder_threads(run, names), images.number)
     return _encoded(run, names["segmenter"], images, squares=images.number).plus(WORKER_MEGABYTES * readers)
 
@@ -52,7 +52,7 @@ def embed_crops(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def segment_foreground(run: Run, names: Mapping[str, str]) -> Estimate:
     """The decoder, for a few prompts an image."""
-    return _decoded(run, names["segmenter"], run.workload(names["category"]).of(names["subset"]), PART_PROMPTS)
+    return _decoded(run, names["segmenter"], run.images(names["category"], names["subset"]), PART_PROMPTS)
 
 
 def prompt_masks(run: Run, names: Mapping[str, str]) -> Estimate:

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.data.dataset import Dataset
 from zsad.data.image_list import read_image_list
-from zsad.data.images import image_size
-from zsad.data.layouts.item import Item
+from zsad.data.images import image_size, is_image
 from zsad.data.subsets import references_count
 from zsad.errors import ZsadError
 from zsad.features.views import variants
+
+if TYPE_CHECKING:
+    from zsad.workflow.entries import SupportEntry
 
 USUAL_SIDE = 1024  # pixels, of an image of which nothing is known
 USUAL_COUNTS = {"train": 250, "test": 120}  # about a category of MVTec AD
@@ -101,9 +103,7 @@ class Workload(NamedTuple):
         images = self.test if subset == "test" else self.train
         if (drawn := references_count(subset)) is not None:
             images = images.first(drawn)
-        shown = len(variants(view))
-        sizes = tuple(size._replace(images=shown * size.images) for size in images.sizes)
-        return images._replace(sizes=sizes)
+        return shown(images, view)
 
 
 def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
@@ -122,6 +122,29 @@ def workload_of(data: Dataset, category: str, listed: Path) -> Workload:
     return Workload(**{split: Images.of(of_split) for split, of_split in sizes.items()})
 
 
+def examples_of(data: Dataset, support: SupportEntry, category: str, listed: Path) -> Images:
+    """The examples of a support that are for a category, as far as they are known now; see `workload_of`.
+
+    Args:
+        listed: where the list of its images is or will be.
+    """
+    try:
+        records = read_image_list(listed)
+    except ZsadError:
+        try:
+            files = [path for path in support.files(category) if is_image(path)] if data.is_here else []
+        except (ZsadError, OSError):
+            files = []
+        return _shared(len(files), _sizes_of(files) or [(USUAL_SIDE, USUAL_SIDE)])
+    return Images.of((record.height, record.width) for record in records)
+
+
+def shown(images: Images, view: str) -> Images:
+    """Images as a view shows them, one or several times each."""
+    times = len(variants(view))
+    return images._replace(sizes=tuple(size._replace(images=times * size.images) for size in images.sizes))
+
+
 def _expected(data: Dataset, category: str) -> Workload:
     if data.is_demo:
         options = data.demo_options
@@ -134,17 +157,17 @@ def _expected(data: Dataset, category: str) -> Workload:
     if not items:
         return Workload(**{split: _usual(_published(data, category, split), split) for split in SPLITS})
     listed = {split: [item for item in items if item.split == split] for split in SPLITS}
-    known = {split: _sizes_of(of_split) for split, of_split in listed.items()}
+    known = {split: _sizes_of([item.path for item in of_split]) for split, of_split in listed.items()}
     anywhere = [size for sizes in known.values() for size in sizes] or [(USUAL_SIDE, USUAL_SIDE)]
     return Workload(**{split: _shared(len(of_split), known[split] or anywhere) for split, of_split in listed.items()})
 
 
-def _sizes_of(items: Sequence[Item]) -> list[tuple[int, int]]:
+def _sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """Height and width of the first, the middle and the last image, as far as they can be read."""
     sizes = []
-    for index in sorted({0, len(items) // 2, len(items) - 1} if items else ()):
+    for index in sorted({0, len(paths) // 2, len(paths) - 1} if paths else ()):
         try:
-            sizes.append(image_size(items[index].path))
+            sizes.append(image_size(paths[index]))
         except (ZsadError, OSError):
             continue
     return sizes

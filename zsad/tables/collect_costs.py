@@ -34,8 +34,7 @@ from zsad.tables.csv_tables import COSTS
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import NOT_AVAILABLE
 from zsad.tables.results import grouped
-from zsad.tables.table import Table
-from zsad.tables.typeset import latex_source, markdown_table, markdown_text
+from zsad.tables.typeset import latex_source, markdown_source, markdown_text
 
 Cost = dict[str, Any]
 
@@ -229,7 +228,7 @@ def collect_costs(
     notes = [_EXPLANATION, machine_sentence(), *_protocol_sentence(metrics_csv), *gaps]
     tables = [totals_table(totals_of_methods), stages_table(costs)]
     COSTS.write(cost_csv, costs)
-    write_text(markdown, _as_markdown(tables, notes))
+    write_text(markdown, markdown_source("Cost", map(markdown_text, notes), tables))
     write_text(latex, latex_source(tables, notes))
     if checksums is not None:
         write_checksums(checksums, (cost_csv, markdown, latex))
@@ -328,8 +327,3 @@ def _gaps(costs: pd.DataFrame, categories: int) -> list[str]:
         "as benchmarks are missing."
         for total in rows_of(totals)
     ]
-
-
-def _as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    paragraphs = "\n".join(f"{markdown_text(note)}\n" for note in notes)
-    return "\n".join(["# Cost\n", paragraphs, *(markdown_table(table) for table in tables)])

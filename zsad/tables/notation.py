@@ -6,6 +6,7 @@ Metrics and shares are fractions of 1 in memory and in CSV, and per cent with on
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NOT_AVAILABLE = "n/a"
 NOTATION = (
@@ -20,10 +21,19 @@ def percent(share: float) -> str:
     return NOT_AVAILABLE if math.isnan(share) else f"{100 * share:.1f}"
 
 
-def beside(low: float, high: float, deviation: float = math.nan) -> str:
-    """What stands beside a figure, e.g. ``"± 1.2 (80.1–90.2)"``: deviation over seeds, and interval; each may lack."""
-    spread = "" if math.isnan(deviation) else f"± {percent(deviation)}"
-    interval = "" if math.isnan(low + high) else f"({percent(low)}–{percent(high)})"
+def decimals(number: float) -> str:
+    """A mean number of things with two decimals; ``n/a`` for NaN."""
+    return NOT_AVAILABLE if math.isnan(number) else f"{number:.2f}"
+
+
+def beside(low: float, high: float, deviation: float = math.nan, *, written: Callable[[float], str] = percent) -> str:
+    """What stands beside a figure, e.g. ``"± 1.2 (80.1–90.2)"``: deviation over seeds, and interval; each may lack.
+
+    Args:
+        written: how a figure of this sort is written.
+    """
+    spread = "" if math.isnan(deviation) else f"± {written(deviation)}"
+    interval = "" if math.isnan(low + high) else f"({written(low)}–{written(high)})"
     return " ".join(filter(None, (spread, interval)))
 
 

@@ -33,7 +33,7 @@ from zsad.tables.notation import NOTATION
 from zsad.tables.published import FIGURES, PublishedFigure
 from zsad.tables.refinement_table import ceiling_table, refinement_table
 from zsad.tables.table import Entry, Table, marked, share
-from zsad.tables.typeset import latex_source, markdown_table, markdown_text
+from zsad.tables.typeset import latex_source, markdown_source
 
 EXPLANATION = (
     f"{NOTATION} The best of each setting is bold and the second underlined: settings differ in what a method may see "
@@ -95,10 +95,7 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame
 
 def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
     """A Markdown document of the tables, explained, with the notes at its end."""
-    parts = ["# Results\n", f"{EXPLANATION}\n", f"{_protocol_words()}\n", *(markdown_table(table) for table in tables)]
-    if notes:
-        parts.append("## Notes\n\n" + "".join(f"- {markdown_text(note)}\n" for note in notes))
-    return "\n".join(parts)
+    return markdown_source("Results", (EXPLANATION, _protocol_words()), tables, notes)
 
 
 def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:

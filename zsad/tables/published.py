@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from zsad.errors import DataError, nearest_hint
-from zsad.names import MEAN, setting_order
+from zsad.names import MEAN, is_of_detector, setting_order
 
 DEFAULT = Path(__file__).with_name("published.csv")
 FIGURES = ("image_auroc", "image_ap", "image_f1max", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 OPTIONAL_TEXTS = ("note",)
-UNKNOWN_SETTING_RANK = setting_order("")[0]
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _figure(row: Mapping[str | None, str | None], where: str) -> PublishedFigure
     empty = [name for name, text in texts.items() if not text and name not in OPTIONAL_TEXTS]
     if empty:
         raise DataError(f"{where}: {empty[0]} is empty; fill it in, for a published figure says nothing without it")
-    if setting_order(texts["setting"])[0] == UNKNOWN_SETTING_RANK:
+    if not is_of_detector(texts["setting"]):
         raise DataError(f"{where}: '{texts['setting']}' is no setting; write one as `zsad methods` lists them")
     fields_of: dict[str, Any] = {**texts, **values}
     return PublishedFigure(**fields_of)

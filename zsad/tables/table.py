@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from zsad.tables.missing import MISSING
-from zsad.tables.notation import NOT_AVAILABLE, beside, percent, quantity, signed
+from zsad.tables.notation import NOT_AVAILABLE, beside, decimals, percent, quantity, signed
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number as it is shown; made by `share`, `change`, `amount`, `count` and `record`.
+    """A number as it is shown; made by `share`, `mean_number`, `change`, `amount`, `count` and `record`.
 
     Attributes:
         text: the figure; ``n/a`` if there is none.
@@ -58,6 +58,13 @@ def share(
         return Figure(NOT_AVAILABLE, value)
     added = beside(low, high, deviation) if math.isnan(total) else f"(of {total:.4g})"
     return Figure(percent(value), value, added, bar=bar)
+
+
+def mean_number(value: float, low: float = math.nan, high: float = math.nan, deviation: float = math.nan) -> Figure:
+    """A mean number of things, with what `share` has beside it; NaN for what is not known."""
+    if math.isnan(value):
+        return Figure(NOT_AVAILABLE, value)
+    return Figure(decimals(value), value, beside(low, high, deviation, written=decimals))
 
 
 def change(before: float, after: float, *, less_is_better: bool = False) -> Figure:

@@ -109,6 +109,19 @@ def latex_table(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown_source(title: str, paragraphs: Iterable[str], tables: Iterable[Table], notes: Sequence[str] = ()) -> str:
+    """A Markdown document of several tables: what explains them before, the notes, a line each, at the end.
+
+    Args:
+        paragraphs: in Markdown.
+        notes: in plain text.
+    """
+    parts = [f"# {title}\n", *(f"{paragraph}\n" for paragraph in paragraphs), *map(markdown_table, tables)]
+    if notes:
+        parts.append("## Notes\n\n" + "".join(f"- {markdown_text(note)}\n" for note in notes))
+    return "\n".join(parts)
+
+
 def latex_source(tables: Iterable[Table], comments: Iterable[str]) -> str:
     """LaTeX of several tables, to be read into a document; what they need, and the comments, a line each, go before."""
     needs = r"Needs \usepackage{array,booktabs,graphicx}."

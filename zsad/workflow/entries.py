@@ -1,19 +1,27 @@
-"""What is configured by name, complete: backbones, segmenters, methods and refiners, and what a stage depends on."""
+"""What is configured by name, complete: backbones, methods, classifiers and their kin, and what a stage depends on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from zsad.classification.splits import TEST
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ModelError
 from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES
 from zsad.grids import TokenLayout
+from zsad.names import NO_REFINER
 from zsad.scoring.base import Needs
 from zsad.segmentation.weights import local_files, weights_megabytes
+
+if TYPE_CHECKING:
+    from zsad.data.support_source import SupportSource
+
+GROUND_TRUTH: Final = "ground_truth"  # in place of a refiner, the true masks
+Regions = Literal["image", "predicted", "ground truth"]
 
 
 @dataclass(frozen=True)
@@ -165,3 +173,118 @@ class RefinerEntry:
     def stage_config(self) -> dict[str, Any]:
         """What the masks depend on, besides images, scores and the segmenter."""
         return {"refiner": self.refiner, "params": self.params}
+
+
+@dataclass(frozen=True)
+class SupportEntry:
+    """Labelled examples that lie beside the data set, as configured."""
+
+    name: str
+    source: SupportSource
+    _files: dict[str, list[Path]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def stage_config(self) -> dict[str, Any]:
+        """What the list of the examples depends on besides their files."""
+        return self.source.parameters()
+
+    @property
+    def place(self) -> Path:
+        """The folder of the examples, or of the table that lists them."""
+        return Path(self.source.folder) if self.source.folder is not None else Path(self.source.table or "").parent
+
+    def files(self, category: str) -> list[Path]:
+        """The images of a category's examples, and the table that says of which kind they are.
+
+        As Snakemake asks for them many times, they are looked at once.
+
+        Raises:
+            DataError: see `SupportSource.files`.
+        """
+        if category not in self._files:
+            self._files[category] = self.source.files(category)
+        return self._files[category]
+
+    def digest(self, category: str) -> str:
+        """Of what folders or table say of a category's examples.
+
+        Raises:
+            DataError: as `files`.
+        """
+        return self.source.digest(category)
+
+
+@dataclass(frozen=True)
+class ClassifierEntry:
+    """A classifier of kinds of defect as configured, complete.
+
+    Attributes:
+        classifier, params: see `CLASSIFIERS`.
+        backbone: name of the one whose tokens it reads.
+        embedding: kind and layers, see `EmbeddingOptions`.
+        method: whose maps say where a defect is; empty if it looks at none.
+        masks: what outlines a defect: a refiner's name, `GROUND_TRUTH`, or `NO_REFINER`.
+        support: where its labelled examples come from: `TEST`, or the name of a `SupportEntry`.
+        drawing: how they are drawn, see `DrawOptions`.
+        probabilities, conformal: the sections of these names.
+    """
+
+    name: str
+    classifier: str
+    params: dict[str, Any]
+    backbone: str
+    embedding: dict[str, Any]
+    method: str
+    masks: str
+    support: str
+    drawing: dict[str, Any]
+    probabilities: dict[str, Any]
+    conformal: dict[str, Any]
+
+    @property
+    def is_drawn_from_tests(self) -> bool:
+        """Whether its examples are test images."""
+        return self.support == TEST
+
+    @property
+    def refiner(self) -> str:
+        """The refiner whose masks it reads; empty if none."""
+        return "" if self.masks in (NO_REFINER, GROUND_TRUTH) else self.masks
+
+    @property
+    def regions(self) -> Regions:
+        """Where its embeddings look."""
+        if self.embedding["kind"] == "image":
+            return "image"
+        return "ground truth" if self.masks == GROUND_TRUTH else "predicted"
+
+    @property
+    def scores_support(self) -> bool:
+        """Whether the examples need maps of their own, as test images have them already."""
+        return bool(self.method) and not self.is_drawn_from_tests
+
+    def stage_config(self) -> dict[str, Any]:
+        """What the answers depend on, besides the draw, the features, maps and masks."""
+        return {
+            "classifier": self.classifier,
+            "params": self.params,
+            "embedding": self.embedding,
+            "regions": self.regions,
+            "shots": self.drawing["shots"],
+            "probabilities": self.probabilities,
+            "conformal": self.conformal,
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """All that it is, for readers."""
+        return {
+            "classifier": self.classifier,
+            "params": self.params,
+            "backbone": self.backbone,
+            "embedding": self.embedding,
+            **({"method": self.method} if self.method else {}),
+            **({"masks": self.masks} if self.regions != "image" else {}),
+            "support": self.support,
+            **self.drawing,
+            "probabilities": self.probabilities,
+            "conformal": self.conformal,
+        }

@@ -6,6 +6,7 @@ data set that is yet to be downloaded, from what its layout promises.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -28,6 +29,17 @@ TABLES = MappingProxyType(
         "checksums": "tables.sha256",
     }
 )
+# Those of classifiers, by what their rule calls them.
+CLASS_TABLES = MappingProxyType(
+    {
+        "classification_csv": "classification.csv",
+        "metrics_csv": "classification_metrics.csv",
+        "confusion_csv": "classification_confusion.csv",
+        "markdown": "classification.md",
+        "latex": "classification.tex",
+        "checksums": "classification.sha256",
+    }
+)
 OVERALL_PLOTS = ("summary.png", "bars.png", "quality_cost.png")
 
 
@@ -36,11 +48,13 @@ class Measurable:
 
     Args:
         localises: whether any of the methods says where a defect is.
+        classifiers: the names of those that tell kinds of defect.
     """
 
-    def __init__(self, data: Dataset, *, localises: bool) -> None:
+    def __init__(self, data: Dataset, *, localises: bool, classifiers: Collection[str] = ()) -> None:
         self._data = data
         self._localises = localises
+        self._classifiers = classifiers
 
     @cached_property
     def is_labelled(self) -> bool:
@@ -71,6 +85,10 @@ class Measurable:
         """Whether a defect of this category has a true mask."""
         return self._data.truth(category).masks
 
+    def has_kinds(self, category: str) -> bool:
+        """Whether what classifiers say of this category can be right or wrong, as an image has a label."""
+        return bool(self._classifiers) and self._data.truth(category).is_labelled
+
     @property
     def tables(self) -> dict[str, str]:
         """Those of `TABLES` that have something to tell."""
@@ -80,6 +98,13 @@ class Measurable:
             "comparisons_csv": self.has_ranking,
         }
         return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
+
+    @property
+    def class_tables(self) -> dict[str, str]:
+        """Those of `CLASS_TABLES` that do; none without a classifier."""
+        if not self._classifiers:
+            return {}
+        return {name: file for name, file in CLASS_TABLES.items() if name != "confusion_csv" or self.is_labelled}
 
     @property
     def overall_plots(self) -> tuple[str, ...]:
@@ -102,5 +127,12 @@ class Measurable:
                 for category in categories
                 for kind in ("metrics", "draws")
                 if not self.has_masks(category)
+            ),
+            *(f"tables/{file}" for name, file in CLASS_TABLES.items() if name not in self.class_tables),
+            *(
+                f"plots/{category}/{plot}.png"
+                for category in categories
+                for plot in ("shots", *(f"{name}.confusion" for name in self._classifiers))
+                if not self.has_kinds(category)
             ),
         ]

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from zsad.errors import first_line
 from zsad.errors.boundary import known_sentence
 from zsad.names import ORACLE
-from zsad.workflow.measurable import TABLES
+from zsad.workflow.measurable import CLASS_TABLES, TABLES
 from zsad.workflow.snakemake_api import failed_jobs, graph, is_current, job_of, needed_by
 
 if TYPE_CHECKING:
@@ -27,41 +27,71 @@ if TYPE_CHECKING:
     from zsad.tables.missing import MissingResult
     from zsad.workflow.settings import Settings
 
-TABLES_RULE = "collect_tables"
 PARTIAL = "partial"
-BLAMED = ("backbone", "segmenter", "method", "refiner")  # the wildcards that tell jobs of a rule and category apart
+# The wildcards that tell jobs of a rule and category apart.
+BLAMED = ("backbone", "segmenter", "support", "classifier", "method", "refiner")
+
+Names = Callable[[Mapping[str, str], Any], dict[str, str]]
 
 
-def tell_what_is_missing(workflow: Workflow, settings: Settings, rule: str = TABLES_RULE) -> None:
+@dataclass(frozen=True)
+class Tables:
+    """Tables that one rule makes of all results of some kind.
+
+    Attributes:
+        rule: its name in its Snakefile.
+        names: of each of its inputs that are results, what one is called by, from its wildcards and the settings.
+        files: the names of the tables, by what the rule calls them.
+        collect: the stage, with settings, the inputs and outputs by name, and what is missing.
+    """
+
+    rule: str
+    names: Mapping[str, Names]
+    files: Mapping[str, str]
+    collect: Callable[[Settings, dict[str, Any], Mapping[Path, MissingResult]], None]
+
+
+def tell_what_is_missing(
+    workflow: Workflow, settings: Settings, collecting: Mapping[str, Tables] | None = None
+) -> None:
     """Write the tables of what there is and print what is missing; whatever goes wrong here is one printed sentence.
 
     Args:
-        rule: the name that the rule of the tables has in this run.
+        collecting: the tables of this run by the names that their rules have in it; None for those of methods.
     """
+    collected = {OF_METHODS.rule: OF_METHODS} if collecting is None else collecting
+    for said in dict.fromkeys(_said(workflow, settings, rule, tables) for rule, tables in collected.items()):
+        if said:
+            print(f"zsad: {said}", flush=True)
+
+
+def _said(workflow: Workflow, settings: Settings, rule: str, tables: Tables) -> str:
     try:
-        said = write_partial_tables(workflow.dag, failed_jobs(workflow), settings, rule)
+        return write_partial_tables(workflow.dag, failed_jobs(workflow), settings, rule, tables)
     except Exception as error:
         reason = known_sentence(error) or first_line(error)
-        said = f"tables of what there is could not be written ({reason}); the error of the run stands above"
-    if said:
-        print(f"zsad: {said}", flush=True)
+        return f"tables of what there is could not be written ({reason}); the error of the run stands above"
 
 
-def forget_what_was_missing(workflow: Workflow, rule: str = TABLES_RULE) -> None:
+def forget_what_was_missing(workflow: Workflow, rule: str = "", tables: Tables | None = None) -> None:
     """Remove the tables of what there was once the tables themselves are current; a dry run removes nothing."""
+    tables = tables or OF_METHODS
     with suppress(Exception):  # at the end of a run whose own outcome is all that counts
         dag = graph(workflow)
-        job = None if dag is None else job_of(dag, rule)
+        job = None if dag is None else job_of(dag, rule or tables.rule)
         if dag is not None and job is not None and is_current(dag, job):
-            _remove(_any_partial(job))
+            _remove(_any_partial(job, tables))
 
 
-def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Settings, rule: str = TABLES_RULE) -> str:
+def write_partial_tables(
+    dag: DAG, failed: Collection[AbstractJob], settings: Settings, rule: str = "", tables: Tables | None = None
+) -> str:
     """Write the tables if any of the results that they are made from are current, and others are missing.
 
     Args:
         failed: the jobs that failed, or groups of them.
-        rule: the name that the rule of the tables has in this run.
+        rule: the name that the rule of the tables has in this run, if another workflow calls it otherwise.
+        tables: which; None for those of methods.
 
     Returns:
         What to say of it; empty where nothing is missing from the tables, or nobody knows yet what belongs in them.
@@ -69,16 +99,17 @@ def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Se
     Raises:
         DataError: a result is damaged, or the tables cannot be written.
     """
-    job = job_of(dag, rule)
+    tables = tables or OF_METHODS
+    job = job_of(dag, rule or tables.rule)
     if job is None:
         return "no tables of what there is were written, for this run was not asked for tables"
     made_by = {file: maker for maker, files in needed_by(dag, job).items() for file in files}
-    results = {kind: list(getattr(job.input, kind)) for kind in NAMES}
+    results = {kind: list(getattr(job.input, kind)) for kind in tables.names}
     if not all(path in made_by for paths in results.values() for path in paths):
         return ""  # the data set is not there yet, and so neither are its categories
     causes = {path: blame(dag, made_by[path], failed) for paths in results.values() for path in paths}
     missing = {
-        Path(path): _missing(kind, made_by[path], causes[path], settings)
+        Path(path): _missing(tables.names[kind], made_by[path], causes[path], settings)
         for kind, paths in results.items()
         for path in paths
         if causes[path]
@@ -86,10 +117,10 @@ def write_partial_tables(dag: DAG, failed: Collection[AbstractJob], settings: Se
     if not missing:
         return ""
     outputs = partial_outputs(job)
-    _remove(_any_partial(job))
+    _remove(_any_partial(job, tables))
     if len(missing) == len(causes):
         return "no tables of what there is were written, for not one of their results is finished"
-    return _written(job, missing, outputs, settings)
+    return _written(job, missing, outputs, settings, tables)
 
 
 def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
@@ -111,10 +142,10 @@ def partial_outputs(job: Job) -> dict[str, Path]:
     return {name: Path(path).parents[1] / PARTIAL / Path(path).name for name, path in job.output.items()}
 
 
-def _any_partial(job: Job) -> list[Path]:
+def _any_partial(job: Job, tables: Tables) -> list[Path]:
     """Where tables of what there is may lie, from a run whose images had more labels too."""
     folder = next(iter(partial_outputs(job).values())).parent
-    return [folder / name for name in TABLES.values()]
+    return [folder / name for name in tables.files.values()]
 
 
 def _first_unfinished(dag: DAG, job: Job) -> Iterator[Job]:
@@ -136,37 +167,36 @@ def _step(job: Job) -> str:
     return f"{job.rule.name} by {' and '.join(by)}" if by else job.rule.name
 
 
-def _written(job: Job, missing: Mapping[Path, MissingResult], outputs: Mapping[str, Path], settings: Settings) -> str:
-    # Imported late: every start of Snakemake reads this module.
-    from zsad.tables.collect_tables import collect_tables
-    from zsad.tables.missing import missing_note
+def _written(
+    job: Job,
+    missing: Mapping[Path, MissingResult],
+    outputs: Mapping[str, Path],
+    settings: Settings,
+    tables: Tables,
+) -> str:
+    from zsad.tables.missing import missing_note  # late: every start of Snakemake reads this module
 
     # Both by the names that the rule gives them.
     files: dict[str, Any] = {name: [Path(path) for path in paths] for name, paths in job.input.items()} | dict(outputs)
     try:
-        collect_tables(
-            **files,
-            textures=settings.data.textures,
-            published=settings.data.published,
-            missing=missing,
-        )
+        tables.collect(settings, files, missing)
     except BaseException:
         _remove(outputs.values())
         raise
-    tables, folder = Path(job.output[0]).parent, next(iter(outputs.values())).parent
+    whole, folder = Path(job.output[0]).parent, next(iter(outputs.values())).parent
     sentences = [
         f"{missing_note(one.document() for one in missing.values())}.",
         f"Tables of what there is, without means over what is left, are in {folder}.",
-        f"Those in {tables} are of an earlier run." if any(map(Path.exists, map(Path, job.output))) else "",
+        f"Those in {whole} are of an earlier run." if any(map(Path.exists, map(Path, job.output))) else "",
         "Mend the cause and give the same command again: it goes on from here.",
     ]
     return " ".join(filter(None, sentences))
 
 
-def _missing(kind: str, job: Job, cause: str, settings: Settings) -> MissingResult:
+def _missing(names: Names, job: Job, cause: str, settings: Settings) -> MissingResult:
     from zsad.tables.missing import MissingResult
 
-    return MissingResult(NAMES[kind](job.wildcards_dict, settings), cause)
+    return MissingResult(names(job.wildcards_dict, settings), cause)
 
 
 def _score_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
@@ -199,9 +229,37 @@ def _oracle_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str,
     }
 
 
-NAMES: Mapping[str, Callable[[Mapping[str, str], Any], dict[str, str]]] = MappingProxyType(
-    {"score_metrics": _score_names, "mask_metrics": _mask_names, "oracle_metrics": _oracle_names}
+def _class_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    classifier = settings.classifiers[wildcards["classifier"]]
+    return {
+        "category": wildcards["category"],
+        "classifier": classifier.name,
+        "backbone": classifier.backbone,
+        "method": classifier.method,
+        "embedding": classifier.embedding["kind"],
+        "regions": classifier.regions,
+    }
+
+
+def _collect_tables(settings: Settings, files: dict[str, Any], missing: Mapping[Path, MissingResult]) -> None:
+    from zsad.tables.collect_tables import collect_tables
+
+    collect_tables(**files, textures=settings.data.textures, published=settings.data.published, missing=missing)
+
+
+def _collect_classes(settings: Settings, files: dict[str, Any], missing: Mapping[Path, MissingResult]) -> None:
+    from zsad.tables.collect_classes import collect_classes
+
+    collect_classes(**files, missing=missing)
+
+
+OF_METHODS = Tables(
+    "collect_tables",
+    {"score_metrics": _score_names, "mask_metrics": _mask_names, "oracle_metrics": _oracle_names},
+    TABLES,
+    _collect_tables,
 )
+OF_CLASSIFIERS = Tables("collect_classes", {"evaluations": _class_names}, CLASS_TABLES, _collect_classes)
 
 
 def _remove(outputs: Collection[Path]) -> None:

@@ -10,14 +10,17 @@ from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.data.bounds import BoundOptions
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.readings import Policy
+from zsad.data.support_source import SupportSource
 from zsad.exporting.options import ExportOptions
 from zsad.files.user_paths import UserPath
 from zsad.registry import Part
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.tokens import Layers
 from zsad.workflow.value_types import (
     ALL,
     Categories,
+    DrawSeeds,
     Name,
     OptionalName,
     OptionalReference,
@@ -132,21 +135,8 @@ class ConfiguredRefiner(Part):
     )
 
 
-class ConfiguredSupport(Part):
+class ConfiguredSupport(SupportSource):
     """An entry of ``supports``: labelled examples that lie beside the data set."""
-
-    folder: UserPath | None = Field(
-        None,
-        description="a folder with one for each kind, named after it; or with one for each category, and those in it",
-    )
-    table: UserPath | None = Field(
-        None, description="in place of a folder: a CSV file with a line an image; paths start at its own folder"
-    )
-    path: str = Field("path", description="the column of the table with the paths of the images")
-    kind: str = Field("kind", description="the column with the kinds")
-    category: str | None = Field(
-        None, description="the column with the categories of the data set; null for a table that holds for all of them"
-    )
 
 
 class ConfiguredClassifier(Part):
@@ -158,7 +148,7 @@ class ConfiguredClassifier(Part):
         "image",
         description="image: the class token, or the mean of the patches; region: the patches where the defect is; both",
     )
-    layers: list[str] | None = Field(None, description="which layers of the backbone; null for all that it keeps")
+    layers: Layers = Field(None, description="which layers of the backbone; null for all that it keeps")
     method: Name | None = Field(
         None, description="whose maps say where the defect is, for region and both: a name of `methods`"
     )
@@ -183,7 +173,7 @@ class ConfiguredClassifier(Part):
     scarce: Literal["stop", "skip"] = Field(
         "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    seeds: DrawSeeds = Field(
         [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
     )
     params: dict[str, Any] = Field(

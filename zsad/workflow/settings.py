@@ -13,15 +13,23 @@ from zsad.data.bounds import Bounds
 from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.deciding.registry import THRESHOLDS
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, nearest_hint
 from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
-from zsad.scoring.registry import SCORERS
 from zsad.sharing.options import Sharing
+from zsad.workflow.classifiers import (
+    check_kinds_left_out,
+    check_supports,
+    check_truth,
+    classifier_entries,
+    localises,
+    support_entries,
+    support_features,
+)
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
-from zsad.workflow.entries import BackboneEntry, MethodEntry, RefinerEntry
+from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry
 from zsad.workflow.exports import exports_of
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
@@ -52,13 +60,14 @@ class Settings:
         config: the same, checked and complete, as plain data.
         sharing: what is shared with other users, and where.
         data: the data set.
-        backbones, segmenters, methods, refiners: entries by name, only those that are in use; see
-            `zsad.workflow.entries`.
+        backbones, segmenters, methods, refiners, classifiers, supports: entries by name, only those that are in use;
+            see `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
         report_refiner: whose masks the page shows.
         exports: what is exported.
         measurable: what the truth of the data set allows to measure.
         left_out: methods that are configured and cannot run for lack of images, by name, and why; a clause each.
+        classifiers_left_out: classifiers that would read the maps of one of those, by name, and of which.
 
     Raises:
         ConfigError: an unknown key, a wrong value, a name that does not exist, a path that Snakemake cannot use, or no
@@ -89,10 +98,24 @@ class Settings:
         self.methods = method_entries(given, models, self.refiners)
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        classifiers = classifier_entries(given, models, self.methods, self.refiners)
         self.backbones, self.segmenters = models.backbones, models.segmenters
         self.left_out = dict(self._unable() if left_out is None else left_out)
+        self.classifiers = {name: entry for name, entry in classifiers.items() if entry.method not in self.left_out}
+        self.classifiers_left_out = {
+            name: entry.method for name, entry in classifiers.items() if name not in self.classifiers
+        }
+        self.supports = support_entries(given, self.classifiers)
         self._leave_out()
-        self.measurable = Measurable(self.data, localises=any(map(self._localises, self.methods)))
+        if left_out is None:
+            check_truth(self.classifiers, self.data)
+            check_supports(self.supports, self.data)
+            check_kinds_left_out(self.classifiers, self.supports, self.data)
+        self.measurable = Measurable(
+            self.data,
+            localises=any(localises(name, self.methods) for name in self.methods),
+            classifiers=self.classifiers,
+        )
         self.scoring, self.foreground = given.scoring, given.foreground
         self.extraction, self.evaluation = given.extraction, given.evaluation
         self.report = ReportOptions(**given.report.model_dump(include={*ReportOptions.model_fields}))
@@ -110,6 +133,16 @@ class Settings:
         """Names of the categories, in order; see `Dataset.categories`."""
         return self.data.categories
 
+    def left_out_sentences(self) -> list[str]:
+        """One sentence for each method and classifier that is left out."""
+        return [
+            *sentences(self.left_out),
+            *(
+                f"classifier '{name}' is left out: it reads the maps of '{method}', which is left out"
+                for name, method in self.classifiers_left_out.items()
+            ),
+        ]
+
     def check_models(self) -> None:
         """Compare what is asked of the models of backbones with what they are, as far as this machine knows them.
 
@@ -121,6 +154,8 @@ class Settings:
             entry.backbone.check_model()
             entry.check_files()
             self._check_patches(entry)
+        for classifier in self.classifiers.values():
+            self._check_layers(classifier)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
         """Refuse a backbone that computes too many patches even for a square image.
@@ -139,6 +174,20 @@ class Settings:
             f"image, more than dataset.max_patches {most} allows; "
             f"{f'lower its {lower}' if given else 'change its parameters'}, or raise dataset.max_patches"
         )
+
+    def _check_layers(self, classifier: ClassifierEntry) -> None:
+        """Refuse a classifier that names a layer which its backbone, as far as it is known, does not keep.
+
+        Raises:
+            ConfigError: there is one.
+        """
+        layout = self._layouts.get(classifier.backbone)
+        for layer in classifier.embedding["layers"] or ():
+            if layout is not None and layout.layers is not None and layer not in layout.layers:
+                raise ConfigError(
+                    f"classifiers.{classifier.name}.layers: backbone '{classifier.backbone}' has no layer '{layer}'"
+                    f"{nearest_hint(layer, layout.layers)}"
+                )
 
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""
@@ -189,13 +238,15 @@ class Settings:
 
     @property
     def feature_sets(self) -> list[tuple[str, FeatureSet]]:
-        """Backbone and images of all features that the methods read, or that those are joined from, once and sorted."""
+        """Backbone and images of all features that are read, or that those are joined from, once and sorted."""
+        read = {
+            (method.backbone, features) for method in self.methods.values() for features in method.feature_sets.values()
+        }.union(*(support_features(classifier, self.methods) for classifier in self.classifiers.values()))
         return sorted(
             {
                 (backbone, features)
-                for method in self.methods.values()
-                for features in method.feature_sets.values()
-                for backbone in (method.backbone, *(member.name for member in self.backbones[method.backbone].members))
+                for name, features in read
+                for backbone in (name, *(member.name for member in self.backbones[name].members))
             }
         )
 
@@ -203,11 +254,6 @@ class Settings:
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
         return list(dict.fromkeys(entry.segmenter for entry in self.refiners.values() if entry.segmenter))
-
-    def _localises(self, method: str) -> bool:
-        """Whether a method says where a defect is; what reads scores does if any of those does."""
-        entry = self.methods[method]
-        return any(map(self._localises, entry.members)) if entry.members else SCORERS.load(entry.scorer).localises
 
     def threshold_in_words(self, method: str) -> str:
         """The rule behind a method's thresholds with its parameters, e.g. ``"robust_tail (z 5)"``."""
@@ -236,9 +282,19 @@ class Settings:
             "segmenters": {name: entry.stage_config() for name, entry in self.segmenters.items()},
             "foreground": self.foreground.parameters(),
             "refiners": {name: entry.stage_config() | _segmenter_of(entry) for name, entry in self.refiners.items()},
+            **self._resolved_classifiers(),
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
         }
+
+    def _resolved_classifiers(self) -> dict[str, Any]:
+        """Nothing where none is configured."""
+        sections = {
+            "supports": {name: entry.stage_config() for name, entry in self.supports.items()},
+            "classifiers": {name: entry.shown() for name, entry in self.classifiers.items()},
+            "classifiers_left_out": self.classifiers_left_out,
+        }
+        return {name: section for name, section in sections.items() if section}
 
     def _unable(self) -> dict[str, str]:
         """Methods that cannot run for lack of images, and why."""
@@ -258,7 +314,7 @@ class Settings:
         if not self.methods:
             raise ConfigError(f"no method can run; {'; '.join(sentences(self.left_out))}")
         segmenters = {entry.segmenter for entries in (self.methods, self.refiners) for entry in entries.values()}
-        backbones = {entry.backbone for entry in self.methods.values()}
+        backbones = {entry.backbone for entries in (self.methods, self.classifiers) for entry in entries.values()}
         backbones |= {member.name for name in backbones & {*self.backbones} for member in self.backbones[name].members}
         self.segmenters = {name: entry for name, entry in self.segmenters.items() if name in segmenters}
         self.backbones = {name: entry for name, entry in self.backbones.items() if name in backbones}

@@ -80,11 +80,27 @@ def image_environment(
     entries: tuple[BackboneEntry | SegmenterEntry, ...] = (*settings.backbones.values(), *settings.segmenters.values())
     models = [Path(file).parent for entry in entries for file in entry.local_files()]
     shared = [settings.sharing.root] if settings.sharing.root else []
-    folders = [workflow, settings.data.root, settings.data.download_to, *models, *shared, *map(Path, caches.values())]
+    data = [settings.data.root, settings.data.download_to, *_folders_of_examples(settings)]
+    folders = [workflow, *data, *models, *shared, *map(Path, caches.values())]
     # The variable of the command that Snakemake takes, in its order.
     variable = "APPTAINER_BIND" if shutil.which("apptainer") else "SINGULARITY_BIND"
     bound = [bind for bind in environment.get(variable, "").split(",") if bind]
     return caches | {variable: ",".join(dict.fromkeys([*bound, *_outside(folders)]))}
+
+
+def _folders_of_examples(settings: Settings) -> list[Path]:
+    """Where the labelled examples lie that are beside the data set; a table may list those of any folder."""
+    categories = settings.data.categories if settings.data.is_here else []
+    found: list[Path] = []
+    for support in settings.supports.values():
+        found.append(support.place)
+        found += [
+            path.parent
+            for category in categories
+            for path in support.files(category)
+            if not path.is_relative_to(support.place)
+        ]
+    return list(dict.fromkeys(found))
 
 
 def _outside(folders: list[Path]) -> list[str]:

@@ -73,6 +73,12 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
         for backbone, features in settings.feature_sets:
             step = "join_features" if settings.backbones[backbone].members else "extract_features"
             yield {step: {**place, "backbone": backbone, **features._asdict()}}
+        for support in settings.supports:
+            yield {"draw_support_thumbnails": {**place, "support": support}}
+        for name, entry in settings.classifiers.items():
+            yield {"evaluate_classes": {**place, "classifier": name}}
+            if entry.scores_support:
+                yield {"score_support": {**place, "support": entry.support, "method": entry.method}}
         for method in settings.methods:
             of_method = {**place, "method": method}
             yield dict.fromkeys(_scoring_steps(settings.methods[method]), of_method)

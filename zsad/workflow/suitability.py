@@ -7,11 +7,11 @@ that (`zsad.scoring.base.Scorer.refusal`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
-from zsad.data.subsets import FeatureSet, SizedImage, select
+from zsad.data.subsets import FeatureSet, Refusals, SizedImage, no_refusals, select, support_named
 from zsad.errors import DataError
 from zsad.features.views import variants
 from zsad.grids import GridRule, TokenLayout, assumed_joined_layout
@@ -56,9 +56,13 @@ class Suitability(NamedTuple):
             "layouts": {name: _described(layout) for name, layout in self.layouts.items()},
         }
 
-    def refusals(self, category: str) -> Callable[[Sequence[SizedImage]], list[str]]:
-        """What tells of the images of a category why methods refuse them, a sentence for each such method."""
-        return partial(self._refusals, category)
+    def refusals(self, category: str, subset: str = "test") -> Refusals:
+        """What tells of the images of a category why methods refuse them, a sentence for each such method.
+
+        Args:
+            subset: that they are; of labelled examples, which have no references beside them, scoring itself tells.
+        """
+        return no_refusals if support_named(subset) else partial(self._refusals, category)
 
     def _refusals(self, category: str, images: Sequence[SizedImage]) -> list[str]:
         reasons: dict[str, str] = {}

@@ -108,16 +108,21 @@ def _as_shots(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
+_SHOTS: Mapping[str, Any] = {"anyOf": [{"const": ALL}, {"type": "integer", "minimum": 1}]}
+
 ShotsList = Annotated[
     list[Literal["all"] | Annotated[int, Field(ge=1), BeforeValidator(_is_no_truth_value)]],
     Field(min_length=1),
     BeforeValidator(_as_shots),
     AfterValidator(_are_different),
+    WithJsonSchema(
+        {"anyOf": [*_SHOTS["anyOf"], {"type": "array", "items": _SHOTS, "minItems": 1, "uniqueItems": True}]}
+    ),
 ]
 """Examples of each kind, once or several times."""
 
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]],
-    Field(min_length=2),
-    AfterValidator(_are_different),
-]
+_Seed = Annotated[int, Field(ge=0), BeforeValidator(_is_no_truth_value)]
+
+Seeds = Annotated[list[_Seed], Field(min_length=2), AfterValidator(_are_different)]
+
+DrawSeeds = Annotated[list[_Seed], Field(min_length=1), AfterValidator(_are_different)]

@@ -8,12 +8,13 @@ import pickle
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from cases.sound import IMAGES
+from cases.sound import IMAGES, LABELLED
 from damages import HTML, appended, cut, edited, emptied, files_up_to, in_turn, linked, removed, written
 from fault import Damage, Fault, Place, recover
 from zsad.files.digests import append_digests
@@ -31,6 +32,8 @@ CHECK = f"{FOLDER}/check.json"
 TABLE = "results/t/tables/metrics.csv"
 METRICS = f"{FOLDER}/metrics/mutual.json"
 DRAWS = f"{FOLDER}/draws/mutual.h5"
+KINDS = f"{FOLDER}/classification/nearest.h5"
+SPLIT = f"{FOLDER}/splits/nearest.csv"
 
 
 def damaged(name: str, path: str, damage: Damage, said: str) -> Fault:
@@ -183,6 +186,17 @@ def above_the_region(file: h5py.File) -> None:
     file["pixel"][0] = np.float32(file["region"][0] + 1)
 
 
+def another_kind_nearest(file: h5py.File) -> None:
+    """Have the nearest example of each kind be of another one."""
+    nearest = file["nearest"][:]
+    file["nearest"][:] = np.where(nearest < 0, nearest, 1 - nearest)
+
+
+def of_kinds(fault: Fault) -> Fault:
+    """A fault of a run that names the kinds of defects."""
+    return replace(fault, sound=LABELLED)
+
+
 DAMAGED = (
     damaged("features cut off", FEATURES, cut(FEATURES, 0.5), rf"{FEATURES} is not a readable HDF5 file"),
     damaged("features of no bytes", FEATURES, written(FEATURES, b""), rf"{FEATURES} is not a readable HDF5 file"),
@@ -295,4 +309,21 @@ CHANGED = (
     wrong("folder in place of masks", MASKS, emptied(MASKS), rf"{MASKS} is a folder and no regular file"),
 )
 
-FAULTS: tuple[Fault, ...] = (*DAMAGED, *CHANGED, *UNWRITABLE)
+NAMED = tuple(
+    of_kinds(fault)
+    for fault in (
+        damaged("classification cut off", KINDS, cut(KINDS, 0.6), rf"{KINDS} is not a readable HDF5 file"),
+        damaged(
+            "nearest examples mixed up", KINDS, hostile(KINDS, another_kind_nearest), "exemplar is of another kind"
+        ),
+        wrong(
+            "split of another classifier",
+            SPLIT,
+            copied(f"{FOLDER}/splits/beside.csv", SPLIT),
+            rf"{SPLIT} is not a split of the images in {FEATURES} \(it names examples of 'shelf'\); delete both",
+        ),
+        full("classification", KINDS, 2000, "classify_images"),
+    )
+)
+
+FAULTS: tuple[Fault, ...] = (*DAMAGED, *CHANGED, *UNWRITABLE, *NAMED)

@@ -163,6 +163,15 @@ def _loco(server: FileServer) -> None:
     Path("loco/pushpins/defects_config.json").write_text(json.dumps([kind]))
 
 
+def _labelled(server: FileServer) -> None:
+    draw_tile(TILE)
+    draw(f"{TILE}/test/good/2.png", seed=12)
+    draw(f"{TILE}/test/crack/2.png", seed=22)
+    for kind, seed in (("crack", 30), ("good", 40)):
+        for index in range(2):
+            draw(f"examples/{kind}/{index}.png", seed=seed + index)
+
+
 # All that the way from images to tables has; what is only about which images there are needs less.
 IMAGES = Sound("images", _mvtec, {"layout": "mvtec", "root": "images"})
 SHORT: Mapping[str, Any] = MappingProxyType({"methods__memory_bank": None, "refiners": {}})
@@ -174,4 +183,18 @@ TABLE = Sound("table", _table, {"layout": "csv", "root": "table.csv"}, SHORT)
 VISA = Sound("visa", _visa, {"layout": "visa", "root": "visa"}, SHORT)
 REAL_IAD = Sound("real_iad", _real_iad, {"layout": "real_iad", "root": "iad"}, SHORT)
 LOCO = Sound("loco", _loco, {"layout": "mvtec_loco", "root": "loco"}, SHORT)
+NEAREST: Mapping[str, Any] = MappingProxyType(
+    {"classifier": "nearest_exemplar", "shots": [1], "calibration": 1, "seeds": [0]}
+)
+LABELLED = Sound(
+    "labelled examples",
+    _labelled,
+    {"layout": "mvtec", "root": "images"},
+    {
+        "methods": {"mutual": {"scorer": "mutual"}},
+        "refiners": {},
+        "supports": {"shelf": {"folder": "examples"}},
+        "classifiers": {"nearest": {**NEAREST}, "beside": {**NEAREST, "support": "shelf"}},
+    },
+)
 DOWNLOADED = Sound("downloaded", describe, {"layout": "mpdd"}, SHORT, serve=_serve)

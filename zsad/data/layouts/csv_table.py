@@ -9,16 +9,14 @@
 
 Only ``path`` is needed; an empty cell is as good as no column. Paths start at the folder of the table. A further column
 ``image_id`` has what results call an image, and name its files by; without one, that is its path. The columns are
-separated by commas, semicolons or tabs, and the encoding is UTF-8, with or without the mark that Excel puts first. A
-category may have the ``'`` before it that keeps a spreadsheet from computing it (see `zsad.files.csv_cells`).
+separated by commas, semicolons or tabs (see `zsad.data.table_lines`). A category may have the ``'`` before it that
+keeps a spreadsheet from computing it (see `zsad.files.csv_cells`).
 """
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple, TypeVar
@@ -26,7 +24,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from zsad.data.image_list import ListedImage
-from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout, named
+from zsad.data.layouts.base import GOOD, TAKEN, Finding, Layout
 from zsad.data.layouts.folder import category_named, own_name
 from zsad.data.layouts.item import Item
 from zsad.data.layouts.words import (
@@ -41,13 +39,13 @@ from zsad.data.layouts.words import (
 from zsad.data.manifest import ImageRecord
 from zsad.data.masks import read_mask
 from zsad.data.subsets import Split
+from zsad.data.table_lines import table_lines, written_path
 from zsad.errors import DataError, nearest_hint
 from zsad.files.csv_cells import decoded
-from zsad.files.user_paths import UserPath, expanded
+from zsad.files.user_paths import UserPath
 
 TABLE = "manifest.csv"
 COLUMNS = ("path", "category", "split", "label", "defect_type", "mask_path", "image_id")
-DELIMITERS = (",", ";", "\t")
 SPLITS: Mapping[str, Split] = MappingProxyType({"": "test", "test": "test", "train": "train"})
 LABELS: Mapping[str, int | None] = MappingProxyType(
     {
@@ -183,8 +181,8 @@ class CsvLayout(Layout):
             )
         default = category_named(own_name(root) if root.is_dir() else root.stem)
         rows: dict[str, Row] = {}
-        for line, cells in _lines(table):
-            row = _row(cells, f"{table}, line {line}", default)
+        for where, cells in table_lines(table, _columns):
+            row = _row({**dict.fromkeys(COLUMNS, ""), **cells}, where, default)
             if row.image_id in rows:
                 earlier = rows[row.image_id].where.rpartition(", ")[2]
                 called = row.name or row.path
@@ -193,25 +191,6 @@ class CsvLayout(Layout):
         if not rows:
             raise DataError(f"the table {table} lists no image; give it a line an image, with its path")
         return list(rows.values())
-
-
-def _lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each line that is not empty, by column; a column that is absent is empty."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
-            stream.seek(0)
-            reader = csv.reader(stream, delimiter=max(DELIMITERS, key=first.count), strict=True)
-            columns = _columns(table, next(reader, []))
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, _by_column(cells, columns, f"{table}, line {reader.line_num}")
-    except UnicodeDecodeError:
-        raise DataError(f"the table {table} is not text in UTF-8; save it as 'CSV UTF-8'") from None
-    except csv.Error as error:
-        raise DataError(f"the table {table} is no CSV (line {reader.line_num}: {error}); correct that line") from None
-    except OSError as error:
-        raise DataError(f"the table {table} cannot be read ({error.strerror}); make it readable") from None
 
 
 def _columns(table: Path, header: Sequence[str]) -> list[str]:
@@ -227,18 +206,6 @@ def _columns(table: Path, header: Sequence[str]) -> list[str]:
     if "path" not in columns:
         raise DataError(f"the table {table} has no column 'path'; its first line must name it, and may name the others")
     return columns
-
-
-def _by_column(cells: Sequence[str], columns: Sequence[str], where: str) -> dict[str, str]:
-    found = dict.fromkeys(COLUMNS, "")
-    for column, cell in zip_longest(columns, map(str.strip, cells), fillvalue=""):
-        if cell and not column:
-            raise DataError(f"{where}: the cell '{cell}' stands in no column; put what has a separator in it in quotes")
-        if len(cell.splitlines()) > 1:
-            raise DataError(f"{where}: the cell {cell!r} has a line break in it; take it out")
-        if column:
-            found[column] = cell
-    return found
 
 
 def _row(cells: Mapping[str, str], where: str, default_category: str) -> Row:
@@ -327,41 +294,11 @@ def _item(folder: Path, row: Row) -> Item:
     Raises:
         DataError: the image or the mask does not exist.
     """
-    try:
-        path = _located(folder, row.path)
-        mask = _located(folder, row.mask_path) if row.mask_path else None
-    except ValueError as error:
-        raise DataError(f"{row.where}: {error}") from None
-    try:
-        if not path.is_file():
-            raise DataError(f"{row.where}: the image {path} {_why_not(path)}")
-        if mask and not mask.exists():
-            raise DataError(f"{row.where}: the mask {mask} {_why_not(mask)}")
-    except OSError as error:  # a name that is too long, a folder that may not be entered
-        raise DataError(f"{row.where}: {error.filename} cannot be reached ({error.strerror}); correct it") from None
     return Item(
-        named(path),
+        written_path(folder, row.path, row.where),
         row.image_id,
         split=row.split,
         label=row.label,
         defect_type=row.defect_type,
-        mask=named(mask) if mask else None,
+        mask=written_path(folder, row.mask_path, row.where, "mask") if row.mask_path else None,
     )
-
-
-def _located(folder: Path, path: str) -> Path:
-    """Where a path of the table leads; one that is there as it is written may have a ``$`` in it.
-
-    Raises:
-        ValueError: see `expanded`.
-    """
-    literal = folder / path
-    return literal if not path.startswith("~") and os.path.lexists(literal) else folder / expanded(path)
-
-
-def _why_not(path: Path) -> str:
-    if path.is_dir():
-        return "is a folder; give the path of a file"
-    if "\\" in path.name:
-        return "does not exist; separate folders by '/'"
-    return "does not exist; correct the path, which starts at the folder of the table"

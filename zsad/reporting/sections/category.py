@@ -24,7 +24,7 @@ from zsad.reporting.decisions import (
 )
 from zsad.reporting.evaluations import METRIC_TITLES, Evaluation, key_of, measured
 from zsad.reporting.results import one_row_a_method, with_names
-from zsad.reporting.sections import contact_sheet
+from zsad.reporting.sections import classification, contact_sheet
 from zsad.reporting.sections.metrics import backwards, decision_table, image_table, mask_table, pixel_table, type_table
 from zsad.reporting.sections.refinement import changes
 from zsad.reporting.selection import ranks
@@ -51,6 +51,7 @@ def section(contents: Contents, category: str) -> Section:
         "name": category,
         "anchor": contents.anchors[category],
         "sheet": contact_sheet.anchor_of(contents.sheets[category]) if category in contents.sheets else "",
+        "kinds": classification.anchor_of(contents, category) if contents.classes.of(category) else "",
         "counts": results[0]["counts"],
         "measured": contents.is_measured(category),
         "images": len(results[0]["images"]),

@@ -17,13 +17,13 @@ from zsad.tables.notation import with_interval
 
 def section(contents: Contents) -> Section:
     """The heading of a page of all categories."""
-    backbones = {key.backbone for key in contents.names}
     content = {
         "facts": _facts(contents),
         "leaders": _leaders(contents),
         "left_out": contents.configuration.get("left_out", {}),
-        "joints": joints(backbones, contents.configuration),
-        "hand_crafted": hand_crafted(backbones, contents.configuration),
+        "classifiers_left_out": contents.configuration.get("classifiers_left_out", {}),
+        "joints": joints(contents.backbones, contents.configuration),
+        "hand_crafted": hand_crafted(contents.backbones, contents.configuration),
     }
     return Section("heading.html.jinja", content)
 

@@ -18,6 +18,12 @@ def section(contents: Contents, categories: Sequence[str]) -> Section:
         "versions": library_versions(),
         "configuration": json.dumps(contents.configuration, indent=2, ensure_ascii=False),
         "runs": [_run(contents, result) for category in categories for result in contents.of(category)],
+        "classified": [
+            {"title": f"{category} · {result['classifier']}", "provenance": result["provenance"]}
+            for category in categories
+            for result in contents.classes.of(category)
+            if "provenance" in result
+        ],
     }
     return Section("provenance.html.jinja", content, "provenance", "Provenance")
 

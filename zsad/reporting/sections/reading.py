@@ -15,8 +15,9 @@ def section(contents: Contents) -> Section:
     content = {
         "level": in_percent(LEVEL),
         "settings": {key.setting: setting_meaning(key.setting) for key in contents.names},
-        "hand_crafted": hand_crafted({key.backbone for key in contents.names}, contents.configuration),
+        "hand_crafted": hand_crafted(contents.backbones, contents.configuration),
         "any_auspro": contents.metrics["auspro_005"].notna().any(),
+        "classifies": bool(contents.classes.evaluations),
         "refined": (refined["method"] != ORACLE).any(),
     }
     return Section("reading.html.jinja", content, "reading", "How to read it")

@@ -1,0 +1,142 @@
+"""What a classifier answers in one draw, on embeddings: kinds, probabilities, prediction sets and nearest exemplars."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from zsad.classification.base import Classifier
+from zsad.classification.calibration import calibrated, fitting
+from zsad.classification.conformal import Counts, cross_counts, remarks, split_counts
+from zsad.classification.options import ConformalOptions, ProbabilityOptions
+
+SAME = 1e-12  # what a cosine of two vectors that are one and the same may be below 1
+
+
+class Labelled(NamedTuple):
+    """Labelled images.
+
+    Attributes:
+        vectors: their embeddings, float64 ``[image, channel]``, of unit length.
+        kinds: int ``[image]``, of each; those of a kind in the order of their ranks.
+    """
+
+    vectors: np.ndarray
+    kinds: np.ndarray
+
+
+class Answers(NamedTuple):
+    """What is answered for some queries; see `zsad.files.classified.Classified`.
+
+    Attributes:
+        scores, probabilities, p_values, similarity: float64 ``[query, kind]``.
+        in_set: bool ``[query, kind]``.
+        nearest: int ``[query, kind]``, positions among the examples.
+        remarks: sentences for the reader.
+    """
+
+    scores: np.ndarray
+    probabilities: np.ndarray
+    p_values: np.ndarray
+    in_set: np.ndarray
+    nearest: np.ndarray
+    similarity: np.ndarray
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A classifier with all that its answers depend on besides the images.
+
+    Attributes:
+        kinds: their names.
+    """
+
+    classifier: Classifier
+    probabilities: ProbabilityOptions
+    conformal: ConformalOptions
+    kinds: Sequence[str]
+
+    def answers(self, queries: np.ndarray, support: Labelled, calibration: Labelled) -> Answers:
+        """What the classifier, having learnt from the support, says of queries.
+
+        The nearest exemplars are by the cosine of the embeddings, whatever the classifier goes by.
+
+        Args:
+            queries: float64 ``[query, channel]``, of unit length.
+            support: with an example of each kind at least.
+            calibration: images that set thresholds, and that probabilities are fitted to; there may be none.
+        """
+        both = np.concatenate([calibration.vectors, queries])
+        scored = self.classifier.scores(support.vectors, support.kinds, both, len(self.kinds))
+        of_calibration, scores = scored[: len(calibration.vectors)], scored[len(calibration.vectors) :]
+        is_fitted = fitting(calibration.kinds, self.probabilities, self.conformal)
+        curve = calibrated(of_calibration[is_fitted], calibration.kinds[is_fitted], self.probabilities, self.kinds)
+        rest = Labelled(of_calibration[~is_fitted], calibration.kinds[~is_fitted])
+        counts = self._counts(queries, scores, support, rest)
+        nearest, similarity = nearest_exemplars(queries, support, len(self.kinds))
+        return Answers(
+            scores=scores,
+            probabilities=curve(scores),
+            p_values=counts.p_values(),
+            in_set=counts.in_set(self.conformal.alpha),
+            nearest=nearest,
+            similarity=similarity,
+            remarks=[
+                *curve.remarks,
+                *remarks(counts, self.kinds, self.conformal.alpha),
+                *self._ambiguous(support),
+                *_repeated(similarity),
+            ],
+        )
+
+    def _counts(self, queries: np.ndarray, scores: np.ndarray, support: Labelled, calibration: Labelled) -> Counts:
+        """What decides the prediction sets; the vectors of ``calibration`` are scores."""
+        if self.conformal.sets == "split":
+            return split_counts(calibration.vectors, calibration.kinds, scores, self.conformal, self.probabilities)
+        return cross_counts(
+            self.classifier,
+            support.vectors,
+            support.kinds,
+            queries,
+            len(self.kinds),
+            self.conformal,
+            self.probabilities,
+        )
+
+    def _ambiguous(self, support: Labelled) -> list[str]:
+        """Which kinds have an example that is the same as one of another kind; a sentence, or none."""
+        kinds_of = defaultdict[bytes, set[int]](set)  # by the embedding: that of a copy is the same to the last bit
+        for vector, kind in zip(support.vectors, support.kinds.tolist(), strict=True):
+            kinds_of[vector.tobytes()].add(kind)
+        pairs = sorted({pair for kinds in kinds_of.values() for pair in combinations(sorted(kinds), 2)})
+        named = [f"{self.kinds[one]} and {self.kinds[other]}" for one, other in pairs]
+        return [f"Examples of different kinds have the same embedding: {', '.join(named)}."] if named else []
+
+
+def nearest_exemplars(queries: np.ndarray, support: Labelled, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The example of each kind that is most like each query, and its cosine; of several the first.
+
+    Returns:
+        int ``[query, kind]``, positions among the examples, and float64 ``[query, kind]`` in ``[-1, 1]``.
+    """
+    cosines = np.clip(queries @ support.vectors.T, -1, 1)
+    nearest = np.empty((len(queries), count), np.intp)
+    for kind in range(count):
+        of_kind = np.flatnonzero(support.kinds == kind)
+        nearest[:, kind] = of_kind[cosines[:, of_kind].argmax(axis=1)]
+    return nearest, np.take_along_axis(cosines, nearest, axis=1)
+
+
+def _repeated(similarity: np.ndarray) -> list[str]:
+    """How many queries are the same as an example, a sentence; none where none is."""
+    copies = np.count_nonzero((similarity > 1 - SAME).any(axis=1))
+    if not copies:
+        return []
+    images = "1 image that is to be named has" if copies == 1 else f"{copies} images that are to be named have"
+    return [f"{images} the same embedding as an example, as a copy of it would."]

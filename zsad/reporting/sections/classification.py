@@ -1,0 +1,287 @@
+"""Which kinds of defect classifiers see: how often they are right, what they confuse, and where they abstain.
+
+It stands apart from what detectors find: classifiers have been shown labelled defects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zsad.classification.splits import TEST
+from zsad.names import MEAN, TITLES, setting_order
+from zsad.reporting.class_evaluations import (
+    ClassEvaluation,
+    measure_of,
+    regions_in_words,
+    seeds_in_words,
+    shown_row,
+)
+from zsad.reporting.class_groups import Row, groups_of
+from zsad.reporting.class_pictures import Place, Thumbnail, thumbnails_of
+from zsad.reporting.contents import Contents, Section
+from zsad.tables.class_csv import kinds_of, metrics_frame
+from zsad.tables.class_results import GROUND_TRUTH, Summary, class_results
+from zsad.tables.classification_table import classifiers_table
+from zsad.tables.frames import rows_of
+from zsad.tables.notation import NOTATION, with_interval
+from zsad.tables.table import Figure, Table, mean_number, share, without_unknown
+
+TEMPLATE = "classification.html.jinja"
+OF_ALL = "classification.of_all.html.jinja"
+_NOT_MEASURED = "None of them is labelled with a kind that was shown, so nothing is measured."
+OVERVIEW_METRICS = ("accuracy", "majority", "coverage", "set_size", "singletons", "abstained")
+
+
+def section(contents: Contents) -> Section | None:
+    """All categories side by side; None without classifiers."""
+    results = contents.classes.evaluations
+    if not results:
+        return None
+    frame = _frame(results)
+    means = frame[frame["category"] == MEAN]
+    content = {
+        "notation": NOTATION,
+        "overviews": [
+            _overview("Each category", [result for result in results if result["regions"] != GROUND_TRUTH], frame),
+            _overview(
+                "Each category, where the ground truth says where the defect is, which nobody has who inspects parts",
+                [result for result in results if result["regions"] == GROUND_TRUTH],
+                frame,
+            ),
+        ],
+        "means": [_table(means, setting) for setting in reversed(_ordered_settings(results)) if len(means)],
+    }
+    return Section(OF_ALL, content, "kinds", "Kinds of defect")
+
+
+def of_category(contents: Contents, category: str, beside: str | None = None) -> Section | None:
+    """What classifiers say of one category; None where there is none.
+
+    Args:
+        beside: the way from the page to the folder of pictures, as in `zsad.reporting.sections.contact_sheet.section`.
+    """
+    results = contents.classes.of(category)
+    if not results:
+        return None
+    groups = {result["classifier"]: groups_of(result, contents.classes.count) for result in results}
+    shown = [row for of_result in groups.values() for group in of_result for row in group.rows]
+    supports = {support: path for (of, support), path in contents.classes.supports.items() if of == category}
+    thumbnails = thumbnails_of(
+        [place for row in shown for place in _places(row)], contents.sheets.get(category), supports, beside
+    )
+    frame = _frame(results)
+    shown_settings = {shown_row(result)["setting"] for result in results}
+    tables = {setting: _table(frame, setting) for setting in reversed(_ordered_settings(results))}
+    rows = [row for result in results for row in result["images"]]
+    classifiers = [
+        {
+            "name": result["classifier"],
+            "anchor": f"{anchor_of(contents, category)}-{place}",
+            "sentences": sentences(result),
+            "confusion": contents.classes.confusions.get((category, result["classifier"])),
+            "draw": result["draws"][result["shown"]],
+            "groups": [
+                {**group._asdict(), "rows": [_card(row, thumbnails) for row in group.rows]}
+                for group in groups[result["classifier"]]
+            ],
+            "images": [_line(row) for row in result["images"]],
+            "is_labelled": any(row["true"] for row in result["images"]),
+        }
+        for place, result in enumerate(results, start=1)
+    ]
+    content = {
+        "category": category,
+        "anchor": anchor_of(contents, category),
+        "notation": NOTATION,
+        "tables": [table for setting, table in tables.items() if setting in shown_settings],
+        "others": [table for setting, table in tables.items() if setting not in shown_settings],
+        "shots": contents.classes.shots.get(category),
+        "uses_truth": any(result["regions"] == GROUND_TRUTH for result in results),
+        "from_test": any(source == TEST for row in rows for source, _ in _places(row)[1:]),
+        "is_labelled": any(result["is_labelled"] for result in results),
+        "remarks": _remarks(results),
+        "tile": _tile(thumbnails.values()),
+        "classifiers": classifiers,
+    }
+    return Section(TEMPLATE, content)
+
+
+def anchor_of(contents: Contents, category: str) -> str:
+    """Where on the page the section of a category begins."""
+    return f"kinds-{contents.categories.index(category) + 1}"
+
+
+def sentences(result: ClassEvaluation) -> list[str]:
+    """What came out, in plain words; of a classifier that is measured, how it compares with the most frequent kind."""
+    row = shown_row(result)
+    accuracy = measure_of(row, "accuracy")
+    if math.isnan(accuracy.value):
+        return [_sorted_in_words(result), _NOT_MEASURED]
+    majority = measure_of(row, "majority").value
+    where = (row["setting"], seeds_in_words(row["seeds"]), regions_in_words(result["regions"]))
+    found = (
+        f"names the kind of {_percents(accuracy)} of the photographs rightly, {_compared(accuracy, majority)} the "
+        f"{100 * majority:.1f} % of always saying {_most_frequent(result, row)} "
+        f"({', '.join(filter(None, where))})."
+    )
+    return [found, *_sets_in_words(result, row)]
+
+
+def _compared(accuracy: Summary, majority: float) -> str:
+    """Whether an accuracy is more than that of always naming the most frequent kind, by its limits."""
+    if math.isnan(accuracy.low + accuracy.high):
+        return "beside"
+    if accuracy.low > majority:
+        return "more than"
+    return "less than" if accuracy.high < majority else "not clearly more than"
+
+
+def _sets_in_words(result: ClassEvaluation, row: Mapping[str, Any]) -> list[str]:
+    """How good the prediction sets are; nothing where they are not measured."""
+    coverage, single, none = (measure_of(row, name) for name in ("coverage", "singletons", "abstained"))
+    if math.isnan(coverage.value):
+        return []
+    if measure_of(row, "set_size").value == len(result["kinds"]):
+        return ["Its prediction sets rule no kind out, so that they tell nothing."]
+    nominal = f"{100 * (1 - result['alpha']):.4g} %"
+    sets = [
+        f"Its prediction sets hold the true kind of {_percents(coverage)} (nominal: {nominal}); "
+        f"{100 * single.value:.1f} % of them name one kind alone, and {100 * none.value:.1f} % none."
+    ]
+    unknown = measure_of(row, "unknown_abstained")
+    if not math.isnan(unknown.value):
+        kinds = ", ".join(result["unknown_kinds"])
+        sets.append(f"Of kinds that it was not shown ({kinds}), it rightly names none for {_percents(unknown)}.")
+    return sets
+
+
+def _sorted_in_words(result: ClassEvaluation) -> str:
+    """How many images got one kind, several, or none."""
+    draw, images = result["draws"][result["shown"]], result["images"]
+    sizes = np.array([len(row["prediction_set"]) for row in images])
+    numbers = [f"{int((sizes == 1).sum())} get one kind", f"{int((sizes > 1).sum())} several"]
+    return (
+        f"sorts {len(images)} photographs into {len(result['kinds'])} kinds ({draw['setting']}, seed {draw['seed']}): "
+        f"{', '.join(numbers)}, and {int((sizes == 0).sum())} none of those shown."
+    )
+
+
+def _percents(measure: Summary) -> str:
+    """A share with its limits, e.g. ``"81.2 % (75.0–87.1)"``."""
+    number, _, limits = with_interval(measure.value, measure.low, measure.high).partition(" ")
+    return f"{number} % {limits}".rstrip()
+
+
+def _most_frequent(result: ClassEvaluation, row: Mapping[str, Any]) -> str:
+    """The most frequent kind among those that were shown."""
+    totals = [sum(line) for line in row["confusion"][: len(result["kinds"])]]
+    return str(result["kinds"][int(np.argmax(totals))])
+
+
+def _remarks(results: Sequence[ClassEvaluation]) -> list[dict[str, Any]]:
+    """Each remark of the draws once, with the classifiers, and where it is not all, how many draws it is about."""
+    about: dict[str, list[dict[str, str]]] = {}
+    for result in results:
+        draws = result["draws"]
+        for text in dict.fromkeys(remark for draw in draws for remark in draw["remarks"]):
+            number = sum(text in draw["remarks"] for draw in draws)
+            draws_in_words = "" if number == len(draws) else f"{number} of {len(draws)} draws"
+            about.setdefault(text, []).append({"classifier": result["classifier"], "draws": draws_in_words})
+    return [{"text": text, "about": classifiers} for text, classifiers in about.items()]
+
+
+def _places(row: Row) -> list[Place]:
+    """Where the pictures of an image lie: its own, and those of the nearest examples that are shown beside it."""
+    nearest = [row["nearest"][kind] for kind in _compared_kinds(row)]
+    return [(TEST, row["image_id"]), *((one["source"], one["image_id"]) for one in nearest)]
+
+
+def _compared_kinds(row: Row) -> list[str]:
+    """The kinds whose nearest example stands beside an image: the true one, if it was shown, and the predicted one."""
+    kinds = [row["true"], row["predicted"]] if row["true"] in row["nearest"] else [row["predicted"]]
+    return list(dict.fromkeys(kinds))
+
+
+def _card(row: Row, thumbnails: Mapping[Place, Thumbnail]) -> dict[str, Any]:
+    """An image and the examples beside it, and what is said of it."""
+    own, *nearest = _places(row)
+    examples = [
+        {
+            "kind": kind,
+            "is_true": kind == row["true"],
+            "name": image_id if source == TEST else f"{source}: {image_id}",
+            "similarity": row["nearest"][kind]["similarity"],
+            "picture": thumbnails.get((source, image_id)),
+        }
+        for kind, (source, image_id) in zip(_compared_kinds(row), nearest, strict=True)
+    ]
+    return {**_line(row), "picture": thumbnails.get(own), "examples": examples}
+
+
+def _tile(pictures: Iterable[Thumbnail]) -> float:
+    """Width of the frames of pictures by their height, one for all, so that they stand in line; not extreme."""
+    ratios = [picture.width / picture.height for picture in pictures]
+    return min(max(float(np.median(ratios)), 0.75), 1.8) if ratios else 1.0
+
+
+def _line(row: Row) -> dict[str, Any]:
+    """What is said of an image, for a caption and the list of all of them."""
+    nearest = row["nearest"][row["predicted"]]
+    return {
+        "image_id": row["image_id"],
+        "true": row["true"],
+        "predicted": row["predicted"],
+        "is_wrong": bool(row["true"]) and row["true"] != row["predicted"],
+        "was_shown": row["true"] in row["nearest"],
+        "probability": row["probabilities"][row["predicted"]],
+        "kinds": row["prediction_set"],
+        "is_any": len(row["prediction_set"]) == len(row["nearest"]) > 2,
+        "nearest": nearest["image_id"] if nearest["source"] == TEST else f"{nearest['source']}: {nearest['image_id']}",
+        "similarity": nearest["similarity"],
+    }
+
+
+def _ordered_settings(results: Sequence[ClassEvaluation]) -> list[str]:
+    """The settings of all results, the fewest shots first."""
+    return sorted({row["setting"] for result in results for row in result["by_shots"]}, key=setting_order)
+
+
+def _overview(title: str, results: Sequence[ClassEvaluation], frame: pd.DataFrame) -> Table:
+    """A row a category and classifier, in the setting of the draw that stands for all."""
+    shown = {(result["category"], result["classifier"], shown_row(result)["setting"]) for result in results}
+    rows = [row for row in rows_of(frame) if (row["category"], row["classifier"], row["setting"]) in shown]
+    cells = [
+        [
+            *(row["category"], row["classifier"], row["setting"], regions_in_words(row["regions"]) or "whole image"),
+            *(figure_of_class(row, metric) for metric in OVERVIEW_METRICS),
+        ]
+        for row in rows
+    ]
+    header = ["category", "classifier", "setting", "regions", *(TITLES[metric] for metric in OVERVIEW_METRICS)]
+    return without_unknown(Table(title, header, cells, apart=True))
+
+
+def figure_of_class(row: Mapping[str, Any], metric: str) -> Figure:
+    """A metric of a row of the tables, with its limits and deviation."""
+    written = mean_number if metric == "set_size" else share
+    return written(row[metric], *(row[f"{metric}_{side}"] for side in ("low", "high", "deviation")))
+
+
+def _frame(results: Sequence[ClassEvaluation]) -> pd.DataFrame:
+    return metrics_frame(class_results(results), kinds_of(results))
+
+
+def _table(frame: pd.DataFrame, setting: str) -> Table:
+    """The classifiers of one category in one setting; none is the best of all, for sorts of regions do not compare."""
+    table = without_unknown(classifiers_table(setting, frame[frame["setting"] == setting]))
+    rows = [
+        [replace(entry, best_of_all=False) if isinstance(entry, Figure) else entry for entry in row]
+        for row in table.rows
+    ]
+    return replace(table, rows=rows)
