@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from hdf5_edits import edited, replaced
 from zsad.errors import DamagedFileError, DataError
 from zsad.files.classified import (
     CALIBRATION,
@@ -23,7 +24,6 @@ from zsad.files.classified import (
     DrawInfo,
     Exemplar,
 )
-from zsad.files.digests import append_digests
 from zsad.files.scores import ScoreWriter
 
 IDS = [f"test/{number}.png" for number in range(6)]
@@ -234,26 +234,6 @@ def test_shots_of_one_seed_with_other_queries_are_not_kept(tmp_path: Path) -> No
 
 
 # --- files that somebody else wrote ---
-
-
-def edited(path: Path, edit: Callable[[h5py.File], Any]) -> Path:
-    """A file with sound digests of something else than the writer wrote."""
-    with h5py.File(path, "r") as old, h5py.File(path.with_name("new.h5"), "w", libver="latest") as new:
-        for name in old:
-            old.copy(name, new)
-        new.attrs.update(old.attrs)
-        edit(new)
-    path.with_name("new.h5").replace(path)
-    append_digests(path)
-    return path
-
-
-def replaced(name: str, values: np.ndarray) -> Callable[[h5py.File], None]:
-    def replace(file: h5py.File) -> None:
-        del file[name]
-        file[name] = values
-
-    return replace
 
 
 def in_json(name: str, edit: Callable[[Any], Any]) -> Callable[[h5py.File], None]:

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
+from hdf5_edits import edited, replaced
 from zsad.deciding.base import Evidence, Verdicts
 from zsad.errors import DamagedFileError, DataError
 from zsad.files.decisions import DecisionReader, DecisionWriter
-from zsad.files.digests import append_digests
 from zsad.files.scores import ScoreWriter
 
 IDS = ["a/000.png", "a/001.png", "b/000.png"]
@@ -111,26 +111,6 @@ def test_a_file_without_decisions_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no decision was written"), DecisionWriter(tmp_path / "d.h5", IDS, {}):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def edited(path: Path, edit: Callable[[h5py.File], Any]) -> Path:
-    """A file with sound digests of something else than the writer wrote."""
-    with h5py.File(path, "r") as old, h5py.File(path.with_name("new.h5"), "w", libver="latest") as new:
-        for name in old:
-            old.copy(name, new)
-        new.attrs.update(old.attrs)
-        edit(new)
-    path.with_name("new.h5").replace(path)
-    append_digests(path)
-    return path
-
-
-def replaced(name: str, values: np.ndarray) -> Callable[[h5py.File], None]:
-    def replace(file: h5py.File) -> None:
-        del file[name]
-        file[name] = values
-
-    return replace
 
 
 FOREIGN: dict[str, Callable[[h5py.File], Any]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from zsad.classification.base import Classifier
 from zsad.classification.registry import CLASSIFIERS
@@ -12,8 +12,11 @@ from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
 from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES, completed, model_names, named
+from zsad.registry import Choice, Registry
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
+
+Made = TypeVar("Made", bound=Choice)
 
 
 def backbone_named(backbone: str | Backbone, params: Mapping[str, Any] | None) -> Backbone:
@@ -43,11 +46,8 @@ def scorer_named(scorer: str | Scorer, params: Mapping[str, Any] | None) -> Scor
         ConfigError: there is none of that name, or it has no such parameter.
     """
     if isinstance(scorer, str):
-        return SCORERS.build(scorer, mapping(params, "params"))
-    if not isinstance(scorer, Scorer):
-        raise ConfigError(f"a scorer is a name or a Scorer, not {scorer!r}; `zsad methods` lists them")
-    if params:
-        raise ConfigError("a scorer that is made already has its parameters; leave out params")
+        return _by_name(scorer, params, SCORERS)
+    _check_made(isinstance(scorer, Scorer), scorer, params, SCORERS.kind, "Scorer", "zsad methods")
     return scorer
 
 
@@ -55,14 +55,11 @@ def rule_named(rule: str | ThresholdRule, params: Mapping[str, Any] | None) -> T
     """A threshold rule by its name, with parameters; or one that is made already.
 
     Raises:
-        ConfigError: there is none of that name, or it has no such parameter.
+        ConfigError: as of `scorer_named`.
     """
     if isinstance(rule, str):
-        return THRESHOLDS.build(rule, mapping(params, "params"), where=f"threshold rule '{rule}'")
-    if not isinstance(rule, ThresholdRule):
-        raise ConfigError(f"a threshold rule is a name or a ThresholdRule, not {rule!r}; `zsad methods` lists them")
-    if params:
-        raise ConfigError("a threshold rule that is made already has its parameters; leave out params")
+        return _by_name(rule, params, THRESHOLDS)
+    _check_made(isinstance(rule, ThresholdRule), rule, params, THRESHOLDS.kind, "ThresholdRule", "zsad methods")
     return rule
 
 
@@ -70,15 +67,33 @@ def classifier_named(classifier: str | Classifier, params: Mapping[str, Any] | N
     """A classifier by its name, with parameters; or one that is made already.
 
     Raises:
-        ConfigError: there is none of that name, or it has no such parameter.
+        ConfigError: as of `scorer_named`.
     """
     if isinstance(classifier, str):
-        return CLASSIFIERS.build(classifier, mapping(params, "params"))
-    if not isinstance(classifier, Classifier):
-        raise ConfigError(f"a classifier is a name or a Classifier, not {classifier!r}; `zsad classifiers` lists them")
-    if params:
-        raise ConfigError("a classifier that is made already has its parameters; leave out params")
+        return _by_name(classifier, params, CLASSIFIERS)
+    _check_made(
+        isinstance(classifier, Classifier), classifier, params, CLASSIFIERS.kind, "Classifier", "zsad classifiers"
+    )
     return classifier
+
+
+def _by_name(name: str, params: Mapping[str, Any] | None, registry: Registry[Made]) -> Made:
+    return registry.build(name, mapping(params, "params"), where=f"{registry.kind} '{name}'")
+
+
+def _check_made(
+    is_one: bool, given: object, params: Mapping[str, Any] | None, noun: str, kind: str, listed_by: str
+) -> None:
+    """Refuse what is neither a name nor a part, and parameters beside a part.
+
+    Args:
+        is_one: whether it is one.
+        kind: the name of its class.
+    """
+    if not is_one:
+        raise ConfigError(f"a {noun} is a name or a {kind}, not {given!r}; `{listed_by}` lists them")
+    if params:
+        raise ConfigError(f"a {noun} that is made already has its parameters; leave out params")
 
 
 def mapping(params: Mapping[str, Any] | None, what: str) -> Mapping[str, Any]:
