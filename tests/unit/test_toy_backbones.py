@@ -143,10 +143,12 @@ def draw_page(config: Mapping[str, Any]) -> str:
         **{name: [path] for name, path in plots.items()},
         "checks": [base / "tile/check.json"],
         **{"image_lists": [image_list], "thumbnails": [thumbnails], "layers": layers},
+        **{name: [] for name in ("class_evaluations", "confusions", "shots", "support_thumbnails")},
     }
     cfg = {
         "categories": ["tile"],
         "with_curves": ["tile"],
+        **{name: [] for name in ("confusions", "with_kinds", "supports")},
         "configuration": settings.resolved(),
         "root": settings.data.folder_of_tables,
         "methods": {

@@ -109,3 +109,9 @@ def test_the_workflow_catalogue_is_told_what_there_is() -> None:
     described = (REPOSITORY / "config/README.md").read_text()
     presets = {path.name for path in (REPOSITORY / "config").glob("*.yaml")}
     assert set(re.findall(r"`(\w+\.yaml)`", described)) == presets
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest imports them by it, and collects the first alone."""
+    names = [path.name for path in (REPOSITORY / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))

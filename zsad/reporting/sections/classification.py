@@ -47,6 +47,7 @@ def section(contents: Contents) -> Section | None:
     means = frame[frame["category"] == MEAN]
     content = {
         "notation": NOTATION,
+        "is_labelled": any(result["is_labelled"] for result in results),
         "overviews": [
             _overview("Each category", [result for result in results if result["regions"] != GROUND_TRUTH], frame),
             _overview(
