@@ -104,7 +104,8 @@ class _Draws:
         self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in truth])
         self._strata = np.where(is_asked, self._places, NEVER)
         self._counts = [self._counted(said, len(kinds)) for said in self._said]
-        self._measured = [measure(counts.total()) for counts in self._counts]
+        self._totals = [counts.total() for counts in self._counts]
+        self._measured = [measure(total) for total in self._totals]
 
     def each(self) -> list[dict[str, Any]]:
         """JSON of each draw."""
@@ -132,14 +133,15 @@ class _Draws:
     def images(self, index: int) -> list[dict[str, Any]]:
         """JSON of each query of a draw."""
         said = self._said[index]
-        return [self._image(said, int(image)) for image in said.queries]
+        predicted = said.predicted
+        return [self._image(said, int(image), self._reader.kinds[predicted[image]]) for image in said.queries]
 
     def _counted(self, said: Classified, true_kinds: int) -> ImageCounts:
         answers = Answers(self._places, said.predicted, said.in_set, said.roles == QUERY)
         return ImageCounts(answers, true_kinds, is_labelled=self.is_labelled)
 
     def _confusion(self, index: int) -> np.ndarray:
-        return self._counts[index].total().confusion.astype(int)
+        return self._totals[index].confusion.astype(int)
 
     def _draw(self, index: int, info: DrawInfo) -> dict[str, Any]:
         kinds, measured, confusion = self._reader.kinds, self._measured[index], self._confusion(index)
@@ -180,7 +182,7 @@ class _Draws:
             },
         }
 
-    def _image(self, said: Classified, image: int) -> dict[str, Any]:
+    def _image(self, said: Classified, image: int, predicted: str) -> dict[str, Any]:
         kinds, exemplars = self._reader.kinds, self._reader.exemplars
 
         def of_kinds(values: np.ndarray) -> dict[str, Any]:
@@ -189,7 +191,7 @@ class _Draws:
         return {
             "image_id": self._reader.image_ids[image],
             "true": self._truth[image],
-            "predicted": kinds[said.predicted[image]],
+            "predicted": predicted,
             "probabilities": of_kinds(said.probabilities),
             "p_values": of_kinds(said.p_values),
             "prediction_set": [kind for kind, is_in in of_kinds(said.in_set).items() if is_in],
