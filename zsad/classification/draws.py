@@ -38,10 +38,16 @@ class DrawOptions(Part):
     shots: Annotated[
         list[Literal["all"] | Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(_different)
     ] = Field([5], description="examples of each kind, once or several times; all for as many as there are")
-    calibration: int = Field(10, ge=0, description="further labelled images of each kind, for calibration")
+    calibration: int = Field(
+        10, ge=0, description="further labelled images of each kind, which set the thresholds of prediction sets"
+    )
     good: bool = Field(True, description="whether good is one of the kinds")
-    leave_out: list[str] = Field(default_factory=list, description="kinds that are not shown")
-    scarce: Literal["stop", "skip"] = Field("stop", description="kinds with too few images: stop, or skip")
+    leave_out: list[str] = Field(
+        default_factory=list, description="kinds that are not shown, e.g. to see whether they are told as unknown"
+    )
+    scarce: Literal["stop", "skip"] = Field(
+        "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
+    )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_different)] = Field(
         [0, 1, 2, 3, 4], description="of the draws"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from zsad.classification.draws import check_left_out
+from zsad.classification.draws import DrawOptions, check_left_out
 from zsad.classification.registry import CLASSIFIERS
 from zsad.classification.splits import TEST
 from zsad.data.demo.plan import defect_counts
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 THUMBNAILS = "thumbnails"  # a file beside the scores of examples, which are named after their method
 BATCH = "zero-shot-batch"  # the setting of methods that compare the images of a batch with each other
-DRAWING = ("shots", "calibration", "good", "leave_out", "scarce", "seeds")  # keys that a draw depends on
+DRAWING = tuple(DrawOptions.model_fields)  # keys that a draw depends on
 
 
 def support_entries(config: Config, classifiers: Mapping[str, ClassifierEntry]) -> dict[str, SupportEntry]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from zsad.classification.draws import DrawOptions
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 from zsad.data.bounds import BoundOptions
 from zsad.data.demo.plan import DemoOptions
@@ -139,8 +140,8 @@ class ConfiguredSupport(SupportSource):
     """An entry of ``supports``: labelled examples that lie beside the data set."""
 
 
-class ConfiguredClassifier(Part):
-    """An entry of ``classifiers``."""
+class _Looking(Part):
+    """What a classifier is, what it looks at, and where its examples come from."""
 
     classifier: str = Field(description="which classifier (see `zsad classifiers`)")
     backbone: References | None = Field(None, description="which backbone; null for the one above")
@@ -160,22 +161,11 @@ class ConfiguredClassifier(Part):
         "test",
         description="the labelled examples: test, which draws them from the test images, or a name of `supports`",
     )
-    shots: ShotsList = Field(
-        [5], description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
-    )
-    calibration: int = Field(
-        10, ge=0, description="further labelled images of each kind, which set the thresholds of prediction sets"
-    )
-    good: bool = Field(True, description="whether good is one of the kinds")
-    leave_out: list[str] = Field(
-        default_factory=list, description="kinds that are not shown, e.g. to see whether they are told as unknown"
-    )
-    scarce: Literal["stop", "skip"] = Field(
-        "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
-    )
-    seeds: DrawSeeds = Field(
-        [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
-    )
+
+
+class _Answering(Part):
+    """How a classifier answers."""
+
     params: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the classifier; the rest keep their defaults"
     )
@@ -183,6 +173,17 @@ class ConfiguredClassifier(Part):
         default_factory=ProbabilityOptions, description="how scores become probabilities"
     )
     conformal: ConformalOptions = Field(default_factory=ConformalOptions, description="how prediction sets are made")
+
+
+class ConfiguredClassifier(_Answering, DrawOptions, _Looking):
+    """An entry of ``classifiers``."""
+
+    shots: ShotsList = Field(
+        [5], description="examples of each kind; a list, e.g. [1, 5, 10], for several; all for as many as there are"
+    )
+    seeds: DrawSeeds = Field(
+        [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
+    )
 
 
 class ExportSection(ExportOptions):
