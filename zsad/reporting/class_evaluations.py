@@ -6,12 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsad.errors import DataError
 from zsad.files.evaluations import read_evaluation
-from zsad.files.json_values import number
-from zsad.tables.class_results import CLASS_KEYS, GROUND_TRUTH, Summary
-
-_REGIONS = {"predicted": "predicted regions", GROUND_TRUTH: "ground-truth regions"}
+from zsad.tables.class_results import CLASS_KEYS, REGIONS, Summary, summary_of
 
 ClassEvaluation = dict[str, Any]
 
@@ -27,8 +23,7 @@ def read_class_evaluations(paths: Iterable[Path]) -> list[ClassEvaluation]:
 
 def measure_of(row: Mapping[str, Any], metric: str) -> Summary:
     """A metric of a row of ``by_shots``."""
-    cell = row["metrics"].get(metric) or {}
-    return Summary(*(number(cell.get(name)) for name in Summary._fields))
+    return summary_of(row["metrics"].get(metric))
 
 
 def shown_row(result: ClassEvaluation) -> dict[str, Any]:
@@ -40,24 +35,12 @@ def shown_row(result: ClassEvaluation) -> dict[str, Any]:
 
 def regions_in_words(regions: str) -> str:
     """Where a classifier looks, e.g. ``"ground-truth regions"``; empty for the whole image."""
-    return _REGIONS.get(regions, "" if regions == "image" else regions)
+    return "" if regions == "image" else REGIONS.get(regions, regions)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
     """Over how many draws a figure is a mean."""
     return "one seed" if len(seeds) == 1 else f"mean of {len(seeds)} seeds"
-
-
-def category_of(results: Sequence[ClassEvaluation]) -> str:
-    """The one category of some evaluations.
-
-    Raises:
-        DataError: they are of more than one.
-    """
-    categories = sorted({result["category"] for result in results})
-    if len(categories) != 1:
-        raise DataError(f"a figure shows one category, not {len(categories)} ({', '.join(categories)})")
-    return str(categories[0])
 
 
 def shortened(names: Sequence[str], most: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from zsad.classification.splits import TEST
 from zsad.errors import DataError
 from zsad.files.pictures import ThumbnailReader
 from zsad.reporting.contact_sheets import THUMBNAIL, SheetFiles
+from zsad.reporting.data_address import data_address
 
 Place = tuple[str, str]  # source, ``"test"`` or a support, and image
 
@@ -55,7 +55,7 @@ def thumbnails_of(
                 if sheet and source == TEST:
                     address = sheet.thumbnail_at(reader, index, beside) or ""
                 else:
-                    address = f"data:{THUMBNAIL[0]};base64,{base64.b64encode(picture).decode('ascii')}"
+                    address = data_address(THUMBNAIL[0], picture)
                 with Image.open(io.BytesIO(picture)) as opened:
                     found[source, image_id] = Thumbnail(address, *opened.size)
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from zsad.data.image_list import ListedImage, read_image_list
 from zsad.errors import DataError
 from zsad.errors.system import system_sentence
 from zsad.files.pictures import LayerReader, PictureReader, ThumbnailReader
+from zsad.reporting.data_address import data_address
 from zsad.reporting.evaluations import MethodKey, key_of
 
 MOST_EMBEDDED = 1000  # images of one page; of more a browser holds too much at once
@@ -126,7 +126,7 @@ class SheetFiles:
         if not reader.weights[index]:
             return None
         if beside is None:
-            return f"data:{media};base64,{base64.b64encode(reader.picture(index)).decode('ascii')}"
+            return data_address(media, reader.picture(index))
         return quote(f"{beside}{folder}/{_file_name(index, ending)}")
 
 

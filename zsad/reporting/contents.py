@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from zsad.errors import DataError
 from zsad.names import ALL_TYPES, MEAN, setting_order
 from zsad.reporting.class_evaluations import ClassEvaluation
 from zsad.reporting.contact_sheets import SheetFiles
+from zsad.reporting.data_address import data_address
 from zsad.reporting.evaluations import Evaluation, MethodKey, key_of, protocol_in_words
 from zsad.tables.csv_tables import REFINEMENT
 from zsad.tables.frames import rows_of
@@ -209,4 +209,4 @@ def plot_of(path: Path) -> Plot:
         raise DataError(f"{path} does not exist; run the step that draws it") from None
     except UnidentifiedImageError:
         raise DataError(f"{path} is no picture; delete it and run again") from None
-    return Plot(f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}", width, height)
+    return Plot(data_address("image/png", path.read_bytes()), width, height)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image
 from zsad.files.atomic import atomic_path
 from zsad.files.json_files import write_json
 from zsad.reporting import overlays
+from zsad.reporting.data_address import data_address
 from zsad.reporting.decisions import threshold_in_words
 from zsad.reporting.entries import Entry, Gallery, collect_gallery
 from zsad.reporting.options import ReportOptions
@@ -103,4 +103,4 @@ def _data_address(picture: np.ndarray) -> str:
     else:
         image.save(stream, format="JPEG", quality=_JPEG_QUALITY, optimize=True)
     kind = "png" if image.mode == "L" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+    return data_address(f"image/{kind}", stream.getvalue())

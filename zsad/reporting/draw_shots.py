@@ -17,12 +17,12 @@ from matplotlib.transforms import ScaledTranslation
 from zsad.reporting import figures
 from zsad.reporting.class_evaluations import (
     ClassEvaluation,
-    category_of,
     measure_of,
     read_class_evaluations,
     regions_in_words,
     shortened,
 )
+from zsad.reporting.evaluations import category_of
 from zsad.reporting.options import ReportOptions
 from zsad.tables.class_results import GROUND_TRUTH, Summary
 from zsad.tables.notation import percent, with_interval

@@ -69,10 +69,20 @@ def read_one_category(paths: Iterable[Path]) -> list[Evaluation]:
         DataError: a file is absent or no evaluation, or they are of more than one category.
     """
     evaluations = read_evaluations(paths)
-    categories = sorted({evaluation["category"] for evaluation in evaluations})
+    category_of(evaluations)
+    return evaluations
+
+
+def category_of(evaluations: Iterable[Mapping[str, Any]]) -> str:
+    """The one category of some evaluations, of methods or of classifiers.
+
+    Raises:
+        DataError: they are of more than one.
+    """
+    categories = sorted({str(evaluation["category"]) for evaluation in evaluations})
     if len(categories) != 1:
         raise DataError(f"a figure shows one category, not {len(categories)} ({', '.join(categories)})")
-    return evaluations
+    return categories[0]
 
 
 def measured(document: Mapping[str, Any], metric: str) -> tuple[float, float, float]:

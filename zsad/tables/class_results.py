@@ -31,6 +31,7 @@ CLASS_KEYS = (
 KEYS = ("category", "classifier")
 IMAGES = ("queries", "measured", "unknown")
 GROUND_TRUTH = "ground truth"
+REGIONS = {"image": "whole image", "predicted": "predicted regions", GROUND_TRUTH: "ground-truth regions"}
 COVERAGE = "coverage"
 _NO_SHOTS: Mapping[str, Any] = {"shots": "", "setting": "", "seeds": [0]}
 
@@ -152,8 +153,8 @@ def _missing_results(document: Mapping[str, Any], documents: Iterable[Mapping[st
 def _result(document: Mapping[str, Any], of_shots: Mapping[str, Any]) -> ClassResult:
     draws = [draw for draw in document["draws"] if draw["shots"] == of_shots["shots"]]
     summaries = {
-        **{Measure(name): _summary(of_shots["metrics"].get(name)) for name in CLASSIFICATION_METRICS},
-        **{Measure(COVERAGE, kind): _summary(found) for kind, found in of_shots["coverage_by_kind"].items()},
+        **{Measure(name): summary_of(of_shots["metrics"].get(name)) for name in CLASSIFICATION_METRICS},
+        **{Measure(COVERAGE, kind): summary_of(found) for kind, found in of_shots["coverage_by_kind"].items()},
     }
     counts: dict[str, Any] = {
         name: float(np.mean([draw[name] for draw in draws])) for name in ("queries", "measured", "unknown")
@@ -174,7 +175,8 @@ def _result(document: Mapping[str, Any], of_shots: Mapping[str, Any]) -> ClassRe
     )
 
 
-def _summary(found: Mapping[str, Any] | None) -> Summary:
+def summary_of(found: Mapping[str, Any] | None) -> Summary:
+    """A figure of an evaluation; unknown where there is none."""
     return UNKNOWN if found is None else Summary(*(number(found[name]) for name in Summary._fields))
 
 

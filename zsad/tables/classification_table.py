@@ -11,7 +11,7 @@ import pandas as pd
 from zsad.evaluation.measured import first_places, is_known
 from zsad.names import CLASSIFICATION_METRICS, MEAN, TITLES, setting_order
 from zsad.tables.class_csv import ALIKE
-from zsad.tables.class_results import COVERAGE, GROUND_TRUTH
+from zsad.tables.class_results import COVERAGE, GROUND_TRUTH, REGIONS
 from zsad.tables.frames import rows_of
 from zsad.tables.metrics_table import entries_of
 from zsad.tables.missing import is_missing
@@ -19,13 +19,13 @@ from zsad.tables.notation import NOTATION
 from zsad.tables.table import Entry, Figure, Table, count, marked, mean_number, share
 from zsad.tables.typeset import latex_source, markdown_source
 
-REGIONS = {"image": "whole image", "predicted": "predicted regions", GROUND_TRUTH: "ground-truth regions"}
 MEANINGS = {
     REGIONS["image"]: "The classifier looks at the whole image.",
     REGIONS["predicted"]: "It looks where a method's map, or a refiner's mask, says that the defect is.",
     REGIONS[GROUND_TRUTH]: "It looks where the ground truth says so, which nobody has who inspects parts.",
 }
 COMPETING = ("accuracy", "balanced_accuracy", "macro_f1")  # the others do not say by themselves what is good
+SIDES = ("low", "high", "deviation")
 BASELINE = "majority"  # stands alone, as nobody asks how sure it is
 BY_CATEGORY = ("accuracy", "balanced_accuracy", COVERAGE)
 EXPLANATION = (
@@ -153,10 +153,15 @@ def _figures(
     rows: Sequence[Mapping[str, Any]], metric: str, groups: Sequence[Any], *, beside: bool = True
 ) -> list[Figure]:
     """A metric of rows with what stands beside it, the best marked among those that may be compared."""
-    sides = ("low", "high", "deviation") if beside and metric != BASELINE else ()
-    written = mean_number if metric == "set_size" else share
-    figures = [written(row[metric], *(row[f"{metric}_{side}"] for side in sides)) for row in rows]
+    sides = SIDES if beside and metric != BASELINE else ()
+    figures = [figure_of(row, metric, sides) for row in rows]
     return marked(figures, list(map(str, groups))) if metric in COMPETING else figures
+
+
+def figure_of(row: Mapping[str, Any], metric: str, sides: Sequence[str] = SIDES) -> Figure:
+    """A metric of a row of classification_metrics.csv, with its limits and deviation, or some of them beside it."""
+    written = mean_number if metric == "set_size" else share
+    return written(row[metric], *(row[f"{metric}_{side}"] for side in sides))
 
 
 def _place_of(regions: str) -> int:

@@ -27,10 +27,10 @@ from zsad.reporting.class_pictures import Place, Thumbnail, thumbnails_of
 from zsad.reporting.contents import Contents, Section
 from zsad.tables.class_csv import kinds_of, metrics_frame
 from zsad.tables.class_results import GROUND_TRUTH, Summary, class_results
-from zsad.tables.classification_table import classifiers_table
+from zsad.tables.classification_table import classifiers_table, figure_of
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import NOTATION, with_interval
-from zsad.tables.table import Figure, Table, mean_number, share, without_unknown
+from zsad.tables.table import Figure, Table, without_unknown
 
 TEMPLATE = "classification.html.jinja"
 OF_ALL = "classification.of_all.html.jinja"
@@ -260,18 +260,12 @@ def _overview(title: str, results: Sequence[ClassEvaluation], frame: pd.DataFram
     cells = [
         [
             *(row["category"], row["classifier"], row["setting"], regions_in_words(row["regions"]) or "whole image"),
-            *(figure_of_class(row, metric) for metric in OVERVIEW_METRICS),
+            *(figure_of(row, metric) for metric in OVERVIEW_METRICS),
         ]
         for row in rows
     ]
     header = ["category", "classifier", "setting", "regions", *(TITLES[metric] for metric in OVERVIEW_METRICS)]
     return without_unknown(Table(title, header, cells, apart=True))
-
-
-def figure_of_class(row: Mapping[str, Any], metric: str) -> Figure:
-    """A metric of a row of the tables, with its limits and deviation."""
-    written = mean_number if metric == "set_size" else share
-    return written(row[metric], *(row[f"{metric}_{side}"] for side in ("low", "high", "deviation")))
 
 
 def _frame(results: Sequence[ClassEvaluation]) -> pd.DataFrame:
