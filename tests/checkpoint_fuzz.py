@@ -20,7 +20,7 @@ from zsad.errors import ZsadError
 from zsad.features.architecture import architecture_of
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
-from zsad.models.text import load_text_encoder
+from zsad.models.texts.clip import load_text_encoder
 from zsad.segmentation.base import Prompt
 from zsad.segmentation.transformers_sam import TransformersSam
 

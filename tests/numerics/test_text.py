@@ -26,8 +26,8 @@ from transformers import (
 
 from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
-from zsad.models import text as text_module
-from zsad.models.text import TextEncoder, load_text_encoder
+from zsad.models.texts import clip as text_module
+from zsad.models.texts.clip import TextEncoder, load_text_encoder
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz,"
 MERGES = ["s c", "sc r", "a t", "scr at", "c h</w>", "scrat ch</w>"]

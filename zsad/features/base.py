@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from zsad.errors import ZsadError
+from zsad.errors import ConfigError, ZsadError
 from zsad.features.assumed import (
     ACTIVATION_BYTES,
     PIXEL_BYTES,
@@ -21,6 +21,9 @@ from zsad.features.assumed import (
 from zsad.features.execution import Execution
 from zsad.grids import GridRule, TokenLayout
 from zsad.registry import Choice
+
+if TYPE_CHECKING:
+    from zsad.models.texts.base import TextEncoder
 
 Answer = TypeVar("Answer")
 
@@ -146,11 +149,13 @@ class Backbone(Choice):
         is_network: whether it profits from several threads or a GPU, and needs the memory of one.
         sees_images: whether it is loaded and shown images, and not joined from the features of others.
         takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
+        has_texts: whether its class tokens lie in a space where texts lie as well; see `load_texts`.
     """
 
     is_network: ClassVar[bool] = True
     sees_images: ClassVar[bool] = True
     takes_any: ClassVar[bool] = False
+    has_texts: ClassVar[bool] = False
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
@@ -272,6 +277,22 @@ class Backbone(Choice):
         start = time.perf_counter()
         extractor.extract(image)
         return time.perf_counter() - start
+
+    def text_parameters(self) -> dict[str, Any]:
+        """Its parameters that embeddings of texts depend on; equal ones give equal embeddings."""
+        return {}
+
+    def load_texts(self, execution: Execution) -> TextEncoder:
+        """Load what turns sentences into vectors in the space of the class tokens.
+
+        Raises:
+            ConfigError: it has no texts.
+            ModelError: the model is absent, gated, or has no text tower or tokenizer.
+        """
+        raise ConfigError(
+            "this backbone has no texts; a method that asks about them needs one of `family: image_text`, such as "
+            "{family: image_text, params: {model: clip-vitl14-336}}"
+        )
 
     @abstractmethod
     def load(self, execution: Execution) -> Extractor:

@@ -14,6 +14,7 @@ from zsad.files.hdf5 import Reader, Writer
 
 if TYPE_CHECKING:
     from zsad.files.masks import MaskReader
+    from zsad.files.texts import TextReader
 
 FEATURES_FORMAT = "zsad-features-2"
 
@@ -115,6 +116,7 @@ class FeatureReader(Reader):
 
     Args:
         foreground: the open masks of the part in these images, where the scorer asks for them.
+        texts: the open file of sentences about the part, likewise.
 
     Attributes:
         image_ids: identifiers, in the order of the first axis.
@@ -128,8 +130,9 @@ class FeatureReader(Reader):
     _format = FEATURES_FORMAT
     _noun = "feature"
 
-    def __init__(self, path: str | Path, foreground: MaskReader | None = None) -> None:
+    def __init__(self, path: str | Path, foreground: MaskReader | None = None, texts: TextReader | None = None) -> None:
         self.foreground = foreground
+        self.texts = texts
         super().__init__(path)
 
     def _load(self) -> None:

@@ -31,8 +31,8 @@ class ImageScore:
             between the images of a category (never normalised image by image). None from a scorer that does not
             localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
-        image_score: from a scorer that does not localise, its score; otherwise the map decides, and it is None until
-            the map is summed up.
+        image_score: from a scorer that does not localise, or that looks at the whole image too, its score; otherwise
+            the map decides, and it is None until the map is summed up.
     """
 
     index: int
@@ -116,10 +116,13 @@ class Scorer(Method):
     Class attributes:
         localises: whether it gives anomaly maps, or a score for each image alone.
         fitted_roles: the roles of `feature_sets` that a model stands for, which is fitted to them beforehand.
+        text_role: the role of `feature_sets` whose `TokenSource.texts` it reads, by its parameter ``text_prompts``;
+            empty if it reads no texts.
     """
 
     localises: ClassVar[bool] = True
     fitted_roles: ClassVar[tuple[str, ...]] = ()
+    text_role: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -130,6 +133,10 @@ class Scorer(Method):
     def wants_foreground(self) -> bool:
         """Whether it reads masks of the part, made by a promptable segmentation model, for the images it scores."""
         return getattr(self, "foreground", None) == SAM
+
+    def learned_files(self) -> dict[str, str]:
+        """Files of weights that others have trained and that it reads while it scores, by their parameters."""
+        return {}
 
     @abstractmethod
     def feature_sets(self) -> dict[str, FeatureSet]:

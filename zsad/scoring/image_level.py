@@ -31,12 +31,13 @@ class ImageScoring(Part):
     def summed_up(self, score: ImageScore) -> ImageScore:
         """What a scorer says of an image as it is stored: its map smoothed, and an image score from it.
 
-        A scorer that does not localise gives the image score itself.
+        A scorer that does not localise, or that looks at the whole image too, gives the image score itself.
         """
         if score.anomaly_map is None:
             return score
         anomaly_map = self.smoothed(score.anomaly_map)
-        return replace(score, anomaly_map=anomaly_map, image_score=self.image_score(anomaly_map))
+        own = self.image_score(anomaly_map) if score.image_score is None else score.image_score
+        return replace(score, anomaly_map=anomaly_map, image_score=own)
 
     def smoothed(self, anomaly_map: np.ndarray) -> np.ndarray:
         """The map as it is stored: float32 ``[row, column]``; beyond its border it is taken to go on unchanged."""

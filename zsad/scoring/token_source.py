@@ -35,6 +35,34 @@ class PartMasks(Protocol):
         """The region of one image: whether it was ``"accepted"``, and the ``"reason"``."""
 
 
+class Texts(Protocol):
+    """Sentences about the part and their embeddings; a `zsad.files.texts.TextReader` is one."""
+
+    @property
+    def path(self) -> Path:
+        """What messages call them."""
+
+    @property
+    def sentences(self) -> list[str]:
+        """Word by word."""
+
+    @property
+    def states(self) -> np.ndarray:
+        """int8 ``[sentence]``, 0 of a normal part and 1 of an anomalous one."""
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        """float32 ``[sentence, channel]`` as the text tower gives them, of any length."""
+
+    @property
+    def patch_part(self) -> tuple[int, int]:
+        """The channels that patches are compared with, from the first to before the last."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made them: ``"part_name"``, ``"prompts"``, ``"model"``."""
+
+
 class PatchSource(Protocol):
     """Patch tokens of images, and nothing else of them."""
 
@@ -77,6 +105,10 @@ class TokenSource(PatchSource, Protocol):
     def foreground(self) -> PartMasks | None:
         """Masks of the part, for a scorer that asks for them."""
 
+    @property
+    def texts(self) -> Texts | None:
+        """Sentences about the part, for a scorer that asks for them."""
+
     def __len__(self) -> int:
         """How many images there are."""
 
@@ -101,6 +133,7 @@ class MemoryTokens:
         cls_source: what ``cls_tokens`` are.
         provenance: see `TokenSource.provenance`.
         foreground: see `TokenSource.foreground`.
+        texts: see `TokenSource.texts`.
         path: what messages call them.
 
     Raises:
@@ -118,6 +151,7 @@ class MemoryTokens:
         cls_source: str = "class token",
         provenance: Mapping[str, Any] | None = None,
         foreground: PartMasks | None = None,
+        texts: Texts | None = None,
         path: str | Path = "tokens in memory",
     ) -> None:
         patch_tokens = [_numbers(tokens, f"{path}, image {place},") for place, tokens in enumerate(patch_tokens)]
@@ -137,6 +171,7 @@ class MemoryTokens:
         self.grid_sizes = np.array([shape[1:3] for shape in shapes], dtype=np.int32)
         self.provenance = dict(provenance or {})
         self.foreground = foreground
+        self.texts = texts
         self._halves = [
             to_halves(tokens, image_id) for tokens, image_id in zip(patch_tokens, self.image_ids, strict=True)
         ]

@@ -1,0 +1,1 @@
+"""Text towers: sentences as vectors in the space that a model's images share."""
