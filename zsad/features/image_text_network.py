@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zsad.features.architecture import Architecture, Transformer
-from zsad.models.image_text.clip_windows import window_tokens
+from zsad.models.families.clip_windows import window_tokens
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 
 
