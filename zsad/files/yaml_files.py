@@ -33,11 +33,12 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def read_yaml(path: Path, kind: str) -> Any:
+def read_yaml(path: Path, kind: str, mend: str = "correct it") -> Any:
     """The content of a file of YAML or JSON in UTF-8, with a byte order mark or without.
 
     Args:
         kind: what the file is called in messages, e.g. ``"configuration file"``.
+        mend: what to do where YAML does not say more than that it is none.
 
     Raises:
         ConfigError: it is absent, not text in UTF-8, no YAML, or has a key twice.
@@ -47,9 +48,9 @@ def read_yaml(path: Path, kind: str) -> Any:
         # Of JSON, YAML takes all but tabs; a SafeLoader that refuses more reads the rest.
         return json.loads(text) if path.suffix == ".json" else yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {_problem(error)}") from None
+        raise ConfigError(f"{path} is not valid YAML: {_problem(error, mend)}") from None
     except (ValueError, RecursionError) as error:  # a date of month 13; thousands of brackets
-        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; correct it") from None
+        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; {mend}") from None
 
 
 def _text(path: Path, kind: str) -> str:
@@ -66,7 +67,7 @@ def _text(path: Path, kind: str) -> str:
         raise ConfigError(f"the {kind} {path} is not text in UTF-8 (line {line}); save it as UTF-8") from None
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: yaml.YAMLError, mend: str) -> str:
     """What is wrong, where, and how to mend it."""
     mark = getattr(error, "problem_mark", None)
     reason = getattr(error, "problem", None) or " ".join(str(error).split())
@@ -75,7 +76,5 @@ def _problem(error: yaml.YAMLError) -> str:
         mend = "use spaces"
     elif "already" in reason:
         mend = "take one of the two out"
-    else:
-        mend = "correct it"
     where = f"line {mark.line + 1}: " if mark is not None else ""
     return f"{where}{reason}; {mend}"
