@@ -118,6 +118,14 @@ def _text_config(found: FoundCheckpoint) -> CLIPTextConfig:
 
 
 def clip_tokenizer(place: Tokenizer, name: str) -> CLIPTokenizer:
+    """Load CLIP's tokenizer.
+
+    Args:
+        name: of the model that it is for, for messages.
+
+    Raises:
+        ModelError: its files are damaged.
+    """
     try:
         tokenizer: CLIPTokenizer = transformers.CLIPTokenizer.from_pretrained(place.folder, local_files_only=True)
         return tokenizer
