@@ -45,7 +45,7 @@ def _check_published(backbone: NetworkOptions, facts: ModelFacts) -> None:
     _check_sides(backbone, facts.patch)
     noun = "stage" if facts.name.removesuffix("-timm") in CONVNEXTS else "block"
     chosen_layers(backbone.layers, layer_count(facts), noun=noun, name=backbone.model)
-    if backbone.projected and not facts.hub_id.startswith("openai/clip"):
+    if backbone.projected and facts.normalisation != "clip":
         raise ConfigError(
             f"model '{backbone.model}' has no space that it shares with text; leave 'projected' out, or choose a CLIP "
             "model"
