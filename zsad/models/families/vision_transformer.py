@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class VisionTransformer(Family[Network]):
-    """A family whose layers are the blocks of a transformer, mostly with a class token.
+    """A family whose layers are the blocks of a transformer, with or without a class token.
 
     Class attributes:
         forward_arguments: keyword arguments of the network's forward pass besides the pixels.
@@ -41,7 +41,7 @@ class VisionTransformer(Family[Network]):
         return width
 
     def prefix_tokens(self, config: PretrainedConfig) -> int:
-        """How many class and register tokens come before the patch tokens; without any, their mean stands for them."""
+        """How many class and register tokens come before the patch tokens."""
         return 1
 
     def patch(self, config: PretrainedConfig) -> int:
@@ -122,9 +122,9 @@ class BlockReader(TokenReader):
         states = self._kept.of(lambda: self._network(pixels, **self._forward_arguments))
         tokens = self._finish(torch.stack(states, dim=1))
         rows, columns = (side // self.stride for side in pixels.shape[-2:])
-        patch_tokens = tokens[:, :, self.prefix_tokens :]
-        cls_tokens = tokens[:, :, 0] if self.prefix_tokens else patch_tokens.mean(dim=2)
-        return patch_tokens.unflatten(2, (rows, columns)), cls_tokens
+        patches = tokens[:, :, self.prefix_tokens :]
+        classes = tokens[:, :, 0] if self.prefix_tokens else patches.mean(dim=2)
+        return patches.unflatten(2, (rows, columns)), classes
 
     def compile(self, **options: Any) -> None:
         """See `TokenReader.compile`."""
