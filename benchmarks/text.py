@@ -1,0 +1,218 @@
+"""How long WinCLIP takes for an image, beside a loop over its windows.
+
+    python benchmarks/text.py
+    python benchmarks/text.py --dtype bfloat16 --turns 5
+
+One image of 240 x 240 pixels, from pixels to the map and the image score, with random weights of OpenCLIP's
+ViT-B/16-plus-240 and random vectors for the two classes of sentences. Ways take turns in one process:
+
+loop     what a script does: each of the 365 windows goes through the network by itself, and each patch takes the
+         harmonic mean of the windows over it
+winclip  the backbone with `path: windows`, and the scorer `winclip`
+
+Prints the median seconds of each, the ratio (the median of those of the same turn), and the greatest difference of a
+score. Beside them stand the two paths of `text_similarity`, `plain` and `values`, which see the same image at once;
+--model large takes the size of CLIP's ViT-L/14-336 at 518 pixels for these two alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers.utils import logging
+
+from zsad.features.base import Extractor
+from zsad.features.execution import Execution
+from zsad.features.image_text import ImageText
+from zsad.models.precision import computing_in, in_format
+from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.winclip import told_by_texts
+
+PLUS_240: Mapping[str, Any] = {
+    "hidden_size": 896,
+    "intermediate_size": 3584,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 14,
+    "patch_size": 16,
+    "image_size": 240,
+    "projection_dim": 640,
+    "hidden_act": "gelu",
+}
+LARGE_336: Mapping[str, Any] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "image_size": 336,
+    "projection_dim": 768,
+}
+WINDOWS, TEMPERATURE = (2, 3), 0.07
+LARGE_SIDE = 518
+
+
+class Told(NamedTuple):
+    """What a way says of an image: its score, and float64 ``[row, column]``."""
+
+    score: float
+    anomaly_map: np.ndarray
+
+
+class Loop:
+    """WinCLIP as a script computes it.
+
+    Args:
+        folder: of the checkpoint.
+        classes: unit vectors ``[state, channel]``.
+    """
+
+    def __init__(self, folder: Path, classes: torch.Tensor, dtype: torch.dtype) -> None:
+        network = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
+        self._network, self._dtype = in_format(network.eval(), dtype), dtype
+        self._classes = classes
+
+    def __call__(self, pixels: torch.Tensor) -> Told:
+        """Of pixels ``[1, 3, height, width]``, normalised."""
+        patch = self._network.config.patch_size
+        rows, columns = (side // patch for side in pixels.shape[-2:])
+        with torch.inference_mode(), computing_in(self._dtype, "cpu"):
+            tokens = self._network.vision_model.embeddings(pixels, interpolate_pos_encoding=True)
+            whole = self._probability(tokens)
+            means = [self._means(tokens, rows, columns, side) for side in WINDOWS]
+        return Told(whole, (1 + len(means)) / (1 / whole + sum(1 / mean for mean in means)))
+
+    def _means(self, tokens: torch.Tensor, rows: int, columns: int, side: int) -> np.ndarray:
+        """For each patch the harmonic mean of the windows of one size that cover it."""
+        inverse, count = np.zeros((rows, columns)), np.zeros((rows, columns))
+        for row in range(rows - side + 1):
+            for column in range(columns - side + 1):
+                places = [0]
+                for inner in range(row, row + side):
+                    places += [1 + inner * columns + other for other in range(column, column + side)]
+                covered = (slice(row, row + side), slice(column, column + side))
+                inverse[covered] += 1 / self._probability(tokens[:, places])
+                count[covered] += 1
+        return count / inverse
+
+    def _probability(self, tokens: torch.Tensor) -> float:
+        """How anomalous one sequence of tokens is."""
+        tower: Any = self._network.vision_model
+        states = tower.encoder(inputs_embeds=tower.pre_layrnorm(tokens)).last_hidden_state
+        vector = self._network.visual_projection(tower.post_layernorm(states[:, 0]))[0].float()
+        cosines = self._classes @ (vector / vector.norm())
+        return float(torch.softmax(cosines.double() / TEMPERATURE, dim=0)[1])
+
+
+class Batched:
+    """WinCLIP by the backbone and the scorer.
+
+    Args:
+        folder, classes: see `Loop`.
+        side: of the image, pixels.
+    """
+
+    def __init__(self, folder: Path, classes: torch.Tensor, dtype: torch.dtype, side: int) -> None:
+        self._extractor = loaded(folder, dtype, path="windows", resolution=side)
+        self._classes = classes
+
+    def __call__(self, image: np.ndarray) -> Told:
+        """Of an image, uint8 ``[height, width, 3]``."""
+        tokens = self._extractor.extract(image)
+        features = MemoryTokens(tokens.patch_tokens[None], tokens.cls_tokens[None], layers=self._extractor.layers)
+        return Told(*told_by_texts(features, 0, self._classes, None, TEMPERATURE))
+
+
+def loaded(folder: Path, dtype: torch.dtype, **params: Any) -> Extractor:
+    """The backbone in a number format, ready."""
+    named = str(dtype).removeprefix("torch.")
+    backbone = ImageText.build({"model": str(folder), "fit": "square", "dtype": named, **params}, where="benchmark")
+    return backbone.load(Execution("cpu", torch.get_num_threads()))
+
+
+def saved(folder: Path, sizes: Mapping[str, Any]) -> Path:
+    """A checkpoint of random weights."""
+    torch.manual_seed(0)
+    CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes)).save_pretrained(folder)
+    return folder
+
+
+def normalised(image: np.ndarray) -> torch.Tensor:
+    """An image as CLIP takes it, float32 ``[1, 3, height, width]``."""
+    mean = np.array([0.48145466, 0.4578275, 0.40821073])
+    deviation = np.array([0.26862954, 0.26130258, 0.27577711])
+    return torch.from_numpy(((image / 255 - mean) / deviation).astype(np.float32)).permute(2, 0, 1)[None]
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Of one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def compared(folder: Path, dtype: torch.dtype, turns: int, side: int) -> str:
+    """The table of WinCLIP, and what the two ways differ by."""
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    pixels = normalised(image)
+    width = CLIPVisionConfig.from_pretrained(folder).projection_dim
+    classes = torch.nn.functional.normalize(torch.from_numpy(generator.normal(size=(2, width))).float(), dim=1)
+    loop, batched = Loop(folder, classes, dtype), Batched(folder, classes, dtype, side)
+    expected, found = loop(pixels), batched(image)  # a first time that does not count
+    pairs = [(seconds_of(lambda: loop(pixels)), seconds_of(lambda: batched(image))) for _ in range(turns)]
+    apart = max(abs(found.score - expected.score), float(np.abs(found.anomaly_map - expected.anomaly_map).max()))
+    ratio = statistics.median(slow / fast for slow, fast in pairs)
+    slow, fast = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return (
+        f"| loop | {slow:.2f} s | |\n| winclip | {fast:.2f} s | {ratio:.1f} times as fast |\n\n"
+        f"scores differ by {apart:.1e} at most"
+    )
+
+
+def paths(folder: Path, dtype: torch.dtype, turns: int, side: int, first: int) -> str:
+    """The rows of the two paths that see an image at once."""
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    plain = loaded(folder, dtype, resolution=side)
+    values = loaded(folder, dtype, resolution=side, path="values", first_value_block=first)
+    both = (plain, values)
+    for extractor in both:
+        extractor.extract(image)
+    pairs = [[seconds_of(partial(each.extract, image)) for each in both] for _ in range(turns)]
+    ratio = statistics.median(slow / fast for fast, slow in pairs)
+    quick, longer = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return f"| plain | {quick:.2f} s | |\n| values | {longer:.2f} s | {ratio:.2f} times as long |"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=["plus", "large"], default="plus")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--turns", type=int, default=3)
+    options = parser.parse_args()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_num_threads(options.threads)
+    dtype: torch.dtype = getattr(torch, options.dtype)
+    with tempfile.TemporaryDirectory() as name:
+        if options.model == "large":
+            print(paths(saved(Path(name), LARGE_336), dtype, options.turns, LARGE_SIDE, first=-19))
+            return
+        folder, side = saved(Path(name), PLUS_240), PLUS_240["image_size"]
+        print(paths(folder, dtype, options.turns, side, first=-6))
+        print(compared(folder, dtype, options.turns, side))
+
+
+if __name__ == "__main__":
+    main()
