@@ -1,27 +1,27 @@
 """How long WinCLIP takes for an image, beside a loop over its windows.
 
     python benchmarks/text.py
-    python benchmarks/text.py --dtype bfloat16 --turns 5
+    python benchmarks/text.py --model large --turns 5
 
 One image of 240 x 240 pixels, from pixels to the map and the image score, with random weights of OpenCLIP's
 ViT-B/16-plus-240 and random vectors for the two classes of sentences. Ways take turns in one process:
 
 loop     what a script does: each of the 365 windows goes through the network by itself, and each patch takes the
-         harmonic mean of the windows over it
-winclip  the backbone with `path: windows`, and the scorer `winclip`
+         harmonic mean of the windows over it; float32
+winclip  the backbone with `path: windows`, and the scorer `winclip`; in float32, and in the format that `dtype: auto`
+         comes to on this machine
 
-Prints the median seconds of each, the ratio (the median of those of the same turn), and the greatest difference of a
-score. Beside them stand the two paths of `text_similarity`, `plain` and `values`, which see the same image at once;
+Prints the median seconds of each, how many times as fast as the loop it is (the median of the ratios of the same turn),
+and the greatest difference of a score. Beside them stand the paths `plain` and `values`, which see the image at once;
 --model large takes the size of CLIP's ViT-L/14-336 at 518 pixels for these two alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,10 +31,10 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from transformers.utils import logging
 
+from zsad.device import number_format
 from zsad.features.base import Extractor
 from zsad.features.execution import Execution
 from zsad.features.image_text import ImageText
-from zsad.models.precision import computing_in, in_format
 from zsad.scoring.token_source import MemoryTokens
 from zsad.scoring.winclip import told_by_texts
 
@@ -76,16 +76,15 @@ class Loop:
         classes: unit vectors ``[state, channel]``.
     """
 
-    def __init__(self, folder: Path, classes: torch.Tensor, dtype: torch.dtype) -> None:
+    def __init__(self, folder: Path, classes: torch.Tensor) -> None:
         network = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa")
-        self._network, self._dtype = in_format(network.eval(), dtype), dtype
-        self._classes = classes
+        self._network, self._classes = network.eval(), classes
 
     def __call__(self, pixels: torch.Tensor) -> Told:
         """Of pixels ``[1, 3, height, width]``, normalised."""
         patch = self._network.config.patch_size
         rows, columns = (side // patch for side in pixels.shape[-2:])
-        with torch.inference_mode(), computing_in(self._dtype, "cpu"):
+        with torch.inference_mode():
             tokens = self._network.vision_model.embeddings(pixels, interpolate_pos_encoding=True)
             whole = self._probability(tokens)
             means = [self._means(tokens, rows, columns, side) for side in WINDOWS]
@@ -108,7 +107,7 @@ class Loop:
         """How anomalous one sequence of tokens is."""
         tower: Any = self._network.vision_model
         states = tower.encoder(inputs_embeds=tower.pre_layrnorm(tokens)).last_hidden_state
-        vector = self._network.visual_projection(tower.post_layernorm(states[:, 0]))[0].float()
+        vector = self._network.visual_projection(tower.post_layernorm(states[:, 0]))[0]
         cosines = self._classes @ (vector / vector.norm())
         return float(torch.softmax(cosines.double() / TEMPERATURE, dim=0)[1])
 
@@ -121,7 +120,7 @@ class Batched:
         side: of the image, pixels.
     """
 
-    def __init__(self, folder: Path, classes: torch.Tensor, dtype: torch.dtype, side: int) -> None:
+    def __init__(self, folder: Path, classes: torch.Tensor, dtype: str, side: int) -> None:
         self._extractor = loaded(folder, dtype, path="windows", resolution=side)
         self._classes = classes
 
@@ -132,10 +131,9 @@ class Batched:
         return Told(*told_by_texts(features, 0, self._classes, None, TEMPERATURE))
 
 
-def loaded(folder: Path, dtype: torch.dtype, **params: Any) -> Extractor:
+def loaded(folder: Path, dtype: str, **params: Any) -> Extractor:
     """The backbone in a number format, ready."""
-    named = str(dtype).removeprefix("torch.")
-    backbone = ImageText.build({"model": str(folder), "fit": "square", "dtype": named, **params}, where="benchmark")
+    backbone = ImageText.build({"model": str(folder), "fit": "square", "dtype": dtype, **params}, where="benchmark")
     return backbone.load(Execution("cpu", torch.get_num_threads()))
 
 
@@ -160,58 +158,74 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def compared(folder: Path, dtype: torch.dtype, turns: int, side: int) -> str:
-    """The table of WinCLIP, and what the two ways differ by."""
+def formats() -> list[str]:
+    """float32, and what ``auto`` comes to if it is another."""
+    return list(dict.fromkeys(["float32", str(number_format("auto", "cpu")).removeprefix("torch.")]))
+
+
+def compared(folder: Path, dtypes: Sequence[str], turns: int, side: int) -> str:
+    """The rows of WinCLIP: the loop, and ours in each number format."""
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
     pixels = normalised(image)
     width = CLIPVisionConfig.from_pretrained(folder).projection_dim
     classes = torch.nn.functional.normalize(torch.from_numpy(generator.normal(size=(2, width))).float(), dim=1)
-    loop, batched = Loop(folder, classes, dtype), Batched(folder, classes, dtype, side)
-    expected, found = loop(pixels), batched(image)  # a first time that does not count
-    pairs = [(seconds_of(lambda: loop(pixels)), seconds_of(lambda: batched(image))) for _ in range(turns)]
-    apart = max(abs(found.score - expected.score), float(np.abs(found.anomaly_map - expected.anomaly_map).max()))
-    ratio = statistics.median(slow / fast for slow, fast in pairs)
-    slow, fast = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return (
-        f"| loop | {slow:.2f} s | |\n| winclip | {fast:.2f} s | {ratio:.1f} times as fast |\n\n"
-        f"scores differ by {apart:.1e} at most"
-    )
+    loop, ours = Loop(folder, classes), [Batched(folder, classes, dtype, side) for dtype in dtypes]
+    expected = loop(pixels)  # a first time that does not count
+    apart = [difference(each(image), expected) for each in ours]
+    calls = [partial(loop, pixels), *(partial(each, image) for each in ours)]
+    seconds = np.array([[seconds_of(call) for call in calls] for _ in range(turns)])
+    ratios = np.median(seconds[:, :1] / seconds, axis=0)
+    rows = [f"| loop, float32 | {np.median(seconds[:, 0]):.2f} s | | |"]
+    for place, dtype in enumerate(dtypes, start=1):
+        rows.append(
+            f"| winclip, {dtype} | {np.median(seconds[:, place]):.2f} s | {ratios[place]:.1f} times as fast | "
+            f"{apart[place - 1]:.1e} |"
+        )
+    return "\n".join(rows)
 
 
-def paths(folder: Path, dtype: torch.dtype, turns: int, side: int, first: int) -> str:
-    """The rows of the two paths that see an image at once."""
+def difference(found: Told, expected: Told) -> float:
+    """The greatest of any score."""
+    return max(abs(found.score - expected.score), float(np.abs(found.anomaly_map - expected.anomaly_map).max()))
+
+
+def paths(folder: Path, dtypes: Sequence[str], turns: int, side: int, first: int) -> str:
+    """The rows of the two paths that see an image at once, in each number format."""
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    plain = loaded(folder, dtype, resolution=side)
-    values = loaded(folder, dtype, resolution=side, path="values", first_value_block=first)
-    both = (plain, values)
-    for extractor in both:
-        extractor.extract(image)
-    pairs = [[seconds_of(partial(each.extract, image)) for each in both] for _ in range(turns)]
-    ratio = statistics.median(slow / fast for fast, slow in pairs)
-    quick, longer = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return f"| plain | {quick:.2f} s | |\n| values | {longer:.2f} s | {ratio:.2f} times as long |"
+    rows = []
+    for dtype in dtypes:
+        plain = loaded(folder, dtype, resolution=side)
+        values = loaded(folder, dtype, resolution=side, path="values", first_value_block=first)
+        calls = [partial(each.extract, image) for each in (plain, values)]
+        for call in calls:
+            call()
+        seconds = np.array([[seconds_of(call) for call in calls] for _ in range(turns)])
+        quick, longer = np.median(seconds, axis=0)
+        ratio = np.median(seconds[:, 1] / seconds[:, 0])
+        rows.append(f"| plain, {dtype} | {quick:.2f} s | | |")
+        rows.append(f"| values, {dtype} | {longer:.2f} s | {ratio:.2f} times as long as plain | |")
+    return "\n".join(rows)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=["plus", "large"], default="plus")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(options.threads)
-    dtype: torch.dtype = getattr(torch, options.dtype)
+    print("| | one image | | scores differ by at most |\n|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as name:
         if options.model == "large":
-            print(paths(saved(Path(name), LARGE_336), dtype, options.turns, LARGE_SIDE, first=-19))
+            print(paths(saved(Path(name), LARGE_336), formats(), options.turns, LARGE_SIDE, first=-19))
             return
         folder, side = saved(Path(name), PLUS_240), PLUS_240["image_size"]
-        print(paths(folder, dtype, options.turns, side, first=-6))
-        print(compared(folder, dtype, options.turns, side))
+        print(paths(folder, formats(), options.turns, side, first=-6))
+        print(compared(folder, formats(), options.turns, side))
 
 
 if __name__ == "__main__":
