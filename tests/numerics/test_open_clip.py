@@ -33,6 +33,8 @@ from zsad.errors import ModelError, ZsadError
 from zsad.features.architecture import architecture_of
 from zsad.features.execution import Execution
 from zsad.features.huggingface import HuggingFace
+from zsad.features.image_text import ImageText
+from zsad.models import config_sense
 from zsad.models.checkpoint import find_checkpoint, locate_checkpoint
 from zsad.models.texts.base import TextModel
 from zsad.models.texts.loading import load_texts
@@ -209,6 +211,25 @@ def test_a_folder_is_a_backbone_whose_sizes_are_known_without_its_weights(tmp_pa
     extractor = backbone.load(Execution("cpu"))
     tokens = extractor.extract(np.zeros((20, 24, 3), dtype=np.uint8))
     assert tokens.patch_tokens.shape == (2, 5, 6, 32)
+
+
+def test_a_published_model_is_read_by_windows_at_the_size_that_it_was_trained_for() -> None:
+    backbone = ImageText.build({"model": "clip-vitb16-plus-240", "path": "windows", "resolution": 240}, where="test")
+    backbone.check_model()
+    layout = backbone.known_layout()
+    assert layout is not None
+    assert (layout.layers, layout.channels) == (("window2", "window3", "patches"), 896)
+    assert layout.rule.size(240, 240) == (15, 15)
+
+
+def test_a_network_of_a_wrapped_file_is_bounded_by_what_the_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_sense, "SPARE", 0)
+    monkeypatch.setattr(config_sense, "SPARE_TENSORS", 0)
+    file = save_release(tmp_path, state_of(RELEASED))
+    find_checkpoint(str(file), None).load("sdpa", projected=True)
+    load_texts(TextModel(str(file), tokenizer=str(save_tokenizer(tmp_path / "tokenizer"))), "cpu")
 
 
 def test_pixels_are_normalised_as_the_folder_says(tmp_path: Path) -> None:

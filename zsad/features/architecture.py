@@ -20,6 +20,7 @@ from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 from zsad.models.families.dinov3_convnext import stage_stride
 from zsad.models.families.vision_transformer import VisionTransformer
+from zsad.models.image_text.options import ImageTextOptions
 from zsad.models.weight_files import OPEN_CLIP, form_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zsad.models.families import Family
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
+OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
 OF_OPEN_CLIP = {"width": "hidden_size", "layers": "num_hidden_layers", "patch_size": "patch_size"}
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
@@ -67,6 +69,8 @@ class Transformer:
         prefix_tokens: class and register tokens.
         blocks: up to the last layer that is kept.
         block_weights: in the matrices of one block.
+        depth: blocks in all.
+        text_channels: width of the vector of an image in the space of texts; 0 if there is none.
     """
 
     patch: int
@@ -76,6 +80,8 @@ class Transformer:
     width: int
     blocks: int
     block_weights: int
+    depth: int
+    text_channels: int = 0
 
     @property
     def stride(self) -> int:
@@ -124,7 +130,7 @@ class ViT(NamedTuple):
         blocks: how many.
         weights: in the matrices of one block, in units of ``width ** 2``: 4 in attention and the rest in the
             perceptron, which is 12 for the usual one.
-        projected: width of a token after CLIP's projection; 0 if there is none.
+        projected: width of the vector of an image in the space of texts; 0 if there is none.
     """
 
     width: int
@@ -214,29 +220,19 @@ def _of_config(family: Family[Any], config: PretrainedConfig, backbone: NetworkO
         width=width,
         blocks=max(chosen) + 1,
         block_weights=4 * width**2 + _perceptron_weights(config),
+        depth=family.layer_count(config),
+        text_channels=family.text_channels(config, ImageTextOptions()) if family.text_paths else 0,
     )
-
-
-def token_layout(backbone: NetworkOptions) -> TokenLayout | None:
-    """How the tokens of a published model, or one in a local folder, will lie; None for any other.
-
-    Raises:
-        ConfigError, ModelError: see `architecture_of`.
-    """
-    facts = facts_of(backbone.model)
-    if facts is None and not Path(backbone.model).expanduser().is_dir():
-        return None
-    network = architecture_of(backbone)
-    return None if network is None else layout_of(backbone, network)
 
 
 def layout_of(backbone: NetworkOptions, network: Architecture) -> TokenLayout:
     """How the tokens of a network lie."""
-    rule = _grid_rule(backbone, network)
+    rule = grid_rule(backbone, network)
     return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
 
 
-def _grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
+def grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
+    """How the tokens of a network lie over an image."""
     return GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
@@ -244,7 +240,7 @@ def _grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
 
 def operations_for(backbone: NetworkOptions, network: Architecture, height: int, width: int) -> float:
     """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
-    rule = _grid_rule(backbone, network)
+    rule = grid_rule(backbone, network)
     rows, columns = rule.seen_at_once(height, width)
     return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
 
@@ -271,6 +267,8 @@ def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architectu
         width=width,
         blocks=config.get("num_hidden_layers", USUAL_BLOCKS),
         block_weights=4 * width**2 + 2 * width * inner,
+        depth=config.get("num_hidden_layers", USUAL_BLOCKS),
+        text_channels=config.get("projection_dim", width),
     )
 
 
@@ -278,8 +276,9 @@ def _config_in(folder: Path) -> Mapping[str, int]:
     """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
     try:
         content = _content(folder)
-        content = content.get("vision_config", content)
-        return {name: value for name, value in content.items() if type(value) is int}
+        tower = content.get("vision_config", content)
+        sizes = tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
+        return {name: value for name, value in sizes.items() if type(value) is int}
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return {}
 
@@ -323,6 +322,8 @@ def published(facts: ModelFacts, backbone: NetworkOptions) -> Architecture:
         width=vit.width,
         blocks=max(layer % vit.blocks for layer in backbone.layers) + 1,
         block_weights=vit.weights * vit.width**2,
+        depth=vit.blocks,
+        text_channels=vit.projected,
     )
 
 
