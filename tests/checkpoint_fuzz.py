@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import transformers
 
+import tiny_open_clip
 import tiny_sam
 from zsad.errors import ZsadError
 from zsad.features.architecture import architecture_of
@@ -99,7 +100,8 @@ BACKBONES: dict[str, Callable[[], transformers.PreTrainedModel]] = {
         transformers.CLIPConfig(text_config=TEXT, vision_config={**VISION, "intermediate_size": 16}, projection_dim=6)
     ),
 }
-FAMILIES = (*BACKBONES, "dinov2 in shards", "clip text", "sam", "sam_hq", "sam2", "sam3_tracker")
+OPEN_CLIP = ("open_clip", "open_clip text")
+FAMILIES = (*BACKBONES, "dinov2 in shards", "clip text", *OPEN_CLIP, "sam", "sam_hq", "sam2", "sam3_tracker")
 
 
 class Mutation(NamedTuple):
@@ -137,6 +139,8 @@ def write(family: str, folder: Path) -> Path:
     transformers.utils.logging.set_verbosity_error()
     if family in tiny_sam.MAKERS:
         tiny_sam.write_transformers(folder, family)
+    elif family in OPEN_CLIP:
+        return tiny_open_clip.save_folder(folder)
     else:
         BACKBONES[family.split()[0]]().save_pretrained(folder)
     if family == "dinov2 in shards":
@@ -173,7 +177,7 @@ def mutations(folder: Path, values: Sequence[Any] = NONSENSE) -> Iterator[Mutati
         content = json.loads(path.read_text())
         for place in _places(content):
             yield from (Mutation(path.name, place, value) for value in values)
-        if path.name == "config.json":
+        if path.name in ("config.json", tiny_open_clip.CONFIG):
             yield from (Mutation(path.name, (key,), value) for key, value in ADDED)
             parts = [key for key, value in content.items() if isinstance(value, dict)]
             yield from (Mutation(path.name, (part, key), value) for part in parts for key, value in ADDED)
@@ -220,7 +224,7 @@ def _hangs(*_: object) -> None:
 
 def _computed(family: str, folder: Path) -> np.ndarray:
     generator = np.random.default_rng(0)
-    if family in BACKBONES or family == "dinov2 in shards":
+    if family in BACKBONES or family in ("dinov2 in shards", "open_clip"):
         side = 32 if family == "dinov3_convnext" else SIDE
         backbone = HuggingFace(model=str(folder), resolution=side, dtype="float32")
         backbone.check_model()
@@ -230,7 +234,7 @@ def _computed(family: str, folder: Path) -> np.ndarray:
         rows, columns = extractor.grid_size(side, side)
         assert tokens.patch_tokens.shape == (len(extractor.layers), rows, columns, extractor.channels)
         return tokens.patch_tokens
-    if family == "clip text":
+    if family in ("clip text", "open_clip text"):
         return load_texts(TextModel(str(folder)), "cpu").encode(["a b", "b"])
     segmenter = TransformersSam(model=str(folder), dtype="float32").load("cpu")
     image = generator.integers(0, 255, (20, 30, 3), dtype=np.uint8)
