@@ -158,6 +158,9 @@ VITS: Mapping[str, ViT] = MappingProxyType(
         "clip-vitb16": ViT(768, 12, projected=512),
         "clip-vitl14": ViT(1024, 24, projected=768),
         "clip-vitl14-336": ViT(1024, 24, projected=768),
+        "clip-vitb16-plus-240": ViT(896, 12, projected=640),
+        "clip-vitb16-datacomp": ViT(768, 12, projected=512),
+        "clip-vitl14-datacomp": ViT(1024, 24, projected=768),
     }
 )
 # Depths and widths of the stages.
