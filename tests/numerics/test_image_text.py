@@ -26,7 +26,7 @@ from zsad.errors import ConfigError
 from zsad.features.execution import Execution
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
-from zsad.models.image_text.clip_windows import TOKENS_AT_A_TIME
+from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
 PATCH, WIDTH, HEADS, SIDE, SPACE = 4, 32, 4, 4, 24  # SIDE: of the grid of learned positions
 ROWS, COLUMNS = 5, 7

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from zsad.features.architecture import Architecture, Transformer
 from zsad.models.dinotxt.facts import HEAD_BLOCKS
-from zsad.models.image_text.clip_windows import window_tokens
+from zsad.models.families.clip_windows import window_tokens
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 
 

@@ -20,13 +20,28 @@ PREFIXES = ("module.", "backbone.")  # of distributed training, and of a backbon
 def read_pth(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file of ``torch.save``, on the CPU, freed of what a training script wrapped it in.
 
+    Raises:
+        ModelError: see `load_pth`; or it holds no state dict.
+    """
+    return _without_prefixes(_unwrapped(load_pth(path)), path)
+
+
+def load_pth(path: Path) -> Any:
+    """What a file of ``torch.save`` holds, be it tensors or collections of them, on the CPU.
+
     Files of the present format are mapped into memory, so that weights are read when they are used.
 
     Raises:
-        ModelError: the file is absent, damaged, holds more than tensors, or no state dict.
+        ModelError: the file is absent, damaged, or holds more than tensors.
     """
+    is_zip = zipfile.is_zipfile(path)
+    if is_zip and _holds_code(path):
+        raise ModelError(
+            f"the file of weights {path} is a TorchScript archive, as OpenAI publishes CLIP, which holds code and is "
+            "not read; use the same model in the format of transformers, such as clip-vitl14-336"
+        )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
@@ -36,9 +51,16 @@ def read_pth(path: Path) -> dict[str, torch.Tensor]:
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
         # What the unpickler raises over an arbitrary sequence of bytes.
         reason = "is damaged"
-    else:
-        return _without_prefixes(_unwrapped(content), path)
     raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
+
+
+def _holds_code(path: Path) -> bool:
+    """Whether an archive is of ``torch.jit.save``."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _unwrapped(content: Any) -> Any:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.errors import ConfigError
 from zsad.lazy import transformers
+from zsad.models.families.clip_plain import PlainReader
+from zsad.models.families.clip_tower import ClipReader, ClipTower
+from zsad.models.families.clip_values import ValuesReader
+from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
-from zsad.models.image_text.clip_plain import PlainReader
-from zsad.models.image_text.clip_tower import ClipReader, ClipTower
-from zsad.models.image_text.clip_values import ValuesReader
-from zsad.models.image_text.clip_windows import WindowsReader
 from zsad.models.image_text.options import ImageTextOptions, Positions
 
 if TYPE_CHECKING:

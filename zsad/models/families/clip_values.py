@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from zsad.lazy import torch
-from zsad.models.image_text.clip_tower import ClipReader, ClipTower
+from zsad.models.families.clip_tower import ClipReader, ClipTower
 
 if TYPE_CHECKING:
     from torch import Tensor

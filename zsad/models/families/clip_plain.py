@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zsad.models.image_text.clip_tower import ClipReader, ClipTower
+from zsad.models.families.clip_tower import ClipReader, ClipTower
 
 if TYPE_CHECKING:
     from torch import Tensor
