@@ -262,6 +262,17 @@ def test_the_weights_of_another_backbone_form_give_the_same(tiny: TinyDinoTxt, t
         assert_close(found, expected)
 
 
+def test_a_compiled_network_gives_the_same(tiny: TinyDinoTxt) -> None:
+    torch.compiler.reset()
+    pixels = random_pixels(8, 12)
+    extractor = backbone(tiny).load(Execution())
+    with torch.inference_mode():
+        expected = extractor.tokens_of(pixels)
+        extractor._read.compile(backend="eager")
+        for found, own in zip(extractor.tokens_of(pixels), expected, strict=True):
+            assert_close(found, own)
+
+
 def test_numbers_of_sixteen_bits_come_close(tiny: TinyDinoTxt) -> None:
     pixels = random_pixels(16, 28)
     for found, expected in zip(read(tiny, pixels, dtype="bfloat16"), read(tiny, pixels), strict=True):

@@ -40,6 +40,7 @@ DINOTXT = ListedModel(
     gated=True,
     patch=MODELS[BACKBONE].patch,
     resolution=MODELS[BACKBONE].resolution,
+    texts="head",
 )
 
 

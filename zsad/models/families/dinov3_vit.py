@@ -65,9 +65,9 @@ class Dinov3Vit(VisionTransformer["DINOv3ViTModel"]):
         return layers
 
     def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
-        """See `Family.text_channels`: class token and mean of the patches."""
+        """See `Family.text_channels`: class token and mean of the patches behind the head; 0 without one."""
         width: int = config.hidden_size
-        return 2 * width
+        return 0 if options.head is None else 2 * width
 
     def text_reader(
         self, network: DINOv3ViTModel, config: PretrainedConfig, options: ImageTextOptions, name: str
