@@ -125,7 +125,8 @@ BACKBONES: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     ),
 }
 OPEN_CLIP = ("open_clip", "open_clip text")
-TEXTS = ("clip text", "siglip text", "siglip2 text", "tipsv2 text", "tipsv2_flat text", "open_clip text")
+SENTENCE_PIECES = ("siglip text", "siglip2 text", "tipsv2 text", "tipsv2_flat text")
+TEXTS = ("clip text", "open_clip text", *SENTENCE_PIECES)
 FAMILIES = (*BACKBONES, "dinov2 in shards", "open_clip", *TEXTS, "sam", "sam_hq", "sam2", "sam3_tracker")
 
 
@@ -174,7 +175,7 @@ def write(family: str, folder: Path) -> Path:
         (folder / "vocab.json").write_text(json.dumps(VOCABULARY))
         (folder / "merges.txt").write_text("#version: 0.2\n")
         transformers.CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
-    if family in TEXTS[1:]:
+    if family in SENTENCE_PIECES:
         name = "tokenizer.model" if family.startswith("tipsv2") else "spiece.model"
         (folder / name).write_bytes(sentence_piece_file(PIECES, UNIGRAM))
     if family.startswith("tipsv2_flat"):
