@@ -204,6 +204,15 @@ def test_a_file_of_the_authors_is_read_with_its_own_numbers(tmp_path: Path) -> N
     assert (learned.normal_words, learned.anomalous_words) == ("object.", "damaged object.")
 
 
+def test_tokens_stay_when_their_file_is_overwritten(path: Path) -> None:
+    learned = read_learned_tokens(str(path))
+    before = [tokens.clone() for tokens in learned[:3]]
+    with path.open("r+b") as stream:
+        stream.write(bytes(path.stat().st_size))
+    for found, expected in zip(learned[:3], before, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def changed(key: str, change: Callable[[torch.Tensor], Any]) -> dict[str, Any]:
     state: dict[str, Any] = learned_state()
     state[key] = change(state[key])
