@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from zsad.models.catalogue import ModelFacts
     from zsad.models.texts.base import TextEncoder
 
-WINDOW_TOKENS = 65536  # that are computed at a time at most, on the largest device
-
 
 class ImageText(HuggingFace):
     """The patch tokens of a model of images and texts, and the vector of the whole image beside them."""
@@ -136,12 +134,13 @@ class ImageText(HuggingFace):
     def working_bytes(self, height: int, width: int) -> float:
         """See `HuggingFace.working_bytes`; of windows, those that are computed at a time, and what is kept of all."""
         from zsad.features.image_text_network import ImageTextNetwork
+        from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
         network = self.assumed_network()
         rows, columns = self.layout_of(network).rule.size(height, width)
         tokens = rows * columns
         if isinstance(network, ImageTextNetwork):
-            tokens = max(tokens, min(network.tokens(rows, columns), WINDOW_TOKENS))
+            tokens = max(tokens, min(network.tokens(rows, columns), TOKENS_AT_A_TIME["cpu"]))
         return ACTIVATION_BYTES * tokens * network.width + 4 * network.layers * rows * columns * network.channels
 
     def _by_itself(self) -> NetworkOptions:
