@@ -39,6 +39,7 @@ from zsad.reporting.sections import (
     refinement,
     summary,
     wins,
+    words,
 )
 from zsad.tables.table import Entry, Table
 
@@ -52,6 +53,7 @@ _ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     at_a_glance.section,
     summary.section,
+    words.section,
     wins.section,
     cost.section,
     refinement.section,
@@ -250,6 +252,7 @@ def _environment() -> Environment:
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
     environment.filters["rate"] = in_percent
     environment.filters["in_groups"] = _in_groups
+    environment.filters["sentence"] = lambda text: text if text.endswith((".", "!", "?")) else f"{text}."
     environment.filters["titled"] = lambda title: title[:1].upper() + title[1:]
     environment.tests["missing"] = lambda value: value is None or (isinstance(value, float) and math.isnan(value))
     return environment
