@@ -31,6 +31,7 @@ from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
 ABOUT = "export.json"
+ASKED = ("texts", "learned_files")  # of the provenance of scores by a method that is asked in words
 TIMESTAMP = ".snakemake_timestamp"  # what Snakemake leaves in folders that a rule makes
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def export_results(
             "title": title,
             "formats": made,
             "images": len(listed),
+            "setting": reader.setting,
             "localises": reader.localises,
             "decision": {
                 "rule": decider.rule,
@@ -97,10 +99,15 @@ def export_results(
             },
             "names": names_digest(temporary),
             "scale": scale and {"low": scale.low, "high": scale.high, "colormap": colormap},
-            "provenance": {**inherited(reader.provenance), **provenance},
+            "provenance": {**inherited(reader.provenance), **_asked(reader.provenance), **provenance},
         }
         write_json(temporary / ABOUT, about)
     logger.info("exported %d images as %s", len(listed), ", ".join(made))
+
+
+def _asked(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the provenance of scores says of the words, and the weights of others, that a method was asked with."""
+    return {key: scores[key] for key in ASKED if key in scores}
 
 
 def names_digest(folder: Path) -> str:
