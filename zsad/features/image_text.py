@@ -187,6 +187,10 @@ class ImageText(HuggingFace):
         """See `Backbone.text_parameters`."""
         return self.model_dump(mode="json", include={"model", "revision", "sha256", "head", "tokenizer"})
 
+    def text_files(self) -> list[str]:
+        """Those of the model, of its head and of its tokenizer; see `Backbone.text_files`."""
+        return sorted({path for place in (self.model, self.head, self.tokenizer) for path in local_files(place)})
+
     def load_texts(self, execution: Execution) -> TextEncoder:
         """See `Backbone.load_texts`."""
         # These import torch.
