@@ -20,7 +20,7 @@ from zsad.errors import ZsadError
 from zsad.features.architecture import architecture_of
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
-from zsad.models.texts.clip import load_text_encoder
+from zsad.models.texts.loading import TextModel, load_texts
 from zsad.segmentation.base import Prompt
 from zsad.segmentation.transformers_sam import TransformersSam
 
@@ -231,7 +231,7 @@ def _computed(family: str, folder: Path) -> np.ndarray:
         assert tokens.patch_tokens.shape == (len(extractor.layers), rows, columns, extractor.channels)
         return tokens.patch_tokens
     if family == "clip text":
-        return load_text_encoder(folder, str(folder), "cpu").encode(["a b", "b"])
+        return load_texts(TextModel(str(folder)), "cpu").encode(["a b", "b"])
     segmenter = TransformersSam(model=str(folder), dtype="float32").load("cpu")
     image = generator.integers(0, 255, (20, 30, 3), dtype=np.uint8)
     (embedding,) = segmenter.embed([segmenter.prepare(image)])

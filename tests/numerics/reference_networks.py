@@ -241,14 +241,13 @@ def interpolated(positions: np.ndarray, side: int, rows: int, columns: int, anti
 
 
 def text_embedding(weights: Weights, tokens: Sequence[int], heads: int, blocks: int) -> np.ndarray:
-    """CLIP's embedding of one text ``[channel]``, of length 1: that of its last token, which ends the text."""
+    """CLIP's embedding of one text ``[channel]``: that of its last token, which ends the text, projected."""
     layout = LAYOUTS["clip_text"]
     states = weights["text_model.embeddings.token_embedding.weight"][list(tokens)]
     states = states + weights["text_model.embeddings.position_embedding.weight"][: len(tokens)]
     for block in range(blocks):
         states = block_output(states, part_of(weights, f"{layout.blocks}.{block}."), layout, heads, causal=True)
-    embedding = linear(final_norm("clip_text", weights, states)[-1:], weights, "text_projection")[0]
-    return embedding / np.linalg.norm(embedding)
+    return linear(final_norm("clip_text", weights, states)[-1:], weights, "text_projection")[0]
 
 
 def convnext_stages(weights: Weights, pixels: np.ndarray, depths: Sequence[int]) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from reference_networks import Weights, text_embedding
+from safetensors.torch import save_file
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -27,7 +29,9 @@ from transformers import (
 from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
 from zsad.models.texts import clip as text_module
-from zsad.models.texts.clip import TextEncoder, load_text_encoder
+from zsad.models.texts.base import TextEncoder, TextModel
+from zsad.models.texts.clip import ClipTexts
+from zsad.models.texts.loading import load_texts
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz,"
 MERGES = ["s c", "sc r", "a t", "scr at", "c h</w>", "scrat ch</w>"]
@@ -70,7 +74,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Weights]:
 
 @pytest.fixture(scope="module")
 def encoder(saved: tuple[Path, Weights]) -> TextEncoder:
-    return load_text_encoder(saved[0], "tiny", "cpu")
+    return texts_of(saved[0])
 
 
 @pytest.fixture
@@ -84,16 +88,20 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
 
 
+def texts_of(folder: Path, **options: str) -> TextEncoder:
+    return load_texts(TextModel(str(folder), **options), "cpu")
+
+
 def tokens_of(*words: str) -> list[int]:
     return [START, *(VOCABULARY.index(word) for word in words), END]
 
 
-def refusal(folder: Path) -> str:
+def refusal(folder: Path, **options: str) -> str:
     with pytest.raises(ModelError) as caught:
-        load_text_encoder(folder, "tiny", "cpu")
+        texts_of(folder, **options)
     assert "\n" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    return str(caught.value)
+    return str(caught.value).replace(f"'{folder}'", "'tiny'")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,9 @@ def refusal(folder: Path) -> str:
 def test_an_embedding_equals_a_plain_forward_pass(
     saved: tuple[Path, Weights], encoder: TextEncoder, text: str, words: Sequence[str]
 ) -> None:
-    expected = text_embedding(saved[1], tokens_of(*words), HEADS, BLOCKS)
+    tokens = tokens_of(*words)
+    expected = text_embedding(saved[1], tokens, HEADS, BLOCKS)
+    assert encoder.count_tokens(text) == len(tokens)
     embeddings = encoder.encode([text])
     assert embeddings.shape == (1, PROJECTED)
     assert embeddings.dtype == np.float32
@@ -120,8 +130,7 @@ def test_embeddings_equal_the_text_features_of_transformers(saved: tuple[Path, W
     with torch.inference_mode():
         inputs = tokenizer(TEXTS, padding=True, return_tensors="pt")
         features = model.get_text_features(**inputs).pooler_output
-    expected = features / features.norm(dim=-1, keepdim=True)
-    assert_close(encoder.encode(TEXTS), expected.numpy())
+    assert_close(encoder.encode(TEXTS), features.numpy())
 
 
 def test_a_text_is_embedded_alike_alone_and_among_longer_ones(
@@ -133,11 +142,55 @@ def test_a_text_is_embedded_alike_alone_and_among_longer_ones(
     assert_close(encoder.encode(TEXTS), alone)
 
 
-def test_embeddings_have_length_one_and_differ(encoder: TextEncoder) -> None:
+def test_embeddings_have_their_own_lengths_and_differ(encoder: TextEncoder) -> None:
     embeddings = encoder.encode(TEXTS)
-    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-6)
-    cosines = embeddings @ embeddings.T
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    assert len(np.unique(lengths.round(3))) == len(TEXTS)
+    cosines = (embeddings / lengths) @ (embeddings / lengths).T
     assert (cosines[~np.eye(len(TEXTS), dtype=bool)] < 0.999).all()
+
+
+def test_an_encoder_says_what_it_is(encoder: TextEncoder, saved: tuple[Path, Weights]) -> None:
+    digest = hashlib.sha256((saved[0] / "model.safetensors").read_bytes()).hexdigest()
+    assert encoder.model == {"id": str(saved[0]), "revision": None, "weights_sha256": {"model.safetensors": digest}}
+    assert (encoder.name, encoder.device, encoder.longest) == (str(saved[0]), "cpu", LONGEST)
+    assert (encoder.channels, encoder.patch_part) == (PROJECTED, (0, PROJECTED))
+
+
+def test_weights_are_those_that_were_asked_for(copy: Path) -> None:
+    with pytest.raises(ModelError, match="not those that the configuration asks for"):
+        texts_of(copy, sha256="0" * 64)
+
+
+def test_another_tokenizer_may_be_named(copy: Path, tmp_path: Path, encoder: TextEncoder) -> None:
+    words = tmp_path / "words"
+    words.mkdir()
+    for name in ("vocab.json", "merges.txt"):
+        (copy / name).rename(words / name)
+    named = texts_of(copy, tokenizer=str(words))
+    assert_close(named.encode(TEXTS), encoder.encode(TEXTS))
+    assert named.model["tokenizer"] == {"id": str(words), "revision": None}
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "expected"),
+    [
+        (
+            "{folder}",
+            "the tokenizer '{folder}' of model 'tiny' has no tokenizer.json, or its vocab.json and merges.txt",
+        ),
+        ("nowhere", "tokenizer 'nowhere' is neither an existing folder nor a hub id such as"),
+    ],
+)
+def test_a_tokenizer_that_is_not_there_is_refused(copy: Path, tmp_path: Path, tokenizer: str, expected: str) -> None:
+    (tmp_path / "empty").mkdir()
+    place = {"folder": str(tmp_path / "empty")}
+    assert expected.format(**place) in refusal(copy, tokenizer=tokenizer.format(**place))
+
+
+def test_a_head_is_refused(copy: Path) -> None:
+    with pytest.raises(ConfigError, match="is a CLIP model, which takes no head; leave 'head' out"):
+        texts_of(copy, head="head.pth")
 
 
 def test_no_texts_give_no_embeddings(encoder: TextEncoder) -> None:
@@ -151,7 +204,7 @@ def test_a_text_may_be_as_long_as_the_model_reads_and_no_longer(encoder: TextEnc
     with pytest.raises(ConfigError) as caught:
         encoder.encode(["good", " ".join("a" * (LONGEST - 1))])
     assert str(caught.value) == (
-        "the text 'a a a a a a a a a a a' has 13 tokens, but model 'tiny' reads 12; shorten it"
+        f"the text 'a a a a a a a a a a a' has 13 tokens, but model '{encoder.name}' reads 12; shorten it"
     )
 
 
@@ -166,12 +219,13 @@ def test_the_end_is_found_in_old_configurations_too(copy: Path, encoder: TextEnc
     content = json.loads((copy / "config.json").read_text())
     content["text_config"]["eos_token_id"] = end
     (copy / "config.json").write_text(json.dumps(content))
-    embeddings = load_text_encoder(copy, "tiny", "cpu").encode(TEXTS)
+    embeddings = texts_of(copy).encode(TEXTS)
     assert_close(embeddings, encoder.encode(TEXTS))
 
 
 def test_the_image_tower_is_not_loaded(encoder: TextEncoder, saved: tuple[Path, Weights]) -> None:
     expected = {name for name in saved[1] if name.startswith("text_")}
+    assert isinstance(encoder, ClipTexts)
     assert {name for name, _ in encoder._network.named_parameters()} == expected
 
 
@@ -181,7 +235,7 @@ def test_a_text_tower_that_was_saved_alone_loads(
     config = CLIPTextConfig(**TEXT, projection_dim=PROJECTED)
     CLIPTextModelWithProjection.from_pretrained(saved[0], config=config).save_pretrained(tmp_path)
     write_tokenizer(tmp_path)
-    embeddings = load_text_encoder(tmp_path, "tiny", "cpu").encode(TEXTS)
+    embeddings = texts_of(tmp_path).encode(TEXTS)
     assert_close(embeddings, encoder.encode(TEXTS))
 
 
@@ -189,7 +243,7 @@ def test_one_file_for_the_tokenizer_is_enough(copy: Path, encoder: TextEncoder) 
     CLIPTokenizer.from_pretrained(copy).save_pretrained(copy)
     for name in ("vocab.json", "merges.txt"):
         (copy / name).unlink()
-    assert_close(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
+    assert_close(texts_of(copy).encode(TEXTS), encoder.encode(TEXTS))
 
 
 def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncoder, tmp_path: Path) -> None:
@@ -200,7 +254,7 @@ def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncod
     state = CLIPModel.from_pretrained(copy).state_dict()
     (copy / "model.safetensors").unlink()
     torch.save(state, copy / "pytorch_model.bin")
-    assert_close(load_text_encoder(copy, "tiny", "cpu").encode(TEXTS), encoder.encode(TEXTS))
+    assert_close(texts_of(copy).encode(TEXTS), encoder.encode(TEXTS))
     torch.save({"logit_scale": Malicious()}, copy / "pytorch_model.bin")
     assert "cannot be loaded (they are damaged, or hold more than tensors" in refusal(copy)
     assert not (tmp_path / "ran").exists()
@@ -208,12 +262,16 @@ def test_pickled_weights_are_read_as_tensors_only(copy: Path, encoder: TextEncod
 
 def test_a_model_without_a_text_tower_is_refused(tmp_path: Path) -> None:
     Dinov2Config().save_pretrained(tmp_path)
-    assert refusal(tmp_path) == "model 'tiny' is of type 'dinov2', which has no text tower; choose a CLIP model"
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
+    assert refusal(tmp_path) == (
+        "model 'tiny' is of type 'dinov2', which has no texts; choose a model of images and texts, such as "
+        "clip-vitl14-336"
+    )
 
 
 def test_an_image_tower_alone_is_refused(tmp_path: Path) -> None:
     CLIPVisionModelWithProjection(CLIPVisionConfig(**VISION)).save_pretrained(tmp_path)
-    assert "of type 'clip_vision_model', which has no text tower" in refusal(tmp_path)
+    assert "of type 'clip_vision_model', which has no texts" in refusal(tmp_path)
 
 
 def test_a_text_tower_without_projection_is_refused(tmp_path: Path) -> None:
@@ -271,4 +329,4 @@ def test_truncated_weights_are_refused(copy: Path, size: int) -> None:
 
 def test_a_checkpoint_without_weights_is_refused(copy: Path) -> None:
     (copy / "model.safetensors").unlink()
-    assert "the weights of model 'tiny'" in refusal(copy)
+    assert "model 'tiny' has no weights" in refusal(copy)

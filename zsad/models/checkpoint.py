@@ -95,8 +95,41 @@ class Checkpoint(NamedTuple):
         return model
 
 
-def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
-    """Find a checkpoint, downloading it from the hub if it is not in the local cache, and read its configuration.
+class FoundCheckpoint(NamedTuple):
+    """A checkpoint on this machine, before it is known which of its networks is wanted.
+
+    Attributes:
+        name: as the configuration names it.
+        source: its folder, or its file.
+        commit: the hub's commit hash; None for a local one.
+        model_type: what ``transformers`` calls its architecture; None if its ``config.json`` does not say.
+        weight_files: where its weights are.
+        converted: its configuration and weights, if they had to be converted; None if not.
+    """
+
+    name: str
+    source: Path
+    commit: str | None
+    model_type: object
+    weight_files: list[Path]
+    converted: Converted | None
+
+    @property
+    def state(self) -> dict[str, torch.Tensor] | None:
+        """Its weights by their names in ``transformers``, if they had to be converted; None if not."""
+        return None if self.converted is None else self.converted.state
+
+    def config(self) -> PretrainedConfig:
+        """Its configuration.
+
+        Raises:
+            ModelError: it cannot be used.
+        """
+        return parsed_config(self.name, self.source) if self.converted is None else self.converted.config
+
+
+def locate_checkpoint(name: str, revision: str | None) -> FoundCheckpoint:
+    """Find a checkpoint, downloading it from the hub if it is not in the local cache, and say of what type it is.
 
     Args:
         name: see `zsad.models.hub.locate`.
@@ -104,7 +137,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
 
     Raises:
         ConfigError: a revision of a local folder.
-        ModelError: absent, gated, unreachable, incomplete, damaged, or of an unknown family.
+        ModelError: absent, gated, unreachable, incomplete, damaged, or in a form that is unknown here.
     """
     silence_libraries()
     path, commit = locate(name, revision)
@@ -119,9 +152,24 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
             state = {key: tensor for file in files for key, tensor in load_file(file).items()}
         converted = from_timm(state, content["architecture"], name)
         return _converted(name, path, commit, converted, files)
-    family = family_of(content.get("model_type"), name)
-    config = checked_config(family, parsed_config(name, path), name, path)
-    return Checkpoint(name, path, commit, config, family, files, None)
+    return FoundCheckpoint(name, path, commit, content.get("model_type"), files, None)
+
+
+def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
+    """Find a checkpoint, and read the configuration of its image tower.
+
+    Args:
+        name: see `zsad.models.hub.locate`.
+        revision: branch, tag or commit on the hub; None for the main branch.
+
+    Raises:
+        ConfigError: a revision of a local folder.
+        ModelError: see `locate_checkpoint`; or of an unknown family.
+    """
+    found = locate_checkpoint(name, revision)
+    family = family_of(found.model_type, name)
+    config = checked_config(family, found.config(), name, found.source)
+    return Checkpoint(name, found.source, found.commit, config, family, found.weight_files, found.state)
 
 
 def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
@@ -139,6 +187,5 @@ def checked_config(family: Family[Any], config: PretrainedConfig, name: str, sou
 
 def _converted(
     name: str, source: Path, commit: str | None, converted: Converted, weight_files: list[Path]
-) -> Checkpoint:
-    family = family_of(converted.config.model_type, name)
-    return Checkpoint(name, source, commit, converted.config, family, weight_files, converted.state)
+) -> FoundCheckpoint:
+    return FoundCheckpoint(name, source, commit, converted.config.model_type, weight_files, converted)

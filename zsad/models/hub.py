@@ -165,6 +165,49 @@ def download(
     return Located(folder, commit=folder.name)
 
 
+def locate_files(name: str, revision: str | None, file_sets: Sequence[Sequence[str]], *, option: str) -> Located | None:
+    """Find files beside the weights of a model, such as its tokenizer, downloading them alone if need be.
+
+    Args:
+        name: a name of the catalogue, a local folder, or a hub id.
+        revision: branch, tag or commit on the hub; None for the main branch.
+        file_sets: names of files; the first set that is whole is enough.
+        option: the parameter that a user names another place by, for messages.
+
+    Returns:
+        The folder; None if it has no set whole.
+
+    Raises:
+        ModelError: no such place, or the hub cannot be reached.
+    """
+    models = BACKBONE_MODELS
+    if name not in models.hub_ids and Path(name).is_dir():
+        return Located(Path(name), None) if _has_set(Path(name), file_sets) else None
+    if name not in models.hub_ids and not _is_hub_id(name):
+        raise ModelError(
+            f"{option} '{name}' is neither an existing folder nor a hub id such as '{models.example}'; correct it"
+        )
+    hub_id = _hub_id(name, models)
+    for files in file_sets:
+        cached = huggingface_hub.try_to_load_from_cache(hub_id, files[0], revision=revision)
+        if isinstance(cached, str) and _has_set(folder := Path(cached).parent, [files]):
+            return Located(folder, folder.name)
+    huggingface_hub.utils.logging.set_verbosity_error()
+    with _clear_failures(name, hub_id, revision, models, by_run=True, option=option):
+        there = _files_on_hub(hub_id, revision)
+        wanted = sorted(there & {file for files in file_sets for file in files})
+        if not any(there.issuperset(files) for files in file_sets):
+            return None
+        folder = Path(
+            huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=wanted, tqdm_class=_HiddenBar)
+        )
+    return Located(folder, folder.name) if _has_set(folder, file_sets) else None
+
+
+def _has_set(folder: Path, file_sets: Sequence[Sequence[str]]) -> bool:
+    return any(all((folder / file).is_file() for file in files) for files in file_sets)
+
+
 def is_cached(hub_id: str, revision: str | None) -> bool:
     """Whether configuration and weights of a model lie whole in the local cache; asks no network."""
     return _whole_snapshot(hub_id, revision) is not None
@@ -296,7 +339,7 @@ def _wanted(files: Collection[str], name: str) -> list[str]:
 
 @contextmanager
 def _clear_failures(
-    name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool
+    name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool, option: str = "model"
 ) -> Iterator[None]:
     page = _page(hub_id)
     try:
@@ -313,7 +356,7 @@ def _clear_failures(
     except RevisionNotFoundError:
         message = f"model '{name}' has no revision '{revision}'; {page} lists those that exist"
     except LocalEntryNotFoundError:
-        message = _unreachable(name, hub_id, revision, models, by_run=by_run)
+        message = _unreachable(name, hub_id, revision, models, by_run=by_run, option=option)
     except (OSError, HTTPError, RuntimeError) as error:  # the hub's own transfer library raises RuntimeError
         if _is_disk_full(error):
             message = (
@@ -327,16 +370,18 @@ def _clear_failures(
             )
         else:
             message = (
-                f"model '{name}' cannot be downloaded ({first_line(error)}); run again, or point 'model' at a local "
+                f"model '{name}' cannot be downloaded ({first_line(error)}); run again, or point '{option}' at a local "
                 "folder"
             )
     raise ModelError(message) from None
 
 
-def _unreachable(name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool) -> str:
+def _unreachable(
+    name: str, hub_id: str, revision: str | None, models: PublishedModels, *, by_run: bool, option: str
+) -> str:
     is_offline = constants.is_offline_mode()
     reason = "HF_HUB_OFFLINE forbids to ask the hub" if is_offline else "the hub cannot be reached"
-    if is_cached(hub_id, revision):
+    if not by_run and is_cached(hub_id, revision):
         return f"model '{name}' is whole in the local cache and can be used, but {reason} for a newer state of it"
     if by_run:
         mend = f"download it ahead where there is a network (`{_download_command(name, revision)}`)"
@@ -348,7 +393,7 @@ def _unreachable(name: str, hub_id: str, revision: str | None, models: Published
             f"{Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type='model')} from one that has it"
         )
     return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{mend}, or " + (
-        f"point 'model' at a local folder{_gate(hub_id, models)}"
+        f"point '{option}' at a local folder{_gate(hub_id, models)}"
     )
 
 

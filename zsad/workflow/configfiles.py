@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zsad.errors import ConfigError, nearest_hint
+from zsad.files.yaml_files import read_yaml
 
 ENTRY_SECTIONS = ("backbones", "methods", "refiners", "segmenters")
-UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which no key stands twice in a mapping: otherwise the last one would win in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[Hashable, int] = {}
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-            if isinstance(key, Hashable):
-                if key in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key}' stands in line {seen[key]} already", key_node.start_mark
-                    )
-                seen[key] = line
-        return super().construct_mapping(node, deep=deep)
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
@@ -40,14 +18,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is absent, not text in UTF-8, no YAML, has a key twice, or holds no keys.
     """
-    try:
-        text = _text(path)
-        # Of JSON, YAML takes all but tabs; a SafeLoader that refuses more reads the rest.
-        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, _StrictLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {_problem(error)}") from None
-    except (ValueError, RecursionError) as error:  # a date of month 13; thousands of brackets
-        raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; correct it") from None
+    content = read_yaml(path, "configuration file")
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} is no configuration: it must hold keys and values")
     return dict(content)
@@ -79,34 +50,3 @@ def check_switched_off(config: Mapping[str, Any], defined: Mapping[str, Iterable
                     f"configuration: '{section}.{name}' is null, but no configuration file defines a '{name}' that "
                     f"could be switched off{hint}"
                 )
-
-
-def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"the configuration file {path} cannot be read ({error.strerror})") from None
-    if content.startswith(UTF16_MARKS) or b"\0" in content[:4]:
-        raise ConfigError(f"the configuration file {path} is text in UTF-16, not UTF-8; save it as UTF-8")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"the configuration file {path} is not text in UTF-8 (line {line}); save it as UTF-8"
-        ) from None
-
-
-def _problem(error: yaml.YAMLError) -> str:
-    """What is wrong, where, and how to mend it."""
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or " ".join(str(error).split())
-    if "'\\t'" in reason:
-        reason = "it is indented by a tab"
-        mend = "use spaces"
-    elif "already" in reason:
-        mend = "take one of the two out"
-    else:
-        mend = "correct it"
-    where = f"line {mark.line + 1}: " if mark is not None else ""
-    return f"{where}{reason}; {mend}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from zsad.models.texts.learned_tokens import LearnedTokens
 
 SHOWN = 60  # characters of a text in a message
+
+
+class TextModel(NamedTuple):
+    """Which model's text tower is wanted.
+
+    Attributes:
+        model, revision, sha256: as of a backbone, see `zsad.features.network_options.NetworkOptions`.
+        head, tokenizer: see `zsad.features.image_text.ImageText`.
+    """
+
+    model: str
+    revision: str | None = None
+    sha256: str | None = None
+    head: str | None = None
+    tokenizer: str | None = None
 
 
 class TextEncoder(ABC):

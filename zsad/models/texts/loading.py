@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
 
-from zsad.errors import ConfigError
+from zsad.errors import ModelError
+from zsad.models.checkpoint import FoundCheckpoint, locate_checkpoint
+from zsad.models.texts import clip
+from zsad.models.texts.base import TextEncoder, TextModel
 
-if TYPE_CHECKING:
-    from zsad.models.texts.base import TextEncoder
+__all__ = ["TOWERS", "TextModel", "load_texts"]
 
+TextLoader = Callable[[TextModel, FoundCheckpoint, str], TextEncoder]
 
-class TextModel(NamedTuple):
-    """Which model's text tower is wanted.
-
-    Attributes:
-        model, revision, sha256: as of a backbone, see `zsad.features.network_options.NetworkOptions`.
-        head, tokenizer: see `zsad.features.image_text.ImageText`.
-    """
-
-    model: str
-    revision: str | None = None
-    sha256: str | None = None
-    head: str | None = None
-    tokenizer: str | None = None
+# By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
+# decides what must run again after a change, goes by imports.
+TOWERS: dict[str, TextLoader] = {
+    "clip": clip.load_texts,
+    "clip_text_model": clip.load_texts,  # the text tower, saved alone
+}
 
 
 def load_texts(wanted: TextModel, device: str) -> TextEncoder:
     """Load a text tower, and its tokenizer.
 
     Args:
+        wanted: the model; ``head`` and ``tokenizer`` where its kind takes them.
         device: of torch, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: the model has no texts.
+        ConfigError: the options do not fit the model.
         ModelError: the model is absent, gated, damaged, or has no text tower or tokenizer.
     """
-    raise ConfigError(f"model '{wanted.model}' has no text tower that is known here")
+    found = locate_checkpoint(wanted.model, wanted.revision)
+    if not isinstance(found.model_type, str) or found.model_type not in TOWERS:
+        raise ModelError(
+            f"model '{wanted.model}' is of type '{found.model_type!s:.60}', which has no texts; choose a model of "
+            "images and texts, such as clip-vitl14-336"
+        )
+    return TOWERS[found.model_type](wanted, found, device)
