@@ -20,13 +20,22 @@ PREFIXES = ("module.", "backbone.")  # of distributed training, and of a backbon
 def read_pth(path: Path) -> dict[str, torch.Tensor]:
     """The state dict in a file of ``torch.save``, on the CPU, freed of what a training script wrapped it in.
 
+    Raises:
+        ModelError: see `load_pth`; or it holds no state dict.
+    """
+    return _without_prefixes(_unwrapped(load_pth(path)), path)
+
+
+def load_pth(path: Path) -> Any:
+    """What a file of ``torch.save`` holds, be it tensors or collections of them, on the CPU.
+
     Files of the present format are mapped into memory, so that weights are read when they are used.
 
     Raises:
-        ModelError: the file is absent, damaged, holds more than tensors, or no state dict.
+        ModelError: the file is absent, damaged, or holds more than tensors.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
@@ -36,8 +45,6 @@ def read_pth(path: Path) -> dict[str, torch.Tensor]:
     except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
         # What the unpickler raises over an arbitrary sequence of bytes.
         reason = "is damaged"
-    else:
-        return _without_prefixes(_unwrapped(content), path)
     raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
 
 

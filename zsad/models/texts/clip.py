@@ -16,10 +16,13 @@ from zsad.models.config_files import silence_libraries
 from zsad.models.config_sense import built_within, computed_by, sense_of_config, sense_of_weights
 from zsad.models.hub import check_weights
 from zsad.models.texts.base import TextEncoder, TextModel
+from zsad.models.texts.deep_prompts import check_learned, embed_learned
 from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+    from zsad.models.texts.learned_tokens import LearnedTokens
 
 BATCH = 64  # texts
 TOWER = ("text_model.", "text_projection.")  # begin the names of its weights in a checkpoint of both towers
@@ -52,6 +55,27 @@ class ClipTexts(TextEncoder):
     def count_tokens(self, text: str) -> int:
         """See `TextEncoder.count_tokens`."""
         return len(self._tokens(text))
+
+    def encode_learned(self, learned: LearnedTokens) -> np.ndarray:
+        """See `TextEncoder.encode_learned`."""
+        check_learned(self._network, learned, self.name)
+        sentences = [(learned.normal, learned.normal_words), (learned.anomalous, learned.anomalous_words)]
+        with computed_by(self.name):
+            embeddings = [
+                embed_learned(self._network, self._words_after(tokens, words), tokens, learned.deep)
+                for tokens, words in sentences
+            ]
+        return torch.stack(embeddings).cpu().numpy()
+
+    def _words_after(self, tokens: torch.Tensor, words: str) -> list[int]:
+        """The tokens of words, with start and end, that are short enough to stand behind learned ones."""
+        numbers = self._tokens(words)
+        if (count := len(tokens) + len(numbers)) > self.longest:
+            raise ConfigError(
+                f"the {len(tokens)} learned tokens of text_prompts and '{words}' have {count} tokens with start and "
+                f"end, but model '{self.name}' reads {self.longest}; choose the model that they were learned for"
+            )
+        return numbers
 
     def _checked_tokens(self, text: str) -> list[int]:
         self.check_length(text)

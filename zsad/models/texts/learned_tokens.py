@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from zsad.models.texts.published_files import PublishedFile, read_published, size_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+KIND = "file of AnomalyCLIP's learned tokens"
+OUTER = "prompt_learner"
+DEEP = "compound_prompts_text.{}"
+# Beside the tokens there are maps that the authors' code makes and never uses, and what CLIP itself gives.
+KNOWN = (
+    r"ctx_(pos|neg)|compound_prompts_text\.\d+|compound_prompt_projections\.\d+\.(weight|bias)"
+    r"|token_(prefix|suffix)_(pos|neg)|tokenized_prompts_(pos|neg)"
+)
 
 
 class LearnedTokens(NamedTuple):
@@ -15,7 +27,7 @@ class LearnedTokens(NamedTuple):
         normal, anomalous: float32 ``[token, channel]``, behind the start of either sentence, before its words.
         deep: float32 ``[block, token, channel]``: before the text block ``2 + i`` (counted from 1), ``deep[i]`` takes
             the place of the first tokens behind the start.
-        normal_words, anomalous_words: what follows the learned tokens, ``"object ."`` and ``"damaged object ."``.
+        normal_words, anomalous_words: what follows the learned tokens.
     """
 
     normal: Tensor
@@ -23,3 +35,38 @@ class LearnedTokens(NamedTuple):
     deep: Tensor
     normal_words: str = "object."
     anomalous_words: str = "damaged object."
+
+
+def read_learned_tokens(path: str | Path) -> LearnedTokens:
+    """Read tokens from a file of AnomalyCLIP's authors, ``{"prompt_learner": state dict}``.
+
+    ``ctx_pos`` and ``ctx_neg`` are ``[1, 1, token, channel]``, ``compound_prompts_text.0``, ``.1``, ... are ``[token,
+    channel]``; their numbers are those of the file. The latter are rounded to half precision, which the authors' code
+    does with them in each block.
+
+    Raises:
+        ModelError: the file is absent, damaged, another one, or holds more than tensors.
+    """
+    file = read_published(Path(path), KIND, OUTER, KNOWN)
+    normal, anomalous = (_sentence(file, key) for key in ("ctx_pos", "ctx_neg"))
+    deep = file.stacked(DEEP)
+    if deep.ndim != 3:
+        raise file.refuse(f"has {size_of(deep[0])} values in '{DEEP.format(0)}', and not tokens times channels")
+    widths = {"ctx_pos": normal.shape[1], "ctx_neg": anomalous.shape[1], DEEP.format(0): deep.shape[2]}
+    for key, width in widths.items():
+        if width != widths["ctx_pos"]:
+            raise file.refuse(
+                f"has tokens of {widths['ctx_pos']} channels in 'ctx_pos' and of {width} in '{key}'; they must agree"
+            )
+    rounded = deep.half().float()
+    if not rounded.isfinite().all():
+        raise file.refuse(f"has values in '{DEEP.format('*')}' that half precision cannot hold; download it again")
+    return LearnedTokens(normal, anomalous, rounded)
+
+
+def _sentence(file: PublishedFile, key: str) -> Tensor:
+    """The tokens of a state, ``[token, channel]``."""
+    tokens = file.floats(key)
+    if tokens.ndim != 4 or tokens.shape[:2] != (1, 1):
+        raise file.refuse(f"has {size_of(tokens)} values in '{key}', and not one sentence (1 x 1 x tokens x channels)")
+    return tokens[0, 0]

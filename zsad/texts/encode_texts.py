@@ -1,0 +1,177 @@
+"""The stage that turns what is asked of a part, in words or in learned tokens, into embeddings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from zsad.errors import ConfigError, ModelError
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
+from zsad.files.provenance import file_sha256
+from zsad.files.texts import ANOMALOUS, NORMAL, TextWriter
+from zsad.models.texts.base import shown
+from zsad.models.texts.learned_tokens import LearnedTokens, read_learned_tokens
+from zsad.texts.part_names import WHERE
+from zsad.texts.part_names import part_name as checked_part_name
+from zsad.texts.prompt_sets import BUILT_IN, Sentences, is_learned, prompt_set, sentences_of
+
+if TYPE_CHECKING:
+    from zsad.models.texts.base import TextEncoder
+
+LEARNED_PART = "object"  # what AnomalyCLIP's sentences call every part
+SHORT_PART = "object"  # a name that leaves a sentence about as short as it can be
+
+logger = logging.getLogger(__name__)
+
+
+class Asked(NamedTuple):
+    """What is asked of a part.
+
+    Attributes:
+        sentences: word by word; of learned tokens a description of each.
+        part_name: as they call it.
+        told: of the prompts, in the provenance.
+        learned: tokens in place of sentences; None for words.
+    """
+
+    sentences: Sentences
+    part_name: str
+    told: dict[str, Any]
+    learned: LearnedTokens | None = None
+
+
+def encode_texts(
+    *,
+    category: str,
+    part_name: str,
+    prompts: str,
+    trained_on: str | None,
+    backbone: Backbone,
+    execution: Execution,
+    output: Path,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the embeddings of what is asked of a category's part; on an error there is no output.
+
+    Args:
+        category: name, for messages and the provenance.
+        part_name: what the part is called in sentences; learned tokens ask of any ``object``.
+        prompts: name of a set of prompts, or a user's file, see `zsad.texts.prompt_sets`; or AnomalyCLIP's ``.pth``.
+        trained_on: the data set that learned tokens were trained on; None or empty for words.
+        backbone: whose texts.
+        execution: device; it changes the speed alone.
+        provenance: of the stage; what was asked, and by what it was encoded, is added.
+
+    Raises:
+        ConfigError: the prompts or the name cannot be used, a sentence is too long, or the backbone has no texts.
+        ModelError: the model or the file of learned tokens cannot be used.
+    """
+    start = time.monotonic()
+    asked = _learned(prompts, trained_on) if is_learned(prompts) else _in_words(prompts, category, part_name)
+    encoder = backbone.load_texts(execution)
+    if asked.learned is None:
+        _check_lengths(encoder, asked, category, prompts)
+        embeddings = embeddings_of(encoder, asked.sentences.texts)
+    else:
+        embeddings = encoder.encode_learned(asked.learned)
+    _check_embeddings(embeddings, asked.sentences.texts, encoder.name)
+    logger.info("%d sentences about '%s' by %s on %s", len(embeddings), asked.part_name, encoder.name, encoder.device)
+    details = {
+        "category": category,
+        "part_name": asked.part_name,
+        "prompts": asked.told,
+        "model": encoder.model,
+        "device": encoder.device,
+        "backbone": backbone.text_parameters(),
+        "sentences": len(embeddings),
+        "seconds": round(time.monotonic() - start, 3),
+    }
+    with TextWriter(
+        output,
+        {**provenance, **details},
+        sentences=asked.sentences.texts,
+        states=asked.sentences.states,
+        embeddings=embeddings,
+        patch_part=encoder.patch_part,
+    ):
+        pass
+
+
+def embeddings_of(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
+    """Embeddings of texts, float32 ``[text, channel]``; each is encoded once, beside others of its length.
+
+    Encoders take some texts at a time and fill up the shorter ones, which costs as much as if they were long.
+    """
+    distinct = sorted(set(texts), key=lambda text: (encoder.count_tokens(text), text))
+    places = {text: place for place, text in enumerate(distinct)}
+    embeddings: np.ndarray = encoder.encode(distinct)[[places[text] for text in texts]]
+    return embeddings
+
+
+def _in_words(prompts: str, category: str, part_name: str) -> Asked:
+    chosen, name = prompt_set(prompts), checked_part_name(category, {category: part_name})
+    told = {"name": _shown_name(prompts), **chosen.parameters()}
+    return Asked(sentences_of(chosen, name), name, told)
+
+
+def _learned(prompts: str, trained_on: str | None) -> Asked:
+    if not trained_on:
+        raise ConfigError(
+            f"text_prompts = {prompts} are learned tokens, and trained_on does not say on which data set; set it, e.g. "
+            "trained_on: visa"
+        )
+    learned = read_learned_tokens(prompts)
+    texts = [
+        f"[{len(tokens)} learned tokens] {words}"
+        for tokens, words in ((learned.normal, learned.normal_words), (learned.anomalous, learned.anomalous_words))
+    ]
+    told = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
+    return Asked(Sentences(texts, [NORMAL, ANOMALOUS]), LEARNED_PART, told, learned)
+
+
+def _shown_name(prompts: str) -> str:
+    """A set of prompts as people know it; the folders of a user's file are nobody's business."""
+    return prompts if prompts in BUILT_IN else Path(prompts).name
+
+
+def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: str) -> None:
+    """Refuse sentences that the model would not read to their end, and say whether the name or a phrase is too long.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    counts = [encoder.count_tokens(text) for text in asked.sentences.texts]
+    longest = int(np.argmax(counts))
+    if counts[longest] <= encoder.longest:
+        return
+    limit = f"has {counts[longest]} tokens, but model '{encoder.name}' reads {encoder.longest}"
+    short = asked.sentences.texts[longest].replace(asked.part_name, SHORT_PART, 1)
+    if encoder.count_tokens(short) <= encoder.longest:
+        raise ConfigError(
+            f"{WHERE}: with the name '{shown(asked.part_name)}' of category '{category}' a sentence {limit}; shorten it"
+        )
+    raise ConfigError(
+        f"text_prompts = {prompts}: the sentence '{shown(asked.sentences.texts[longest])}' {limit}; shorten its phrase "
+        "or template"
+    )
+
+
+def _check_embeddings(embeddings: np.ndarray, texts: Sequence[str], name: str) -> None:
+    """Refuse what a damaged model gives.
+
+    Raises:
+        ModelError: an embedding is not finite, or has no direction.
+    """
+    usable = np.isfinite(embeddings).all(axis=1) & ((embeddings**2).sum(axis=1) > 0)
+    if not usable.all():
+        text = texts[int(np.argmin(usable))]
+        raise ModelError(
+            f"model '{name}' gives the text '{shown(text)}' no direction (its embedding is zero or not finite); "
+            "download it again"
+        )
