@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Self
 
 Fit = Literal["short_side", "pad"]
+WINDOW = "window"  # begins the names of layers that hold windows of an image: "window2", "window3"
+PATCHES = "patches"  # the layer of plain patch tokens beside them
 
 
 def fitted_grid(height: int, width: int, given: int, fit: Fit = "short_side") -> tuple[int, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 
 MEAN = "mean"  # stands in the tables for a category: the mean over all
 MEAN_TEXTURES, MEAN_OBJECTS = "mean textures", "mean objects"  # likewise: the mean over those of a kind
@@ -73,29 +74,70 @@ TITLES = {
     "unknown_abstained": "abstained, unknown kinds",
 }
 
-_DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", "few-shot", "full-shot")
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of what names a folder of results, or stands in the names of files
+
+_AUXILIARY = "zero-shot-auxiliary"  # what others have trained on another data set, and it alone
+_DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", _AUXILIARY, "few-shot", "full-shot")
 _CLASSIFIERS = "few-shot-defects"  # what learns from labelled defects, and so sees more than any detector
 _SETTINGS = (*_DETECTORS, _CLASSIFIERS)
 _SHOTS = re.compile(rf"(few-shot|{_CLASSIFIERS})-(\d+)")
 _ALL_SHOTS = f"{_CLASSIFIERS}-all"
+_TRAINED = re.compile(r"(?P<own>.+?)(?:(?<=zero-shot)-|\+)auxiliary\((?P<names>.+)\)")
+_AND = "+"  # between the names of data sets
 
 
 def setting_order(setting: str) -> tuple[int, int, str]:
     """Sort key of a setting: the less is seen, the earlier it stands; few-shot by the number of references.
 
-    Those of classifiers, which learn from labelled defects, stand behind those of all detectors.
+    What others have trained on another data set stands behind what has seen no other, and by references right behind
+    as many of them. Settings of classifiers, which learn from labelled defects, stand behind those of all detectors.
     """
     kind, shots = _parts(setting)
     return _SETTINGS.index(kind) if kind in _SETTINGS else len(_SETTINGS), shots, setting
 
 
 def is_of_detector(setting: str) -> bool:
-    """Whether it is a setting of detectors, which have seen no labelled defect."""
+    """Whether it is a setting of detectors, which have seen no labelled defect of the data set under test."""
     return _parts(setting)[0] in _DETECTORS
+
+
+def auxiliary_sets(setting: str) -> tuple[str, ...]:
+    """The names of the other data sets on which a method of a setting was trained."""
+    trained = _TRAINED.fullmatch(setting)
+    return tuple(trained["names"].split(_AND)) if trained else ()
+
+
+def without_auxiliary(setting: str) -> str:
+    """What a method of a setting sees beside the other data sets on which it was trained.
+
+    Empty for a zero-shot one, which says nothing else.
+    """
+    trained = _TRAINED.fullmatch(setting)
+    if trained is None:
+        return setting
+    return "" if trained["own"] == "zero-shot" else trained["own"]
+
+
+def with_auxiliary(setting: str, names: Iterable[str]) -> str:
+    """The setting of what also was trained on other data sets, e.g. ``few-shot-4+auxiliary(visa)``.
+
+    Any zero-shot setting becomes ``zero-shot-auxiliary(visa)``. Several names are joined, ``mvtec_ad+visa``.
+
+    Args:
+        names: of the data sets; none for the setting as it is.
+    """
+    together = sorted({*auxiliary_sets(setting), *names})
+    if not together:
+        return setting
+    own = without_auxiliary(setting)
+    is_zero_shot = not own or own.startswith("zero-shot")
+    return f"{_AUXILIARY if is_zero_shot else f'{own}+auxiliary'}({_AND.join(together)})"
 
 
 def _parts(setting: str) -> tuple[str, int]:
     """The kind of a setting, and how many shots of it."""
+    if auxiliary_sets(setting):
+        setting = without_auxiliary(setting) or _AUXILIARY
     if setting == _ALL_SHOTS:
         return _CLASSIFIERS, sys.maxsize
     few_shot = _SHOTS.fullmatch(setting)

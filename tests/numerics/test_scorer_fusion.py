@@ -160,6 +160,10 @@ def test_permuting_the_batch_permutes_the_scores():
         (["zero-shot-single", "few-shot-4", "few-shot-16"], "few-shot-16"),
         (["few-shot-16", "full-shot"], "full-shot"),
         (["zero-shot-batch", "zero-shot-text"], "zero-shot-text"),
+        (["zero-shot-single", "zero-shot-auxiliary(visa)"], "zero-shot-auxiliary(visa)"),
+        (["zero-shot-auxiliary(visa)", "zero-shot-auxiliary(btad)"], "zero-shot-auxiliary(btad+visa)"),
+        (["zero-shot-auxiliary(visa)", "few-shot-4"], "few-shot-4+auxiliary(visa)"),
+        (["full-shot", "few-shot-4+auxiliary(visa)"], "full-shot+auxiliary(visa)"),
     ],
 )
 def test_a_fusion_sees_the_batch_and_what_its_members_see(settings, expected):

@@ -91,6 +91,18 @@ class_token_knn seed 0 [0,)
 class_token_knn k 1 [1,)
 class_token_knn rotations False
 class_token_knn layers None
+text_similarity text_prompts winclip
+text_similarity trained_on None
+text_similarity averaging normalised
+text_similarity temperature 0.07 (0,)
+text_similarity image_from class_token
+text_similarity linear_layers None
+text_similarity layers None
+winclip text_prompts winclip
+winclip trained_on None
+winclip averaging raw
+winclip temperature 0.07 (0,)
+winclip scales None
 fusion methods required
 fusion weights None
 fusion scale robust_z

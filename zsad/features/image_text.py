@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from zsad.features.execution import Execution
     from zsad.models.texts.base import TextEncoder
 
-WINDOW = "window"  # begins the names of layers that hold windows: "window2", "window3"
-PATCHES = "patches"  # the layer beside them
-
 
 class ImageText(HuggingFace):
     """The patch tokens of a model of images and texts, and the vector of the whole image beside them."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_FEW_SHOT_MEANING = "{} good reference images and nothing else"
+from zsad.names import auxiliary_sets, without_auxiliary
+
+_NOTHING_ELSE = " and nothing else"
+_ONE_IMAGE = "one image at a time and "
+_FEW_SHOT_MEANING = f"{{}} good reference images{_NOTHING_ELSE}"
 _SETTING_MEANINGS = {
     "zero-shot-single": "one image at a time and nothing else",
     "zero-shot-batch": "all test images of the category together, unlabelled",
@@ -16,6 +20,10 @@ _SETTING_MEANINGS = {
 
 def setting_meaning(setting: str) -> str:
     """What a method of this setting may see, in words."""
+    if trained_on := auxiliary_sets(setting):
+        own = without_auxiliary(setting)
+        beside = f"{setting_meaning(own).removesuffix(_NOTHING_ELSE)} and " if own else _ONE_IMAGE
+        return f"{beside}what others have trained on {' and '.join(trained_on)}"
     few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
     return _FEW_SHOT_MEANING.format(few_shot[1]) if few_shot else _SETTING_MEANINGS.get(setting, setting)
 

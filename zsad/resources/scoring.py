@@ -15,6 +15,7 @@ from zsad.scoring.base import Scorer
 from zsad.scoring.cost import VALUE, TokenCount
 from zsad.scoring.references import FOLDS, REFERENCES
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.tokens import patch_layers
 from zsad.workflow.classifiers import scored_features
 
 GPU_RATE = 5e12  # operations a second, in float32; conservative
@@ -100,13 +101,15 @@ def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
     """
     entry = run.settings.methods[names["method"]]
     backbone, chosen = run.settings.backbones[entry.backbone], entry.params.get("layers")
+    of_backbone = backbone.backbone.assumed_layout().layers or ()
+    layers = len(of_backbone if SCORERS.load(entry.scorer).reads_windows else patch_layers(of_backbone))
     feature_sets = dict(entry.feature_sets)
     if support := names.get("support"):
         feature_sets |= scored_features(entry, support_subset(support))
     tokens = {}
     for role, features in feature_sets.items():
         count = tokens_of(backbone, run.images(names["category"], *features))
-        tokens[role] = count._replace(layers=len(chosen)) if chosen else count
+        tokens[role] = count._replace(layers=len(chosen) if chosen else layers)
     return tokens
 
 

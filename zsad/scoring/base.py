@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 import numpy as np
 
 from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError, nearest_hint
+from zsad.errors import DataError
 from zsad.registry import Choice
 from zsad.scoring.cost import VALUE, TokenCount
+from zsad.scoring.tokens import layer_refusal
 
 if TYPE_CHECKING:
     from zsad.scoring.compute import Compute
@@ -118,16 +119,18 @@ class Scorer(Method):
         fitted_roles: the roles of `feature_sets` that a model stands for, which is fitted to them beforehand.
         text_role: the role of `feature_sets` whose `TokenSource.texts` it reads, by its parameter ``text_prompts``;
             empty if it reads no texts.
+        reads_windows: whether it reads the layers that hold windows of an image, see `zsad.grids.WINDOW`.
     """
 
     localises: ClassVar[bool] = True
     fitted_roles: ClassVar[tuple[str, ...]] = ()
     text_role: ClassVar[str] = ""
+    reads_windows: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def setting(self) -> str:
-        """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K`` or ``full-shot``."""
+        """How much it sees: ``zero-shot-single``, ``zero-shot-batch``, ``few-shot-K``, ...; see `zsad.names`."""
 
     @property
     def wants_foreground(self) -> bool:
@@ -172,11 +175,8 @@ class Scorer(Method):
             scores_references: see `needs`.
         """
         wanted = getattr(self, "layers", None) or ()
-        for shown in images.values():
-            for layer in wanted:
-                if shown.layers is not None and layer not in shown.layers:
-                    return f"the features have no layer '{layer}'{nearest_hint(layer, shown.layers)}"
-        return ""
+        known = [shown.layers for shown in images.values() if shown.layers is not None]
+        return next(filter(None, (layer_refusal(layer, names) for names in known for layer in wanted)), "")
 
     def check(self, features: Mapping[str, TokenSource]) -> None:
         """Refuse feature files that it cannot score.

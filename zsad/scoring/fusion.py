@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.maps import at_image_size, telling
-from zsad.names import setting_order
+from zsad.names import auxiliary_sets, setting_order, with_auxiliary, without_auxiliary
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
 
@@ -75,8 +75,13 @@ class Fusion(Method):
         return self
 
     def setting_of(self, settings: Sequence[str]) -> str:
-        """How much the fusion sees: as much as the member that sees most, and the batch, which the scale is from."""
-        return max([BATCH, *settings], key=setting_order)
+        """How much the fusion sees: as much as the member that sees most, and the batch, which the scale is from.
+
+        The other data sets on which any member was trained are named whatever else is seen.
+        """
+        own = [without_auxiliary(setting) or setting for setting in settings]
+        names = [name for setting in settings for name in auxiliary_sets(setting)]
+        return with_auxiliary(max([BATCH, *own], key=setting_order), names)
 
     def fused(self, members: Sequence[MemberScores]) -> FusedScores:
         """The scores of the fusion.

@@ -19,7 +19,7 @@ from zsad.scoring.moments import ROUNDING, Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.stored import as_array, as_tensor
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, patch_layers, unit_tokens
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
@@ -115,7 +115,7 @@ class Mahalanobis(ReferenceScorer):
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
         """More channels are asked for than there are, or with ``per_position`` the grids differ."""
         if references.layers is not None:
-            total = len(self.layers or references.layers) * references.channels
+            total = len(self.layers or patch_layers(references.layers)) * references.channels
             if self.channels is not None and self.channels > total:
                 return _too_few_channels(total, self.channels)
         if not self.per_position:

@@ -25,6 +25,8 @@ SCORERS: Registry[Scorer] = Registry(
         "mahalanobis": "zsad.scoring.mahalanobis:Mahalanobis",
         "gmm": "zsad.scoring.gmm:GMM",
         "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
+        "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
+        "winclip": "zsad.scoring.winclip:WinClip",
     },
 )
 

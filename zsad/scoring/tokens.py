@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from zsad.errors import ConfigError, nearest_hint
+from zsad.grids import WINDOW
 from zsad.lazy import torch
-from zsad.scoring.token_source import PatchSource, TokenSource
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader
+    from zsad.scoring.token_source import PatchSource, TokenSource
 
 
 def _names(value: Any) -> Any:
@@ -29,23 +30,35 @@ Layers = Annotated[
 ]
 
 
+def patch_layers(names: Sequence[str]) -> list[str]:
+    """Those of the layers of features that hold patches, and no windows of the image."""
+    return [name for name in names if not name.startswith(WINDOW)]
+
+
+def layer_refusal(layer: str, names: Sequence[str]) -> str:
+    """Why a method of patches cannot read a layer of features that have so many; empty if it can."""
+    if layer not in names:
+        return f"the features have no layer '{layer}'{nearest_hint(layer, patch_layers(names))}"
+    if layer.startswith(WINDOW):
+        return f"layer '{layer}' holds windows of the image and no patches; name others, or leave 'layers' out"
+    return ""
+
+
 def layer_indices(reader: TokenSource, layers: Sequence[str] | None) -> list[int]:
-    """Positions of the named layers in a feature file; all of them for None.
+    """Positions of the named layers in a feature file; of all that hold patches for None.
 
     Raises:
-        ConfigError: the file has no such layer.
+        ConfigError: the file has no such layer, or it holds windows of the image.
     """
-    if layers is None:
-        return list(range(len(reader.layers)))
-    for layer in layers:
-        if layer not in reader.layers:
-            raise ConfigError(f"the features have no layer '{layer}'{nearest_hint(layer, reader.layers)}")
-    return [reader.layers.index(layer) for layer in layers]
+    named = patch_layers(reader.layers) if layers is None else layers
+    if reason := next(filter(None, (layer_refusal(layer, reader.layers) for layer in named)), ""):
+        raise ConfigError(reason)
+    return [reader.layers.index(layer) for layer in named]
 
 
 def kept_layers(reader: FittedReader, layers: Sequence[str] | None) -> int:
-    """How many layers a model was fitted to: those that are named, or all of the features for None."""
-    return len(reader.layers if layers is None else layers)
+    """How many layers a model was fitted to: those that are named; for None all of the features that hold patches."""
+    return len(patch_layers(reader.layers) if layers is None else layers)
 
 
 def image_tokens(reader: PatchSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:

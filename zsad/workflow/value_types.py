@@ -11,15 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from zsad.errors.mistakes import NAME
 from zsad.files.user_paths import UserPath
-from zsad.names import NO_REFINER
+from zsad.names import NAME_PATTERN, NO_REFINER
 from zsad.registry import from_text
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 ALL: Final = "all"
 
 
 def _is_name(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise PydanticCustomError(NAME, "use letters, digits, '_' and '-'")
     return name
 
@@ -71,13 +70,13 @@ def _form(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "word"
 
 
-Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$"})]
+Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
 """What names a folder of results, or stands in the names of files."""
 
 RefinerName = Annotated[
     str,
     AfterValidator(_is_refiner),
-    WithJsonSchema({"type": "string", "pattern": f"^{_NAME}$", "not": {"const": NO_REFINER}}),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$", "not": {"const": NO_REFINER}}),
 ]
 
 OptionalName = Annotated[Name | None, BeforeValidator(_or_null)]

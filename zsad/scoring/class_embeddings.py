@@ -1,0 +1,117 @@
+"""What sentences stand for: a normal part and an anomalous one, as two vectors that images are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from zsad.errors import DataError
+from zsad.lazy import torch
+from zsad.scoring.tokens import normalise
+
+if TYPE_CHECKING:
+    from zsad.scoring.token_source import Texts, TokenSource
+
+Averaging = Literal["raw", "normalised"]
+STATES = (0, 1)  # of the sentences: normal, anomalous
+MODEL_KEYS = ("id", "revision", "weights_sha256")  # of the provenance, by which models are told apart
+
+
+def class_embeddings(texts: Texts, averaging: Averaging, device: str) -> torch.Tensor:
+    """The mean of all sentences of a state, unit vectors ``[state, channel]``, normal and anomalous.
+
+    Args:
+        averaging: ``raw`` averages the embeddings as the text tower gives them (zqhang/Accurate-WinCLIP-pytorch and
+            anomalib), ``normalised`` scales each to length one before (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP). Both
+            scale the mean.
+    """
+    embeddings = texts.embeddings.astype(np.float64)
+    if averaging == "normalised":
+        embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    means = np.stack([embeddings[texts.states == state].mean(axis=0) for state in STATES])
+    return normalise(torch.from_numpy(means)).float().to(device)
+
+
+def of_patches(classes: torch.Tensor, texts: Texts) -> torch.Tensor:
+    """The part of class embeddings that patches are compared with, scaled to length one by itself."""
+    return normalise(classes[:, slice(*texts.patch_part)])
+
+
+def anomaly_probability(vectors: torch.Tensor, classes: torch.Tensor, temperature: float) -> np.ndarray:
+    """Softmax of the cosines to both classes over the temperature; the share of the anomalous one.
+
+    Args:
+        vectors: ``[..., channel]``, of any length.
+        classes: unit vectors ``[state, channel]``.
+
+    Returns:
+        float64 ``[...]``, in ``[0, 1]``.
+    """
+    cosines = normalise(vectors.to(classes.device)) @ classes.T
+    normal, anomalous = cosines.cpu().double().unbind(dim=-1)
+    probability: np.ndarray = torch.sigmoid((anomalous - normal) / temperature).numpy()
+    return probability
+
+
+def image_vector(features: TokenSource, index: int, channels: int) -> torch.Tensor:
+    """The vector of a whole image in the space of texts, float32 ``[channel]``, as the image tower gives it."""
+    vector = torch.from_numpy(features.cls_tokens_of(index)[0])
+    return in_space(vector, (0, channels), f"the image vector of {features.image_ids[index]} in {features.path}")
+
+
+def in_space(vectors: torch.Tensor, part: tuple[int, int], whose: str) -> torch.Tensor:
+    """Vectors ``[..., channel]`` without the zeros that fill them up to the width of their file.
+
+    Args:
+        part: their channels, from the first to before the last.
+        whose: what a message calls them.
+
+    Raises:
+        DataError: they are wider than that.
+    """
+    start, stop = part
+    if vectors[..., :start].any() or vectors[..., stop:].any():
+        raise DataError(
+            f"{whose} lies not in the space of the texts, which has {stop - start} channels; choose a backbone of "
+            "`family: image_text`, and check its `path` and `projected`"
+        )
+    return vectors[..., start:stop]
+
+
+def check_space(features: TokenSource, texts: Texts) -> None:
+    """Refuse texts of another model than the one that the features are of.
+
+    Raises:
+        DataError: they are, or the features have no vectors of whole images in the space of the texts.
+    """
+    own, other = (_model(source.provenance) for source in (features, texts))
+    if own and other and (odd := next((key for key in MODEL_KEYS if _differ(own.get(key), other.get(key))), None)):
+        raise DataError(
+            f"{features.path} and {texts.path} come from different models ({odd}: {_short(own.get(odd))} and "
+            f"{_short(other.get(odd))}); encode the texts by the model of the features"
+        )
+    if (width := texts.embeddings.shape[1]) > features.channels:
+        raise DataError(
+            f"{texts.path} has embeddings of {width} channels and {features.path} has tokens of {features.channels}; "
+            "encode the texts by the model of the features"
+        )
+
+
+def _model(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
+    model = provenance.get("model")
+    return model if isinstance(model, Mapping) else {}
+
+
+def _differ(own: Any, other: Any) -> bool:
+    """Whether two entries of models are different; of digests, those of the files that both read."""
+    if isinstance(own, Mapping) and isinstance(other, Mapping):
+        return any(own[name] != other[name] for name in own.keys() & other.keys())
+    return bool(own != other)
+
+
+def _short(value: Any) -> str:
+    """A value as part of a sentence."""
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,113 @@
+"""Scorers that ask how much of an image is as a text says: what all of them are told, and what they read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.errors.mistakes import NAME
+from zsad.files.user_paths import UserPath
+from zsad.names import NAME_PATTERN, with_auxiliary
+from zsad.scoring.base import Scorer
+from zsad.scoring.class_embeddings import Averaging, check_space, class_embeddings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zsad.scoring.token_source import Texts, TokenSource
+
+TEXT = "zero-shot-text"
+LEARNED = (".pth", ".pt")  # how files of learned prompts end
+
+
+def _is_name(name: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise PydanticCustomError(NAME, "use letters, digits, '_' and '-'")
+    return name
+
+
+class TextScorer(Scorer):
+    """Base of scorers that compare an image with sentences about its part.
+
+    The sentences come from a set of prompts, of which the backbone's text tower makes embeddings beforehand.
+    """
+
+    text_role: ClassVar[str] = "test"
+
+    text_prompts: Annotated[UserPath, Field(min_length=1)] = Field(
+        "winclip",
+        description="Set of prompts: winclip (22 templates, as the paper), winclip_21 (21, as anomalib and zqhang), "
+        "april_gan, a YAML file of your own, or the .pth file of AnomalyCLIP's learned tokens.",
+    )
+    trained_on: Annotated[str, AfterValidator(_is_name)] | None = Field(
+        None, description="Data set on which others have trained the learned tokens or layers; null for none."
+    )
+    averaging: Averaging = Field(
+        "raw",
+        description="Embeddings of sentences are averaged as they are, raw (zqhang/Accurate-WinCLIP-pytorch, "
+        "anomalib), or each scaled to length one, normalised (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP).",
+    )
+    temperature: float = Field(
+        0.07, gt=0, description="Of the softmax over the cosines to the normal and the anomalous text."
+    )
+
+    @model_validator(mode="after")
+    def _says_who_was_trained(self) -> Self:
+        learned = self._learned()
+        if learned and self.trained_on is None:
+            (name, path), *_ = learned.items()
+            raise ValueError(
+                f"{name}: {path} holds what others have trained; name the data set on which they did by 'trained_on'"
+            )
+        if self.trained_on is not None and not learned:
+            raise ValueError("'trained_on' is for learned text_prompts or layers, and these are none; leave it out")
+        return self
+
+    def _learned(self) -> dict[str, str]:
+        """Files of what others have trained, by their parameters."""
+        is_learned = PurePath(self.text_prompts).suffix in LEARNED
+        return {**({"text_prompts": self.text_prompts} if is_learned else {}), **self.learned_files()}
+
+    @property
+    def setting(self) -> str:
+        """``zero-shot-text``, or ``zero-shot-auxiliary(NAME)`` of what was trained on the data set of that name."""
+        return with_auxiliary(TEXT, [self.trained_on] if self.trained_on else [])
+
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
+    def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:
+        """Why it cannot read the features of a backbone with such parameters, a sentence about it; empty if it can.
+
+        Args:
+            parameters: of the backbone; those of other families than ``image_text`` are not asked about.
+        """
+        return ""
+
+    def texts_of(self, features: TokenSource) -> Texts:
+        """The sentences that come with features.
+
+        Raises:
+            DataError: there are none, or they are of another model.
+        """
+        if features.texts is None:
+            raise DataError(
+                f"{features.path} comes without texts, which the method asks about; encode some and give them"
+            )
+        check_space(features, features.texts)
+        backbone = features.provenance.get("backbone")
+        if isinstance(backbone, Mapping) and "path" in backbone and (reason := self.backbone_refusal(backbone)):
+            raise DataError(f"{features.path} is of a backbone that the method cannot read: {reason}")
+        return features.texts
+
+    def classes(self, texts: Texts, device: str) -> Tensor:
+        """Unit vectors ``[state, channel]`` of a normal and an anomalous part."""
+        return class_embeddings(texts, self.averaging, device)

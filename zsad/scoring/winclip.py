@@ -1,0 +1,92 @@
+"""WinCLIP: an image, and windows of it, are odd if they are more like sentences of a damaged part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from zsad.lazy import torch
+from zsad.scoring.base import ImageScore, Shown
+from zsad.scoring.class_embeddings import anomaly_probability, image_vector, in_space
+from zsad.scoring.compute import Compute
+from zsad.scoring.cost import TokenCount, pair_operations
+from zsad.scoring.text_scorer import TextScorer
+from zsad.scoring.windows import Scales, harmonic_mean, over_patches, window_layers, window_refusal, windows_of
+
+if TYPE_CHECKING:
+    from zsad.scoring.token_source import TokenSource
+
+STATES = 2
+
+
+class WinClip(TextScorer):
+    """Score windows of an image, and the image as a whole, by how much they are as sentences of a damaged part.
+
+    With ``t_0`` and ``t_1`` the mean embeddings of the sentences of a normal and of an anomalous part, a vector ``v``
+    of the same model has the score
+
+        ``s(v) = softmax(cos(v, t_0) / temperature, cos(v, t_1) / temperature)_1``.
+
+    The image score ``s_0`` is that of the vector of the whole image. Of each scale, a patch has the harmonic mean ``m``
+    of ``s`` of all windows that cover it, and the map is the harmonic mean of ``s_0`` and of the scales,
+
+        ``S(p) = (1 + n) / (1 / s_0 + 1 / m_1(p) + ... + 1 / m_n(p))``.
+
+    A mean in which a score is 0 is 0, as the published code sets what is not a number to 0.
+
+    There is no official code. ``averaging: raw`` with the prompts ``winclip_21`` is what anomalib and
+    zqhang/Accurate-WinCLIP-pytorch do, ``normalised`` with ``winclip`` (all 22 templates of the paper) and
+    ``temperature: 0.01`` what mala-lab/WinCLIP does.
+    """
+
+    reads_windows: ClassVar[bool] = True
+    summary: ClassVar[str] = "Windows of an image, and all of it, against sentences of a sound and a damaged part."
+    reference: ClassVar[str] = "WinCLIP: Jeong et al., CVPR 2023 (arXiv 2303.14814), sections 4.1 and 4.2."
+    blind_to: ClassVar[str] = (
+        "a defect that sentences of a damaged part do not tell of, such as a part that is missing or in a wrong place, "
+        "and one that is small within the smallest window; its outlines are as coarse as the windows"
+    )
+
+    scales: Scales = None
+
+    def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
+        """The features have no windows, or not those that are asked for, or an image is smaller than one."""
+        return super().refusal(images) or window_refusal(images["test"], self.scales)
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Two cosines for each window."""
+        test = tokens["test"]
+        return super().operations(tokens) + pair_operations(
+            STATES * float(test.images) * test.patches * test.layers, test.channels, finding=0
+        )
+
+    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
+        """Yield ``S`` and ``s_0`` of each image, in order."""
+        self.check(features)
+        test = features["test"]
+        classes = self.classes(self.texts_of(test), compute.device)
+        for index in range(len(test)):
+            score, anomaly_map = told_by_texts(test, index, classes, self.scales, self.temperature)
+            yield ImageScore(index, anomaly_map.astype(np.float32), image_score=score)
+
+
+def told_by_texts(
+    features: TokenSource, index: int, classes: torch.Tensor, scales: Sequence[int] | None, temperature: float
+) -> tuple[float, np.ndarray]:
+    """``s_0`` and ``S``, float64 ``[row, column]``, of one image.
+
+    Args:
+        classes: unit vectors ``[state, channel]``.
+        scales: see `WinClip.scales`.
+    """
+    channels = classes.shape[1]
+    whole = anomaly_probability(image_vector(features, index, channels), classes, temperature)
+    layers = features.half_tokens(index)
+    means = []
+    for side, place in window_layers(features.layers, scales).items():
+        vectors = torch.from_numpy(windows_of(layers[place], side)).float()
+        vectors = in_space(vectors, (0, channels), f"layer '{features.layers[place]}' of {features.path}")
+        means.append(over_patches(anomaly_probability(vectors, classes, temperature), side))
+    return float(whole), harmonic_mean([float(whole), *means])
