@@ -160,6 +160,7 @@ def _check_options(parser: argparse.ArgumentParser) -> None:
         "--configfile", nargs="*", type=_path, default=[], help="merged into config.yaml, in this order"
     )
     parser.add_argument("--full", action="store_true", help="read every pixel, not the headers alone")
+    parser.add_argument("--words", action="store_true", help="print every sentence that methods ask about")
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from zsad.features.huggingface import HuggingFace
+from zsad.files.tracked import local_files
 from zsad.files.user_paths import UserPath
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class ImageText(HuggingFace):
     def text_parameters(self) -> dict[str, Any]:
         """See `Backbone.text_parameters`."""
         return self.model_dump(mode="json", include={"model", "revision", "sha256", "head", "tokenizer"})
+
+    def text_files(self) -> list[str]:
+        """Those of the model, of its head and of its tokenizer; see `Backbone.text_files`."""
+        return sorted({path for place in (self.model, self.head, self.tokenizer) for path in local_files(place)})
 
     def load_texts(self, execution: Execution) -> TextEncoder:
         """See `Backbone.load_texts`."""

@@ -111,7 +111,7 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTe
     with sense_of_config(name, found.source):
         config = _text_config(found)
     place = locate_tokenizer(wanted, found, TOKENIZER_FILES)
-    tokenizer = _tokenizer(place, name)
+    tokenizer = clip_tokenizer(place, name)
     # The embedding is that of the end of the text, which a mismatch would leave unfound. Configurations by OpenAI say
     # 2, for which transformers takes the highest number in the text.
     if len(tokenizer) > config.vocab_size or config.eos_token_id not in (tokenizer.eos_token_id, OLD_END):
@@ -139,7 +139,15 @@ def _text_config(found: FoundCheckpoint) -> CLIPTextConfig:
     return text_config
 
 
-def _tokenizer(place: Tokenizer, name: str) -> CLIPTokenizer:
+def clip_tokenizer(place: Tokenizer, name: str) -> CLIPTokenizer:
+    """Load CLIP's tokenizer.
+
+    Args:
+        name: of the model that it is for, for messages.
+
+    Raises:
+        ModelError: its files are damaged.
+    """
     try:
         tokenizer: CLIPTokenizer = transformers.CLIPTokenizer.from_pretrained(place.folder, local_files_only=True)
         return tokenizer

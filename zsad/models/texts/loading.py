@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from zsad.errors import ModelError
 from zsad.models.checkpoint import FoundCheckpoint, locate_checkpoint
-from zsad.models.texts import clip
+from zsad.models.texts import clip, dinotxt
 from zsad.models.texts.base import TextEncoder, TextModel
 
 __all__ = ["TOWERS", "TextModel", "load_texts"]
@@ -18,6 +18,7 @@ TextLoader = Callable[[TextModel, FoundCheckpoint, str], TextEncoder]
 TOWERS: dict[str, TextLoader] = {
     "clip": clip.load_texts,
     "clip_text_model": clip.load_texts,  # the text tower, saved alone
+    "dinov3_vit": dinotxt.load_texts,
 }
 
 

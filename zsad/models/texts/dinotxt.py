@@ -1,0 +1,112 @@
+"""dino.txt's text encoder: sentences as vectors beside DINOv3's images and patches (Jose et al., CVPR 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from zsad.errors import ModelError
+from zsad.models.checkpoint import FoundCheckpoint
+from zsad.models.config_files import silence_libraries
+from zsad.models.config_sense import computed_by
+from zsad.models.dinotxt.facts import TOKENIZER, head_needed
+from zsad.models.dinotxt.head_file import TextPart, check_width, read_head_file
+from zsad.models.dinotxt.networks import TextNetwork
+from zsad.models.hub import check_weights
+from zsad.models.texts.base import TextEncoder, TextModel
+from zsad.models.texts.clip import TOKENIZER_FILES, clip_tokenizer
+from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+BATCH = 64  # texts
+PADDING = 0  # token; what comes after the end of a text is not seen by it
+
+
+class DinoTxtTexts(TextEncoder):
+    """dino.txt's text encoder; made by `load_texts`.
+
+    The first half of an embedding is compared with the class token of an image, the second with its patches.
+    """
+
+    def __init__(
+        self, network: TextNetwork, part: TextPart, tokenizer: CLIPTokenizer, *, device: str, model: dict[str, Any]
+    ) -> None:
+        self.name = model["id"]
+        self.channels = part.projected
+        self.patch_part = (part.projected // 2, part.projected)
+        self.longest = part.longest
+        self.device = device
+        self.model = model
+        self._network = network
+        self._tokenizer = tokenizer
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """See `TextEncoder.encode`."""
+        with computed_by(self.name):
+            tokens = [self._checked_tokens(text) for text in texts]
+            batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
+        return np.concatenate([np.empty((0, self.channels), dtype=np.float32), *batches])
+
+    def count_tokens(self, text: str) -> int:
+        """See `TextEncoder.count_tokens`."""
+        return len(self._tokens(text))
+
+    def _checked_tokens(self, text: str) -> list[int]:
+        self.check_length(text)
+        return self._tokens(text)
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer(text, verbose=False)["input_ids"]
+        return tokens
+
+    def _embedded(self, tokens: list[list[int]]) -> np.ndarray:
+        longest = max(map(len, tokens))
+        padded = torch.tensor([[*text, *[PADDING] * (longest - len(text))] for text in tokens], device=self.device)
+        # A text that spells out the end has it twice; the authors' code takes the first.
+        ends = torch.tensor([text.index(self._tokenizer.eos_token_id) for text in tokens], device=self.device)
+        with torch.inference_mode():
+            embeddings: np.ndarray = self._network(padded, ends).cpu().numpy()
+        return embeddings
+
+
+def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> DinoTxtTexts:
+    """Load dino.txt's text encoder, and CLIP's tokenizer; of DINOv3 itself no weights are read.
+
+    Args:
+        wanted: which model, with which head and tokenizer.
+        found: its checkpoint, of DINOv3.
+        device: of torch, such as ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ConfigError: there is no ``head``.
+        ModelError: the head is absent, damaged or for another backbone, or the tokenizer is absent or of another model.
+    """
+    name = found.name
+    if wanted.head is None:
+        raise head_needed(name)
+    silence_libraries()
+    path = Path(wanted.head)
+    file = read_head_file(path)
+    check_width(file, path, found.config(), name)
+    place = locate_tokenizer(wanted._replace(tokenizer=wanted.tokenizer or TOKENIZER), found, TOKENIZER_FILES)
+    tokenizer = clip_tokenizer(place, name)
+    _check_vocabulary(tokenizer, place, file.text, path)
+    digests = check_weights([path], None, str(path))
+    network = file.text.network().to(device)
+    model = {"id": name, "revision": found.commit, "weights_sha256": digests, **place.provenance}
+    return DinoTxtTexts(network, file.text, tokenizer, device=device, model=model)
+
+
+def _check_vocabulary(tokenizer: CLIPTokenizer, place: Tokenizer, part: TextPart, path: Path) -> None:
+    """Refuse a tokenizer whose numbers are not those of the embeddings, the last of which is the end of a text."""
+    if (len(tokenizer), tokenizer.eos_token_id) != (part.vocabulary, part.vocabulary - 1):
+        raise ModelError(
+            f"the tokenizer '{place.named}' is not that of {path} ({len(tokenizer)} tokens, the last of a text "
+            f"{tokenizer.eos_token_id}, for {part.vocabulary} and {part.vocabulary - 1}); {place.remedy}"
+        )
