@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, Self
 
-Fit = Literal["short_side", "pad"]
+Fit = Literal["short_side", "pad", "square"]
 WINDOW = "window"  # begins the names of layers that hold windows of an image: "window2", "window3"
 PATCHES = "patches"  # the layer of plain patch tokens beside them
 
@@ -16,8 +16,11 @@ def fitted_grid(height: int, width: int, given: int, fit: Fit = "short_side") ->
 
     Args:
         height, width: the image, pixels.
-        given: patches along the side that ``fit`` names: ``short_side`` the short one, ``pad`` the long one.
+        given: patches along the side that ``fit`` names: ``short_side`` the short one, ``pad`` the long one,
+            ``square`` both.
     """
+    if fit == "square":
+        return given, given
     known, other = (min, max) if fit == "short_side" else (max, min)
     reference, free = known(height, width), other(height, width)
     # Integers, rounded half up: a floating-point tie could fall differently on two machines.

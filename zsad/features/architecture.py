@@ -20,6 +20,7 @@ from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 from zsad.models.families.dinov3_convnext import stage_stride
 from zsad.models.families.vision_transformer import VisionTransformer
+from zsad.models.image_text.options import ImageTextOptions
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from zsad.models.families import Family
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
+OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
 
@@ -65,6 +67,8 @@ class Transformer:
         prefix_tokens: class and register tokens.
         blocks: up to the last layer that is kept.
         block_weights: in the matrices of one block.
+        depth: blocks in all.
+        text_channels: width of the vector of an image in the space of texts; 0 if there is none.
     """
 
     patch: int
@@ -74,6 +78,8 @@ class Transformer:
     width: int
     blocks: int
     block_weights: int
+    depth: int
+    text_channels: int = 0
 
     @property
     def stride(self) -> int:
@@ -122,7 +128,7 @@ class ViT(NamedTuple):
         blocks: how many.
         weights: in the matrices of one block, in units of ``width ** 2``: 4 in attention and the rest in the
             perceptron, which is 12 for the usual one.
-        projected: width of a token after CLIP's projection; 0 if there is none.
+        projected: width of the vector of an image in the space of texts; 0 if there is none.
     """
 
     width: int
@@ -212,29 +218,19 @@ def _of_config(family: Family[Any], config: PretrainedConfig, backbone: NetworkO
         width=width,
         blocks=max(chosen) + 1,
         block_weights=4 * width**2 + _perceptron_weights(config),
+        depth=family.layer_count(config),
+        text_channels=family.text_channels(config, ImageTextOptions()) if family.text_paths else 0,
     )
-
-
-def token_layout(backbone: NetworkOptions) -> TokenLayout | None:
-    """How the tokens of a published model, or one in a local folder, will lie; None for any other.
-
-    Raises:
-        ConfigError, ModelError: see `architecture_of`.
-    """
-    facts = facts_of(backbone.model)
-    if facts is None and not Path(backbone.model).expanduser().is_dir():
-        return None
-    network = architecture_of(backbone)
-    return None if network is None else layout_of(backbone, network)
 
 
 def layout_of(backbone: NetworkOptions, network: Architecture) -> TokenLayout:
     """How the tokens of a network lie."""
-    rule = _grid_rule(backbone, network)
+    rule = grid_rule(backbone, network)
     return TokenLayout(rule, _layer_names(backbone.layers, facts_of(backbone.model)), network.channels, backbone.debias)
 
 
-def _grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
+def grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
+    """How the tokens of a network lie over an image."""
     return GridRule.of_network(
         backbone.resolution, network.patch, network.stride, backbone.fit, backbone.tile, backbone.overlap
     )
@@ -242,7 +238,7 @@ def _grid_rule(backbone: NetworkOptions, network: Architecture) -> GridRule:
 
 def operations_for(backbone: NetworkOptions, network: Architecture, height: int, width: int) -> float:
     """Multiplications and additions for all that a network sees of an image: the image, its square, or its tiles."""
-    rule = _grid_rule(backbone, network)
+    rule = grid_rule(backbone, network)
     rows, columns = rule.seen_at_once(height, width)
     return rule.inputs(height, width) * network.operations(rows * network.stride, columns * network.stride)
 
@@ -269,6 +265,8 @@ def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architectu
         width=width,
         blocks=config.get("num_hidden_layers", USUAL_BLOCKS),
         block_weights=4 * width**2 + 2 * width * inner,
+        depth=config.get("num_hidden_layers", USUAL_BLOCKS),
+        text_channels=config.get("projection_dim", width),
     )
 
 
@@ -276,9 +274,10 @@ def _config_in(folder: Path) -> Mapping[str, int]:
     """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
     try:
         content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        content = content.get("vision_config", content)
-        return {name: value for name, value in content.items() if type(value) is int}
-    except (OSError, ValueError, AttributeError):
+        tower = content.get("vision_config", content)
+        sizes = tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
+        return {name: value for name, value in sizes.items() if type(value) is int}
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
 
@@ -310,6 +309,8 @@ def published(facts: ModelFacts, backbone: NetworkOptions) -> Architecture:
         width=vit.width,
         blocks=max(layer % vit.blocks for layer in backbone.layers) + 1,
         block_weights=vit.weights * vit.width**2,
+        depth=vit.blocks,
+        text_channels=vit.projected,
     )
 
 

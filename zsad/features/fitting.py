@@ -9,12 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zsad.errors import ConfigError
 from zsad.features.architecture import CONVNEXTS, facts_of_timm, layer_count, model_folder
 from zsad.features.geometry import SIDES, check_multiples
 from zsad.features.network_options import NetworkOptions
 from zsad.models.catalogue import ModelFacts, facts_of
-from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -27,7 +25,7 @@ def check_fit(backbone: NetworkOptions) -> None:
 
     Raises:
         ConfigError: a side is no multiple of the patch size, a layer does not exist or is named twice, or the model
-            has no space in common with text.
+            has no space in common with text, or cannot be read by the path that is asked for.
         ModelError: it is on this machine, and damaged, incomplete, or of an unknown family.
     """
     if facts := facts_of(backbone.model):
@@ -44,12 +42,7 @@ def check_fit(backbone: NetworkOptions) -> None:
 def _check_published(backbone: NetworkOptions, facts: ModelFacts) -> None:
     _check_sides(backbone, facts.patch)
     noun = "stage" if facts.name.removesuffix("-timm") in CONVNEXTS else "block"
-    chosen_layers(backbone.layers, layer_count(facts), noun=noun, name=backbone.model)
-    if backbone.projected and not facts.hub_id.startswith("openai/clip"):
-        raise ConfigError(
-            f"model '{backbone.model}' has no space that it shares with text; leave 'projected' out, or choose a CLIP "
-            "model"
-        )
+    backbone.reading().check_published(facts, layer_count(facts), noun, backbone.model)
 
 
 def _check_sides(backbone: NetworkOptions, patch: int) -> None:
@@ -85,4 +78,4 @@ def _check_file(backbone: NetworkOptions, path: Path) -> None:
 
 def _check_config(backbone: NetworkOptions, family: Family[Any], config: PretrainedConfig) -> None:
     _check_sides(backbone, family.patch(config))
-    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=backbone.model)
+    backbone.reading().check(family, config, backbone.model)

@@ -1,12 +1,14 @@
 """How an image is laid out on a patch grid, by every backbone alike.
 
-The aspect ratio is kept and nothing is cropped. There are two ways to make an image fit:
+Nothing is cropped. There are three ways to make an image fit, of which the first two keep the aspect ratio:
 
 ``short_side``
     The short side becomes ``resolution`` pixels and the long side the nearest multiple of the patch.
 ``pad``
     The long side becomes ``resolution`` pixels and the short side the nearest multiple of the patch; the network sees
     a square with the image in its middle, and the tokens of the border are dropped.
+``square``
+    Both sides become ``resolution`` pixels, as in the code of most papers on CLIP; what is not square is squashed.
 
 Either way the grid covers the image edge to edge, so that patch ``(r, c)`` of ``R x C`` is centred at
 ``((r + 1/2) height / R, (c + 1/2) width / C)`` of the original image, as `zsad.maps` reads it.

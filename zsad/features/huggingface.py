@@ -18,6 +18,7 @@ from zsad.files.tracked import local_files
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 
 if TYPE_CHECKING:
+    from zsad.features.architecture import Architecture
     from zsad.features.network import NetworkExtractor
     from zsad.grids import TokenLayout
 
@@ -67,37 +68,50 @@ class HuggingFace(NetworkOptions, Backbone):
 
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie, of a published model or one in a local folder."""
-        from zsad.features.architecture import token_layout
-
-        return token_layout(self)
+        if facts_of(self.model) is None and not Path(self.model).expanduser().is_dir():
+            return None
+        return self.layout_here()
 
     def layout_here(self) -> TokenLayout | None:
         """The same, also of a model in the hub's cache."""
-        from zsad.features.architecture import architecture_of, layout_of
-
-        network = architecture_of(self)
-        return None if network is None else layout_of(self, network)
+        network = self.network()
+        return None if network is None else self.layout_of(network)
 
     def assumed_layout(self) -> TokenLayout:
         """As published, as its ``config.json`` says, or that of a ViT with as many weights."""
-        from zsad.features.architecture import assumed_architecture, layout_of
-
-        return layout_of(self, assumed_architecture(self, self.assumed_megabytes()))._replace(
-            layers=tuple(map(str, self.layers))
-        )
+        layout = self.layout_of(self.assumed_network())
+        return layout if layout.layers is not None else layout._replace(layers=tuple(map(str, self.layers)))
 
     def operations(self, height: int, width: int) -> float | None:
         """Those of the matrix products; None for a model that is not here, and for a ``.pth`` file."""
-        from zsad.features.architecture import architecture_of, operations_for
+        from zsad.features.architecture import operations_for
 
-        network = architecture_of(self)
+        network = self.network()
         return None if network is None else operations_for(self, network, height, width)
 
     def assumed_operations(self, height: int, width: int) -> float:
         """The same of the network behind `assumed_layout`."""
-        from zsad.features.architecture import assumed_architecture, operations_for
+        from zsad.features.architecture import operations_for
 
-        return operations_for(self, assumed_architecture(self, self.assumed_megabytes()), height, width)
+        return operations_for(self, self.assumed_network(), height, width)
+
+    def network(self) -> Architecture | None:
+        """The sizes of the network, see `zsad.features.architecture.architecture_of`."""
+        from zsad.features.architecture import architecture_of
+
+        return architecture_of(self)
+
+    def assumed_network(self) -> Architecture:
+        """The same, or sizes to reckon with, see `zsad.features.architecture.assumed_architecture`."""
+        from zsad.features.architecture import assumed_architecture
+
+        return assumed_architecture(self, self.assumed_megabytes())
+
+    def layout_of(self, network: Architecture) -> TokenLayout:
+        """How the tokens of a network of those sizes lie."""
+        from zsad.features.architecture import layout_of
+
+        return layout_of(self, network)
 
     def number_format(self, device: str) -> str:
         """What ``dtype`` comes to on a device; this imports torch.
@@ -111,10 +125,8 @@ class HuggingFace(NetworkOptions, Backbone):
 
     def working_bytes(self, height: int, width: int) -> float:
         """The widest place of a block, for all patches of the image at once."""
-        from zsad.features.architecture import assumed_architecture, layout_of
-
-        network = assumed_architecture(self, self.assumed_megabytes())
-        rows, columns = layout_of(self, network).rule.size(height, width)
+        network = self.assumed_network()
+        rows, columns = self.layout_of(network).rule.size(height, width)
         return ACTIVATION_BYTES * rows * columns * network.width
 
     def load(self, execution: Execution) -> NetworkExtractor:

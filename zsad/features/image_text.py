@@ -7,17 +7,28 @@ whole image in that space; vectors that are shorter than others of the same file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from zsad.features.assumed import ACTIVATION_BYTES
 from zsad.features.huggingface import HuggingFace
+from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
 from zsad.files.user_paths import UserPath
+from zsad.models.image_text.options import ImageTextOptions, window_layers
 
 if TYPE_CHECKING:
+    from zsad.features.architecture import Architecture
     from zsad.features.execution import Execution
+    from zsad.features.reading import Reading
+    from zsad.grids import TokenLayout
+    from zsad.models.catalogue import ModelFacts
     from zsad.models.texts.base import TextEncoder
+
+WINDOW_TOKENS = 65536  # that are computed at a time at most, on the largest device
 
 
 class ImageText(HuggingFace):
@@ -36,7 +47,7 @@ class ImageText(HuggingFace):
         -19,
         description="of the path values: the first block of the second path, counted from 0; negative from the last",
     )
-    windows: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
+    windows: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = Field(
         (2, 3), description="of the path windows: sides of the windows, patches"
     )
     positions: Literal["bicubic", "bilinear", "antialiased"] | None = Field(
@@ -58,6 +69,85 @@ class ImageText(HuggingFace):
     tokenizer: UserPath | None = Field(
         None, description="hub id or folder of the tokenizer of texts; null for the model's own, or CLIP's"
     )
+
+    @model_validator(mode="after")
+    def _path_takes_the_rest(self) -> Self:
+        if self.path != "plain" and not self.projected:
+            raise ValueError(f"path {self.path} is for the space of texts; set projected to true, or path to plain")
+        if self.path != "windows":
+            return self
+        if len(set(self.windows)) < len(self.windows):
+            raise ValueError(f"windows {list(self.windows)} name a side twice; leave one out")
+        if self.layers != (-1,):
+            raise ValueError("path windows reads windows, and the last block's patches beside them; leave layers out")
+        if self.tile is not None or self.fit == "pad" or self.debias:
+            raise ValueError(
+                "path windows reads whole images without a border, as they are; leave tile and debias out, and set fit "
+                "to short_side or square"
+            )
+        return self
+
+    @classmethod
+    def models(cls) -> Sequence[ModelFacts]:
+        """None of its own: `HuggingFace` lists them."""
+        return ()
+
+    def options(self) -> ImageTextOptions:
+        """What is read of the network."""
+        return ImageTextOptions(**{name: getattr(self, name) for name in ImageTextOptions._fields})
+
+    def reading(self) -> Reading:
+        """See `NetworkOptions.reading`."""
+        from zsad.features.reading import PlacesAmongTexts
+
+        return PlacesAmongTexts(self.options(), self.resolution)
+
+    def weights_megabytes(self) -> int | None:
+        """Those of the model, and of its head."""
+        megabytes = super().weights_megabytes()
+        if megabytes is None or self.head is None:
+            return megabytes
+        return megabytes + sum(Path(path).stat().st_size for path in local_files(self.head)) // 10**6
+
+    def local_files(self) -> list[str]:
+        """Those of the model, and its head."""
+        return sorted({*super().local_files(), *(local_files(self.head) if self.head else ())})
+
+    def network(self) -> Architecture | None:
+        """See `HuggingFace.network`."""
+        from zsad.features.architecture import architecture_of
+        from zsad.features.image_text_network import in_space_of_texts
+
+        network = architecture_of(self._by_itself())
+        return None if network is None else in_space_of_texts(network, self.options())
+
+    def assumed_network(self) -> Architecture:
+        """See `HuggingFace.assumed_network`."""
+        from zsad.features.architecture import assumed_architecture
+        from zsad.features.image_text_network import in_space_of_texts
+
+        return in_space_of_texts(assumed_architecture(self._by_itself(), self.assumed_megabytes()), self.options())
+
+    def layout_of(self, network: Architecture) -> TokenLayout:
+        """See `HuggingFace.layout_of`."""
+        layout = super().layout_of(network)
+        return layout._replace(layers=window_layers(self.windows)) if self.path == "windows" else layout
+
+    def working_bytes(self, height: int, width: int) -> float:
+        """See `HuggingFace.working_bytes`; of windows, those that are computed at a time, and what is kept of all."""
+        from zsad.features.image_text_network import ImageTextNetwork
+
+        network = self.assumed_network()
+        rows, columns = self.layout_of(network).rule.size(height, width)
+        tokens = rows * columns
+        if isinstance(network, ImageTextNetwork):
+            tokens = max(tokens, min(network.tokens(rows, columns), WINDOW_TOKENS))
+        return ACTIVATION_BYTES * tokens * network.width + 4 * network.layers * rows * columns * network.channels
+
+    def _by_itself(self) -> NetworkOptions:
+        """Its network, of which nothing is read but tokens."""
+        options = {name: getattr(self, name) for name in NetworkOptions.model_fields}
+        return NetworkOptions(**{**options, "projected": False})
 
     def text_parameters(self) -> dict[str, Any]:
         """See `Backbone.text_parameters`."""

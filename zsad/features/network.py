@@ -39,16 +39,16 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
     family, config, name = checkpoint.family, checkpoint.config, checkpoint.name
     patch = family.patch(config)
     check_multiples({side: getattr(backbone, side) for side in SIDES}, patch, name)
-    family.chosen_layers(config, backbone.layers, projected=backbone.projected, name=name)
+    reading = backbone.reading()
+    reading.check(family, config, name)
     digests = check_weights(checkpoint.weight_files, backbone.sha256, name)
+    digests |= check_weights(reading.more_files, None, name)
     torch.set_num_threads(execution.threads)
     if device == "cpu":
         keep_freed_memory()
-    network = checkpoint.load(_attention(device, dtype), projected=backbone.projected)
+    network = checkpoint.load(_attention(device, dtype), projected=reading.projected)
     with sense_of_config(name, checkpoint.source):
-        reader = family.reader(
-            network, config, layers=backbone.layers, normed=backbone.normed, projected=backbone.projected, name=name
-        )
+        reader = reading.reader(family, network, config, name)
     _move(in_format(network, dtype), device, name)
     if not family.has_attention:
         in_channels_last(network)  # for convolutions it pays, for matrix products it does nothing
@@ -109,7 +109,7 @@ class NetworkExtractor(BatchedExtractor):
             height = width = max(height, width)
         elif self._tile is not None:
             height, width = min(height, self._tile), min(width, self._tile)
-        return (height // self._read.patch) * (width // self._read.patch)
+        return self._read.computed(height // self._read.patch, width // self._read.patch)
 
     def tokens_of_images(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `BatchedExtractor.tokens_of_images`."""

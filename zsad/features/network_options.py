@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from zsad.files.user_paths import UserPath
+from zsad.grids import Fit
 from zsad.registry import Part
+
+if TYPE_CHECKING:
+    from zsad.features.reading import Reading
 
 
 class NetworkOptions(Part):
@@ -21,10 +25,11 @@ class NetworkOptions(Part):
         None, description="SHA-256 that the file of weights must have, or its first 8 or more digits; null for any"
     )
     resolution: int = Field(448, ge=1, description="side of the resized image, pixels; a multiple of the patch size")
-    fit: Literal["short_side", "pad"] = Field(
+    fit: Fit = Field(
         "short_side",
         description="short_side: the short side becomes resolution, the long one what keeps the shape; "
-        "pad: the long side becomes resolution, and a border makes the image square",
+        "pad: the long side becomes resolution, and a border makes the image square; "
+        "square: both sides become resolution, which changes the shape of an image that is not square",
     )
     layers: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
         (-1,), description="blocks (ConvNeXt: stages) whose output is kept, counted from 0; negative ones from the last"
@@ -53,3 +58,10 @@ class NetworkOptions(Part):
         if self.overlap >= self.tile:
             raise ValueError(f"overlap {self.overlap} is not smaller than tile {self.tile}; lower it")
         return self
+
+    def reading(self) -> Reading:
+        """What is read of the network."""
+        # It knows the families of networks, which declaring the parameters does not need.
+        from zsad.features.reading import TokensOfLayers
+
+        return TokensOfLayers(layers=self.layers, normed=self.normed, projected=self.projected)

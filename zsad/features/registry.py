@@ -16,6 +16,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "joint": "zsad.features.joint:Joint",
         "resnet": "zsad.features.resnet:ResNet",
         "transformers": "zsad.features.huggingface:HuggingFace",
+        "image_text": "zsad.features.image_text:ImageText",
     },
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zsad.errors import ModelError
+from zsad.models.catalogue import CLIP
 from zsad.models.families.base import Family, TokenReader
 from zsad.models.families.clip import Clip
 from zsad.models.families.dino import Dino
@@ -25,7 +26,10 @@ FAMILIES: dict[str, Family[Any]] = {
     "clip_vision_model": Clip(),  # the image tower, saved alone
 }
 
-__all__ = ["FAMILIES", "Family", "TokenReader", "family_of"]
+# Of the published models that have texts: their `ModelFacts.family`, and the type of their checkpoints.
+TEXT_FAMILIES: dict[str, str] = {CLIP: "clip"}
+
+__all__ = ["FAMILIES", "TEXT_FAMILIES", "Family", "TokenReader", "family_of"]
 
 
 def family_of(model_type: object, name: str) -> Family[Any]:

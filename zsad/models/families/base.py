@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from zsad.errors import ConfigError, ModelError
+from zsad.models.image_text.options import ImageTextOptions, window_layers
 from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.models.layers import chosen_layers
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 Network = TypeVar("Network", bound="PreTrainedModel")
+
+SPECIAL_OPTIONS = ("positions", "class_norm", "head")  # of `ImageTextOptions`, that mean something to some families
 
 
 class TokenReader(ABC):
@@ -54,6 +57,10 @@ class TokenReader(ABC):
     def compile(self, **options: Any) -> None:
         """Compile the network in place with ``torch.compile``, which takes ``options``."""
 
+    def computed(self, rows: int, columns: int) -> int:
+        """How many patches are computed for an input of ``rows x columns`` patches."""
+        return rows * columns
+
 
 class Family(ABC, Generic[Network]):
     """Networks of one architecture, a class of ``transformers``, and one way of training; it has no state.
@@ -65,6 +72,8 @@ class Family(ABC, Generic[Network]):
         shares_space_with_text: whether its tokens can be projected into a space where texts lie as well.
         has_attention: whether it has layers of attention, for which an implementation can be chosen.
         load_arguments: keyword arguments of ``from_pretrained`` besides those that every family takes.
+        text_paths: the paths of `zsad.features.image_text.ImageText` that it can be read by; none of what has no texts.
+        text_options: which of its parameters ``positions``, ``class_norm`` and ``head`` mean something to it.
     """
 
     model_type: ClassVar[str]
@@ -74,6 +83,8 @@ class Family(ABC, Generic[Network]):
     shares_space_with_text: ClassVar[bool] = False
     has_attention: ClassVar[bool] = True
     load_arguments: ClassVar[Mapping[str, Any]] = {}
+    text_paths: ClassVar[tuple[str, ...]] = ()
+    text_options: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def model_class(self) -> type[Network]:
@@ -146,6 +157,67 @@ class Family(ABC, Generic[Network]):
             ConfigError: see `chosen_layers`.
             ModelError: see `patch`.
         """
+
+    def check_texts(self, options: ImageTextOptions, name: str) -> None:
+        """Refuse what this family cannot do beside texts; needs neither configuration nor weights.
+
+        Args:
+            name: of the model, for the message.
+
+        Raises:
+            ConfigError: it has no texts, cannot be read by that path, or knows nothing of a parameter.
+        """
+        if not self.text_paths:
+            raise ConfigError(
+                f"model '{name}' has no texts; use it by `family: transformers`, or choose a model of images and texts "
+                "such as clip-vitl14-336"
+            )
+        if options.path not in self.text_paths:
+            raise ConfigError(
+                f"model '{name}' cannot be read by path {options.path}, which is for CLIP models; choose one, or path "
+                f"{' or '.join(self.text_paths)}"
+            )
+        for option in SPECIAL_OPTIONS:
+            value = getattr(options, option)
+            if option not in self.text_options and value != ImageTextOptions._field_defaults[option]:
+                raise ConfigError(f"{option} {value} means nothing to model '{name}'; leave it out")
+
+    def text_layers(self, count: int, options: ImageTextOptions, name: str) -> tuple[str, ...]:
+        """The names of the layers that `text_reader` reads; needs neither configuration nor weights.
+
+        Args:
+            count: of layers, see `layer_count`.
+            name: of the model, for messages.
+
+        Raises:
+            ConfigError: see `check_texts`; or a layer does not exist or is named twice.
+        """
+        self.check_texts(options, name)
+        if options.path == "windows":
+            return window_layers(options.windows)
+        return tuple(str(layer) for layer in chosen_layers(options.layers, count, noun=self.layer_noun, name=name))
+
+    def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
+        """Width of the vector of an image in the space of texts."""
+        raise NotImplementedError
+
+    def text_reader(
+        self, network: Network, config: PretrainedConfig, options: ImageTextOptions, name: str
+    ) -> TokenReader:
+        """Make a reader whose class tokens are the vectors of whole images in the space of texts.
+
+        They are not brought to length 1, and the same for all layers. What the reader adds to the network becomes a
+        part of it, so that it is moved along with it.
+
+        Args:
+            network, config: see `reader`.
+            name: of the model, for messages.
+
+        Raises:
+            ConfigError: see `text_layers`.
+            ModelError: see `patch`.
+        """
+        raise NotImplementedError
 
 
 class KeptOutputs:

@@ -6,8 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from zsad.errors import ConfigError
 from zsad.lazy import transformers
+from zsad.models.families.clip_plain import PlainReader
+from zsad.models.families.clip_tower import ClipReader, ClipTower
+from zsad.models.families.clip_values import ValuesReader
+from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
+from zsad.models.image_text.options import ImageTextOptions, Positions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +36,8 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     std: ClassVar[tuple[float, float, float]] = CLIP_STD
     shares_space_with_text: ClassVar[bool] = True
     forward_arguments: ClassVar[Mapping[str, Any]] = {"interpolate_pos_encoding": True}
+    text_paths: ClassVar[tuple[str, ...]] = ("plain", "values", "windows")
+    text_options: ClassVar[frozenset[str]] = frozenset({"positions", "class_norm"})
 
     def model_class(self) -> type[CLIPVisionModelWithProjection]:
         """``CLIPVisionModelWithProjection``."""
@@ -67,3 +75,63 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         """See `VisionTransformer.channels`."""
         width: int = config.projection_dim if projected else config.hidden_size
         return width
+
+    def text_layers(self, count: int, options: ImageTextOptions, name: str) -> tuple[str, ...]:
+        """See `Family.text_layers`."""
+        layers = super().text_layers(count, options, name)
+        if options.path == "values":
+            first = first_block(options.first_value_block, count, name)
+            for layer in map(int, layers):
+                if layer < first:
+                    raise ConfigError(
+                        f"layer {layer} of model '{name}' comes before the second path, which begins with block "
+                        f"{first}; choose a later layer, or an earlier first_value_block"
+                    )
+        return layers
+
+    def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
+        """See `Family.text_channels`."""
+        channels: int = self.config_for(config).projection_dim
+        return channels
+
+    def text_reader(
+        self,
+        network: CLIPVisionModelWithProjection,
+        config: PretrainedConfig,
+        options: ImageTextOptions,
+        name: str,
+    ) -> ClipReader:
+        """See `Family.text_reader`."""
+        count = self.layer_count(config)
+        layers = self.text_layers(count, options, name)
+        own = self.config_for(config)
+        # A checkpoint that was converted from another library says how that library treats positions.
+        own_way: Positions = getattr(own, "position_interpolation", "bicubic")
+        tower = ClipTower(network, self.patch(config), options.positions or own_way, options.class_norm)
+        channels = options.token_channels(own.hidden_size, own.projection_dim)
+        if options.path == "windows":
+            return WindowsReader(tower, options.windows, channels=channels)
+        chosen = [int(layer) for layer in layers]
+        if options.path == "values":
+            first = first_block(options.first_value_block, count, name)
+            return ValuesReader(tower, chosen, channels=channels, first=first)
+        return PlainReader(tower, chosen, channels=channels, normed=options.normed, projected=options.projected)
+
+
+def first_block(block: int, count: int, name: str) -> int:
+    """The first block of the second path, counted from 0.
+
+    Args:
+        block: counted from 0, or with a negative number from the last.
+        count: of the model's blocks.
+        name: of the model, for the message.
+
+    Raises:
+        ConfigError: there is no such block.
+    """
+    if not -count <= block < count:
+        raise ConfigError(
+            f"model '{name}' has no block {block} for first_value_block; its {count} blocks are 0 to {count - 1}, or "
+            f"{-count} to -1"
+        )
+    return block % count

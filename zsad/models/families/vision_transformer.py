@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class VisionTransformer(Family[Network]):
-    """A family whose layers are the blocks of a transformer with a class token.
+    """A family whose layers are the blocks of a transformer, with or without a class token.
 
     Class attributes:
         forward_arguments: keyword arguments of the network's forward pass besides the pixels.
@@ -94,8 +94,6 @@ class BlockReader(TokenReader):
         forward_arguments: what the network takes besides the pixels.
     """
 
-    cls_source = "class token"
-
     def __init__(
         self,
         network: nn.Module,
@@ -110,6 +108,7 @@ class BlockReader(TokenReader):
     ) -> None:
         self.patch = self.stride = patch
         self.prefix_tokens = prefix_tokens
+        self.cls_source = "class token" if prefix_tokens else "mean of patch tokens"
         self.layers = [str(block) for block in chosen]
         self.channels = channels
         self._network = network
@@ -123,7 +122,9 @@ class BlockReader(TokenReader):
         states = self._kept.of(lambda: self._network(pixels, **self._forward_arguments))
         tokens = self._finish(torch.stack(states, dim=1))
         rows, columns = (side // self.stride for side in pixels.shape[-2:])
-        return tokens[:, :, self.prefix_tokens :].unflatten(2, (rows, columns)), tokens[:, :, 0]
+        patches = tokens[:, :, self.prefix_tokens :]
+        classes = tokens[:, :, 0] if self.prefix_tokens else patches.mean(dim=2)
+        return patches.unflatten(2, (rows, columns)), classes
 
     def compile(self, **options: Any) -> None:
         """See `TokenReader.compile`."""

@@ -1,0 +1,371 @@
+"""What is read of CLIP beside texts against plain forward passes in float64, window by window and block by block."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reference_networks import (
+    LAYOUTS,
+    Weights,
+    block_output,
+    embedded_patches,
+    final_norm,
+    layer_norm,
+    linear,
+    part_of,
+)
+from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
+
+from closeness import assert_close
+from zsad.errors import ConfigError
+from zsad.features.execution import Execution
+from zsad.features.image_text import ImageText
+from zsad.features.network import NetworkExtractor
+from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
+
+PATCH, WIDTH, HEADS, SIDE, SPACE = 4, 32, 4, 4, 24  # SIDE: of the grid of learned positions
+ROWS, COLUMNS = 5, 7
+DEPTHS = (2, 4)
+TEXT = {"vocab_size": 9, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+CLIP = LAYOUTS["clip"]
+
+
+class Saved:
+    """A small CLIP on disk, and its weights."""
+
+    def __init__(self, folder: Path, depth: int) -> None:
+        vision = {
+            "hidden_size": WIDTH,
+            "num_hidden_layers": depth,
+            "num_attention_heads": HEADS,
+            "patch_size": PATCH,
+            "image_size": PATCH * SIDE,
+            "intermediate_size": 48,
+        }
+        model = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=vision, projection_dim=SPACE))
+        generator = torch.Generator().manual_seed(depth)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+        model.save_pretrained(folder)
+        self.folder, self.depth = folder, depth
+        self.weights: Weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
+
+    def extractor(self, **options: Any) -> NetworkExtractor:
+        return self.backbone(**options).load(Execution())
+
+    def backbone(self, **options: Any) -> ImageText:
+        params = {"model": str(self.folder), "resolution": PATCH * ROWS, "dtype": "float32"} | options
+        return ImageText.build(params, where="test")
+
+    def part(self, block: int) -> Weights:
+        return part_of(self.weights, f"{CLIP.blocks}.{block}.")
+
+
+@pytest.fixture(scope="module")
+def saved_models(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Saved]:
+    return {depth: Saved(tmp_path_factory.mktemp(f"clip{depth}"), depth) for depth in DEPTHS}
+
+
+@pytest.fixture(params=DEPTHS)
+def saved(request: pytest.FixtureRequest, saved_models: dict[int, Saved]) -> Saved:
+    return saved_models[request.param]
+
+
+@pytest.fixture
+def shallow(saved_models: dict[int, Saved]) -> Saved:
+    return saved_models[2]
+
+
+@pytest.fixture
+def deep(saved_models: dict[int, Saved]) -> Saved:
+    return saved_models[4]
+
+
+def random_pixels(rows: int = ROWS, columns: int = COLUMNS, images: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(rows + columns)
+    return torch.randn(images, 3, PATCH * rows, PATCH * columns, generator=generator)
+
+
+def read(extractor: NetworkExtractor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        return extractor.tokens_of(pixels)
+
+
+def close(found: torch.Tensor, expected: np.ndarray | torch.Tensor) -> None:
+    assert found.dtype == torch.float32
+    assert_close(found, expected, share=1e-5)
+
+
+# --- the plain forward pass ---
+
+
+def embedded(saved: Saved, pixels: torch.Tensor, positions: str = "bicubic") -> np.ndarray:
+    """``[token, channel]`` of one image before the first LayerNorm: class token and patches, at their positions."""
+    image = pixels.permute(1, 2, 0).double().numpy()
+    patches = embedded_patches(image, saved.weights, CLIP.kernel, PATCH)
+    rows, columns = patches.shape[:2]
+    learned = saved.weights["vision_model.embeddings.position_embedding.weight"]
+    plane = learned[1:].reshape(SIDE, SIDE, WIDTH)
+    down, across = (resampling(SIDE, count, positions) for count in (rows, columns))
+    plane = np.einsum("rs,stc,qt->rqc", down, plane, across)
+    class_token = saved.weights["vision_model.embeddings.class_embedding"] + learned[0]
+    return np.concatenate([class_token[None], (patches + plane).reshape(-1, WIDTH)])
+
+
+def resampling(known: int, wanted: int, positions: str) -> np.ndarray:
+    """``[wanted, known]``: how much each known place counts for each wanted one, as PyTorch has it."""
+    kernel, reach = {
+        "bicubic": (lambda x: cubic(x, -0.75), 2),
+        "antialiased": (lambda x: cubic(x, -0.5), 2),
+        "bilinear": (lambda x: max(0.0, 1 - abs(x)), 1),
+    }[positions]
+    step = known / wanted
+    wide = max(step, 1.0) if positions == "antialiased" else 1.0
+    weights = np.zeros((wanted, known))
+    for place in range(wanted):
+        centre = (place + 0.5) * step - 0.5
+        for source in range(math.floor(centre - reach * wide), math.ceil(centre + reach * wide) + 1):
+            weight = kernel((source - centre) / wide)
+            if positions != "antialiased":  # a place beyond the border is the one at the border
+                weights[place, min(max(source, 0), known - 1)] += weight
+            elif 0 <= source < known:  # it is left out
+                weights[place, source] += weight
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def cubic(x: float, a: float) -> float:
+    x = abs(x)
+    if x < 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def states_of(saved: Saved, tokens: np.ndarray) -> list[np.ndarray]:
+    """What each block takes, and after them what the last puts out, ``[token, channel]``."""
+    states = [layer_norm(tokens, saved.weights, "vision_model.pre_layrnorm", 1e-5)]
+    for block in range(saved.depth):
+        states.append(block_output(states[-1], saved.part(block), CLIP, HEADS))
+    return states
+
+
+def in_space(saved: Saved, tokens: np.ndarray, normed: bool = True) -> np.ndarray:
+    tokens = final_norm("clip", saved.weights, tokens) if normed else tokens
+    return linear(tokens, saved.weights, "visual_projection")
+
+
+def on_grid(tokens: np.ndarray) -> np.ndarray:
+    return tokens.reshape(ROWS, COLUMNS, -1)
+
+
+def value_attention(tokens: np.ndarray, part: Weights) -> np.ndarray:
+    """Attention in which queries and keys are the values too."""
+    values = linear(tokens, part, "self_attn.v_proj")
+    width = WIDTH // HEADS
+    attended = []
+    for head in range(HEADS):
+        own = values[:, head * width : (head + 1) * width]
+        shares = np.exp(own @ own.T / math.sqrt(width))
+        attended.append(shares / shares.sum(axis=1, keepdims=True) @ own)
+    return linear(np.concatenate(attended, axis=1), part, "self_attn.out_proj")
+
+
+def second_path(saved: Saved, tokens: np.ndarray, first: int) -> dict[int, np.ndarray]:
+    """The state of the second path after each of its blocks."""
+    states = states_of(saved, tokens)
+    path = {}
+    second = states[first]
+    for block in range(first, saved.depth):
+        part = saved.part(block)
+        second = second + value_attention(layer_norm(states[block], part, "layer_norm1", 1e-5), part)
+        path[block] = second
+    return path
+
+
+# --- vectors of whole images ---
+
+
+@pytest.mark.parametrize("options", [{}, {"path": "values", "first_value_block": -1}, {"path": "windows"}])
+@pytest.mark.parametrize("class_norm", [True, False])
+def test_the_class_token_is_the_image_in_the_space_of_texts_whatever_the_path(
+    saved: Saved, options: dict[str, Any], class_norm: bool
+) -> None:
+    extractor, pixels = saved.extractor(**options, class_norm=class_norm), random_pixels()
+    _, vectors = read(extractor, pixels)
+    assert extractor.cls_source == "class token"
+    assert vectors.shape == (2, len(extractor.layers), extractor.channels)
+    for image in range(2):
+        state = states_of(saved, embedded(saved, pixels[image]))[-1]
+        expected = in_space(saved, state[0], normed=class_norm)
+        for layer in range(len(extractor.layers)):
+            close(vectors[image, layer, :SPACE], expected)
+            assert not vectors[image, layer, SPACE:].any()
+
+
+def test_the_image_is_where_transformers_puts_it(shallow: Saved) -> None:
+    pixels = random_pixels()
+    _, vectors = read(shallow.extractor(), pixels)
+    with torch.inference_mode():
+        both_towers = CLIPModel.from_pretrained(shallow.folder).eval()
+        expected = both_towers.get_image_features(pixels, interpolate_pos_encoding=True).pooler_output
+    close(vectors[:, 0], expected)
+
+
+@pytest.mark.parametrize("positions", ["bicubic", "bilinear", "antialiased"])
+@pytest.mark.parametrize("grid", [(5, 7), (4, 4), (3, 6), (8, 2)])
+def test_positions_are_interpolated_as_each_repository_does(
+    shallow: Saved, positions: str, grid: tuple[int, int]
+) -> None:
+    pixels = random_pixels(*grid)
+    patches, vectors = read(shallow.extractor(positions=positions), pixels)
+    for image in range(2):
+        state = states_of(shallow, embedded(shallow, pixels[image], positions))[-1]
+        close(vectors[image, 0], in_space(shallow, state[0]))
+        close(patches[image, 0].flatten(0, 1), in_space(shallow, state[1:]))
+
+
+def test_a_model_has_a_way_of_its_own_to_interpolate_positions(shallow: Saved, tmp_path: Path) -> None:
+    pixels = random_pixels()
+    own, bicubic = (read(shallow.extractor(positions=how), pixels)[0] for how in (None, "bicubic"))
+    assert torch.equal(own, bicubic)
+    model = CLIPModel.from_pretrained(shallow.folder)
+    model.config.vision_config.position_interpolation = "antialiased"  # as a conversion leaves it
+    model.save_pretrained(tmp_path)
+    converted = ImageText.build({"model": str(tmp_path), "resolution": PATCH * ROWS, "dtype": "float32"}, where="test")
+    antialiased = read(shallow.extractor(positions="antialiased"), pixels)[0]
+    assert torch.equal(read(converted.load(Execution()), pixels)[0], antialiased)
+
+
+# --- the plain path ---
+
+
+def test_projected_tokens_of_several_blocks(deep: Saved) -> None:
+    extractor, pixels = deep.extractor(layers=(3, 0, -2)), random_pixels()
+    patches, _ = read(extractor, pixels)
+    assert extractor.layers == ["3", "0", "2"]
+    assert patches.shape == (2, 3, ROWS, COLUMNS, SPACE)
+    for image in range(2):
+        states = states_of(deep, embedded(deep, pixels[image]))
+        for layer, block in enumerate((3, 0, 2)):
+            close(patches[image, layer], on_grid(in_space(deep, states[block + 1][1:])))
+
+
+@pytest.mark.parametrize("normed", [True, False])
+def test_tokens_of_several_blocks_that_are_not_projected(deep: Saved, normed: bool) -> None:
+    extractor, pixels = deep.extractor(layers=(0, 2), projected=False, normed=normed), random_pixels()
+    patches, _ = read(extractor, pixels)
+    assert extractor.channels == WIDTH
+    for image in range(2):
+        states = states_of(deep, embedded(deep, pixels[image]))
+        for layer, block in enumerate((0, 2)):
+            expected = states[block + 1][1:]
+            expected = final_norm("clip", deep.weights, expected) if normed else expected
+            close(patches[image, layer], on_grid(expected))
+
+
+# --- the second path ---
+
+
+@pytest.mark.parametrize(("first", "layers"), [(0, (3, 1)), (1, (1, 2, -1)), (-2, (2, 3)), (-1, (-1,))])
+def test_tokens_of_the_second_path(deep: Saved, first: int, layers: tuple[int, ...]) -> None:
+    extractor, pixels = deep.extractor(path="values", first_value_block=first, layers=layers), random_pixels()
+    patches, _ = read(extractor, pixels)
+    assert extractor.layers == [str(layer % 4) for layer in layers]
+    for image in range(2):
+        path = second_path(deep, embedded(deep, pixels[image]), first % 4)
+        for layer, block in enumerate(layers):
+            close(patches[image, layer], on_grid(in_space(deep, path[block % 4][1:])))
+
+
+# --- windows ---
+
+
+@pytest.mark.parametrize("windows", [(2, 3), (1,), (5, 2)])
+def test_windows_of_several_sizes_one_by_one(saved: Saved, windows: tuple[int, ...]) -> None:
+    extractor, pixels = saved.extractor(path="windows", windows=windows), random_pixels()
+    patches, _ = read(extractor, pixels)
+    assert extractor.layers == [*(f"window{side}" for side in windows), "patches"]
+    assert patches.shape == (2, len(windows) + 1, ROWS, COLUMNS, WIDTH)
+    for image in range(2):
+        whole = embedded(saved, pixels[image])
+        grid = on_grid(whole[1:])
+        for layer, side in enumerate(windows):
+            expected = np.zeros((ROWS, COLUMNS, WIDTH))
+            for row in range(ROWS - side + 1):
+                for column in range(COLUMNS - side + 1):
+                    part = grid[row : row + side, column : column + side].reshape(-1, WIDTH)
+                    state = states_of(saved, np.concatenate([whole[:1], part]))[-1]
+                    expected[row, column, :SPACE] = in_space(saved, state[0])
+            close(patches[image, layer], expected)
+        close(patches[image, -1], on_grid(states_of(saved, whole)[-1][1:]))
+
+
+def test_a_window_of_the_whole_grid_is_the_image(shallow: Saved) -> None:
+    patches, vectors = read(shallow.extractor(path="windows", windows=(ROWS,)), random_pixels(ROWS, ROWS))
+    close(patches[:, 0, 0, 0, :SPACE], vectors[:, 0, :SPACE])
+
+
+def test_many_windows_come_in_parts(shallow: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor, pixels = shallow.extractor(path="windows"), random_pixels()
+    expected, _ = read(extractor, pixels)
+    monkeypatch.setitem(TOKENS_AT_A_TIME, "cpu", 37)  # three windows of 2 x 2 for two images, one of 3 x 3
+    close(read(extractor, pixels)[0], expected)
+
+
+# --- what does not go together ---
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"path": "windows", "windows": (2, 6)}, "a window of 6 patches is larger than the grid of model"),
+        ({"path": "windows", "windows": (2, 2)}, "name a side twice"),
+        ({"path": "windows", "layers": (0,)}, "leave layers out"),
+        ({"path": "windows", "tile": 16}, "leave tile and debias out"),
+        ({"path": "windows", "fit": "pad"}, "leave tile and debias out"),
+        ({"path": "windows", "projected": False}, "path windows is for the space of texts"),
+        ({"path": "values", "projected": False}, "path values is for the space of texts"),
+        ({"path": "values"}, "has no block -19 for first_value_block; its 2 blocks are 0 to 1, or -2 to -1"),
+        ({"path": "values", "first_value_block": 1, "layers": (0, 1)}, "comes before the second path"),
+        ({"layers": (2,)}, "has no layer 2"),
+        ({"head": "head.pth"}, "head head.pth means nothing to model"),
+    ],
+)
+def test_what_does_not_fit_the_model_is_said_before_it_is_loaded(
+    shallow: Saved, options: dict[str, Any], sentence: str
+) -> None:
+    for refuse in (lambda backbone: backbone.check_model(), lambda backbone: backbone.load(Execution())):
+        with pytest.raises(ConfigError, match=sentence) as caught:
+            refuse(shallow.backbone(**options))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_model_without_texts_is_refused(tmp_path: Path) -> None:
+    Dinov2Model(Dinov2Config(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=28)).save_pretrained(
+        tmp_path
+    )
+    backbone = ImageText(model=str(tmp_path), resolution=28)
+    for refuse in (backbone.check_model, lambda: backbone.load(Execution())):
+        with pytest.raises(ConfigError, match="has no texts; use it by `family: transformers`"):
+            refuse()
+
+
+@pytest.mark.parametrize("path", ["plain", "values", "windows"])
+@pytest.mark.parametrize("model", ["dinov2-small", "dinov3-convnext-tiny", "dino-vits16"])
+def test_a_published_model_without_texts_is_refused(model: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=f"model '{model}' has no texts"):
+        ImageText(model=model, path=path).check_model()
+
+
+def test_a_published_model_is_checked_by_its_name() -> None:
+    ImageText(model="clip-vitl14-336", resolution=518, path="values", fit="square").check_model()
+    ImageText(model="clip-vitb16", resolution=240, path="windows").check_model()
+    with pytest.raises(ConfigError, match="no block -19 for first_value_block; its 12 blocks"):
+        ImageText(model="clip-vitb16", resolution=240, path="values").check_model()
+    with pytest.raises(ConfigError, match="a window of 3 patches is larger than the grid"):
+        ImageText(model="clip-vitb16", resolution=32, path="windows").check_model()

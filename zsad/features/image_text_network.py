@@ -1,0 +1,83 @@
+"""The sizes of a model of images and texts, by the path that it is read by; see `zsad.features.architecture`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zsad.features.architecture import Architecture, Transformer
+from zsad.models.families.clip_windows import window_tokens
+from zsad.models.image_text.options import ImageTextOptions, window_layers
+
+
+@dataclass(frozen=True)
+class ImageTextNetwork:
+    """A vision transformer all of whose blocks are run, since the image's vector comes from the last.
+
+    Attributes:
+        network: the transformer by itself.
+        options: what is read of it.
+    """
+
+    network: Transformer
+    options: ImageTextOptions
+
+    @property
+    def patch(self) -> int:
+        """See `zsad.features.architecture.Architecture`, as for all others."""
+        return self.network.patch
+
+    @property
+    def stride(self) -> int:
+        """One token a patch."""
+        return self.network.stride
+
+    @property
+    def layers(self) -> int:
+        """How many are kept."""
+        options = self.options
+        return len(window_layers(options.windows) if options.path == "windows" else options.layers)
+
+    @property
+    def channels(self) -> int:
+        """Width of a token in the file."""
+        return self.options.token_channels(self.network.width, self.network.text_channels or self.network.width)
+
+    @property
+    def width(self) -> int:
+        """Of a token inside the network."""
+        return self.network.width
+
+    def operations(self, height: int, width: int) -> float:
+        """Those of all blocks, and of the second path or the windows."""
+        whole = replace(self.network, blocks=self.network.depth).operations(height, width)
+        rows, columns = height // self.patch, width // self.patch
+        if self.options.path == "values":
+            return whole + self._second_path(rows * columns + self.network.prefix_tokens)
+        if self.options.path == "windows":
+            return whole + sum(self._windows(rows, columns, side) for side in self.options.windows)
+        return whole
+
+    def tokens(self, rows: int, columns: int) -> int:
+        """How many are computed for a grid of ``rows x columns`` patches, those of windows included."""
+        sides = self.options.windows if self.options.path == "windows" else ()
+        return rows * columns + sum(window_tokens(rows, columns, side) for side in sides if side <= min(rows, columns))
+
+    def _second_path(self, tokens: int) -> float:
+        """Values and output projection of each of its blocks, and attention."""
+        depth, channels = self.network.depth, self.network.width
+        first = max(0, self.options.first_value_block % depth)
+        blocks = max(layer % depth for layer in self.options.layers) + 1 - first
+        return max(blocks, 0) * (4.0 * channels**2 * tokens + 4.0 * channels * tokens**2)
+
+    def _windows(self, rows: int, columns: int, side: int) -> float:
+        """All blocks for the tokens of all windows, and attention within each."""
+        if side > min(rows, columns):
+            return 0.0
+        network = self.network
+        tokens = window_tokens(rows, columns, side)
+        return network.depth * (2.0 * network.block_weights + 4.0 * network.width * (1 + side**2)) * tokens
+
+
+def in_space_of_texts(network: Architecture, options: ImageTextOptions) -> Architecture:
+    """A network as a model of images and texts; what has no texts, and will be refused, stays as it is."""
+    return ImageTextNetwork(network, options) if isinstance(network, Transformer) else network

@@ -1,0 +1,141 @@
+"""What is read of a network: which layers, by which path; it is checked before, and the reader made after, loading."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zsad.errors import ConfigError
+from zsad.models.families import FAMILIES, TEXT_FAMILIES, Family, TokenReader
+from zsad.models.image_text.options import ImageTextOptions
+from zsad.models.layers import chosen_layers
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from zsad.models.catalogue import ModelFacts
+
+
+class Reading(ABC):
+    """What is read of a network.
+
+    Attributes:
+        projected: whether the weights of the projection to the space of texts are needed.
+    """
+
+    projected: bool
+
+    @property
+    def more_files(self) -> tuple[Path, ...]:
+        """Files of weights beside those of the network."""
+        return ()
+
+    @abstractmethod
+    def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
+        """Compare it with a model whose configuration is known.
+
+        Args:
+            name: of the model, for messages.
+
+        Raises:
+            ConfigError: the model does not have it.
+        """
+
+    @abstractmethod
+    def check_published(self, facts: ModelFacts, count: int, noun: str, name: str) -> None:
+        """Compare it with a published model, of which only facts are known.
+
+        Args:
+            count, noun: how many layers it has, and what one is called.
+            name: as the configuration names it, for messages.
+
+        Raises:
+            ConfigError: the model does not have it.
+        """
+
+    @abstractmethod
+    def reader(self, family: Family[Any], network: PreTrainedModel, config: PretrainedConfig, name: str) -> TokenReader:
+        """Make the reader of a loaded network, which belongs to it from then on.
+
+        Raises:
+            ConfigError, ModelError: see `zsad.models.families.Family.reader`.
+        """
+
+
+class TokensOfLayers(Reading):
+    """The tokens of chosen layers, class tokens included; see `zsad.features.network_options.NetworkOptions`."""
+
+    def __init__(self, *, layers: tuple[int, ...], normed: bool, projected: bool) -> None:
+        self._layers, self._normed, self.projected = layers, normed, projected
+
+    def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
+        """See `Reading.check`."""
+        family.chosen_layers(config, self._layers, projected=self.projected, name=name)
+
+    def check_published(self, facts: ModelFacts, count: int, noun: str, name: str) -> None:
+        """See `Reading.check_published`."""
+        chosen_layers(self._layers, count, noun=noun, name=name)
+        if self.projected and not family_of_published(facts, noun).shares_space_with_text:
+            raise ConfigError(
+                f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
+            )
+
+    def reader(self, family: Family[Any], network: PreTrainedModel, config: PretrainedConfig, name: str) -> TokenReader:
+        """See `Reading.reader`."""
+        return family.reader(
+            network, config, layers=self._layers, normed=self._normed, projected=self.projected, name=name
+        )
+
+
+class PlacesAmongTexts(Reading):
+    """Tokens of a model of images and texts; see `zsad.features.image_text.ImageText`.
+
+    Args:
+        resolution: side of the image that the smallest side of its grid comes from, pixels.
+    """
+
+    projected = True
+
+    def __init__(self, options: ImageTextOptions, resolution: int) -> None:
+        self._options, self._resolution = options, resolution
+
+    @property
+    def more_files(self) -> tuple[Path, ...]:
+        """See `Reading.more_files`."""
+        return () if self._options.head is None else (Path(self._options.head).expanduser(),)
+
+    def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
+        """See `Reading.check`."""
+        family.text_layers(family.layer_count(config), self._options, name)
+        self._check_windows(family.patch(config), name)
+
+    def check_published(self, facts: ModelFacts, count: int, noun: str, name: str) -> None:
+        """See `Reading.check_published`."""
+        family_of_published(facts, noun).text_layers(count, self._options, name)
+        self._check_windows(facts.patch, name)
+
+    def reader(self, family: Family[Any], network: PreTrainedModel, config: PretrainedConfig, name: str) -> TokenReader:
+        """See `Reading.reader`."""
+        return family.text_reader(network, config, self._options, name)
+
+    def _check_windows(self, patch: int, name: str) -> None:
+        """Refuse windows that are larger than a grid, whose shorter side the resolution gives."""
+        side, largest = self._resolution // patch, max(self._options.windows)
+        if self._options.path == "windows" and largest > side:
+            raise ConfigError(
+                f"a window of {largest} patches is larger than the grid of model '{name}' at resolution "
+                f"{self._resolution}, which is {side} wide; set resolution to {largest * patch} or more, or leave it "
+                "out of windows"
+            )
+
+
+def family_of_published(facts: ModelFacts, noun: str) -> Family[Any]:
+    """The family of a published model, as far as texts go.
+
+    Args:
+        noun: what a layer of it is called.
+    """
+    if noun == "stage":
+        return FAMILIES["dinov3_convnext"]
+    return FAMILIES[TEXT_FAMILIES.get(facts.family, "vit")]  # all others have no texts, as DINO has none
