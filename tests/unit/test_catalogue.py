@@ -23,7 +23,7 @@ from transformers import (
     ViTModel,
 )
 
-from zsad.models.catalogue import DINOV3, MODELS, ModelFacts, facts_of, names, ungated_twin
+from zsad.models.catalogue import CLIP, DINOV3, MODELS, OPEN_CLIP, ModelFacts, facts_of, names, ungated_twin
 
 PROMISED = [
     *(f"dinov3-{size}" for size in ("vits16", "vits16plus", "vitb16", "vitl16", "vith16plus", "vit7b16")),
@@ -32,6 +32,7 @@ PROMISED = [
     *(f"dinov2-reg-{size}" for size in ("small", "base", "large", "giant")),
     *("dino-vits8", "dino-vits16", "dino-vitb8", "dino-vitb16"),
     *("clip-vitb16", "clip-vitl14", "clip-vitl14-336"),
+    *("clip-vitb16-plus-240", "clip-vitb16-datacomp", "clip-vitl14-datacomp"),
 ]
 
 
@@ -73,6 +74,8 @@ ARCHITECTURES = {
     "dino-vitb8": lambda: ViTModel(ViTConfig(patch_size=8), add_pooling_layer=False),
     "clip-vitb16": lambda: _clip(512, 768, 16, 224),
     "clip-vitl14-336": lambda: _clip(768, 1024, 14, 336),
+    "clip-vitb16-plus-240": lambda: _clip(640, 896, 16, 240),
+    "clip-vitl14-datacomp": lambda: _clip(768, 1024, 14, 224),
 }
 
 
@@ -92,7 +95,10 @@ def test_the_facts_of_a_model_fit_together(facts: ModelFacts) -> None:
     assert facts_of(facts.name) is facts
     assert facts.resolution % facts.patch == 0
     assert facts.hub_id.count("/") == 1
-    assert (facts.normalisation == "clip") == facts.name.startswith("clip-") == facts.hub_id.startswith("openai/")
+    assert (facts.normalisation == "clip") == facts.name.startswith("clip-") == (facts.family in (CLIP, OPEN_CLIP))
+    assert (facts.family == CLIP) == facts.hub_id.startswith("openai/")
+    assert (facts.texts == "own") == facts.name.startswith("clip-")
+    assert (facts.texts == "head") == facts.name.startswith("dinov3-vitl16")
     assert facts.layers == ((2,) if "convnext" in facts.name else (-1,))
     assert (facts.licence == "DINOv3 License") == (facts.family == DINOV3)
     assert facts.reference.startswith("https://arxiv.org/abs/")

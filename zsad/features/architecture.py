@@ -158,6 +158,9 @@ VITS: Mapping[str, ViT] = MappingProxyType(
         "clip-vitb16": ViT(768, 12, projected=512),
         "clip-vitl14": ViT(1024, 24, projected=768),
         "clip-vitl14-336": ViT(1024, 24, projected=768),
+        "clip-vitb16-plus-240": ViT(896, 12, projected=640),
+        "clip-vitb16-datacomp": ViT(768, 12, projected=512),
+        "clip-vitl14-datacomp": ViT(1024, 24, projected=768),
     }
 )
 # Depths and widths of the stages.
@@ -188,17 +191,14 @@ def architecture_of(backbone: NetworkOptions) -> Architecture | None:
     if folder is None:
         return None
     # These import torch and transformers, which the published models do without.
-    from zsad.models.checkpoint import checked_config
-    from zsad.models.config_files import config_content, parsed_config
+    from zsad.models.checkpoint import family_in
+    from zsad.models.config_files import timm_architecture
     from zsad.models.config_sense import sense_of_config
-    from zsad.models.families import family_of
 
-    content = config_content(backbone.model, folder)
-    if "architecture" in content and "model_type" not in content:
-        facts = facts_of_timm(content["architecture"])
+    if (architecture := timm_architecture(backbone.model, folder)) is not None:
+        facts = facts_of_timm(architecture)
         return published(facts, backbone) if facts else None
-    family = family_of(content.get("model_type"), backbone.model)
-    config = checked_config(family, parsed_config(backbone.model, folder), backbone.model, folder)
+    family, config = family_in(backbone.model, folder)
     with sense_of_config(backbone.model, folder):
         return _of_config(family, config, backbone)
 

@@ -34,8 +34,14 @@ def load_pth(path: Path) -> Any:
     Raises:
         ModelError: the file is absent, damaged, or holds more than tensors.
     """
+    is_zip = zipfile.is_zipfile(path)
+    if is_zip and _holds_code(path):
+        raise ModelError(
+            f"the file of weights {path} is a TorchScript archive, as OpenAI publishes CLIP, which holds code and is "
+            "not read; use the same model in the format of transformers, such as clip-vitl14-336"
+        )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
@@ -46,6 +52,15 @@ def load_pth(path: Path) -> Any:
         # What the unpickler raises over an arbitrary sequence of bytes.
         reason = "is damaged"
     raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
+
+
+def _holds_code(path: Path) -> bool:
+    """Whether an archive is of ``torch.jit.save``."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _unwrapped(content: Any) -> Any:

@@ -91,6 +91,7 @@ def score_images(
             "setting": scorer.setting,
             "scorer": _described(scorer),
             "image_scoring": _described(image_scoring),
+            "own_image_scores": scorer.own_image_scores,
             "features": _origins(scorer, readers, fitted),
             **of_words,
             "device": compute.device,
