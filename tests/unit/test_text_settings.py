@@ -156,10 +156,6 @@ def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
         ({"text_prompts": "gone.pth", "trained_on": "visa"}, r"methods\.dense\.params.*gone\.pth does not exist"),
         ({"text_prompts": "learned.pth"}, r"trained_on"),
         ({"trained_on": "visa"}, r"trained_on"),
-        (
-            {"linear_layers": "gone.pth", "trained_on": "visa"},
-            r"dense\.params\.linear_layers: gone\.pth does not exist",
-        ),
     ],
 )
 def test_prompts_and_weights_that_are_not_there_are_refused(params: dict[str, Any], said: str) -> None:
