@@ -34,10 +34,16 @@ class WordedTexts(TextEncoder):
 
 
 class WordedExtractor(Extractor):
-    """Patches whose two channels are how dark and how bright they are; the image's vector is their mean."""
+    """Patches whose two channels are how dark and how bright they are; the image's vector is their mean.
 
-    layers: ClassVar[list[str]] = ["last"]
+    Args:
+        windows: whether there are windows of 2 x 2 patches beside them, each the mean of its patches.
+    """
+
     channels, cls_source, device, model = 2, "class token", "cpu", MODEL
+
+    def __init__(self, windows: bool) -> None:
+        self.layers = ["window2", "patches"] if windows else ["last"]
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         return GRID
@@ -47,8 +53,10 @@ class WordedExtractor(Extractor):
         return image
 
     def begin(self, prepared: Sequence[np.ndarray]) -> Callable[[], Tokens]:
-        patches = np.stack([self._patches(image) for image in prepared])[:, None]
-        return lambda: Tokens(patches, patches.mean(axis=(2, 3)))
+        patches = np.stack([self._patches(image) for image in prepared])
+        layers = [patches] if len(self.layers) == 1 else [_windows(patches), patches]
+        vectors = np.stack([patches.mean(axis=(1, 2))] * len(layers), axis=1)
+        return lambda: Tokens(np.stack(layers, axis=1), vectors)
 
     @staticmethod
     def _patches(image: np.ndarray) -> np.ndarray:
@@ -58,6 +66,14 @@ class WordedExtractor(Extractor):
         return np.stack([1 - bright, bright], axis=-1)
 
 
+def _windows(patches: np.ndarray) -> np.ndarray:
+    """The mean of each 2 x 2 patches at the place of the first, of ``[image, row, column, channel]``; else zero."""
+    windows = np.zeros_like(patches)
+    corners = [patches[:, row : row - 1 or None, column : column - 1 or None] for row in (0, 1) for column in (0, 1)]
+    windows[:, :-1, :-1] = np.mean(corners, axis=0)
+    return windows
+
+
 class Worded(Backbone):
     """What is bright is damaged."""
 
@@ -65,12 +81,13 @@ class Worded(Backbone):
     has_texts: ClassVar[bool] = True
 
     longest: int = Field(77, description="tokens")
+    windows: bool = Field(False, description="whether it gives windows too")
 
     def load(self, execution: Execution) -> Extractor:
-        return WordedExtractor()
+        return WordedExtractor(self.windows)
 
     def load_texts(self, execution: Execution) -> TextEncoder:
         return WordedTexts(self.longest)
 
     def text_parameters(self) -> dict[str, Any]:
-        return self.parameters()
+        return {"longest": self.longest}

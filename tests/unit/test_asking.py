@@ -125,6 +125,8 @@ def test_texts_of_another_model_are_refused(prompts: Path) -> None:
         ("embedded", "lid", "this backbone has no texts"),
         (Worded(longest=5), "lid with a very long name indeed", "5"),
         (Worded(), "", "name"),
+        ("nothing-of-that-name", "lid", "there is no backbone 'nothing-of-that-name'"),
+        ("dinov2-small", "lid", "has no text"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: str, sentence: str) -> None:

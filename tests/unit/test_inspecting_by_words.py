@@ -59,6 +59,12 @@ def test_a_photograph_and_a_word_are_enough(
     assert written["methods"][method] == {"scorer": method}
 
 
+def test_with_good_photographs_a_part_with_a_name_is_compared_with_both(photograph: Path) -> None:
+    written = configured(photograph, photograph.parent / "good", part="lid")
+    assert written["methods"]["winclip_plus"] == {"scorer": "winclip_plus", "params": {"shots": "all"}}
+    assert written["backbones"]["words"]["params"]["path"] == "windows"
+
+
 def test_what_is_written_is_a_configuration_that_the_workflow_takes(photograph: Path) -> None:
     selection = select([photograph])
     asked = understood(selection, threshold=None, method=None, backbone=None, part="tin lid")

@@ -186,7 +186,9 @@ def _with_texts(backbone: str | Backbone, params: Mapping[str, Any] | None) -> B
     if known is None:  # nothing that any family knows
         return backbone_named(backbone, params)
     chosen = {**known, **mapping(params, "params")}
-    return BACKBONES.build(TEXT_FAMILY, completed(TEXT_FAMILY, chosen), where=f"backbone '{backbone}'")
+    found = BACKBONES.build(TEXT_FAMILY, completed(TEXT_FAMILY, chosen), where=f"backbone '{backbone}'")
+    found.check_model()  # before it is downloaded
+    return found
 
 
 def _read(path: Path, called: Path) -> MemoryTexts:
