@@ -216,6 +216,12 @@ def _inspect_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", help="scorer of `zsad methods`; a model has its own")
     parser.add_argument("--backbone", help="model of `zsad backbones`; a model has its own")
     parser.add_argument(
+        "--part",
+        metavar="NAME",
+        help="what you would call the part, e.g. 'printed circuit board': it is then compared with sentences, and with "
+        "--references too if there are any",
+    )
+    parser.add_argument(
         "--out", type=_path, metavar="FOLDER", help="for masks, heat maps, overlays, defects.csv and coco.json"
     )
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
