@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zsad.features.architecture import Architecture, Transformer
+from zsad.models.dinotxt.facts import HEAD_BLOCKS
 from zsad.models.families.clip_windows import window_tokens
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 
@@ -40,7 +41,10 @@ class ImageTextNetwork:
     @property
     def channels(self) -> int:
         """Width of a token in the file."""
-        return self.options.token_channels(self.network.width, self.network.text_channels or self.network.width)
+        text_channels = self.network.text_channels or self.network.width
+        if self.options.head is not None:  # class token and mean of the patches
+            text_channels = 2 * self.network.width
+        return self.options.token_channels(self.network.width, text_channels)
 
     @property
     def width(self) -> int:
@@ -48,8 +52,9 @@ class ImageTextNetwork:
         return self.network.width
 
     def operations(self, height: int, width: int) -> float:
-        """Those of all blocks, and of the second path or the windows."""
-        whole = replace(self.network, blocks=self.network.depth).operations(height, width)
+        """Those of all blocks, and of the second path, the windows or the head, whose blocks are as large."""
+        blocks = self.network.depth + (HEAD_BLOCKS if self.options.head is not None else 0)
+        whole = replace(self.network, blocks=blocks).operations(height, width)
         rows, columns = height // self.patch, width // self.patch
         if self.options.path == "values":
             return whole + self._second_path(rows * columns + self.network.prefix_tokens)
