@@ -135,11 +135,12 @@ class ViT(NamedTuple):
 
     width: int
     blocks: int
-    weights: int = 12
+    weights: float = 12
     projected: int = 0
 
 
 SMALL, BASE, LARGE = ViT(384, 12), ViT(768, 12), ViT(1024, 24)
+SO400M = ViT(1152, 27, weights=4 + 2 * 4304 / 1152, projected=1152)
 VITS: Mapping[str, ViT] = MappingProxyType(
     {
         "dinov3-vits16": SMALL,
@@ -163,6 +164,19 @@ VITS: Mapping[str, ViT] = MappingProxyType(
         "clip-vitb16-plus-240": ViT(896, 12, projected=640),
         "clip-vitb16-datacomp": ViT(768, 12, projected=512),
         "clip-vitl14-datacomp": ViT(1024, 24, projected=768),
+        **{
+            f"siglip2-{size}-{trained}": vit
+            for trained in ("256", "384", "512", "naflex")
+            for size, vit in (
+                ("vitb16", BASE._replace(projected=768)),
+                ("vitl16", LARGE._replace(projected=1024)),
+                ("so400m16", SO400M),
+            )
+        },
+        "tipsv2-vitb14": BASE._replace(projected=768),
+        "tipsv2-vitl14": LARGE._replace(projected=1024),
+        "tipsv2-so400m14": SO400M,
+        "tipsv2-vitg14": ViT(1536, 40, projected=1536),
     }
 )
 # Depths and widths of the stages.
@@ -321,7 +335,7 @@ def published(facts: ModelFacts, backbone: NetworkOptions) -> Architecture:
         prefix_tokens=facts.prefix_tokens,
         width=vit.width,
         blocks=max(layer % vit.blocks for layer in backbone.layers) + 1,
-        block_weights=vit.weights * vit.width**2,
+        block_weights=round(vit.weights * vit.width**2),
         depth=vit.blocks,
         text_channels=vit.projected,
     )
