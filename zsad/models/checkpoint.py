@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from zsad.errors import ModelError
-from zsad.models.colours import Normalisation
+from zsad.models.colours import OTHER_COLOURS, Normalisation
 from zsad.models.config_files import config_content, normalisation_in, parsed_config, silence_libraries
 from zsad.models.config_sense import (
     built_within,
@@ -32,7 +32,6 @@ from zsad.models.conversion.weights import OriginalWeights
 from zsad.models.families import Family, family_of
 from zsad.models.hub import locate
 from zsad.models.pth import read_pth
-from zsad.models.published.clip import OTHER_PIXELS
 from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, form_of, required_weights
 
 if TYPE_CHECKING:
@@ -137,7 +136,7 @@ class FoundCheckpoint(NamedTuple):
             return self.converted.normalisation
         if self.commit is None and self.source.is_dir() and self.model_type in CLIP_TYPES:
             return normalisation_in(self.source)
-        return Normalisation(*OTHER_PIXELS[self.name]) if self.name in OTHER_PIXELS else None
+        return OTHER_COLOURS.get(self.name)
 
     def config(self) -> PretrainedConfig:
         """Its configuration.

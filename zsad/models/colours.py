@@ -21,6 +21,10 @@ class Normalisation(NamedTuple):
         return None if centre is None or spread is None or min(spread) <= 0 else cls(centre, spread)
 
 
+# Of models on the hub, by their ids, where it is another than their family's (open_clip's ``pretrained.py``).
+OTHER_COLOURS = {"laion/CLIP-ViT-L-14-laion2B-s32B-b82K": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
+
+
 def _colour(values: Any) -> Colour | None:
     if not (isinstance(values, list) and len(values) == 3 and all(map(_is_number, values))):
         return None

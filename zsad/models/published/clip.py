@@ -13,8 +13,6 @@ CLIP = "CLIP (Radford et al., ICML 2021)"
 OPEN_CLIP = "OpenCLIP (Cherti et al., CVPR 2023)"
 REFERENCES = {CLIP: "https://arxiv.org/abs/2103.00020", OPEN_CLIP: "https://arxiv.org/abs/2212.07143"}
 CLIP_RESOLUTION = 336  # pixels; a multiple of 14 and 16, and the largest that CLIP was trained at
-# Hub ids of models whose colour channels have another mean and deviation (``open_clip/pretrained.py``).
-OTHER_PIXELS = {"laion/CLIP-ViT-L-14-laion2B-s32B-b82K": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
 PLUS_RESOLUTION = 240  # the one that this model was trained at, and WinCLIP is defined at
 
 
