@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import transformers
 
+import tiny_open_clip
 import tiny_sam
 from sentence_piece_files import CONTROL, NORMAL, UNIGRAM, UNKNOWN, sentence_piece_file
 from zsad.errors import ZsadError
@@ -123,8 +124,10 @@ BACKBONES: dict[str, Callable[[], transformers.PreTrainedModel]] = {
         tipsv2_config(transformers.Tipsv2Config(**FLAT_TIPSV2)),
     ),
 }
-TEXTS = ("clip text", "siglip text", "siglip2 text", "tipsv2 text", "tipsv2_flat text")
-FAMILIES = (*BACKBONES, "dinov2 in shards", *TEXTS, "sam", "sam_hq", "sam2", "sam3_tracker")
+OPEN_CLIP = ("open_clip", "open_clip text")
+SENTENCE_PIECES = ("siglip text", "siglip2 text", "tipsv2 text", "tipsv2_flat text")
+TEXTS = ("clip text", "open_clip text", *SENTENCE_PIECES)
+FAMILIES = (*BACKBONES, "dinov2 in shards", "open_clip", *TEXTS, "sam", "sam_hq", "sam2", "sam3_tracker")
 
 
 class Mutation(NamedTuple):
@@ -162,6 +165,8 @@ def write(family: str, folder: Path) -> Path:
     transformers.utils.logging.set_verbosity_error()
     if family in tiny_sam.MAKERS:
         tiny_sam.write_transformers(folder, family)
+    elif family in OPEN_CLIP:
+        return tiny_open_clip.save_folder(folder)
     else:
         BACKBONES[family.split()[0]]().save_pretrained(folder)
     if family == "dinov2 in shards":
@@ -170,7 +175,7 @@ def write(family: str, folder: Path) -> Path:
         (folder / "vocab.json").write_text(json.dumps(VOCABULARY))
         (folder / "merges.txt").write_text("#version: 0.2\n")
         transformers.CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
-    if family in TEXTS[1:]:
+    if family in SENTENCE_PIECES:
         name = "tokenizer.model" if family.startswith("tipsv2") else "spiece.model"
         (folder / name).write_bytes(sentence_piece_file(PIECES, UNIGRAM))
     if family.startswith("tipsv2_flat"):
@@ -203,7 +208,7 @@ def mutations(folder: Path, values: Sequence[Any] = NONSENSE) -> Iterator[Mutati
         content = json.loads(path.read_text())
         for place in _places(content):
             yield from (Mutation(path.name, place, value) for value in values)
-        if path.name == "config.json":
+        if path.name in ("config.json", tiny_open_clip.CONFIG):
             yield from (Mutation(path.name, (key,), value) for key, value in ADDED)
             parts = [key for key, value in content.items() if isinstance(value, dict)]
             yield from (Mutation(path.name, (part, key), value) for part in parts for key, value in ADDED)
@@ -250,7 +255,7 @@ def _hangs(*_: object) -> None:
 
 def _computed(family: str, folder: Path) -> np.ndarray:
     generator = np.random.default_rng(0)
-    if family in BACKBONES or family == "dinov2 in shards":
+    if family in BACKBONES or family in ("dinov2 in shards", "open_clip"):
         side = 32 if family == "dinov3_convnext" else SIDE
         backbone = HuggingFace(model=str(folder), resolution=side, dtype="float32")
         backbone.check_model()

@@ -22,6 +22,7 @@ from zsad.models.families.dinov3_convnext import stage_stride
 from zsad.models.families.tipsv2_config import TOWERS
 from zsad.models.families.vision_transformer import VisionTransformer
 from zsad.models.image_text.options import ImageTextOptions
+from zsad.models.weight_files import OPEN_CLIP, form_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -32,6 +33,7 @@ KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022
 OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
 # Of SigLIP's configurations, in which the sizes of the base model are left out.
 DEFAULTS = MappingProxyType({"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "patch_size": 16})
+OF_OPEN_CLIP = {"width": "hidden_size", "layers": "num_hidden_layers", "patch_size": "patch_size"}
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
 
@@ -290,24 +292,35 @@ def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architectu
 def _config_in(folder: Path) -> Mapping[str, int]:
     """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
     try:
-        content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = _content(folder)
         tower = content.get("vision_config", content)
         sizes = _sizes_left_out(content) | tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
         return {name: value for name, value in sizes.items() if type(value) is int}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return {}
 
 
 def _sizes_left_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a configuration leaves to its reader, and what it says in words of its own; empty for most."""
     if (tower := TOWERS.get(content.get("vision_fn", ""))) is not None:
-        width = content.get("embed_dim")
+        width = content["embed_dim"]
         return {
             "hidden_size": width,
             "num_hidden_layers": tower.blocks,
             "intermediate_size": int(width * tower.ratio),
         }
     return DEFAULTS if str(content.get("model_type")).startswith("siglip") else {}
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """Of ``config.json``; of open_clip's, the sizes by their names in ``transformers``."""
+    form = form_of(folder)
+    content: dict[str, Any] = json.loads((folder / form.config).read_text(encoding="utf-8"))
+    if form is not OPEN_CLIP:
+        return content
+    model = content["model_cfg"]
+    sizes = {name: model["vision_cfg"].get(key) for key, name in OF_OPEN_CLIP.items()}
+    return {"vision_config": sizes, "projection_dim": model.get("embed_dim")}
 
 
 def _layer_names(layers: Sequence[int], facts: ModelFacts | None) -> tuple[str, ...] | None:
