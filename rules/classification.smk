@@ -43,6 +43,7 @@ rule score_support:
     """Anomaly maps of one method for the examples of a support, which say where their defects are."""
     input:
         unpack(support_scoring_files),
+        learned=learned_files,
     output:
         scores=SUPPORT_SCORES,
     log:
@@ -64,6 +65,7 @@ rule score_support:
         scoring_mb=settings.scoring.memory_mb,
     params:
         cfg=scoring_config,
+        stamp=learned_stamp,
         code=scoring_code,
     message:
         "Scoring the examples of {wildcards.support} for {wildcards.category} by {wildcards.method}"

@@ -106,6 +106,7 @@ MANIFEST = f"{CATEGORY}/manifest.csv"
 UNREADABLE = f"{CATEGORY}/unreadable.csv"
 CHECK = f"{CATEGORY}/check.json"
 FEATURES = f"{CATEGORY}/features/{{backbone}}/{{subset}}.{{view}}.h5"
+TEXTS = f"{CATEGORY}/texts/{{backbone}}.{{prompts}}.h5"
 EMBEDDINGS = f"{CATEGORY}/embeddings/{{segmenter}}/{{subset}}.h5"
 FOREGROUNDS = f"{CATEGORY}/foregrounds/{{segmenter}}/{{subset}}.h5"
 MODELS = f"{CATEGORY}/models/{{method}}.h5"
@@ -155,6 +156,7 @@ wildcard_constraints:
     backbone=r"[A-Za-z0-9_-]+",
     subset=SUBSETS,
     view="|".join(VIEWS),
+    prompts=r"[A-Za-z0-9_-]+",
     segmenter=r"[A-Za-z0-9_-]+",
     method=r"[A-Za-z0-9_-]+",
     refiner=r"[A-Za-z0-9_-]+",
@@ -259,6 +261,23 @@ def asked_methods(wildcards, input):
 def scoring_config(wildcards):
     """All that scores depend on besides the features."""
     return as_parameter(settings.methods[wildcards.method].stage_config())
+
+
+def texts_of(wildcards, *, of_fit):
+    """The file of texts that a method's model is made of, or that it scores by; none for most methods."""
+    entry = settings.methods[wildcards.method]
+    if entry.texts is None or entry.fits_texts != of_fit:
+        return {}
+    names = {"backbone": settings.text_backbone(entry.name), "prompts": entry.texts.name}
+    return {"texts": TEXTS.format(dataset=wildcards.dataset, category=wildcards.category, **names)}
+
+
+def files_of_others(wildcards):
+    """The files of weights that others have trained and that a method reads while it scores; none for most methods."""
+    return list(settings.methods[wildcards.method].learned_files.values())
+
+
+learned_files, learned_stamp = follow(files_of_others)
 
 
 def member_scores(wildcards):

@@ -11,6 +11,7 @@ rule fit_method:
     """A method's model of its references, and what each of them scores by a fit to the others."""
     input:
         unpack(fit_files),
+        learned=learned_files,
     output:
         model=MODELS,
     log:
@@ -32,6 +33,7 @@ rule fit_method:
         scoring_mb=settings.scoring.memory_mb,
     params:
         cfg=fit_config,
+        stamp=learned_stamp,
         code=fit_code,
     message:
         "Fitting {wildcards.method} to the references of {wildcards.category}"
@@ -43,6 +45,7 @@ rule score_images:
     """Anomaly maps and image scores of one method."""
     input:
         unpack(scoring_files),
+        learned=learned_files,
     output:
         scores=SCORES,
     log:
@@ -64,6 +67,7 @@ rule score_images:
         scoring_mb=settings.scoring.memory_mb,
     params:
         cfg=scoring_config,
+        stamp=learned_stamp,
         code=scoring_code,
     message:
         "Scoring {wildcards.category} by {wildcards.method}"

@@ -31,15 +31,16 @@ def write_features(
     ids: Sequence[str] | None = None,
     *,
     cls_tokens: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
     **provenance,
 ) -> Path:
-    """Write tokens ``[layer, row, column, channel]``, one array an image; layers are named 0, 1, ..."""
+    """Write tokens ``[layer, row, column, channel]``, one array an image; layers are named 0, 1, ... by default."""
     layers, channels = tokens[0].shape[0], tokens[0].shape[-1]
     writer = FeatureWriter(
         path,
         ids or [f"test/{index}.png" for index in range(len(tokens))],
         provenance,
-        layers=range(layers),
+        layers=range(layers) if names is None else names,
         channels=channels,
         grid_sizes=np.array([image.shape[1:3] for image in tokens]),
         cls_source="mean of patch tokens",

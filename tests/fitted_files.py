@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from text_files import written_texts
 from zsad.files.features import FeatureWriter
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
@@ -54,6 +55,8 @@ def fit_to_file(path: Path, references: Path, scorer: ReferenceScorer, compute: 
 def fitted_file(path: Path, references: TokenSource, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
     """The model of a scorer, fitted to tokens in memory."""
     features = written_features(path.with_name(f"{path.stem}-references.h5"), references)
+    if references.texts is not None:
+        options["texts"] = written_texts(path.with_name(f"{path.stem}-texts.h5"), references.texts)
     return fit_to_file(path, features, scorer, compute, **options)
 
 
@@ -65,6 +68,7 @@ def score_files(
     image_scoring: ImageScoring,
     compute: Compute,
     foregrounds: Mapping[str, Path] | None = None,
+    texts: Path | None = None,
 ) -> Path:
     """The score file of a method: of one with references by its model, which is fitted first."""
     masks = dict(foregrounds or {})
@@ -78,6 +82,7 @@ def score_files(
             compute,
             image_scoring=image_scoring,
             foregrounds=of_references,
+            texts=texts,
         )
     score_images(
         features=given,
@@ -88,5 +93,6 @@ def score_files(
         provenance={"stage": "score_images"},
         foregrounds=masks,
         model=model,
+        texts=None if scorer.text_role in scorer.fitted_roles else texts,
     )
     return output

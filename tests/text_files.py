@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zsad.files.texts import TextWriter
+from zsad.scoring.base import Scorer
 from zsad.scoring.token_source import MemoryTokens
 
 
@@ -40,6 +42,31 @@ def made_up_texts(
         patch_part or (0, channels),
         {"part_name": "thing"},
     )
+
+
+def asked_of(scorer: Scorer, channels: int) -> MadeUpTexts | None:
+    """Sentences for a scorer that asks about some."""
+    return made_up_texts(0, channels) if scorer.text_role else None
+
+
+def layers_for(scorer: Scorer, count: int) -> list[str]:
+    """Names of so many layers that a scorer can read: windows of 2, 3, ... patches and patches, if it asks for them."""
+    if scorer.reads_windows:
+        return [*(f"window{side}" for side in range(2, count + 1)), "patches"]
+    return [str(layer) for layer in range(count)]
+
+
+def written_texts(path: Path, texts: MadeUpTexts) -> Path:
+    """The file of sentences."""
+    with TextWriter(
+        path,
+        texts.provenance,
+        sentences=texts.sentences,
+        states=texts.states.tolist(),
+        embeddings=texts.embeddings,
+        patch_part=texts.patch_part,
+    ):
+        return path
 
 
 def class_means(texts: MadeUpTexts, averaging: str) -> np.ndarray:

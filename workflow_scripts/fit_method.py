@@ -6,12 +6,13 @@ from zsad.scoring.compute import compute_of
 from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
-from zsad.workflow.job import foregrounds_of, job
+from zsad.workflow.job import foregrounds_of, job, path_of
 
 with job(snakemake) as this:
     fit_method(
         references=Path(snakemake.input.references),
         foregrounds=foregrounds_of(snakemake.input),
+        texts=path_of(snakemake.input, "texts"),
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,

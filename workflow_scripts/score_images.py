@@ -13,6 +13,7 @@ with job(snakemake) as this:
         features=features_of(snakemake.input),
         foregrounds=foregrounds_of(snakemake.input),
         model=path_of(snakemake.input, "model"),
+        texts=path_of(snakemake.input, "texts"),
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
         compute=compute_of(

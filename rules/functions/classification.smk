@@ -49,7 +49,7 @@ def support_scoring_files(wildcards):
         if role not in entry.fitted_roles
     }
     model = {"model": MODELS.format(method=wildcards.method, **place)} if entry.fitted_roles else {}
-    return features | foregrounds | model
+    return features | foregrounds | model | texts_of(wildcards, of_fit=False)
 
 
 def drawn_files(wildcards):

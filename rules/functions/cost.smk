@@ -44,9 +44,19 @@ def scoring_steps(dataset, method):
     return [
         *features,
         *foregrounds,
+        *text_steps(dataset, method),
         *fit_steps(dataset, method),
         step("score_images", dataset, method=method),
     ]
+
+
+def text_steps(dataset, method):
+    """The step that encodes what a method asks in words, which is done once whatever images there are."""
+    entry = settings.methods[method]
+    if entry.texts is None:
+        return []
+    names = {"backbone": settings.text_backbone(method), "prompts": entry.texts.name}
+    return [{**step("encode_texts", dataset, **names), "subset": ""}]
 
 
 def fit_steps(dataset, method):

@@ -25,7 +25,7 @@ def files_by_role(wildcards, *, of_fit):
 
 def fit_files(wildcards):
     """What a method is fitted to in one category."""
-    return files_by_role(wildcards, of_fit=True)
+    return files_by_role(wildcards, of_fit=True) | texts_of(wildcards, of_fit=True)
 
 
 def fit_config(wildcards):
@@ -42,7 +42,7 @@ def scoring_files(wildcards):
     """What a method scores in one category, and the model by which it does so, if it has one."""
     files = files_by_role(wildcards, of_fit=False)
     model = {"model": MODELS.format(**wildcards)} if settings.methods[wildcards.method].fitted_roles else {}
-    return files | model
+    return files | model | texts_of(wildcards, of_fit=False)
 
 
 def scoring_code(wildcards):

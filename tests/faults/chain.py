@@ -143,7 +143,7 @@ def results() -> dict[str, str]:
     texts |= {path: _without_provenance(path) for path in base.glob("*/*/check.json")}
     texts |= {
         path: _digest(path)
-        for kind in ("models", "scores", "decisions", "masks")
+        for kind in ("texts", "models", "scores", "decisions", "masks")
         for path in base.glob(f"*/*/{kind}/*.h5")
     }
     return {path.as_posix(): text for path, text in sorted(texts.items())}
@@ -288,12 +288,20 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
                 yield Step("join_features", {"features": list(files.values())}, joined, backbone.stage_config(), named)
         scores = folder / "scores" / f"{name}.h5"
         here = {**place, "method": name}
+        learned = {"learned": [Path(path) for path in method.learned_files.values()]}
+        asked = {}
+        if method.texts is not None:
+            step = _texts(settings, name, category, folder)
+            asked = step.outputs
+            yield step
         if method.fitted_roles:
             model = folder / "models" / f"{name}.h5"
             references = {role: features.pop(role) for role in method.fitted_roles}
-            yield Step("fit_method", references, {"model": model}, settings.fit_config(name), here)
+            fitted = references | learned | (asked if method.fits_texts else {})
+            yield Step("fit_method", fitted, {"model": model}, settings.fit_config(name), here)
             features["model"] = model
-        yield Step("score_images", features, {"scores": scores}, method.stage_config(), here)
+        read = features | learned | ({} if method.fits_texts else asked)
+        yield Step("score_images", read, {"scores": scores}, method.stage_config(), here)
         decisions = folder / "decisions" / f"{name}.h5"
         model = {role: path for role, path in features.items() if role == "model"}
         yield Step("decide_images", {"scores": scores, **model}, {"decisions": decisions}, method.deciding, here)
@@ -310,6 +318,21 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
             yield Step("refine_masks", outlined, {"masks": masks}, entry.stage_config(), there)
             measured = _measured(settings, folder, f"{name}.{refiner}")
             yield Step("evaluate_masks", {**read, "masks": masks}, measured, options, there)
+
+
+def _texts(settings: Settings, method: str, category: str, folder: Path) -> Step:
+    """What a method asks in words, as far as `encoding_config` in rules/functions/texts.smk says what it depends on."""
+    asked, owner = settings.methods[method].texts, settings.text_backbone(method)
+    entry = settings.backbones[owner]
+    files = {"files": list(map(Path, [*asked.local_files(), *entry.text_files()]))}
+    cfg = {
+        "backbone": entry.text_config(),
+        "part_name": settings.part_name(category, asked),
+        "prompts": asked.prompts,
+        "trained_on": asked.trained_on,
+    }
+    named = {"dataset": settings.dataset, "category": category, "backbone": owner, "prompts": asked.name}
+    return Step("encode_texts", files, {"texts": folder / "texts" / f"{owner}.{asked.name}.h5"}, cfg, named)
 
 
 def _classification_steps(settings: Settings, name: str, category: str, base: Path) -> Iterator[Step]:

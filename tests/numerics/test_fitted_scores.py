@@ -8,7 +8,8 @@ import pytest
 
 from feature_files import random_tokens
 from fitted_files import fitted_file
-from zsad.scoring.base import ImageScore
+from text_files import made_up_texts, windowed_tokens
+from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.fitted import load_fitted
@@ -20,6 +21,7 @@ from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.subspace import Subspace
 from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.winclip_plus import WinClipPlus
 
 KILOBYTE = 1000
 GRID = (6, 7)
@@ -52,10 +54,16 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "gmm spherical": (GMM(components=2, covariance="spherical", layers=("2",)), ALIKE),
     "class_token_knn": (ClassTokenKnn(), MIXED),
     "class_token_knn k": (ClassTokenKnn(k=3, layers=("1", "0")), MIXED),
+    "winclip_plus": (WinClipPlus(), MIXED),
+    "winclip_plus scales": (WinClipPlus(scales=(3,), combine="mean", averaging="normalised"), MIXED),
 }
 
 
-def tokens(seed: int, grids: Sequence[tuple[int, int]], split: str) -> MemoryTokens:
+def tokens(seed: int, grids: Sequence[tuple[int, int]], split: str, scorer: Scorer | None = None) -> MemoryTokens:
+    """Those that a scorer reads, with sentences beside references."""
+    if scorer is not None and scorer.reads_windows:
+        texts = made_up_texts(seed, 5) if split == "train" else None
+        return windowed_tokens(seed, grids, channels=6, width=5, split=split, texts=texts)
     images = random_tokens(seed, *grids, layers=3, channels=6)
     cls = np.random.default_rng(seed).normal(size=(len(images), 3, 6))
     return MemoryTokens(images, cls, [f"{split}/{number}.png" for number in range(len(images))])
@@ -81,7 +89,7 @@ def test_every_scorer_with_references_has_a_case():
 def test_restored_scores_are_those_of_a_fresh_fit(name: str, memory: int, tmp_path: Path) -> None:
     scorer, grids = CASES[name]
     compute = Compute(memory=memory)
-    references, test = tokens(0, grids, "train"), tokens(1, [GRID] * 3, "test")
+    references, test = tokens(0, grids, "train", scorer), tokens(1, [GRID] * 3, "test", scorer)
     model = fitted_file(tmp_path / "model.h5", references, scorer, compute)
     with load_fitted(model, compute) as fitted:
         found = list(fitted.score(test))
@@ -120,9 +128,9 @@ def test_little_memory_takes_pieces_and_changes_little(scorer: ReferenceScorer, 
 @pytest.mark.parametrize("name", CASES)
 def test_one_image_alone_scores_as_among_others(name: str, tmp_path: Path) -> None:
     scorer, grids = CASES[name]
-    test = tokens(1, [GRID] * 3, "test")
+    test = tokens(1, [GRID] * 3, "test", scorer)
     with load_fitted(
-        fitted_file(tmp_path / "model.h5", tokens(0, grids, "train"), scorer, Compute()), Compute()
+        fitted_file(tmp_path / "model.h5", tokens(0, grids, "train", scorer), scorer, Compute()), Compute()
     ) as fitted:
         together = list(fitted.score(test))
         for index in range(3):

@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from closeness import assert_close
 from faults.chain import Chain
-from feature_files import scores
 from harness import merged
+from text_files import asked_of, layers_for
 from zsad.data.demo.generate import write_image, write_image_and_mask
 from zsad.data.demo.plan import DemoOptions
 from zsad.data.images import read_image
@@ -27,6 +27,7 @@ from zsad.features.views import variants
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.token_source import MemoryTokens
 from zsad.workflow.settings import DEFAULT_PATH
 
 CATEGORY, DEFECTS, GOOD, REFERENCES = "brick", ("crack", "stain"), 6, 3
@@ -154,7 +155,18 @@ def scored(name: str, tokens: dict[tuple[str, str], list[np.ndarray]], folder: P
         role: tokens["test" if wanted.subset == "test" else "references", wanted.view]
         for role, wanted in scorer.feature_sets().items()
     }
-    found = scores(scorer, folder, Compute(precision=precision), **roles)
+    if scorer.reads_windows:  # the same tokens stand for windows
+        roles = {role: [np.concatenate([image, image]) for image in images] for role, images in roles.items()}
+    layers, *_, channels = roles["test"][0].shape
+    readers = {
+        role: MemoryTokens(
+            images,
+            layers=layers_for(scorer, layers),
+            texts=asked_of(scorer, channels) if role == scorer.text_role else None,
+        )
+        for role, images in roles.items()
+    }
+    found = sorted(scorer.score(readers, Compute(precision=precision)), key=lambda score: score.index)
     scoring = ImageScoring()
     return np.array(
         [one.image_score if one.anomaly_map is None else scoring.image_score(one.anomaly_map) for one in found]

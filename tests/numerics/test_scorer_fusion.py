@@ -77,6 +77,32 @@ def test_a_change_of_a_members_unit_changes_nothing(scale):
     assert_close(first.image_scores, second.image_scores)
 
 
+def test_image_scores_of_their_own_are_on_their_own_scale():
+    first, second = member(20), member(21)._replace(own=True)
+    second = second._replace(image_scores=1000 + 5 * second.image_scores)
+    found = fusion(2).fused([first, second])
+    pooled = [np.concatenate([m.ravel() for m in one.maps]) for one in (first, second)]
+    for index in range(IMAGES):
+        of_maps = plain_z(pooled[0], first.image_scores[index])
+        of_scores = plain_z(second.image_scores, second.image_scores[index])
+        assert found.image_scores[index] == pytest.approx((of_maps + of_scores) / 2, abs=1e-6)
+    as_maps = fusion(2).fused([first, second._replace(own=False)])
+    np.testing.assert_array_equal(found.maps, as_maps.maps)
+
+
+@pytest.mark.parametrize("scale", ["robust_z", "rank"])
+def test_a_constant_map_is_no_abstention_of_image_scores_of_their_own(scale):
+    first, second = member(22), member(23)
+    flat = [np.full((4, 6), 0.5, dtype=np.float32), *second.maps[1:]]
+    own = second._replace(maps=flat, own=True)
+    alone = MemberScores([], second.image_scores)
+    found = fusion(2, scale=scale).fused([first, own])
+    assert_close(found.image_scores, fusion(2, scale=scale).fused([first, alone]).image_scores)
+    without = fusion(2, scale=scale).fused([first, own._replace(own=False)])
+    np.testing.assert_array_equal(found.maps, without.maps)
+    assert abs(found.image_scores[0] - without.image_scores[0]) > 1e-3
+
+
 @pytest.mark.parametrize("scale", ["robust_z", "rank"])
 def test_two_members_that_agree_rank_as_each_does(scale):
     one = member(7)
@@ -194,7 +220,7 @@ def write_scores(path, scores, setting="zero-shot-single", note="", ids=None):
     with ScoreWriter(
         path,
         ids,
-        {"image_list_sha256": "abc"},
+        {"image_list_sha256": "abc", **({"own_image_scores": True} if scores.own else {})},
         grid_sizes=[shape] * IMAGES,
         setting=setting,
         localises=bool(scores.maps),
@@ -203,6 +229,14 @@ def write_scores(path, scores, setting="zero-shot-single", note="", ids=None):
             anomaly_map = scores.maps[index] if scores.maps else np.full(shape, score)
             writer.write(index, anomaly_map, score, seconds=0.5, note=note if index == 1 else "")
     return path
+
+
+def test_the_file_of_a_member_says_whether_its_image_scores_are_its_own(tmp_path):
+    members = [member(24), member(25)._replace(own=True)]
+    members[1] = members[1]._replace(image_scores=members[1].image_scores + 100)
+    files = [write_scores(tmp_path / f"{number}.h5", one) for number, one in enumerate(members)]
+    with fuse(tmp_path, *files) as found:
+        assert_close(found.image_scores, fusion(2).fused(members).image_scores)
 
 
 def fuse(folder, *files, count=2):

@@ -172,7 +172,11 @@ def test_every_scorer_has_no_objection_to_ordinary_images(name: str) -> None:
     assert isinstance(entry, Scorer)
     images = [SizedImage(f"{split}/{index}.png", split, 256, 300) for split in ("test", "train") for index in range(9)]
     asked = settings.suitability().methods["self_similarity"]._replace(scorer=name, params=entry.parameters())
-    suitability = Suitability({name: asked}, settings.suitability().layouts)
+    layouts = {
+        backbone: layout._replace(layers=("window2", "window3", "patches") if entry.reads_windows else layout.layers)
+        for backbone, layout in settings.suitability().layouts.items()
+    }
+    suitability = Suitability({name: asked}, layouts)
     again = Suitability.from_json(json.dumps(suitability.stage_config()))
     assert again.refusals("lid")(images) == []
     assert again.refusals("lid")([image for image in images if image.split == "train"]) == []

@@ -103,6 +103,14 @@ winclip trained_on None
 winclip averaging raw
 winclip temperature 0.07 (0,)
 winclip scales None
+winclip_plus text_prompts winclip
+winclip_plus trained_on None
+winclip_plus averaging raw
+winclip_plus temperature 0.07 (0,)
+winclip_plus shots 1
+winclip_plus seed 0 [0,)
+winclip_plus combine sum
+winclip_plus scales None
 fusion methods required
 fusion weights None
 fusion scale robust_z

@@ -7,6 +7,7 @@ import pytest
 
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
+from text_files import asked_of, layers_for, written_texts
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.files.fitted import FittedReader
@@ -47,7 +48,7 @@ class Scripted(Scorer):
 def run(tmp_path):
     """Score with given feature files by role; return the path of the output."""
 
-    def score(scorer, *, image_scoring=None, compute=None, foregrounds=None, **features):
+    def score(scorer, *, image_scoring=None, compute=None, foregrounds=None, texts=None, **features):
         output = tmp_path / "scores" / "scores.h5"
         return score_files(
             output,
@@ -56,6 +57,7 @@ def run(tmp_path):
             image_scoring=image_scoring or ImageScoring(),
             compute=compute or Compute(),
             foregrounds=foregrounds,
+            texts=texts,
         )
 
     return score
@@ -75,20 +77,26 @@ def files(tmp_path):
 @pytest.mark.parametrize("name", SCORERS.names())
 def test_every_scorer_scores_every_image(run, tmp_path, name):
     scorer = SCORERS.build(name, {"tile": 3} if name == "tile_distribution" else {})
-    files = {}
+    files, names = {}, layers_for(scorer, 2)
     for seed, (role, features) in enumerate(scorer.feature_sets().items()):
         if features.subset == "test":
-            files[role] = write_features(tmp_path / f"{role}.h5", random_tokens(seed, (6, 7), (7, 6), (6, 6)))
+            tokens, ids = random_tokens(seed, (6, 7), (7, 6), (6, 6)), None
         else:
-            ids = [f"train/{number}.png" for number in range(4)]
-            files[role] = write_features(tmp_path / f"{role}.h5", random_tokens(seed, *[(6, 7)] * 4), ids)
-    with ScoreReader(run(scorer, **files)) as found:
+            tokens, ids = random_tokens(seed, *[(6, 7)] * 4), [f"train/{number}.png" for number in range(4)]
+        files[role] = write_features(tmp_path / f"{role}.h5", tokens, ids, names=names)
+    asked = asked_of(scorer, 6)
+    texts = None if asked is None else written_texts(tmp_path / "texts.h5", asked)
+    with ScoreReader(run(scorer, texts=texts, **files)) as found:
         assert found.image_ids == ["test/0.png", "test/1.png", "test/2.png"]
         assert found.setting == scorer.setting
         assert found.grid_sizes.tolist() == [[6, 7], [7, 6], [6, 6]]
         assert (found.seconds > 0).all()
         assert found.localises == scorer.localises
         assert np.isfinite(found.image_scores).all()
+        summed = [ImageScoring().image_score(found.anomaly_map(index)) for index in range(3)]
+        assert found.provenance["own_image_scores"] == scorer.own_image_scores
+        if scorer.localises and type(scorer).rescored is Scorer.rescored:
+            assert np.allclose(found.image_scores, summed, rtol=1e-6) != scorer.own_image_scores
 
 
 def test_maps_and_scores_are_those_of_the_scorer(run, files, tmp_path):

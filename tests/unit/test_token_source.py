@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
+from text_files import asked_of, layers_for
 from zsad.data.subsets import base_id
 from zsad.errors import DataError
 from zsad.files.features import FeatureReader
@@ -44,8 +45,11 @@ def test_every_scorer_gives_the_same_scores_to_the_bit(tmp_path, name):
         rng = np.random.default_rng(seed)
         tokens = [image.astype(np.float32) for image in tokens]
         cls = rng.normal(size=(len(tokens), *tokens[0].shape[::3])).astype(np.float32)
-        files[role] = FeatureReader(write_features(tmp_path / f"{role}.h5", tokens, ids, cls_tokens=cls))
-        memory[role] = MemoryTokens(tokens, cls, ids)
+        names = layers_for(scorer, 2)
+        texts = asked_of(scorer, 6) if role == scorer.text_role else None
+        path = write_features(tmp_path / f"{role}.h5", tokens, ids, cls_tokens=cls, names=names)
+        files[role] = FeatureReader(path, texts=texts)
+        memory[role] = MemoryTokens(tokens, cls, ids, names, texts=texts)
     try:
         same(list(scorer.score(memory, Compute())), list(scorer.score(files, Compute())))
         if isinstance(scorer, ReferenceScorer):

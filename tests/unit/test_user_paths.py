@@ -89,7 +89,16 @@ def test_every_parameter_that_may_be_a_path_is_expanded() -> None:
         and name != "sha256"
     }
     assert [place for place, field in spoken_of.items() if not is_path(field)] == []
-    assert {name for _, name in spoken_of} == {"model", "references", "table", "root"}
+    assert {name for _, name in spoken_of} == {
+        "model",
+        "references",
+        "table",
+        "root",
+        "text_prompts",
+        "linear_layers",
+        "head",
+        "tokenizer",
+    }
 
 
 def test_every_key_of_the_configuration_that_may_be_a_path_is_expanded() -> None:

@@ -28,11 +28,13 @@ from zsad.files.json_files import read_json
 from zsad.files.masks import MaskReader
 from zsad.files.pictures import LayerReader, ThumbnailReader
 from zsad.files.scores import ScoreReader
+from zsad.files.texts import TextReader
 
 PARTS = ("Snakefile", "config.yaml", "config", "envs", "profiles", "rules", "schemas", "workflow_scripts", "zsad")
 NOT_RESULTS = ("logs", "benchmarks")
 READERS = {
     "features": FeatureReader,
+    "texts": TextReader,
     "embeddings": EmbeddingReader,
     "models": FittedReader,
     "scores": ScoreReader,

@@ -19,6 +19,7 @@ def check(options: argparse.Namespace) -> int:
         check_workflow_folder(Path.cwd())
     settings = load(*options.configfile, dataset=_guessed(options.folder) if options.folder else {})
     _print_configuration(settings)
+    _tell_of_words(settings, whole=options.words)
     check_cache()
     check_folders(settings.dataset)
     check_writable(settings.dataset)
@@ -73,6 +74,16 @@ def _tell_of_kinds(settings: Settings) -> bool:
     print("\nexamples of kinds of defect")
     print("\n".join(told.lines))
     return told.stops
+
+
+def _tell_of_words(settings: Settings, *, whole: bool) -> None:
+    """Print what methods ask in words."""
+    if not settings.asked_texts:
+        return
+    from zsad.cli.asking import asked_lines
+
+    print("\nasked in words")
+    print("\n".join(asked_lines(settings, whole=whole)))
 
 
 def _tell_of_clone() -> None:

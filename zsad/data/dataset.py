@@ -43,6 +43,7 @@ class Dataset:
         facts: of the published data set that the layout is for; None for anybody's images.
         unreadable: whether images that cannot be read stop a run, or are left out and listed.
         bounds: how long and how large an image may be.
+        part_names: what a part is called in words: one name for all, or some categories' own; None for nothing said.
         is_demo: whether its images are generated.
         package: what holds its images, being a published data set of a package without a root; None for all others.
         is_downloaded: whether its images are downloaded into `download_to`, being any other one without a root.
@@ -72,6 +73,7 @@ class Dataset:
         self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
         self.root = self._root(config["root"], demos)
         self._wanted: list[str] | str = config["categories"]
+        self.part_names: Mapping[str, str] | str | None = config.get("part_names")
         self._items: dict[str, list[Item]] = {}
         self._truths: dict[str, KnownTruth] = {}
         self._files: dict[tuple[str, str], list[Path]] = {}
@@ -102,7 +104,7 @@ class Dataset:
             ConfigError: one that is wanted does not exist, or cannot be the name of a folder of results.
             DataError: the data set's folder is absent or has no category.
         """
-        available = list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
+        available = self._on_disk
         overlooked = [] if self.is_demo else self.layout.overlooked(self.root)
         if self._wanted == "all" and overlooked:
             raise DataError(one_sentence(overlooked))
@@ -121,6 +123,16 @@ class Dataset:
                     "rename its folder"
                 )
         return wanted
+
+    @property
+    def known_categories(self) -> list[str]:
+        """All that there are, wanted or not: on the disk, or as published before they are; empty if nobody knows."""
+        return self._on_disk if self.is_here else list(self.facts.categories) if self.facts else []
+
+    @property
+    def expected_categories(self) -> list[str]:
+        """Those of `known_categories` that are wanted, so that something can be told before a download."""
+        return [category for category in self.known_categories if self._wanted == "all" or category in self._wanted]
 
     def items(self, category: str) -> list[Item]:
         """The images of a category as they lie on the disk; they are listed once, and none is opened.
@@ -277,6 +289,10 @@ class Dataset:
             good, defective = bool(self.demo_options.good), bool(self.demo_options.defective)
             return KnownTruth(good, defective, masks=defective)
         return self.layout.expected_truth
+
+    @cached_property
+    def _on_disk(self) -> list[str]:
+        return list(DEMO_CATEGORIES) if self.is_demo else self.layout.categories(self.root)
 
     def _check_downloads(self) -> None:
         if self.download_to.exists() and not self.download_to.is_dir():

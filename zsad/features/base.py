@@ -287,6 +287,10 @@ class Backbone(Choice):
         """Its parameters that embeddings of texts depend on; equal ones give equal embeddings."""
         return {}
 
+    def text_files(self) -> list[str]:
+        """The files of a model on this machine that embeddings of texts depend on, sorted."""
+        return self.local_files()
+
     def load_texts(self, execution: Execution) -> TextEncoder:
         """Load what turns sentences into vectors in the space of the class tokens.
 

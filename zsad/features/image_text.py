@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from zsad.grids import TokenLayout
     from zsad.models.texts.base import TextEncoder
 
-WINDOW_TOKENS = 65536  # that are computed at a time at most, on the largest device
-
 DINOTXT = ListedModel(
     NAME,
     place=PLACE,
@@ -171,12 +169,13 @@ class ImageText(HuggingFace):
     def working_bytes(self, height: int, width: int) -> float:
         """See `HuggingFace.working_bytes`; of windows, those that are computed at a time, and what is kept of all."""
         from zsad.features.image_text_network import ImageTextNetwork
+        from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
         network = self.assumed_network()
         rows, columns = self.layout_of(network).rule.size(height, width)
         tokens = rows * columns
         if isinstance(network, ImageTextNetwork):
-            tokens = max(tokens, min(network.tokens(rows, columns), WINDOW_TOKENS))
+            tokens = max(tokens, min(network.tokens(rows, columns), TOKENS_AT_A_TIME["cpu"]))
         return ACTIVATION_BYTES * tokens * network.width + 4 * network.layers * rows * columns * network.channels
 
     def _by_itself(self) -> NetworkOptions:
@@ -187,6 +186,10 @@ class ImageText(HuggingFace):
     def text_parameters(self) -> dict[str, Any]:
         """See `Backbone.text_parameters`."""
         return self.model_dump(mode="json", include={"model", "revision", "sha256", "head", "tokenizer"})
+
+    def text_files(self) -> list[str]:
+        """Those of the model, of its head and of its tokenizer; see `Backbone.text_files`."""
+        return sorted({path for place in (self.model, self.head, self.tokenizer) for path in local_files(place)})
 
     def load_texts(self, execution: Execution) -> TextEncoder:
         """See `Backbone.load_texts`."""

@@ -59,7 +59,8 @@ class ImageTextNetwork:
         if self.options.path == "values":
             return whole + self._second_path(rows * columns + self.network.prefix_tokens)
         if self.options.path == "windows":
-            return whole + sum(self._windows(rows, columns, side) for side in self.options.windows)
+            alone = 6.0 * self.width**2 * (rows * columns + 1)  # queries, keys and values of the first block
+            return whole + alone + sum(self._windows(rows, columns, side) for side in self.options.windows)
         return whole
 
     def tokens(self, rows: int, columns: int) -> int:
@@ -75,12 +76,14 @@ class ImageTextNetwork:
         return max(blocks, 0) * (4.0 * channels**2 * tokens + 4.0 * channels * tokens**2)
 
     def _windows(self, rows: int, columns: int, side: int) -> float:
-        """All blocks for the tokens of all windows, and attention within each."""
+        """All blocks for the tokens of all windows, less what `WindowsReader` does but once, or leaves out."""
         if side > min(rows, columns):
             return 0.0
-        network = self.network
+        length, width = 1 + side**2, self.width
         tokens = window_tokens(rows, columns, side)
-        return network.depth * (2.0 * network.block_weights + 4.0 * network.width * (1 + side**2)) * tokens
+        block = 2.0 * self.network.block_weights + 4.0 * width * length
+        left_out = tokens - tokens // length  # of the last block, all but the class tokens, save for keys and values
+        return (self.network.depth * block - 6.0 * width**2) * tokens - (block - 4.0 * width**2) * left_out
 
 
 def in_space_of_texts(network: Architecture, options: ImageTextOptions) -> Architecture:

@@ -28,6 +28,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "check_images": ("category",),
     "extract_features": ("category", "backbone", "subset", "view"),
     "join_features": ("category", "backbone", "subset", "view"),
+    "encode_texts": ("category", "backbone", "prompts"),
     "embed_images": ("category", "segmenter", "subset"),
     "segment_foreground": ("category", "segmenter", "subset"),
     "fit_method": ("category", "method"),

@@ -17,6 +17,7 @@ from zsad.resources import (
     reporting,
     scoring,
     segmentation,
+    texts,
 )
 from zsad.resources.estimate import Estimate
 from zsad.resources.run import Run
@@ -31,6 +32,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "check_images": data.check_images,
         "extract_features": features.extract_features,
         "join_features": joining.join_features,
+        "encode_texts": texts.encode_texts,
         "embed_images": segmentation.embed_images,
         "segment_foreground": segmentation.segment_foreground,
         "fit_method": scoring.fit_method,
@@ -75,6 +77,7 @@ THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyTyp
         "score_support": scoring.scoring_threads,
         "fit_method": scoring.scoring_threads,
         "score_images": scoring.scoring_threads,
+        "encode_texts": texts.text_threads,
         "embed_images": segmentation.encoder_threads,
         "embed_crops": segmentation.encoder_threads,
         "segment_foreground": segmentation.decoder_threads,

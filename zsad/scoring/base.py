@@ -137,6 +137,11 @@ class Scorer(Method):
         """Whether it reads masks of the part, made by a promptable segmentation model, for the images it scores."""
         return getattr(self, "foreground", None) == SAM
 
+    @property
+    def own_image_scores(self) -> bool:
+        """Whether it scores images itself, and not by what its maps sum up to."""
+        return not self.localises
+
     def learned_files(self) -> dict[str, str]:
         """Files of weights that others have trained and that it reads while it scores, by their parameters."""
         return {}

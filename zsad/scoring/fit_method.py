@@ -17,7 +17,9 @@ from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedWriter
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
+from zsad.files.texts import TextReader
 from zsad.progress import progress
+from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
@@ -43,6 +45,7 @@ def fit_method(
     segmenter: Mapping[str, Any] | None = None,
     segmentation: Mapping[str, Any] | None = None,
     foregrounds: Mapping[str, Path] = {},
+    texts: Path | None = None,
 ) -> None:
     """Fit a method to the references of a category and write its model.
 
@@ -61,15 +64,18 @@ def fit_method(
         segmentation: how it is asked, see `zsad.segmentation.foreground.ForegroundOptions`.
         foregrounds: where ``scorer.wants_foreground``, the mask file of the part of the role ``"references"``; a single
             reference needs none.
+        texts: what the scorer asks in words, where its ``text_role`` is ``"references"``.
 
     Raises:
-        ConfigError: the features lack a layer that the method names.
+        ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
         DataError: too few references for the method, or masks that do not belong to them.
     """
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
-        reader = stack.enter_context(FeatureReader(references, masks.get(REFERENCES)))
+        asked = None if texts is None else stack.enter_context(TextReader(texts))
+        reader = stack.enter_context(FeatureReader(references, masks.get(REFERENCES), asked))
         _check_masks(scorer, reader, masks)
+        check_texts(scorer, {REFERENCES: reader}, asked)
         details = {
             "dataset": dataset,
             "category": category,
@@ -87,6 +93,7 @@ def fit_method(
             "references": _described(reader),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
+            **described_asked(scorer, asked),
         }
         if scorer.wants_foreground:
             details |= {"segmenter": dict(segmenter or {}), "foreground": dict(segmentation or {})}

@@ -69,7 +69,7 @@ def fuse_scores(*, scores: Sequence[Path], fusion: Fusion, output: Path, provena
 
 def _member(reader: ScoreReader) -> MemberScores:
     maps = [reader.anomaly_map(index) for index in range(len(reader))] if reader.localises else []
-    return MemberScores(maps, reader.image_scores)
+    return MemberScores(maps, reader.image_scores, own=bool(reader.provenance.get("own_image_scores")))
 
 
 def _note(methods: Sequence[str], readers: Sequence[ScoreReader], index: int) -> str:

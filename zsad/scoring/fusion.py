@@ -22,10 +22,12 @@ class MemberScores(NamedTuple):
     Attributes:
         maps: float32 ``[row, column]``, one an image; empty from a method that does not localise.
         image_scores: float ``[image]``.
+        own: whether the method scores images itself, so that these are not summed up from its maps.
     """
 
     maps: Sequence[np.ndarray]
     image_scores: np.ndarray
+    own: bool = False
 
 
 class FusedScores(NamedTuple):
@@ -42,13 +44,15 @@ class Fusion(Method):
 
     - ``robust_z``: ``(x - median) / (upper deviation)``, of all patches of all test images, the deviation being that
       from the median to the 84.13 % quantile; most patches are good, so that good ones have about mean 0 and deviation
-      1. Image scores, sums over a map's highest patches, are mapped by the same function.
+      1. Image scores, sums over a map's highest patches, are mapped by the same function; those of a member that looks
+      at the whole image too by one that is found from them.
     - ``rank``: the share of all patches of the batch with a smaller score; that of all images for image scores. Only
       the order of a member's scores counts, not how far a defect stands out.
 
     A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. An image of which a member says
-    nothing (a constant map, as of an abstention) is judged by the others. Maps have the finest grid of the members.
-    Members that do not localise take part in image scores alone, on the scale of their own image scores.
+    nothing (a constant map, as of an abstention, unless it looks at the whole image too) is judged by the others. Maps
+    have the finest grid of the members. Members that do not localise take part in image scores alone, on the scale of
+    their own image scores.
 
     What is called defective is decided by the scores of the fusion, as of any method that sees a batch.
     """
@@ -89,17 +93,16 @@ class Fusion(Method):
         Args:
             members: in the order of `methods`, of the same images.
         """
-        weights = np.array(self.weights or [1.0] * len(members))
+        weights = np.array(self.weights or [1.0] * len(members))[:, None]
         scales = [self._scales(member) for member in members]
         count = len(members[0].image_scores)
-        opinions = np.array([_opinions(member, count) for member in members])  # [member, image]
+        of_maps = weights * np.array([_tells(member, count) for member in members])  # [member, image]
+        of_scores = np.where([[member.own] for member in members], weights, of_maps)
         images = np.array(
             [of_images(member.image_scores) for member, (_, of_images) in zip(members, scales, strict=True)]
         )
-        image_scores = np.array(
-            [self._combined(images[:, index], weights * opinions[:, index]) for index in range(count)]
-        )
-        maps = [self._map(index, members, scales, weights * opinions[:, index]) for index in range(count)]
+        image_scores = np.array([self._combined(images[:, index], of_scores[:, index]) for index in range(count)])
+        maps = [self._map(index, members, scales, of_maps[:, index]) for index in range(count)]
         return FusedScores(maps, image_scores)
 
     def _scales(self, member: MemberScores) -> tuple[Scale | None, Scale]:
@@ -109,7 +112,8 @@ class Fusion(Method):
             return None, make(member.image_scores)
         informative = telling(member.maps)
         of_maps = make(np.concatenate([anomaly_map.ravel() for anomaly_map in informative] or [np.zeros(1)]))
-        return of_maps, of_maps if self.scale == "robust_z" else make(member.image_scores)
+        is_of_maps = self.scale == "robust_z" and not member.own
+        return of_maps, of_maps if is_of_maps else make(member.image_scores)
 
     def _map(
         self,
@@ -141,8 +145,8 @@ class Fusion(Method):
         return mean
 
 
-def _opinions(member: MemberScores, count: int) -> list[bool]:
-    """For each image whether the member says anything of it."""
+def _tells(member: MemberScores, count: int) -> list[bool]:
+    """For each image whether the member's map says anything of it; of a member without maps, that its score does."""
     if not member.maps:
         return [True] * count
     return [bool(anomaly_map.min() < anomaly_map.max()) for anomaly_map in member.maps]

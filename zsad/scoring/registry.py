@@ -27,6 +27,7 @@ SCORERS: Registry[Scorer] = Registry(
         "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
         "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
         "winclip": "zsad.scoring.winclip:WinClip",
+        "winclip_plus": "zsad.scoring.winclip_plus:WinClipPlus",
     },
 )
 

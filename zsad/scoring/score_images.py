@@ -16,7 +16,9 @@ from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreWriter
+from zsad.files.texts import TextReader
 from zsad.progress import progress
+from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.fitted import Fitted, load_fitted
@@ -39,6 +41,7 @@ def score_images(
     provenance: Mapping[str, Any],
     foregrounds: Mapping[str, Path] = {},
     model: Path | None = None,
+    texts: Path | None = None,
 ) -> None:
     """Score the test images of a category by one method and write the score file.
 
@@ -53,21 +56,30 @@ def score_images(
         provenance: what is known of the job; the stage adds the rest.
         foregrounds: the mask file of the part in the ``"test"`` images, where ``scorer.wants_foreground``.
         model: of a `ReferenceScorer`, what it learnt from the references; see `zsad.scoring.fit_method`.
+        texts: what the scorer asks in words, where its ``text_role`` is among ``features``.
 
     Raises:
-        ConfigError: the features lack a layer that the method names.
+        ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
         DataError: too few images for the method, or files that do not belong together.
     """
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
-        readers = {role: stack.enter_context(FeatureReader(path, masks.get(role))) for role, path in features.items()}
+        asked = None if texts is None else stack.enter_context(TextReader(texts))
+        readers = {
+            role: stack.enter_context(FeatureReader(path, masks.get(role), asked if role == scorer.text_role else None))
+            for role, path in features.items()
+        }
         fitted = None if model is None else stack.enter_context(load_fitted(model, compute))
         _check_together(scorer, readers, fitted)
         _check_foregrounds(scorer, readers, masks)
+        check_texts(scorer, readers, asked)
         test = readers[TEST]
         if fitted is not None:
             _check_model(fitted, scorer, image_scoring, compute)
             fitted.check(test)
+        of_words = described_asked(scorer, asked)
+        if fitted is not None and "texts" in fitted.provenance:
+            of_words["texts"] = fitted.provenance["texts"]
         start = time.perf_counter()
         patches = test.grid_sizes.prod(axis=1).tolist()
         scores = _scores(scorer, readers, image_scoring, compute, fitted)
@@ -79,7 +91,9 @@ def score_images(
             "setting": scorer.setting,
             "scorer": _described(scorer),
             "image_scoring": _described(image_scoring),
+            "own_image_scores": scorer.own_image_scores,
             "features": _origins(scorer, readers, fitted),
+            **of_words,
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
             "seconds": seconds,

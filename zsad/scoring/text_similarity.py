@@ -81,6 +81,11 @@ class TextSimilarity(TextScorer):
             return {"temperature": OF_LINEAR_LAYERS, **given}
         return given
 
+    @property
+    def own_image_scores(self) -> bool:
+        """Unless the map decides."""
+        return self.image_from == "class_token"
+
     def learned_files(self) -> dict[str, str]:
         """The linear layers."""
         return {} if self.linear_layers is None else {"linear_layers": self.linear_layers}

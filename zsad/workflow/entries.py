@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from zsad.grids import TokenLayout
 from zsad.names import NO_REFINER
 from zsad.scoring.base import Needs
 from zsad.segmentation.weights import local_files, weights_megabytes
+from zsad.texts.prompt_sets import BUILT_IN, is_learned, prompt_set, prompts_files
 
 if TYPE_CHECKING:
     from zsad.data.support_source import SupportSource
@@ -64,6 +66,14 @@ class BackboneEntry:
         """The files of a model on this machine that its tokens depend on, sorted."""
         return self.backbone.local_files()
 
+    def text_files(self) -> list[str]:
+        """The files of a model on this machine that embeddings of texts depend on, sorted."""
+        return self.backbone.text_files()
+
+    def text_config(self) -> dict[str, Any]:
+        """What embeddings of texts depend on besides the texts: the rest of the parameters concerns images alone."""
+        return {"family": self.family, "params": self.backbone.text_parameters()}
+
     def check_files(self) -> None:
         """Look whether those files are there.
 
@@ -107,6 +117,34 @@ class SegmenterEntry:
 
 
 @dataclass(frozen=True)
+class TextsEntry:
+    """What a method asks in words.
+
+    Attributes:
+        name: of the prompts, a part of the names of files.
+        prompts: those as configured: the name of a set, or a path.
+        trained_on: the data set that learned prompts come from; empty for words.
+    """
+
+    name: str
+    prompts: str
+    trained_on: str = ""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether they are tokens that somebody has trained, and no words."""
+        return is_learned(self.prompts)
+
+    def local_files(self) -> list[str]:
+        """The file of the prompts, where they are one."""
+        return prompts_files(self.prompts)
+
+    def content(self) -> dict[str, Any]:
+        """The words of a set of this package, which are a part of its code; empty for a file, which is followed."""
+        return prompt_set(self.prompts).parameters() if self.prompts in BUILT_IN else {}
+
+
+@dataclass(frozen=True)
 class MethodEntry:
     """A method as configured, complete: everything that its scores depend on besides what it reads.
 
@@ -124,6 +162,9 @@ class MethodEntry:
         deciding: its threshold rule and all parameters of that. Empty for a modulation, whose method's thresholds hold.
         needs: the images that it cannot do without; None for a method that reads scores.
         fitted_roles: the features that a model is made of first, by which the others are scored; usually none.
+        texts: what it asks in words; None for most methods.
+        text_role: the features that texts go with; empty without texts.
+        learned_files: files of weights that others have trained and that it reads while it scores, by parameter.
     """
 
     name: str
@@ -141,6 +182,14 @@ class MethodEntry:
     deciding: dict[str, Any]
     needs: Needs | None = None
     fitted_roles: tuple[str, ...] = ()
+    texts: TextsEntry | None = None
+    text_role: str = ""
+    learned_files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fits_texts(self) -> bool:
+        """Whether its model is made of texts, so that scoring by that needs none."""
+        return self.text_role in self.fitted_roles
 
     @property
     def shots(self) -> int | None:

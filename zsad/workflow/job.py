@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 MODEL = "model"  # the name of the input that is a method's model
+TEXTS = "texts"  # of the one that holds what it asks in words
+LEARNED = "learned"  # of those that are weights which others have trained
 FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
 
 logger = logging.getLogger(__name__)
@@ -82,8 +84,9 @@ def foregrounds_of(files: Any) -> dict[str, Path]:
 
 
 def features_of(files: Any) -> dict[str, Path]:
-    """The inputs that are features, by role: all but masks of the part and the model that they are scored by."""
-    return {name: Path(path) for name, path in files.items() if name != MODEL and not name.startswith(FOREGROUND)}
+    """The inputs that are features, by role: all but masks of the part, texts, and what they are scored by."""
+    others = {MODEL, TEXTS, LEARNED}
+    return {name: Path(path) for name, path in files.items() if name not in others and not name.startswith(FOREGROUND)}
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:

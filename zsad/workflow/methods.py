@@ -16,6 +16,7 @@ from zsad.workflow.entries import MethodEntry
 from zsad.workflow.references import Models
 from zsad.workflow.schema import Config
 from zsad.workflow.sections import ConfiguredMethod, Threshold
+from zsad.workflow.texts import check_backbone, texts_entry
 
 OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # what reads scores has none of its own
 OF_METHOD = (*OF_MEMBERS, "threshold")  # nor has what modulates the maps of a single method
@@ -68,10 +69,14 @@ def _scorer(
     foregrounds = _foregrounds(scorer)
     if not foregrounds and entry.segmenter is not None:
         raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
+    texts = texts_entry(scorer, f"{where}.params")
+    backbone = models.backbone(entry.backbone, where)
+    if texts is not None:
+        check_backbone(scorer, entry.scorer, models.backbones[backbone], where)
     own = entry.image_score.model_dump(exclude_unset=True) if entry.image_score else {}
     return MethodEntry(
         name=name,
-        backbone=models.backbone(entry.backbone, where),
+        backbone=backbone,
         scorer=entry.scorer,
         params=scorer.parameters(),
         scoring={
@@ -88,6 +93,9 @@ def _scorer(
         deciding=threshold,
         needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
         fitted_roles=tuple(scorer.fitted_roles),
+        texts=texts,
+        text_role=scorer.text_role,
+        learned_files=scorer.learned_files(),
     )
 
 

@@ -20,6 +20,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "check_images": 1,
         "extract_features": 1,
         "join_features": 1,
+        "encode_texts": 1,
         "embed_images": 1,
         "segment_foreground": 1,
         "fit_method": 1,

@@ -25,6 +25,7 @@ from zsad.workflow.value_types import (
     Name,
     OptionalName,
     OptionalReference,
+    PartNames,
     References,
     Seeds,
     ShotsList,
@@ -56,6 +57,11 @@ class _Place(Part):
         "here",
     )
     categories: Categories = Field(ALL, description="all that are on the disk, or a list of names")
+    part_names: PartNames | None = Field(
+        None,
+        description="what methods that ask in words call a part: one name for all, e.g. object, or {category: name}; "
+        "null for the categories' own names",
+    )
     unreadable: Policy | None = Field(
         None,
         description="images that cannot be decoded: stop, or skip (leave out and list); null for skip with "

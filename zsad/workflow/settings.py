@@ -19,6 +19,7 @@ from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.sharing.options import Sharing
+from zsad.texts.part_names import check_part_names, part_name
 from zsad.workflow.classifiers import (
     check_kinds_left_out,
     check_supports,
@@ -29,7 +30,7 @@ from zsad.workflow.classifiers import (
     support_features,
 )
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
-from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry
+from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry, TextsEntry
 from zsad.workflow.exports import exports_of
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
@@ -38,7 +39,9 @@ from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
+from zsad.workflow.texts import check_files, check_origins, check_unseen
 
+ANY_PART = "object"  # what learned prompts say in place of a name
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
 DEFAULT_PATH = REPOSITORY / "config.yaml"
@@ -93,11 +96,14 @@ class Settings:
         self.results = results
         self.data = Dataset(self.config["dataset"], self.sharing.downloads, results)
         self.data.check()
+        if known := self.data.known_categories:
+            check_part_names(self.data.part_names, known)
         models = Models(given)
         self.refiners = refiner_entries(given, models)
         self.methods = method_entries(given, models, self.refiners)
         if not self.methods:
             raise ConfigError("no method is configured; add one under 'methods'")
+        check_origins(self.methods.values())
         classifiers = classifier_entries(given, models, self.methods, self.refiners)
         self.backbones, self.segmenters = models.backbones, models.segmenters
         self.left_out = dict(self._unable() if left_out is None else left_out)
@@ -108,6 +114,7 @@ class Settings:
         self.supports = support_entries(given, self.classifiers)
         self._leave_out()
         if left_out is None:
+            check_unseen(self.methods.values(), self.data)
             check_truth(self.classifiers, self.data)
             check_supports(self.supports, self.data)
             check_kinds_left_out(self.classifiers, self.supports, self.data)
@@ -147,7 +154,8 @@ class Settings:
         """Compare what is asked of the models of backbones with what they are, as far as this machine knows them.
 
         Raises:
-            ConfigError: a resolution, tile or layer that a model does not have.
+            ConfigError: a resolution, tile or layer that a model does not have, or prompts or trained weights of a
+                method that are not there.
             ModelError: a model on this machine is damaged, incomplete, or of an unknown family.
         """
         for entry in self.backbones.values():
@@ -156,6 +164,7 @@ class Settings:
             self._check_patches(entry)
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
+        check_files(self.methods.values())
 
     def _check_patches(self, entry: BackboneEntry) -> None:
         """Refuse a backbone that computes too many patches even for a square image.
@@ -250,6 +259,32 @@ class Settings:
             }
         )
 
+    def part_name(self, category: str, texts: TextsEntry | None = None) -> str:
+        """What a part of a category is called in words.
+
+        Args:
+            texts: the words; learned ones are said of any part alike.
+        """
+        return ANY_PART if texts and texts.is_learned else part_name(category, self.data.part_names)
+
+    def text_backbone(self, method: str) -> str:
+        """The backbone whose file of texts a method reads: the first whose model turns words into the same vectors.
+
+        Backbones of methods that ask in words count alone, in the order of these.
+        """
+        asking = (entry.backbone for entry in self.methods.values() if entry.texts is not None)
+        wanted = self.backbones[self.methods[method].backbone].text_config()
+        return next(name for name in asking if self.backbones[name].text_config() == wanted)
+
+    @property
+    def asked_texts(self) -> dict[tuple[str, str], TextsEntry]:
+        """What is asked in words, each once, by the backbone and the prompts that its file is named after."""
+        return {
+            (self.text_backbone(name), entry.texts.name): entry.texts
+            for name, entry in self.methods.items()
+            if entry.texts is not None
+        }
+
     @property
     def oracle_segmenters(self) -> list[str]:
         """The segmenters of refiners, whose ceiling is measured with boxes from the ground truth."""
@@ -279,6 +314,7 @@ class Settings:
                 for name, entry in self.methods.items()
             },
             **({"left_out": self.left_out} if self.left_out else {}),
+            **({"part_names": self._part_names} if self.asked_texts else {}),
             "segmenters": {name: entry.stage_config() for name, entry in self.segmenters.items()},
             "foreground": self.foreground.parameters(),
             "refiners": {name: entry.stage_config() | _segmenter_of(entry) for name, entry in self.refiners.items()},
@@ -286,6 +322,10 @@ class Settings:
             "evaluation": self.evaluation.parameters(),
             "report": {"refiner": self.report_refiner, **self.report.parameters()},
         }
+
+    @property
+    def _part_names(self) -> dict[str, str]:
+        return {category: self.part_name(category) for category in self.categories}
 
     def _resolved_classifiers(self) -> dict[str, Any]:
         """Nothing where none is configured."""

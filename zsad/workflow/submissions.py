@@ -73,6 +73,8 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
         for backbone, features in settings.feature_sets:
             step = "join_features" if settings.backbones[backbone].members else "extract_features"
             yield {step: {**place, "backbone": backbone, **features._asdict()}}
+        for backbone, prompts in settings.asked_texts:
+            yield {"encode_texts": {**place, "backbone": backbone, "prompts": prompts}}
         for support in settings.supports:
             yield {"draw_support_thumbnails": {**place, "support": support}}
         for name, entry in settings.classifiers.items():

@@ -13,6 +13,7 @@ from zsad.errors.mistakes import NAME
 from zsad.files.user_paths import UserPath
 from zsad.names import NAME_PATTERN, NO_REFINER
 from zsad.registry import from_text
+from zsad.texts.part_names import PartName
 
 ALL: Final = "all"
 
@@ -32,6 +33,18 @@ def _is_refiner(name: str) -> str:
 def _as_list(value: Any) -> Any:
     """What is not the word for all categories but text, as YAML reads it."""
     return from_text(value) if isinstance(value, str) and value.startswith("[") else value
+
+
+def _as_mapping(value: Any) -> Any:
+    """One name for all, or a mapping, as YAML reads it.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    value = from_text(value) if isinstance(value, str) and value.startswith("{") else value
+    if not isinstance(value, (str, Mapping)):
+        raise ValueError("it must be one name for all, e.g. object, or {category: name}")
+    return value
 
 
 def _is_all(word: Any) -> Any:
@@ -70,6 +83,11 @@ def _form(value: Any) -> str:
     return "list" if isinstance(value, (list, tuple)) else "word"
 
 
+def _form_of_names(value: Any) -> Any:
+    """The same of names: one word, or a mapping."""
+    return "mapping" if isinstance(value, Mapping) else "word"
+
+
 Name = Annotated[str, AfterValidator(_is_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}$"})]
 """What names a folder of results, or stands in the names of files."""
 
@@ -99,6 +117,14 @@ Categories = Annotated[
     Discriminator(_form),
     BeforeValidator(_as_list),
 ]
+
+
+PartNames = Annotated[
+    Annotated[PartName, Tag("word")] | Annotated[dict[str, PartName], Tag("mapping")],
+    Discriminator(_form_of_names),
+    BeforeValidator(_as_mapping),
+]
+"""What is called how in words: one name for all, or one for each category."""
 
 
 def _as_shots(value: Any) -> Any:

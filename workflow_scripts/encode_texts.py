@@ -1,0 +1,26 @@
+"""Rule encode_texts: embeddings of the sentences that say what is normal and what is not about a category's part."""
+
+from pathlib import Path
+
+from zsad.features.execution import execution_of
+from zsad.features.registry import BACKBONES
+from zsad.texts.encode_texts import encode_texts
+from zsad.workflow.job import job
+
+with job(snakemake) as this:
+    encode_texts(
+        category=snakemake.wildcards.category,
+        part_name=this.cfg["part_name"],
+        prompts=this.cfg["prompts"],
+        trained_on=this.cfg["trained_on"],
+        backbone=BACKBONES.build(this.cfg["backbone"]["family"], this.cfg["backbone"]["params"]),
+        execution=execution_of(
+            device=snakemake.resources.device,
+            threads=snakemake.threads,
+            batch=snakemake.resources.batch,
+            workers=snakemake.resources.workers,
+            compiled=snakemake.resources.compiled,
+        ),
+        output=Path(snakemake.output.texts),
+        provenance=this.provenance,
+    )

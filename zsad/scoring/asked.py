@@ -1,0 +1,83 @@
+"""What a scorer reads besides features of images: sentences, and weights that others have trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zsad.errors import ConfigError, DataError
+from zsad.files.provenance import file_sha256
+from zsad.scoring.described_texts import described_texts
+
+if TYPE_CHECKING:
+    from zsad.scoring.base import Scorer
+    from zsad.scoring.token_source import Texts, TokenSource
+
+DIGESTS = "weights_sha256"  # of the provenance's ``model``: those of the files of its weights, by their names
+
+
+def check_texts(scorer: Scorer, readers: Mapping[str, TokenSource], texts: Texts | None) -> None:
+    """Check that there are texts if the scorer asks in words, of the model of the features that it compares them with.
+
+    Args:
+        readers: the features that are read, by role.
+
+    Raises:
+        ValueError: they are too many or missing.
+        DataError: another model made the features.
+    """
+    source = readers.get(scorer.text_role)
+    if (texts is None) != (source is None):
+        raise ValueError(f"texts are {'missing' if texts is None else 'nothing that the scorer reads here'}")
+    if texts is None or source is None:
+        return
+    if reason := _another(_model(texts), _model(source)):
+        raise DataError(
+            f"{texts.path} and {source.path} come from different models ({reason}), whose vectors cannot be compared; "
+            "delete both and run again"
+        )
+
+
+def learned_digests(scorer: Scorer) -> dict[str, str]:
+    """The SHA-256 of each file of weights that others have trained and that the scorer reads, by its parameter.
+
+    Raises:
+        ConfigError: a file is absent.
+    """
+    return {param: _digest(path, param) for param, path in scorer.learned_files().items()}
+
+
+def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
+    """What was asked in words, and the weights that others have trained, for the provenance; empty for most scorers.
+
+    Raises:
+        ConfigError: a file of weights is absent.
+    """
+    learned = learned_digests(scorer)
+    return {
+        **({} if texts is None else {"texts": described_texts(texts)}),
+        **({"learned_files": learned} if learned else {}),
+    }
+
+
+def _model(source: Texts | TokenSource) -> dict[str, Any]:
+    """What the provenance says of a model; it may say nothing."""
+    model = source.provenance.get("model")
+    return model if isinstance(model, dict) else {}
+
+
+def _another(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """In what two models differ; empty if they seem to be one. Either may have files that the other has no need of."""
+    name, other = first.get("id"), second.get("id")
+    if name != other:
+        return f"{name} and {other}"
+    digests, others = (model.get(DIGESTS) or {} for model in (first, second))
+    changed = (file for file in digests if file in others and digests[file] != others[file])
+    return next((f"{name} with another {file}" for file in changed), "")
+
+
+def _digest(path: str, param: str) -> str:
+    if not Path(path).is_file():
+        raise ConfigError(f"{param}: {path} does not exist; correct the path, or put the file there")
+    return file_sha256(path)
