@@ -224,7 +224,7 @@ def test_texts_are_blind_to_what_sentences_of_damage_do_not_tell_of(name, unseen
     test = [in_words(unseen(1)), in_words(good(2), damaged), *map(in_words, OTHERS)]
     texts = made_up_texts(0, CHANNELS, states=(0, 1))
     texts.embeddings[:] = WORDS
-    scorer = SCORERS.build(name, {"shots": "all"} if name == "winclip_plus" else {})
+    scorer = SCORERS.build(name, {"temperature": 0.5, **({"shots": "all"} if name == "winclip_plus" else {})})
     layers = layers_for(scorer, 2) if scorer.reads_windows else ["odd", "patches"]
     roles = {
         role: MemoryTokens(list(map(in_words, REFERENCES)) if role == "references" else test, None, None, layers)
@@ -233,8 +233,8 @@ def test_texts_are_blind_to_what_sentences_of_damage_do_not_tell_of(name, unseen
     roles[scorer.text_role].texts = texts
     by_index = {score.index: score.anomaly_map.max() for score in scorer.score(roles, Compute())}
     blind, seen, *rest = (by_index[index] for index in range(len(test)))
-    assert seen > 2 * max(rest)
-    assert blind - max(rest) <= 0.02 * (seen - max(rest))
+    assert seen > 1.3 * max(rest)
+    assert blind - max(rest) <= 0.05 * (seen - max(rest))
 
 
 def test_what_looks_damaged_by_nature_scores_high_throughout() -> None:
