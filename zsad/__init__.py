@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zsad import metrics as metrics
     from zsad.inspecting.inspection import Inspection
     from zsad.inspecting.inspector import load
+    from zsad.interactive.asking import MemoryTexts, encode_texts, read_texts
     from zsad.interactive.classifying import classify
     from zsad.interactive.deciding import decide
     from zsad.interactive.extracting import extract
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Inspection": "zsad.inspecting.inspection",
+    "MemoryTexts": "zsad.interactive.asking",
     "MemoryTokens": "zsad.scoring.token_source",
     "classify": "zsad.interactive.classifying",
     "decide": "zsad.interactive.deciding",
+    "encode_texts": "zsad.interactive.asking",
     "extract": "zsad.interactive.extracting",
     "fit": "zsad.interactive.fitting",
     "load": "zsad.inspecting.inspector",
@@ -42,15 +45,18 @@ _PLACES = {
     "read_features": "zsad.interactive.reading",
     "read_masks": "zsad.interactive.reading",
     "read_scores": "zsad.interactive.reading",
+    "read_texts": "zsad.interactive.asking",
     "read_truth": "zsad.interactive.reading",
     "score": "zsad.interactive.trying",
 }
 
 __all__ = [
     "Inspection",
+    "MemoryTexts",
     "MemoryTokens",
     "classify",
     "decide",
+    "encode_texts",
     "extract",
     "fit",
     "load",
@@ -60,6 +66,7 @@ __all__ = [
     "read_features",
     "read_masks",
     "read_scores",
+    "read_texts",
     "read_truth",
     "score",
 ]

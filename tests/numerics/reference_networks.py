@@ -29,6 +29,7 @@ class Layout(NamedTuple):
         epsilon: of every LayerNorm.
         activation: of the perceptron.
         antialias: whether positions are antialiased when interpolated.
+        mode: how they are interpolated.
     """
 
     kernel: str
@@ -40,6 +41,7 @@ class Layout(NamedTuple):
     epsilon: float
     activation: Callable[[np.ndarray], np.ndarray]
     antialias: bool = False
+    mode: str = "bicubic"
 
 
 class Size(NamedTuple):
@@ -53,6 +55,14 @@ class Size(NamedTuple):
 
 def gelu(values: np.ndarray) -> np.ndarray:
     return values * (1 + erf(values / math.sqrt(2))) / 2
+
+
+def tanh_gelu(values: np.ndarray) -> np.ndarray:
+    return values * (1 + np.tanh(math.sqrt(2 / math.pi) * (values + 0.044715 * values**3))) / 2
+
+
+def relu(values: np.ndarray) -> np.ndarray:
+    return np.maximum(values, 0)
 
 
 def quick_gelu(values: np.ndarray) -> np.ndarray:
@@ -115,6 +125,60 @@ LAYOUTS = {
         epsilon=1e-5,
         activation=quick_gelu,
     ),
+    "siglip": Layout(
+        kernel="vision_model.embeddings.patch_embedding",
+        blocks="vision_model.encoder.layers",
+        norms=("layer_norm1", "layer_norm2"),
+        attention="self_attn",
+        output="out_proj",
+        final_norm="vision_model.post_layernorm",
+        epsilon=1e-6,
+        activation=tanh_gelu,
+    ),
+    "siglip2": Layout(
+        kernel="vision_model.embeddings.patch_embedding",
+        blocks="vision_model.encoder.layers",
+        norms=("layer_norm1", "layer_norm2"),
+        attention="self_attn",
+        output="out_proj",
+        final_norm="vision_model.post_layernorm",
+        epsilon=1e-6,
+        activation=tanh_gelu,
+        antialias=True,
+        mode="bilinear",
+    ),
+    "siglip_text": Layout(
+        kernel="",
+        blocks="text_model.encoder.layers",
+        norms=("layer_norm1", "layer_norm2"),
+        attention="self_attn",
+        output="out_proj",
+        final_norm="text_model.final_layer_norm",
+        epsilon=1e-6,
+        activation=tanh_gelu,
+    ),
+    "tipsv2": Layout(
+        kernel="embeddings.patch_embeddings.projection",
+        blocks="encoder.layer",
+        norms=("norm1", "norm2"),
+        attention="attention",
+        output="o_proj",
+        final_norm="layernorm",
+        epsilon=1e-6,
+        activation=gelu,
+        antialias=True,
+        mode="bilinear",
+    ),
+    "tipsv2_text": Layout(
+        kernel="",
+        blocks="text_model.encoder.layers",
+        norms=("layer_norm1", "layer_norm2"),
+        attention="self_attn",
+        output="out_proj",
+        final_norm="text_model.final_layer_norm",
+        epsilon=1e-5,
+        activation=relu,
+    ),
     "clip_text": Layout(
         kernel="",
         blocks="text_model.encoder.layers",
@@ -153,6 +217,11 @@ def with_prefix_and_positions(
     if family == "dinov3_vit":
         prefix = [weights["embeddings.cls_token"][0], weights["embeddings.register_tokens"][0]]
         return np.concatenate([*prefix, tokens])
+    side = size.trained_side // size.patch
+    antialias, mode = LAYOUTS[family].antialias, LAYOUTS[family].mode
+    if family in ("siglip", "siglip2"):
+        positions = weights["vision_model.embeddings.position_embedding.weight"]
+        return tokens + interpolated(positions, side, rows, columns, antialias, mode)
     if family == "clip":
         class_token = weights["vision_model.embeddings.class_embedding"][None]
         positions = weights["vision_model.embeddings.position_embedding.weight"]
@@ -160,8 +229,7 @@ def with_prefix_and_positions(
         class_token = weights["embeddings.cls_token"][0]
         positions = weights["embeddings.position_embeddings"][0]
     registers = weights.get("embeddings.register_tokens", np.empty((1, 0, tokens.shape[1])))[0]
-    side = size.trained_side // size.patch
-    patch_positions = interpolated(positions[1:], side, rows, columns, LAYOUTS[family].antialias)
+    patch_positions = interpolated(positions[1:], side, rows, columns, antialias, mode)
     tokens = np.concatenate([class_token + positions[:1], registers, tokens + patch_positions])
     return layer_norm(tokens, weights, "vision_model.pre_layrnorm", 1e-5) if family == "clip" else tokens
 
@@ -228,14 +296,16 @@ def rotated(vectors: np.ndarray, angles: np.ndarray) -> np.ndarray:
     return np.concatenate([vectors[:prefix], patches * np.cos(angles) + turned * np.sin(angles)])
 
 
-def interpolated(positions: np.ndarray, side: int, rows: int, columns: int, antialias: bool) -> np.ndarray:
+def interpolated(
+    positions: np.ndarray, side: int, rows: int, columns: int, antialias: bool, mode: str = "bicubic"
+) -> np.ndarray:
     """The positions of a square grid, brought to another grid; ``[patch, channel]`` both."""
     if (rows, columns) == (side, side):
         return positions
     channels = positions.shape[1]
     plane = torch.from_numpy(positions.reshape(1, side, side, channels).transpose(0, 3, 1, 2))
     resized = torch.nn.functional.interpolate(
-        plane, size=(rows, columns), mode="bicubic", align_corners=False, antialias=antialias
+        plane, size=(rows, columns), mode=mode, align_corners=False, antialias=antialias
     )
     return resized[0].numpy().transpose(1, 2, 0).reshape(-1, channels)
 

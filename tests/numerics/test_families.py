@@ -431,7 +431,8 @@ def test_an_unknown_family_is_refused_with_the_known_ones() -> None:
         family_of("resnet", "mine")
     assert str(caught.value) == (
         "model 'mine' is of type 'resnet', which is not supported; use one of "
-        "vit, dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip, clip_vision_model, or "
+        "vit, dinov2, dinov2_with_registers, dinov3_vit, dinov3_convnext, clip, clip_vision_model, siglip, "
+        "siglip_vision_model, siglip2, siglip2_vision_model, tipsv2, tipsv2_vision_model, or "
         "`family: resnet` for a local folder"
     )
 
@@ -448,10 +449,12 @@ def test_square_patches_may_be_given_as_two_sides() -> None:
 
 
 def test_colours_are_normalised_as_in_training() -> None:
+    means = {"clip": 0.48145466, "siglip": 0.5, "tipsv2": 0.0}
+    deviations = {"clip": 0.27577711, "siglip": 0.5, "tipsv2": 1.0}
     for model_type, family in FAMILIES.items():
-        is_clip = model_type.startswith("clip")
-        assert np.isclose(family.mean[0], 0.48145466 if is_clip else 0.485, atol=1e-9)
-        assert np.isclose(family.std[2], 0.27577711 if is_clip else 0.225, atol=1e-9)
+        kind = model_type.partition("_")[0].replace("siglip2", "siglip")
+        assert np.isclose(family.mean[0], means.get(kind, 0.485), atol=1e-9)
+        assert np.isclose(family.std[2], deviations.get(kind, 0.225), atol=1e-9)
 
 
 def test_the_table_of_families_imports_neither_torch_nor_transformers() -> None:

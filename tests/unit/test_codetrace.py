@@ -40,6 +40,7 @@ REGISTRIES: Mapping[str, list[Registry]] = {
     "score_images": [SCORERS],
     "decide_images": [THRESHOLDS],
     "fuse_scores": [FUSIONS],
+    "encode_texts": [BACKBONES],
     "embed_images": [SEGMENTERS],
     "segment_foreground": [SEGMENTERS],
     "embed_crops": [SEGMENTERS],
@@ -56,6 +57,7 @@ NO_NUMERICS = {
 }
 READS_IMAGES = {"read_images", "read_training", "build_manifest", "check_images"}
 LISTED = {"extract_features", "embed_images", "embed_crops", "segment_foreground", "refine_masks"}
+SEES = {"extract_features", "join_features", "encode_texts"}
 SCORES = {"fit_method", "score_images"}
 DECIDES = {"decide_images", "adopt_decisions"}
 EVALUATES = {"evaluate_scores", "evaluate_masks", "evaluate_oracle"}
@@ -364,19 +366,23 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         if hashes_of("extract_features", copied, entry) != hashes_of("extract_features", entries=entry)
     }
     assert changed == {"embedded"}
-    assert changed_stages(copied) == {"extract_features", "join_features"}
+    assert changed_stages(copied) == SEES
 
 
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
         ("zsad/files/features.py", {"extract_features", "join_features", *SCORES, "classify_images"}),
+        ("zsad/files/texts.py", {"encode_texts", *SCORES}),
+        ("zsad/texts/prompt_sets.py", {"encode_texts"}),
+        ("zsad/texts/part_names.py", {"encode_texts"}),
+        ("zsad/models/texts/clip.py", {"encode_texts"}),
         ("zsad/files/embeddings.py", {*LISTED - {"extract_features"}, "evaluate_oracle"}),
         ("zsad/files/draws.py", {*EVALUATES, "collect_tables"}),
         ("zsad/files/download.py", set()),
-        ("zsad/models/weight_files.py", {"extract_features", "join_features", *LISTED, "evaluate_oracle"}),
-        ("zsad/models/families/clip.py", {"extract_features", "join_features"}),
-        ("zsad/models/conversion/timm.py", {"extract_features", "join_features"}),
+        ("zsad/models/weight_files.py", {*SEES, *LISTED, "evaluate_oracle"}),
+        ("zsad/models/families/clip.py", SEES),
+        ("zsad/models/conversion/timm.py", SEES),
         ("zsad/data/demo/ring.py", {"make_demo"}),
         ("zsad/data/layouts/visa.py", READS_IMAGES),
         ("zsad/data/layouts/base.py", {*READS_IMAGES, "read_support", "draw_support", "evaluate_classes"}),
@@ -452,3 +458,11 @@ def test_the_built_in_features_do_not_depend_on_networks() -> None:
     tracked = hashes_of("extract_features", entries=[BACKBONES.entry("embedded")])
     assert "zsad/features/loading.py" in tracked
     assert not [path for path in tracked if "network" in path or "families" in path or "zsad/models" in path]
+
+
+def test_what_computes_features_does_not_need_the_text_towers_that_it_is_said_not_to_run() -> None:
+    reading = {Path("zsad/features/base.py"), Path("zsad/features/image_text.py")}  # which load one for others
+    for folder in ("zsad/features", "zsad/models/families", "zsad/models/conversion", "zsad/models/image_text"):
+        for path in (REPOSITORY / folder).rglob("*.py"):
+            if path.relative_to(REPOSITORY) not in reading:
+                assert not [name for name in codetrace._imported(path) if name.startswith("zsad.models.texts")], path

@@ -193,11 +193,25 @@ def weights(network: Transformer | ConvNeXt) -> int:
     return sum(depth * (8 * width**2 + 49 * width) for depth, width in zip(network.depths, network.widths, strict=True))
 
 
+RESOLUTIONS = ("256", "384", "512", "naflex")
+OF_TEXT_TOWERS = {  # parameters, the projection or the pooling head, and the temperature included
+    **dict.fromkeys(("clip-vitb16", "clip-vitb16-datacomp"), 63_428_097),
+    **dict.fromkeys(("clip-vitl14", "clip-vitl14-336", "clip-vitl14-datacomp"), 123_650_305),
+    "clip-vitb16-plus-240": 91_163_521,
+    **{f"siglip2-vitb16-{trained}": 289_390_850 for trained in RESOLUTIONS},
+    **{f"siglip2-vitl16-{trained}": 578_165_762 for trained in RESOLUTIONS},
+    **{f"siglip2-so400m16-{trained}": 723_021_250 for trained in RESOLUTIONS},
+    "tipsv2-vitb14": 109_632_000,
+    "tipsv2-vitl14": 183_924_736,
+    "tipsv2-so400m14": 448_332_912,
+    "tipsv2-vitg14": 389_133_312,
+}
+
+
 @pytest.mark.parametrize("facts", MODELS.values(), ids=MODELS)
 def test_the_published_sizes_account_for_the_parameters(facts: ModelFacts) -> None:
     network = published(facts, HuggingFace(model=facts.name, layers=(-1,)))
-    of_the_text_tower = {"clip-vitb16": 63_428_097, "clip-vitl14": 123_650_305, "clip-vitl14-336": 123_650_305}
-    share = weights(network) / (facts.parameters - of_the_text_tower.get(facts.name, 0))
+    share = weights(network) / (facts.parameters - OF_TEXT_TOWERS.get(facts.name, 0))
     assert 0.94 < share < 1
 
 

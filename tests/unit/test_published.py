@@ -6,7 +6,7 @@ import math
 import pytest
 
 from zsad.errors import DataError
-from zsad.names import is_of_detector, setting_order
+from zsad.names import auxiliary_sets, is_of_detector, setting_order
 from zsad.tables.published import COLUMNS, DEFAULT, FIGURES, published_for, read_published
 
 PUBLISHED = read_published()
@@ -63,6 +63,16 @@ def test_no_row_stands_twice():
         (the("mvtec_ad", "MuSc", "zero-shot-batch", category="screw"), {"image_auroc": 82.17, "pixel_f1max": 41.87}),
         (the("visa", "WinCLIP", "zero-shot-text"), {"image_auroc": 75.6, "pixel_ap": 5.4, "aupro": 51.1}),
         (
+            the("mvtec_ad", "WinCLIP+", "few-shot-8"),
+            {"image_auroc": 95.6, "image_f1max": 95.4, "image_ap": 97.6, "pixel_auroc": 94.5, "pixel_f1max": 45.9}
+            | {"pixel_ap": 42.4, "aupro": 86.0},
+        ),
+        (
+            the("visa", "AnomalyCLIP", "zero-shot-auxiliary(mvtec_ad)", resolution="518"),
+            {"image_auroc": 82.0, "image_ap": 85.3, "image_f1max": math.nan, "pixel_auroc": 95.5, "aupro": 86.7},
+        ),
+        (the("mvtec_ad", "AdaptCLIP (baseline)", "zero-shot-text"), {"image_auroc": 91.1, "pixel_ap": 33.0}),
+        (
             the("mvtec_ad", "AnomalyDINO", "few-shot-1", resolution="672"),
             {"image_auroc": 96.6, "pixel_f1max": 60.2, "aupro": 92.7, "pixel_ap": math.nan},
         ),
@@ -93,6 +103,14 @@ def test_a_method_that_sees_less_comes_first():
     assert [setting_order(row.setting) for row in rows] == sorted(setting_order(row.setting) for row in rows)
     assert published_for("mvtec_ad", "screw")[0].setting == "zero-shot-single"
     assert published_for("nobody's", "mean") == []
+
+
+def test_what_was_trained_on_another_data_set_says_so_in_its_setting():
+    """Methods that learn the rule from labelled defects of other products do not compete with those that see none."""
+    for row in PUBLISHED:
+        trained = auxiliary_sets(row.setting)
+        assert bool(trained) == ("auxiliary training" in row.note), row
+        assert row.dataset not in trained
 
 
 def test_empty_cells_are_unknown_and_the_note_may_be_empty(damaged):

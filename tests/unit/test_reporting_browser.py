@@ -13,6 +13,7 @@ from test_reporting_page import build
 
 from browsing import DESK, PHONE, listen, needs_browser
 from class_files import class_evaluation
+from texts_asked import LEARNED, PROMPTS, asked, say_in_evaluations
 from zsad.reporting.build_page import build_page
 
 pytestmark = needs_browser
@@ -31,6 +32,12 @@ CLASSIFIED = [  # one of long names, and one of photographs without labels
         "grass", labelled=False, source="a_support_with_a_long_name_of_its_own", shots=("all",), seeds=(0,)
     ),
 ]
+WORDY = {  # what was asked, with names and words that have no blank to be broken at
+    "winclip_with_a_long_name_of_its_own": asked(
+        "board", 9 * "long_", PROMPTS | {"name": 9 * "words_", "source": "x" * 99}
+    ),
+    "learned": asked("board", "object", LEARNED),
+}
 MANY = {f"{name}_{number}_of_a_long_name": METHODS[name] for number in range(5) for name in list(METHODS)[:3]}
 MOST_SHEETS = 15
 SHEET = round((297 - 2 * 12) / 25.4 * 96)  # px between the margins of A4 landscape
@@ -51,7 +58,7 @@ SCROLLED = ".scroll, .bar, .plot, pre"  # which scroll for themselves, on a scre
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Pages of five methods and four categories with labels, of one without, where images are ranked, and of many.
 
-    One has classifiers of kinds of defect.
+    One has classifiers of kinds of defect, and one methods that were asked in words.
     """
     folder = tmp_path_factory.mktemp("pages")
     made = {}
@@ -66,6 +73,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     (folder / "kinds").mkdir()
     detectors = build(folder / "kinds", CATEGORIES[:2], {"memory_bank": "few-shot-8"}, sheets=True)
     made["kinds"] = write_page(folder / "kinds", detectors, CLASSIFIED)
+    (folder / "asked").mkdir()
+    methods = dict(zip(WORDY, ("zero-shot-text", "zero-shot-auxiliary(visa)"), strict=True))
+    arguments = build(folder / "asked", ["board"], methods, refiners=("none",))
+    said = {("board", method): {"texts": texts} for method, texts in WORDY.items()}
+    say_in_evaluations(arguments["evaluations"], said)
+    build_page(**arguments)
+    made["asked"] = arguments["output"]
     return made
 
 
@@ -90,7 +104,7 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds"])
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds", "asked"])
 def test_nothing_is_wider_than_the_window(name: str, width: int, opened: Any) -> None:
     page = opened(name, width)
     page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
@@ -127,7 +141,7 @@ def test_the_list_of_all_images_can_be_read_on_a_phone(opened: Any) -> None:
     assert labels == ['"rank "', '"score "']
 
 
-@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds"])
+@pytest.mark.parametrize("name", ["measured", "ranked", "many", "many ranked", "kinds", "asked"])
 def test_no_column_is_cut_on_paper(name: str, opened: Any) -> None:
     page = opened(name, SHEET)
     page.emulate_media(media="print")

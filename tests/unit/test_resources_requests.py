@@ -35,6 +35,7 @@ NAMES: Mapping[str, str] = {
 }
 SUPPORT = {"support": "known"}
 OF_MODELS = {
+    "encode_texts": {"backbone": "words", "prompts": "winclip"},
     "embed_crops": {"refiner": "sam_crops"},
     "prompt_masks": {"refiner": "sam"},
     "fit_method": {"method": "memory_bank"},
@@ -72,6 +73,15 @@ def by_filters(folder: Path) -> Path:
     config = folder / "filters.yaml"
     config.write_text("backbone: embedded\n", encoding="utf-8")
     return config
+
+
+def by_words(folder: Path) -> Path:
+    """A configuration with a method that asks in words."""
+    words = {"family": "image_text", "params": {"model": "owner/clip"}}
+    config = {"backbones": {"words": words}, "methods": {"asking": {"scorer": "text_similarity", "backbone": "words"}}}
+    path = folder / "words.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
 
 
 def by_kinds(folder: Path) -> Path:
@@ -124,7 +134,7 @@ def test_no_job_asks_for_more_than_a_day() -> None:
 
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
-    run = planned(tmp_path, SAM, by_kinds(tmp_path))
+    run = planned(tmp_path, SAM, by_kinds(tmp_path), by_words(tmp_path))
     names = {**names_for(rule), **({"method": "mutual_sam"} if rule in OF_MODULATIONS else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
@@ -252,15 +262,17 @@ def test_deciding_takes_the_maps_of_references_too_and_those_of_a_modulation_at_
 
 
 def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None:
+    others = {"encode_texts", "embed_crops", "prompt_masks", "fit_method", *OF_MODULATIONS}
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from zsad.workflow.settings import load\nfrom zsad.resources.run import Run\n"
         "from zsad.resources.jobs import ESTIMATES, estimated\n"
-        f"files = {[str(path) for path in (by_filters(tmp_path), by_kinds(tmp_path), SAM)]!r}\n"
+        f"files = {[str(path) for path in (by_filters(tmp_path), by_kinds(tmp_path), by_words(tmp_path), SAM)]!r}\n"
         f"run = Run(load(*map(Path, files)), Path({str(tmp_path)!r}))\n"
         f"names = {dict(NAMES) | SUPPORT!r}\n"
-        f"for rule in set(ESTIMATES) - {{'embed_crops', 'prompt_masks', 'fit_method', *{OF_MODULATIONS!r}}}:\n"
+        f"for rule in set(ESTIMATES) - {others!r}:\n"
         "    estimated(run, rule, names)\n"
+        f"estimated(run, 'encode_texts', {names_for('encode_texts')!r})\n"
         "print({'torch', 'transformers'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)

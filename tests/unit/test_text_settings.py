@@ -142,6 +142,12 @@ def test_a_backbone_without_texts_is_refused(backbone: Any) -> None:
     assert "family: image_text" in said
 
 
+def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
+    said = refusal(methods__dense__backbone="seen")
+    assert said.startswith("methods.dense: scorer 'text_similarity' cannot read backbone 'seen'")
+    assert "path: values" in said
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
@@ -150,14 +156,17 @@ def test_a_backbone_without_texts_is_refused(backbone: Any) -> None:
         ({"text_prompts": "gone.pth", "trained_on": "visa"}, r"methods\.dense\.params.*gone\.pth does not exist"),
         ({"text_prompts": "learned.pth"}, r"trained_on"),
         ({"trained_on": "visa"}, r"trained_on"),
-        (
-            {"linear_layers": "gone.pth", "trained_on": "visa"},
-            r"dense\.params\.linear_layers: gone\.pth does not exist",
-        ),
     ],
 )
 def test_prompts_and_weights_that_are_not_there_are_refused(params: dict[str, Any], said: str) -> None:
     assert re.search(said, refusal(methods__dense__params=params))
+
+
+def test_weights_that_are_not_there_are_refused() -> None:
+    raw = {"family": "image_text", "params": {"model": "owner/clip", "projected": False, "normed": False}}
+    dense = {"backbone": "raw", "params": {"linear_layers": "gone.pth", "trained_on": "visa"}}
+    said = refusal(backbones__raw=raw, methods__dense=merged(CONFIG["methods"]["dense"], **dense))
+    assert said.startswith("methods.dense.params.linear_layers: gone.pth does not exist")
 
 
 def test_a_set_of_prompts_that_is_none_is_refused_before_the_run() -> None:
@@ -251,12 +260,12 @@ def test_the_check_says_what_is_asked(words: bool, capsys: pytest.CaptureFixture
         "backbones": CONFIG["backbones"],
         "methods": {
             **only,
-            "dense": {"scorer": "text_similarity", "backbone": "seen", "params": {"text_prompts": "mine.yaml"}},
+            "dense": {"scorer": "text_similarity", "backbone": "coarse", "params": {"text_prompts": "mine.yaml"}},
         },
     }
     Path("check.yaml").write_text(yaml.safe_dump(asked), encoding="utf-8")
     assert main(["check", "--configfile", "check.yaml", *(["--words"] if words else [])]) == 0
     said = capsys.readouterr().out
-    assert "mine.yaml, by seen (for dense)" in said
+    assert "mine.yaml, by coarse (for dense)" in said
     assert re.search(r"ring +'sealing ring', 6 sentences, 2 of them of a normal part", said)
     assert ("a photo of a torn sealing ring." in said) is words

@@ -28,6 +28,7 @@ WITH_A_MODEL = {
     "references": "its references are in it",
     "method": "it has its own",
     "backbone": "it has its own",
+    "part": "the part was named when it was made",
 }
 WITHOUT_A_MODEL = {
     "watch": "photographs that appear one by one are compared with a stored model",
@@ -80,6 +81,7 @@ def _by_workflow(options: argparse.Namespace) -> int:
         threshold=options.threshold,
         method=options.method,
         backbone=options.backbone,
+        part=options.part,
         out=options.out,
         json=options.json,
     )

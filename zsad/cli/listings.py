@@ -26,7 +26,7 @@ from zsad.segmentation.catalogue import SegmenterFacts
 from zsad.segmentation.registry import SEGMENTERS
 from zsad.workflow.sections import ConfiguredClassifier
 
-BACKBONE_COLUMNS = ("name", "hub id or package", "size", "GB", "licence", "gated", "patch", "px", "cached")
+BACKBONE_COLUMNS = ("name", "hub id or package", "size", "GB", "licence", "gated", "patch", "px", "texts", "cached")
 SEGMENTER_COLUMNS = ("name", "hub id or file", "family", "size", "GB", "licence", "gated", "px", "cached")
 DATASET_COLUMNS = ("name", "title", "categories", "train", "test", "GB", "licence")
 FLOAT32_BYTES = 4
@@ -71,6 +71,7 @@ def show_backbones(options: argparse.Namespace) -> None:
         [BACKBONE_COLUMNS, *(_backbone_row(model, cached[model.name]) for model in models)],
         "px is the default short side of the image",
         BACKBONES,
+        "Texts are read by a model's own text tower, or by that of a head (dino.txt), whose file must be named.",
     )
 
 
@@ -155,12 +156,14 @@ def _print_json(models: Iterable[Described], cached: Mapping[str, bool], registr
     print(json.dumps({"models": listed, "families": _described(registry)}, indent=1, ensure_ascii=False))
 
 
-def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Choice]) -> None:
+def _show_models(rows: Sequence[Sequence[str]], pixels: str, registry: Registry[Choice], *notes: str) -> None:
     print("Models\n")
     for line in aligned(rows, NUMBER_COLUMNS):
         print(f"  {line}")
     print(f"\nGB is the size of the weights in float32; {pixels}.")
     print("A gated model needs an account of the hub that has accepted its licence; `zsad download NAME` fetches one.")
+    for note in notes:
+        print(note)
     print("\nFamilies\n")
     _show(registry)
 
@@ -176,6 +179,7 @@ def _backbone_row(model: NamedModel, cached: bool) -> tuple[str, ...]:
         "yes" if model.gated else "-",
         "-" if model.patch is None else str(model.patch),
         "-" if model.resolution is None else str(model.resolution),
+        model.texts or "-",
         "yes" if cached else "-",
     )
 

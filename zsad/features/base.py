@@ -121,6 +121,10 @@ class NamedModel(Protocol):
     def resolution(self) -> int | None:
         """Short side of the resized image unless the configuration says otherwise, pixels; None for its own."""
 
+    @property
+    def texts(self) -> str:
+        """By what its texts are read: ``"own"`` text tower, a ``"head"`` that must be named; empty for none."""
+
     def _asdict(self) -> dict[str, Any]:
         """All fields by their names."""
 
@@ -135,6 +139,7 @@ class ListedModel(NamedTuple):
     gated: bool = False
     patch: int | None = None
     resolution: int | None = None
+    texts: str = ""
 
 
 class Backbone(Choice):

@@ -50,19 +50,16 @@ def _check_sides(backbone: NetworkOptions, patch: int) -> None:
 
 
 def _check_folder(backbone: NetworkOptions, folder: Path) -> None:
-    from zsad.models.checkpoint import checked_config
-    from zsad.models.config_files import config_content, parsed_config
-    from zsad.models.families import family_of
+    from zsad.models.checkpoint import family_in
+    from zsad.models.config_files import timm_architecture
     from zsad.models.weight_files import required_weights
 
-    content = config_content(backbone.model, folder)
+    architecture = timm_architecture(backbone.model, folder)
     required_weights(backbone.model, folder)
-    if "architecture" in content and "model_type" not in content:
-        facts = facts_of_timm(content["architecture"])
+    if architecture is not None:
+        facts = facts_of_timm(architecture)
         return _check_published(backbone, facts) if facts else None  # of others the conversion says what they lack
-    family = family_of(content.get("model_type"), backbone.model)
-    config = checked_config(family, parsed_config(backbone.model, folder), backbone.model, folder)
-    return _check_config(backbone, family, config)
+    return _check_config(backbone, *family_in(backbone.model, folder))
 
 
 def _check_file(backbone: NetworkOptions, path: Path) -> None:
@@ -72,7 +69,7 @@ def _check_file(backbone: NetworkOptions, path: Path) -> None:
     from zsad.models.pth import read_pth
 
     with sense_of_weights(backbone.model, path):  # mapped into memory: no weights are read
-        config = from_torch_hub(read_pth(path), backbone.model).config
+        config = from_torch_hub(read_pth(path), backbone.model, path).config
     _check_config(backbone, family_of(config.model_type, backbone.model), config)
 
 

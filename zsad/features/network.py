@@ -90,7 +90,7 @@ class NetworkExtractor(BatchedExtractor):
         self._rule = GridRule.of_network(
             backbone.resolution, reader.patch, reader.stride, backbone.fit, backbone.tile, backbone.overlap
         )
-        statistics = torch.tensor([checkpoint.family.mean, checkpoint.family.std], device=device)
+        statistics = torch.tensor(checkpoint.normalisation, device=device)
         self._mean, self._std = statistics[:, None, :, None, None]
         self._debias = backbone.debias
         self._bases = BasisCache(self._basis)

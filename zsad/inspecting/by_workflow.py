@@ -64,6 +64,7 @@ def inspect_by_workflow(
     threshold: str | float | None = None,
     method: str | None = None,
     backbone: str | None = None,
+    part: str | None = None,
     out: str | Path | None = None,
     json: bool = False,
 ) -> Outcome:
@@ -74,7 +75,8 @@ def inspect_by_workflow(
         references: likewise, of good photographs to compare with.
         threshold: a number in the unit of the scores, or the name of a rule.
         method: a scorer; None for one that suits what there is.
-        backbone: None for that of the workflow's configuration.
+        backbone: None for that of the workflow's configuration, or a model of images and texts if it needs words.
+        part: what a person would call what is inspected, for methods that are asked in words.
         out: folder for configuration and results; None for one of its own, outside the photographs' folders.
         json: print a JSON object for each photograph.
 
@@ -85,7 +87,7 @@ def inspect_by_workflow(
     """
     _check_clone()
     selection = select(photographs, references or ())
-    asked = understood(selection, threshold=threshold, method=method, backbone=backbone)
+    asked = understood(selection, threshold=threshold, method=method, backbone=backbone, part=part)
     place = place_for(
         out,
         title=selection.title,

@@ -13,6 +13,7 @@ import yaml
 
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
+from zsad.inspecting.asked_words import ANY_PART, ENTRY, FAMILY, Words, method_for, words_of
 from zsad.inspecting.selection import Selection, repeats
 from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
@@ -32,7 +33,8 @@ class Asked(NamedTuple):
         params: its parameters, as far as they differ from the defaults.
         backbone: None for that of the configuration of the workflow.
         threshold: a rule with its parameters, as the section ``threshold`` has it.
-        remark: what was decided for lack of a word about it, a sentence; may be empty.
+        remark: what was decided for lack of a word about it, a sentence or two; may be empty.
+        words: of a method that is asked in words, which then has a backbone of its own.
     """
 
     method: str
@@ -40,30 +42,43 @@ class Asked(NamedTuple):
     backbone: str | None
     threshold: Mapping[str, Any]
     remark: str
+    words: Words | None = None
 
 
 def understood(
-    selection: Selection, *, threshold: str | float | None, method: str | None, backbone: str | None
+    selection: Selection,
+    *,
+    threshold: str | float | None,
+    method: str | None,
+    backbone: str | None,
+    part: str | None = None,
 ) -> Asked:
     """What is asked for, with what suits the photographs where nothing is said.
 
     Raises:
         ConfigError: a method or a rule does not exist, or needs what is not there.
     """
-    remark = ""
-    if method is None:
+    remarks = []
+    if method is None and part is not None:
+        method = method_for(bool(selection.references))
+    elif method is None:
         several = len(selection.names) >= FEWEST_COMPARED
         method = WITH_REFERENCES if selection.references else BATCH if several else ALONE
         if method == ALONE:
-            remark = (
+            remarks.append(
                 f"a single photograph without references is compared with itself (method {ALONE}); give --references "
-                "for a comparison with good ones"
+                "for a comparison with good ones, or --part 'what it is' for one with sentences"
             )
     params = _params(SCORERS.load(method))
-    _check_method(method, SCORERS.build(method, params), selection)
+    scorer = SCORERS.build(method, params)
+    _check_method(method, scorer, selection)
+    words = words_of(method, scorer, part, _backbone(backbone))
+    if words is not None and part is None:
+        remarks.append(f"the part is called '{ANY_PART}'; say what it is, e.g. --part 'printed circuit board'")
     if selection.references and "shots" not in params:
-        remark = f"method {method} uses no references, so that those that were given are not looked at"
-    return Asked(method, params, _backbone(backbone), _threshold(threshold, selection, params), remark)
+        remarks.append(f"method {method} uses no references, so that those that were given are not looked at")
+    seen_by = ENTRY if words else _backbone(backbone)
+    return Asked(method, params, seen_by, _threshold(threshold, selection, params), "; ".join(remarks), words)
 
 
 def configuration_text(
@@ -99,12 +114,14 @@ def configuration_text(
         "",
         "dataset:",
         *_dataset_lines(selection, table),
+        *([f"  part_names: {_scalar(asked.words.part)} # what the part is called in sentences"] if asked.words else []),
         "",
         *(
             [f"backbone: {_scalar(asked.backbone)} # whose features are compared: see `zsad backbones`", ""]
             if asked.backbone
             else []
         ),
+        *(_words_lines(asked.words) if asked.words else []),
         "methods: # how photographs are scored: see `zsad methods`",
         f"  {asked.method}:",
         f"    scorer: {asked.method}",
@@ -154,6 +171,16 @@ def _dataset_lines(selection: Selection, table: Path) -> list[str]:
         *lines,
         f"  params: {_flow(params)}",
         "  unreadable: skip # a photograph that cannot be read is left out and listed; stop: it ends the run",
+    ]
+
+
+def _words_lines(words: Words) -> list[str]:
+    return [
+        "backbones:",
+        f"  {ENTRY}: # a model of images and texts, in one space",
+        f"    family: {FAMILY}",
+        f"    params: {_flow(words.params)}",
+        "",
     ]
 
 

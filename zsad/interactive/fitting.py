@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zsad.errors import ConfigError
+from zsad.errors import ArrayError, ConfigError
 from zsad.features.registry import BACKBONES
 from zsad.files.features import FeatureWriter
+from zsad.interactive.asking import check_texts_given, needs_texts, written_texts
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
 from zsad.scoring.compute import ScoringOptions, compute_of
@@ -17,7 +18,7 @@ from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.token_source import MemoryTokens, Texts
 
 
 def fit(
@@ -31,6 +32,7 @@ def fit(
     image_score: Mapping[str, Any] | None = None,
     image_ids: Sequence[str] | None = None,
     category: str = "",
+    texts: Texts | None = None,
     device: str = "auto",
 ) -> Path:
     """Fit a method to photographs of good parts and store the model, for `zsad.load` and ``zsad inspect --model``.
@@ -47,19 +49,24 @@ def fit(
         image_score: as of `zsad.score`.
         image_ids: names of the references; by default the paths, and positions of arrays.
         category: a name for what is inspected, kept in the model.
+        texts: of a method that is asked in words, what `zsad.encode_texts` gave, by the same model as ``backbone``.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
         The path of the model.
 
     Raises:
-        ArrayError: as of `zsad.extract`.
+        ArrayError: as of `zsad.extract`; or the method is asked in words and there are no texts, or it is not and there
+            are.
         ConfigError: the scorer has no references, or there is no such scorer, backbone or parameter.
         DataError: a reference cannot be read, there are too few of them, or the file cannot be written.
         ModelError: the weights are absent, or the device has too little memory.
     """
     given = listed(references)
     method = _method(scorer, params, len(given))
+    check_texts_given(method, texts)
+    if method.text_role and texts is None:
+        raise ArrayError(needs_texts(method))
     seen_by = backbone_named(backbone, backbone_params)
     if not seen_by.sees_images:
         raise ConfigError(f"backbone '{backbone}' joins the features of others; fit a model of it by the workflow")
@@ -70,6 +77,7 @@ def fit(
         features = _written(tokens, Path(folder, "references.h5"))
         fit_method(
             references=features,
+            texts=None if texts is None else written_texts(texts, Path(folder, "texts.h5")),
             scorer=method,
             image_scoring=ImageScoring.build(mapping(image_score, "image_score"), where="image_score"),
             compute=compute_of(device=device, memory_mb=options.memory_mb, precision=options.precision),

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from zsad.errors import ArrayError
+from zsad.interactive.asking import with_texts
 from zsad.interactive.parts import mapping, scorer_named
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.token_source import MemoryTokens, TokenSource
+from zsad.scoring.token_source import MemoryTokens, Texts, TokenSource
 
 Given = TokenSource | Sequence[np.ndarray] | np.ndarray
 
@@ -24,6 +25,7 @@ def score(
     *,
     image_score: Mapping[str, Any] | None = None,
     compute: Compute | None = None,
+    texts: Texts | None = None,
     **tokens: Given,
 ) -> list[ImageScore]:
     """Score images by one method, as the workflow would with the same tokens.
@@ -34,6 +36,7 @@ def score(
         image_score: as ``image_score`` in ``config.yaml``, e.g. ``{"aggregate": "max"}``: how a map is smoothed and
             summed up to the score of its image.
         compute: device, memory and number format; by default the CPU, 1 GB and float32.
+        texts: of a method that is asked in words, what `encode_texts` or ``zsad.read_texts`` gave.
         tokens: by role: ``test``, the images to be scored; with references ``references``, as they are to be compared
             with, at eight angles if that is wanted; and others that a method reads, such as ``mirrored``. Each is what
             `extract` or `zsad.read_features` gave, or a list of arrays ``[layer, row, column, channel]``.
@@ -43,7 +46,8 @@ def score(
         does not localise), its score, and a note, usually empty.
 
     Raises:
-        ArrayError: a role is missing or not known, or tokens do not go together.
+        ArrayError: a role is missing or not known, tokens do not go together, or the method is asked in words and there
+            are no texts.
         ConfigError: there is no such scorer, parameter or layer.
         DataError: too few images for the method, or tokens that are not usable.
 
@@ -57,6 +61,7 @@ def score(
     scoring = ImageScoring.build(mapping(image_score, "image_score"), where="image_score")
     sources = {role: _source(given, role) for role, given in tokens.items()}
     _check_together(method, sources)
+    sources = with_texts(method, sources, texts)
     found = sorted(method.score(sources, compute or Compute()), key=lambda one: one.index)
     if [one.index for one in found] != list(range(len(sources["test"]))):
         raise ValueError(f"the scorer scored the images {[one.index for one in found]}, not each once")

@@ -1,12 +1,13 @@
-"""Checkpoints: recognised, checked and loaded, in the three forms in which they are published.
+"""Checkpoints: recognised, checked and loaded, in the forms in which they are published.
 
-``transformers`` folders, ``timm`` folders (DINOv3), and the ``.pth`` files of ``torch.hub`` (DINOv2, DINOv3). Whatever
+``transformers`` folders, ``timm`` folders (DINOv3), ``open_clip`` folders, and single files (DINOv2 and DINOv3 of
+``torch.hub``, ``.pth``; open_clip, ``.pt``). Whatever
 goes wrong on the way is a `ModelError` that says how to mend it; the libraries underneath stay silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,13 +22,16 @@ from zsad.models.config_sense import (
     sense_of_weights,
     whole_number,
 )
-from zsad.models.conversion.converted import Converted
+from zsad.models.conversion import open_clip
+from zsad.models.conversion.converted import Converted, Normalisation
+from zsad.models.conversion.open_clip_config import read_config
 from zsad.models.conversion.timm import from_timm
 from zsad.models.conversion.torch_hub import from_torch_hub
+from zsad.models.conversion.weights import OriginalWeights
 from zsad.models.families import Family, family_of
 from zsad.models.hub import locate
 from zsad.models.pth import read_pth
-from zsad.models.weight_files import required_weights
+from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, form_of, required_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -44,6 +48,7 @@ class Checkpoint(NamedTuple):
         family: the kind of network.
         weight_files: where its weights are.
         state: its weights by their names in ``transformers``, if they had to be converted; None if not.
+        normalisation: of pixels.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Checkpoint(NamedTuple):
     family: Family[Any]
     weight_files: list[Path]
     state: dict[str, torch.Tensor] | None
+    normalisation: Normalisation
 
     def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
         """The network with its weights in float32, for inference, on the CPU.
@@ -143,14 +149,19 @@ def locate_checkpoint(name: str, revision: str | None) -> FoundCheckpoint:
     path, commit = locate(name, revision)
     if path.is_file():
         with sense_of_weights(name, path):
-            converted = from_torch_hub(read_pth(path), name)
+            converted = from_torch_hub(read_pth(path), name, path)
         return _converted(name, path, commit, converted, [path])
+    if form_of(path) is OPEN_CLIP:
+        described = read_config(name, path / OPEN_CLIP_CONFIG)
+        files = required_weights(name, path)
+        with sense_of_weights(name, path):
+            converted = open_clip.convert(OriginalWeights(_tensors(files), name), described)
+        return _converted(name, path, commit, converted, files)
     content = config_content(name, path)
     files = required_weights(name, path)
     if "architecture" in content and "model_type" not in content:
         with sense_of_weights(name, path):
-            state = {key: tensor for file in files for key, tensor in load_file(file).items()}
-        converted = from_timm(state, content["architecture"], name)
+            converted = from_timm(_tensors(files), content["architecture"], name)
         return _converted(name, path, commit, converted, files)
     return FoundCheckpoint(name, path, commit, content.get("model_type"), files, None)
 
@@ -169,7 +180,17 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     found = locate_checkpoint(name, revision)
     family = family_of(found.model_type, name)
     config = checked_config(family, found.config(), name, found.source)
-    return Checkpoint(name, found.source, found.commit, config, family, found.weight_files, found.state)
+    own = None if found.converted is None else found.converted.normalisation
+    return Checkpoint(
+        name=name,
+        source=found.source,
+        commit=found.commit,
+        config=config,
+        family=family,
+        weight_files=found.weight_files,
+        state=found.state,
+        normalisation=own or Normalisation(family.mean, family.std),
+    )
 
 
 def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:
@@ -183,6 +204,33 @@ def checked_config(family: Family[Any], config: PretrainedConfig, name: str, sou
         whole_number(family.patch(own), "the patch size", name)
         whole_number(family.layer_count(own), f"the number of {family.layer_noun}s", name)
     return own
+
+
+def family_in(name: str, folder: Path) -> tuple[Family[Any], PretrainedConfig]:
+    """The family of a folder's image tower and its configuration; no weights are read, and none need be there.
+
+    Args:
+        name: of the model, for messages.
+        folder: of ``transformers`` or open_clip.
+
+    Raises:
+        ModelError: the configuration is absent, damaged, or of an unknown family.
+    """
+    config: PretrainedConfig
+    if form_of(folder) is OPEN_CLIP:
+        described = read_config(name, folder / OPEN_CLIP_CONFIG)
+        config = open_clip.config_of(described.sizes, quick_gelu=described.quick_gelu)
+        family = family_of(config.model_type, name)
+    else:
+        family = family_of(config_content(name, folder).get("model_type"), name)
+        config = parsed_config(name, folder)
+    return family, checked_config(family, config, name, folder)
+
+
+def _tensors(files: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """All tensors of files of weights, by their names."""
+    read = {".safetensors": load_file}
+    return {key: tensor for file in files for key, tensor in read.get(file.suffix, read_pth)(file).items()}
 
 
 def _converted(

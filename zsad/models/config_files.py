@@ -12,7 +12,7 @@ import transformers
 from zsad.errors import DataError, ModelError
 from zsad.files.json_values import read_foreign_json
 from zsad.models.config_sense import check_content, sense_of_config
-from zsad.models.weight_files import CONFIG
+from zsad.models.weight_files import CONFIG, TRANSFORMERS, form_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -42,6 +42,18 @@ def config_content(name: str, folder: Path) -> dict[str, Any]:
             return {}
         check_content(name, folder, content)
     return content
+
+
+def timm_architecture(name: str, folder: Path) -> Any:
+    """The architecture that a folder of ``timm`` names; None for any other folder.
+
+    Raises:
+        ModelError: the configuration is absent or damaged.
+    """
+    if form_of(folder) is not TRANSFORMERS:
+        return None
+    content = config_content(name, folder)
+    return None if "model_type" in content else content.get("architecture")
 
 
 def parsed_config(name: str, folder: Path) -> PretrainedConfig:

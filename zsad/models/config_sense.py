@@ -175,8 +175,16 @@ def _shapes(file: Path) -> list[Sequence[int]]:
     if file.suffix == ".safetensors":
         with safe_open(file, "pt") as weights:
             return [weights.get_slice(key).get_shape() for key in weights.keys()]  # noqa: SIM118
-    content = torch.load(file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file))
-    return [value.shape for value in content.values() if isinstance(value, torch.Tensor)]
+    return list(_shapes_in(torch.load(file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file))))
+
+
+def _shapes_in(content: Any, depth: int = 0) -> Iterator[Sequence[int]]:
+    """Of all tensors, those included that a training script wrapped in something."""
+    if isinstance(content, torch.Tensor):
+        yield content.shape
+    elif isinstance(content, Mapping) and depth <= DEEPEST:
+        for value in content.values():
+            yield from _shapes_in(value, depth + 1)
 
 
 def _values(content: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

@@ -34,9 +34,21 @@ from tqdm import tqdm
 from zsad.errors import ConfigError, ModelError, first_line, nearest_hint
 from zsad.files.provenance import file_sha256
 from zsad.models.catalogue import MODELS, ungated_twin
-from zsad.models.weight_files import CONFIG, WEIGHT_SETS, weight_files
+from zsad.models.weight_files import (
+    CONFIG,
+    OPEN_CLIP,
+    OPEN_CLIP_CONFIG,
+    TRANSFORMERS,
+    Form,
+    form_of,
+    names_type,
+    weight_files,
+)
 
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
+    *("tokenizer.model", "spiece.model"),  # of TIPSv2 and SigLIP
+)
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX = re.compile(r"[0-9a-f]{8,64}")
@@ -49,7 +61,7 @@ class Located(NamedTuple):
     """A checkpoint on this machine.
 
     Attributes:
-        path: a folder with ``config.json`` and weights, or a ``.pth`` file.
+        path: a folder with a configuration and weights, or a ``.pth`` or ``.pt`` file.
         commit: the hub's commit hash; None for what is not in the hub's cache.
     """
 
@@ -155,7 +167,8 @@ def download(
     hub_id = _hub_id(name, models)
     huggingface_hub.utils.logging.set_verbosity_error()
     with _clear_failures(name, hub_id, revision, models, by_run=by_run):
-        wanted = _wanted(_files_on_hub(hub_id, revision), name)
+        files = _files_on_hub(hub_id, revision)
+        wanted = _wanted(files, _form_on_hub(hub_id, revision, files), name)
         bar = None if progress and sys.stderr.isatty() else _HiddenBar
         folder = Path(
             huggingface_hub.snapshot_download(hub_id, revision=revision, allow_patterns=wanted, tqdm_class=bar)
@@ -300,15 +313,15 @@ def _is_hub_id(name: str) -> bool:
 
 def _whole_snapshot(hub_id: str, revision: str | None) -> Path | None:
     """The folder of a model in the local cache, if nothing is missing there."""
-    config = huggingface_hub.try_to_load_from_cache(hub_id, CONFIG, revision=revision)
-    if not isinstance(config, str):
-        return None
-    folder = Path(config).parent
-    return folder if _is_whole(folder) else None
+    for config in (CONFIG, OPEN_CLIP_CONFIG):
+        cached = huggingface_hub.try_to_load_from_cache(hub_id, config, revision=revision)
+        if isinstance(cached, str) and _is_whole(folder := Path(cached).parent):
+            return folder
+    return None
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and bool(weight_files(folder))
+    return (folder / form_of(folder).config).is_file() and bool(weight_files(folder))
 
 
 def _files_on_hub(hub_id: str, revision: str | None) -> set[str]:
@@ -323,17 +336,33 @@ def _files_on_hub(hub_id: str, revision: str | None) -> set[str]:
     return {file.rfilename for file in info.siblings or []}
 
 
-def _wanted(files: Collection[str], name: str) -> list[str]:
-    """What of a model is downloaded: configuration, tokenizer and one set of weights, as patterns."""
+def _form_on_hub(hub_id: str, revision: str | None, files: Collection[str]) -> Form:
+    """The form of a model; where there are configurations of two, the one of ``transformers`` decides by its content.
+
+    timm's folders may hold its own image tower beside open_clip's whole model.
+    """
+    if OPEN_CLIP_CONFIG not in files:
+        return TRANSFORMERS
     if CONFIG not in files:
-        raise ModelError(f"model '{name}' has no {CONFIG} on the hub; choose one in the format of transformers or timm")
-    for weights in WEIGHT_SETS:
+        return OPEN_CLIP
+    config = huggingface_hub.hf_hub_download(hub_id, CONFIG, revision=revision, tqdm_class=_HiddenBar)
+    return TRANSFORMERS if names_type(Path(config)) else OPEN_CLIP
+
+
+def _wanted(files: Collection[str], form: Form, name: str) -> list[str]:
+    """What of a model is downloaded: configuration, tokenizer and one set of weights, as patterns."""
+    if form.config not in files:
+        raise ModelError(
+            f"model '{name}' has no {CONFIG} on the hub; choose one in the format of transformers, timm or open_clip"
+        )
+    for weights in form.weight_sets:
         if weights.whole in files:
-            return [CONFIG, *TOKENIZER, weights.whole]
+            return [form.config, *TOKENIZER, weights.whole]
         if weights.shard_index in files:
-            return [CONFIG, *TOKENIZER, weights.shard_index, weights.shards]
+            return [form.config, *TOKENIZER, weights.shard_index, weights.shards]
     raise ModelError(
-        f"model '{name}' has no weights (model.safetensors or pytorch_model.bin) on the hub; choose another"
+        f"model '{name}' has no weights ({form.weight_sets[0].whole} or {form.weight_sets[-1].whole}) on the hub; "
+        "choose another"
     )
 
 

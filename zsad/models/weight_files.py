@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from zsad.errors import DataError, ModelError
 from zsad.files.json_values import read_foreign_json
 
 CONFIG = "config.json"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 
 
 class WeightSet(NamedTuple):
@@ -19,15 +20,59 @@ class WeightSet(NamedTuple):
     shard_index: str
 
 
-WEIGHT_SETS = (  # the first that is there is used, and no other downloaded
-    WeightSet("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
-    WeightSet("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
+class Form(NamedTuple):
+    """A form in which folders hold a model.
+
+    Attributes:
+        config: the file with its configuration.
+        weight_sets: the first that is there is used, and no other downloaded.
+    """
+
+    config: str
+    weight_sets: tuple[WeightSet, ...]
+
+
+TRANSFORMERS = Form(  # timm's folders, too
+    CONFIG,
+    (
+        WeightSet("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+        WeightSet("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
+    ),
 )
+OPEN_CLIP = Form(
+    OPEN_CLIP_CONFIG,
+    tuple(
+        WeightSet(f"{stem}.{ending}", f"{stem}-*.{ending}", f"{stem}.{ending}.index.json")
+        for stem, ending in (
+            ("open_clip_model", "safetensors"),
+            ("open_clip_pytorch_model", "safetensors"),
+            ("open_clip_pytorch_model", "bin"),
+        )
+    ),
+)
+
+
+def form_of(folder: Path) -> Form:
+    """The form of a model's folder; that of ``transformers`` where a folder holds both."""
+    if (folder / OPEN_CLIP_CONFIG).is_file() and not names_type(folder / CONFIG):
+        return OPEN_CLIP
+    return TRANSFORMERS
+
+
+def names_type(config: Path) -> bool:
+    """Whether a file is there and is the configuration of a model of ``transformers``."""
+    return config.is_file() and "model_type" in _keys(config)
+
+
+def config_beside(file: Path) -> Path | None:
+    """The configuration of a single file of weights, which only open_clip's have; None if there is none."""
+    beside = file.with_name(OPEN_CLIP_CONFIG)
+    return beside if file.is_file() and beside.is_file() else None
 
 
 def weight_files(folder: Path) -> list[Path]:
     """The weights in a folder: safetensors before pickles, one file before shards; empty if no set is whole."""
-    for weights in WEIGHT_SETS:
+    for weights in form_of(folder).weight_sets:
         if (folder / weights.whole).is_file():
             return [folder / weights.whole]
         shards = [folder / shard for shard in _shards(folder / weights.shard_index)]
@@ -44,16 +89,20 @@ def required_weights(name: str, folder: Path) -> list[Path]:
     """
     if files := weight_files(folder):
         return files
-    raise ModelError(f"model '{name}' has no weights (model.safetensors) in {folder}; add them, or choose another")
+    usual = form_of(folder).weight_sets[0].whole
+    raise ModelError(f"model '{name}' has no weights ({usual}) in {folder}; add them, or choose another")
 
 
 def _shards(index: Path) -> list[str]:
     """Names of the files that an index spreads the weights over, in order; empty if there is no usable index."""
-    if not index.is_file():
-        return []
-    try:
-        content = read_foreign_json(index)
-    except DataError:
-        return []
-    shard_of = content.get("weight_map") if isinstance(content, dict) else None
+    shard_of = _keys(index).get("weight_map") if index.is_file() else None
     return sorted({str(shard) for shard in shard_of.values()}) if isinstance(shard_of, dict) else []
+
+
+def _keys(path: Path) -> dict[str, Any]:
+    """What an object in a JSON file holds; nothing if it is unusable."""
+    try:
+        content = read_foreign_json(path)
+    except DataError:
+        return {}
+    return content if isinstance(content, dict) else {}

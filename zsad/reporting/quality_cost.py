@@ -29,7 +29,7 @@ _CAPTION = (
     "until one more test image has a map and a score,\nreferences and the evaluation not counted. The line joins the "
     "methods that no faster one equals, whatever the setting; settings differ in what a method may see."
 )
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 _AROUND = 1.6  # factor to either side of the points, so that there are always numbers on the axis
 _WIDE = 20.0  # factor between the points from which fewer numbers do
 

@@ -58,6 +58,15 @@ EXEMPT: Mapping[str, str] = MappingProxyType(
 )
 
 
+# Packages that a stage imports and never runs, by the name of its script, so that an edit makes nothing of it anew: the
+# class of a backbone knows its text tower, which images do not go through.
+UNUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "extract_features": "zsad/models/texts",
+        "join_features": "zsad/models/texts",
+    }
+)
+
 _EXEMPT = frozenset(place.rstrip("/") for place in EXEMPT)
 
 
@@ -66,8 +75,9 @@ def code_hashes(
 ) -> dict[str, str]:
     """Content hashes of a script and of the modules of the package behind it that can change a result.
 
-    Those are what it imports, directly or not, but for what is `EXEMPT`, what is imported for type checkers alone, and
-    packages with no code of their own. The stage's revision stands for edits of exempt modules that change its results.
+    Those are what it imports, directly or not, but for what is `EXEMPT` or `UNUSED`, what is imported for type checkers
+    alone, and packages with no code of their own. The stage's revision stands for edits of exempt modules that change
+    its results.
 
     A data file that shares a module's folder and stem (``page.py``, ``page.html.jinja``) belongs to that module.
     The tables of names (``scoring/registry.py`` and its kin, and the catalogue of models) are left out, so that a line
@@ -87,10 +97,11 @@ def code_hashes(
     entries = list(entries)
     found: set[Path] = set()
     waiting = {root / script, *_traced(root, (entry.partition(":")[0] for entry in entries))}
+    unused = root / UNUSED.get(Path(script).stem, script)
     while waiting:
         path = waiting.pop()
         found.add(path)
-        waiting |= _behind(root, path) - found
+        waiting |= {file for file in _behind(root, path) - found if unused not in file.parents}
     files = sorted({file for path in found for file in _with_data(path)})
     hashes = dict(_named_hash(root, file) for file in files)
     return hashes | dict.fromkeys(entries, "entry") | {"revision": str(revisions[Path(script).stem])}

@@ -16,7 +16,7 @@ from zsad.workflow.entries import MethodEntry
 from zsad.workflow.references import Models
 from zsad.workflow.schema import Config
 from zsad.workflow.sections import ConfiguredMethod, Threshold
-from zsad.workflow.texts import check_has_texts, texts_entry
+from zsad.workflow.texts import check_backbone, texts_entry
 
 OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # what reads scores has none of its own
 OF_METHOD = (*OF_MEMBERS, "threshold")  # nor has what modulates the maps of a single method
@@ -72,7 +72,7 @@ def _scorer(
     texts = texts_entry(scorer, f"{where}.params")
     backbone = models.backbone(entry.backbone, where)
     if texts is not None:
-        check_has_texts(entry.scorer, models.backbones[backbone], where)
+        check_backbone(scorer, entry.scorer, models.backbones[backbone], where)
     own = entry.image_score.model_dump(exclude_unset=True) if entry.image_score else {}
     return MethodEntry(
         name=name,

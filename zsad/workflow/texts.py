@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from zsad.data.catalogue import datasets
 from zsad.errors import ConfigError
 from zsad.scoring.base import Scorer
+from zsad.scoring.text_scorer import TextScorer
 from zsad.texts.prompt_sets import check_prompts, prompts_name
 from zsad.workflow.entries import BackboneEntry, MethodEntry, TextsEntry
 
@@ -48,17 +49,22 @@ def texts_entry(scorer: Scorer, where: str) -> TextsEntry | None:
     return TextsEntry(entry.name, prompts, trained_on) if entry.is_learned else entry
 
 
-def check_has_texts(scorer: str, backbone: BackboneEntry, where: str) -> None:
-    """Refuse a backbone that has no texts, for a scorer that asks in words.
+def check_backbone(scorer: Scorer, name: str, backbone: BackboneEntry, where: str) -> None:
+    """Refuse a backbone that has no texts, or other tokens than the scorer compares with them.
+
+    Args:
+        name: of the scorer, which asks in words.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: it is one.
     """
     if backbone.backbone.has_texts:
+        if isinstance(scorer, TextScorer) and (reason := scorer.backbone_refusal(backbone.params)):
+            raise ConfigError(f"{where}: scorer '{name}' cannot read backbone '{backbone.name}': {reason}")
         return
     why = "joins several, which have no texts together" if backbone.members else "has no texts"
     raise ConfigError(
-        f"{where}: scorer '{scorer}' asks in words, and backbone '{backbone.name}' {why}; choose one of "
+        f"{where}: scorer '{name}' asks in words, and backbone '{backbone.name}' {why}; choose one of "
         "`family: image_text`, such as {family: image_text, params: {model: clip-vitl14-336}}"
     )
 

@@ -14,16 +14,25 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 
+class Normalisation(NamedTuple):
+    """Mean and deviation of the colour channels that pixels in [0, 1] are normalised with."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
 class Converted(NamedTuple):
     """A checkpoint in the terms of ``transformers``.
 
     Attributes:
         config: of the architecture, which says by itself which model to build.
         state: every tensor of that model, by its name there; parts of fused tensors share their memory.
+        normalisation: of pixels, where the checkpoint says so; None for that of its family.
     """
 
     config: PretrainedConfig
     state: dict[str, torch.Tensor]
+    normalisation: Normalisation | None = None
 
 
 def checked(config: PretrainedConfig, state: dict[str, torch.Tensor], weights: OriginalWeights) -> Converted:

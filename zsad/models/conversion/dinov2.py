@@ -6,7 +6,6 @@ settings of the releases in ``dinov2/hub/backbones.py``. Unlike DINO's, these tr
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -44,7 +43,7 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
     settings: dict[str, Any] = {
         "patch_size": patches.side,
         "num_channels": patches.channels,
-        "image_size": _trained_side(weights) * patches.side,
+        "image_size": weights.grid_side("pos_embed", 1) * patches.side,
         "hidden_size": patches.width,
         "num_hidden_layers": depth,
         "num_attention_heads": head_count(patches.width, HEAD_WIDTH, weights),
@@ -72,15 +71,6 @@ def from_torch_hub(weights: OriginalWeights) -> Converted:
 def without_chunks(key: str) -> str:
     """The name of a tensor in a release; training saves blocks in chunks, ``blocks.<chunk>.<block>.``."""
     return re.sub(r"^blocks\.\d+\.(\d+)\.", r"blocks.\1.", key)
-
-
-def _trained_side(weights: OriginalWeights) -> int:
-    """Side of the square grid of positions, patches."""
-    positions = weights.shape("pos_embed", 3)[1] - 1
-    side = math.isqrt(max(positions, 0))
-    if side == 0 or side * side != positions:
-        raise weights.wrong_shape("pos_embed", "a square grid of positions besides that of the class token")
-    return side
 
 
 def _mlp_ratio(weights: OriginalWeights, width: int) -> int:

@@ -1,14 +1,15 @@
-"""The releases for ``torch.hub``, each recognised by tensors that no other of them holds together."""
+"""Single files of weights, as their authors release them, each recognised by tensors that no other holds together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from zsad.errors import ModelError
-from zsad.models.conversion import dinov2, dinov3_convnext, dinov3_vit
+from zsad.models.conversion import dinov2, dinov3_convnext, dinov3_vit, open_clip
 from zsad.models.conversion.converted import Converted
 from zsad.models.conversion.weights import OriginalWeights
 
@@ -31,15 +32,17 @@ LAYOUTS = {
     "DINOv3 ViT": Layout(dinov3_vit.MARKS, dinov3_vit.from_torch_hub),
     "DINOv3 ConvNeXt": Layout(dinov3_convnext.MARKS, dinov3_convnext.from_torch_hub),
     "DINOv2": Layout(dinov2.MARKS, dinov2.from_torch_hub, dinov2.without_chunks),
+    "open_clip": Layout(open_clip.MARKS, open_clip.from_file),
 }
 
 
-def from_torch_hub(state: Mapping[str, torch.Tensor], name: str) -> Converted:
-    """Convert a state dict in the names of facebookresearch/dinov3 or facebookresearch/dinov2.
+def from_torch_hub(state: Mapping[str, torch.Tensor], name: str, source: Path | None = None) -> Converted:
+    """Convert a state dict in the names of facebookresearch/dinov3, facebookresearch/dinov2, or open_clip.
 
     Args:
         state: as `zsad.models.pth.read_pth` returns it.
         name: of the model, for messages.
+        source: the file that it is from; what is beside it may tell what tensors do not.
 
     Raises:
         ModelError: it is of no known layout; or something is missing, left over, or of another shape.
@@ -47,7 +50,7 @@ def from_torch_hub(state: Mapping[str, torch.Tensor], name: str) -> Converted:
     for layout in LAYOUTS.values():
         if all(mark in state for mark in layout.marks):
             renamed = {layout.release_name(key): tensor for key, tensor in state.items()}
-            return layout.convert(OriginalWeights(renamed, name))
+            return layout.convert(OriginalWeights(renamed, name, source))
     raise ModelError(
         f"the weights of model '{name}' are not in the names of any of {', '.join(LAYOUTS)} (the first is "
         f"'{next(iter(state), '')}'); use a .pth file of these releases, or a transformers folder"

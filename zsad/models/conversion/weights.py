@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -16,10 +18,12 @@ class OriginalWeights:
     Args:
         tensors: the state dict.
         name: of the model, for messages.
+        source: the single file that they are from, if it is one.
     """
 
-    def __init__(self, tensors: Mapping[str, torch.Tensor], name: str) -> None:
+    def __init__(self, tensors: Mapping[str, torch.Tensor], name: str, source: Path | None = None) -> None:
         self.name = name
+        self.source = source
         self._tensors = tensors
         self._taken: set[str] = set()
 
@@ -100,6 +104,18 @@ class OriginalWeights:
             tensors = self.parts(f"{source}.{part}", len(targets))
             split |= {f"{target}.{part}": tensor for target, tensor in zip(targets, tensors, strict=True)}
         return split
+
+    def grid_side(self, key: str, axis: int) -> int:
+        """Side of the square grid that the tensor ``key`` has positions of along ``axis``, behind the class token's.
+
+        Raises:
+            ModelError: there is no such tensor, or the grid is not square.
+        """
+        positions = self._tensor(key).shape[axis] - 1 if self._tensor(key).ndim > axis else 0
+        side = math.isqrt(max(positions, 0))
+        if side == 0 or side * side != positions:
+            raise self.wrong_shape(key, "a square grid of positions besides that of the class token")
+        return side
 
     def count(self, prefix: str) -> int:
         """How many modules are numbered after ``prefix``, such as ``"blocks."``; one more than the largest number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zsad.errors import ModelError
-from zsad.models.catalogue import CLIP
+from zsad.models.catalogue import CLIP, DINOV3, OPEN_CLIP, SIGLIP2, TIPSV2
 from zsad.models.families.base import Family, TokenReader
 from zsad.models.families.clip import Clip
 from zsad.models.families.dino import Dino
@@ -13,6 +13,9 @@ from zsad.models.families.dinov2 import Dinov2
 from zsad.models.families.dinov2_with_registers import Dinov2WithRegisters
 from zsad.models.families.dinov3_convnext import Dinov3ConvNext
 from zsad.models.families.dinov3_vit import Dinov3Vit
+from zsad.models.families.siglip import Siglip
+from zsad.models.families.siglip2 import Siglip2
+from zsad.models.families.tipsv2 import Tipsv2
 
 # By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
 # decides what must run again after a change, goes by imports.
@@ -24,10 +27,22 @@ FAMILIES: dict[str, Family[Any]] = {
     "dinov3_convnext": Dinov3ConvNext(),
     "clip": Clip(),
     "clip_vision_model": Clip(),  # the image tower, saved alone
+    "siglip": Siglip(),
+    "siglip_vision_model": Siglip(),
+    "siglip2": Siglip2(),
+    "siglip2_vision_model": Siglip2(),
+    "tipsv2": Tipsv2(),
+    "tipsv2_vision_model": Tipsv2(),
 }
 
 # Of the published models that have texts: their `ModelFacts.family`, and the type of their checkpoints.
-TEXT_FAMILIES: dict[str, str] = {CLIP: "clip"}
+TEXT_FAMILIES: dict[str, str] = {
+    CLIP: "clip",
+    OPEN_CLIP: "clip",
+    SIGLIP2: "siglip",
+    TIPSV2: "tipsv2",
+    DINOV3: "dinov3_vit",
+}
 
 __all__ = ["FAMILIES", "TEXT_FAMILIES", "Family", "TokenReader", "family_of"]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from zsad.grids import PATCHES, WINDOW
+
 Path = Literal["plain", "values", "windows"]
 Positions = Literal["bicubic", "bilinear", "antialiased"]
-
-WINDOW = "window"  # begins the names of layers that hold windows: "window2", "window3"
-PATCHES = "patches"  # the layer beside them
 
 
 class ImageTextOptions(NamedTuple):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 64  # texts
 TOWER = ("text_model.", "text_projection.")  # begin the names of its weights in a checkpoint of both towers
+TOKENIZER = "openai/clip-vit-base-patch16"  # hub id; all of CLIP's models have the same
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # either set is enough
 OLD_END = 2  # token
 
@@ -110,7 +111,8 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTe
     silence_libraries()
     with sense_of_config(name, found.source):
         config = _text_config(found)
-    place = locate_tokenizer(wanted, found, TOKENIZER_FILES)
+    # A single file brings no tokenizer, but open_clip's plain models all have OpenAI's.
+    place = locate_tokenizer(wanted, found, TOKENIZER_FILES, None if found.converted is None else TOKENIZER)
     tokenizer = clip_tokenizer(place, name)
     # The embedding is that of the end of the text, which a mismatch would leave unfound. Configurations by OpenAI say
     # 2, for which transformers takes the highest number in the text.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from zsad.errors import ModelError
 from zsad.models.checkpoint import FoundCheckpoint, locate_checkpoint
-from zsad.models.texts import clip, dinotxt
+from zsad.models.texts import clip, dinotxt, siglip, tipsv2
 from zsad.models.texts.base import TextEncoder, TextModel
 
 __all__ = ["TOWERS", "TextModel", "load_texts"]
@@ -19,6 +19,12 @@ TOWERS: dict[str, TextLoader] = {
     "clip": clip.load_texts,
     "clip_text_model": clip.load_texts,  # the text tower, saved alone
     "dinov3_vit": dinotxt.load_texts,
+    "siglip": siglip.load_texts,
+    "siglip_text_model": siglip.load_texts,
+    "siglip2": siglip.load_texts,
+    "siglip2_text_model": siglip.load_texts,
+    "tipsv2": tipsv2.load_texts,
+    "tipsv2_text_model": tipsv2.load_texts,
 }
 
 

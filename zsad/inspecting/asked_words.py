@@ -1,0 +1,84 @@
+"""Which model of images and texts is asked, and what the part is called there, where somebody only names a part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from zsad.errors import ConfigError
+from zsad.features.registry import BACKBONES, completed
+from zsad.scoring.base import Scorer
+from zsad.scoring.registry import SCORERS
+from zsad.texts.part_names import checked_name
+
+ENTRY = "words"  # of `backbones`, in the configuration that is written
+FAMILY = "image_text"  # of backbones
+ANY_PART = "object"  # what a part is called that nobody has named
+BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # methods, where none is named
+PATHS: Sequence[Mapping[str, Any]] = (  # of a method that looks at patches: the first that the model takes
+    {"path": "values"},
+    {"path": "values", "first_value_block": -6},  # CLIP Surgery's, for models of few blocks
+    {"path": "plain"},
+)
+WHOLE_MODEL, WINDOWS_MODEL = "clip-vitl14-336", "clip-vitb16-plus-240"
+
+
+class Words(NamedTuple):
+    """What a method is asked with.
+
+    Attributes:
+        part: its name.
+        params: of the backbone, of `FAMILY`.
+    """
+
+    part: str
+    params: Mapping[str, Any]
+
+
+def method_for(has_references: bool) -> str:
+    """The method that suits a part with a name."""
+    return BY_WORDS_AND_REFERENCES if has_references else BY_WORDS
+
+
+def words_of(method: str, scorer: Scorer, part: str | None, backbone: str | None) -> Words | None:
+    """What a method is asked with; None for one that is asked in no words.
+
+    Args:
+        part: its name; None if nobody has said it.
+        backbone: a model, a hub id or a path; None for one that suits the method.
+
+    Raises:
+        ConfigError: a part is named, and the method reads no words; or its name cannot be put into a sentence.
+    """
+    if scorer.text_role:
+        return Words(ANY_PART if part is None else _name(part), _params(scorer, backbone))
+    if part is None:
+        return None
+    asked = [name for name in SCORERS.names() if SCORERS.load(name).text_role]
+    raise ConfigError(
+        f"--part is for methods that are asked in words ({', '.join(asked)}), and '{method}' is none; leave one of the "
+        "two out"
+    )
+
+
+def _name(part: str) -> str:
+    try:
+        return checked_name(part)
+    except ValueError as error:
+        raise ConfigError(f"--part '{part}' is not usable: {error}") from None
+
+
+def _params(scorer: Scorer, backbone: str | None) -> dict[str, Any]:
+    if scorer.reads_windows:
+        return {"model": backbone or WINDOWS_MODEL, "path": "windows"}
+    model = backbone or WHOLE_MODEL
+    return next((params for path in PATHS if _fits(params := {"model": model, **path})), {"model": model})
+
+
+def _fits(params: Mapping[str, Any]) -> bool:
+    """Whether a model takes parameters, as far as that is known before it is loaded."""
+    try:
+        BACKBONES.build(FAMILY, completed(FAMILY, params)).check_model()
+    except ConfigError:
+        return False
+    return True

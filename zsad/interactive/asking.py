@@ -1,0 +1,203 @@
+"""Sentences about a part as vectors, for methods asked in words: by the code of the workflow but without it."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zsad.errors import ArrayError
+from zsad.features.base import Backbone
+from zsad.features.execution import Execution
+from zsad.features.registry import BACKBONES, completed
+from zsad.files.texts import TextReader, TextWriter, check_texts
+from zsad.interactive.parts import backbone_named, mapping
+from zsad.scoring.base import Scorer
+from zsad.scoring.token_source import Texts, TokenSource
+from zsad.texts.encode_texts import encode_texts as encode_to_file
+
+TEXT_FAMILY = "image_text"  # of backbones
+HOW = 'zsad.encode_texts("clip-vitl14-336", "printed circuit board")'
+
+
+class MemoryTexts:
+    """Sentences about a part and their embeddings, in memory; what `score` and `fit` take as ``texts``.
+
+    Args:
+        sentences: word by word; of learned prompts a description of each.
+        states: of each sentence, 0 if it tells of a normal part and 1 if of an anomalous one; both occur.
+        embeddings: ``[sentence, channel]`` as a text tower gives them, of any length.
+        patch_part: the channels, from the first to before the last, that patches are compared with; None for all.
+        provenance: what made them; ``"part_name"`` and ``"prompts"`` say what was asked.
+        path: what messages call them.
+
+    Raises:
+        ArrayError: they do not go together.
+    """
+
+    def __init__(
+        self,
+        sentences: Sequence[str],
+        states: ArrayLike,
+        embeddings: ArrayLike,
+        *,
+        patch_part: tuple[int, int] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        path: str | Path = "texts in memory",
+    ) -> None:
+        self.path = Path(path)
+        self.sentences = list(map(str, sentences))
+        self.states: np.ndarray = np.asarray(states, np.int8)
+        self.embeddings: np.ndarray = np.asarray(embeddings, np.float32)
+        self.patch_part = patch_part or (0, self.embeddings.shape[-1])
+        self.provenance = dict(provenance or {})
+        try:
+            check_texts(self.sentences, self.states, self.embeddings, self.patch_part)
+        except ValueError as error:
+            raise ArrayError(
+                f"{path} cannot be used: {error}; give a sentence of each state or more, and a vector for each"
+            ) from None
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+
+def encode_texts(
+    backbone: str | Backbone,
+    part_name: str,
+    prompts: str | Path = "winclip",
+    *,
+    params: Mapping[str, Any] | None = None,
+    trained_on: str | None = None,
+    category: str = "",
+    device: str = "auto",
+) -> MemoryTexts:
+    """Ask about a part in words: sentences that say that it is sound, and that it is not, as vectors.
+
+    Args:
+        backbone: a model of images and texts, such as ``"clip-vitl14-336"``, a hub id or a path; or a backbone itself.
+        part_name: what a person would call the part, e.g. ``"printed circuit board"``.
+        prompts: the sentences: ``"winclip"`` or another that ``zsad prompts`` lists, a YAML file, or AnomalyCLIP's file
+            of learned tokens, ``.pth``.
+        params: of the backbone, as far as texts depend on them, e.g. ``{"tokenizer": "folder"}``.
+        trained_on: of learned tokens, the name of the data set on which others have trained them.
+        category: a name for what is inspected, kept with the texts.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Returns:
+        What `score` and `fit` take as ``texts``.
+
+    Raises:
+        ConfigError: there is no such backbone or set of prompts, the backbone has no texts, the name is empty, or a
+            sentence is longer than the model reads.
+        ModelError: the weights or the tokenizer are absent, or damaged.
+    """
+    asked = _with_texts(backbone, params)
+    with tempfile.TemporaryDirectory(prefix="zsad-") as folder:
+        output = Path(folder, "texts.h5")
+        encode_to_file(
+            category=category,
+            part_name=part_name,
+            prompts=str(prompts),
+            trained_on=trained_on,
+            backbone=asked,
+            execution=Execution(device),
+            output=output,
+            provenance={},
+        )
+        return _read(output, Path("texts in memory"))
+
+
+def read_texts(path: str | Path) -> MemoryTexts:
+    """Read a file of texts, ``results/<name>/<category>/texts/...h5``, whole.
+
+    Raises:
+        DataError: absent, damaged or of another kind.
+    """
+    return _read(Path(path), Path(path))
+
+
+def written_texts(texts: Texts, path: Path) -> Path:
+    """The same texts in a file."""
+    with TextWriter(
+        path,
+        texts.provenance,
+        sentences=texts.sentences,
+        states=texts.states.tolist(),
+        embeddings=texts.embeddings,
+        patch_part=texts.patch_part,
+    ):
+        pass
+    return path
+
+
+def with_texts(scorer: Scorer, sources: Mapping[str, TokenSource], texts: Texts | None) -> dict[str, TokenSource]:
+    """Tokens by role, those of the role that a scorer reads texts with among them with the texts.
+
+    Args:
+        texts: None where they are with the tokens already, or for a scorer that reads none.
+
+    Raises:
+        ArrayError: the scorer reads texts and there are none, or it reads none and some are given.
+    """
+    check_texts_given(scorer, texts)
+    role = scorer.text_role
+    if not role or role not in sources:
+        return dict(sources)
+    source = sources[role]
+    if texts is None:
+        if source.texts is None:
+            raise ArrayError(needs_texts(scorer))
+        return dict(sources)
+    asked: Any = copy.copy(source)  # which stays as it was given
+    asked.texts = texts
+    return {**sources, role: asked}
+
+
+def check_texts_given(scorer: Scorer, texts: object) -> None:
+    """Refuse what is no texts, and texts that a scorer does not read.
+
+    Raises:
+        ArrayError: see above.
+    """
+    if texts is None:
+        return
+    if not scorer.text_role:
+        raise ArrayError(f"{type(scorer).__name__} reads no texts; leave them out")
+    if not (hasattr(texts, "embeddings") and hasattr(texts, "sentences")):
+        raise ArrayError(f"the texts are a {type(texts).__name__}; give what zsad.encode_texts or zsad.read_texts gave")
+
+
+def needs_texts(scorer: Scorer) -> str:
+    """The sentence for a scorer that lacks its texts."""
+    return f"{type(scorer).__name__} is asked in words; give texts={HOW}, by the model that sees the images"
+
+
+def _with_texts(backbone: str | Backbone, params: Mapping[str, Any] | None) -> Backbone:
+    """A backbone that has texts if there is one of the name: most models have patches alone under it."""
+    if not isinstance(backbone, str) or backbone in BACKBONES.names():
+        return backbone_named(backbone, params)
+    known = BACKBONES.load(TEXT_FAMILY).params_of(backbone)
+    if known is None:  # nothing that any family knows
+        return backbone_named(backbone, params)
+    chosen = {**known, **mapping(params, "params")}
+    found = BACKBONES.build(TEXT_FAMILY, completed(TEXT_FAMILY, chosen), where=f"backbone '{backbone}'")
+    found.check_model()  # before it is downloaded
+    return found
+
+
+def _read(path: Path, called: Path) -> MemoryTexts:
+    with TextReader(path) as reader:
+        return MemoryTexts(
+            reader.sentences,
+            reader.states,
+            reader.embeddings,
+            patch_part=reader.patch_part,
+            provenance=reader.provenance,
+            path=called,
+        )

@@ -1,0 +1,1 @@
+"""The published models, a module for each kind; `zsad.models.catalogue` joins them."""
