@@ -12,7 +12,7 @@ from zsad.errors import DataError
 from zsad.files.user_paths import UserPath
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
-from zsad.scoring.class_embeddings import Averaging, anomaly_probability, image_vector, in_space, of_patches
+from zsad.scoring.class_embeddings import STATES, Averaging, anomaly_probability, image_vector, in_space, of_patches
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.text_scorer import TextScorer
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from zsad.models.texts.linear_layers import LinearLayers
     from zsad.scoring.token_source import Texts, TokenSource
 
-STATES = 2
 OF_LINEAR_LAYERS = 0.01  # the temperature with which APRIL-GAN's were trained
 
 
@@ -94,7 +93,7 @@ class TextSimilarity(TextScorer):
         """Two cosines for each patch, and the products of the linear layers, if there are any."""
         test = tokens["test"]
         patches = float(test.images) * test.patches * test.layers
-        products = STATES if self.linear_layers is None else STATES + test.channels
+        products = len(STATES) + (0 if self.linear_layers is None else test.channels)
         return super().operations(tokens) + pair_operations(patches * products, test.channels, finding=0)
 
     def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:

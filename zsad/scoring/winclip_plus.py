@@ -14,13 +14,14 @@ from zsad.lazy import torch
 from zsad.names import with_auxiliary
 from zsad.scoring.bank import FreeBank
 from zsad.scoring.base import ImageScore, Shown
+from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.stored import StoredTokens, as_array, as_tensor, store_tokens
 from zsad.scoring.text_scorer import TextScorer
 from zsad.scoring.tokens import unit_tokens
-from zsad.scoring.winclip import STATES, told_by_texts
+from zsad.scoring.told_by_texts import told_by_texts
 from zsad.scoring.windows import Scales, over_patches, window_layers, window_refusal, windows_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         """Two cosines for each window, and all pairs of windows and of patches of test images and references."""
         test, references = tokens["test"], tokens[REFERENCES]
         queries = float(test.images) * test.patches * test.layers
-        cosines = pair_operations(STATES * queries, test.channels, finding=0)
+        cosines = pair_operations(len(STATES) * queries, test.channels, finding=0)
         pairs = pair_operations(queries * references.images * references.patches, test.channels)
         return super().operations(tokens) + cosines + pairs
 
@@ -145,7 +146,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         tokens = StoredTokens(reader, len(compared))
         if tokens.grid_sizes.min() < max(side for side, _ in compared):
             raise reader.foreign("its patch grids are smaller than a window")
-        classes = as_tensor(reader.array("classes", np.float32, (STATES, None)), compute.device)
+        classes = as_tensor(reader.array("classes", np.float32, (len(STATES), None)), compute.device)
         if classes.shape[1] > reader.channels:
             raise reader.foreign("its texts are wider than its tokens")
         indices = range(len(tokens))
