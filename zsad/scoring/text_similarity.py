@@ -34,17 +34,20 @@ class TextSimilarity(TextScorer):
         ``s(v) = softmax(cos(v, t_0) / temperature, cos(v, t_1) / temperature)_1``.
 
     The map has ``s`` of each patch, averaged over the layers, and the image score is ``s`` of the vector of the whole
-    image. Patches have vectors in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
+    image. Of two classes ``s`` depends on the difference of the cosines alone, so that a bias, as SigLIP has one, would
+    change nothing.
+
+    Patches have vectors in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
     backbone's ``path: values``) or by the way in which the model was trained (TIPSv2, dino.txt, whose patches are
     compared with a part of the text's channels). As AnomalyCLIP's code, it takes the last layer alone unless the
     backbone is given others: what earlier code called four layers was one, four times, and with true ones its results
     are worse.
 
     With learned tokens as ``text_prompts`` it is AnomalyCLIP's inference (zqhang/AnomalyCLIP), which smooths the map by
-    4 pixels. With ``linear_layers`` it is APRIL-GAN's (ByChelsea/VAND-APRIL-GAN): tokens of each layer, raw as the
-    network's blocks give them, go through a linear layer before they are compared. Two things differ from its code:
-    maps of layers are averaged and not summed, which ranks the same, and are brought to the size of the image after
-    the softmax and not before.
+    4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is APRIL-GAN's
+    (ByChelsea/VAND-APRIL-GAN): tokens of each layer, raw as the network's blocks give them, go through a linear layer
+    before they are compared. Two things differ from its code: maps of layers are averaged and not summed, which ranks
+    the same, and are brought to the size of the image after the softmax and not before.
     """
 
     summary: ClassVar[str] = "A patch, and the image as a whole, against sentences of a sound and a damaged part."
