@@ -53,7 +53,7 @@ class TextSimilarity(TextScorer):
     summary: ClassVar[str] = "A patch, and the image as a whole, against sentences of a sound and a damaged part."
     reference: ClassVar[str] = (
         "MaskCLIP: Zhou et al., ECCV 2022; CLIP Surgery: arXiv 2304.05653; AnomalyCLIP: Zhou et al., ICLR 2024; "
-        "APRIL-GAN: arXiv 2305.17382, section 3.1; prompts of WinCLIP: Jeong et al., CVPR 2023."
+        "APRIL-GAN: arXiv 2305.17382; prompts of WinCLIP: Jeong et al., CVPR 2023."
     )
     blind_to: ClassVar[str] = (
         "a defect that sentences of a damaged part do not tell of, such as a part that is missing or in a wrong place; "

@@ -75,7 +75,8 @@ class WinClipPlus(ReferenceScorer, TextScorer):
     or their mean with ``combine: mean``, and the image score is ``(s_0 + max S_seen) / 2``.
 
     There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib, and both
-    rank the same. A bank that does not fit the memory is read in pieces, each compared with all images.
+    rank the same. With a recent open_clip anomalib's patches, unlike those of the other and those here, go through the
+    network's last LayerNorm. A bank that does not fit the memory is read in pieces, each compared with all images.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
