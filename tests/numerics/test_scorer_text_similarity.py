@@ -102,6 +102,7 @@ def test_the_image_score_is_that_of_the_image_vector_or_the_maps():
     scorers = TextSimilarity(image_from="class_token"), TextSimilarity(image_from="map")
     own, of_map = (next(iter(scorer.score({"test": features}, COMPUTE))) for scorer in scorers)
     assert of_map.image_score is None
+    assert [scorer.own_image_scores for scorer in scorers] == [True, False]
     np.testing.assert_array_equal(own.anomaly_map, of_map.anomaly_map)
     highest = ImageScoring(aggregate="max")
     assert highest.summed_up(own).image_score == own.image_score
@@ -181,10 +182,13 @@ LINEAR = {"linear_layers": "a.pth", "trained_on": "visa"}
     [
         ({}, {"path": "values", "projected": False}, True),
         ({}, {"path": "plain", "projected": True}, True),
+        ({}, {"path": "plain"}, True),
         ({}, {"path": "plain", "projected": False}, False),
         ({}, {"path": "windows", "projected": True}, False),
         (LINEAR, RAW, True),
         (LINEAR, {**RAW, "projected": True}, False),
+        (LINEAR, {"path": "plain", "normed": False}, False),
+        (LINEAR, {"path": "plain", "projected": False}, False),
         (LINEAR, {**RAW, "normed": True}, False),
         (LINEAR, {**RAW, "path": "values"}, False),
     ],
