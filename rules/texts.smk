@@ -7,8 +7,7 @@ include: "functions/texts.smk"
 rule encode_texts:
     """Embeddings of the sentences that say what is normal and what is not, about the part of a category."""
     input:
-        prompts=prompt_files,
-        weights=tower_files,
+        files=text_files,
     output:
         texts=TEXTS,
     log:
@@ -31,8 +30,7 @@ rule encode_texts:
     params:
         cfg=encoding_config,
         content=prompt_content,
-        stamp=prompt_stamp,
-        weights=tower_stamp,
+        stamp=text_stamp,
         code=encoding_code,
     message:
         "Encoding {wildcards.prompts} for {wildcards.category} by {wildcards.backbone}"

@@ -15,11 +15,14 @@ import numpy as np
 import torch
 import transformers
 
+import tiny_open_clip
 import tiny_sam
+from sentence_piece_files import CONTROL, NORMAL, UNIGRAM, UNKNOWN, sentence_piece_file
 from zsad.errors import ZsadError
 from zsad.features.architecture import architecture_of
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
+from zsad.models.families.tipsv2_config import tipsv2_config
 from zsad.models.texts.loading import TextModel, load_texts
 from zsad.segmentation.base import Prompt
 from zsad.segmentation.transformers_sam import TransformersSam
@@ -79,6 +82,12 @@ TEXT = {
     "vocab_size": 5, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8,
     "max_position_embeddings": 6, "bos_token_id": 3, "eos_token_id": 4,
 }  # fmt: skip
+FLAT_TIPSV2 = {  # as its authors write it
+    "model_type": "tipsv2", "patch_size": 4, "img_size": 16, "init_values": 1.0, "num_register_tokens": 1,
+    "vocab_size": 5, "max_len": 6, "vision_fn": "vit_small", "embed_dim": 12, "text_hidden_size": 12,
+    "text_mlp_dim": 8, "text_num_heads": 2, "text_num_layers": 1, "ffn_layer": "mlp", "temperature": 0.005,
+}  # fmt: skip
+PIECES = [("<pad>", 0.0, CONTROL), ("</s>", 0.0, CONTROL), ("<unk>", 0.0, UNKNOWN), ("▁a", -1.0, NORMAL)]
 VOCABULARY = {"a": 0, "a</w>": 1, "b</w>": 2, "<|startoftext|>": 3, "<|endoftext|>": 4}
 
 BACKBONES: dict[str, Callable[[], transformers.PreTrainedModel]] = {
@@ -98,8 +107,27 @@ BACKBONES: dict[str, Callable[[], transformers.PreTrainedModel]] = {
     "clip": lambda: transformers.CLIPModel(
         transformers.CLIPConfig(text_config=TEXT, vision_config={**VISION, "intermediate_size": 16}, projection_dim=6)
     ),
+    "siglip": lambda: transformers.SiglipModel(
+        transformers.SiglipConfig(text_config=TEXT, vision_config={**VISION, "intermediate_size": 16})
+    ),
+    "siglip2": lambda: transformers.Siglip2Model(
+        transformers.Siglip2Config(
+            text_config=TEXT,
+            vision_config={"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16, "patch_size": 4}
+            | {"num_patches": 16, "intermediate_size": 16},
+        )
+    ),
+    "tipsv2": lambda: transformers.Tipsv2Model(
+        transformers.Tipsv2Config(text_config=TEXT | {"hidden_size": 16}, vision_config={**VISION, "mlp_ratio": 1})
+    ),
+    "tipsv2_flat": lambda: transformers.Tipsv2Model(
+        tipsv2_config(transformers.Tipsv2Config(**FLAT_TIPSV2)),
+    ),
 }
-FAMILIES = (*BACKBONES, "dinov2 in shards", "clip text", "sam", "sam_hq", "sam2", "sam3_tracker")
+OPEN_CLIP = ("open_clip", "open_clip text")
+SENTENCE_PIECES = ("siglip text", "siglip2 text", "tipsv2 text", "tipsv2_flat text")
+TEXTS = ("clip text", "open_clip text", *SENTENCE_PIECES)
+FAMILIES = (*BACKBONES, "dinov2 in shards", "open_clip", *TEXTS, "sam", "sam_hq", "sam2", "sam3_tracker")
 
 
 class Mutation(NamedTuple):
@@ -137,6 +165,8 @@ def write(family: str, folder: Path) -> Path:
     transformers.utils.logging.set_verbosity_error()
     if family in tiny_sam.MAKERS:
         tiny_sam.write_transformers(folder, family)
+    elif family in OPEN_CLIP:
+        return tiny_open_clip.save_folder(folder)
     else:
         BACKBONES[family.split()[0]]().save_pretrained(folder)
     if family == "dinov2 in shards":
@@ -145,6 +175,11 @@ def write(family: str, folder: Path) -> Path:
         (folder / "vocab.json").write_text(json.dumps(VOCABULARY))
         (folder / "merges.txt").write_text("#version: 0.2\n")
         transformers.CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
+    if family in SENTENCE_PIECES:
+        name = "tokenizer.model" if family.startswith("tipsv2") else "spiece.model"
+        (folder / name).write_bytes(sentence_piece_file(PIECES, UNIGRAM))
+    if family.startswith("tipsv2_flat"):
+        (folder / "config.json").write_text(json.dumps(FLAT_TIPSV2))
     (folder / "preprocessor_config.json").write_text(json.dumps({"size": 8, "do_resize": True, "image_mean": [0.5]}))
     return folder
 
@@ -173,7 +208,7 @@ def mutations(folder: Path, values: Sequence[Any] = NONSENSE) -> Iterator[Mutati
         content = json.loads(path.read_text())
         for place in _places(content):
             yield from (Mutation(path.name, place, value) for value in values)
-        if path.name == "config.json":
+        if path.name in ("config.json", tiny_open_clip.CONFIG):
             yield from (Mutation(path.name, (key,), value) for key, value in ADDED)
             parts = [key for key, value in content.items() if isinstance(value, dict)]
             yield from (Mutation(path.name, (part, key), value) for part in parts for key, value in ADDED)
@@ -220,7 +255,7 @@ def _hangs(*_: object) -> None:
 
 def _computed(family: str, folder: Path) -> np.ndarray:
     generator = np.random.default_rng(0)
-    if family in BACKBONES or family == "dinov2 in shards":
+    if family in BACKBONES or family in ("dinov2 in shards", "open_clip"):
         side = 32 if family == "dinov3_convnext" else SIDE
         backbone = HuggingFace(model=str(folder), resolution=side, dtype="float32")
         backbone.check_model()
@@ -230,7 +265,7 @@ def _computed(family: str, folder: Path) -> np.ndarray:
         rows, columns = extractor.grid_size(side, side)
         assert tokens.patch_tokens.shape == (len(extractor.layers), rows, columns, extractor.channels)
         return tokens.patch_tokens
-    if family == "clip text":
+    if family in TEXTS:
         return load_texts(TextModel(str(folder)), "cpu").encode(["a b", "b"])
     segmenter = TransformersSam(model=str(folder), dtype="float32").load("cpu")
     image = generator.integers(0, 255, (20, 30, 3), dtype=np.uint8)

@@ -114,7 +114,7 @@ def from_text(text: str) -> Any:
     """What YAML makes of a text; the text itself where that is nothing."""
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError):  # of what does not fit its type
         return text
 
 

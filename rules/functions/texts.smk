@@ -7,18 +7,12 @@ def asked_texts(wildcards):
     return settings.asked_texts[wildcards.backbone, wildcards.prompts]
 
 
-def files_of_prompts(wildcards):
-    """The file of prompts that somebody has written or trained; none for a set of this package."""
-    return asked_texts(wildcards).local_files()
+def files_behind_texts(wildcards):
+    """The file of prompts that somebody has written or trained, and those of a model and tokenizer in local folders."""
+    return [*asked_texts(wildcards).local_files(), *settings.backbones[wildcards.backbone].text_files()]
 
 
-def files_of_tower(wildcards):
-    """The files of a text tower and its tokenizer in local folders; none for a published model."""
-    return settings.backbones[wildcards.backbone].text_files()
-
-
-prompt_files, prompt_stamp = follow(files_of_prompts)
-tower_files, tower_stamp = follow(files_of_tower)
+text_files, text_stamp = follow(files_behind_texts)
 
 
 def encoding_config(wildcards):

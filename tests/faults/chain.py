@@ -324,7 +324,7 @@ def _texts(settings: Settings, method: str, category: str, folder: Path) -> Step
     """What a method asks in words, as far as `encoding_config` in rules/functions/texts.smk says what it depends on."""
     asked, owner = settings.methods[method].texts, settings.text_backbone(method)
     entry = settings.backbones[owner]
-    files = {"prompts": list(map(Path, asked.local_files())), "weights": list(map(Path, entry.text_files()))}
+    files = {"files": list(map(Path, [*asked.local_files(), *entry.text_files()]))}
     cfg = {
         "backbone": entry.text_config(),
         "part_name": settings.part_name(category, asked),

@@ -6,18 +6,23 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from reference_networks import (
+    Size,
     Weights,
+    final_norm,
     gelu,
     layer_norm,
     linear,
     part_of,
     silu,
+    transformer_states,
 )
+from transformers import DINOv3ViTModel
 
 import tiny_dinotxt
 from closeness import assert_close
@@ -26,6 +31,8 @@ from tiny_dinotxt import (
     HEAD_BLOCKS,
     HEADS,
     LONGEST,
+    PATCH,
+    REGISTERS,
     START,
     TEXT_BLOCKS,
     TEXT_HEADS,
@@ -35,13 +42,18 @@ from tiny_dinotxt import (
     head_state,
 )
 from zsad.errors import ConfigError, ModelError
-from zsad.models.dinotxt.facts import PARAMETERS
+from zsad.features.execution import Execution
+from zsad.features.huggingface import HuggingFace
+from zsad.features.image_text import ImageText
+from zsad.features.registry import completed, listed, named
+from zsad.models.dinotxt.facts import PARAMETERS, PLACE, PUBLISHED
 from zsad.models.dinotxt.head_file import read_head_file
 from zsad.models.dinotxt.networks import TextNetwork, VisionHead
 from zsad.models.texts import dinotxt as texts_module
 from zsad.models.texts.base import TextEncoder, TextModel
 from zsad.models.texts.loading import load_texts
 
+SIZE = Size(PATCH, trained_side=0, heads=HEADS, blocks=2)  # positions are rotary
 SHARE = 1e-5  # of the largest value
 SIZES = [(16, 28), (8, 8), (24, 12)]  # pixels; grids that are not square among them
 WORDS = {
@@ -117,8 +129,42 @@ def attention(tokens: np.ndarray, part: Weights, heads: int, *, causal: bool) ->
     return linear(attended, part, "proj")
 
 
+def backbone(tiny: TinyDinoTxt, **options: Any) -> ImageText:
+    """Images become grids of 4 rows, or columns."""
+    params = {"model": str(tiny.folder), "head": str(tiny.head), "resolution": 4 * PATCH, "dtype": "float32"}
+    return ImageText.build(params | options, where="test")
+
+
+def read(tiny: TinyDinoTxt, pixels: torch.Tensor, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        return backbone(tiny, **options).load(Execution()).tokens_of(pixels)
+
+
+def random_pixels(height: int, width: int, images: int = 2) -> torch.Tensor:
+    return torch.randn(images, 3, height, width, generator=torch.Generator().manual_seed(height + width))
+
+
+def states_of(tiny: TinyDinoTxt, image: torch.Tensor) -> list[np.ndarray]:
+    """Tokens ``[token, channel]`` of one image behind each block of the backbone."""
+    return transformer_states("dinov3_vit", backbone_weights(tiny), image.permute(1, 2, 0).double().numpy(), SIZE)
+
+
+def normed(tiny: TinyDinoTxt, tokens: np.ndarray) -> np.ndarray:
+    return final_norm("dinov3_vit", backbone_weights(tiny), tokens)
+
+
+def backbone_weights(tiny: TinyDinoTxt) -> Weights:
+    state = DINOv3ViTModel.from_pretrained(tiny.folder).state_dict()
+    return {key: tensor.double().numpy() for key, tensor in state.items()}
+
+
 def tokens_of(words: Sequence[str]) -> list[int]:
     return [START, *(VOCABULARY.index(word) for word in words), END]
+
+
+def image_vector(tokens: np.ndarray) -> np.ndarray:
+    """Of one image's tokens ``[token, channel]`` behind the head."""
+    return np.concatenate([tokens[0], tokens[1 + REGISTERS :].mean(axis=0)])
 
 
 def saved_head(path: Path, state: object) -> Path:
@@ -139,6 +185,198 @@ def test_the_head_equals_a_plain_forward_pass(tiny: TinyDinoTxt, weights: Weight
     with torch.inference_mode():
         found = read_head_file(tiny.head).vision.network(HEADS)(tokens)
     assert_close(found, np.stack([head_tokens(weights, image.double().numpy()) for image in tokens]), share=SHARE)
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_images_equal_a_plain_forward_pass(tiny: TinyDinoTxt, weights: Weights, height: int, width: int) -> None:
+    pixels = random_pixels(height, width)
+    patches, vectors = read(tiny, pixels)
+    rows, columns = height // PATCH, width // PATCH
+    assert patches.shape == (2, 1, rows, columns, 2 * WIDTH)
+    assert vectors.shape == (2, 1, 2 * WIDTH)
+    assert not patches[..., :WIDTH].any()
+    for place, image in enumerate(pixels):
+        expected = head_tokens(weights, normed(tiny, states_of(tiny, image)[-1]))
+        own = patches[place, 0, :, :, WIDTH:].reshape(rows * columns, WIDTH)
+        assert_close(own, expected[1 + REGISTERS :], share=SHARE)
+        assert_close(vectors[place, 0], image_vector(expected), share=SHARE)
+
+
+@pytest.mark.parametrize("is_normed", [True, False])
+def test_tokens_of_other_blocks_come_as_they_are_beside_the_same_vectors(
+    tiny: TinyDinoTxt, weights: Weights, is_normed: bool
+) -> None:
+    pixels = random_pixels(16, 28)
+    patches, vectors = read(tiny, pixels, layers=[1, 0], projected=False, normed=is_normed)
+    assert patches.shape == (2, 2, 4, 7, 2 * WIDTH)
+    assert not patches[..., WIDTH:].any()
+    for place, image in enumerate(pixels):
+        states = states_of(tiny, image)
+        vector = image_vector(head_tokens(weights, normed(tiny, states[-1])))
+        for layer, block in enumerate((1, 0)):
+            expected = normed(tiny, states[block]) if is_normed else states[block]
+            own = patches[place, layer, :, :, :WIDTH].reshape(-1, WIDTH)
+            assert_close(own, expected[1 + REGISTERS :], share=SHARE)
+            assert_close(vectors[place, layer], vector, share=SHARE)
+
+
+def test_patches_and_images_lie_where_texts_do(tiny: TinyDinoTxt, encoder: TextEncoder) -> None:
+    extractor = backbone(tiny).load(Execution())
+    image = np.random.default_rng(0).integers(0, 256, (16, 28, 3), dtype=np.uint8)
+    patch_tokens, cls_tokens = extractor.extract(image)
+    embeddings = encoder.encode(["a scratch", "good"])
+    assert patch_tokens.shape[-1] == cls_tokens.shape[-1] == embeddings.shape[1] == extractor.channels
+    part = slice(*encoder.patch_part)
+    assert_close(patch_tokens[0] @ embeddings.T, patch_tokens[0, ..., part] @ embeddings[:, part].T)
+    assert patch_tokens[0, ..., part].any(axis=-1).all()
+
+
+def test_the_extractor_says_what_its_tokens_are(tiny: TinyDinoTxt, encoder: TextEncoder) -> None:
+    extractor = backbone(tiny).load(Execution())
+    assert (extractor.layers, extractor.channels, extractor.cls_source) == (["1"], 2 * WIDTH, "class token")
+    assert set(extractor.model["weights_sha256"]) == {"model.safetensors", tiny.head.name}
+    assert extractor.model["weights_sha256"].items() >= encoder.model["weights_sha256"].items()
+    assert (extractor.model["id"], extractor.model["revision"]) == (encoder.model["id"], encoder.model["revision"])
+    assert extractor.model["prefix_tokens"] == 1 + REGISTERS
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": [1]}, {"layers": [0, 1], "projected": False}])
+def test_the_layout_is_known_before_anything_is_loaded(tiny: TinyDinoTxt, options: dict[str, Any]) -> None:
+    own = backbone(tiny, **options)
+    own.check_model()
+    layout, extractor = own.known_layout(), own.load(Execution())
+    assert layout is not None
+    assert (layout.channels, len(own.layers)) == (extractor.channels, len(extractor.layers))
+    assert layout.rule.size(16, 28) == extractor.grid_size(16, 28)
+    assert layout == own.layout_here()
+    assert own.assumed_layout().channels == extractor.channels
+
+
+def test_the_weights_of_another_backbone_form_give_the_same(tiny: TinyDinoTxt, tmp_path: Path) -> None:
+    """What matters of the backbone is what it computes, whoever saved it: here in half of the files' formats."""
+    folder = Path(shutil.copytree(tiny.folder, tmp_path / "copy"))
+    torch.save(DINOv3ViTModel.from_pretrained(folder).state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    pixels = random_pixels(8, 12)
+    for found, expected in zip(read(tiny._replace(folder=folder), pixels), read(tiny, pixels), strict=True):
+        assert_close(found, expected)
+
+
+def test_a_compiled_network_gives_the_same(tiny: TinyDinoTxt) -> None:
+    torch.compiler.reset()
+    pixels = random_pixels(8, 12)
+    extractor = backbone(tiny).load(Execution())
+    with torch.inference_mode():
+        expected = extractor.tokens_of(pixels)
+        extractor._read.compile(backend="eager")
+        for found, own in zip(extractor.tokens_of(pixels), expected, strict=True):
+            assert_close(found, own)
+
+
+def test_numbers_of_sixteen_bits_come_close(tiny: TinyDinoTxt) -> None:
+    pixels = random_pixels(16, 28)
+    for found, expected in zip(read(tiny, pixels, dtype="bfloat16"), read(tiny, pixels), strict=True):
+        assert_close(found, expected, share=0.1)
+        assert (found != expected).any()
+
+
+def test_the_files_that_tokens_depend_on_are_those_of_model_and_head(tiny: TinyDinoTxt) -> None:
+    own = backbone(tiny)
+    assert own.local_files() == sorted(
+        [str(tiny.head), str(tiny.folder / "config.json"), str(tiny.folder / "model.safetensors")]
+    )
+
+
+def test_the_size_of_the_weights_is_that_of_model_and_head(tmp_path: Path) -> None:
+    folder, head = tmp_path / "model", tmp_path / "head.pth"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(bytes(3_000_000))
+    head.write_bytes(bytes(5_000_000))
+    own = {"model": str(folder), "head": str(head)}
+    assert ImageText.build(own, where="test").weights_megabytes() == 8
+    published = ImageText.build(own | {"model": "dinov3-vitl16"}, where="test")
+    assert published.weights_megabytes() == round(303_129_600 * 4 / 1e6) + 5
+
+
+def test_costs_count_the_blocks_of_the_head(tiny: TinyDinoTxt) -> None:
+    whole = HuggingFace.build({"model": str(tiny.folder), "resolution": 4 * PATCH}, where="test").operations(16, 28)
+    assert backbone(tiny).operations(16, 28) == pytest.approx(2 * whole)  # two blocks, and two of the head
+
+
+@pytest.mark.parametrize("model", ["dinov3-vitl16", "facebook/dinov3-vitl16-pretrain-lvd1689m", "dinov3-vitl16-timm"])
+def test_the_published_backbone_has_the_published_width(tiny: TinyDinoTxt, model: str) -> None:
+    own = ImageText.build({"model": model, "head": str(tiny.head)}, where="test")
+    layout = own.known_layout()
+    assert layout is not None
+    assert (layout.channels, layout.layers) == (2048, ("23",))
+    with pytest.raises(ModelError) as caught:
+        own.check_model()
+    assert str(caught.value) == (
+        f"the head {tiny.head} takes tokens of width {WIDTH}, but those of model '{model}' are 1024 wide; the "
+        "published head is for dinov3-vitl16"
+    )
+
+
+def test_dinotxt_is_listed_with_its_licence_and_what_it_takes() -> None:
+    family, listing = listed("dinov3-vitl16-dinotxt") or ("", None)
+    assert (family, listing) == ("image_text", ImageText.models()[0])
+    assert (listing.place, listing.licence, listing.gated, listing.patch) == (PLACE, "DINOv3 License", True, 16)
+    assert listing.parameters == 303_129_600 + PARAMETERS
+    assert named("dinov3-vitl16-dinotxt") == ("image_text", ImageText.params_of("dinov3-vitl16"))
+    assert completed("image_text", {"model": "dinov3-vitl16-dinotxt", "head": "x.pth"})["model"] == (
+        "facebook/dinov3-vitl16-pretrain-lvd1689m"
+    )
+    assert not ImageText.has("dinov3-vitl16-dinotxt")
+
+
+@pytest.mark.parametrize("layers", [[0], [0, 1]])
+def test_the_head_reads_the_last_block_alone(tiny: TinyDinoTxt, layers: list[int]) -> None:
+    own = backbone(tiny, layers=layers)
+    for refused in (own.check_model, lambda: own.load(Execution())):
+        with pytest.raises(ConfigError) as caught:
+            refused()
+        assert str(caught.value) == (
+            f"the head of dino.txt takes the last block of model '{tiny.folder}' alone; leave 'layers' out, or set "
+            "'projected' to false for the patch tokens of other blocks"
+        )
+
+
+@pytest.mark.parametrize("model", ["dinov3-vitl16", "dinov3-vits16-timm", "own"])
+def test_dinov3_without_a_head_is_no_model_of_images_and_texts(tiny: TinyDinoTxt, model: str) -> None:
+    own = backbone(tiny, model=str(tiny.folder) if model == "own" else model, head=None, resolution=32)
+    with pytest.raises(ConfigError) as caught:
+        own.check_model()
+    assert str(caught.value) == (
+        f"model '{own.model}' shares no space with texts by itself; set 'head' to the file of dino.txt ({PUBLISHED}, "
+        "from https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/), or choose a model of images and "
+        "texts, such as clip-vitl14-336"
+    )
+
+
+@pytest.mark.parametrize(
+    "options", [{"path": "values"}, {"path": "windows"}, {"positions": "bilinear"}, {"class_norm": False}]
+)
+def test_what_is_for_clip_is_refused(tiny: TinyDinoTxt, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"model '{tiny.folder}'"):
+        backbone(tiny, **options).check_model()
+
+
+def test_another_familys_model_takes_no_head(tiny: TinyDinoTxt) -> None:
+    for model in ("clip-vitb16", "dinov3-convnext-tiny"):
+        with pytest.raises(ConfigError):
+            ImageText.build({"model": model, "head": str(tiny.head), "resolution": 224}, where="test").check_model()
+
+
+def test_the_check_reads_the_head(tiny: TinyDinoTxt, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.pth cannot be read \(No such file or directory\)"):
+        backbone(tiny, head=str(tmp_path / "none.pth")).check_model()
+    head = saved_head(tmp_path / "head.pth", head_state(width=32))
+    for refused in (
+        backbone(tiny, head=str(head)).check_model,
+        lambda: read(tiny._replace(head=head), random_pixels(8, 8)),
+    ):
+        with pytest.raises(ModelError, match="takes tokens of width 32"):
+            refused()
 
 
 @pytest.mark.parametrize("text", WORDS)

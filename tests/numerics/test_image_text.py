@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from reference_networks import (
     LAYOUTS,
     Weights,
@@ -19,13 +21,23 @@ from reference_networks import (
     linear,
     part_of,
 )
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
 from closeness import assert_close
+from zsad.data.image_list import ListedImage, write_images
+from zsad.data.images import read_image
 from zsad.errors import ConfigError
+from zsad.features import network
 from zsad.features.execution import Execution
+from zsad.features.extract_features import extract_features
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
+from zsad.features.registry import completed, named
+from zsad.files.features import FeatureReader
+from zsad.files.provenance import file_sha256
+from zsad.grids import GridRule, TokenLayout
+from zsad.models.attention import BLOCKED
 from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
 PATCH, WIDTH, HEADS, SIDE, SPACE = 4, 32, 4, 4, 24  # SIDE: of the grid of learned positions
@@ -315,6 +327,145 @@ def test_many_windows_come_in_parts(shallow: Saved, monkeypatch: pytest.MonkeyPa
     expected, _ = read(extractor, pixels)
     monkeypatch.setitem(TOKENS_AT_A_TIME, "cpu", 37)  # three windows of 2 x 2 for two images, one of 3 x 3
     close(read(extractor, pixels)[0], expected)
+
+
+# --- what is known before loading, and what is stored ---
+
+OPTIONS: list[dict[str, Any]] = [
+    {"layers": (0, 3)},
+    {"layers": (0, 3), "projected": False},
+    {"path": "values", "first_value_block": -3, "layers": (1, 3)},
+    {"path": "windows"},
+    {"path": "windows", "fit": "square", "windows": (4,)},
+    {"layers": (3,), "fit": "pad"},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_the_layout_of_the_tokens_is_known_before_the_model_is_loaded(deep: Saved, options: dict[str, Any]) -> None:
+    backbone = deep.backbone(**options)
+    layout, extractor = backbone.known_layout(), backbone.load(Execution())
+    assert layout is not None
+    assert layout == backbone.layout_here() == backbone.assumed_layout()
+    assert layout.layers == tuple(extractor.layers)
+    assert layout.channels == extractor.channels
+    tokens = extractor.extract(np.zeros((50, 70, 3), dtype=np.uint8))
+    assert tokens.patch_tokens.shape == (layout.depth, *layout.rule.size(50, 70), layout.channels)
+    assert tokens.cls_tokens.shape == (layout.depth, layout.channels)
+
+
+@pytest.mark.parametrize(
+    ("options", "patches", "projected"),
+    [
+        (OPTIONS[0], 35, 2 * 35 + 1),
+        (OPTIONS[1], 35, 1),
+        (OPTIONS[2], 35, 2 * 35 + 1),
+        (OPTIONS[3], 35, 4 * 6 + 3 * 5 + 1),
+        (OPTIONS[4], 25, 2 * 2 + 1),
+        (OPTIONS[5], 25, 25 + 1),
+    ],
+)
+def test_the_operations_are_those_that_torch_counts(
+    deep: Saved, options: dict[str, Any], patches: int, projected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_attention", lambda device, dtype: BLOCKED)  # torch does not count its own
+    backbone = deep.backbone(**options)
+    extractor = backbone.load(Execution())
+    pixels = torch.from_numpy(extractor.prepare(np.zeros((50, 70, 3), dtype=np.uint8))).permute(2, 0, 1)[None].float()
+    with FlopCounterMode(display=False) as counter:
+        read(extractor, pixels)
+    around = 2 * patches * 3 * PATCH**2 * WIDTH + 2 * projected * WIDTH * SPACE  # nothing in large models
+    assert backbone.operations(50, 70) == backbone.assumed_operations(50, 70) == counter.get_total_flops() - around
+
+
+def test_memory_counts_the_windows_that_are_computed_at_a_time(deep: Saved) -> None:
+    windows, plain = deep.backbone(path="windows"), deep.backbone(projected=False)
+    assert windows.working_bytes(50, 70) > 5 * plain.working_bytes(50, 70)
+    assert windows.working_bytes(500, 50) < 100 * plain.working_bytes(50, 70)
+
+
+def test_features_hold_the_images_of_one_file_as_the_network_gives_them(deep: Saved, tmp_path: Path) -> None:
+    images = {"a.png": (40, 56), "b.png": (56, 40), "c.png": (40, 56)}
+    generator = np.random.default_rng(0)
+    listed = []
+    for name, size in images.items():
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(tmp_path / name)
+        listed.append(ListedImage(name, str(tmp_path / name), "test", *size, file_sha256(tmp_path / name)))
+    write_images(tmp_path / "images.csv", listed)
+    backbone = deep.backbone(path="windows")
+    extract_features(
+        image_list=tmp_path / "images.csv",
+        category="tile",
+        subset="test",
+        view="original",
+        backbone=backbone,
+        execution=Execution(workers=0),
+        output=tmp_path / "features.h5",
+        provenance={"stage": "extract_features"},
+    )
+    extractor = backbone.load(Execution())
+    with FeatureReader(tmp_path / "features.h5") as reader:
+        assert reader.layers == ["window2", "window3", "patches"]
+        assert reader.grid_sizes.tolist() == [[5, 7], [7, 5], [5, 7]]
+        assert reader.provenance["backbone"]["path"] == "windows"
+        for index, name in enumerate(images):
+            expected = extractor.extract(read_image(tmp_path / name))
+            stored = reader.patch_tokens(index)
+            np.testing.assert_allclose(stored, expected.patch_tokens, rtol=2e-3, atol=1e-3 * np.abs(stored).max())
+            np.testing.assert_allclose(reader.cls_tokens()[index], expected.cls_tokens, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("options", [{"path": "plain"}, {"path": "values", "first_value_block": 0}])
+def test_tiles_are_read_like_images_and_their_vectors_averaged(deep: Saved, options: dict[str, Any]) -> None:
+    pixels = random_pixels(4, 8)
+    whole = read(deep.extractor(**options, resolution=16), pixels[..., :16])
+    tiles = read(deep.extractor(**options, resolution=16, tile=16), pixels)
+    other = read(deep.extractor(**options, resolution=16), pixels[..., 16:])
+    close(tiles[0], torch.cat([whole[0], other[0]], dim=3))
+    close(tiles[1], (whole[1] + other[1]) / 2)
+
+
+@pytest.mark.parametrize("options", [{}, {"path": "values", "first_value_block": -2}, {"path": "windows"}])
+def test_sixteen_bits_are_near_all_bits(deep: Saved, options: dict[str, Any]) -> None:
+    pixels = random_pixels()
+    exact, rounded = (read(deep.extractor(**options, dtype=dtype), pixels) for dtype in ("float32", "bfloat16"))
+    for found, expected in zip(rounded, exact, strict=True):
+        assert found.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.995
+
+
+def test_a_compiled_reader_reads_the_same(shallow: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    extractor = shallow.backbone(path="windows").load(Execution(compiled=True))
+    expected = read(shallow.extractor(path="windows"), random_pixels())
+    for found, right in zip(read(extractor, random_pixels()), expected, strict=True):
+        close(found, right)
+
+
+# --- by name ---
+
+
+def test_a_bare_word_is_a_model_of_the_family_transformers() -> None:
+    assert named("clip-vitl14")[0] == "transformers"
+    assert not ImageText.models()
+
+
+def test_a_named_model_brings_what_suits_it() -> None:
+    assert completed("image_text", {"model": "clip-vitl14-336", "path": "windows"}) == {
+        "model": "openai/clip-vit-large-patch14-336",
+        "resolution": 336,
+        "layers": (-1,),
+        "path": "windows",
+    }
+
+
+def test_the_layout_of_a_published_model_is_known() -> None:
+    windows = ImageText(model="clip-vitl14", path="windows", resolution=224).known_layout()
+    assert windows == TokenLayout(GridRule(16), ("window2", "window3", "patches"), 1024)
+    assert ImageText(model="clip-vitl14", resolution=224).known_layout() == TokenLayout(GridRule(16), ("23",), 768)
+    square = ImageText(model="clip-vitl14", resolution=518, fit="square", path="values", layers=(5, -1)).known_layout()
+    assert square == TokenLayout(GridRule(37, fit="square"), ("5", "23"), 768)
+    assert square.rule.size(300, 900) == (37, 37)
 
 
 # --- what does not go together ---

@@ -204,6 +204,15 @@ def test_a_file_of_the_authors_is_read_with_its_own_numbers(tmp_path: Path) -> N
     assert (learned.normal_words, learned.anomalous_words) == ("object.", "damaged object.")
 
 
+def test_tokens_stay_when_their_file_is_overwritten(path: Path) -> None:
+    learned = read_learned_tokens(str(path))
+    before = [tokens.clone() for tokens in learned[:3]]
+    with path.open("r+b") as stream:
+        stream.write(bytes(path.stat().st_size))
+    for found, expected in zip(learned[:3], before, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 def changed(key: str, change: Callable[[torch.Tensor], Any]) -> dict[str, Any]:
     state: dict[str, Any] = learned_state()
     state[key] = change(state[key])
@@ -313,6 +322,27 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, new: bool) -> None:
 def test_a_file_that_was_cut_off_is_refused(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
     assert "is damaged" in refusal(path)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("new", [True, False])
+def test_a_file_with_other_bytes_in_it_is_read_or_refused(tmp_path: Path, new: bool) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"prompt_learner": learned_state(width=8, blocks=2)}, path, _use_new_zipfile_serialization=new)
+    content, generator = path.read_bytes(), np.random.default_rng(0)
+    ends = np.r_[:2000, len(content) - 4000 : len(content)]  # of the tensors between them, any bytes will do
+    refused = []
+    for _ in range(120):
+        damaged = bytearray(content)
+        for place in generator.choice(ends, size=generator.integers(1, 20)):
+            damaged[place] = generator.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_learned_tokens(path)
+        except ModelError as error:
+            refused.append(str(error))
+    assert len(refused) > 20
+    assert not any("\n" in sentence for sentence in refused)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ from transformers import (
 from closeness import assert_close
 from sentence_piece_files import CONTROL, NORMAL, UNIGRAM, UNKNOWN, most_likely, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
+from zsad.features.execution import Execution
+from zsad.features.image_text import ImageText
+from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
 from zsad.models.families import TokenReader
 from zsad.models.texts import padded as text_module
@@ -285,6 +288,120 @@ def test_positions_that_make_no_square_are_refused(saved_models: dict[str, Saved
     (copy / "config.json").write_text(json.dumps(content))
     with pytest.raises(ModelError, match="has 15 positions"):
         find_checkpoint(str(copy), None)
+
+
+# Images among texts
+
+
+def backbone_of(folder: Path, **options: Any) -> ImageText:
+    params = {"model": str(folder), "resolution": 2 * PATCH, "dtype": "float32"} | options
+    return ImageText.build(params, where="test")
+
+
+def extracted(extractor: NetworkExtractor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        return extractor.tokens_of(pixels)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("layers", "options"),
+    [((-1,), {}), ((0, 2), {}), ((1, -1), {"projected": False}), ((0,), {"projected": False, "normed": False})],
+)
+def test_an_image_among_texts_equals_a_plain_forward_pass(
+    saved: Saved, size: tuple[int, int], layers: tuple[int, ...], options: dict[str, bool]
+) -> None:
+    extractor = backbone_of(saved.folder, layers=layers, **options).load(Execution())
+    rows, columns = size[0] // PATCH, size[1] // PATCH
+    pixels = random_pixels(*size)
+    patch_tokens, vectors = extracted(extractor, pixels)
+
+    chosen = [layer % BLOCKS for layer in layers]
+    assert (extractor.layers, extractor.channels) == ([str(block) for block in chosen], HIDDEN)
+    assert extractor.cls_source == "class token"
+    assert patch_tokens.shape == (2, len(layers), rows, columns, HIDDEN)
+    for image in range(2):
+        states = transformer_states(saved.layout, saved.weights, as_image(pixels[image]), SIZE)
+        last = final_norm(saved.layout, saved.weights, states[-1])
+        for place, block in enumerate(chosen):
+            assert_close(vectors[image, place], pooled(part_of(saved.weights, "vision_model.head."), last))
+            expected = states[block]
+            if options.get("normed", True):
+                expected = final_norm(saved.layout, saved.weights, expected)
+            if options.get("projected", True):
+                expected = head_of_patches(saved.weights, expected)
+            assert_close(patch_tokens[image, place].flatten(0, 1), expected)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 24), (8, 32)])
+def test_the_vector_of_an_image_is_what_transformers_makes_of_it(saved: Saved, size: tuple[int, int]) -> None:
+    pixels = random_pixels(*size)
+    _, vectors = extracted(backbone_of(saved.folder, layers=(0, -1)).load(Execution()), pixels)
+    expected = image_output(saved, pixels).pooler_output
+    assert_close(vectors[:, 0], expected)
+    assert_close(vectors[:, 1], expected)
+
+
+def test_an_image_of_one_patch_is_that_patch(saved: Saved) -> None:
+    patch_tokens, vectors = extracted(
+        backbone_of(saved.folder, resolution=PATCH).load(Execution()), random_pixels(4, 4)
+    )
+    assert_close(patch_tokens[:, 0, 0, 0], vectors[:, 0])
+
+
+def test_the_layout_is_known_before_loading(saved: Saved) -> None:
+    backbone = backbone_of(saved.folder, layers=(0, 2))
+    backbone.check_model()
+    extractor, layout = backbone.load(Execution()), backbone.known_layout()
+    assert layout is not None
+    assert (list(layout.layers or ()), layout.channels) == (extractor.layers, extractor.channels)
+    assert layout.rule.size(40, 60) == extractor.grid_size(40, 60)
+    assert (backbone.operations(40, 60) or 0) > 0
+    assert backbone.local_files() == [str(path) for path in sorted(saved.folder.iterdir())]
+
+
+def test_bfloat16_stays_close_to_float32(saved: Saved) -> None:
+    pixels = random_pixels(16, 24)
+    exact, rough = (
+        extracted(backbone_of(saved.folder, dtype=dtype).load(Execution()), pixels) for dtype in ("float32", "bfloat16")
+    )
+    for expected, found in zip(exact, rough, strict=True):
+        assert found.dtype == torch.float32
+        cosines = torch.nn.functional.cosine_similarity(expected, found, dim=-1)
+        assert (cosines > 0.99).all()
+        assert not torch.equal(expected, found)
+
+
+def test_no_output_outlives_the_call(saved: Saved) -> None:
+    reader = backbone_of(saved.folder).load(Execution())._read
+    read(reader, random_pixels(8, 8))
+    assert not reader._kept._outputs  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"path": "windows"}, "cannot be read by path windows, which is for CLIP models"),
+        ({"path": "values"}, "cannot be read by path values, which is for CLIP models"),
+        ({"positions": "bilinear"}, "positions bilinear means nothing to model"),
+        ({"class_norm": False}, "class_norm False means nothing to model"),
+        ({"layers": (3,)}, "has no layer 3"),
+    ],
+)
+def test_what_siglip_does_not_have_is_said_before_it_is_loaded(
+    saved: Saved, options: dict[str, Any], sentence: str
+) -> None:
+    for refuse in (lambda backbone: backbone.check_model(), lambda backbone: backbone.load(Execution())):
+        with pytest.raises(ConfigError, match=sentence) as caught:
+            refuse(backbone_of(saved.folder, **options))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_tower_without_its_head_has_no_texts(tmp_path: Path) -> None:
+    config = SiglipVisionConfig(**VISION, image_size=TRAINED_SIDE, vision_use_head=False)
+    SiglipVisionModel(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="without its pooling head"):
+        backbone_of(tmp_path).load(Execution())
 
 
 # Texts

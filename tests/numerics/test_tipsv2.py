@@ -11,12 +11,33 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference_networks import LAYOUTS, Size, Weights, block_output, final_norm, part_of, transformer_states
-from transformers import Tipsv2Config, Tipsv2Model, Tipsv2TextModel, Tipsv2Tokenizer, Tipsv2VisionModel
+from reference_networks import (
+    LAYOUTS,
+    Size,
+    Weights,
+    block_output,
+    final_norm,
+    layer_norm,
+    linear,
+    part_of,
+    perceptron,
+    transformer_states,
+)
+from transformers import (
+    Tipsv2Config,
+    Tipsv2Model,
+    Tipsv2TextModel,
+    Tipsv2Tokenizer,
+    Tipsv2VisionConfig,
+    Tipsv2VisionModel,
+)
 
 from closeness import assert_close
 from sentence_piece_files import BYTE, CONTROL, NORMAL, PAIRS, UNKNOWN, merged_pairs, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
+from zsad.features.execution import Execution
+from zsad.features.image_text import ImageText
+from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
 from zsad.models.families import TokenReader
 from zsad.models.families import tipsv2_config as config_module
@@ -214,6 +235,133 @@ def test_a_tower_that_is_not_known_is_refused(copy: Path) -> None:
     with pytest.raises(ModelError, match=r"names the image tower 'vit_tiny' .*, which is none of vit_small, vit_base"):
         find_checkpoint(str(copy), None)
     assert "which is none of vit_small" in refusal(copy)
+
+
+# Images among texts
+
+
+def backbone_of(folder: Path, **options: Any) -> ImageText:
+    params = {"model": str(folder), "resolution": 2 * PATCH, "dtype": "float32"} | options
+    return ImageText.build(params, where="test")
+
+
+def extracted(extractor: NetworkExtractor, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.inference_mode():
+        return extractor.tokens_of(pixels)
+
+
+def without_attention(vision: Weights, tokens: np.ndarray) -> np.ndarray:
+    """What the last block makes of its input if each token attends to itself alone, after the final LayerNorm."""
+    layout, part = LAYOUTS["tipsv2"], part_of(vision, f"encoder.layer.{BLOCKS - 1}.")
+    values = linear(layer_norm(tokens, part, "norm1", 1e-6), part, "attention.v_proj")
+    tokens = tokens + part["layer_scale1.lambda1"] * linear(values, part, "attention.o_proj")
+    hidden = perceptron(layer_norm(tokens, part, "norm2", 1e-6), part, layout.activation)
+    return final_norm("tipsv2", vision, tokens + part["layer_scale2.lambda1"] * hidden)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"layers": (0, 2)},
+        {"layers": (0, -1), "projected": False, "normed": False},
+        {"path": "values"},
+    ],
+)
+def test_an_image_among_texts_equals_a_plain_forward_pass(
+    saved: Saved, size: tuple[int, int], options: dict[str, Any]
+) -> None:
+    vision = part_of(saved[1], "vision_model.")
+    extractor = backbone_of(saved[0], **options).load(Execution())
+    rows, columns = size[0] // PATCH, size[1] // PATCH
+    pixels = random_pixels(*size)
+    patch_tokens, vectors = extracted(extractor, pixels)
+
+    chosen = [layer % BLOCKS for layer in options.get("layers", (-1,))]
+    assert (extractor.layers, extractor.channels) == ([str(block) for block in chosen], HIDDEN)
+    assert patch_tokens.shape == (2, len(chosen), rows, columns, HIDDEN)
+    for image in range(2):
+        states = transformer_states("tipsv2", vision, as_image(pixels[image]), SIZE)
+        for place, block in enumerate(chosen):
+            assert_close(vectors[image, place], final_norm("tipsv2", vision, states[-1][:1])[0])
+            expected = states[block]
+            if options.get("path") == "values":
+                expected = without_attention(vision, states[-2])
+            elif options.get("normed", True):
+                expected = final_norm("tipsv2", vision, expected)
+            assert_close(patch_tokens[image, place].flatten(0, 1), expected[PREFIX:])
+
+
+def test_values_of_a_single_block_are_those_of_the_embedded_patches(tmp_path: Path) -> None:
+    model = Tipsv2VisionModel(Tipsv2VisionConfig(**VISION | {"num_hidden_layers": 1})).eval()
+    model.save_pretrained(tmp_path)
+    pixels = random_pixels(8, 12)
+    found, _ = extracted(backbone_of(tmp_path, path="values").load(Execution()), pixels)
+    vision = {name: value.double().numpy() for name, value in model.state_dict().items()}
+    part = {name.replace(".0.", f".{BLOCKS - 1}."): value for name, value in vision.items()}
+    with torch.inference_mode():
+        embedded = model.embeddings(pixels)[0].double().numpy()
+    assert_close(found[0, 0].flatten(0, 1), without_attention(part, embedded)[PREFIX:])
+
+
+@pytest.mark.parametrize("path", ["plain", "values"])
+def test_the_vector_of_an_image_is_what_transformers_makes_of_it(saved: Saved, path: str) -> None:
+    pixels = random_pixels(8, 24)
+    _, vectors = extracted(backbone_of(saved[0], path=path).load(Execution()), pixels)
+    with torch.inference_mode():
+        expected = Tipsv2Model.from_pretrained(saved[0]).eval().get_image_features(pixels).pooler_output
+    assert_close(vectors[:, 0], expected)
+
+
+@pytest.mark.parametrize("path", ["plain", "values"])
+def test_the_layout_is_known_before_loading(saved: Saved, path: str) -> None:
+    backbone = backbone_of(saved[0], path=path, layers=(2,))
+    backbone.check_model()
+    extractor, layout = backbone.load(Execution()), backbone.known_layout()
+    assert layout is not None
+    assert (list(layout.layers or ()), layout.channels) == (extractor.layers, extractor.channels)
+    assert layout.rule.size(40, 60) == extractor.grid_size(40, 60)
+    assert (backbone.operations(40, 60) or 0) > 0
+
+
+@pytest.mark.parametrize("path", ["plain", "values"])
+def test_bfloat16_stays_close_to_float32(saved: Saved, path: str) -> None:
+    pixels = random_pixels(16, 24)
+    exact, rough = (
+        extracted(backbone_of(saved[0], path=path, dtype=dtype).load(Execution()), pixels)
+        for dtype in ("float32", "bfloat16")
+    )
+    for expected, found in zip(exact, rough, strict=True):
+        assert found.dtype == torch.float32
+        assert (torch.nn.functional.cosine_similarity(expected, found, dim=-1) > 0.99).all()
+        assert not torch.equal(expected, found)
+
+
+@pytest.mark.parametrize("path", ["plain", "values"])
+def test_no_output_outlives_the_call(saved: Saved, path: str) -> None:
+    reader = backbone_of(saved[0], path=path).load(Execution())._read
+    read(reader, random_pixels(8, 8))
+    assert not reader._kept._outputs  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"path": "windows"}, "cannot be read by path windows, which is for CLIP models"),
+        ({"path": "values", "layers": (0, 2)}, "is of its last block alone; set layers to"),
+        ({"path": "values", "first_value_block": -1}, "first_value_block means nothing to model"),
+        ({"class_norm": False}, "class_norm False means nothing to model"),
+        ({"head": "head.pth"}, "head head.pth means nothing to model"),
+    ],
+)
+def test_what_tipsv2_does_not_have_is_said_before_it_is_loaded(
+    saved: Saved, options: dict[str, Any], sentence: str
+) -> None:
+    for refuse in (lambda backbone: backbone.check_model(), lambda backbone: backbone.load(Execution())):
+        with pytest.raises(ConfigError, match=sentence) as caught:
+            refuse(backbone_of(saved[0], **options))
+        assert "\n" not in str(caught.value)
 
 
 # Texts

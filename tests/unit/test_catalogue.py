@@ -19,11 +19,26 @@ from transformers import (
     DINOv3ViTConfig,
     DINOv3ViTModel,
     PreTrainedModel,
+    Siglip2Config,
+    Siglip2Model,
+    SiglipConfig,
+    SiglipModel,
     ViTConfig,
     ViTModel,
 )
 
-from zsad.models.catalogue import CLIP, DINOV3, MODELS, OPEN_CLIP, ModelFacts, facts_of, names, ungated_twin
+from zsad.models.catalogue import (
+    CLIP,
+    DINOV3,
+    MODELS,
+    OPEN_CLIP,
+    SIGLIP2,
+    TIPSV2,
+    ModelFacts,
+    facts_of,
+    names,
+    ungated_twin,
+)
 
 PROMISED = [
     *(f"dinov3-{size}" for size in ("vits16", "vits16plus", "vitb16", "vitl16", "vith16plus", "vit7b16")),
@@ -33,6 +48,10 @@ PROMISED = [
     *("dino-vits8", "dino-vits16", "dino-vitb8", "dino-vitb16"),
     *("clip-vitb16", "clip-vitl14", "clip-vitl14-336"),
     *("clip-vitb16-plus-240", "clip-vitb16-datacomp", "clip-vitl14-datacomp"),
+    *(f"siglip2-vitb16-{trained}" for trained in ("256", "384", "512", "naflex")),
+    *(f"siglip2-vitl16-{trained}" for trained in ("256", "384", "512")),
+    *(f"siglip2-so400m16-{trained}" for trained in ("256", "384", "512", "naflex")),
+    *("tipsv2-vitb14", "tipsv2-vitl14", "tipsv2-so400m14", "tipsv2-vitg14"),
 ]
 
 
@@ -49,6 +68,19 @@ def _clip(text: int, image: int, patch: int, side: int) -> CLIPModel:
         },
     }
     return CLIPModel(CLIPConfig(**towers, projection_dim=text))
+
+
+def _siglip2(width: int, inner: int, blocks: int, heads: int, **image: int) -> PreTrainedModel:
+    tower = {
+        "hidden_size": width,
+        "intermediate_size": inner,
+        "num_hidden_layers": blocks,
+        "num_attention_heads": heads,
+    }
+    towers = {"text_config": tower | {"vocab_size": 256000}, "vision_config": tower | {"patch_size": 16} | image}
+    if "num_patches" in image:
+        return Siglip2Model(Siglip2Config(**towers))
+    return SiglipModel(SiglipConfig(**towers))
 
 
 DINOV2 = {"hidden_size": 768, "num_attention_heads": 12, "patch_size": 14, "image_size": 518}
@@ -72,6 +104,17 @@ ARCHITECTURES = {
     "dinov2-base": lambda: Dinov2Model(Dinov2Config(**DINOV2)),
     "dinov2-reg-base": lambda: Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**DINOV2, num_register_tokens=4)),
     "dino-vitb8": lambda: ViTModel(ViTConfig(patch_size=8), add_pooling_layer=False),
+    "siglip2-vitb16-256": lambda: _siglip2(768, 3072, 12, 12, image_size=256),
+    "siglip2-vitb16-384": lambda: _siglip2(768, 3072, 12, 12, image_size=384),
+    "siglip2-vitb16-512": lambda: _siglip2(768, 3072, 12, 12, image_size=512),
+    "siglip2-vitb16-naflex": lambda: _siglip2(768, 3072, 12, 12, num_patches=256),
+    "siglip2-vitl16-256": lambda: _siglip2(1024, 4096, 24, 16, image_size=256),
+    "siglip2-vitl16-384": lambda: _siglip2(1024, 4096, 24, 16, image_size=384),
+    "siglip2-vitl16-512": lambda: _siglip2(1024, 4096, 24, 16, image_size=512),
+    "siglip2-so400m16-256": lambda: _siglip2(1152, 4304, 27, 16, image_size=256),
+    "siglip2-so400m16-384": lambda: _siglip2(1152, 4304, 27, 16, image_size=384),
+    "siglip2-so400m16-512": lambda: _siglip2(1152, 4304, 27, 16, image_size=512),
+    "siglip2-so400m16-naflex": lambda: _siglip2(1152, 4304, 27, 16, num_patches=256),
     "clip-vitb16": lambda: _clip(512, 768, 16, 224),
     "clip-vitl14-336": lambda: _clip(768, 1024, 14, 336),
     "clip-vitb16-plus-240": lambda: _clip(640, 896, 16, 240),
@@ -97,7 +140,9 @@ def test_the_facts_of_a_model_fit_together(facts: ModelFacts) -> None:
     assert facts.hub_id.count("/") == 1
     assert (facts.normalisation == "clip") == facts.name.startswith("clip-") == (facts.family in (CLIP, OPEN_CLIP))
     assert (facts.family == CLIP) == facts.hub_id.startswith("openai/")
-    assert (facts.texts == "own") == facts.name.startswith("clip-")
+    assert (facts.normalisation == "siglip") == facts.name.startswith("siglip2-") == (facts.family == SIGLIP2)
+    assert (facts.normalisation == "none") == facts.name.startswith("tipsv2-") == (facts.family == TIPSV2)
+    assert (facts.texts == "own") == facts.name.startswith(("clip-", "siglip2-", "tipsv2-"))
     assert (facts.texts == "head") == facts.name.startswith("dinov3-vitl16")
     assert facts.layers == ((2,) if "convnext" in facts.name else (-1,))
     assert (facts.licence == "DINOv3 License") == (facts.family == DINOV3)
@@ -123,6 +168,11 @@ def test_the_parameters_are_those_of_the_architecture(name: str) -> None:
         ("dinov2-reg-large", 1.22e9),
         ("dino-vits8", 86.7e6),
         ("dino-vitb8", 343e6),
+        ("siglip2-vitl16-512", 3_529_350_088),
+        ("tipsv2-vitb14", 747 * 2**20),
+        ("tipsv2-vitl14", 1861 * 2**20),
+        ("tipsv2-so400m14", 3287 * 2**20),
+        ("tipsv2-vitg14", 5818 * 2**20),
     ],
 )
 def test_the_size_is_that_of_the_published_file(name: str, published: float) -> None:

@@ -81,6 +81,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
             "backbones",
             "segmenters",
             "datasets",
+            "prompts",
             "download",
             "check",
             "demo",

@@ -193,10 +193,18 @@ def weights(network: Transformer | ConvNeXt) -> int:
     return sum(depth * (8 * width**2 + 49 * width) for depth, width in zip(network.depths, network.widths, strict=True))
 
 
-OF_TEXT_TOWERS = {  # parameters, the projection and the temperature included
+RESOLUTIONS = ("256", "384", "512", "naflex")
+OF_TEXT_TOWERS = {  # parameters, the projection or the pooling head, and the temperature included
     **dict.fromkeys(("clip-vitb16", "clip-vitb16-datacomp"), 63_428_097),
     **dict.fromkeys(("clip-vitl14", "clip-vitl14-336", "clip-vitl14-datacomp"), 123_650_305),
     "clip-vitb16-plus-240": 91_163_521,
+    **{f"siglip2-vitb16-{trained}": 289_390_850 for trained in RESOLUTIONS},
+    **{f"siglip2-vitl16-{trained}": 578_165_762 for trained in RESOLUTIONS},
+    **{f"siglip2-so400m16-{trained}": 723_021_250 for trained in RESOLUTIONS},
+    "tipsv2-vitb14": 109_632_000,
+    "tipsv2-vitl14": 183_924_736,
+    "tipsv2-so400m14": 448_332_912,
+    "tipsv2-vitg14": 389_133_312,
 }
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from zsad.errors import ConfigError
 from zsad.features.geometry import Border, Preparation, nearest_multiples, patch_grid, resized, resized_to_grid
 from zsad.features.registry import BACKBONES
+from zsad.grids import GridRule
 from zsad.maps import at_image_size
 
 
@@ -93,6 +94,25 @@ def test_with_a_border_the_long_side_is_the_resolution(
     assert patch_grid(*size, resolution, patch, "pad") == expected
     prepared = Preparation(resolution, patch, "pad")(np.zeros((*size, 3), dtype=np.uint8))
     assert prepared.shape == (expected[0] * patch, expected[1] * patch, 3)
+
+
+@pytest.mark.parametrize("size", [(100, 200), (200, 100), (64, 64), (1, 700)])
+def test_a_square_has_the_resolution_on_both_sides(size: tuple[int, int]) -> None:
+    assert patch_grid(*size, 48, 8, "square") == (6, 6)
+    assert Preparation(48, 8, "square")(np.zeros((*size, 3), dtype=np.uint8)).shape == (48, 48, 3)
+    rule = GridRule.of_network(48, 8, 8, "square", tile=16, overlap=0)
+    assert (rule.size(*size), rule.inputs(*size), rule.seen_at_once(*size)) == ((6, 6), 9, (2, 2))
+
+
+def test_what_lies_in_a_patch_of_a_squashed_image_is_found_again_at_its_place() -> None:
+    image = np.zeros((120, 300, 3), dtype=np.uint8)
+    image[60:70, 220:230] = 255
+    prepared = Preparation(96, 8, "square")(image)
+    brightness = prepared[..., 0].reshape(12, 8, 12, 8).mean(axis=(1, 3))
+    found = at_image_size(brightness, 120, 300)
+    y, x = np.mgrid[:120, :300]
+    assert (found * y).sum() / found.sum() == pytest.approx(64.5, abs=5)
+    assert (found * x).sum() / found.sum() == pytest.approx(224.5, abs=5)
 
 
 @pytest.mark.parametrize(

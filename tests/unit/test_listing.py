@@ -28,8 +28,8 @@ ITEMS = (
     Item(Path("a/4.png"), "4.png", "test", None, ""),
 )
 BEFORE_THE_EVALUATION = (
-    "extract_features", "join_features", "embed_images", "segment_foreground", "fit_method", "score_images",
-    "fuse_scores", "modulate_scores", "decide_images", "adopt_decisions", "embed_crops", "refine_masks",
+    "extract_features", "join_features", "encode_texts", "embed_images", "segment_foreground", "fit_method",
+    "score_images", "fuse_scores", "modulate_scores", "decide_images", "adopt_decisions", "embed_crops", "refine_masks",
 )  # fmt: skip
 
 

@@ -156,7 +156,12 @@ def test_the_wheel_holds_the_library_with_its_data_and_nothing_else(wheel: Wheel
     with zipfile.ZipFile(wheel.path) as file:
         names = [name for name in file.namelist() if ".dist-info/" not in name]
     assert sorted(names) == sorted(sources)
-    assert {"zsad/py.typed", "zsad/data/catalogue.yaml", "zsad/tables/published.csv"} <= sources
+    assert {
+        "zsad/py.typed",
+        "zsad/data/catalogue.yaml",
+        "zsad/tables/published.csv",
+        "zsad/texts/sets/winclip.yaml",
+    } <= sources
 
 
 def test_the_metadata_of_the_wheel_has_ranges_and_the_licence(wheel: Wheel) -> None:
@@ -221,6 +226,8 @@ def test_every_command_of_the_wheel_works_in_a_folder_that_is_no_repository(whee
         ("backbones", "--json"): '"dinov2-small"',
         ("segmenters",): "sam-vit-b",
         ("segmenters", "--json"): '"sam-vit-b"',
+        ("prompts",): "april_gan",
+        ("prompts", "april_gan"): "a photo of a broken object.",
         ("check",): "none to check",
         ("check", "photographs"): "backbones  efficientnet-lite0",
         ("check", "--configfile", "mine.yaml"): "data set   mine",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from paths import REPOSITORY
 from zsad.errors import ConfigError
 from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.texts import prompt_sets
@@ -22,6 +23,7 @@ from zsad.texts.prompt_sets import (
     sentences_of,
 )
 
+DOCUMENTED = (REPOSITORY / "docs/prompts.md").read_text(encoding="utf-8")
 GOOD = "{normal: ['{}'], anomalous: ['broken {}'], templates: ['a {}.']}"
 
 
@@ -254,6 +256,24 @@ def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> No
     assert "tokens.pth holds learned tokens by its ending" in refusal("tokens.pth")
     with pytest.raises(ConfigError, match="did you mean 'winclip'"):
         check_prompts("winclp")
+
+
+# --- the documentation ---
+
+
+def test_the_documented_sets_are_those_of_the_package() -> None:
+    for name in BUILT_IN:
+        prompts = prompt_set(name)
+        normal, anomalous, templates = len(prompts.normal), len(prompts.anomalous), len(prompts.templates)
+        counts = f"{normal} + {anomalous} | {templates} | {normal * templates} + {anomalous * templates} |"
+        assert re.search(rf"^\| `{name}`( \(default\))? \| {re.escape(counts)}", DOCUMENTED, re.MULTILINE), name
+
+
+def test_the_documented_file_is_a_set() -> None:
+    example = next(block for block in DOCUMENTED.split("```yaml\n")[1:] if "templates:" in block).split("```")[0]
+    sentences = sentences_of(prompt_set(written(example)), "seam")
+    assert sentences.texts[-1] == "a close-up photo of the cracked seam."
+    assert len(sentences.texts) == 8
 
 
 # --- what results are named by ---

@@ -201,7 +201,7 @@ def test_from_the_registry_to_the_page(images: Path, capsys: pytest.CaptureFixtu
 def test_families_and_their_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backbones"]) == 0
     shown = capsys.readouterr().out
-    assert "toy-table - ? ? MIT - - - yes" in [" ".join(line.split()) for line in shown.splitlines()]
+    assert "toy-table - ? ? MIT - - - - yes" in [" ".join(line.split()) for line in shown.splitlines()]
     for name in (LINE[1], *TOYS):
         assert f"  {name}: {BACKBONES.load(name).summary}\n" in shown
     assert "    table (required): file of the sizes\n" in shown

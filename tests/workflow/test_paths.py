@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import transformers
 import yaml
 
 from paths import REPOSITORY
+from tiny_texts import write_tiny_clip
 from warm import warm_python
 from zsad.files.tracked import stamp
 
@@ -22,6 +24,8 @@ FOLLOWED = {
     "read_images",
     "check_images",
     "extract_features",
+    "encode_texts",
+    "score_images",
     "embed_images",
     "segment_foreground",
     "embed_crops",
@@ -46,7 +50,11 @@ def write_all(folder: Path, write_png: Callable[..., Path]) -> dict[str, Any]:
     (category / "defects_config.json").write_text(json.dumps(table))
     transformers.Dinov2Model(MODEL).save_pretrained(folder / "model")
     (folder / "model/preprocessor_config.json").write_text('{"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}')
-    (folder / "sam.pth").write_bytes(b"weights")
+    write_tiny_clip(folder / "clip")
+    shutil.copy(folder / "model/preprocessor_config.json", folder / "clip")
+    (folder / "words.yaml").write_text('{normal: ["{}"], anomalous: ["bad {}"], templates: ["{}"]}')
+    for name in ("sam.pth", "linear.pth"):
+        (folder / name).write_bytes(b"weights")
     return {
         "dataset": {"name": "t", "layout": "mvtec_loco", "root": f"{folder}/images"},
         "backbone": "own",
@@ -54,11 +62,24 @@ def write_all(folder: Path, write_png: Callable[..., Path]) -> dict[str, Any]:
             "own": {
                 "family": "transformers",
                 "params": {"model": f"{folder}/model", "resolution": 28, "layers": [-1]},
-            }
+            },
+            "words": {
+                "family": "image_text",
+                "params": {"model": f"{folder}/clip", "resolution": 16, "projected": False, "normed": False},
+            },
         },
         "segmenter": f"{folder}/sam.pth",
         "methods": {
             **dict.fromkeys(("self_similarity", "mirror_symmetry", "flip_consistency", "memory_bank")),
+            "asking": {
+                "scorer": "text_similarity",
+                "backbone": "words",
+                "params": {
+                    "text_prompts": f"{folder}/words.yaml",
+                    "linear_layers": f"{folder}/linear.pth",
+                    "trained_on": "visa",
+                },
+            },
             "batch": {"scorer": "batch_neighbours", "params": {"foreground": "sam"}},
         },
         "refiners": {"guided": None, "sam": CROPS},
@@ -103,4 +124,4 @@ def test_a_rule_that_reads_files_of_people_follows_those_that_snakemake_would_mi
         for job in jobs[PLAIN]
         if job["files"]
     }
-    assert {(job["rule"], job["stamp"]) for job in jobs[MISREAD] if job["rule"] in FOLLOWED} == wanted
+    assert {(job["rule"], job["stamp"]) for job in jobs[MISREAD] if job["stamp"]} == wanted

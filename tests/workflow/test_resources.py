@@ -60,7 +60,9 @@ from snakemake.cli import main
 snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = {INTERVAL}
 main()
 """
-WITH_WEIGHTS = {"embed_images", "segment_foreground", "embed_crops", "prompt_masks", "evaluate_oracle"}
+WITH_WEIGHTS = {
+    *("encode_texts", "embed_images", "segment_foreground", "embed_crops", "prompt_masks", "evaluate_oracle"),
+}
 WITH_NETWORK = {"download_dataset"}
 FACTOR = 2.0
 START = 0.5  # seconds: what starting Python and its libraries may take more or less than expected, beside the rest

@@ -139,6 +139,16 @@ def _listing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def _prompts_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "prompts", nargs="?", metavar="NAME_OR_FILE", help="a set, or a file, whose sentences are printed word by word"
+    )
+    parser.add_argument(
+        "--part", metavar="NAME", default="object", help="what the part is called in them (default: %(default)s)"
+    )
+    _listing_options(parser)
+
+
 def _download_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names",
@@ -282,6 +292,12 @@ COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]],
         "list the published data sets, and what their layouts leave open",
         "zsad.cli.listings:show_datasets",
         _listing_options,
+    ),
+    (
+        "prompts",
+        "list the sets of prompts that methods ask in words, or print the sentences of one",
+        "zsad.cli.prompting:show_prompts",
+        _prompts_options,
     ),
     (
         "download",

@@ -21,6 +21,7 @@ from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 from zsad.models.families.dinov3_convnext import stage_stride
 from zsad.models.families.vision_transformer import VisionTransformer
 from zsad.models.image_text.options import ImageTextOptions
+from zsad.models.weight_files import OPEN_CLIP, form_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
 OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
+OF_OPEN_CLIP = {"width": "hidden_size", "layers": "num_hidden_layers", "patch_size": "patch_size"}
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
 
@@ -133,11 +135,12 @@ class ViT(NamedTuple):
 
     width: int
     blocks: int
-    weights: int = 12
+    weights: float = 12
     projected: int = 0
 
 
 SMALL, BASE, LARGE = ViT(384, 12), ViT(768, 12), ViT(1024, 24)
+SO400M = ViT(1152, 27, weights=4 + 2 * 4304 / 1152, projected=1152)
 VITS: Mapping[str, ViT] = MappingProxyType(
     {
         "dinov3-vits16": SMALL,
@@ -161,6 +164,19 @@ VITS: Mapping[str, ViT] = MappingProxyType(
         "clip-vitb16-plus-240": ViT(896, 12, projected=640),
         "clip-vitb16-datacomp": ViT(768, 12, projected=512),
         "clip-vitl14-datacomp": ViT(1024, 24, projected=768),
+        **{
+            f"siglip2-{size}-{trained}": vit
+            for trained in ("256", "384", "512", "naflex")
+            for size, vit in (
+                ("vitb16", BASE._replace(projected=768)),
+                ("vitl16", LARGE._replace(projected=1024)),
+                ("so400m16", SO400M),
+            )
+        },
+        "tipsv2-vitb14": BASE._replace(projected=768),
+        "tipsv2-vitl14": LARGE._replace(projected=1024),
+        "tipsv2-so400m14": SO400M,
+        "tipsv2-vitg14": ViT(1536, 40, projected=1536),
     }
 )
 # Depths and widths of the stages.
@@ -273,12 +289,23 @@ def assumed_architecture(backbone: NetworkOptions, megabytes: int) -> Architectu
 def _config_in(folder: Path) -> Mapping[str, int]:
     """The whole numbers of a local model's configuration, of its vision tower if it has two; maybe none."""
     try:
-        content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        content = _content(folder)
         tower = content.get("vision_config", content)
         sizes = tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
         return {name: value for name, value in sizes.items() if type(value) is int}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return {}
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """Of ``config.json``; of open_clip's, the sizes by their names in ``transformers``."""
+    form = form_of(folder)
+    content: dict[str, Any] = json.loads((folder / form.config).read_text(encoding="utf-8"))
+    if form is not OPEN_CLIP:
+        return content
+    model = content["model_cfg"]
+    sizes = {name: model["vision_cfg"].get(key) for key, name in OF_OPEN_CLIP.items()}
+    return {"vision_config": sizes, "projection_dim": model.get("embed_dim")}
 
 
 def _layer_names(layers: Sequence[int], facts: ModelFacts | None) -> tuple[str, ...] | None:
@@ -308,7 +335,7 @@ def published(facts: ModelFacts, backbone: NetworkOptions) -> Architecture:
         prefix_tokens=facts.prefix_tokens,
         width=vit.width,
         blocks=max(layer % vit.blocks for layer in backbone.layers) + 1,
-        block_weights=vit.weights * vit.width**2,
+        block_weights=round(vit.weights * vit.width**2),
         depth=vit.blocks,
         text_channels=vit.projected,
     )

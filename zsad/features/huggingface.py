@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zsad.features.assumed import ACTIVATION_BYTES
-from zsad.features.base import Backbone
+from zsad.features.base import Backbone, NamedModel
 from zsad.features.execution import Execution
 from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
-from zsad.models.catalogue import MODELS, ModelFacts, facts_of
+from zsad.models.catalogue import MODELS, facts_of
+from zsad.models.weight_files import config_beside
 
 if TYPE_CHECKING:
     from zsad.features.architecture import Architecture
@@ -37,7 +38,7 @@ class HuggingFace(NetworkOptions, Backbone):
         return {"model": reference} if "/" in reference or Path(reference).exists() else None
 
     @classmethod
-    def models(cls) -> Sequence[ModelFacts]:
+    def models(cls) -> Sequence[NamedModel]:
         """The published models."""
         return tuple(MODELS.values())
 
@@ -60,11 +61,12 @@ class HuggingFace(NetworkOptions, Backbone):
         """As published, or as the files of a model on this machine are; None for any other."""
         if facts := facts_of(self.model):
             return round(1000 * facts.gigabytes)
-        return sum(Path(path).stat().st_size for path in self.local_files()) // 10**6 or None
+        return sum(Path(path).stat().st_size for path in local_files(self.model)) // 10**6 or None
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, or the single file that it is."""
-        return local_files(self.model)
+        """The files of a model that lies in a local folder, or the single file that it is and its configuration."""
+        beside = config_beside(Path(self.model))
+        return sorted([*local_files(self.model), *([beside.as_posix()] if beside is not None else [])])
 
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie, of a published model or one in a local folder."""

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zsad.features.assumed import ACTIVATION_BYTES
+from zsad.features.base import ListedModel, NamedModel
 from zsad.features.huggingface import HuggingFace
 from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
 from zsad.files.user_paths import UserPath
+from zsad.models.catalogue import MODELS
+from zsad.models.dinotxt.facts import BACKBONE, NAME, PARAMETERS, PLACE
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 
 if TYPE_CHECKING:
@@ -25,10 +28,18 @@ if TYPE_CHECKING:
     from zsad.features.execution import Execution
     from zsad.features.reading import Reading
     from zsad.grids import TokenLayout
-    from zsad.models.catalogue import ModelFacts
     from zsad.models.texts.base import TextEncoder
 
-WINDOW_TOKENS = 65536  # that are computed at a time at most, on the largest device
+DINOTXT = ListedModel(
+    NAME,
+    place=PLACE,
+    parameters=MODELS[BACKBONE].parameters + PARAMETERS,
+    licence=MODELS[BACKBONE].licence,
+    gated=True,
+    patch=MODELS[BACKBONE].patch,
+    resolution=MODELS[BACKBONE].resolution,
+    texts="head",
+)
 
 
 class ImageText(HuggingFace):
@@ -88,9 +99,31 @@ class ImageText(HuggingFace):
         return self
 
     @classmethod
-    def models(cls) -> Sequence[ModelFacts]:
-        """None of its own: `HuggingFace` lists them."""
-        return ()
+    def params_of(cls, reference: str) -> dict[str, Any] | None:
+        """See `HuggingFace.params_of`; dino.txt's backbone, whose head is a file of one's own."""
+        return super().params_of(BACKBONE if reference == DINOTXT.name else reference)
+
+    @classmethod
+    def models(cls) -> Sequence[NamedModel]:
+        """Those whose texts come by a file beside them; `HuggingFace` lists the others."""
+        return (DINOTXT,)
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """None that it lists: nobody knows where the file is."""
+        return False
+
+    def check_model(self) -> None:
+        """See `HuggingFace.check_model`; of a head, that it is one for tokens of the model's width."""
+        super().check_model()
+        if self.head is not None:
+            # It imports torch.
+            from zsad.models.dinotxt.head_file import check_width, read_head_file
+
+            path, network = Path(self.head), self.network()
+            file = read_head_file(path)
+            if network is not None:
+                check_width(file, path, network.width, self.model)
 
     def options(self) -> ImageTextOptions:
         """What is read of the network."""
@@ -136,12 +169,13 @@ class ImageText(HuggingFace):
     def working_bytes(self, height: int, width: int) -> float:
         """See `HuggingFace.working_bytes`; of windows, those that are computed at a time, and what is kept of all."""
         from zsad.features.image_text_network import ImageTextNetwork
+        from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
 
         network = self.assumed_network()
         rows, columns = self.layout_of(network).rule.size(height, width)
         tokens = rows * columns
         if isinstance(network, ImageTextNetwork):
-            tokens = max(tokens, min(network.tokens(rows, columns), WINDOW_TOKENS))
+            tokens = max(tokens, min(network.tokens(rows, columns), TOKENS_AT_A_TIME["cpu"]))
         return ACTIVATION_BYTES * tokens * network.width + 4 * network.layers * rows * columns * network.channels
 
     def _by_itself(self) -> NetworkOptions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zsad.features.architecture import Architecture, Transformer
+from zsad.models.dinotxt.facts import HEAD_BLOCKS
 from zsad.models.families.clip_windows import window_tokens
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 
@@ -40,7 +41,10 @@ class ImageTextNetwork:
     @property
     def channels(self) -> int:
         """Width of a token in the file."""
-        return self.options.token_channels(self.network.width, self.network.text_channels or self.network.width)
+        text_channels = self.network.text_channels or self.network.width
+        if self.options.head is not None:  # class token and mean of the patches
+            text_channels = 2 * self.network.width
+        return self.options.token_channels(self.network.width, text_channels)
 
     @property
     def width(self) -> int:
@@ -48,13 +52,15 @@ class ImageTextNetwork:
         return self.network.width
 
     def operations(self, height: int, width: int) -> float:
-        """Those of all blocks, and of the second path or the windows."""
-        whole = replace(self.network, blocks=self.network.depth).operations(height, width)
+        """Those of all blocks, and of the second path, the windows or the head, whose blocks are as large."""
+        blocks = self.network.depth + (HEAD_BLOCKS if self.options.head is not None else 0)
+        whole = replace(self.network, blocks=blocks).operations(height, width)
         rows, columns = height // self.patch, width // self.patch
         if self.options.path == "values":
             return whole + self._second_path(rows * columns + self.network.prefix_tokens)
         if self.options.path == "windows":
-            return whole + sum(self._windows(rows, columns, side) for side in self.options.windows)
+            alone = 6.0 * self.width**2 * (rows * columns + 1)  # queries, keys and values of the first block
+            return whole + alone + sum(self._windows(rows, columns, side) for side in self.options.windows)
         return whole
 
     def tokens(self, rows: int, columns: int) -> int:
@@ -70,12 +76,14 @@ class ImageTextNetwork:
         return max(blocks, 0) * (4.0 * channels**2 * tokens + 4.0 * channels * tokens**2)
 
     def _windows(self, rows: int, columns: int, side: int) -> float:
-        """All blocks for the tokens of all windows, and attention within each."""
+        """All blocks for the tokens of all windows, less what `WindowsReader` does but once, or leaves out."""
         if side > min(rows, columns):
             return 0.0
-        network = self.network
+        length, width = 1 + side**2, self.width
         tokens = window_tokens(rows, columns, side)
-        return network.depth * (2.0 * network.block_weights + 4.0 * network.width * (1 + side**2)) * tokens
+        block = 2.0 * self.network.block_weights + 4.0 * width * length
+        left_out = tokens - tokens // length  # of the last block, all but the class tokens, save for keys and values
+        return (self.network.depth * block - 6.0 * width**2) * tokens - (block - 4.0 * width**2) * left_out
 
 
 def in_space_of_texts(network: Architecture, options: ImageTextOptions) -> Architecture:

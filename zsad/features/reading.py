@@ -103,7 +103,7 @@ class PlacesAmongTexts(Reading):
     @property
     def more_files(self) -> tuple[Path, ...]:
         """See `Reading.more_files`."""
-        return () if self._options.head is None else (Path(self._options.head).expanduser(),)
+        return () if self._options.head is None else (Path(self._options.head),)
 
     def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
         """See `Reading.check`."""

@@ -14,6 +14,9 @@ from zsad.errors import ConfigError
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
+_UNFIT = (ValueError, AttributeError, LookupError, TypeError, RecursionError)
+"""What YAML raises of what does not fit its type, as a date of month 13, and of thousands of brackets."""
+
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which no key stands twice in a mapping: otherwise the last one would win in silence."""
@@ -49,7 +52,7 @@ def read_yaml(path: Path, kind: str, mend: str = "correct it") -> Any:
         return json.loads(text) if path.suffix == ".json" else yaml.load(text, _StrictLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {_problem(error, mend)}") from None
-    except (ValueError, RecursionError) as error:  # a date of month 13; thousands of brackets
+    except _UNFIT as error:
         raise ConfigError(f"{path} is not valid YAML: {str(error).splitlines()[0]}; {mend}") from None
 
 

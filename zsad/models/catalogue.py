@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from zsad.models.published import clip, dino
+from zsad.models.published import clip, dino, siglip, tipsv2
 from zsad.models.published.clip import CLIP, OPEN_CLIP
 from zsad.models.published.dino import DINO, DINOV2, DINOV3, REGISTERS
 from zsad.models.published.facts import ModelFacts
+from zsad.models.published.siglip import SIGLIP2
+from zsad.models.published.tipsv2 import TIPSV2
 
 __all__ = [
     "BY_HUB_ID",
@@ -23,13 +25,15 @@ __all__ = [
     "MODELS",
     "OPEN_CLIP",
     "REGISTERS",
+    "SIGLIP2",
+    "TIPSV2",
     "ModelFacts",
     "facts_of",
     "names",
     "ungated_twin",
 ]
 
-KINDS = (dino, clip)  # modules, in the order of the list
+KINDS = (dino, clip, siglip, tipsv2)  # modules, in the order of the list
 MODELS: Mapping[str, ModelFacts] = MappingProxyType({facts.name: facts for kind in KINDS for facts in kind.published()})
 BY_HUB_ID: Mapping[str, ModelFacts] = MappingProxyType({facts.hub_id: facts for facts in MODELS.values()})
 

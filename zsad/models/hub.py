@@ -45,7 +45,10 @@ from zsad.models.weight_files import (
     weight_files,
 )
 
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json")
+TOKENIZER = (
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
+    *("tokenizer.model", "spiece.model"),  # of TIPSv2 and SigLIP
+)
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX = re.compile(r"[0-9a-f]{8,64}")

@@ -34,33 +34,34 @@ def load_pth(path: Path) -> Any:
     Raises:
         ModelError: the file is absent, damaged, or holds more than tensors.
     """
-    is_zip = zipfile.is_zipfile(path)
-    if is_zip and _holds_code(path):
-        raise ModelError(
-            f"the file of weights {path} is a TorchScript archive, as OpenAI publishes CLIP, which holds code and is "
-            "not read; use the same model in the format of transformers, such as clip-vitl14-336"
-        )
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        is_zip = zipfile.is_zipfile(path)
+        holds_code = is_zip and _holds_code(path)
+        content = None if holds_code else torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
         # A file that was cut off has torch look for its end in front of its beginning.
         cut_off = error.errno == errno.EINVAL
         reason = "is damaged" if cut_off else f"cannot be read ({error.strerror or error})"
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
-        # What the unpickler raises over an arbitrary sequence of bytes.
+    except MemoryError:
+        raise
+    except Exception:  # over an arbitrary sequence of bytes, archives and unpicklers raise whatever there is
         reason = "is damaged"
+    else:
+        if not holds_code:
+            return content
+        raise ModelError(
+            f"the file of weights {path} is a TorchScript archive, as OpenAI publishes CLIP, which holds code and is "
+            "not read; use the same model in the format of transformers, such as clip-vitl14-336"
+        )
     raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
 
 
 def _holds_code(path: Path) -> bool:
     """Whether an archive is of ``torch.jit.save``."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any("/code/" in name for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
 
 
 def _unwrapped(content: Any) -> Any:

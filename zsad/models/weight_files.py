@@ -64,6 +64,12 @@ def names_type(config: Path) -> bool:
     return config.is_file() and "model_type" in _keys(config)
 
 
+def config_beside(file: Path) -> Path | None:
+    """The configuration of a single file of weights, which only open_clip's have; None if there is none."""
+    beside = file.with_name(OPEN_CLIP_CONFIG)
+    return beside if file.is_file() and beside.is_file() else None
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The weights in a folder: safetensors before pickles, one file before shards; empty if no set is whole."""
     for weights in form_of(folder).weight_sets:

@@ -24,8 +24,7 @@ from zsad.texts.prompt_sets import BUILT_IN, Sentences, is_learned, prompt_set, 
 if TYPE_CHECKING:
     from zsad.models.texts.base import TextEncoder
 
-LEARNED_PART = "object"  # what AnomalyCLIP's sentences call every part
-SHORT_PART = "object"  # a name that leaves a sentence about as short as it can be
+ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; a short name for any other sentence
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +131,7 @@ def _learned(prompts: str, trained_on: str | None) -> Asked:
         for tokens, words in ((learned.normal, learned.normal_words), (learned.anomalous, learned.anomalous_words))
     ]
     told = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
-    return Asked(Sentences(texts, [NORMAL, ANOMALOUS]), LEARNED_PART, told, learned)
+    return Asked(Sentences(texts, [NORMAL, ANOMALOUS]), ANY_PART, told, learned)
 
 
 def _shown_name(prompts: str) -> str:
@@ -151,7 +150,7 @@ def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: s
     if counts[longest] <= encoder.longest:
         return
     limit = f"has {counts[longest]} tokens, but model '{encoder.name}' reads {encoder.longest}"
-    short = asked.sentences.texts[longest].replace(asked.part_name, SHORT_PART, 1)
+    short = asked.sentences.texts[longest].replace(asked.part_name, ANY_PART, 1)
     if encoder.count_tokens(short) <= encoder.longest:
         raise ConfigError(
             f"{WHERE}: with the name '{shown(asked.part_name)}' of category '{category}' a sentence {limit}; shorten it"

@@ -18,7 +18,7 @@ from zsad.models.conversion.converted import Converted, Normalisation, checked
 from zsad.models.conversion.open_clip_config import Described, Sizes, read_config
 from zsad.models.conversion.patches import head_count
 from zsad.models.conversion.weights import OriginalWeights
-from zsad.models.weight_files import OPEN_CLIP_CONFIG
+from zsad.models.weight_files import OPEN_CLIP_CONFIG, config_beside
 
 MARKS = ("visual.class_embedding", "visual.conv1.weight")
 DROPPED = (
@@ -31,6 +31,7 @@ DROPPED = (
 RELEASE = re.compile(r"vit_[bl]_\d+(_plus)?(_\d+)?(?P<quick>-quickgelu)?-laion(400m|2b)_e\d+-[0-9a-f]{8}\.pth?")
 HEAD_WIDTH = 64
 NORM_EPSILON = 1e-5  # torch's own, of every norm
+POSITIONS = "antialiased"  # how they are brought to another grid: bicubic, ``resize_pos_embed`` in ``model.py``
 ACTIVATIONS = {False: "gelu", True: "quick_gelu"}
 
 
@@ -52,7 +53,7 @@ def from_file(weights: OriginalWeights) -> Converted:
         ModelError: it does not say which activation it has; or something is missing, left over, or of another shape.
     """
     file = weights.source
-    if file is not None and (beside := file.with_name(OPEN_CLIP_CONFIG)).is_file():
+    if file is not None and (beside := config_beside(file)) is not None:
         return convert(weights, read_config(weights.name, beside))
     release = None if file is None else RELEASE.fullmatch(file.name)
     if release is None:
@@ -127,6 +128,7 @@ def config_of(sizes: Sizes, *, quick_gelu: bool) -> CLIPConfig:
             "patch_size": sizes.patch,
             "image_size": sizes.grid * sizes.patch,
             "projection_dim": sizes.projected,
+            "position_interpolation": POSITIONS,
         },
         text_config=shared
         | {

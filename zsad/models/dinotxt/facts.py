@@ -6,7 +6,10 @@ from zsad.errors import ConfigError
 
 # torch.hub's name; its end is the beginning of the file's SHA-256.
 PUBLISHED = "dinov3_vitl16_dinotxt_vision_head_and_text_encoder-a442d8f5.pth"
-BACKBONES = ("dinov3-vitl16", "dinov3-vitl16-timm")  # whose tokens it takes
+PLACE = "dinov3_vitl16_dinotxt_*-a442d8f5.pth, ai.meta.com"  # in a line of a table
+NAME = "dinov3-vitl16-dinotxt"  # as which it is listed, together with its backbone
+BACKBONE = "dinov3-vitl16"  # whose tokens it takes
+HEAD_BLOCKS = 2  # for images
 PARAMETERS = 563_457_537  # 25,326,336 for images, 538,131,200 for texts, and the temperature
 PAGE = "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/"
 TOKENIZER = "openai/clip-vit-large-patch14"  # the hub's copy of the pairs of bytes that it learned with

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -17,12 +17,9 @@ from torch import nn
 from zsad.errors import ModelError
 from zsad.models.config_sense import sense_of_weights
 from zsad.models.conversion.weights import OriginalWeights
-from zsad.models.dinotxt.facts import PAGE, PUBLISHED
+from zsad.models.dinotxt.facts import BACKBONE, PAGE, PUBLISHED
 from zsad.models.dinotxt.networks import TextNetwork, VisionHead
 from zsad.models.pth import read_pth
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig
 
 VISION, TEXT = "visual_model.head", "text_model"
 MARK = f"{VISION}.ln_final.weight"  # what tells such a file from any other
@@ -159,21 +156,21 @@ def read_head_file(path: Path) -> HeadFile:
     return found
 
 
-def check_width(file: HeadFile, path: Path, config: PretrainedConfig, name: str) -> None:
+def check_width(file: HeadFile, path: Path, width: int, name: str) -> None:
     """Refuse a head for tokens of another width.
 
     Args:
         path: of the file.
-        config: of the backbone.
-        name: of the backbone.
+        width: of the backbone's tokens.
+        name: of the backbone, for the message.
 
     Raises:
         ModelError: it is one.
     """
-    if file.vision.width != config.hidden_size:
+    if file.vision.width != width:
         raise ModelError(
             f"the head {path} takes tokens of width {file.vision.width}, but those of model '{name}' are "
-            f"{config.hidden_size} wide; the published head is for dinov3-vitl16"
+            f"{width} wide; the published head is for {BACKBONE}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zsad.errors import ModelError
-from zsad.models.catalogue import CLIP
+from zsad.models.catalogue import CLIP, DINOV3, OPEN_CLIP, SIGLIP2, TIPSV2
 from zsad.models.families.base import Family, TokenReader
 from zsad.models.families.clip import Clip
 from zsad.models.families.dino import Dino
@@ -36,7 +36,13 @@ FAMILIES: dict[str, Family[Any]] = {
 }
 
 # Of the published models that have texts: their `ModelFacts.family`, and the type of their checkpoints.
-TEXT_FAMILIES: dict[str, str] = {CLIP: "clip"}
+TEXT_FAMILIES: dict[str, str] = {
+    CLIP: "clip",
+    OPEN_CLIP: "clip",
+    SIGLIP2: "siglip",
+    TIPSV2: "tipsv2",
+    DINOV3: "dinov3_vit",
+}
 
 __all__ = ["FAMILIES", "TEXT_FAMILIES", "Family", "TokenReader", "family_of"]
 

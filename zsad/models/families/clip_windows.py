@@ -43,35 +43,35 @@ class WindowsReader(ClipReader):
     def _layers_and_vectors(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
         rows, columns = (side // self.patch for side in pixels.shape[-2:])
         embedded = self._tower.embedded(pixels)
-        layers = [self._window_layer(embedded, rows, columns, side) for side in self._windows]
+        first = self._tower.blocks[0]
+        normed = first.layer_norm1(embedded)
+        alone = [projection(normed) for projection in _projections(first)]
+        layers = [self._window_layer(embedded, alone, rows, columns, side) for side in self._windows]
         state = embedded
         for block in self._tower.blocks:
             state = block(state, None)
         return [*layers, state[:, 1:]], self._tower.vectors(state[:, 0])
 
-    def _window_layer(self, embedded: Tensor, rows: int, columns: int, side: int) -> Tensor:
-        """``[image, patch, channel]``: each window at its top left patch, zeros where none begins."""
-        vectors = self._window_vectors(embedded, windows_of(rows, columns, side).to(embedded.device))
+    def _window_layer(self, embedded: Tensor, alone: Sequence[Tensor], rows: int, columns: int, side: int) -> Tensor:
+        """``[image, patch, channel]``: each window at its top left patch, zeros where none begins.
+
+        Args:
+            alone: what the first block makes of each token by itself: queries, keys and values.
+        """
+        vectors = self._window_vectors(embedded, alone, windows_of(rows, columns, side).to(embedded.device))
         layer = embedded.new_zeros(len(embedded), rows, columns, self.channels)
         begun = (rows - side + 1, columns - side + 1)
         layer[:, : begun[0], : begun[1]] = padded(vectors, self.channels).unflatten(1, begun).to(layer.dtype)
         return layer.flatten(1, 2)
 
-    def _window_vectors(self, embedded: Tensor, windows: Tensor) -> Tensor:
+    def _window_vectors(self, embedded: Tensor, alone: Sequence[Tensor], windows: Tensor) -> Tensor:
         """``[image, window, channel]``, of the windows ``[window, token]`` of all images."""
-        block = self._tower.blocks[0]
-        normed = block.layer_norm1(embedded)
-        alone = [projection(normed) for projection in _projections(block)]
         at_a_time = max(1, TOKENS_AT_A_TIME[embedded.device.type] // (len(embedded) * windows.shape[1]))
         classes = [self._class_tokens(embedded, alone, part) for part in windows.split(at_a_time)]
         return self._tower.projected(torch.cat(classes, dim=1))
 
     def _class_tokens(self, embedded: Tensor, alone: Sequence[Tensor], windows: Tensor) -> Tensor:
-        """The last block's class tokens, ``[image, window, channel]``.
-
-        Args:
-            alone: what the first block makes of each token by itself: queries, keys and values.
-        """
+        """The last block's class tokens, ``[image, window, channel]``."""
         tokens = embedded[:, windows].flatten(0, 1)
         queries, keys, values = (part[:, windows].flatten(0, 1) for part in alone)
         last = len(self._tower.blocks) - 1

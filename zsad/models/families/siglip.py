@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from zsad.lazy import transformers
-from zsad.models.families.pooling_head import HEAD_WEIGHTS, patch_head
+from zsad.lazy import torch, transformers
+from zsad.models.families.pooling_head import HEAD_WEIGHTS, head_of, patch_head
 from zsad.models.families.vision_transformer import VisionTransformer
+from zsad.models.image_text.own_blocks import OwnBlocksReader, OwnTokens
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, SiglipVisionModel
+
+    from zsad.models.image_text.options import ImageTextOptions
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -30,6 +33,7 @@ class SiglipTower(VisionTransformer[Tower]):
     mean: ClassVar[tuple[float, float, float]] = HALF
     std: ClassVar[tuple[float, float, float]] = HALF
     shares_space_with_text: ClassVar[bool] = True
+    text_paths: ClassVar[tuple[str, ...]] = ("plain",)
 
     def config_for(self, config: PretrainedConfig) -> PretrainedConfig:
         """The configuration of the image tower."""
@@ -65,6 +69,35 @@ class SiglipTower(VisionTransformer[Tower]):
         if projected:
             return [self.final_norm(network), patch_head(network)]
         return super().finish(network, normed=normed, projected=projected)
+
+    def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
+        """Width of the head's output, which is that of a token."""
+        width: int = self.config_for(config).hidden_size
+        return width
+
+    def text_reader(
+        self, network: Tower, config: PretrainedConfig, options: ImageTextOptions, name: str
+    ) -> OwnBlocksReader:
+        """See `Family.text_reader`; the vector of an image is the head's output.
+
+        Raises:
+            ModelError: the tower was saved without a head.
+        """
+        own = self.config_for(config)
+        layers = self.text_layers(self.layer_count(own), options, name)
+        blocks = self.blocks(network)
+        wanted = OwnTokens(
+            layers,
+            [blocks[int(layer)] for layer in layers],
+            finish=torch.nn.Sequential(*self.finish(network, normed=options.normed, projected=options.projected)),
+            last=head_of(network),
+            vector=lambda pooled: pooled,
+            prefix_tokens=0,
+            patch=self.patch(own),
+            channels=self.text_channels(own, options),
+            forward_arguments=self.forward_arguments,
+        )
+        return OwnBlocksReader(network, wanted)
 
 
 class Siglip(SiglipTower["SiglipVisionModel"]):

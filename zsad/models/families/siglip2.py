@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, Siglip2VisionModel
 
     from zsad.models.families.vision_transformer import BlockReader
+    from zsad.models.image_text.options import ImageTextOptions
+    from zsad.models.image_text.own_blocks import OwnBlocksReader
 
 
 class Siglip2(SiglipTower["Siglip2VisionModel"]):
@@ -64,6 +66,12 @@ class Siglip2(SiglipTower["Siglip2VisionModel"]):
             projected=projected,
             name=name,
         )
+
+    def text_reader(
+        self, network: Siglip2VisionModel, config: PretrainedConfig, options: ImageTextOptions, name: str
+    ) -> OwnBlocksReader:
+        """See `SiglipTower.text_reader`."""
+        return super().text_reader(taking_pixels(network, self.patch(config)), config, options, name)
 
 
 def taking_pixels(network: Siglip2VisionModel, patch: int) -> Siglip2VisionModel:

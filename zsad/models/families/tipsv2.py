@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from zsad.lazy import transformers
+from zsad.errors import ConfigError
+from zsad.lazy import torch, transformers
 from zsad.models.families.tipsv2_config import tipsv2_config
 from zsad.models.families.vision_transformer import VisionTransformer
+from zsad.models.image_text.options import ImageTextOptions
+from zsad.models.image_text.own_blocks import OwnBlocksReader, OwnTokens
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
     from transformers import PretrainedConfig, Tipsv2VisionModel
 
 
@@ -20,12 +25,18 @@ class Tipsv2(VisionTransformer["Tipsv2VisionModel"]):
     the second from synthetic ones. Pixels are taken in [0, 1] as they are. The positions are interpolated with
     antialiasing (bilinear), as by the authors. Tokens after the final LayerNorm lie in the space of texts; there is no
     projection.
+
+    Beside texts it is read by its own tokens (``plain``), or by ``values`` of its last block: for patches alone, the
+    attention of that block is left out and its values take the place of what is attended to, with all else of the block
+    as it is. That is how the authors segment images by words (their notebook ``TIPS_zeroshot_segmentation``, after
+    MaskCLIP, Zhou et al., ECCV 2022); it is not the second path of CLIP.
     """
 
     model_type: ClassVar[str] = "tipsv2"
     mean: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 0.0)
     std: ClassVar[tuple[float, float, float]] = (1.0, 1.0, 1.0)
     shares_space_with_text: ClassVar[bool] = True
+    text_paths: ClassVar[tuple[str, ...]] = ("plain", "values")
 
     def model_class(self) -> type[Tipsv2VisionModel]:
         """``Tipsv2VisionModel``."""
@@ -63,3 +74,71 @@ class Tipsv2(VisionTransformer["Tipsv2VisionModel"]):
     def finish(self, network: Tipsv2VisionModel, *, normed: bool, projected: bool) -> list[nn.Module]:
         """See `VisionTransformer.finish`."""
         return super().finish(network, normed=normed or projected, projected=projected)
+
+    def text_layers(self, count: int, options: ImageTextOptions, name: str) -> tuple[str, ...]:
+        """See `Family.text_layers`.
+
+        Raises:
+            ConfigError: values of another block than the last are asked for.
+        """
+        layers = super().text_layers(count, options, name)
+        default = ImageTextOptions._field_defaults["first_value_block"]
+        if options.path == "values" and options.first_value_block != default:
+            raise ConfigError(f"first_value_block means nothing to model '{name}', a TIPSv2 model; leave it out")
+        if options.path == "values" and layers != (str(count - 1),):
+            raise ConfigError(
+                f"path values of model '{name}', a TIPSv2 model, is of its last block alone; set layers to [-1], or "
+                "choose path plain"
+            )
+        return layers
+
+    def text_channels(self, config: PretrainedConfig, options: ImageTextOptions) -> int:
+        """Width of a token."""
+        width: int = self.config_for(config).hidden_size
+        return width
+
+    def text_reader(
+        self, network: Tipsv2VisionModel, config: PretrainedConfig, options: ImageTextOptions, name: str
+    ) -> OwnBlocksReader:
+        """See `Family.text_reader`; the vector of an image is its first class token after the final LayerNorm."""
+        own = self.config_for(config)
+        layers = self.text_layers(self.layer_count(own), options, name)
+        norm = self.final_norm(network)
+        blocks = self.blocks(network)
+        finish: Callable[[Tensor], Tensor]
+        if options.path == "values":
+            modules: list[nn.Module] = [blocks[-2] if len(blocks) > 1 else _embeddings(network)]
+            finish = _finish_by_values(blocks[-1], norm)
+        else:
+            modules = [blocks[int(layer)] for layer in layers]
+            finish = torch.nn.Sequential(*self.finish(network, normed=options.normed, projected=options.projected))
+        wanted = OwnTokens(
+            layers,
+            modules,
+            finish=finish,
+            last=blocks[-1],
+            vector=lambda tokens: norm(tokens[:, 0]),
+            prefix_tokens=self.prefix_tokens(own),
+            patch=self.patch(own),
+            channels=self.text_channels(own, options),
+            forward_arguments=self.forward_arguments,
+        )
+        return OwnBlocksReader(network, wanted)
+
+
+def _embeddings(network: Tipsv2VisionModel) -> nn.Module:
+    embeddings: Any = network.embeddings
+    module: nn.Module = embeddings
+    return module
+
+
+def _finish_by_values(block: Any, norm: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What turns the input of a block into its output without attention, after the final LayerNorm."""
+
+    def finish(tokens: Tensor) -> Tensor:
+        attended = block.attention.o_proj(block.attention.v_proj(block.norm1(tokens)))
+        tokens = tokens + block.layer_scale1(attended)
+        finished: Tensor = norm(tokens + block.layer_scale2(block.mlp(block.norm2(tokens))))
+        return finished
+
+    return finish

@@ -40,7 +40,7 @@ class ModelFacts(NamedTuple):
     prefix_tokens: int
     layers: tuple[int, ...]
     resolution: int
-    normalisation: Literal["imagenet", "clip"]
+    normalisation: Literal["imagenet", "clip", "siglip", "none"]
     reference: str
     texts: Literal["", "own", "head"] = ""
 

@@ -93,7 +93,7 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> DinoTx
     silence_libraries()
     path = Path(wanted.head)
     file = read_head_file(path)
-    check_width(file, path, found.config(), name)
+    check_width(file, path, found.config().hidden_size, name)
     place = locate_tokenizer(wanted._replace(tokenizer=wanted.tokenizer or TOKENIZER), found, TOKENIZER_FILES)
     tokenizer = clip_tokenizer(place, name)
     _check_vocabulary(tokenizer, place, file.text, path)

@@ -1,0 +1,111 @@
+"""What can be asked in words: the sets of prompts, and each sentence of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from zsad.columns import aligned
+from zsad.errors import ConfigError
+from zsad.files.texts import ANOMALOUS, NORMAL
+from zsad.files.user_paths import expanded
+from zsad.texts.part_names import checked_name
+from zsad.texts.prompt_sets import BUILT_IN, PromptSet, Sentences, is_learned, prompt_set, sentences_of
+
+COLUMNS = ("name", "normal", "anomalous", "templates", "sentences")
+NUMBER_COLUMNS = COLUMNS[1:]
+TITLES = {NORMAL: "Normal", ANOMALOUS: "Anomalous"}
+
+
+def show_prompts(options: argparse.Namespace) -> None:
+    """Print the sets of prompts of the package; or the sentences of one, or of a file, word by word.
+
+    Raises:
+        ConfigError: there is no such set, it cannot be used, or no part can be called so.
+        ModelError: a file of learned tokens cannot be used.
+    """
+    if options.prompts is None:
+        return _show_sets(options.json)
+    reference = _expanded(options.prompts)
+    if is_learned(reference):
+        return _show_learned(reference, options.json)
+    prompts = prompt_set(reference)
+    sentences = sentences_of(prompts, _part(options.part))
+    if options.json:
+        return _print_json(_told(options.prompts, prompts, sentences))
+    print(f"{options.prompts}: {prompts.source or 'the file says no source'}")
+    for state, title in TITLES.items():
+        texts = _of_state(sentences, state)
+        print(f"\n{title} ({len(texts)})\n")
+        for text in texts:
+            print(f"  {text}")
+
+
+def _show_sets(as_json: bool) -> None:
+    sets = {name: prompt_set(name) for name in BUILT_IN}
+    if as_json:
+        listed = [{"name": name, **prompts.parameters()} for name, prompts in sets.items()]
+        return _print_json({"prompts": listed})
+    print("Sets of prompts\n")
+    for line in aligned([COLUMNS, *(_row(name, prompts) for name, prompts in sets.items())], NUMBER_COLUMNS):
+        print(f"  {line}")
+    print("\nEvery phrase, normal or anomalous, is put into every template, and a part's name into every phrase.")
+    print("`zsad prompts NAME --part 'metal nut'` prints the sentences; `text_prompts: NAME` in the params of a method")
+    print("chooses a set. A YAML file with the keys normal, anomalous and templates is a set of one's own, and a file")
+    print("of AnomalyCLIP's authors, .pth, holds learned tokens in the place of words.\n")
+    for name, prompts in sets.items():
+        print(f"  {name}: {prompts.source}")
+
+
+def _row(name: str, prompts: PromptSet) -> tuple[str, ...]:
+    counts = [len(phrases) for phrases in (prompts.normal, prompts.anomalous, prompts.templates)]
+    return (name, *map(str, (*counts, sum(counts[:2]) * counts[2])))
+
+
+def _show_learned(path: str, as_json: bool) -> None:
+    from zsad.models.texts.learned_tokens import read_learned_tokens  # imports torch
+
+    learned = read_learned_tokens(path)
+    blocks, tokens, channels = learned.deep.shape
+    asked = {
+        NORMAL: (len(learned.normal), learned.normal_words),
+        ANOMALOUS: (len(learned.anomalous), learned.anomalous_words),
+    }
+    if as_json:
+        told = {TITLES[state].lower(): words for state, words in asked.items()}
+        return _print_json({"name": path, "channels": channels, **told, "deep": (blocks, tokens)})
+    print(f"{path}: learned tokens of AnomalyCLIP, for a text tower of {channels} channels")
+    for state, (count, words) in asked.items():
+        print(f"\n{TITLES[state]} (1)\n\n  [{count} learned tokens] {words}")
+    print(f"\nBefore each of the blocks 2 to {blocks + 1} the first {tokens} of them give way to others.")
+
+
+def _print_json(content: object) -> None:
+    print(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _told(name: str, prompts: PromptSet, sentences: Sentences) -> dict[str, object]:
+    return {
+        "name": name,
+        "source": prompts.source,
+        "normal": _of_state(sentences, NORMAL),
+        "anomalous": _of_state(sentences, ANOMALOUS),
+    }
+
+
+def _of_state(sentences: Sentences, state: int) -> list[str]:
+    return [text for text, of in zip(sentences.texts, sentences.states, strict=True) if of == state]
+
+
+def _part(name: str) -> str:
+    try:
+        return checked_name(name)
+    except ValueError as error:
+        raise ConfigError(f"--part {name!r} is not usable: {error}") from None
+
+
+def _expanded(reference: str) -> str:
+    try:
+        return expanded(reference)
+    except ValueError as error:
+        raise ConfigError(f"'{reference}': {error}") from None
