@@ -47,6 +47,11 @@ def configured(photograph: Path, *references: Path, **asked: Any) -> dict[str, A
             "text_similarity",
             {"model": "clip-vitb16", "path": "values", "first_value_block": -6},
         ),
+        (
+            {"backbone": "siglip2-vitb16-256"},
+            "text_similarity",
+            {"model": "siglip2-vitb16-256", "path": "plain"},
+        ),
     ],
 )
 def test_a_photograph_and_a_word_are_enough(
