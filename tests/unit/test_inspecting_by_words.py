@@ -40,7 +40,7 @@ def configured(photograph: Path, *references: Path, **asked: Any) -> dict[str, A
 @pytest.mark.parametrize(
     ("given", "method", "params"),
     [
-        ({}, "text_similarity", {"model": "clip-vitl14-336", "path": "values"}),
+        ({}, "text_similarity", {"model": "clip-vitl14-336", "path": "values", "resolution": 518}),
         ({"method": "winclip"}, "winclip", {"model": "clip-vitb16-plus-240", "path": "windows"}),
         (
             {"backbone": "clip-vitb16"},
