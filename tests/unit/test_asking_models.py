@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import zsad
+from texts_asked import LEARNED
 from tiny_texts import write_tiny_clip
 from worded_backbone import Worded
 from zsad.cli import main
@@ -94,6 +95,17 @@ def test_other_words_make_another_model(model: Path, tmp_path: Path) -> None:
     with zsad.load(model) as one, zsad.load(other) as another:
         assert another.inspect(DARK[3]).score > one.inspect(DARK[3]).score
         assert another.provenance["texts"]["prompts"]["normal"] == ["damaged {}"]
+
+
+def test_a_model_says_on_what_learned_prompts_were_trained_without_being_told_twice(tmp_path: Path) -> None:
+    texts = zsad.encode_texts(Worded(), "tin lid")
+    texts.provenance["prompts"] = LEARNED
+    given = {"backbone": "worded", "backbone_params": WINDOWS, "texts": texts}
+    made = zsad.fit(tmp_path / "m.h5", list(DARK[:2]), "winclip_plus", **given)
+    with zsad.load(made) as inspector:
+        assert inspector.provenance["setting"] == "few-shot-2+auxiliary(visa)"
+        assert inspector.provenance["scorer"]["params"]["text_prompts"] == "epoch_15.pth"
+        inspector.inspect(DARK[3])
 
 
 def test_words_are_given_to_methods_that_read_some_and_to_no_others(tmp_path: Path) -> None:
