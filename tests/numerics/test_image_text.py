@@ -27,7 +27,7 @@ from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 from closeness import assert_close
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, ModelError
 from zsad.features import network
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
@@ -251,6 +251,14 @@ def test_a_model_has_a_way_of_its_own_to_interpolate_positions(shallow: Saved, t
     converted = ImageText.build({"model": str(tmp_path), "resolution": PATCH * ROWS, "dtype": "float32"}, where="test")
     antialiased = read(shallow.extractor(positions="antialiased"), pixels)[0]
     assert torch.equal(read(converted.load(Execution()), pixels)[0], antialiased)
+
+
+def test_a_way_to_interpolate_positions_that_nobody_knows_is_refused(shallow: Saved, tmp_path: Path) -> None:
+    model = CLIPModel.from_pretrained(shallow.folder)
+    model.config.vision_config.position_interpolation = "nearest"
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="a way to interpolate positions that is not known here \\(nearest\\); use"):
+        ImageText(model=str(tmp_path), resolution=20).load(Execution())
 
 
 # --- the plain path ---
