@@ -125,7 +125,7 @@ class TextSimilarity(TextScorer):
         texts = self.texts_of(test)
         layers = layer_indices(test, self.layers)
         classes = self.classes(texts, compute.device)
-        classes_of_patches = of_patches(classes, texts)
+        classes_of_patches = of_patches(texts, self.averaging, compute.device)
         linear = self._linear(test, len(layers), texts, compute.device)
         for index in range(len(test)):
             tokens = image_tokens(test, index, layers, compute.device)
