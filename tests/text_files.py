@@ -69,12 +69,13 @@ def written_texts(path: Path, texts: MadeUpTexts) -> Path:
         return path
 
 
-def class_means(texts: MadeUpTexts, averaging: str) -> np.ndarray:
-    """The mean of each state, sentence by sentence, ``[state, channel]`` of length 1."""
+def class_means(texts: MadeUpTexts, averaging: str, part: tuple[int, int] | None = None) -> np.ndarray:
+    """The mean of each state, sentence by sentence, ``[state, channel]`` of length 1, of some channels or all."""
+    embeddings = texts.embeddings[:, slice(*(part or (None,)))].astype(np.float64)
     means = []
     for state in (0, 1):
-        total = np.zeros(texts.embeddings.shape[1])
-        for embedding, its in zip(texts.embeddings.astype(np.float64), texts.states, strict=True):
+        total = np.zeros(embeddings.shape[1])
+        for embedding, its in zip(embeddings, texts.states, strict=True):
             if its == state:
                 total += embedding / np.sqrt(embedding @ embedding) if averaging == "normalised" else embedding
         means.append(total / np.sqrt(total @ total))

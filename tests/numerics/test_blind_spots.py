@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from feature_files import scores
+from text_files import layers_for, made_up_texts
+from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.token_source import MemoryTokens
 
 SIDE, CHANNELS, IMAGES = 12, 24, 8
 NOISE = 0.1
@@ -190,3 +193,54 @@ def test_a_position_tells_what_is_in_a_wrong_place(tmp_path: Path) -> None:
     ):
         found = image_scores(name, tmp_path / name, test, **params)
         assert found[0] > 2 * found[1:].max()
+
+
+WORDS = np.eye(2, CHANNELS) * 8  # what sentences of a sound and of a damaged part say
+
+
+def in_words(image: np.ndarray, damaged: np.ndarray | None = None) -> np.ndarray:
+    """Windows of 2 x 2 and patches of it, sound in words but where it is damaged, bool ``[row, column]``."""
+    state = np.zeros((SIDE, SIDE), int) if damaged is None else damaged.astype(int)
+    patches = image[0] + WORDS[state]
+    windows = np.zeros_like(patches)
+    windows[:-1, :-1] = (patches[:-1, :-1] + patches[1:, :-1] + patches[:-1, 1:] + patches[1:, 1:]) / 4
+    return np.stack([windows, patches])
+
+
+@pytest.mark.parametrize(
+    ("name", "unseen"),
+    [
+        ("text_similarity", swapped),
+        ("text_similarity", spot),
+        ("winclip", swapped),
+        ("winclip", spot),
+        ("winclip_plus", swapped),
+    ],
+)
+def test_texts_are_blind_to_what_sentences_of_damage_do_not_tell_of(name, unseen) -> None:
+    """Another part in its place, or one in a wrong place; what sentences tell of is found in the same place."""
+    damaged = np.zeros((SIDE, SIDE), bool)
+    damaged[2:5, 3:6] = True
+    test = [in_words(unseen(1)), in_words(good(2), damaged), *map(in_words, OTHERS)]
+    texts = made_up_texts(0, CHANNELS, states=(0, 1))
+    texts.embeddings[:] = WORDS
+    scorer = SCORERS.build(name, {"temperature": 0.5, **({"shots": "all"} if name == "winclip_plus" else {})})
+    layers = layers_for(scorer, 2) if scorer.reads_windows else ["odd", "patches"]
+    roles = {
+        role: MemoryTokens(list(map(in_words, REFERENCES)) if role == "references" else test, None, None, layers)
+        for role in scorer.feature_sets()
+    }
+    roles[scorer.text_role].texts = texts
+    by_index = {score.index: score.anomaly_map.max() for score in scorer.score(roles, Compute())}
+    blind, seen, *rest = (by_index[index] for index in range(len(test)))
+    assert seen > 1.3 * max(rest)
+    assert blind - max(rest) <= 0.05 * (seen - max(rest))
+
+
+def test_what_looks_damaged_by_nature_scores_high_throughout() -> None:
+    texts = made_up_texts(0, CHANNELS, states=(0, 1))
+    texts.embeddings[:] = WORDS
+    rough = in_words(good(1), np.ones((SIDE, SIDE), bool))
+    tokens = MemoryTokens([rough, in_words(good(2))], layers=["odd", "patches"], texts=texts)
+    found = [score.anomaly_map for score in SCORERS.build("text_similarity").score({"test": tokens}, Compute())]
+    assert found[0].min() > 0.5 > found[1].max()

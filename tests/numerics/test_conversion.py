@@ -741,3 +741,20 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object)
 def test_two_networks_under_one_name_are_refused(tmp_path: Path) -> None:
     torch.save({"norm.weight": torch.ones(3), "backbone.norm.weight": torch.zeros(3)}, tmp_path / "weights.pth")
     assert "two networks (both have 'norm.weight')" in sentence(lambda: read_pth(tmp_path / "weights.pth"))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's, of what it will no longer have
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
+        lambda tensor: tensor.to("meta"),
+    ],
+    ids=["sparse", "quantised", "without numbers"],
+)
+def test_a_tensor_that_is_no_plain_array_is_refused(
+    tmp_path: Path, changed: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    torch.save({"cls_token": torch.zeros(3), "norm.weight": changed(torch.ones(3))}, tmp_path / "weights.pth")
+    assert "holds 'norm.weight' as a sparse or quantised tensor" in sentence(lambda: read_pth(tmp_path / "weights.pth"))

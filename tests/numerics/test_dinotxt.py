@@ -511,6 +511,16 @@ def test_a_tensor_that_nothing_uses_is_refused(tmp_path: Path, key: str) -> None
     assert f"hold 1 tensors that are unknown here (the first is '{key}')" in refusal_of(path)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_numbers_of_another_kind_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    key = "text_model.backbone.ln_final.bias"
+    path = saved_head(tmp_path / "head.pth", head_state() | {key: head_state()[key].to(dtype)})
+    assert refusal_of(path) == (
+        f"the tensor '{key}' of model '{path}' holds {str(dtype).removeprefix('torch.')} where floating-point numbers "
+        "are expected; use the weights as their authors published them"
+    )
+
+
 @pytest.mark.parametrize("prefix", ["visual_model.head.blocks", "text_model.backbone.blocks"])
 def test_a_large_number_in_a_name_builds_no_large_network(tmp_path: Path, prefix: str) -> None:
     path = saved_head(tmp_path / "head.pth", head_state() | {f"{prefix}.999999999.norm1.weight": torch.zeros(3)})

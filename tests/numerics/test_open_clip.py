@@ -34,8 +34,10 @@ from zsad.features.architecture import architecture_of
 from zsad.features.execution import Execution
 from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
-from zsad.models import config_sense
+from zsad.models import checkpoint, config_sense
 from zsad.models.checkpoint import find_checkpoint, locate_checkpoint
+from zsad.models.families.clip import CLIP_MEAN, CLIP_STD
+from zsad.models.hub import Located
 from zsad.models.texts.base import TextModel
 from zsad.models.texts.loading import load_texts
 
@@ -222,6 +224,26 @@ def test_a_published_model_is_read_by_windows_at_the_size_that_it_was_trained_fo
     assert layout.rule.size(240, 240) == (15, 15)
 
 
+@pytest.mark.parametrize("quick", [False, True])
+def test_the_backbone_of_images_and_texts_gives_the_vectors_of_the_plain_forward_pass(
+    tmp_path: Path, quick: bool
+) -> None:
+    folder = save_folder(tmp_path, quick_gelu=quick)
+    image = np.random.default_rng(1).integers(0, 255, (TINY.side, TINY.side, 3), dtype=np.uint8)
+    described = config_of()["preprocess_cfg"]
+    pixels = ((image / 255 - described["mean"]) / described["std"]).transpose(2, 0, 1)
+    weights = weights_of(state_of())
+    expected = image_tokens(weights, pixels, TINY, quick=quick) @ weights["visual.proj"]
+    backbone = ImageText(model=str(folder), resolution=TINY.side, dtype="float32")
+    backbone.check_model()
+    tokens = backbone.load(Execution("cpu")).extract(image)
+    assert_close(tokens.cls_tokens[0], expected[0])
+    assert_close(tokens.patch_tokens[0], expected[1:].reshape(TINY.grid, TINY.grid, -1))
+    encoder = backbone.load_texts(Execution("cpu"))
+    assert encoder.channels == tokens.cls_tokens.shape[1]
+    assert encoder.device == "cpu"
+
+
 def test_a_network_of_a_wrapped_file_is_bounded_by_what_the_file_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,3 +428,22 @@ def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     with pytest.raises(ZsadError, match="is not that of its text tower"):
         load_texts(TextModel(str(folder)), "cpu")
+
+
+def test_a_folder_of_transformers_may_say_its_normalisation_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_checkpoint(str(save_folder(tmp_path / "open_clip")), None).load("sdpa", projected=True).save_pretrained(
+        tmp_path
+    )
+    assert find_checkpoint(str(tmp_path), None).normalisation == (CLIP_MEAN, CLIP_STD)
+    half = (0.5, 0.5, 0.5)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": half, "image_std": half}))
+    assert find_checkpoint(str(tmp_path), None).normalisation == (half, half)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": half, "image_std": [0.5, 0.5, 0]}))
+    assert find_checkpoint(str(tmp_path), None).normalisation == (CLIP_MEAN, CLIP_STD)
+    # On the hub, where this file may not have been downloaded, those that differ are known by their id.
+    name = "laion/CLIP-ViT-L-14-laion2B-s32B-b82K"
+    monkeypatch.setattr(checkpoint, "locate", lambda *_: Located(tmp_path, "0" * 40))
+    assert find_checkpoint(name, None).normalisation == (half, half)
+    assert find_checkpoint("openai/clip-vit-base-patch16", None).normalisation == (CLIP_MEAN, CLIP_STD)

@@ -10,7 +10,7 @@ from closeness import assert_close
 from feature_files import random_tokens
 from text_files import class_means, made_up_texts, probability, windowed_tokens
 from zsad.errors import ConfigError, DataError
-from zsad.scoring.class_embeddings import class_embeddings
+from zsad.scoring.class_embeddings import class_embeddings, of_patches
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount
 from zsad.scoring.image_level import ImageScoring
@@ -33,17 +33,14 @@ def features_of(seed, texts, *, layers=3, channels=6, width=None, names=None, pr
 
 def reference(features, index, texts, averaging, temperature, layers):
     start, stop = texts.patch_part
-    classes = class_means(texts, averaging)
+    classes, of_patches = class_means(texts, averaging), class_means(texts, averaging, (start, stop))
     width = classes.shape[1]
     tokens = features.patch_tokens(index)
     rows, columns = features.grid_sizes[index]
     expected = np.zeros((rows, columns))
     for row in range(rows):
         for column in range(columns):
-            scores = [
-                probability(tokens[layer, row, column, start:stop], classes[:, start:stop], temperature)
-                for layer in layers
-            ]
+            scores = [probability(tokens[layer, row, column, start:stop], of_patches, temperature) for layer in layers]
             expected[row, column] = sum(scores) / len(scores)
     return probability(features.cls_tokens_of(index)[0][:width], classes, temperature), expected
 
@@ -64,24 +61,30 @@ def test_scores_equal_plain_loops(averaging, names, layers, width, temperature):
         assert_close(score.anomaly_map, expected, size=1.0, share=1e-5)
 
 
-def test_patches_are_compared_with_their_part_of_the_texts_and_images_with_all():
+@pytest.mark.parametrize("averaging", ["raw", "normalised"])
+def test_patches_are_compared_with_their_part_of_the_texts_and_images_with_all(averaging):
     texts = made_up_texts(2, 8, patch_part=(3, 8))
     features = features_of(3, texts, channels=8)
     tokens = [features.patch_tokens(index) * (np.arange(8) >= 3) for index in range(3)]
     of_patches = MemoryTokens(tokens, features.cls_tokens(), texts=texts)
-    for index, score in enumerate(TextSimilarity().score({"test": of_patches}, COMPUTE)):
-        whole, expected = reference(of_patches, index, texts, "normalised", 0.07, [0, 1, 2])
+    for index, score in enumerate(TextSimilarity(averaging=averaging).score({"test": of_patches}, COMPUTE)):
+        whole, expected = reference(of_patches, index, texts, averaging, 0.07, [0, 1, 2])
         assert score.image_score == pytest.approx(whole, abs=1e-6)
         assert_close(score.anomaly_map, expected, size=1.0, share=1e-6)
     with pytest.raises(DataError, match=r"a patch of 0 in tokens in memory lies not in the space of the texts"):
         list(TextSimilarity().score({"test": features}, COMPUTE))
 
 
-def test_the_part_of_patches_is_cut_from_the_mean_and_scaled_by_itself():
-    texts = made_up_texts(4, 5)
-    found = class_embeddings(texts, "normalised", "cpu")
-    assert_close(found, class_means(texts, "normalised"), share=1e-6)
+@pytest.mark.parametrize("averaging", ["raw", "normalised"])
+def test_what_a_sentence_says_to_images_weighs_nothing_in_what_it_says_to_patches(averaging):
+    texts = made_up_texts(4, 5, patch_part=(2, 5))
+    louder = made_up_texts(4, 5, patch_part=(2, 5))
+    louder.embeddings[1, :2] *= 100
+    found = class_embeddings(texts, averaging, "cpu")
+    assert_close(found, class_means(texts, averaging), share=1e-6)
     assert_close(torch.linalg.vector_norm(found, dim=1), [1, 1], share=1e-6)
+    assert_close(of_patches(louder, averaging, "cpu"), of_patches(texts, averaging, "cpu"), share=1e-6)
+    assert_close(of_patches(texts, averaging, "cpu"), class_means(texts, averaging, (2, 5)), share=1e-6)
 
 
 def test_windows_are_no_layers_of_patches():
@@ -99,6 +102,7 @@ def test_the_image_score_is_that_of_the_image_vector_or_the_maps():
     scorers = TextSimilarity(image_from="class_token"), TextSimilarity(image_from="map")
     own, of_map = (next(iter(scorer.score({"test": features}, COMPUTE))) for scorer in scorers)
     assert of_map.image_score is None
+    assert [scorer.own_image_scores for scorer in scorers] == [True, False]
     np.testing.assert_array_equal(own.anomaly_map, of_map.anomaly_map)
     highest = ImageScoring(aggregate="max")
     assert highest.summed_up(own).image_score == own.image_score
@@ -178,10 +182,13 @@ LINEAR = {"linear_layers": "a.pth", "trained_on": "visa"}
     [
         ({}, {"path": "values", "projected": False}, True),
         ({}, {"path": "plain", "projected": True}, True),
+        ({}, {"path": "plain"}, True),
         ({}, {"path": "plain", "projected": False}, False),
         ({}, {"path": "windows", "projected": True}, False),
         (LINEAR, RAW, True),
         (LINEAR, {**RAW, "projected": True}, False),
+        (LINEAR, {"path": "plain", "normed": False}, False),
+        (LINEAR, {"path": "plain", "projected": False}, False),
         (LINEAR, {**RAW, "normed": True}, False),
         (LINEAR, {**RAW, "path": "values"}, False),
     ],

@@ -183,6 +183,7 @@ def test_the_setting_and_what_is_read():
     assert WinClip(text_prompts="a.pth", trained_on="visa").setting == "zero-shot-auxiliary(visa)"
     assert WinClip().feature_sets() == {"test": ("test", "original")}
     assert (WinClip.localises, WinClip.text_role, WinClip().learned_files()) == (True, "test", {})
+    assert (WinClip.reads_windows, WinClip().own_image_scores) == (True, True)
 
 
 def test_two_cosines_for_each_vector_and_each_value_is_read():

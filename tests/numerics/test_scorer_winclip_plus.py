@@ -181,6 +181,7 @@ def test_the_setting_and_what_is_read():
     assert WinClipPlus(text_prompts="a.pth", trained_on="visa").setting == "few-shot-1+auxiliary(visa)"
     assert scorer.feature_sets() == {"test": ("test", "original"), "references": ("references-k4-seed2", "original")}
     assert (WinClipPlus.text_role, WinClipPlus.fitted_roles) == ("references", ("references",))
+    assert (WinClipPlus.reads_windows, WinClipPlus().own_image_scores) == (True, True)
 
 
 def test_each_vector_is_compared_with_those_of_the_references():

@@ -41,7 +41,9 @@ from transformers import (
 from closeness import assert_close
 from sentence_piece_files import CONTROL, NORMAL, UNIGRAM, UNKNOWN, most_likely, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
+from zsad.features.architecture import Transformer, architecture_of, assumed_architecture
 from zsad.features.execution import Execution
+from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
@@ -402,6 +404,37 @@ def test_a_tower_without_its_head_has_no_texts(tmp_path: Path) -> None:
     SiglipVisionModel(config).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="without its pooling head"):
         backbone_of(tmp_path).load(Execution())
+
+
+@pytest.mark.parametrize(
+    ("published", "content"),  # as the hub has them, where the sizes of the base model are left out
+    [
+        ("siglip2-vitb16-512", {"vision_config": {"image_size": 512, "model_type": "siglip_vision_model"}}),
+        (
+            "siglip2-so400m16-256",
+            {
+                "vision_config": {
+                    "hidden_size": 1152,
+                    "image_size": 256,
+                    "intermediate_size": 4304,
+                    "num_attention_heads": 16,
+                    "num_hidden_layers": 27,
+                    "patch_size": 16,
+                }
+            },
+        ),
+    ],
+)
+def test_a_network_is_assumed_as_large_as_it_is(tmp_path: Path, published: str, content: dict[str, Any]) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "siglip", **content}))
+    found = assumed_architecture(HuggingFace(model=str(tmp_path)), 1500)
+    known = architecture_of(HuggingFace(model=published))
+    own = architecture_of(HuggingFace(model=str(tmp_path)))
+    assert isinstance(found, Transformer)
+    assert isinstance(known, Transformer)
+    assert own == known
+    for size in ("patch", "width", "blocks", "block_weights", "depth"):
+        assert getattr(found, size) == getattr(known, size)
 
 
 # Texts

@@ -35,7 +35,9 @@ from transformers import (
 from closeness import assert_close
 from sentence_piece_files import BYTE, CONTROL, NORMAL, PAIRS, UNKNOWN, merged_pairs, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
+from zsad.features.architecture import Transformer, architecture_of, assumed_architecture
 from zsad.features.execution import Execution
+from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
@@ -228,6 +230,26 @@ def test_the_models_of_the_authors_are_as_large_as_their_files(
     with torch.device("meta"):
         network = Tipsv2Model(config)
     assert sum(parameter.numel() for parameter in network.parameters()) * 4 / 2**20 == pytest.approx(mebibytes, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("published", "sizes"),
+    [
+        ("tipsv2-vitl14", {"vision_fn": "vit_large", "embed_dim": 1024, "text_hidden_size": 1024}),
+        ("tipsv2-so400m14", {"vision_fn": "vit_so400m", "embed_dim": 1152, "text_hidden_size": 1152}),
+        ("tipsv2-vitg14", {"vision_fn": "vit_giant2", "embed_dim": 1536, "text_hidden_size": 1536}),
+    ],
+)
+def test_a_network_is_assumed_as_large_as_it_is(tmp_path: Path, published: str, sizes: dict[str, Any]) -> None:
+    gated = {"ffn_layer": "swiglu" if published == "tipsv2-vitg14" else "mlp"}
+    (tmp_path / "config.json").write_text(json.dumps(FLAT | sizes | gated | {"patch_size": 14, "img_size": 448}))
+    found = assumed_architecture(HuggingFace(model=str(tmp_path)), 1500)
+    known = architecture_of(HuggingFace(model=published))
+    assert isinstance(found, Transformer)
+    assert isinstance(known, Transformer)
+    assert architecture_of(HuggingFace(model=str(tmp_path))) == known
+    for size in ("patch", "width", "blocks", "block_weights", "depth", "prefix_tokens"):
+        assert getattr(found, size) == getattr(known, size)
 
 
 def test_a_tower_that_is_not_known_is_refused(copy: Path) -> None:

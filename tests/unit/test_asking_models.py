@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 import zsad
+from texts_asked import LEARNED
+from tiny_texts import write_tiny_clip
 from worded_backbone import Worded
 from zsad.cli import main
 from zsad.errors import ArrayError
@@ -95,6 +97,17 @@ def test_other_words_make_another_model(model: Path, tmp_path: Path) -> None:
         assert another.provenance["texts"]["prompts"]["normal"] == ["damaged {}"]
 
 
+def test_a_model_says_on_what_learned_prompts_were_trained_without_being_told_twice(tmp_path: Path) -> None:
+    texts = zsad.encode_texts(Worded(), "tin lid")
+    texts.provenance["prompts"] = LEARNED
+    given = {"backbone": "worded", "backbone_params": WINDOWS, "texts": texts}
+    made = zsad.fit(tmp_path / "m.h5", list(DARK[:2]), "winclip_plus", **given)
+    with zsad.load(made) as inspector:
+        assert inspector.provenance["setting"] == "few-shot-2+auxiliary(visa)"
+        assert inspector.provenance["scorer"]["params"]["text_prompts"] == "epoch_15.pth"
+        inspector.inspect(DARK[3])
+
+
 def test_words_are_given_to_methods_that_read_some_and_to_no_others(tmp_path: Path) -> None:
     texts = zsad.encode_texts(Worded(), "lid")
     for scorer, given, sentence in (
@@ -116,3 +129,24 @@ def test_every_method_that_asks_in_words_says_how_to(tmp_path: Path) -> None:
         roles = dict.fromkeys(SCORERS.build(name).feature_sets(), tokens)
         with pytest.raises(ArrayError, match="is asked in words; give texts="):
             zsad.score(name, **roles)
+
+
+def test_a_clip_on_the_disk_is_asked_by_its_path(tmp_path: Path) -> None:
+    """The whole way with a network: texts, patches by the path of values, windows, and a model that is loaded again."""
+    write_tiny_clip(tmp_path / "clip")
+    clip = str(tmp_path / "clip")
+    texts = zsad.encode_texts(clip, "tin lid")
+    values = {"model": clip, "path": "values", "first_value_block": 0, "resolution": 32}
+    tokens = zsad.extract(list(DARK[:2]), "image_text", values)
+    for found in zsad.score("text_similarity", test=tokens, texts=texts):
+        assert found.image_score is not None
+        assert 0 < found.image_score < 1
+    windows = {"model": clip, "path": "windows", "windows": [2], "resolution": 32}
+    given = {"backbone": "image_text", "backbone_params": windows, "texts": texts}
+    made = zsad.fit(tmp_path / "m.h5", list(DARK[:3]), "winclip_plus", **given)
+    with zsad.load(made) as inspector:
+        asked = inspector.inspect(DARK[3])
+    roles = {"test": [DARK[3]], "references": list(DARK[:3])}
+    seen = {role: zsad.extract(images, "image_text", windows) for role, images in roles.items()}
+    (found,) = zsad.score("winclip_plus", {"shots": 3}, texts=texts, **seen)
+    assert asked.score == pytest.approx(found.image_score, rel=1e-4)

@@ -40,12 +40,17 @@ def configured(photograph: Path, *references: Path, **asked: Any) -> dict[str, A
 @pytest.mark.parametrize(
     ("given", "method", "params"),
     [
-        ({}, "text_similarity", {"model": "clip-vitl14-336", "path": "values"}),
+        ({}, "text_similarity", {"model": "clip-vitl14-336", "path": "values", "resolution": 518}),
         ({"method": "winclip"}, "winclip", {"model": "clip-vitb16-plus-240", "path": "windows"}),
         (
             {"backbone": "clip-vitb16"},
             "text_similarity",
             {"model": "clip-vitb16", "path": "values", "first_value_block": -6},
+        ),
+        (
+            {"backbone": "siglip2-vitb16-256"},
+            "text_similarity",
+            {"model": "siglip2-vitb16-256", "path": "plain"},
         ),
     ],
 )

@@ -140,6 +140,14 @@ LISTED = "methods__mutual__backbone"
         ),
         ({"backbones__both": joint(["coarse", "fine"], weights="x"), **BOTH}, r"weights = 'x' is not usable"),
         (
+            {
+                "backbones__seen": {"family": "image_text", "params": {"model": "clip-vitb16", "path": "windows"}},
+                "backbones__both": joint(["coarse", "seen"]),
+                **BOTH,
+            },
+            r"backbones\.both\.params: .*'seen' describes windows beside patches, which cannot be joined; join one",
+        ),
+        (
             {"backbones__both": joint(["coarse", "fine"], wieghts=[1, 1]), **BOTH},
             r"'wieghts'; did you mean 'weights'\?",
         ),

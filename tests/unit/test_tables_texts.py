@@ -6,7 +6,7 @@ import pytest
 
 from evaluation_files import Run, score_document
 from zsad.reporting.evaluations import MethodKey
-from zsad.reporting.quality_cost import setting_markers
+from zsad.reporting.quality_cost import legend_columns, setting_markers
 
 SETTINGS = {  # in the order of the tables
     "self_similarity": "zero-shot-single",
@@ -65,3 +65,14 @@ def test_many_settings_have_a_marker_each() -> None:
     settings = [*SETTINGS.values(), "zero-shot-batch", "few-shot-1", "full-shot"]
     markers = setting_markers([MethodKey(setting, "m", "b") for setting in settings])
     assert len(set(markers.values())) == len(settings)
+
+
+def test_the_legend_of_many_long_settings_keeps_to_the_width_of_the_figure() -> None:
+    settings = [*SETTINGS.values(), "full-shot"]
+    columns = legend_columns(settings)
+    assert 1 < columns < len(settings)
+    rows = -(-len(settings) // columns)
+    widest = [max(map(len, settings[start : start + rows])) for start in range(0, len(settings), rows)]
+    assert sum(widest) < 110  # as many as stand in a line of the caption
+    assert legend_columns(["zero-shot-single", "zero-shot-batch", "few-shot-4", "full-shot"]) == 4
+    assert legend_columns([f"zero-shot-auxiliary({place * 'x'})" for place in range(150, 153)]) == 1

@@ -19,6 +19,7 @@ from zsad.features.network_options import NetworkOptions
 from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import MODELS, ModelFacts, facts_of
 from zsad.models.families.dinov3_convnext import stage_stride
+from zsad.models.families.tipsv2_config import TOWERS
 from zsad.models.families.vision_transformer import VisionTransformer
 from zsad.models.image_text.options import ImageTextOptions
 from zsad.models.weight_files import OPEN_CLIP, form_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 KERNEL = 7  # side of a ConvNeXt's depthwise convolutions (Liu et al., CVPR 2022)
 OF_BOTH_TOWERS = ("projection_dim",)  # of a configuration that has one for each tower
+# Of SigLIP's configurations, in which the sizes of the base model are left out.
+DEFAULTS = MappingProxyType({"hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "patch_size": 16})
 OF_OPEN_CLIP = {"width": "hidden_size", "layers": "num_hidden_layers", "patch_size": "patch_size"}
 GATED_MATRICES, PLAIN_MATRICES = 3, 2  # of a block's perceptron
 
@@ -291,10 +294,22 @@ def _config_in(folder: Path) -> Mapping[str, int]:
     try:
         content = _content(folder)
         tower = content.get("vision_config", content)
-        sizes = tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
+        sizes = _sizes_left_out(content) | tower | {name: content[name] for name in OF_BOTH_TOWERS if name in content}
         return {name: value for name, value in sizes.items() if type(value) is int}
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
         return {}
+
+
+def _sizes_left_out(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a configuration leaves to its reader, and what it says in words of its own; empty for most."""
+    if (tower := TOWERS.get(content.get("vision_fn", ""))) is not None:
+        width = content["embed_dim"]
+        return {
+            "hidden_size": width,
+            "num_hidden_layers": tower.blocks,
+            "intermediate_size": int(width * tower.ratio),
+        }
+    return DEFAULTS if str(content.get("model_type")).startswith("siglip") else {}
 
 
 def _content(folder: Path) -> dict[str, Any]:

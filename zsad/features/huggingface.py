@@ -1,7 +1,8 @@
-"""Foundation models: vision transformers and ConvNeXts of the DINO families and CLIP, frozen.
+"""Foundation models: vision transformers and ConvNeXts of the DINO families, CLIP, SigLIP and TIPSv2, frozen.
 
 DINO (Caron et al., ICCV 2021), DINOv2 (Oquab et al., TMLR 2024), DINOv2 with registers (Darcet et al., ICLR 2024),
-DINOv3 (Siméoni et al., 2025), CLIP (Radford et al., ICML 2021). `zsad.models.catalogue` lists those known by name.
+DINOv3 (Siméoni et al., 2025), CLIP (Radford et al., ICML 2021), SigLIP (Zhai et al., ICCV 2023), SigLIP 2 (Tschannen et
+al., 2025), TIPSv2 (Cao et al., CVPR 2026). `zsad.models.catalogue` lists those known by name.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 class HuggingFace(NetworkOptions, Backbone):
     """The patch and class tokens of chosen layers of a frozen network."""
 
-    summary: ClassVar[str] = "Any checkpoint of DINO, DINOv2, DINOv3 or CLIP: hub id, local folder or .pth file."
+    summary: ClassVar[str] = (
+        "Any checkpoint of DINO, DINOv2, DINOv3, CLIP, SigLIP or TIPSv2: hub id, local folder or .pth file."
+    )
     takes_any: ClassVar[bool] = True
 
     @classmethod

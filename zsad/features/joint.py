@@ -23,6 +23,7 @@ from zsad.grids import TokenLayout, assumed_joined_layout, joined_layout
 from zsad.registry import Part
 
 JOINT = "joint"  # the name of the family
+WINDOWS = "windows"  # the path of a backbone that describes windows
 
 
 class Member(Part):
@@ -56,6 +57,15 @@ class Joint(Backbone):
     weights: tuple[Annotated[float, Field(gt=0)], ...] | None = Field(
         None, description="weight of each member in the cosine similarity of the joined tokens; null for equal weights"
     )
+
+    @field_validator("members")
+    @classmethod
+    def _of_patches(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        if odd := next((member.name for member in members if member.params.get("path") == WINDOWS), None):
+            raise ValueError(
+                f"'{odd}' describes windows beside patches, which cannot be joined; join one with `path: plain`"
+            )
+        return members
 
     @field_validator("weights")
     @classmethod

@@ -20,7 +20,8 @@ PATHS: Sequence[Mapping[str, Any]] = (  # of a method that looks at patches: the
     {"path": "values", "first_value_block": -6},  # CLIP Surgery's, for models of few blocks
     {"path": "plain"},
 )
-WHOLE_MODEL, WINDOWS_MODEL = "clip-vitl14-336", "clip-vitb16-plus-240"
+WINDOWS: Mapping[str, Any] = {"model": "clip-vitb16-plus-240", "path": "windows"}  # WinCLIP's
+PATCHES: Mapping[str, Any] = {"model": "clip-vitl14-336", "path": "values", "resolution": 518}  # AnomalyCLIP's
 
 
 class Words(NamedTuple):
@@ -68,11 +69,12 @@ def _name(part: str) -> str:
         raise ConfigError(f"--part '{part}' is not usable: {error}") from None
 
 
-def _params(scorer: Scorer, backbone: str | None) -> dict[str, Any]:
+def _params(scorer: Scorer, backbone: str | None) -> Mapping[str, Any]:
     if scorer.reads_windows:
-        return {"model": backbone or WINDOWS_MODEL, "path": "windows"}
-    model = backbone or WHOLE_MODEL
-    return next((params for path in PATHS if _fits(params := {"model": model, **path})), {"model": model})
+        return WINDOWS if backbone is None else {**WINDOWS, "model": backbone}
+    if backbone is None:
+        return PATCHES
+    return next((params for path in PATHS if _fits(params := {"model": backbone, **path})), {"model": backbone})
 
 
 def _fits(params: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from zsad.features.registry import BACKBONES, completed
 from zsad.files.texts import TextReader, TextWriter, check_texts
 from zsad.interactive.parts import backbone_named, mapping
 from zsad.scoring.base import Scorer
+from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import Texts, TokenSource
 from zsad.texts.encode_texts import encode_texts as encode_to_file
 
@@ -134,6 +135,23 @@ def written_texts(texts: Texts, path: Path) -> Path:
     ):
         pass
     return path
+
+
+def params_asked(scorer: str | Scorer, params: Mapping[str, Any] | None, texts: object) -> Mapping[str, Any] | None:
+    """The parameters of a scorer, with what texts say: their prompts, and on what learned ones were trained.
+
+    A model says by them what it has seen.
+    """
+    if not isinstance(scorer, str) or scorer not in SCORERS.names() or not SCORERS.load(scorer).text_role:
+        return params
+    provenance = getattr(texts, "provenance", None)
+    prompts = provenance.get("prompts") if isinstance(provenance, Mapping) else None
+    if not isinstance(prompts, Mapping) or not prompts.get("name"):
+        return params
+    told = {"text_prompts": prompts["name"]}
+    if "sha256" in prompts:
+        told["trained_on"] = prompts["trained_on"]
+    return {**told, **mapping(params, "params")}
 
 
 def with_texts(scorer: Scorer, sources: Mapping[str, TokenSource], texts: Texts | None) -> dict[str, TokenSource]:

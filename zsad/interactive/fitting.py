@@ -10,7 +10,7 @@ from typing import Any
 from zsad.errors import ArrayError, ConfigError
 from zsad.features.registry import BACKBONES
 from zsad.files.features import FeatureWriter
-from zsad.interactive.asking import check_texts_given, needs_texts, written_texts
+from zsad.interactive.asking import check_texts_given, needs_texts, params_asked, written_texts
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
 from zsad.scoring.compute import ScoringOptions, compute_of
@@ -63,7 +63,7 @@ def fit(
         ModelError: the weights are absent, or the device has too little memory.
     """
     given = listed(references)
-    method = _method(scorer, params, len(given))
+    method = _method(scorer, params_asked(scorer, params, texts), len(given))
     check_texts_given(method, texts)
     if method.text_role and texts is None:
         raise ArrayError(needs_texts(method))

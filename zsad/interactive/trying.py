@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zsad.errors import ArrayError
-from zsad.interactive.asking import with_texts
+from zsad.interactive.asking import params_asked, with_texts
 from zsad.interactive.parts import mapping, scorer_named
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
@@ -57,7 +57,7 @@ def score(
     >>> [one.index for one in found], found[0].anomaly_map.shape
     ([0, 1, 2], (4, 4))
     """
-    method = scorer_named(scorer, params)
+    method = scorer_named(scorer, params_asked(scorer, params, texts))
     scoring = ImageScoring.build(mapping(image_score, "image_score"), where="image_score")
     sources = {role: _source(given, role) for role, given in tokens.items()}
     _check_together(method, sources)

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from zsad.errors import ModelError
-from zsad.models.config_files import config_content, parsed_config, silence_libraries
+from zsad.models.colours import OTHER_COLOURS, Normalisation
+from zsad.models.config_files import config_content, normalisation_in, parsed_config, silence_libraries
 from zsad.models.config_sense import (
     built_within,
     sense_of_config,
@@ -23,7 +24,7 @@ from zsad.models.config_sense import (
     whole_number,
 )
 from zsad.models.conversion import open_clip
-from zsad.models.conversion.converted import Converted, Normalisation
+from zsad.models.conversion.converted import Converted
 from zsad.models.conversion.open_clip_config import read_config
 from zsad.models.conversion.timm import from_timm
 from zsad.models.conversion.torch_hub import from_torch_hub
@@ -35,6 +36,9 @@ from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, form_of, requi
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
+
+
+CLIP_TYPES = ("clip", "clip_vision_model")  # whose models were trained with pixels normalised in several ways
 
 
 class Checkpoint(NamedTuple):
@@ -125,6 +129,15 @@ class FoundCheckpoint(NamedTuple):
         """Its weights by their names in ``transformers``, if they had to be converted; None if not."""
         return None if self.converted is None else self.converted.state
 
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """Of pixels, where it is known to be another than its family's."""
+        if self.converted is not None and self.converted.normalisation is not None:
+            return self.converted.normalisation
+        if self.commit is None and self.source.is_dir() and self.model_type in CLIP_TYPES:
+            return normalisation_in(self.source)
+        return OTHER_COLOURS.get(self.name)
+
     def config(self) -> PretrainedConfig:
         """Its configuration.
 
@@ -180,7 +193,6 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     found = locate_checkpoint(name, revision)
     family = family_of(found.model_type, name)
     config = checked_config(family, found.config(), name, found.source)
-    own = None if found.converted is None else found.converted.normalisation
     return Checkpoint(
         name=name,
         source=found.source,
@@ -189,7 +201,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         family=family,
         weight_files=found.weight_files,
         state=found.state,
-        normalisation=own or Normalisation(family.mean, family.std),
+        normalisation=found.normalisation or Normalisation(family.mean, family.std),
     )
 
 

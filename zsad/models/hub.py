@@ -46,8 +46,13 @@ from zsad.models.weight_files import (
 )
 
 TOKENIZER = (
-    *("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json"),
-    *("tokenizer.model", "spiece.model"),  # of TIPSv2 and SigLIP
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "spiece.model",
 )
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -80,6 +80,11 @@ def _without_prefixes(content: Any, path: Path) -> dict[str, torch.Tensor]:
     for key, tensor in content.items():
         for prefix in PREFIXES:
             key = key.removeprefix(prefix)
+        if not _is_plain(tensor):
+            raise ModelError(
+                f"the file {path} holds '{key}' as a sparse or quantised tensor, or without its numbers, which is not "
+                "supported; use the weights as their authors published them"
+            )
         if key in state:
             raise ModelError(f"the file {path} holds two networks (both have '{key}'); save the one to use by itself")
         state[key] = tensor
@@ -88,3 +93,7 @@ def _without_prefixes(content: Any, path: Path) -> dict[str, torch.Tensor]:
 
 def _is_entry(entry: tuple[Any, Any]) -> bool:
     return isinstance(entry[0], str) and isinstance(entry[1], torch.Tensor)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta

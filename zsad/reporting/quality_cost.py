@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,6 +31,8 @@ _CAPTION = (
     "methods that no faster one equals, whatever the setting; settings differ in what a method may see."
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
+_LEGEND_SIGNS = 130  # that fit side by side in the legend
+_MARKER_SIGNS = 6  # as wide as these are a marker and the space beside it
 _AROUND = 1.6  # factor to either side of the points, so that there are always numbers on the axis
 _WIDE = 20.0  # factor between the points from which fewer numbers do
 
@@ -164,5 +167,14 @@ def _add_legend(figure: Figure, markers: Mapping[str, str], caption: str) -> Non
         Line2D([], [], linestyle="", marker=marker, markersize=MARKER_SIZE, color=figures.FAINT, label=setting)
         for setting, marker in markers.items()
     ]
-    place: dict[str, Any] = {"loc": "outside lower left", "alignment": "left", "ncols": len(handles), "borderpad": 0.2}
-    figure.legend(handles=handles, title=caption, title_fontsize=8, **place)
+    place: dict[str, Any] = {"loc": "outside lower left", "alignment": "left", "borderpad": 0.2}
+    figure.legend(handles=handles, title=caption, title_fontsize=8, ncols=legend_columns(list(markers)), **place)
+
+
+def legend_columns(settings: Sequence[str]) -> int:
+    """In how many columns the settings stand side by side within the width of the figure, at least one."""
+    for columns in range(len(settings), 1, -1):
+        parts = np.array_split(np.array(list(map(len, settings))), columns)  # as a legend is filled
+        if sum(int(part.max()) + _MARKER_SIGNS for part in parts) <= _LEGEND_SIGNS:
+            return columns
+    return 1

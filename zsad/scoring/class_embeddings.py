@@ -27,16 +27,25 @@ def class_embeddings(texts: Texts, averaging: Averaging, device: str) -> torch.T
             anomalib), ``normalised`` scales each to length one before (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP). Both
             scale the mean.
     """
-    embeddings = texts.embeddings.astype(np.float64)
+    return _means(texts.embeddings, texts.states, averaging, device)
+
+
+def of_patches(texts: Texts, averaging: Averaging, device: str) -> torch.Tensor:
+    """The same of the part of the embeddings that patches are compared with.
+
+    It is cut out first, and then treated as if there were no other, as in the notebook on segmentation in
+    facebookresearch/dinov3: the other part of a sentence is not to weigh it. Where the part is the whole, as in all
+    models but dino.txt, both are the same.
+    """
+    return _means(texts.embeddings[:, slice(*texts.patch_part)], texts.states, averaging, device)
+
+
+def _means(embeddings: np.ndarray, states: np.ndarray, averaging: Averaging, device: str) -> torch.Tensor:
+    embeddings = embeddings.astype(np.float64)
     if averaging == "normalised":
         embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    means = np.stack([embeddings[texts.states == state].mean(axis=0) for state in STATES])
+    means = np.stack([embeddings[states == state].mean(axis=0) for state in STATES])
     return normalise(torch.from_numpy(means)).float().to(device)
-
-
-def of_patches(classes: torch.Tensor, texts: Texts) -> torch.Tensor:
-    """The part of class embeddings that patches are compared with, scaled to length one by itself."""
-    return normalise(classes[:, slice(*texts.patch_part)])
 
 
 def anomaly_probability(vectors: torch.Tensor, classes: torch.Tensor, temperature: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from zsad.errors import DataError
 from zsad.files.user_paths import UserPath
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
-from zsad.scoring.class_embeddings import Averaging, anomaly_probability, image_vector, in_space, of_patches
+from zsad.scoring.class_embeddings import STATES, Averaging, anomaly_probability, image_vector, in_space, of_patches
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.text_scorer import TextScorer
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from zsad.models.texts.linear_layers import LinearLayers
     from zsad.scoring.token_source import Texts, TokenSource
 
-STATES = 2
 OF_LINEAR_LAYERS = 0.01  # the temperature with which APRIL-GAN's were trained
 
 
@@ -35,23 +34,26 @@ class TextSimilarity(TextScorer):
         ``s(v) = softmax(cos(v, t_0) / temperature, cos(v, t_1) / temperature)_1``.
 
     The map has ``s`` of each patch, averaged over the layers, and the image score is ``s`` of the vector of the whole
-    image. Patches have vectors in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
+    image. Of two classes ``s`` depends on the difference of the cosines alone, so that a bias, as SigLIP has one, would
+    change nothing.
+
+    Patches have vectors in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
     backbone's ``path: values``) or by the way in which the model was trained (TIPSv2, dino.txt, whose patches are
     compared with a part of the text's channels). As AnomalyCLIP's code, it takes the last layer alone unless the
     backbone is given others: what earlier code called four layers was one, four times, and with true ones its results
     are worse.
 
     With learned tokens as ``text_prompts`` it is AnomalyCLIP's inference (zqhang/AnomalyCLIP), which smooths the map by
-    4 pixels. With ``linear_layers`` it is APRIL-GAN's (ByChelsea/VAND-APRIL-GAN): tokens of each layer, raw as the
-    network's blocks give them, go through a linear layer before they are compared. Two things differ from its code:
-    maps of layers are averaged and not summed, which ranks the same, and are brought to the size of the image after
-    the softmax and not before.
+    4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is APRIL-GAN's
+    (ByChelsea/VAND-APRIL-GAN): tokens of each layer, raw as the network's blocks give them, go through a linear layer
+    before they are compared. Two things differ from its code: maps of layers are averaged and not summed, which ranks
+    the same, and are brought to the size of the image after the softmax and not before.
     """
 
     summary: ClassVar[str] = "A patch, and the image as a whole, against sentences of a sound and a damaged part."
     reference: ClassVar[str] = (
         "MaskCLIP: Zhou et al., ECCV 2022; CLIP Surgery: arXiv 2304.05653; AnomalyCLIP: Zhou et al., ICLR 2024; "
-        "APRIL-GAN: arXiv 2305.17382, section 3.1; prompts of WinCLIP: Jeong et al., CVPR 2023."
+        "APRIL-GAN: arXiv 2305.17382; prompts of WinCLIP: Jeong et al., CVPR 2023."
     )
     blind_to: ClassVar[str] = (
         "a defect that sentences of a damaged part do not tell of, such as a part that is missing or in a wrong place; "
@@ -94,7 +96,7 @@ class TextSimilarity(TextScorer):
         """Two cosines for each patch, and the products of the linear layers, if there are any."""
         test = tokens["test"]
         patches = float(test.images) * test.patches * test.layers
-        products = STATES if self.linear_layers is None else STATES + test.channels
+        products = len(STATES) + (0 if self.linear_layers is None else test.channels)
         return super().operations(tokens) + pair_operations(patches * products, test.channels, finding=0)
 
     def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:
@@ -123,7 +125,7 @@ class TextSimilarity(TextScorer):
         texts = self.texts_of(test)
         layers = layer_indices(test, self.layers)
         classes = self.classes(texts, compute.device)
-        classes_of_patches = of_patches(classes, texts)
+        classes_of_patches = of_patches(texts, self.averaging, compute.device)
         linear = self._linear(test, len(layers), texts, compute.device)
         for index in range(len(test)):
             tokens = image_tokens(test, index, layers, compute.device)

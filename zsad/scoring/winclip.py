@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Shown
-from zsad.scoring.class_embeddings import anomaly_probability, image_vector, in_space
+from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.text_scorer import TextScorer
-from zsad.scoring.windows import Scales, harmonic_mean, over_patches, window_layers, window_refusal, windows_of
+from zsad.scoring.told_by_texts import told_by_texts
+from zsad.scoring.windows import Scales, window_refusal
 
 if TYPE_CHECKING:
     from zsad.scoring.token_source import TokenSource
-
-STATES = 2
 
 
 class WinClip(TextScorer):
@@ -63,9 +61,8 @@ class WinClip(TextScorer):
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """Two cosines for each window."""
         test = tokens["test"]
-        return super().operations(tokens) + pair_operations(
-            STATES * float(test.images) * test.patches * test.layers, test.channels, finding=0
-        )
+        cosines = len(STATES) * float(test.images) * test.patches * test.layers
+        return super().operations(tokens) + pair_operations(cosines, test.channels, finding=0)
 
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield ``S`` and ``s_0`` of each image, in order."""
@@ -75,23 +72,3 @@ class WinClip(TextScorer):
         for index in range(len(test)):
             score, anomaly_map = told_by_texts(test, index, classes, self.scales, self.temperature)
             yield ImageScore(index, anomaly_map.astype(np.float32), image_score=score)
-
-
-def told_by_texts(
-    features: TokenSource, index: int, classes: torch.Tensor, scales: Sequence[int] | None, temperature: float
-) -> tuple[float, np.ndarray]:
-    """``s_0`` and ``S``, float64 ``[row, column]``, of one image.
-
-    Args:
-        classes: unit vectors ``[state, channel]``.
-        scales: see `WinClip.scales`.
-    """
-    channels = classes.shape[1]
-    whole = anomaly_probability(image_vector(features, index, channels), classes, temperature)
-    layers = features.half_tokens(index)
-    means = []
-    for side, place in window_layers(features.layers, scales).items():
-        vectors = torch.from_numpy(windows_of(layers[place], side)).float()
-        vectors = in_space(vectors, (0, channels), f"layer '{features.layers[place]}' of {features.path}")
-        means.append(over_patches(anomaly_probability(vectors, classes, temperature), side))
-    return float(whole), harmonic_mean([float(whole), *means])

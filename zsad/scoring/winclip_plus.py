@@ -14,13 +14,14 @@ from zsad.lazy import torch
 from zsad.names import with_auxiliary
 from zsad.scoring.bank import FreeBank
 from zsad.scoring.base import ImageScore, Shown
+from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.stored import StoredTokens, as_array, as_tensor, store_tokens
 from zsad.scoring.text_scorer import TextScorer
 from zsad.scoring.tokens import unit_tokens
-from zsad.scoring.winclip import STATES, told_by_texts
+from zsad.scoring.told_by_texts import told_by_texts
 from zsad.scoring.windows import Scales, over_patches, window_layers, window_refusal, windows_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class WinClipPlus(ReferenceScorer, TextScorer):
     or their mean with ``combine: mean``, and the image score is ``(s_0 + max S_seen) / 2``.
 
     There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib, and both
-    rank the same. A bank that does not fit the memory is read in pieces, each compared with all images.
+    rank the same. With a recent open_clip anomalib's patches, unlike those of the other and those here, go through the
+    network's last LayerNorm. A bank that does not fit the memory is read in pieces, each compared with all images.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
@@ -110,7 +112,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         """Two cosines for each window, and all pairs of windows and of patches of test images and references."""
         test, references = tokens["test"], tokens[REFERENCES]
         queries = float(test.images) * test.patches * test.layers
-        cosines = pair_operations(STATES * queries, test.channels, finding=0)
+        cosines = pair_operations(len(STATES) * queries, test.channels, finding=0)
         pairs = pair_operations(queries * references.images * references.patches, test.channels)
         return super().operations(tokens) + cosines + pairs
 
@@ -145,7 +147,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         tokens = StoredTokens(reader, len(compared))
         if tokens.grid_sizes.min() < max(side for side, _ in compared):
             raise reader.foreign("its patch grids are smaller than a window")
-        classes = as_tensor(reader.array("classes", np.float32, (STATES, None)), compute.device)
+        classes = as_tensor(reader.array("classes", np.float32, (len(STATES), None)), compute.device)
         if classes.shape[1] > reader.channels:
             raise reader.foreign("its texts are wider than its tokens")
         indices = range(len(tokens))

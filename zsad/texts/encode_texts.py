@@ -17,14 +17,13 @@ from zsad.files.provenance import file_sha256
 from zsad.files.texts import ANOMALOUS, NORMAL, TextWriter
 from zsad.models.texts.base import shown
 from zsad.models.texts.learned_tokens import LearnedTokens, read_learned_tokens
-from zsad.texts.part_names import WHERE
+from zsad.texts.part_names import ANY_PART, WHERE
 from zsad.texts.part_names import part_name as checked_part_name
 from zsad.texts.prompt_sets import BUILT_IN, Sentences, is_learned, prompt_set, sentences_of
 
 if TYPE_CHECKING:
     from zsad.models.texts.base import TextEncoder
 
-ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; a short name for any other sentence
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.texts.words import check_without_braces, check_words
 
 WHERE = "dataset.part_names"
+ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; a short name for any other sentence
 
 
 def checked_name(name: str) -> str:

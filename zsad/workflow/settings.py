@@ -18,6 +18,7 @@ from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
+from zsad.scoring.tokens import layer_refusal, patch_layers
 from zsad.sharing.options import Sharing
 from zsad.texts.part_names import check_part_names, part_name
 from zsad.workflow.classifiers import (
@@ -190,13 +191,17 @@ class Settings:
         Raises:
             ConfigError: there is one.
         """
-        layout = self._layouts.get(classifier.backbone)
+        layout, where = self._layouts.get(classifier.backbone), f"classifiers.{classifier.name}.layers"
         for layer in classifier.embedding["layers"] or ():
-            if layout is not None and layout.layers is not None and layer not in layout.layers:
+            if layout is None or layout.layers is None:
+                return
+            if layer not in layout.layers:
                 raise ConfigError(
-                    f"classifiers.{classifier.name}.layers: backbone '{classifier.backbone}' has no layer '{layer}'"
-                    f"{nearest_hint(layer, layout.layers)}"
+                    f"{where}: backbone '{classifier.backbone}' has no layer '{layer}'"
+                    f"{nearest_hint(layer, patch_layers(layout.layers))}"
                 )
+            if reason := layer_refusal(layer, layout.layers):
+                raise ConfigError(f"{where}: {reason}")
 
     def image_bounds(self) -> Bounds:
         """What images are held to: the bounds of the data set, and those that follow from the backbones."""

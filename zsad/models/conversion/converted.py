@@ -8,17 +8,11 @@ import torch
 from transformers import AutoModel
 
 from zsad.errors import ModelError
+from zsad.models.colours import Normalisation
 from zsad.models.conversion.weights import OriginalWeights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-
-class Normalisation(NamedTuple):
-    """Mean and deviation of the colour channels that pixels in [0, 1] are normalised with."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
 
 
 class Converted(NamedTuple):

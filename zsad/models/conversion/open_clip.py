@@ -14,7 +14,8 @@ import torch
 from transformers import CLIPConfig
 
 from zsad.errors import ModelError
-from zsad.models.conversion.converted import Converted, Normalisation, checked
+from zsad.models.colours import Normalisation
+from zsad.models.conversion.converted import Converted, checked
 from zsad.models.conversion.open_clip_config import Described, Sizes, read_config
 from zsad.models.conversion.patches import head_count
 from zsad.models.conversion.weights import OriginalWeights

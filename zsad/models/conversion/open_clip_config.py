@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from zsad.errors import DataError, ModelError
 from zsad.files.json_values import read_foreign_json
+from zsad.models.colours import Normalisation
 from zsad.models.config_sense import MOST
-from zsad.models.conversion.converted import Normalisation
 from zsad.models.weight_files import OPEN_CLIP_CONFIG
 
 IMAGE_DEFAULTS = {"layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224}
@@ -183,19 +183,11 @@ class _File:
             return None
         if not isinstance(section, dict):
             raise self.unusable("its preprocess_cfg is no object")
-        if section.get("mean") is None and section.get("std") is None:
-            return None
-        mean, deviation = self._colour(section, "mean"), self._colour(section, "std")
-        if min(deviation) <= 0:
-            raise self.unusable(f"std {deviation} is not above 0")
-        return Normalisation(mean, deviation)
-
-    def _colour(self, section: Mapping[str, Any], key: str) -> tuple[float, float, float]:
-        values = section.get(key)
-        if not (isinstance(values, list) and len(values) == 3 and all(map(_is_number, values))):
-            raise self.unusable(f"{key} is {values!r:.60}, not three numbers")
-        red, green, blue = map(float, values)
-        return red, green, blue
+        mean, std = section.get("mean"), section.get("std")
+        normalisation = Normalisation.of(mean, std)
+        if normalisation is None and (mean is not None or std is not None):
+            raise self.unusable(f"mean {mean!r:.60} and std {std!r:.60} are not three numbers each, or a std is 0")
+        return normalisation
 
 
 def _is_number(value: Any) -> bool:

@@ -215,7 +215,12 @@ def _state(network: nn.Module, weights: OriginalWeights, prefix: str, names: Map
     state: State = {}
     for own, expected in network.state_dict().items():
         key = ".".join((prefix, *(names.get(part, part) for part in own.split("."))))
-        state[own] = weights.take(key, *expected.shape)
+        tensor = state[own] = weights.take(key, *expected.shape)
+        if not tensor.is_floating_point():
+            raise ModelError(
+                f"the tensor '{key}' of model '{weights.name}' holds {str(tensor.dtype).removeprefix('torch.')} where "
+                "floating-point numbers are expected; use the weights as their authors published them"
+            )
     return state
 
 

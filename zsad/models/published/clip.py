@@ -1,7 +1,6 @@
 """CLIP by name: OpenAI's models, and OpenCLIP's.
 
-Their texts have the same tokenizer, and their pixels are normalised alike; OpenCLIP's models of LAION-2B are left out,
-as some of them were trained with other means.
+Their texts have the same tokenizer, and their pixels are normalised alike.
 """
 
 from __future__ import annotations

@@ -1,0 +1,36 @@
+"""How the colours of pixels are normalised before a network sees them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+Colour = tuple[float, float, float]
+
+
+class Normalisation(NamedTuple):
+    """Mean and deviation of the colour channels that pixels in [0, 1] are normalised with."""
+
+    mean: Colour
+    std: Colour
+
+    @classmethod
+    def of(cls, mean: Any, std: Any) -> Normalisation | None:
+        """What values of a foreign file make; None if they are not three finite numbers each, or a deviation is 0."""
+        centre, spread = _colour(mean), _colour(std)
+        return None if centre is None or spread is None or min(spread) <= 0 else cls(centre, spread)
+
+
+# Of models on the hub, by their ids, where it is another than their family's (open_clip's ``pretrained.py``).
+OTHER_COLOURS = {"laion/CLIP-ViT-L-14-laion2B-s32B-b82K": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
+
+
+def _colour(values: Any) -> Colour | None:
+    if not (isinstance(values, list) and len(values) == 3 and all(map(_is_number, values))):
+        return None
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
