@@ -371,7 +371,9 @@ def _classification_steps(settings: Settings, name: str, category: str, base: Pa
             assert method.backbone == entry.backbone
             named = {**place, "support": support.name, "method": entry.method}
             scored = {"scores": read["support_scores"]}
-            yield Step("score_images", {"test": read["support_features"]}, scored, method.stage_config(), named)
+            asked = _texts(settings, entry.method, category, folder).outputs if method.texts else {}
+            scoring = {"test": read["support_features"], **asked}
+            yield Step("score_images", scoring, scored, method.stage_config(), named)
     split = folder / "splits" / f"{name}.csv"
     drawing = {"source": entry.support, "options": entry.drawing}
     yield Step("draw_support", {**drawn_from, "images": images}, {"split": split}, drawing, here)

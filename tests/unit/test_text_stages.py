@@ -18,7 +18,7 @@ from chain import Chain, Outcome
 from harness import merged
 from tiny_dinotxt import saved as write_dinotxt
 from tiny_siglip import write_siglip2, write_tipsv2
-from tiny_texts import write_learned_tokens, write_tiny_clip
+from tiny_texts import write_learned_tokens, write_linear_layers, write_tiny_clip
 from zsad.features.registry import BACKBONES
 from zsad.files.features import FeatureReader
 from zsad.files.hdf5 import read_provenance
@@ -257,22 +257,25 @@ def test_models_of_every_family_go_from_images_and_words_to_scores() -> None:
     write_siglip2(Path("siglip2"))
     write_tipsv2(Path("tipsv2"))
     dinotxt = write_dinotxt(Path("dinotxt"), longest=40)
-    learned = write_learned_tokens(Path("learned.pth"))
+    learned, layers = write_learned_tokens(Path("learned.pth")), write_linear_layers(Path("layers.pth"))
     head, tokenizer = str(dinotxt.head), str(dinotxt.tokenizer)
     backbones = {
         "clip": of_tiny(model="clip", path="values", first_value_block=-2),
+        "raw": of_tiny(model="clip", projected=False, normed=False, layers=[0, 1, 2, 3]),
         "siglip2": of_tiny(model="siglip2"),
         "tipsv2": of_tiny(model="tipsv2", path="values"),
         "dinotxt": of_tiny(model=str(dinotxt.folder), head=head, tokenizer=tokenizer),
     }
     asked = {"scorer": "text_similarity", "params": {"text_prompts": "mine.yaml"}}
-    methods = {f"by_{name}": {**asked, "backbone": name} for name in backbones}
+    methods = {f"by_{name}": {**asked, "backbone": name} for name in backbones if name != "raw"}
     of_others = {"text_prompts": str(learned), "trained_on": "visa"}
     methods["by_others"] = {"scorer": "text_similarity", "backbone": "clip", "params": of_others}
+    with_layers = {"text_prompts": "mine.yaml", "linear_layers": str(layers), "trained_on": "visa"}
+    methods["by_layers"] = {"scorer": "text_similarity", "backbone": "raw", "params": with_layers}
     config = configuration(backbone="clip", backbones=backbones, methods=methods, dataset__categories=["tile"])
     outcome = Chain().run(config)
     assert outcome.status == 0, outcome.said
-    for name in backbones:
+    for name in set(backbones) - {"raw"}:
         (texts,) = Path("results/t/tile/texts").glob(f"{name}.mine-*.h5")
         with TextReader(texts) as words, FeatureReader(f"results/t/tile/features/{name}/test.original.h5") as images:
             assert words.embeddings.shape == (6, images.channels)
@@ -282,3 +285,25 @@ def test_models_of_every_family_go_from_images_and_words_to_scores() -> None:
     provenance = read_provenance(Path("results/t/tile/scores/by_others.h5"))
     assert provenance["setting"] == "zero-shot-auxiliary(visa)"
     assert provenance["texts"]["prompts"]["sha256"] == file_sha256(learned)
+    provenance = read_provenance(Path("results/t/tile/scores/by_layers.h5"))
+    assert provenance["learned_files"] == {"linear_layers": file_sha256(layers)}
+    assert provenance["texts"]["sentences"] == 6  # of the file that is shared with the same model by another path
+    assert not list(Path("results/t/tile/texts").glob("raw.*"))
+
+
+def test_examples_beside_the_data_set_are_scored_by_words_too() -> None:
+    for kind in ("dent", "scratch"):
+        for number in range(2):
+            save(Path(f"known/{kind}/{number}.png"), np.full((40, 48, 3), 40 * number + len(kind), np.uint8))
+    entry = {"classifier": "nearest_exemplar", "support": "known", "embedding": "region", "method": "dense"}
+    few = {"shots": [1], "seeds": [0], "calibration": 0, "conformal": {"sets": "cross"}, "scarce": "skip"}
+    config = configuration(
+        dataset__categories=["tile"],
+        methods={"dense": METHODS["dense"]},
+        supports={"known": {"folder": "known"}},
+        classifiers={"kinds": {**entry, **few}},
+    )
+    outcome = Chain().run(config)
+    assert outcome.status == 0, outcome.said
+    provenance = read_provenance(Path("results/t/tile/labelled/known.dense.h5"))
+    assert provenance["texts"]["part_name"] == "tile"
