@@ -259,8 +259,8 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
     yield Step("check_images", checked, {"check": check}, options, place, suitability=suitability)
     for name, method in settings.methods.items():
         features = {}
-        backbone = settings.backbones[method.backbone]
         for role, wanted in method.feature_sets.items():
+            backbone = settings.backbones[method.backbone]
             here = {**place, "subset": wanted.subset, "view": wanted.view}
             files = {
                 each.name: folder / "features" / each.name / f"{wanted.subset}.{wanted.view}.h5"
@@ -301,7 +301,9 @@ def _category_steps(settings: Settings, category: str, base: Path) -> Iterator[S
             yield Step("fit_method", fitted, {"model": model}, settings.fit_config(name), here)
             features["model"] = model
         read = features | learned | ({} if method.fits_texts else asked)
-        yield Step("score_images", read, {"scores": scores}, method.stage_config(), here)
+        members = {"scores": [folder / "scores" / f"{member}.h5" for member in method.members]}
+        script, read = ("fuse_scores", members) if method.members else ("score_images", read)
+        yield Step(script, read, {"scores": scores}, method.stage_config(), here)
         decisions = folder / "decisions" / f"{name}.h5"
         model = {role: path for role, path in features.items() if role == "model"}
         yield Step("decide_images", {"scores": scores, **model}, {"decisions": decisions}, method.deciding, here)
@@ -369,7 +371,9 @@ def _classification_steps(settings: Settings, name: str, category: str, base: Pa
             assert method.backbone == entry.backbone
             named = {**place, "support": support.name, "method": entry.method}
             scored = {"scores": read["support_scores"]}
-            yield Step("score_images", {"test": read["support_features"]}, scored, method.stage_config(), named)
+            asked = _texts(settings, entry.method, category, folder).outputs if method.texts else {}
+            scoring = {"test": read["support_features"], **asked}
+            yield Step("score_images", scoring, scored, method.stage_config(), named)
     split = folder / "splits" / f"{name}.csv"
     drawing = {"source": entry.support, "options": entry.drawing}
     yield Step("draw_support", {**drawn_from, "images": images}, {"split": split}, drawing, here)

@@ -135,7 +135,7 @@ def test_a_name_for_no_part_is_refused(part_names: Any) -> None:
         assert "did you mean 'ring'" in said
 
 
-@pytest.mark.parametrize("backbone", ["embedded", ["seen", "embedded"]])
+@pytest.mark.parametrize("backbone", ["embedded", ["coarse", "embedded"]])
 def test_a_backbone_without_texts_is_refused(backbone: Any) -> None:
     said = refusal(methods__dense__backbone=backbone)
     assert said.startswith("methods.dense: scorer 'text_similarity' asks in words")

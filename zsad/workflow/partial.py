@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PARTIAL = "partial"
 # The wildcards that tell jobs of a rule and category apart.
-BLAMED = ("backbone", "segmenter", "support", "classifier", "method", "refiner")
+BLAMED = ("backbone", "prompts", "segmenter", "support", "classifier", "method", "refiner")
 
 Names = Callable[[Mapping[str, str], Any], dict[str, str]]
 

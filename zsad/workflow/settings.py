@@ -277,11 +277,17 @@ class Settings:
 
         Backbones of methods that ask in words count alone, in the order of these.
         """
-        asking = (entry.backbone for entry in self.methods.values() if entry.texts is not None)
-        wanted = self.backbones[self.methods[method].backbone].text_config()
-        return next(name for name in asking if self.backbones[name].text_config() == wanted)
+        return self._text_backbones[method]
 
-    @property
+    @cached_property
+    def _text_backbones(self) -> dict[str, str]:
+        """That of each method that asks in words."""
+        asking = {name: entry.backbone for name, entry in self.methods.items() if entry.texts is not None}
+        configs = {name: self.backbones[name].text_config() for name in dict.fromkeys(asking.values())}
+        first = {name: next(each for each in configs if configs[each] == configs[name]) for name in configs}
+        return {method: first[name] for method, name in asking.items()}
+
+    @cached_property
     def asked_texts(self) -> dict[tuple[str, str], TextsEntry]:
         """What is asked in words, each once, by the backbone and the prompts that its file is named after."""
         return {
