@@ -27,13 +27,13 @@ from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 from closeness import assert_close
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, ModelError
 from zsad.features import network
 from zsad.features.execution import Execution
 from zsad.features.extract_features import extract_features
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
-from zsad.features.registry import completed, named
+from zsad.features.registry import completed, model_names, named
 from zsad.files.features import FeatureReader
 from zsad.files.provenance import file_sha256
 from zsad.grids import GridRule, TokenLayout
@@ -253,6 +253,14 @@ def test_a_model_has_a_way_of_its_own_to_interpolate_positions(shallow: Saved, t
     assert torch.equal(read(converted.load(Execution()), pixels)[0], antialiased)
 
 
+def test_a_way_to_interpolate_positions_that_nobody_knows_is_refused(shallow: Saved, tmp_path: Path) -> None:
+    model = CLIPModel.from_pretrained(shallow.folder)
+    model.config.vision_config.position_interpolation = "nearest"
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="a way to interpolate positions that is not known here \\(nearest\\); use"):
+        ImageText(model=str(tmp_path), resolution=20).load(Execution())
+
+
 # --- the plain path ---
 
 
@@ -447,7 +455,7 @@ def test_a_compiled_reader_reads_the_same(shallow: Saved, monkeypatch: pytest.Mo
 
 def test_a_bare_word_is_a_model_of_the_family_transformers() -> None:
     assert named("clip-vitl14")[0] == "transformers"
-    assert not ImageText.models()
+    assert len(set(model_names())) == len(model_names())
 
 
 def test_a_named_model_brings_what_suits_it() -> None:

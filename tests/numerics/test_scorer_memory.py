@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, write_features
+from text_files import made_up_texts, windowed_tokens
 from zsad.files.features import FeatureReader
 from zsad.models import attention
 from zsad.models.attention import blocked_attention
@@ -28,6 +29,7 @@ from zsad.scoring.mutual import Mutual
 from zsad.scoring.mutual_consistent import MutualConsistent
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.tile_distribution import TileDistribution
+from zsad.scoring.winclip_plus import WinClipPlus
 
 MEGABYTE = 10**6
 STRIP, SHORT, LONG, LOW = (
@@ -80,6 +82,21 @@ def test_no_table_of_an_image_outgrows_the_memory(name: str, tmp_path: Path) -> 
         found = maps(scorer, tmp_path, Compute(memory=MEGABYTE), **given)
     assert 0 < largest.bytes <= MEGABYTE
     assert_close(found, maps(scorer, tmp_path, Compute(memory=1000 * MEGABYTE), **given))
+
+
+def test_no_table_of_windows_outgrows_the_memory() -> None:
+    grids = [STRIP] * 3
+    given = {
+        "test": windowed_tokens(0, grids, sides=(2,), channels=4, width=4),
+        "references": windowed_tokens(1, grids, sides=(2,), channels=4, width=4, texts=made_up_texts(2, 4)),
+    }
+    found = []
+    for memory in (MEGABYTE, 1000 * MEGABYTE):
+        with Largest() as largest:
+            scores = WinClipPlus(shots=3).score(given, Compute(memory=memory))
+            found.append([score.anomaly_map for score in scores])
+        assert 0 < largest.bytes <= memory
+    assert_close(np.array(found[0]), np.array(found[1]))
 
 
 @pytest.mark.parametrize(("memory", "groups"), [(1000, [[0, 1, 2]]), (1, [[0], [1], [2]])])

@@ -8,6 +8,7 @@ from closeness import assert_close
 from fitted_files import fitted_file
 from text_files import made_up_texts, windowed_tokens
 from zsad.errors import DamagedFileError, DataError
+from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount
 from zsad.scoring.fitted import load_fitted
@@ -173,6 +174,26 @@ def test_references_without_windows_patches_or_texts_are_refused():
     plain = MemoryTokens([np.ones((1, 3, 3, 8))], layers=["4"], texts=texts)
     with pytest.raises(DataError, match="the features have no windows"):
         list(WinClipPlus().score({"test": plain, "references": plain}, COMPUTE))
+
+
+def test_references_and_images_are_each_asked_for_their_size_beforehand():
+    names = ["window2", "window3", "patches"]
+    large, small = Shown(["a"], [(3, 4)], names, 8), Shown(["b"], [(4, 2)], names, 8)
+    scorer = WinClipPlus()
+    assert scorer.refusal({"test": large, "references": large}) == ""
+    for roles in ({"test": large, "references": small}, {"test": small, "references": large}):
+        assert scorer.refusal(roles).startswith("b has 4 x 2 patches, fewer than a window of 3 x 3")
+
+
+def test_the_banks_share_the_memory_and_hold_as_many_vectors_as_there_are():
+    references = windowed_tokens(22, OF_REFERENCES, split="train", texts=made_up_texts(23, 6))
+    model = WinClipPlus(shots=3).fit(references, range(3), Compute(memory=10**6))
+    windows = {side: sum((r - side + 1) * (c - side + 1) for r, c in OF_REFERENCES) for side in (2, 3, 1)}
+    assert [(side, bank.least_candidates()) for side, bank in model.banks] == list(windows.items())
+    assert {bank.compute.memory for _, bank in model.banks} == {10**6 // 3}
+    for side, bank in model.banks:
+        shapes = [bank.source.half_tokens(index).shape[1:3] for index in range(3)]
+        assert [tuple(grid) for grid in bank.source.grid_sizes] == shapes, side
 
 
 def test_the_setting_and_what_is_read():

@@ -179,6 +179,7 @@ def test_another_tokenizer_may_be_named(copy: Path, tmp_path: Path, encoder: Tex
             "{folder}",
             "the tokenizer '{folder}' of model 'tiny' has no tokenizer.json, or its vocab.json and merges.txt",
         ),
+        ("{folder}/../copy/config.json", "/config.json' is a file; name the folder that it is in"),
         ("nowhere", "tokenizer 'nowhere' is neither an existing folder nor a hub id such as"),
     ],
 )

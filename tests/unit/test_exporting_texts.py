@@ -80,3 +80,36 @@ def test_an_export_says_what_was_asked_and_on_what_others_have_trained(exported:
     about = read_json(exported / "export.json")
     assert about["setting"] == "zero-shot-auxiliary(visa)"
     assert about["provenance"] == {**SAID, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ({"seed": 0}, {}),
+        ({"members": {"words": SAID, "batch": {"seed": 0}}}, {"members": {"words": SAID}}),
+        ({"scores": {"members": {"words": SAID}}}, {"members": {"words": SAID}}),
+        ({"scores": SAID, "decisions": {}}, SAID),
+        ({"members": {"batch": {}}}, {}),
+    ],
+)
+def test_scores_that_are_made_of_others_say_what_these_were_asked(scores: dict, said: dict, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / "a.png")
+    record = ListedImage("a.png", str(tmp_path / "a.png"), "test", *SIZE, file_sha256(tmp_path / "a.png"))
+    write_images(tmp_path / "images.csv", [record])
+    grid = np.array([(2, 3)])
+    given = {"grid_sizes": grid, "setting": "few-shot-1", "localises": True}
+    with ScoreWriter(tmp_path / "scores.h5", ["a.png"], scores, **given) as writer:
+        writer.write(0, np.zeros((2, 3), np.float32), 0.0)
+    write_decisions(tmp_path / "decisions.h5", tmp_path / "scores.h5", THRESHOLD, 0.2)
+    export_results(
+        image_list=tmp_path / "images.csv",
+        scores=tmp_path / "scores.h5",
+        decisions=tmp_path / "decisions.h5",
+        masks=None,
+        formats=["csv"],
+        colormap="inferno",
+        folder=tmp_path / "out",
+        title="a",
+        provenance={},
+    )
+    assert read_json(tmp_path / "out/export.json")["provenance"] == said

@@ -106,8 +106,14 @@ def export_results(
 
 
 def _asked(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provenance of scores says of the words, and the weights of others, that a method was asked with."""
-    return {key: scores[key] for key in ASKED if key in scores}
+    """What the provenance of scores says of the words, and the weights of others, that a method was asked with.
+
+    A fusion says it of its members, and a modulation of the method that it modulates.
+    """
+    own = {key: scores[key] for key in ASKED if key in scores}
+    members = {name: said for name, member in scores.get("members", {}).items() if (said := _asked(member))}
+    of_modulated = _asked(scores["scores"]) if "scores" in scores else {}
+    return {**of_modulated, **own, **({"members": members} if members else {})}
 
 
 def names_digest(folder: Path) -> str:

@@ -201,6 +201,8 @@ def locate_files(name: str, revision: str | None, file_sets: Sequence[Sequence[s
     models = BACKBONE_MODELS
     if name not in models.hub_ids and Path(name).is_dir():
         return Located(Path(name), None) if _has_set(Path(name), file_sets) else None
+    if Path(name).is_file():
+        raise ModelError(f"{option} '{name}' is a file; name the folder that it is in")
     if name not in models.hub_ids and not _is_hub_id(name):
         raise ModelError(
             f"{option} '{name}' is neither an existing folder nor a hub id such as '{models.example}'; correct it"

@@ -15,11 +15,7 @@ from zsad.scoring.base import ImageScore
 
 
 class ImageScoring(Part):
-    """How a map is smoothed and summed up; the image score is in the unit of the map.
-
-    Scorers that look at the whole image too give the image score themselves, and their maps are smoothed alone; see
-    `zsad.scoring.base.Scorer.own_image_scores`.
-    """
+    """How a map is smoothed and summed up; the image score is in the unit of the map."""
 
     aggregate: Literal["top_mean", "max", "mean"] = Field(
         "top_mean",

@@ -209,7 +209,7 @@ def _seen(
         for piece in bank.pieces():
             for index in indices:
                 (unit,) = unit_tokens(of_layer, index, [0], device)
-                found = piece.nearest(unit, 0, 1)[..., 0]
+                found = piece.nearest(unit, 0, 1).squeeze(-1)
                 nearest[index] = torch.minimum(nearest.get(index, found), found)
         for index, distances in nearest.items():
             sums[index] += over_patches(distances.cpu().numpy() / 2, side)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, ModelError
 from zsad.lazy import transformers
 from zsad.models.families.clip_plain import PlainReader
 from zsad.models.families.clip_tower import ClipReader, ClipTower
@@ -14,6 +14,7 @@ from zsad.models.families.clip_values import ValuesReader
 from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
 from zsad.models.image_text.options import ImageTextOptions, Positions
+from zsad.models.image_text.positions import MODES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,6 +108,11 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         own = self.config_for(config)
         # A checkpoint that was converted from another library says how that library treats positions.
         own_way: Positions = getattr(own, "position_interpolation", "bicubic")
+        if own_way not in MODES:
+            raise ModelError(
+                f"the config.json of model '{name}' names a way to interpolate positions that is not known here "
+                f"({own_way!s:.40}); use one of {', '.join(MODES)}"
+            )
         tower = ClipTower(network, self.patch(config), options.positions or own_way, options.class_norm)
         channels = options.token_channels(own.hidden_size, own.projection_dim)
         if options.path == "windows":
