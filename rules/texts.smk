@@ -15,7 +15,7 @@ rule encode_texts:
     benchmark:
         f"{BENCHMARKS}/encode_texts/{{category}}.{{backbone}}.{{prompts}}.tsv"
     wildcard_constraints:
-        backbone=one_of({backbone for backbone, _ in settings.asked_texts}),
+        backbone=one_of(dict.fromkeys(backbone for backbone, _ in settings.asked_texts)),
     priority: FIRST  # words that cannot be encoded stop a run before anything is computed
     group:
         submission("detect", "encode_texts")

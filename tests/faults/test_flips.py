@@ -27,6 +27,7 @@ from zsad.files.fitted import FittedReader, FittedWriter
 from zsad.files.json_files import read_json, write_json
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.files.scores import ScoreReader, ScoreWriter
+from zsad.files.texts import TextReader, TextWriter
 
 FLIPS = 2000  # of each kind of file
 PROVENANCE = {"stage": "test", "params": {"k": 3}, "seconds": 0.5}
@@ -83,6 +84,19 @@ def write_masks(path: Path) -> None:
     with MaskWriter(path, NAMES, PROVENANCE) as writer:
         for index in range(len(NAMES)):
             writer.append(rng.random((20, 30 + index)) > 0.7, float(index), [{"box": [0, 1, 2, 3], "score": 0.5}])
+
+
+def write_texts(path: Path) -> None:
+    embeddings = np.random.default_rng(6).normal(size=(3, 20)).astype(np.float32)
+    sentences = ["a sound part", "a torn part", "é."]
+    with TextWriter(path, PROVENANCE, sentences=sentences, states=[0, 1, 1], embeddings=embeddings, patch_part=(4, 20)):
+        pass
+
+
+def texts_of(path: Path) -> Any:
+    with TextReader(path) as file:
+        arrays = [array.tobytes() for array in (file.states, file.embeddings)]
+        return file.sentences, arrays, file.patch_part, file.provenance
 
 
 def write_embeddings(path: Path) -> None:
@@ -220,6 +234,7 @@ EVALUATION = {
 KINDS = {
     "features": Kind(write_features_of_mixed_sizes, features_of),
     "features of many blocks": Kind(write_features_in_small_blocks, features_of),
+    "texts": Kind(write_texts, texts_of),
     "embeddings": Kind(write_embeddings, embeddings_of),
     "model": Kind(write_model, model_of),
     "scores": Kind(write_scores, scores_of),

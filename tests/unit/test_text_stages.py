@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from cases.results import hostile, linked_elsewhere
 from chain import Chain, Outcome
 from harness import merged
 from tiny_dinotxt import saved as write_dinotxt
@@ -190,10 +191,25 @@ def test_what_images_are_seen_by_is_extracted_anew_and_encodes_nothing(chain: Ch
     assert scores("tile", "dense") < anew
 
 
-def test_damaged_texts_are_removed_and_encoded_anew(chain: Chain) -> None:
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def of_one_state(path: Path) -> None:
+    def change(file: h5py.File) -> None:
+        file["state"][:] = NORMAL
+
+    hostile(str(path), change)(None)
+
+
+def linked(path: Path) -> None:
+    hostile(str(path), linked_elsewhere("embedding"))(None)
+
+
+@pytest.mark.parametrize("damage", [cut, of_one_state, linked])
+def test_damaged_texts_are_removed_and_encoded_anew(chain: Chain, damage: Callable[[Path], None]) -> None:
     path = texts_of("tile")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    damage(path)
     Path("results/t/tile/scores/windows.h5").unlink()
     outcome = chain.run(configuration())
     assert outcome.status == 1

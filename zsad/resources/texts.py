@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zsad.resources.estimate import Estimate
-from zsad.resources.features import CPU_RATE, GPU_RATE, GPU_THREADS, LOADED_COPIES
+from zsad.resources.features import CPU_RATE, GPU_RATE, GPU_THREADS
 from zsad.resources.libraries import CUDA, TRANSFORMERS
 from zsad.resources.run import Run
 from zsad.resources.tokens import is_network
@@ -27,12 +27,12 @@ def text_threads(run: Run, names: Mapping[str, str]) -> int:
 
 
 def encode_texts(run: Run, names: Mapping[str, str]) -> Estimate:
-    """A model loaded, and its tower once a sentence."""
+    """A file of weights read whole at the most, the tower out of it, and that once a sentence."""
     megabytes = run.settings.backbones[names["backbone"]].backbone.assumed_megabytes()
     sentences = _sentences(run.settings.asked_texts[names["backbone"], names["prompts"]])
     operations = 2.0 * TOWER_SHARE * (megabytes * 1e6 / 4) * TEXT_TOKENS * sentences
     estimate = TRANSFORMERS.plus(
-        LOADED_COPIES * megabytes + BLOCK_MEGABYTES, operations / (GPU_RATE if run.on_gpu else CPU_RATE)
+        (1 + TOWER_SHARE) * megabytes + BLOCK_MEGABYTES, operations / (GPU_RATE if run.on_gpu else CPU_RATE)
     )
     return estimate.plus(*CUDA) if run.on_gpu else estimate
 

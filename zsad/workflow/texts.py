@@ -23,7 +23,6 @@ ALSO_CALLED: Final[Mapping[str, str]] = {
     "ksdd2": "kolektor_sdd2",
     "magnetictiles": "magnetic_tile",
 }
-SEVERAL = re.compile(r"\s*[+,&]\s*|\s+and\s+")  # between data sets that something was trained on
 LEAST_CATEGORIES = 2  # that tell a published data set from images of somebody's own
 ALIKE = 0.75  # of names, by `difflib`: one of them may be a slip of the pen
 
@@ -108,14 +107,13 @@ def check_unseen(methods: Iterable[MethodEntry], data: Dataset) -> None:
         ConfigError: there is one.
     """
     for method in methods:
-        trained_on = str(method.params.get("trained_on") or "")
-        for name in filter(None, SEVERAL.split(trained_on)):
-            if reason := _why_the_same(name, data):
-                raise ConfigError(
-                    f"methods.{method.group or method.name}: what it reads was trained on '{name}', {reason}, and "
-                    "scores on images that were learned from measure nothing; take a file that was trained on another "
-                    "data set"
-                )
+        trained_on = method.params.get("trained_on")
+        if trained_on and (reason := _why_the_same(trained_on, data)):
+            raise ConfigError(
+                f"methods.{method.group or method.name}: what it reads was trained on '{trained_on}', {reason}, and "
+                "scores on images that were learned from measure nothing; take a file that was trained on another data "
+                "set"
+            )
 
 
 def _why_the_same(trained_on: str, data: Dataset) -> str:
