@@ -91,6 +91,14 @@ def test_a_folder_that_is_of_transformers_as_well_is_read_as_such(hub: Hub) -> N
     assert not {CONFIG, WEIGHTS} & set(hub.sent_files())
 
 
+@pytest.mark.parametrize("name", ["dinov2-small", "facebook/dino-vits8", "dinov3-vitb16"])
+def test_a_published_model_without_texts_is_refused_before_it_is_downloaded(hub: Hub, name: str) -> None:
+    message = refusal(TextModel(name))
+    assert message.startswith(f"model '{name}', DINO")
+    assert message.endswith("has no texts; choose a model of images and texts, such as clip-vitl14-336")
+    assert hub.requests == []
+
+
 def test_a_folder_of_open_clip_without_weights_is_refused(hub: Hub) -> None:
     for name in (WEIGHTS, "open_clip_pytorch_model.bin"):
         del hub.models[HUB_ID].files[name]

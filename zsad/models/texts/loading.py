@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zsad.errors import ModelError
+from zsad.models.catalogue import facts_of
 from zsad.models.checkpoint import FoundCheckpoint, locate_checkpoint
 from zsad.models.texts import clip, dinotxt, siglip, tipsv2
 from zsad.models.texts.base import TextEncoder, TextModel
 
 __all__ = ["TOWERS", "TextModel", "load_texts"]
 
+REMEDY = "choose a model of images and texts, such as clip-vitl14-336"
 TextLoader = Callable[[TextModel, FoundCheckpoint, str], TextEncoder]
 
 # By the `model_type` of config.json. The modules are imported rather than named, since the tracing of code, which
@@ -39,10 +41,10 @@ def load_texts(wanted: TextModel, device: str) -> TextEncoder:
         ConfigError: the options do not fit the model.
         ModelError: the model is absent, gated, damaged, or has no text tower or tokenizer.
     """
+    facts = facts_of(wanted.model)
+    if facts is not None and not facts.texts and wanted.head is None:  # there is no need to download it first
+        raise ModelError(f"model '{wanted.model}', {facts.family}, has no texts; {REMEDY}")
     found = locate_checkpoint(wanted.model, wanted.revision)
     if not isinstance(found.model_type, str) or found.model_type not in TOWERS:
-        raise ModelError(
-            f"model '{wanted.model}' is of type '{found.model_type!s:.60}', which has no texts; choose a model of "
-            "images and texts, such as clip-vitl14-336"
-        )
+        raise ModelError(f"model '{wanted.model}' is of type '{found.model_type!s:.60}', which has no texts; {REMEDY}")
     return TOWERS[found.model_type](wanted, found, device)
