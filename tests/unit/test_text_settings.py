@@ -148,6 +148,14 @@ def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
     assert "path: values" in said
 
 
+@pytest.mark.parametrize("method", ["windows", "few"])
+def test_a_path_without_windows_is_refused_where_they_are_looked_at(method: str) -> None:
+    said = refusal(**{f"methods__{method}__backbone": "coarse"})
+    assert said.startswith(f"methods.{method}: scorer 'winclip")
+    assert "cannot read backbone 'coarse': it has no windows" in said
+    assert "path: windows" in said
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
@@ -155,6 +163,7 @@ def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
         ({"text_prompts": "gone.yaml"}, r"methods\.dense\.params.*gone\.yaml does not exist"),
         ({"text_prompts": "gone.pth", "trained_on": "visa"}, r"methods\.dense\.params.*gone\.pth does not exist"),
         ({"text_prompts": "learned.pth"}, r"trained_on"),
+        ({"text_prompts": "LEARNED.PTH"}, r"LEARNED\.PTH holds what others have trained"),
         ({"trained_on": "visa"}, r"trained_on"),
     ],
 )
