@@ -380,6 +380,16 @@ def test_no_output_outlives_the_call(saved: Saved) -> None:
     assert not reader._kept._outputs  # type: ignore[attr-defined]
 
 
+def test_a_compiled_network_gives_the_same(saved_models: dict[str, Saved]) -> None:
+    torch.compiler.reset()
+    folder = saved_models["siglip2 naflex"].folder
+    reader, pixels = backbone_of(folder).load(Execution())._read, random_pixels(8, 12)
+    expected = read(reader, pixels)
+    reader.compile(backend="eager")
+    for found, known in zip(read(reader, pixels), expected, strict=True):
+        assert_close(found, known)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -560,7 +570,7 @@ def test_a_head_is_refused(copy: Path) -> None:
 def test_a_missing_tokenizer_is_refused(copy: Path) -> None:
     (copy / "tokenizer.json").unlink()
     assert "model 'tiny' has no tokenizer in" in refusal(copy)
-    assert "add its tokenizer.json, or its spiece.model" in refusal(copy)
+    assert "add its spiece.model, or its tokenizer.json" in refusal(copy)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"model": {"type": "BPE"}}', "[]"])

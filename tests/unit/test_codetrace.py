@@ -462,8 +462,9 @@ def test_the_built_in_features_do_not_depend_on_networks() -> None:
 
 
 def test_what_computes_features_does_not_need_the_text_towers_that_it_is_said_not_to_run() -> None:
-    reading = {Path("zsad/features/base.py"), Path("zsad/features/image_text.py")}  # which load one for others
-    for folder in ("zsad/features", "zsad/models/families", "zsad/models/conversion", "zsad/models/image_text"):
-        for path in (REPOSITORY / folder).rglob("*.py"):
-            if path.relative_to(REPOSITORY) not in reading:
-                assert not [name for name in codetrace._imported(path) if name.startswith("zsad.models.texts")], path
+    for_others = {"zsad/features/base.py", "zsad/features/image_text.py"}  # which load one, for the stage of texts
+    traced = {path for path in hashes_of("extract_features") if path.endswith(".py")}
+    assert for_others < traced
+    for path in traced - for_others:
+        imported = codetrace._imported(REPOSITORY / path)
+        assert not [name for name in imported if name.startswith("zsad.models.texts")], path

@@ -238,6 +238,14 @@ def test_categories_tell_a_published_data_set_by_whatever_name(tmp_path: Path, w
     assert "are called as those of VisA" in refusal(dataset=section, methods__dense__params=params)
 
 
+def test_a_category_that_is_no_name_in_words_asks_for_one(tmp_path: Path, write_png: Callable[..., Path]) -> None:
+    own = merged(CONFIG["dataset"], **folder_set(tmp_path / "own", ["__"], write_png))
+    assert re.search(r"'__' is no name of a part .*; give one in dataset\.part_names", refusal(dataset=own))
+    settings(dataset=merged(own, part_names={"__": "seam"})).check_models()
+    alone = {"alone": CONFIG["methods"]["alone"]}
+    settings(dataset=own, methods=alone).check_models()
+
+
 def test_a_layout_is_the_name_of_no_data_set(tmp_path: Path, write_png: Callable[..., Path]) -> None:
     own = merged(CONFIG["dataset"], **folder_set(tmp_path / "own", ["weld"], write_png))
     assert settings(dataset=own, methods__dense__params={**LEARNED, "trained_on": "mvtec_ad"}).methods

@@ -34,7 +34,7 @@ METHOD = "from collections.abc import Iterator, Mapping"  # where the block with
 # What is executed is the command itself; `-n` is added to runs, which other tests carry out.
 PLANNED = (r"snakemake .*",)
 EXECUTED = (
-    r"zsad (methods|datasets|backbones|segmenters|classifiers|check .*)",
+    r"zsad (methods|datasets|backbones|segmenters|classifiers|check .*|prompts .*)",
     r"zsad download (dinov2-small|sam-vit-b)",
     r"snakemake --unlock",
 )
@@ -43,6 +43,7 @@ NOT_EXECUTED = {
     r"make (run|demo-real|test|test-portable|mutants|lint|envs)": "installs packages or runs the suite; see Makefile",
     r"zsad export( results/demo)?": "needs a finished run: tests/unit/test_exporting.py has one",
     r"zsad inspect (path/to/photographs|part1\.jpg) ?.*": "tests/workflow/test_inspect_a_folder.py runs it",
+    r"zsad inspect part\.jpg --part .*": "needs weights: tests/workflow/test_inspecting_by_words.py has tiny ones",
     r"zsad inspect --help": "what the parser says",
     r"zsad inspect( .* --model .*)?": "needs a model: tests/unit/test_inspect_command.py has one",
     r"make config": "writes in the repository: tests/unit/test_schema.py compares what it would write",
@@ -50,6 +51,7 @@ NOT_EXECUTED = {
     r"snakemake --sdm (conda|apptainer) .*": "needs conda or apptainer: tests/workflow/test_software.py emulates both",
     r"(apptainer|docker) build .*": "needs apptainer or docker: tests/unit/test_envs.py reads the recipes",
     r"zsad download( NAME)?|zsad check": "a mention, without what it is for",
+    r"zsad download clip-vitb16": "tests/unit/test_hub_texts.py downloads a tokenizer",
     r"zsad download mvtec_ad": "5 GB: tests/faults/test_bad_input.py downloads a small set by the workflow",
     r"python benchmarks/backbones\.py .*": "twenty minutes; tests/unit/test_benchmark_backbones.py tries the rule",
     r"python benchmarks/resources\.py .*": "needs a finished run: tests/workflow/test_resources.py has one",
@@ -186,9 +188,15 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_every_block_is_known() -> None:
     assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake"}
-    assert set(YAML) == {"mine.yaml", "more.yaml", "kinds.yaml", "sam.yaml", "backbone: mine", "host.yaml"}, (
-        "give a new block a test here"
-    )
+    assert set(YAML) == {
+        "mine.yaml",
+        "more.yaml",
+        "words.yaml",
+        "kinds.yaml",
+        "sam.yaml",
+        "backbone: mine",
+        "host.yaml",
+    }, "give a new block a test here"
     python = [block for block in BLOCKS if block.language == "python"]
     assert [block.key for block in python] == ["from pathlib import Path", METHOD]  # the first: test_api_docs.py
     assert sum(block.language == "snakemake" for block in BLOCKS) == 1  # planned by test_host.py
@@ -235,6 +243,8 @@ def test_options_of_methods_run(shell: Shell) -> None:
         assert reader.provenance["number_format"] == "float32"
     planned = shell.run("snakemake -n --cores 2 classes --configfile small.yaml kinds.yaml")
     assert re.search(r"classify_images +1\n", planned), planned
+    planned = shell.run("snakemake -n --cores 2 scores --configfile small.yaml words.yaml")
+    assert re.search(r"encode_texts +1\n", planned), planned
 
 
 @pytest.mark.slow

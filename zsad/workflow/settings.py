@@ -155,8 +155,8 @@ class Settings:
         """Compare what is asked of the models of backbones with what they are, as far as this machine knows them.
 
         Raises:
-            ConfigError: a resolution, tile or layer that a model does not have, or prompts or trained weights of a
-                method that are not there.
+            ConfigError: a resolution, tile or layer that a model does not have, prompts or trained weights of a method
+                that are not there, or a category whose name is none in words.
             ModelError: a model on this machine is damaged, incomplete, or of an unknown family.
         """
         for entry in self.backbones.values():
@@ -166,6 +166,8 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
+        for category in self.data.expected_categories if self.asked_texts else ():
+            self.part_name(category)
 
     def _check_patches(self, entry: BackboneEntry) -> None:
         """Refuse a backbone that computes too many patches even for a square image.

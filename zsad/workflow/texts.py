@@ -93,10 +93,10 @@ def check_origins(methods: Iterable[MethodEntry]) -> None:
             continue
         first = said.setdefault(method.texts.name, method)
         if first.texts != method.texts and first.texts is not None:
+            one, other = (f"methods.{each.group or each.name}" for each in (first, method))
             raise ConfigError(
-                f"methods.{first.name} and methods.{method.name} read the same text_prompts {method.texts.prompts}, "
-                f"and say that they were trained on '{first.texts.trained_on}' and '{method.texts.trained_on}'; "
-                "give both the same trained_on"
+                f"{one} and {other} read the same text_prompts {method.texts.prompts}, and say that they were trained "
+                f"on '{first.texts.trained_on}' and '{method.texts.trained_on}'; give both the same trained_on"
             )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig
 
-TOKENIZER_FILES = ("tokenizer.json", "spiece.model")  # either is enough
+TOKENIZER_FILES = ("spiece.model", "tokenizer.json")  # either is enough: SigLIP's own, and SigLIP 2's
 # What ends a text and what fills it up, of SigLIP 2 (Gemma's tokenizer) and of SigLIP.
 ENDS_OF_2, ENDS = ("<eos>", "<pad>"), ("</s>", "</s>")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
