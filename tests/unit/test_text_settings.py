@@ -13,10 +13,11 @@ import yaml
 from harness import merged
 from zsad.cli.command import main
 from zsad.data.catalogue import datasets
-from zsad.errors import ConfigError
-from zsad.features.registry import BACKBONES
+from zsad.errors import ConfigError, ModelError
+from zsad.features.registry import BACKBONES, completed
 from zsad.resources.jobs import ESTIMATES, estimated, threads_of
 from zsad.resources.run import Run
+from zsad.workflow.entries import BackboneEntry
 from zsad.workflow.settings import DEFAULT_PATH, Settings
 from zsad.workflow.submissions import folder_names
 
@@ -88,6 +89,27 @@ def test_texts_depend_on_no_parameter_that_concerns_images_alone() -> None:
     known = settings().backbones["seen"].text_config()
     assert settings(backbones__seen__params__cells=9).backbones["seen"].text_config() == known
     assert settings(backbones__seen__params__words="x").backbones["seen"].text_config() != known
+
+
+def test_features_depend_on_no_parameter_that_concerns_texts_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "merges.txt", "tokenizer.model"):
+        (folder / name).write_bytes(b"")
+    params = completed("image_text", {"model": str(folder)})
+    plain, told = (
+        BackboneEntry("clip", "image_text", {**params, "tokenizer": tokenizer}) for tokenizer in (None, "owner/another")
+    )
+    assert told.stage_config() == plain.stage_config()
+    assert told.text_config() != plain.text_config()
+    assert told.shown() != plain.shown()
+    assert [Path(path).name for path in plain.local_files()] == ["config.json", "model.safetensors"]
+    assert [Path(path).name for path in plain.text_files()] == sorted(path.name for path in folder.iterdir())
+
+
+def test_a_tokenizer_that_is_nowhere_is_refused_before_the_run() -> None:
+    with pytest.raises(ModelError, match=r"^tokenizer '\./gone' is neither an existing folder nor a hub id"):
+        BACKBONES.build("image_text", {"model": "owner/clip", "tokenizer": "./gone"}).check_model()
 
 
 def test_a_model_that_is_made_of_texts_reads_them_itself() -> None:
