@@ -49,7 +49,7 @@ from zsad.features.registry import completed, listed, named
 from zsad.models.dinotxt.facts import PARAMETERS, PLACE, PUBLISHED
 from zsad.models.dinotxt.head_file import read_head_file
 from zsad.models.dinotxt.networks import TextNetwork, VisionHead
-from zsad.models.texts import dinotxt as texts_module
+from zsad.models.texts import batched as texts_module
 from zsad.models.texts.base import TextEncoder, TextModel
 from zsad.models.texts.loading import load_texts
 

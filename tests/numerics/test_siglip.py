@@ -48,7 +48,7 @@ from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
 from zsad.models.families import TokenReader
-from zsad.models.texts import padded as text_module
+from zsad.models.texts import batched as text_module
 from zsad.models.texts.base import TextEncoder
 from zsad.models.texts.loading import TextModel, load_texts
 

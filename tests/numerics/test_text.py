@@ -28,7 +28,7 @@ from transformers import (
 
 from closeness import assert_close
 from zsad.errors import ConfigError, ModelError
-from zsad.models.texts import clip as text_module
+from zsad.models.texts import batched as text_module
 from zsad.models.texts.base import TextEncoder, TextModel
 from zsad.models.texts.clip import ClipTexts
 from zsad.models.texts.loading import load_texts

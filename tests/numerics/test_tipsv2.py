@@ -44,7 +44,7 @@ from zsad.models.checkpoint import find_checkpoint
 from zsad.models.families import TokenReader
 from zsad.models.families import tipsv2_config as config_module
 from zsad.models.families.tipsv2_config import Tower, tipsv2_config
-from zsad.models.texts import padded as text_module
+from zsad.models.texts import batched as text_module
 from zsad.models.texts.base import TextEncoder
 from zsad.models.texts.loading import TextModel, load_texts
 

@@ -72,6 +72,7 @@ def test_texts_of_the_model_of_the_features_pass(tmp_path: Path) -> None:
     ("model", "said"),
     [
         ({"id": "another"}, "different models (another and tower)"),
+        ({"revision": "b2"}, "different models (tower of revision b2 and a1)"),
         ({"weights_sha256": {"model.safetensors": "0b"}}, "different models (tower with another model.safetensors)"),
     ],
 )

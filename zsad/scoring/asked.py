@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from zsad.errors import ConfigError, DataError
 from zsad.files.provenance import file_sha256
 from zsad.scoring.described_texts import described_texts
+from zsad.scoring.same_model import model_difference
 
 if TYPE_CHECKING:
     from zsad.scoring.base import Scorer
     from zsad.scoring.token_source import Texts, TokenSource
-
-DIGESTS = "weights_sha256"  # of the provenance's ``model``: those of the files of its weights, by their names
 
 
 def check_texts(scorer: Scorer, readers: Mapping[str, TokenSource], texts: Texts | None) -> None:
@@ -32,7 +31,7 @@ def check_texts(scorer: Scorer, readers: Mapping[str, TokenSource], texts: Texts
         raise ValueError(f"texts are {'missing' if texts is None else 'nothing that the scorer reads here'}")
     if texts is None or source is None:
         return
-    if reason := _another(_model(texts), _model(source)):
+    if reason := model_difference(texts, source):
         raise DataError(
             f"{texts.path} and {source.path} come from different models ({reason}), whose vectors cannot be compared; "
             "delete both and run again"
@@ -59,22 +58,6 @@ def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
         **({} if texts is None else {"texts": described_texts(texts)}),
         **({"learned_files": learned} if learned else {}),
     }
-
-
-def _model(source: Texts | TokenSource) -> dict[str, Any]:
-    """What the provenance says of a model; it may say nothing."""
-    model = source.provenance.get("model")
-    return model if isinstance(model, dict) else {}
-
-
-def _another(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
-    """In what two models differ; empty if they seem to be one. Either may have files that the other has no need of."""
-    name, other = first.get("id"), second.get("id")
-    if name != other:
-        return f"{name} and {other}"
-    digests, others = (model.get(DIGESTS) or {} for model in (first, second))
-    changed = (file for file in digests if file in others and digests[file] != others[file])
-    return next((f"{name} with another {file}" for file in changed), "")
 
 
 def _digest(path: str, param: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from zsad.errors import DataError
 from zsad.lazy import torch
+from zsad.scoring.same_model import model_difference
 from zsad.scoring.tokens import normalise
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 Averaging = Literal["raw", "normalised"]
 STATES = (0, 1)  # of the sentences: normal, anomalous
-MODEL_KEYS = ("id", "revision", "weights_sha256")  # of the provenance, by which models are told apart
 
 
 def class_embeddings(texts: Texts, averaging: Averaging, device: str) -> torch.Tensor:
@@ -95,32 +94,13 @@ def check_space(features: TokenSource, texts: Texts) -> None:
     Raises:
         DataError: they are, or the features have no vectors of whole images in the space of the texts.
     """
-    own, other = (_model(source.provenance) for source in (features, texts))
-    if own and other and (odd := next((key for key in MODEL_KEYS if _differ(own.get(key), other.get(key))), None)):
+    if reason := model_difference(texts, features):
         raise DataError(
-            f"{features.path} and {texts.path} come from different models ({odd}: {_short(own.get(odd))} and "
-            f"{_short(other.get(odd))}); encode the texts by the model of the features"
+            f"{texts.path} and {features.path} come from different models ({reason}); encode the texts by the model of "
+            "the features"
         )
     if (width := texts.embeddings.shape[1]) > features.channels:
         raise DataError(
             f"{texts.path} has embeddings of {width} channels and {features.path} has tokens of {features.channels}; "
             "encode the texts by the model of the features"
         )
-
-
-def _model(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
-    model = provenance.get("model")
-    return model if isinstance(model, Mapping) else {}
-
-
-def _differ(own: Any, other: Any) -> bool:
-    """Whether two entries of models are different; of digests, those of the files that both read."""
-    if isinstance(own, Mapping) and isinstance(other, Mapping):
-        return any(own[name] != other[name] for name in own.keys() & other.keys())
-    return bool(own != other)
-
-
-def _short(value: Any) -> str:
-    """A value as part of a sentence."""
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,49 +13,39 @@ from zsad.errors import ConfigError, ModelError, first_line
 from zsad.lazy import torch
 from zsad.models.checkpoint import FoundCheckpoint
 from zsad.models.config_files import silence_libraries
-from zsad.models.config_sense import built_within, computed_by, sense_of_config, sense_of_weights
+from zsad.models.config_sense import computed_by, sense_of_config
 from zsad.models.hub import check_weights
-from zsad.models.texts.base import TextEncoder, TextModel
+from zsad.models.texts.base import TextModel
+from zsad.models.texts.batched import BatchedTexts
 from zsad.models.texts.deep_prompts import check_learned, embed_learned
 from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
+from zsad.models.texts.towers import check_no_head, loaded_tower
 
 if TYPE_CHECKING:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
     from zsad.models.texts.learned_tokens import LearnedTokens
 
-BATCH = 64  # texts
 TOWER = ("text_model.", "text_projection.")  # begin the names of its weights in a checkpoint of both towers
 TOKENIZER = "openai/clip-vit-base-patch16"  # hub id; all of CLIP's models have the same
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # either set is enough
 OLD_END = 2  # token
 
 
-class ClipTexts(TextEncoder):
+class ClipTexts(BatchedTexts):
     """CLIP's text tower; made by `load_texts`."""
 
     def __init__(
         self, network: CLIPTextModelWithProjection, tokenizer: CLIPTokenizer, *, device: str, model: dict[str, Any]
     ) -> None:
-        self.name = model["id"]
-        self.channels: int = network.text_projection.out_features
-        self.patch_part = (0, self.channels)
-        self.longest: int = network.config.max_position_embeddings
-        self.device = device
-        self.model = model
+        super().__init__(
+            channels=network.text_projection.out_features,
+            longest=network.config.max_position_embeddings,
+            device=device,
+            model=model,
+        )
         self._network = network
         self._tokenizer = tokenizer
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """See `TextEncoder.encode`."""
-        with computed_by(self.name):
-            tokens = [self._checked_tokens(text) for text in texts]
-            batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
-        return np.concatenate([np.empty((0, self.channels), dtype=np.float32), *batches])
-
-    def count_tokens(self, text: str) -> int:
-        """See `TextEncoder.count_tokens`."""
-        return len(self._tokens(text))
 
     def encode_learned(self, learned: LearnedTokens) -> np.ndarray:
         """See `TextEncoder.encode_learned`."""
@@ -78,13 +68,8 @@ class ClipTexts(TextEncoder):
             )
         return numbers
 
-    def _checked_tokens(self, text: str) -> list[int]:
-        self.check_length(text)
-        return self._tokens(text)
-
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer(text, verbose=False)["input_ids"]
-        return tokens
+        return clip_tokens(self._tokenizer, text)
 
     def _embedded(self, tokens: list[list[int]]) -> np.ndarray:
         batch = self._tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self.device)
@@ -106,8 +91,7 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTe
         ModelError: the checkpoint has no text tower or no tokenizer, or is damaged.
     """
     name = found.name
-    if wanted.head is not None:
-        raise ConfigError(f"model '{name}' is a CLIP model, which takes no head; leave 'head' out")
+    check_no_head(wanted, "CLIP")
     silence_libraries()
     with sense_of_config(name, found.source):
         config = _text_config(found)
@@ -122,14 +106,16 @@ def load_texts(wanted: TextModel, found: FoundCheckpoint, device: str) -> ClipTe
             f"text {tokenizer.eos_token_id}, for {config.vocab_size} and {config.eos_token_id}); {place.remedy}"
         )
     digests = check_weights(found.weight_files, wanted.sha256, name)
-    network = _network(found, config)
-    _move(network, device)
+    network = loaded_tower(
+        found,
+        transformers.CLIPTextModelWithProjection,
+        config,
+        device,
+        state=None if found.state is None else _of_tower(found.state),
+        remedy="choose a CLIP model with both towers and their projections",
+    )
     model = {"id": name, "revision": found.commit, "weights_sha256": digests, **place.provenance}
-    return ClipTexts(network.eval(), tokenizer, device=device, model=model)
-
-
-def _move(network: torch.nn.Module, device: str) -> None:
-    network.to(device)
+    return ClipTexts(network, tokenizer, device=device, model=model)
 
 
 def _text_config(found: FoundCheckpoint) -> CLIPTextConfig:
@@ -160,28 +146,12 @@ def clip_tokenizer(place: Tokenizer, name: str) -> CLIPTokenizer:
         ) from None
 
 
-def _network(found: FoundCheckpoint, config: CLIPTextConfig) -> CLIPTextModelWithProjection:
-    source: dict[str, Any]
-    if found.state is None:
-        source = {
-            "pretrained_model_name_or_path": found.source,
-            "local_files_only": True,
-            "weights_only": True,
-            "use_safetensors": found.weight_files[0].suffix == ".safetensors",
-        }
-    else:
-        state = {key: tensor for key, tensor in found.state.items() if key.startswith(TOWER)}
-        source = {"pretrained_model_name_or_path": None, "state_dict": state}
-    with sense_of_weights(found.name, found.source), built_within(found.weight_files, found.name):
-        # Annotated without the pair that comes of ``output_loading_info``.
-        from_pretrained: Callable[..., Any] = transformers.CLIPTextModelWithProjection.from_pretrained
-        loaded: tuple[CLIPTextModelWithProjection, dict[str, Any]] = from_pretrained(
-            **source, config=config, dtype=torch.float32, output_loading_info=True
-        )
-    network, info = loaded
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"the weights of model '{found.name}' lack {len(missing)} of the tensors of its text tower ({missing[0]}, "
-            "...); choose a CLIP model with both towers and their projections"
-        )
-    return network
+def clip_tokens(tokenizer: CLIPTokenizer, text: str) -> list[int]:
+    """The tokens of a text by CLIP's tokenizer, start and end included."""
+    tokens: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    return tokens
+
+
+def _of_tower(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of the text tower among those of both."""
+    return {key: tensor for key, tensor in state.items() if key.startswith(TOWER)}

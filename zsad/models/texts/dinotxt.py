@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,23 +11,22 @@ import torch
 from zsad.errors import ModelError
 from zsad.models.checkpoint import FoundCheckpoint
 from zsad.models.config_files import silence_libraries
-from zsad.models.config_sense import computed_by
 from zsad.models.dinotxt.facts import TOKENIZER, head_needed
 from zsad.models.dinotxt.head_file import TextPart, check_width, read_head_file
 from zsad.models.dinotxt.networks import TextNetwork
 from zsad.models.hub import check_weights
-from zsad.models.texts.base import TextEncoder, TextModel
-from zsad.models.texts.clip import TOKENIZER_FILES, clip_tokenizer
+from zsad.models.texts.base import TextModel
+from zsad.models.texts.batched import BatchedTexts
+from zsad.models.texts.clip import TOKENIZER_FILES, clip_tokenizer, clip_tokens
 from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
 
 if TYPE_CHECKING:
     from transformers import CLIPTokenizer
 
-BATCH = 64  # texts
 PADDING = 0  # token; what comes after the end of a text is not seen by it
 
 
-class DinoTxtTexts(TextEncoder):
+class DinoTxtTexts(BatchedTexts):
     """dino.txt's text encoder; made by `load_texts`.
 
     The first half of an embedding is compared with the class token of an image, the second with its patches.
@@ -37,33 +35,18 @@ class DinoTxtTexts(TextEncoder):
     def __init__(
         self, network: TextNetwork, part: TextPart, tokenizer: CLIPTokenizer, *, device: str, model: dict[str, Any]
     ) -> None:
-        self.name = model["id"]
-        self.channels = part.projected
-        self.patch_part = (part.projected // 2, part.projected)
-        self.longest = part.longest
-        self.device = device
-        self.model = model
+        super().__init__(
+            channels=part.projected,
+            patch_part=(part.projected // 2, part.projected),
+            longest=part.longest,
+            device=device,
+            model=model,
+        )
         self._network = network
         self._tokenizer = tokenizer
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """See `TextEncoder.encode`."""
-        with computed_by(self.name):
-            tokens = [self._checked_tokens(text) for text in texts]
-            batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
-        return np.concatenate([np.empty((0, self.channels), dtype=np.float32), *batches])
-
-    def count_tokens(self, text: str) -> int:
-        """See `TextEncoder.count_tokens`."""
-        return len(self._tokens(text))
-
-    def _checked_tokens(self, text: str) -> list[int]:
-        self.check_length(text)
-        return self._tokens(text)
-
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer(text, verbose=False)["input_ids"]
-        return tokens
+        return clip_tokens(self._tokenizer, text)
 
     def _embedded(self, tokens: list[list[int]]) -> np.ndarray:
         longest = max(map(len, tokens))

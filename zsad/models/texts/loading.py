@@ -21,12 +21,12 @@ TOWERS: dict[str, TextLoader] = {
     "clip": clip.load_texts,
     "clip_text_model": clip.load_texts,  # the text tower, saved alone
     "dinov3_vit": dinotxt.load_texts,
-    "siglip": siglip.load_texts,
-    "siglip_text_model": siglip.load_texts,
-    "siglip2": siglip.load_texts,
-    "siglip2_text_model": siglip.load_texts,
-    "tipsv2": tipsv2.load_texts,
-    "tipsv2_text_model": tipsv2.load_texts,
+    "siglip": siglip.SiglipTexts.load,
+    "siglip_text_model": siglip.SiglipTexts.load,
+    "siglip2": siglip.SiglipTexts.load,
+    "siglip2_text_model": siglip.SiglipTexts.load,
+    "tipsv2": tipsv2.Tipsv2Texts.load,
+    "tipsv2_text_model": tipsv2.Tipsv2Texts.load,
 }
 
 

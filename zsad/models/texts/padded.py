@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import tokenizers
 
-from zsad.errors import ConfigError, ModelError, first_line
+from zsad.errors import ModelError, first_line
 from zsad.lazy import torch
 from zsad.models.checkpoint import FoundCheckpoint
-from zsad.models.config_sense import built_within, computed_by, sense_of_weights
-from zsad.models.texts.base import TextEncoder, TextModel
+from zsad.models.config_files import silence_libraries
+from zsad.models.config_sense import sense_of_config
+from zsad.models.hub import check_weights
+from zsad.models.texts.base import TextModel
+from zsad.models.texts.batched import BatchedTexts
 from zsad.models.texts.sentence_pieces import read_sentence_pieces, tokenizer_of
-from zsad.models.texts.tokenizers import Tokenizer
+from zsad.models.texts.tokenizers import Tokenizer, locate_tokenizer
+from zsad.models.texts.towers import check_no_head, loaded_tower
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
 
-BATCH = 64  # texts
 SENTENCE_PIECES = ".model"  # ends the names of SentencePiece's own files
-
-Network = TypeVar("Network", bound="PreTrainedModel")
 
 
 class Words(NamedTuple):
@@ -48,53 +49,92 @@ class Words(NamedTuple):
         return tokens if self.end is None else [*tokens, self.end]
 
 
-class PaddedTexts(TextEncoder):
+class PaddedTexts(BatchedTexts):
     """A text tower that reads texts of one length.
+
+    Attributes:
+        kind: what messages call models of this kind.
+        tokenizer_files: either is enough; the first that is there is read.
 
     Args:
         network: in evaluation mode, on the device.
         words: how it reads a text.
         channels: width of an embedding.
         longest: tokens that every text is filled up to.
-        model: see `TextEncoder`.
+        device, model: see `TextEncoder`.
     """
+
+    kind: ClassVar[str]
+    tokenizer_files: ClassVar[Sequence[str]]
 
     def __init__(
         self, network: PreTrainedModel, words: Words, *, channels: int, longest: int, device: str, model: dict[str, Any]
     ) -> None:
-        self.name = model["id"]
-        self.channels = channels
-        self.patch_part = (0, channels)
-        self.longest = longest
-        self.device = device
-        self.model = model
+        super().__init__(channels=channels, longest=longest, device=device, model=model)
         self._network: Any = network
         self._words = words
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """See `TextEncoder.encode`."""
-        with computed_by(self.name):
-            tokens = [self._checked_tokens(text) for text in texts]
-            batches = [self._embedded(tokens[start : start + BATCH]) for start in range(0, len(tokens), BATCH)]
-        return np.concatenate([np.empty((0, self.channels), dtype=np.float32), *batches])
+    @classmethod
+    def load(cls, wanted: TextModel, found: FoundCheckpoint, device: str) -> Self:
+        """Load the text tower of a checkpoint, and its tokenizer; the image tower is left on the disk.
 
-    def count_tokens(self, text: str) -> int:
-        """See `TextEncoder.count_tokens`."""
-        return len(self._words.tokens(text))
+        Args:
+            wanted: which model, with which tokenizer; it takes no ``head``.
+            found: its checkpoint.
+            device: of torch, such as ``"cpu"`` or ``"cuda"``.
 
-    def _checked_tokens(self, text: str) -> list[int]:
-        self.check_length(text)
-        return self._words.tokens(text)
+        Raises:
+            ConfigError: there is a ``head``.
+            ModelError: the checkpoint has no text tower or no tokenizer, or is damaged.
+        """
+        name = found.name
+        check_no_head(wanted, cls.kind)
+        silence_libraries()
+        with sense_of_config(name, found.source):
+            both = cls._read_config(found)
+            config: PretrainedConfig = getattr(both, "text_config", both)  # the tower may have been saved alone
+        place = locate_tokenizer(wanted, found, [(file,) for file in cls.tokenizer_files])
+        words = cls._read_words(place, config, name)
+        digests = check_weights(found.weight_files, wanted.sha256, name)
+        network = loaded_tower(found, cls._tower(config), config, device)
+        model = {"id": name, "revision": found.commit, "weights_sha256": digests, **place.provenance}
+        return cls(
+            network,
+            words,
+            channels=cls._channels(config),
+            longest=config.max_position_embeddings,
+            device=device,
+            model=model,
+        )
 
-    def _embedded(self, tokens: Sequence[Sequence[int]]) -> np.ndarray:
-        filled = torch.full((len(tokens), self.longest), self._words.filling)
-        is_text = torch.zeros((len(tokens), self.longest), dtype=torch.bool)
-        for place, own in enumerate(tokens):
-            filled[place, : len(own)] = torch.tensor(own, dtype=torch.long)
-            is_text[place, : len(own)] = True
-        with torch.inference_mode():
-            embeddings: np.ndarray = self._outputs(filled.to(self.device), is_text.to(self.device)).cpu().numpy()
-        return embeddings
+    @staticmethod
+    def _read_config(found: FoundCheckpoint) -> PretrainedConfig:
+        """The configuration of both towers, or of the text tower alone."""
+        return found.config()
+
+    @staticmethod
+    @abstractmethod
+    def _tower(config: PretrainedConfig) -> type[PreTrainedModel]:
+        """The tower's class in ``transformers``."""
+
+    @staticmethod
+    @abstractmethod
+    def _channels(config: PretrainedConfig) -> int:
+        """Width of an embedding."""
+
+    @classmethod
+    @abstractmethod
+    def _read_words(cls, place: Tokenizer, config: PretrainedConfig, name: str) -> Words:
+        """How the model reads a text.
+
+        Args:
+            place: where its tokenizer lies.
+            config: of the text tower.
+            name: of the model, for messages.
+
+        Raises:
+            ModelError: the tokenizer is damaged, or not that of the text tower.
+        """
 
     @abstractmethod
     def _outputs(self, tokens: Tensor, is_text: Tensor) -> Tensor:
@@ -105,15 +145,18 @@ class PaddedTexts(TextEncoder):
             is_text: bool, of the same shape: false for what fills up.
         """
 
+    def _tokens(self, text: str) -> list[int]:
+        return self._words.tokens(text)
 
-def check_no_head(wanted: TextModel, kind: str) -> None:
-    """Refuse the file of dino.txt for another kind of model.
-
-    Raises:
-        ConfigError: one is named.
-    """
-    if wanted.head is not None:
-        raise ConfigError(f"model '{wanted.model}' is a {kind} model, which takes no head; leave 'head' out")
+    def _embedded(self, tokens: list[list[int]]) -> np.ndarray:
+        filled = torch.full((len(tokens), self.longest), self._words.filling)
+        is_text = torch.zeros((len(tokens), self.longest), dtype=torch.bool)
+        for place, own in enumerate(tokens):
+            filled[place, : len(own)] = torch.tensor(own, dtype=torch.long)
+            is_text[place, : len(own)] = True
+        with torch.inference_mode():
+            embeddings: np.ndarray = self._outputs(filled.to(self.device), is_text.to(self.device)).cpu().numpy()
+        return embeddings
 
 
 def loaded_tokenizer(place: Tokenizer, files: Sequence[str], name: str) -> tokenizers.Tokenizer:
@@ -139,40 +182,3 @@ def loaded_tokenizer(place: Tokenizer, files: Sequence[str], name: str) -> token
         raise ModelError(
             f"the tokenizer of model '{name}', {path}, cannot be loaded ({first_line(error)}); download it again"
         ) from None
-
-
-def loaded_tower(found: FoundCheckpoint, tower: type[Network], config: PretrainedConfig, device: str) -> Network:
-    """A text tower with its weights in float32, for inference; the image tower is left on the disk.
-
-    Args:
-        tower: its class in ``transformers``.
-        config: its own, not that of both towers.
-
-    Raises:
-        ModelError: the weights are damaged, or lack some of its tensors.
-    """
-    with sense_of_weights(found.name, found.source), built_within(found.weight_files, found.name):
-        # Annotated without the pair that comes of ``output_loading_info``.
-        from_pretrained: Callable[..., Any] = tower.from_pretrained
-        loaded: tuple[Network, dict[str, Any]] = from_pretrained(
-            found.source,
-            config=config,
-            dtype=torch.float32,
-            local_files_only=True,
-            trust_remote_code=False,
-            weights_only=True,
-            use_safetensors=found.weight_files[0].suffix == ".safetensors",
-            output_loading_info=True,
-        )
-    network, info = loaded
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"the weights of model '{found.name}' lack {len(missing)} of the tensors of its text tower ({missing[0]}, "
-            "...); choose a model with both towers, or download it again"
-        )
-    _make_ready(network, device)
-    return network
-
-
-def _make_ready(network: torch.nn.Module, device: str) -> None:
-    network.to(device).eval()
