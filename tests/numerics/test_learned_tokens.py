@@ -324,6 +324,16 @@ def test_a_file_that_was_cut_off_is_refused(path: Path, size: int) -> None:
     assert "is damaged" in refusal(path)
 
 
+def test_a_file_of_which_a_number_changed_on_the_way_is_refused(path: Path) -> None:
+    content = path.read_bytes()
+    number = learned_state()["ctx_neg"].numpy().tobytes()[:4]
+    assert content.count(number) == 1
+    path.write_bytes(content.replace(number, bytes([number[0] ^ 1, *number[1:]])))
+    assert refusal(path) == (
+        f"the file of AnomalyCLIP's learned tokens {path} is damaged; download it again from its authors"
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("new", [True, False])
 def test_a_file_with_other_bytes_in_it_is_read_or_refused(tmp_path: Path, new: bool) -> None:

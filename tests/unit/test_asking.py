@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,12 +125,15 @@ def test_texts_of_another_model_are_refused(prompts: Path) -> None:
     [
         ("embedded", "lid", "this backbone has no texts"),
         (Worded(longest=5), "lid with a very long name indeed", "5"),
-        (Worded(), "", "name"),
+        (Worded(), "", "^part_name = '' is not usable: it must not be empty$"),
+        (Worded(), "a {}", "^part_name = 'a {}' is not usable: it must have no '{'"),
+        (Worded(), 3, "^part_name = 3 is not usable: it must be text"),
+        (Worded(longest=16), "lid " * 9, "^with the name 'lid .*' a sentence has [0-9]+ tokens"),
         ("nothing-of-that-name", "lid", "there is no backbone 'nothing-of-that-name'"),
         ("dinov2-small", "lid", "has no text"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: str, sentence: str) -> None:
+def test_what_cannot_be_asked_is_one_sentence(backbone: object, part: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         zsad.encode_texts(backbone, part)  # type: ignore[arg-type]
 

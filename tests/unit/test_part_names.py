@@ -23,6 +23,7 @@ from zsad.texts.part_names import PartNames, check_part_names, part_name
         ("pcb1", "object", "object"),
         ("kabel", "  Kabel   mit Stecker ", "Kabel mit Stecker"),
         ("pcb1", {"pcb1": "T-shirt_2"}, "T-shirt_2"),
+        ("pcb1", {"pcb1": "می\u200cخ"}, "می\u200cخ"),  # some scripts need signs that nobody sees
     ],
 )
 def test_a_part_is_called_as_configured_or_as_its_category_in_words(
@@ -36,6 +37,8 @@ def test_a_part_is_called_as_configured_or_as_its_category_in_words(
     [
         ("", "it must not be empty"),
         (" \t", "it must not be empty"),
+        ("\u200b \ufeff", "it must not be empty"),
+        ("a\u202eb", r"it must be one line of text, without '\u202e'"),
         ("a\nb", r"it must be one line of text, without '\n'"),
         ("a\x85b", r"it must be one line of text, without '\x85'"),
         ("a\0", r"it must be one line of text, without '\x00'"),

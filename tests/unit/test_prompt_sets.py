@@ -252,7 +252,8 @@ def test_a_pipe_is_no_file_of_prompts() -> None:
 def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> None:
     with pytest.raises(ConfigError, match=r"^the file of learned tokens tokens\.pth does not exist; correct the path$"):
         check_prompts("tokens.pth")
-    check_prompts(written(b"whatever", "tokens.pth"))
+    for name in ("tokens.pth", "TOKENS.PTH"):
+        check_prompts(written(b"whatever", name))
     assert "tokens.pth holds learned tokens by its ending" in refusal("tokens.pth")
     with pytest.raises(ConfigError, match="did you mean 'winclip'"):
         check_prompts("winclp")

@@ -68,7 +68,7 @@ def test_the_same_words_stand_once_with_all_methods_that_asked_them(source):
     section = section_of(source)
     assert section.count("<h3>") == 1
     assert re.findall(r'<li data-method="(\w+)">', section) == ["together", "winclip"]
-    assert "one image at a time and a text that names the object" in Page(section).text
+    assert "a text that names the object, and no reference image" in Page(section).text
 
 
 def test_the_words_have_a_place_in_the_contents_and_every_tag_is_closed(source):
@@ -116,8 +116,8 @@ def test_other_words_and_another_model_are_other_questions(tmp_path):
     section = section_of(made(tmp_path, said, methods, ["pcb1"]))
     assert section.count("<h3>") == 3
     assert "Text tower: <code>another</code>." in section
-    assert "<code>b</code> sees one image at a time" in section
-    assert "<code>c</code> sees besides these words 4 good reference images and nothing else" in section
+    assert "<code>b</code> sees a text that names the object" in section
+    assert "<code>c</code> sees besides these words 4 good reference images (" in section
 
 
 def test_no_words_of_a_prompt_file_are_markup_on_the_page(tmp_path):

@@ -13,10 +13,11 @@ import yaml
 from harness import merged
 from zsad.cli.command import main
 from zsad.data.catalogue import datasets
-from zsad.errors import ConfigError
-from zsad.features.registry import BACKBONES
+from zsad.errors import ConfigError, ModelError
+from zsad.features.registry import BACKBONES, completed
 from zsad.resources.jobs import ESTIMATES, estimated, threads_of
 from zsad.resources.run import Run
+from zsad.workflow.entries import BackboneEntry
 from zsad.workflow.settings import DEFAULT_PATH, Settings
 from zsad.workflow.submissions import folder_names
 
@@ -90,6 +91,27 @@ def test_texts_depend_on_no_parameter_that_concerns_images_alone() -> None:
     assert settings(backbones__seen__params__words="x").backbones["seen"].text_config() != known
 
 
+def test_features_depend_on_no_parameter_that_concerns_texts_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "merges.txt", "tokenizer.model"):
+        (folder / name).write_bytes(b"")
+    params = completed("image_text", {"model": str(folder)})
+    plain, told = (
+        BackboneEntry("clip", "image_text", {**params, "tokenizer": tokenizer}) for tokenizer in (None, "owner/another")
+    )
+    assert told.stage_config() == plain.stage_config()
+    assert told.text_config() != plain.text_config()
+    assert told.shown() != plain.shown()
+    assert [Path(path).name for path in plain.local_files()] == ["config.json", "model.safetensors"]
+    assert [Path(path).name for path in plain.text_files()] == sorted(path.name for path in folder.iterdir())
+
+
+def test_a_tokenizer_that_is_nowhere_is_refused_before_the_run() -> None:
+    with pytest.raises(ModelError, match=r"^tokenizer '\./gone' is neither an existing folder nor a hub id"):
+        BACKBONES.build("image_text", {"model": "owner/clip", "tokenizer": "./gone"}).check_model()
+
+
 def test_a_model_that_is_made_of_texts_reads_them_itself() -> None:
     methods = settings().methods
     assert {name: entry.fits_texts for name, entry in methods.items()} == {
@@ -148,6 +170,14 @@ def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
     assert "path: values" in said
 
 
+@pytest.mark.parametrize("method", ["windows", "few"])
+def test_a_path_without_windows_is_refused_where_they_are_looked_at(method: str) -> None:
+    said = refusal(**{f"methods__{method}__backbone": "coarse"})
+    assert said.startswith(f"methods.{method}: scorer 'winclip")
+    assert "cannot read backbone 'coarse': it has no windows" in said
+    assert "path: windows" in said
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
@@ -155,6 +185,7 @@ def test_tokens_that_do_not_lie_among_texts_are_refused() -> None:
         ({"text_prompts": "gone.yaml"}, r"methods\.dense\.params.*gone\.yaml does not exist"),
         ({"text_prompts": "gone.pth", "trained_on": "visa"}, r"methods\.dense\.params.*gone\.pth does not exist"),
         ({"text_prompts": "learned.pth"}, r"trained_on"),
+        ({"text_prompts": "LEARNED.PTH"}, r"LEARNED\.PTH holds what others have trained"),
         ({"trained_on": "visa"}, r"trained_on"),
     ],
 )

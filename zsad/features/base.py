@@ -155,12 +155,14 @@ class Backbone(Choice):
         sees_images: whether it is loaded and shown images, and not joined from the features of others.
         takes_any: whether `params_of` takes every hub id or path, so that it is asked after all other families.
         has_texts: whether its class tokens lie in a space where texts lie as well; see `load_texts`.
+        for_texts: the parameters that concern texts alone, and no image.
     """
 
     is_network: ClassVar[bool] = True
     sees_images: ClassVar[bool] = True
     takes_any: ClassVar[bool] = False
     has_texts: ClassVar[bool] = False
+    for_texts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:

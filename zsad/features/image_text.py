@@ -22,6 +22,7 @@ from zsad.files.user_paths import UserPath
 from zsad.models.catalogue import MODELS
 from zsad.models.dinotxt.facts import BACKBONE, NAME, PARAMETERS, PLACE
 from zsad.models.image_text.options import ImageTextOptions, window_layers
+from zsad.models.weight_files import TOKENIZER
 
 if TYPE_CHECKING:
     from zsad.features.architecture import Architecture
@@ -48,6 +49,7 @@ class ImageText(HuggingFace):
     summary: ClassVar[str] = "CLIP, OpenCLIP, SigLIP2, TIPSv2 or dino.txt: images and texts in one space."
     takes_any: ClassVar[bool] = True
     has_texts: ClassVar[bool] = True
+    for_texts: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     path: Literal["plain", "values", "windows"] = Field(
         "plain",
@@ -114,8 +116,16 @@ class ImageText(HuggingFace):
         return False
 
     def check_model(self) -> None:
-        """See `HuggingFace.check_model`; of a head, that it is one for tokens of the model's width."""
+        """See `HuggingFace.check_model`; of a head, that it is one for tokens of the model's width.
+
+        Raises:
+            ModelError: likewise; or ``tokenizer`` is no place.
+        """
         super().check_model()
+        if self.tokenizer is not None:
+            from zsad.models.hub import check_place  # imports the hub's client
+
+            check_place(self.tokenizer, option="tokenizer")
         if self.head is not None:
             # It imports torch.
             from zsad.models.dinotxt.head_file import check_width, read_head_file
@@ -143,8 +153,9 @@ class ImageText(HuggingFace):
         return megabytes + sum(Path(path).stat().st_size for path in local_files(self.head)) // 10**6
 
     def local_files(self) -> list[str]:
-        """Those of the model, and its head."""
-        return sorted({*super().local_files(), *(local_files(self.head) if self.head else ())})
+        """Those of the model but for its tokenizer, and its head."""
+        seen = [path for path in super().local_files() if Path(path).name not in TOKENIZER]
+        return sorted({*seen, *(local_files(self.head) if self.head else ())})
 
     def network(self) -> Architecture | None:
         """See `HuggingFace.network`."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zsad.errors import ArrayError
+from zsad.errors import ArrayError, ConfigError
 from zsad.features.base import Backbone
 from zsad.features.execution import Execution
 from zsad.features.registry import BACKBONES, completed
@@ -21,6 +21,7 @@ from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import Texts, TokenSource
 from zsad.texts.encode_texts import encode_texts as encode_to_file
+from zsad.texts.part_names import checked_name
 
 TEXT_FAMILY = "image_text"  # of backbones
 HOW = 'zsad.encode_texts("clip-vitl14-336", "printed circuit board")'
@@ -98,12 +99,13 @@ def encode_texts(
             sentence is longer than the model reads.
         ModelError: the weights or the tokenizer are absent, or damaged.
     """
+    name = _part_name(part_name)
     asked = _with_texts(backbone, params)
     with tempfile.TemporaryDirectory(prefix="zsad-") as folder:
         output = Path(folder, "texts.h5")
         encode_to_file(
             category=category,
-            part_name=part_name,
+            part_name=name,
             prompts=str(prompts),
             trained_on=trained_on,
             backbone=asked,
@@ -112,6 +114,15 @@ def encode_texts(
             provenance={},
         )
         return _read(output, Path("texts in memory"))
+
+
+def _part_name(part_name: object) -> str:
+    if not isinstance(part_name, str):
+        raise ConfigError(f"part_name = {part_name!r} is not usable: it must be text, such as 'printed circuit board'")
+    try:
+        return checked_name(part_name)
+    except ValueError as error:
+        raise ConfigError(f"part_name = {part_name!r} is not usable: {error}") from None
 
 
 def read_texts(path: str | Path) -> MemoryTexts:

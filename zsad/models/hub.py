@@ -38,6 +38,7 @@ from zsad.models.weight_files import (
     CONFIG,
     OPEN_CLIP,
     OPEN_CLIP_CONFIG,
+    TOKENIZER,
     TRANSFORMERS,
     Form,
     form_of,
@@ -45,15 +46,6 @@ from zsad.models.weight_files import (
     weight_files,
 )
 
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-    "tokenizer.model",
-    "spiece.model",
-)
 TORCH_HUB_SUFFIXES = (".pth", ".pt")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 SHA256_PREFIX = re.compile(r"[0-9a-f]{8,64}")
@@ -183,6 +175,25 @@ def download(
     return Located(folder, commit=folder.name)
 
 
+def check_place(name: str, *, option: str) -> None:
+    """Refuse what can be no place of files; the hub is not asked.
+
+    Args:
+        name: a name of the catalogue, a local folder, or a hub id.
+        option: the parameter that a user names the place by, for messages.
+
+    Raises:
+        ModelError: it is none of these.
+    """
+    if Path(name).is_file():
+        raise ModelError(f"{option} '{name}' is a file; name the folder that it is in")
+    if name not in BACKBONE_MODELS.hub_ids and not Path(name).is_dir() and not _is_hub_id(name):
+        raise ModelError(
+            f"{option} '{name}' is neither an existing folder nor a hub id such as '{BACKBONE_MODELS.example}'; "
+            "correct it"
+        )
+
+
 def locate_files(name: str, revision: str | None, file_sets: Sequence[Sequence[str]], *, option: str) -> Located | None:
     """Find files beside the weights of a model, such as its tokenizer, downloading them alone if need be.
 
@@ -199,14 +210,9 @@ def locate_files(name: str, revision: str | None, file_sets: Sequence[Sequence[s
         ModelError: no such place, or the hub cannot be reached.
     """
     models = BACKBONE_MODELS
+    check_place(name, option=option)
     if name not in models.hub_ids and Path(name).is_dir():
         return Located(Path(name), None) if _has_set(Path(name), file_sets) else None
-    if Path(name).is_file():
-        raise ModelError(f"{option} '{name}' is a file; name the folder that it is in")
-    if name not in models.hub_ids and not _is_hub_id(name):
-        raise ModelError(
-            f"{option} '{name}' is neither an existing folder nor a hub id such as '{models.example}'; correct it"
-        )
     hub_id = _hub_id(name, models)
     for files in file_sets:
         cached = huggingface_hub.try_to_load_from_cache(hub_id, files[0], revision=revision)

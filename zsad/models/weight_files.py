@@ -10,6 +10,15 @@ from zsad.files.json_values import read_foreign_json
 
 CONFIG = "config.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
+TOKENIZER = (  # which image tokens do not depend on
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.model",
+    "spiece.model",
+)
 
 
 class WeightSet(NamedTuple):

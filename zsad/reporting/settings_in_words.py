@@ -7,13 +7,11 @@ from collections.abc import Iterable
 
 from zsad.names import auxiliary_sets, without_auxiliary
 
-_NOTHING_ELSE = " and nothing else"
-_ONE_IMAGE = "one image at a time and "
-_FEW_SHOT_MEANING = f"{{}} good reference images{_NOTHING_ELSE}"
+_FEW_SHOT_MEANING = "{} good reference images"
 _SETTING_MEANINGS = {
     "zero-shot-single": "one image at a time and nothing else",
     "zero-shot-batch": "all test images of the category together, unlabelled",
-    "zero-shot-text": "one image at a time and a text that names the object",
+    "zero-shot-text": "a text that names the object, and no reference image",
     "full-shot": "all good training images",
 }
 
@@ -22,8 +20,8 @@ def setting_meaning(setting: str) -> str:
     """What a method of this setting may see, in words."""
     if trained_on := auxiliary_sets(setting):
         own = without_auxiliary(setting)
-        beside = f"{setting_meaning(own).removesuffix(_NOTHING_ELSE)} and " if own else _ONE_IMAGE
-        return f"{beside}what others have trained on {' and '.join(trained_on)}"
+        learned = f"what others have trained on {' and '.join(trained_on)}"
+        return f"{setting_meaning(own)} and {learned}" if own else f"{learned}, and no reference image"
     few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
     return _FEW_SHOT_MEANING.format(few_shot[1]) if few_shot else _SETTING_MEANINGS.get(setting, setting)
 

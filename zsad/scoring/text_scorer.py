@@ -72,7 +72,7 @@ class TextScorer(Scorer):
 
     def _learned(self) -> dict[str, str]:
         """Files of what others have trained, by their parameters."""
-        is_learned = PurePath(self.text_prompts).suffix in LEARNED
+        is_learned = PurePath(self.text_prompts).suffix.lower() in LEARNED
         return {**({"text_prompts": self.text_prompts} if is_learned else {}), **self.learned_files()}
 
     @property
@@ -90,6 +90,8 @@ class TextScorer(Scorer):
         Args:
             parameters: of the backbone; those of other families than ``image_text`` are not asked about.
         """
+        if self.reads_windows and parameters.get("path") != "windows":
+            return "it has no windows, which the method looks at; set `path: windows`"
         return ""
 
     def texts_of(self, features: TokenSource) -> Texts:

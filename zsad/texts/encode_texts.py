@@ -151,9 +151,8 @@ def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: s
     limit = f"has {counts[longest]} tokens, but model '{encoder.name}' reads {encoder.longest}"
     short = asked.sentences.texts[longest].replace(asked.part_name, ANY_PART, 1)
     if encoder.count_tokens(short) <= encoder.longest:
-        raise ConfigError(
-            f"{WHERE}: with the name '{shown(asked.part_name)}' of category '{category}' a sentence {limit}; shorten it"
-        )
+        where, whose = (f"{WHERE}: ", f" of category '{category}'") if category else ("", "")
+        raise ConfigError(f"{where}with the name '{shown(asked.part_name)}'{whose} a sentence {limit}; shorten it")
     raise ConfigError(
         f"text_prompts = {prompts}: the sentence '{shown(asked.sentences.texts[longest])}' {limit}; shorten its phrase "
         "or template"

@@ -112,7 +112,7 @@ def sentences_of(prompts: PromptSet, part_name: str) -> Sentences:
 
 def is_learned(reference: str) -> bool:
     """Whether prompts are tokens that somebody has trained, and no sentences."""
-    return Path(reference).suffix in LEARNED_ENDINGS
+    return Path(reference).suffix.lower() in LEARNED_ENDINGS
 
 
 def prompts_files(reference: str) -> list[str]:

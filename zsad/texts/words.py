@@ -6,6 +6,8 @@ import unicodedata
 
 BLANK = "{}"  # where a part's name goes in a phrase, and a phrase in a template
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, ends of lines
+_UNSEEN = ("Cf", "Zs")  # blanks, and signs that nobody sees
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which turn all that is shown behind them
 
 
 def check_words(text: str) -> None:
@@ -14,9 +16,9 @@ def check_words(text: str) -> None:
     Raises:
         ValueError: says why, as what follows a colon.
     """
-    if not text.strip():
+    if all(sign.isspace() or unicodedata.category(sign) in _UNSEEN for sign in text):
         raise ValueError("it must not be empty")
-    if sign := next((sign for sign in text if unicodedata.category(sign) in _UNWRITABLE), None):
+    if sign := next((sign for sign in text if unicodedata.category(sign) in _UNWRITABLE or sign in _TURNING), None):
         raise ValueError(f"it must be one line of text, without {sign!r}")
 
 

@@ -41,7 +41,11 @@ class BackboneEntry:
 
     def stage_config(self) -> dict[str, Any]:
         """What the extraction of features, or their joining, depends on."""
-        return {"family": self.family, "params": self.params}
+        texts_alone = self.backbone.for_texts
+        return {
+            "family": self.family,
+            "params": {name: value for name, value in self.params.items() if name not in texts_alone},
+        }
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -49,9 +53,9 @@ class BackboneEntry:
         return BACKBONES.build(self.family, self.params)
 
     def shown(self) -> dict[str, Any]:
-        """What `stage_config` says, for readers: members by name, as each has an entry of its own."""
+        """All that is configured, for readers: members by name, as each has an entry of its own."""
         if not self.members:
-            return self.stage_config()
+            return {"family": self.family, "params": self.params}
         return {"family": self.family, "params": {**self.params, "members": [member.name for member in self.members]}}
 
     def known_layout(self) -> TokenLayout | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,6 +87,8 @@ def read_published(path: Path, kind: str, outer: str, known: str) -> PublishedFi
     from zsad.models.pth import load_pth
 
     content = load_pth(path)
+    if zipfile.is_zipfile(path) and _damaged(path):  # torch compares no checksums
+        raise ModelError(f"the {kind} {path} is damaged; download it again from its authors")
     inner = content.get(outer) if isinstance(content, Mapping) else None
     if not isinstance(inner, Mapping):
         there = f" ({_listed(content)})" if isinstance(content, Mapping) and content else ""
@@ -98,6 +102,15 @@ def read_published(path: Path, kind: str, outer: str, known: str) -> PublishedFi
         if not isinstance(value, Tensor):
             raise file.refuse(f"has no tensor in '{key}'; give one as its authors publish it")
     return file
+
+
+def _damaged(path: Path) -> bool:
+    """Whether a part of an archive has another checksum than it says, or is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is not None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError):
+        return True
 
 
 def size_of(tensor: Tensor) -> str:
