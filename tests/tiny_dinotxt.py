@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,20 +9,15 @@ import torch
 from torch import Tensor
 from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
+from clip_words import SCRATCH
+from random_weights import randomise
+
 State = dict[str, Tensor]
 
 PATCH, WIDTH, HEADS, REGISTERS = 4, 48, 3, 4
 HEAD_BLOCKS, HEAD_HIDDEN = 2, 64
 TEXT_WIDTH, TEXT_HEADS, TEXT_BLOCKS, TEXT_HIDDEN, LONGEST = 128, 2, 2, 96, 12
-LETTERS = "abcdefghijklmnopqrstuvwxyz,."
-MERGES = ["s c", "sc r", "a t", "scr at", "c h</w>", "scrat ch</w>"]
-VOCABULARY = [
-    *LETTERS,
-    *(f"{letter}</w>" for letter in LETTERS),
-    *("".join(merge.split()) for merge in MERGES),
-    "<|startoftext|>",
-    "<|endoftext|>",
-]
+VOCABULARY = SCRATCH.vocabulary
 START, END = len(VOCABULARY) - 2, len(VOCABULARY) - 1
 
 
@@ -105,25 +99,14 @@ def save_backbone(folder: Path, seed: int = 1) -> Path:
             num_register_tokens=REGISTERS,
         )
     )
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    randomise(model, scale=0.2, seed=seed)
     model.save_pretrained(folder)
-    return folder
-
-
-def save_tokenizer(folder: Path) -> Path:
-    """CLIP's kind of tokenizer, of letters and one long word."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({token: place for place, token in enumerate(VOCABULARY)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
     return folder
 
 
 def saved(folder: Path, longest: int = LONGEST) -> TinyDinoTxt:
     """All three in a folder."""
     head = folder / "dinotxt.pth"
-    tiny = TinyDinoTxt(save_backbone(folder / "dinov3"), head, save_tokenizer(folder / "tokenizer"))
+    tiny = TinyDinoTxt(save_backbone(folder / "dinov3"), head, SCRATCH.save(folder / "tokenizer"))
     torch.save(head_state(longest=longest), head)
     return tiny

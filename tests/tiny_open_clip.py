@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tiny_dinotxt import VOCABULARY, save_tokenizer
+from clip_words import SCRATCH
 
 State = dict[str, Tensor]
 CONFIG = "open_clip_config.json"
@@ -56,7 +56,7 @@ def state_of(shape: Shape = TINY, seed: int = 0) -> State:
         **_blocks("visual.transformer.resblocks", width),
         **_norm("visual.ln_post", width),
         **_blocks("transformer.resblocks", text_width),
-        "token_embedding.weight": (len(VOCABULARY), text_width),
+        "token_embedding.weight": (len(SCRATCH.vocabulary), text_width),
         **_norm("ln_final", text_width),
     }
     generator = torch.Generator().manual_seed(seed)
@@ -100,7 +100,7 @@ def config_of(shape: Shape = TINY, **changes: Any) -> dict[str, Any]:
         },
         "text_cfg": {
             "context_length": shape.longest,
-            "vocab_size": len(VOCABULARY),
+            "vocab_size": len(SCRATCH.vocabulary),
             "width": shape.text_width,
             "heads": shape.text_heads,
             "layers": BLOCKS,
@@ -112,7 +112,7 @@ def config_of(shape: Shape = TINY, **changes: Any) -> dict[str, Any]:
 
 def save_folder(folder: Path, shape: Shape = TINY, *, weights: str = WEIGHTS, **changes: Any) -> Path:
     """A folder as on the hub, with a tokenizer of letters."""
-    save_tokenizer(folder)
+    SCRATCH.save(folder)
     (folder / CONFIG).write_text(json.dumps(config_of(shape, **changes)))
     save_weights(state_of(shape), folder / weights)
     return folder

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-import torch
 from tokenizers import models, normalizers, pre_tokenizers
 from transformers import (
     PreTrainedModel,
@@ -19,6 +18,7 @@ from transformers import (
     Tipsv2Model,
 )
 
+from random_weights import randomise
 from sentence_piece_files import BYTE, CONTROL, NORMAL, PAIRS, UNKNOWN, sentence_piece_file
 
 WIDTH, LONGEST = 16, 200  # tokens: a text has one for each letter
@@ -67,8 +67,5 @@ def write_tipsv2(folder: Path) -> None:
 
 
 def _write(model: PreTrainedModel, folder: Path) -> None:
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    randomise(model, scale=0.2, seed=3)
     model.save_pretrained(folder)

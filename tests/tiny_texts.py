@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,14 @@ import numpy as np
 import torch
 from transformers import CLIPConfig, CLIPModel
 
-SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789,.-'"
-MERGES = ["o b", "ob j", "obj e", "obje c", "objec t</w>", "d a", "da m", "dam a", "dama g", "damag e", "damage d</w>"]
-VOCABULARY = [
-    *SIGNS,
-    *(f"{sign}</w>" for sign in SIGNS),
-    *("".join(merge.split()) for merge in MERGES),
-    "<|startoftext|>",
-    "<|endoftext|>",
-]
+from clip_words import ClipWords
+from random_weights import exact_weights, randomise
+
+WORDS = ClipWords(
+    "abcdefghijklmnopqrstuvwxyz0123456789,.-'",
+    ["o b", "ob j", "obj e", "obje c", "objec t</w>", "d a", "da m", "dam a", "dama g", "damag e", "damage d</w>"],
+)
+VOCABULARY = WORDS.vocabulary
 START, END = len(VOCABULARY) - 2, len(VOCABULARY) - 1
 WIDTH, HEADS, BLOCKS, PROJECTED, LONGEST = 32, 4, 10, 24, 77
 TOKENS, DEEP_TOKENS, DEEP_BLOCKS = 12, 4, 8  # as AnomalyCLIP's authors publish them
@@ -33,7 +31,6 @@ def write_tiny_clip(folder: Path, **text: Any) -> dict[str, np.ndarray]:
     Args:
         text: changes of the text tower's configuration.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     config = CLIPConfig(
         text_config={
             "vocab_size": len(VOCABULARY),
@@ -49,15 +46,11 @@ def write_tiny_clip(folder: Path, **text: Any) -> dict[str, np.ndarray]:
         vision_config={**VISION, "patch_size": 4, "image_size": 16},
         projection_dim=PROJECTED,
     )
-    generator = torch.Generator().manual_seed(5)
     model = CLIPModel(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.2 * torch.randn(parameter.shape, generator=generator))
+    randomise(model, scale=0.2, seed=5)
     model.save_pretrained(folder)
-    (folder / "vocab.json").write_text(json.dumps({token: place for place, token in enumerate(VOCABULARY)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
-    return {name: value.double().numpy() for name, value in model.state_dict().items()}
+    WORDS.save(folder)
+    return exact_weights(model)
 
 
 def learned_state(width: int = WIDTH, blocks: int = DEEP_BLOCKS, seed: int = 0) -> State:

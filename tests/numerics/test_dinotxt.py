@@ -25,6 +25,7 @@ from reference_networks import (
 from transformers import DINOv3ViTModel
 
 import tiny_dinotxt
+from clip_words import SCRATCH
 from closeness import assert_close
 from tiny_dinotxt import (
     END,
@@ -595,7 +596,7 @@ def test_the_default_tokenizer_is_clips(tiny: TinyDinoTxt, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("change", ["a token less", "a token more", "the end is not last"])
 def test_the_tokenizer_of_another_model_is_refused(tiny: TinyDinoTxt, tmp_path: Path, change: str) -> None:
-    folder = tiny_dinotxt.save_tokenizer(tmp_path)
+    folder = SCRATCH.save(tmp_path)
     text = (folder / "vocab.json").read_text()
     places: dict[str, Callable[[str], str]] = {
         "a token less": lambda text: text.replace(f', ".": {VOCABULARY.index(".")}', ""),

@@ -22,6 +22,7 @@ from reference_networks import (
     linear,
     transformer_states,
 )
+from token_readers import as_image, random_pixels, read
 from transformers import (
     AutoConfig,
     CLIPConfig,
@@ -43,6 +44,7 @@ from transformers import (
 )
 
 from closeness import assert_close
+from random_weights import exact_weights, randomise
 from zsad.errors import ConfigError, ModelError
 from zsad.models.families import FAMILIES, Family, TokenReader, family_of
 
@@ -95,14 +97,11 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Saved]:
     """Small checkpoints in which every weight matters."""
     saved = {}
     for case, make in MODELS.items():
-        generator = torch.Generator().manual_seed(3)
         model = make()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+        randomise(model, scale=0.3, seed=3)
         folder = tmp_path_factory.mktemp(case.replace(" ", "_"))
         model.save_pretrained(folder)
-        saved[case] = Saved(case, folder, {name: value.double().numpy() for name, value in model.state_dict().items()})
+        saved[case] = Saved(case, folder, exact_weights(model))
     return saved
 
 
@@ -134,19 +133,6 @@ def loaded(folder: Path) -> tuple[Family, PreTrainedModel, Any]:
 def reader_of(saved: Saved, layers: Sequence[int] = (-1,), normed: bool = True, projected: bool = False) -> TokenReader:
     family, network, config = loaded(saved.folder)
     return family.reader(network, config, layers=tuple(layers), normed=normed, projected=projected, name="tiny")
-
-
-def random_pixels(height: int, width: int, images: int = 2) -> torch.Tensor:
-    return torch.randn(images, 3, height, width, generator=torch.Generator().manual_seed(height + width))
-
-
-def as_image(pixels: torch.Tensor) -> np.ndarray:
-    return pixels.permute(1, 2, 0).double().numpy()
-
-
-def read(reader: TokenReader, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    with torch.inference_mode():
-        return reader(pixels)
 
 
 def assert_tokens(actual: torch.Tensor, expected: np.ndarray | torch.Tensor) -> None:

@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model
 
 from closeness import assert_close
+from random_weights import exact_weights, randomise
 from zsad.data.image_list import ListedImage, write_images
 from zsad.data.images import read_image
 from zsad.errors import ConfigError, ModelError
@@ -60,13 +61,10 @@ class Saved:
             "intermediate_size": 48,
         }
         model = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=vision, projection_dim=SPACE))
-        generator = torch.Generator().manual_seed(depth)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+        randomise(model, scale=0.3, seed=depth)
         model.save_pretrained(folder)
         self.folder, self.depth = folder, depth
-        self.weights: Weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
+        self.weights: Weights = exact_weights(model)
 
     def extractor(self, **options: Any) -> NetworkExtractor:
         return self.backbone(**options).load(Execution())

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from clip_words import SCRATCH
 from closeness import assert_close
-from tiny_dinotxt import VOCABULARY, save_tokenizer
 from tiny_open_clip import (
     BLOCKS,
     CONFIG,
@@ -113,7 +113,7 @@ def image_tokens(weights: Weights, pixels: np.ndarray, shape: Shape, *, quick: b
 
 
 def text_embedding(weights: Weights, words: list[str], shape: Shape, *, quick: bool) -> np.ndarray:
-    tokens = [VOCABULARY.index(word) for word in ("<|startoftext|>", *words, "<|endoftext|>")]
+    tokens = [SCRATCH.vocabulary.index(word) for word in ("<|startoftext|>", *words, "<|endoftext|>")]
     states = weights["token_embedding.weight"][tokens] + weights["positional_embedding"][: len(tokens)]
     states = through_blocks(states, weights, "transformer.resblocks", shape.text_heads, causal=True, quick=quick)
     return norm(states, weights, "ln_final")[int(np.argmax(tokens))] @ weights["text_projection"]
@@ -155,7 +155,7 @@ def test_a_folder_equals_the_plain_forward_pass(tmp_path: Path, quick: bool, wei
 def test_a_released_file_equals_the_plain_forward_pass(tmp_path: Path, stem: str, quick: bool) -> None:
     state = state_of(RELEASED)
     file = save_release(tmp_path, state, stem)
-    tokenizer = save_tokenizer(tmp_path / "tokenizer")
+    tokenizer = SCRATCH.save(tmp_path / "tokenizer")
     assert_equals_the_plain_pass(file, state, RELEASED, quick=quick, tokenizer=str(tokenizer))
 
 
@@ -164,7 +164,7 @@ def test_another_file_is_what_the_configuration_beside_it_says(tmp_path: Path, q
     state = state_of()
     torch.save(state, tmp_path / "epoch_5.pt")
     (tmp_path / CONFIG).write_text(json.dumps(config_of(quick_gelu=quick)))
-    tokenizer = str(save_tokenizer(tmp_path / "tokenizer"))
+    tokenizer = str(SCRATCH.save(tmp_path / "tokenizer"))
     assert_equals_the_plain_pass(tmp_path / "epoch_5.pt", state, TINY, quick=quick, tokenizer=tokenizer)
     files = HuggingFace(model=str(tmp_path / "epoch_5.pt")).local_files()
     assert files == sorted(str(tmp_path / name) for name in ("epoch_5.pt", CONFIG))
@@ -251,7 +251,7 @@ def test_a_network_of_a_wrapped_file_is_bounded_by_what_the_file_holds(
     monkeypatch.setattr(config_sense, "SPARE_TENSORS", 0)
     file = save_release(tmp_path, state_of(RELEASED))
     find_checkpoint(str(file), None).load("sdpa", projected=True)
-    load_texts(TextModel(str(file), tokenizer=str(save_tokenizer(tmp_path / "tokenizer"))), "cpu")
+    load_texts(TextModel(str(file), tokenizer=str(SCRATCH.save(tmp_path / "tokenizer"))), "cpu")
 
 
 def test_pixels_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
@@ -424,7 +424,9 @@ def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
 
 def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     folder = save_folder(tmp_path)
-    vocabulary = {token: place for place, token in enumerate([*VOCABULARY[:-2], "x9", *VOCABULARY[-2:]])}
+    vocabulary = {
+        token: place for place, token in enumerate([*SCRATCH.vocabulary[:-2], "x9", *SCRATCH.vocabulary[-2:]])
+    }
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     with pytest.raises(ZsadError, match="is not that of its text tower"):
         load_texts(TextModel(str(folder)), "cpu")

@@ -24,6 +24,7 @@ from reference_networks import (
     perceptron,
     transformer_states,
 )
+from token_readers import as_image, random_pixels, read, reader_of
 from tokenizers import models, normalizers, pre_tokenizers, processors
 from transformers import (
     PreTrainedModel,
@@ -39,6 +40,7 @@ from transformers import (
 )
 
 from closeness import assert_close
+from random_weights import exact_weights, randomise
 from sentence_piece_files import CONTROL, NORMAL, UNIGRAM, UNKNOWN, most_likely, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
 from zsad.features.architecture import Transformer, architecture_of, assumed_architecture
@@ -47,7 +49,6 @@ from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
-from zsad.models.families import TokenReader
 from zsad.models.texts import batched as text_module
 from zsad.models.texts.base import TextEncoder
 from zsad.models.texts.loading import TextModel, load_texts
@@ -102,15 +103,12 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Saved]:
     """Small checkpoints in which every weight matters, with their tokenizers."""
     saved = {}
     for case in ("siglip", "siglip2", "siglip2 naflex"):
-        generator = torch.Generator().manual_seed(7)
         model = make(case)
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+        randomise(model, scale=0.3, seed=7)
         folder = tmp_path_factory.mktemp(case.replace(" ", "_"))
         model.save_pretrained(folder)
         (write_old_tokenizer if case == "siglip" else write_tokenizer)(folder)
-        weights = {name: value.double().numpy() for name, value in model.state_dict().items()}
+        weights = exact_weights(model)
         if case == "siglip2 naflex":  # a linear map of packed patches, in which colours are fastest
             name = "vision_model.embeddings.patch_embedding.weight"
             weights[name] = weights[name].reshape(HIDDEN, PATCH, PATCH, 3).transpose(0, 3, 1, 2)
@@ -149,27 +147,6 @@ def write_old_tokenizer(folder: Path) -> None:
     """SentencePiece's own, as the hub has it for SigLIP."""
     pieces = [*OLD_SPECIAL, *((text, score, NORMAL) for text, score in SCORES.items())]
     (folder / "spiece.model").write_bytes(sentence_piece_file(pieces, UNIGRAM))
-
-
-def read(reader: TokenReader, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    with torch.inference_mode():
-        return reader(pixels)
-
-
-def random_pixels(height: int, width: int) -> torch.Tensor:
-    return torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(height + width))
-
-
-def as_image(pixels: torch.Tensor) -> np.ndarray:
-    return pixels.permute(1, 2, 0).double().numpy()
-
-
-def reader_of(folder: Path, layers: Sequence[int], *, normed: bool = True, projected: bool = False) -> TokenReader:
-    found = find_checkpoint(str(folder), None)
-    network = found.load("sdpa", projected=projected)
-    return found.family.reader(
-        network, found.config, layers=tuple(layers), normed=normed, projected=projected, name="tiny"
-    )
 
 
 def head_of_patches(weights: Weights, tokens: np.ndarray) -> np.ndarray:

@@ -26,22 +26,17 @@ from transformers import (
     Dinov2Config,
 )
 
+from clip_words import ClipWords
 from closeness import assert_close
+from random_weights import exact_weights, randomise
 from zsad.errors import ConfigError, ModelError
 from zsad.models.texts import batched as text_module
 from zsad.models.texts.base import TextEncoder, TextModel
 from zsad.models.texts.clip import ClipTexts
 from zsad.models.texts.loading import load_texts
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz,"
-MERGES = ["s c", "sc r", "a t", "scr at", "c h</w>", "scrat ch</w>"]
-VOCABULARY = [
-    *LETTERS,
-    *(f"{letter}</w>" for letter in LETTERS),
-    *("".join(merge.split()) for merge in MERGES),
-    "<|startoftext|>",
-    "<|endoftext|>",
-]
+WORDS = ClipWords("abcdefghijklmnopqrstuvwxyz,", ["s c", "sc r", "a t", "scr at", "c h</w>", "scrat ch</w>"])
+VOCABULARY = WORDS.vocabulary
 START, END = len(VOCABULARY) - 2, len(VOCABULARY) - 1
 HEADS, BLOCKS, PROJECTED, LONGEST = 4, 2, 24, 12
 TEXT: dict[str, Any] = {
@@ -61,15 +56,12 @@ TEXTS = ["a scratch", "Scratch", "good", "a  bent\nwire"]
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Weights]:
     """Folder and weights of a small checkpoint of both towers in which every weight matters."""
-    generator = torch.Generator().manual_seed(5)
     model = CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=PROJECTED))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    randomise(model, scale=0.3, seed=5)
     folder = tmp_path_factory.mktemp("clip")
     model.save_pretrained(folder)
-    write_tokenizer(folder)
-    return folder, {name: value.double().numpy() for name, value in model.state_dict().items()}
+    WORDS.save(folder)
+    return folder, exact_weights(model)
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +73,6 @@ def encoder(saved: tuple[Path, Weights]) -> TextEncoder:
 def copy(saved: tuple[Path, Weights], tmp_path: Path) -> Path:
     """A copy of the checkpoint to damage."""
     return Path(shutil.copytree(saved[0], tmp_path / "copy"))
-
-
-def write_tokenizer(folder: Path) -> None:
-    (folder / "vocab.json").write_text(json.dumps({token: place for place, token in enumerate(VOCABULARY)}))
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *MERGES, ""]))
 
 
 def texts_of(folder: Path, **options: str) -> TextEncoder:
@@ -235,7 +222,7 @@ def test_a_text_tower_that_was_saved_alone_loads(
 ) -> None:
     config = CLIPTextConfig(**TEXT, projection_dim=PROJECTED)
     CLIPTextModelWithProjection.from_pretrained(saved[0], config=config).save_pretrained(tmp_path)
-    write_tokenizer(tmp_path)
+    WORDS.save(tmp_path)
     embeddings = texts_of(tmp_path).encode(TEXTS)
     assert_close(embeddings, encoder.encode(TEXTS))
 
@@ -277,7 +264,7 @@ def test_an_image_tower_alone_is_refused(tmp_path: Path) -> None:
 
 def test_a_text_tower_without_projection_is_refused(tmp_path: Path) -> None:
     CLIPTextModel(CLIPTextConfig(**TEXT)).save_pretrained(tmp_path)
-    write_tokenizer(tmp_path)
+    WORDS.save(tmp_path)
     assert "lack 1 of the tensors of its text tower (text_projection.weight" in refusal(tmp_path)
 
 

@@ -23,6 +23,7 @@ from reference_networks import (
     perceptron,
     transformer_states,
 )
+from token_readers import as_image, random_pixels, read, reader_of
 from transformers import (
     Tipsv2Config,
     Tipsv2Model,
@@ -33,6 +34,7 @@ from transformers import (
 )
 
 from closeness import assert_close
+from random_weights import exact_weights, randomise
 from sentence_piece_files import BYTE, CONTROL, NORMAL, PAIRS, UNKNOWN, merged_pairs, sentence_piece_file
 from zsad.errors import ConfigError, ModelError
 from zsad.features.architecture import Transformer, architecture_of, assumed_architecture
@@ -41,7 +43,6 @@ from zsad.features.huggingface import HuggingFace
 from zsad.features.image_text import ImageText
 from zsad.features.network import NetworkExtractor
 from zsad.models.checkpoint import find_checkpoint
-from zsad.models.families import TokenReader
 from zsad.models.families import tipsv2_config as config_module
 from zsad.models.families.tipsv2_config import Tower, tipsv2_config
 from zsad.models.texts import batched as text_module
@@ -100,15 +101,12 @@ Saved = tuple[Path, Weights]
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     """A small checkpoint in which every weight matters; transformers writes it in the authors' own names."""
-    generator = torch.Generator().manual_seed(9)
     model = Tipsv2Model(Tipsv2Config(vision_config=VISION, text_config=TEXT))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    randomise(model, scale=0.3, seed=9)
     folder = tmp_path_factory.mktemp("tipsv2")
     model.save_pretrained(folder)
     (folder / "tokenizer.model").write_bytes(sentence_piece_file(PIECES, PAIRS, falls_back_to_bytes=True))
-    return folder, {name: value.double().numpy() for name, value in model.state_dict().items()}
+    return folder, exact_weights(model)
 
 
 @pytest.fixture
@@ -124,27 +122,6 @@ def encoder(saved: Saved) -> TextEncoder:
 
 def texts_of(folder: Path, **options: str) -> TextEncoder:
     return load_texts(TextModel(str(folder), **options), "cpu")
-
-
-def read(reader: TokenReader, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    with torch.inference_mode():
-        return reader(pixels)
-
-
-def random_pixels(height: int, width: int) -> torch.Tensor:
-    return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(height + width))
-
-
-def as_image(pixels: torch.Tensor) -> np.ndarray:
-    return pixels.permute(1, 2, 0).double().numpy()
-
-
-def reader_of(folder: Path, layers: Sequence[int], *, normed: bool = True, projected: bool = False) -> TokenReader:
-    found = find_checkpoint(str(folder), None)
-    network = found.load("sdpa", projected=projected)
-    return found.family.reader(
-        network, found.config, layers=tuple(layers), normed=normed, projected=projected, name="tiny"
-    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -320,7 +297,7 @@ def test_values_of_a_single_block_are_those_of_the_embedded_patches(tmp_path: Pa
     model.save_pretrained(tmp_path)
     pixels = random_pixels(8, 12)
     found, _ = extracted(backbone_of(tmp_path, path="values").load(Execution()), pixels)
-    vision = {name: value.double().numpy() for name, value in model.state_dict().items()}
+    vision = exact_weights(model)
     part = {name.replace(".0.", f".{BLOCKS - 1}."): value for name, value in vision.items()}
     with torch.inference_mode():
         embedded = model.embeddings(pixels)[0].double().numpy()

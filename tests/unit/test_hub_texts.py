@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
+from clip_words import SCRATCH
 from hub_server import Hub, Repository, running_hub, use_hub
-from tiny_dinotxt import save_tokenizer
 from tiny_open_clip import CONFIG, RELEASED, TINY, WEIGHTS, config_of, save_folder, save_release, state_of
 from zsad.cli import main
 from zsad.errors import ModelError
@@ -41,7 +41,7 @@ def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """A hub with that model and OpenAI's tokenizer, and an empty local cache."""
     with running_hub() as hub:
         hub.models[HUB_ID] = Repository.of_folder(folder)
-        openai = Repository.of_folder(save_tokenizer(tmp_path / "openai"))
+        openai = Repository.of_folder(SCRATCH.save(tmp_path / "openai"))
         openai.files |= {"config.json": b'{"model_type": "clip"}', "model.safetensors": b"weights" * 200}
         hub.models[TOKENIZER] = openai
         use_hub(monkeypatch, hub.endpoint, tmp_path / "cache")

@@ -9,8 +9,9 @@ from zsad.columns import aligned
 from zsad.errors import ConfigError
 from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.files.user_paths import expanded
-from zsad.texts.part_names import checked_name
-from zsad.texts.prompt_sets import BUILT_IN, PromptSet, Sentences, is_learned, prompt_set, sentences_of
+from zsad.models.texts.published_files import is_learned
+from zsad.texts.part_names import name_on_command_line
+from zsad.texts.prompt_sets import BUILT_IN, PromptSet, Sentences, prompt_set, sentences_of
 
 COLUMNS = ("name", "normal", "anomalous", "templates", "sentences")
 NUMBER_COLUMNS = COLUMNS[1:]
@@ -30,7 +31,7 @@ def show_prompts(options: argparse.Namespace) -> None:
     if is_learned(reference):
         return _show_learned(reference, options.json)
     prompts = prompt_set(reference)
-    sentences = sentences_of(prompts, _part(options.part))
+    sentences = sentences_of(prompts, name_on_command_line(options.part))
     if options.json:
         return _print_json(_told(options.prompts, prompts, sentences))
     print(f"{options.prompts}: {prompts.source or 'the file says no source'}")
@@ -67,16 +68,19 @@ def _show_learned(path: str, as_json: bool) -> None:
 
     learned = read_learned_tokens(path)
     blocks, tokens, channels = learned.deep.shape
-    asked = {
-        NORMAL: (len(learned.normal), learned.normal_words),
-        ANOMALOUS: (len(learned.anomalous), learned.anomalous_words),
-    }
     if as_json:
-        told = {TITLES[state].lower(): words for state, words in asked.items()}
-        return _print_json({"name": path, "channels": channels, **told, "deep": (blocks, tokens)})
+        return _print_json(
+            {
+                "name": path,
+                "channels": channels,
+                "normal": (len(learned.normal), learned.normal_words),
+                "anomalous": (len(learned.anomalous), learned.anomalous_words),
+                "deep": (blocks, tokens),
+            }
+        )
     print(f"{path}: learned tokens of AnomalyCLIP, for a text tower of {channels} channels")
-    for state, (count, words) in asked.items():
-        print(f"\n{TITLES[state]} (1)\n\n  [{count} learned tokens] {words}")
+    for title, description in zip(TITLES.values(), learned.descriptions, strict=True):
+        print(f"\n{title} (1)\n\n  {description}")
     print(f"\nBefore each of the blocks 2 to {blocks + 1} the first {tokens} of them give way to others.")
 
 
@@ -95,13 +99,6 @@ def _told(name: str, prompts: PromptSet, sentences: Sentences) -> dict[str, obje
 
 def _of_state(sentences: Sentences, state: int) -> list[str]:
     return [text for text, of in zip(sentences.texts, sentences.states, strict=True) if of == state]
-
-
-def _part(name: str) -> str:
-    try:
-        return checked_name(name)
-    except ValueError as error:
-        raise ConfigError(f"--part {name!r} is not usable: {error}") from None
 
 
 def _expanded(reference: str) -> str:

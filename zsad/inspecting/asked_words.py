@@ -9,11 +9,10 @@ from zsad.errors import ConfigError
 from zsad.features.registry import BACKBONES, completed
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
-from zsad.texts.part_names import checked_name
+from zsad.texts.part_names import ANY_PART, name_on_command_line
 
 ENTRY = "words"  # of `backbones`, in the configuration that is written
 FAMILY = "image_text"  # of backbones
-ANY_PART = "object"  # what a part is called that nobody has named
 BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # methods, where none is named
 PATHS: Sequence[Mapping[str, Any]] = (  # of a method that looks at patches: the first that the model takes
     {"path": "values"},
@@ -52,7 +51,7 @@ def words_of(method: str, scorer: Scorer, part: str | None, backbone: str | None
         ConfigError: a part is named, and the method reads no words; or its name cannot be put into a sentence.
     """
     if scorer.text_role:
-        return Words(ANY_PART if part is None else _name(part), _params(scorer, backbone))
+        return Words(ANY_PART if part is None else name_on_command_line(part), _params(scorer, backbone))
     if part is None:
         return None
     asked = [name for name in SCORERS.names() if SCORERS.load(name).text_role]
@@ -60,13 +59,6 @@ def words_of(method: str, scorer: Scorer, part: str | None, backbone: str | None
         f"--part is for methods that are asked in words ({', '.join(asked)}), and '{method}' is none; leave one of the "
         "two out"
     )
-
-
-def _name(part: str) -> str:
-    try:
-        return checked_name(part)
-    except ValueError as error:
-        raise ConfigError(f"--part '{part}' is not usable: {error}") from None
 
 
 def _params(scorer: Scorer, backbone: str | None) -> Mapping[str, Any]:

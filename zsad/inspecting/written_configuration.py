@@ -13,12 +13,13 @@ import yaml
 
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
-from zsad.inspecting.asked_words import ANY_PART, ENTRY, FAMILY, Words, method_for, words_of
+from zsad.inspecting.asked_words import ENTRY, FAMILY, Words, method_for, words_of
 from zsad.inspecting.selection import Selection, repeats
 from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.texts.part_names import ANY_PART
 
 BATCH, WITH_REFERENCES, ALONE = "mutual", "memory_bank", "self_similarity"
 TARGETS = ("all", "exports")

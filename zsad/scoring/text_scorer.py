@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -14,6 +13,7 @@ from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.errors.mistakes import NAME
 from zsad.files.user_paths import UserPath
+from zsad.models.texts.published_files import is_learned
 from zsad.names import NAME_PATTERN, with_auxiliary
 from zsad.scoring.base import Scorer
 from zsad.scoring.class_embeddings import Averaging, check_space, class_embeddings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import Texts, TokenSource
 
 TEXT = "zero-shot-text"
-LEARNED = (".pth", ".pt")  # how files of learned prompts end
 
 
 def _is_name(name: str) -> str:
@@ -72,8 +71,8 @@ class TextScorer(Scorer):
 
     def _learned(self) -> dict[str, str]:
         """Files of what others have trained, by their parameters."""
-        is_learned = PurePath(self.text_prompts).suffix.lower() in LEARNED
-        return {**({"text_prompts": self.text_prompts} if is_learned else {}), **self.learned_files()}
+        prompts = {"text_prompts": self.text_prompts} if is_learned(self.text_prompts) else {}
+        return {**prompts, **self.learned_files()}
 
     @property
     def setting(self) -> str:

@@ -17,9 +17,10 @@ from zsad.files.provenance import file_sha256
 from zsad.files.texts import ANOMALOUS, NORMAL, TextWriter
 from zsad.models.texts.base import shown
 from zsad.models.texts.learned_tokens import LearnedTokens, read_learned_tokens
+from zsad.models.texts.published_files import is_learned
 from zsad.texts.part_names import ANY_PART, WHERE
 from zsad.texts.part_names import part_name as checked_part_name
-from zsad.texts.prompt_sets import BUILT_IN, Sentences, is_learned, prompt_set, sentences_of
+from zsad.texts.prompt_sets import BUILT_IN, Sentences, prompt_set, sentences_of
 
 if TYPE_CHECKING:
     from zsad.models.texts.base import TextEncoder
@@ -125,12 +126,8 @@ def _learned(prompts: str, trained_on: str | None) -> Asked:
             "trained_on: visa"
         )
     learned = read_learned_tokens(prompts)
-    texts = [
-        f"[{len(tokens)} learned tokens] {words}"
-        for tokens, words in ((learned.normal, learned.normal_words), (learned.anomalous, learned.anomalous_words))
-    ]
     told = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
-    return Asked(Sentences(texts, [NORMAL, ANOMALOUS]), ANY_PART, told, learned)
+    return Asked(Sentences(learned.descriptions, [NORMAL, ANOMALOUS]), ANY_PART, told, learned)
 
 
 def _shown_name(prompts: str) -> str:

@@ -12,7 +12,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.texts.words import check_without_braces, check_words
 
 WHERE = "dataset.part_names"
-ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; a short name for any other sentence
+ANY_PART = "object"  # as AnomalyCLIP's sentences call every part; what nobody has named, and a short name
 
 
 def checked_name(name: str) -> str:
@@ -24,6 +24,18 @@ def checked_name(name: str) -> str:
     check_words(name)
     check_without_braces(name)
     return " ".join(name.split())
+
+
+def name_on_command_line(name: str) -> str:
+    """The same of a name that the option ``--part`` gives.
+
+    Raises:
+        ConfigError: it cannot be put into a sentence.
+    """
+    try:
+        return checked_name(name)
+    except ValueError as error:
+        raise ConfigError(f"--part {name!r} is not usable: {error}") from None
 
 
 PartName = Annotated[str, AfterValidator(checked_name)]

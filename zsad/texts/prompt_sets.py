@@ -19,11 +19,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from zsad.errors import ConfigError, nearest_hint
 from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.files.yaml_files import read_yaml
+from zsad.models.texts.published_files import is_learned
 from zsad.registry import Part
 from zsad.texts.words import BLANK, check_without_braces, check_words
 
 KIND = "file of prompts"  # in messages
-LEARNED_ENDINGS = (".pth", ".pt")
 MOST_BYTES = 1_000_000
 MOST_SENTENCES = 10_000  # of both states; ViT-L/14's text tower takes minutes for them on a few cores
 LONGEST_STEM = 40  # characters
@@ -108,11 +108,6 @@ def sentences_of(prompts: PromptSet, part_name: str) -> Sentences:
         texts += [template.replace(BLANK, phrase) for phrase in named for template in prompts.templates]
         states += [state] * len(named) * len(prompts.templates)
     return Sentences(texts, states)
-
-
-def is_learned(reference: str) -> bool:
-    """Whether prompts are tokens that somebody has trained, and no sentences."""
-    return Path(reference).suffix.lower() in LEARNED_ENDINGS
 
 
 def prompts_files(reference: str) -> list[str]:

@@ -14,10 +14,11 @@ from zsad.errors import ModelError
 from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES
 from zsad.grids import TokenLayout
+from zsad.models.texts.published_files import is_learned
 from zsad.names import NO_REFINER
 from zsad.scoring.base import Needs
 from zsad.segmentation.weights import local_files, weights_megabytes
-from zsad.texts.prompt_sets import BUILT_IN, is_learned, prompt_set, prompts_files
+from zsad.texts.prompt_sets import BUILT_IN, prompt_set, prompts_files
 
 if TYPE_CHECKING:
     from zsad.data.support_source import SupportSource

@@ -20,7 +20,7 @@ from zsad.reporting.options import ReportOptions
 from zsad.scoring.base import Needs
 from zsad.scoring.tokens import layer_refusal, patch_layers
 from zsad.sharing.options import Sharing
-from zsad.texts.part_names import check_part_names, part_name
+from zsad.texts.part_names import ANY_PART, check_part_names, part_name
 from zsad.workflow.classifiers import (
     check_kinds_left_out,
     check_supports,
@@ -42,7 +42,6 @@ from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 from zsad.workflow.texts import check_files, check_origins, check_unseen
 
-ANY_PART = "object"  # what learned prompts say in place of a name
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
 DEFAULT_PATH = REPOSITORY / "config.yaml"

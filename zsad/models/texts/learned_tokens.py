@@ -36,6 +36,12 @@ class LearnedTokens(NamedTuple):
     normal_words: str = "object."
     anomalous_words: str = "damaged object."
 
+    @property
+    def descriptions(self) -> list[str]:
+        """What people read in place of the normal and of the anomalous sentence."""
+        sentences = ((self.normal, self.normal_words), (self.anomalous, self.anomalous_words))
+        return [f"[{len(tokens)} learned tokens] {words}" for tokens, words in sentences]
+
 
 def read_learned_tokens(path: str | Path) -> LearnedTokens:
     """Read tokens from a file of AnomalyCLIP's authors, ``{"prompt_learner": state dict}``.

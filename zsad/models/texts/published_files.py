@@ -6,13 +6,20 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+ENDINGS = (".pth", ".pt")
+
+
+def is_learned(reference: str) -> bool:
+    """Whether prompts are, by their ending, a file of what others have trained, and no sentences."""
+    return PurePath(reference).suffix.lower() in ENDINGS
 
 
 class PublishedFile(NamedTuple):
