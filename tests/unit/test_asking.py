@@ -11,6 +11,7 @@ import pytest
 import zsad
 from worded_backbone import GRID, Worded
 from zsad.errors import ArrayError, ConfigError, DataError
+from zsad.features.registry import BACKBONES
 from zsad.files.features import FeatureWriter
 from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.interactive.asking import written_texts
@@ -118,6 +119,17 @@ def test_texts_of_another_model_are_refused(prompts: Path) -> None:
     texts.provenance["model"] = {"id": "another"}
     with pytest.raises(DataError, match="different models"):
         zsad.score("text_similarity", test=zsad.extract([SPOT], Worded()), texts=texts)
+
+
+def test_no_model_is_made_with_texts_of_another(prompts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BACKBONES._entries, "worded", "worded_backbone:Worded")
+    texts = zsad.encode_texts(Worded(), "lid", prompts)
+    texts.provenance["model"] = {"id": "another"}
+    with pytest.raises(DataError, match=r"texts in memory come from different models .* encode the texts by the model"):
+        zsad.fit(
+            tmp_path / "m.h5", [DARK], "winclip_plus", backbone="worded", backbone_params={"windows": True}, texts=texts
+        )
+    assert not (tmp_path / "m.h5").exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from zsad.files.features import FeatureWriter
 from zsad.interactive.asking import check_texts_given, needs_texts, params_asked, written_texts
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
+from zsad.scoring.class_embeddings import check_space
 from zsad.scoring.compute import ScoringOptions, compute_of
 from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
@@ -72,6 +73,8 @@ def fit(
         raise ConfigError(f"backbone '{backbone}' joins the features of others; fit a model of it by the workflow")
     view = method.feature_sets()[REFERENCES].view
     tokens = extract(given, seen_by, view=view, image_ids=image_ids, device=device)
+    if texts is not None:
+        check_space(tokens, texts)
     options = ScoringOptions()
     with tempfile.TemporaryDirectory(prefix="zsad-") as folder:
         features = _written(tokens, Path(folder, "references.h5"))
