@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from text_files import written_texts
 from zsad.files.features import FeatureWriter
+from zsad.interactive.asking import written_texts
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.fit_method import fit_method
@@ -56,7 +56,7 @@ def fitted_file(path: Path, references: TokenSource, scorer: ReferenceScorer, co
     """The model of a scorer, fitted to tokens in memory."""
     features = written_features(path.with_name(f"{path.stem}-references.h5"), references)
     if references.texts is not None:
-        options["texts"] = written_texts(path.with_name(f"{path.stem}-texts.h5"), references.texts)
+        options["texts"] = written_texts(references.texts, path.with_name(f"{path.stem}-texts.h5"))
     return fit_to_file(path, features, scorer, compute, **options)
 
 

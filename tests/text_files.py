@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from zsad.files.texts import TextWriter
 from zsad.scoring.base import Scorer
 from zsad.scoring.token_source import MemoryTokens
 
@@ -56,19 +55,6 @@ def layers_for(scorer: Scorer, count: int) -> list[str]:
     return [str(layer) for layer in range(count)]
 
 
-def written_texts(path: Path, texts: MadeUpTexts) -> Path:
-    """The file of sentences."""
-    with TextWriter(
-        path,
-        texts.provenance,
-        sentences=texts.sentences,
-        states=texts.states.tolist(),
-        embeddings=texts.embeddings,
-        patch_part=texts.patch_part,
-    ):
-        return path
-
-
 def class_means(texts: MadeUpTexts, averaging: str, part: tuple[int, int] | None = None) -> np.ndarray:
     """The mean of each state, sentence by sentence, ``[state, channel]`` of length 1, of some channels or all."""
     embeddings = texts.embeddings[:, slice(*(part or (None,)))].astype(np.float64)
@@ -99,7 +85,6 @@ def windowed_tokens(
     width: int = 6,
     split: str = "test",
     texts: MadeUpTexts | None = None,
-    ids: Sequence[str] | None = None,
 ) -> MemoryTokens:
     """Features of the path of windows: windows of ``width`` channels, and patches of ``channels``."""
     rng = np.random.default_rng(seed)
@@ -114,6 +99,6 @@ def windowed_tokens(
         vector = np.zeros(channels)
         vector[:width] = rng.normal(size=width)
         whole.append(np.tile(vector, (len(sides) + 1, 1)))
-    names = [f"{split}/{number}.png" for number in range(len(grids))] if ids is None else ids
+    names = [f"{split}/{number}.png" for number in range(len(grids))]
     layers_named = [*(f"window{side}" for side in sides), "patches"]
     return MemoryTokens(images, np.array(whole), names, layers_named, texts=texts)

@@ -110,11 +110,11 @@ def config_of(shape: Shape = TINY, **changes: Any) -> dict[str, Any]:
     return {"model_cfg": model | changes, "preprocess_cfg": pixels | {"interpolation": "bicubic"}}
 
 
-def save_folder(folder: Path, shape: Shape = TINY, *, weights: str = WEIGHTS, **changes: Any) -> Path:
+def save_folder(folder: Path, *, weights: str = WEIGHTS, **changes: Any) -> Path:
     """A folder as on the hub, with a tokenizer of letters."""
     SCRATCH.save(folder)
-    (folder / CONFIG).write_text(json.dumps(config_of(shape, **changes)))
-    save_weights(state_of(shape), folder / weights)
+    (folder / CONFIG).write_text(json.dumps(config_of(**changes)))
+    save_weights(state_of(), folder / weights)
     return folder
 
 

@@ -53,9 +53,9 @@ def write_tiny_clip(folder: Path, **text: Any) -> dict[str, np.ndarray]:
     return exact_weights(model)
 
 
-def learned_state(width: int = WIDTH, blocks: int = DEEP_BLOCKS, seed: int = 0) -> State:
+def learned_state(width: int = WIDTH, blocks: int = DEEP_BLOCKS) -> State:
     """A state dict with all the keys and shapes of AnomalyCLIP's files, but for the width of the tokens."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator)

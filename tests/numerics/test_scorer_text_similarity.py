@@ -9,6 +9,7 @@ import torch
 from closeness import assert_close
 from feature_files import random_tokens
 from text_files import class_means, made_up_texts, probability, windowed_tokens
+from tiny_texts import linear_state, write_linear_layers
 from zsad.errors import ConfigError, DataError
 from zsad.scoring.class_embeddings import class_embeddings, of_patches
 from zsad.scoring.compute import Compute
@@ -19,16 +20,15 @@ from zsad.scoring.token_source import MemoryTokens
 
 COMPUTE = Compute()
 GRIDS = [(2, 3), (4, 2), (1, 3)]
+LAYERS = 3
 
 
-def features_of(seed, texts, *, layers=3, channels=6, width=None, names=None, provenance=None):
+def features_of(seed, texts, *, channels=6, width=None, provenance=None):
     """Patches and image vectors of ``width`` channels, zeros beyond, as if they were in the space of the texts."""
-    tokens = random_tokens(seed, *GRIDS, layers=layers, channels=channels)
-    whole = np.repeat(np.random.default_rng(seed).normal(size=(len(GRIDS), 1, channels)), layers, axis=1)
+    tokens = random_tokens(seed, *GRIDS, layers=LAYERS, channels=channels)
+    whole = np.repeat(np.random.default_rng(seed).normal(size=(len(GRIDS), 1, channels)), LAYERS, axis=1)
     inside = np.arange(channels) < (width or channels)
-    return MemoryTokens(
-        [image * inside for image in tokens], whole * inside, layers=names, texts=texts, provenance=provenance
-    )
+    return MemoryTokens([image * inside for image in tokens], whole * inside, texts=texts, provenance=provenance)
 
 
 def reference(features, index, texts, averaging, temperature, layers):
@@ -109,17 +109,14 @@ def test_the_image_score_is_that_of_the_image_vector_or_the_maps():
     assert highest.summed_up(of_map).image_score == of_map.anomaly_map.max()
 
 
-def linear_file(folder: Path, count: int, given: int, width: int, seed: int = 9):
+def linear_file(folder: Path, count: int, given: int, width: int):
     """As APRIL-GAN publishes them, and the same as float64 arrays."""
-    rng = np.random.default_rng(seed)
-    weights, biases = rng.normal(size=(count, width, given)), rng.normal(size=(count, width))
-    state = {}
-    for layer in range(count):
-        state[f"fc.{layer}.weight"] = torch.tensor(weights[layer], dtype=torch.float32)
-        state[f"fc.{layer}.bias"] = torch.tensor(biases[layer], dtype=torch.float32)
-    path = folder / "linear.pth"
-    torch.save({"trainable_linearlayer": state}, path)
-    return str(path), weights, biases
+    state = linear_state(count, given, width)
+    weights, biases = (
+        np.stack([state[f"fc.{layer}.{kind}"].double().numpy() for layer in range(count)])
+        for kind in ("weight", "bias")
+    )
+    return str(write_linear_layers(folder / "linear.pth", state)), weights, biases
 
 
 @pytest.mark.parametrize("given", [7, 5])

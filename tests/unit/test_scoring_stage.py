@@ -7,12 +7,13 @@ import pytest
 
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
-from text_files import asked_of, layers_for, written_texts
+from text_files import asked_of, layers_for
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.files.fitted import FittedReader
 from zsad.files.masks import MaskWriter
 from zsad.files.scores import ScoreReader
+from zsad.interactive.asking import written_texts
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.batch_neighbours import BatchNeighbours
 from zsad.scoring.class_token_knn import ClassTokenKnn
@@ -85,7 +86,7 @@ def test_every_scorer_scores_every_image(run, tmp_path, name):
             tokens, ids = random_tokens(seed, *[(6, 7)] * 4), [f"train/{number}.png" for number in range(4)]
         files[role] = write_features(tmp_path / f"{role}.h5", tokens, ids, names=names)
     asked = asked_of(scorer, 6)
-    texts = None if asked is None else written_texts(tmp_path / "texts.h5", asked)
+    texts = None if asked is None else written_texts(asked, tmp_path / "texts.h5")
     with ScoreReader(run(scorer, texts=texts, **files)) as found:
         assert found.image_ids == ["test/0.png", "test/1.png", "test/2.png"]
         assert found.setting == scorer.setting

@@ -141,9 +141,9 @@ class ImageText(HuggingFace):
 
     def reading(self) -> Reading:
         """See `NetworkOptions.reading`."""
-        from zsad.features.reading import PlacesAmongTexts
+        from zsad.features.reading import ImageTextTokens
 
-        return PlacesAmongTexts(self.options(), self.resolution)
+        return ImageTextTokens(self.options(), self.resolution)
 
     def weights_megabytes(self) -> int | None:
         """Those of the model, and of its head."""

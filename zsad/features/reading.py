@@ -88,7 +88,7 @@ class TokensOfLayers(Reading):
         )
 
 
-class PlacesAmongTexts(Reading):
+class ImageTextTokens(Reading):
     """Tokens of a model of images and texts; see `zsad.features.image_text.ImageText`.
 
     Args:

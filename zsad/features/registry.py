@@ -8,6 +8,8 @@ from typing import Any
 from zsad.features.base import Backbone, NamedModel
 from zsad.registry import Registry
 
+IMAGE_TEXT = "image_text"  # the family whose models have texts
+
 BACKBONES: Registry[Backbone] = Registry(
     "backbone family",
     {
@@ -16,7 +18,7 @@ BACKBONES: Registry[Backbone] = Registry(
         "joint": "zsad.features.joint:Joint",
         "resnet": "zsad.features.resnet:ResNet",
         "transformers": "zsad.features.huggingface:HuggingFace",
-        "image_text": "zsad.features.image_text:ImageText",
+        IMAGE_TEXT: "zsad.features.image_text:ImageText",
     },
 )
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zsad.errors import ConfigError
-from zsad.features.registry import BACKBONES, completed
+from zsad.features.registry import BACKBONES, IMAGE_TEXT, completed
 from zsad.scoring.base import Scorer
 from zsad.scoring.registry import SCORERS
 from zsad.texts.part_names import ANY_PART, name_on_command_line
 
 ENTRY = "words"  # of `backbones`, in the configuration that is written
-FAMILY = "image_text"  # of backbones
 BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # methods, where none is named
 PATHS: Sequence[Mapping[str, Any]] = (  # of a method that looks at patches: the first that the model takes
     {"path": "values"},
@@ -28,7 +27,7 @@ class Words(NamedTuple):
 
     Attributes:
         part: its name.
-        params: of the backbone, of `FAMILY`.
+        params: of the backbone, of the family `IMAGE_TEXT`.
     """
 
     part: str
@@ -72,7 +71,7 @@ def _params(scorer: Scorer, backbone: str | None) -> Mapping[str, Any]:
 def _fits(params: Mapping[str, Any]) -> bool:
     """Whether a model takes parameters, as far as that is known before it is loaded."""
     try:
-        BACKBONES.build(FAMILY, completed(FAMILY, params)).check_model()
+        BACKBONES.build(IMAGE_TEXT, completed(IMAGE_TEXT, params)).check_model()
     except ConfigError:
         return False
     return True

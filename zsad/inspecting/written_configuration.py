@@ -13,7 +13,8 @@ import yaml
 
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
-from zsad.inspecting.asked_words import ENTRY, FAMILY, Words, method_for, words_of
+from zsad.features.registry import IMAGE_TEXT
+from zsad.inspecting.asked_words import ENTRY, Words, method_for, words_of
 from zsad.inspecting.selection import Selection, repeats
 from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
@@ -179,7 +180,7 @@ def _words_lines(words: Words) -> list[str]:
     return [
         "backbones:",
         f"  {ENTRY}: # a model of images and texts, in one space",
-        f"    family: {FAMILY}",
+        f"    family: {IMAGE_TEXT}",
         f"    params: {_flow(words.params)}",
         "",
     ]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from zsad.errors import ArrayError, ConfigError
 from zsad.features.base import Backbone
 from zsad.features.execution import Execution
-from zsad.features.registry import BACKBONES, completed
+from zsad.features.registry import BACKBONES, IMAGE_TEXT, completed
 from zsad.files.texts import TextReader, TextWriter, check_texts
 from zsad.interactive.parts import backbone_named, mapping
 from zsad.scoring.base import Scorer
@@ -23,7 +23,6 @@ from zsad.scoring.token_source import Texts, TokenSource
 from zsad.texts.encode_texts import encode_texts as encode_to_file
 from zsad.texts.part_names import checked_name
 
-TEXT_FAMILY = "image_text"  # of backbones
 HOW = 'zsad.encode_texts("clip-vitl14-336", "printed circuit board")'
 
 
@@ -211,11 +210,11 @@ def _with_texts(backbone: str | Backbone, params: Mapping[str, Any] | None) -> B
     """A backbone that has texts if there is one of the name: most models have patches alone under it."""
     if not isinstance(backbone, str) or backbone in BACKBONES.names():
         return backbone_named(backbone, params)
-    known = BACKBONES.load(TEXT_FAMILY).params_of(backbone)
+    known = BACKBONES.load(IMAGE_TEXT).params_of(backbone)
     if known is None:  # nothing that any family knows
         return backbone_named(backbone, params)
     chosen = {**known, **mapping(params, "params")}
-    found = BACKBONES.build(TEXT_FAMILY, completed(TEXT_FAMILY, chosen), where=f"backbone '{backbone}'")
+    found = BACKBONES.build(IMAGE_TEXT, completed(IMAGE_TEXT, chosen), where=f"backbone '{backbone}'")
     found.check_model()  # before it is downloaded
     return found
 

@@ -1,15 +1,15 @@
 """Checkpoints: recognised, checked and loaded, in the forms in which they are published.
 
 ``transformers`` folders, ``timm`` folders (DINOv3), ``open_clip`` folders, and single files (DINOv2 and DINOv3 of
-``torch.hub``, ``.pth``; open_clip, ``.pt``). Whatever
-goes wrong on the way is a `ModelError` that says how to mend it; the libraries underneath stay silent.
+``torch.hub``, ``.pth``; open_clip, ``.pt``). Whatever goes wrong on the way is a `ModelError` that says how to mend it;
+the libraries underneath stay silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -17,12 +17,7 @@ from safetensors.torch import load_file
 from zsad.errors import ModelError
 from zsad.models.colours import OTHER_COLOURS, Normalisation
 from zsad.models.config_files import config_content, normalisation_in, parsed_config, silence_libraries
-from zsad.models.config_sense import (
-    built_within,
-    sense_of_config,
-    sense_of_weights,
-    whole_number,
-)
+from zsad.models.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
 from zsad.models.conversion import open_clip
 from zsad.models.conversion.converted import Converted
 from zsad.models.conversion.open_clip_config import read_config
@@ -37,6 +32,7 @@ from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, form_of, requi
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
+Network = TypeVar("Network", bound="PreTrainedModel")
 
 CLIP_TYPES = ("clip", "clip_vision_model")  # whose models were trained with pixels normalised in several ways
 
@@ -74,28 +70,16 @@ class Checkpoint(NamedTuple):
         Raises:
             ModelError: the weights are damaged, or those of another model.
         """
-        source: dict[str, Any] = {"pretrained_model_name_or_path": None, "state_dict": self.state}
-        if self.state is None:
-            source = {
-                "pretrained_model_name_or_path": self.source,
-                "local_files_only": True,
-                "trust_remote_code": False,
-                "weights_only": True,
-                "use_safetensors": self.weight_files[0].suffix == ".safetensors",
-            }
-        with sense_of_weights(self.name, self.source), built_within(self.weight_files, self.name):
-            # Annotated without the pair that comes of ``output_loading_info``.
-            from_pretrained: Callable[..., Any] = self.family.model_class().from_pretrained
-            loaded: tuple[PreTrainedModel, dict[str, Any]] = from_pretrained(
-                **source,
-                **self.family.load_arguments,
-                config=self.config,
-                dtype=torch.float32,
-                attn_implementation=attention if self.family.has_attention else None,
-                output_loading_info=True,
-            )
-        model, info = loaded
-        missing = sorted(set(info["missing_keys"]) - set(self.family.optional_weights(projected=projected)))
+        model: PreTrainedModel
+        model, lacking = load_network(
+            self,
+            self.family.model_class(),
+            self.config,
+            self.state,
+            **self.family.load_arguments,
+            attn_implementation=attention if self.family.has_attention else None,
+        )
+        missing = sorted(lacking - set(self.family.optional_weights(projected=projected)))
         if missing:
             raise ModelError(
                 f"the weights of model '{self.name}' lack {len(missing)} of its tensors ({missing[0]}, ...); "
@@ -145,6 +129,44 @@ class FoundCheckpoint(NamedTuple):
             ModelError: it cannot be used.
         """
         return parsed_config(self.name, self.source) if self.converted is None else self.converted.config
+
+
+def load_network(
+    found: Checkpoint | FoundCheckpoint,
+    kind: type[Network],
+    config: PretrainedConfig,
+    state: Mapping[str, torch.Tensor] | None,
+    **options: Any,
+) -> tuple[Network, set[str]]:
+    """A network with its weights in float32, on the CPU, and the names of those that the checkpoint lacks.
+
+    Args:
+        found: the checkpoint.
+        kind: the network's class in ``transformers``.
+        config: its own, not that of both towers.
+        state: its weights, if they had to be converted; None to read them from the files.
+        options: further ones of ``from_pretrained``.
+
+    Raises:
+        ModelError: the weights are damaged, or those of another model.
+    """
+    source: dict[str, Any] = {"pretrained_model_name_or_path": None, "state_dict": state}
+    if state is None:
+        source = {
+            "pretrained_model_name_or_path": found.source,
+            "local_files_only": True,
+            "trust_remote_code": False,
+            "weights_only": True,
+            "use_safetensors": found.weight_files[0].suffix == ".safetensors",
+        }
+    with sense_of_weights(found.name, found.source), built_within(found.weight_files, found.name):
+        # Annotated without the pair that comes of ``output_loading_info``.
+        from_pretrained: Callable[..., Any] = kind.from_pretrained
+        loaded: tuple[Network, dict[str, Any]] = from_pretrained(
+            **source, **options, config=config, dtype=torch.float32, output_loading_info=True
+        )
+    network, info = loaded
+    return network, set(info["missing_keys"])
 
 
 def locate_checkpoint(name: str, revision: str | None) -> FoundCheckpoint:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from zsad.errors import DataError
+from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.lazy import torch
 from zsad.scoring.same_model import model_difference
 from zsad.scoring.tokens import normalise
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import Texts, TokenSource
 
 Averaging = Literal["raw", "normalised"]
-STATES = (0, 1)  # of the sentences: normal, anomalous
+STATES = (NORMAL, ANOMALOUS)  # of the sentences
 
 
 def class_embeddings(texts: Texts, averaging: Averaging, device: str) -> torch.Tensor:

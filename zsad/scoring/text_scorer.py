@@ -77,7 +77,16 @@ class TextScorer(Scorer):
     @property
     def setting(self) -> str:
         """``zero-shot-text``, or ``zero-shot-auxiliary(NAME)`` of what was trained on the data set of that name."""
-        return with_auxiliary(TEXT, [self.trained_on] if self.trained_on else [])
+        return self.with_trained(TEXT)
+
+    @property
+    def own_image_scores(self) -> bool:
+        """It looks at the whole image too."""
+        return True
+
+    def with_trained(self, setting: str) -> str:
+        """A setting that also says on what data set others have trained what is read."""
+        return with_auxiliary(setting, [self.trained_on] if self.trained_on else [])
 
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images."""

@@ -49,11 +49,6 @@ class WinClip(TextScorer):
 
     scales: Scales = None
 
-    @property
-    def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
-        return True
-
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
         """The features have no windows, or not those that are asked for, or an image is smaller than one."""
         return super().refusal(images) or window_refusal(images["test"], self.scales)

@@ -11,7 +11,6 @@ from pydantic import Field
 from zsad.data.subsets import FeatureSet
 from zsad.grids import PATCHES
 from zsad.lazy import torch
-from zsad.names import with_auxiliary
 from zsad.scoring.bank import FreeBank
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.class_embeddings import STATES
@@ -97,12 +96,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
     @property
     def setting(self) -> str:
         """``few-shot-K`` or ``full-shot``, and on what learned prompts were trained."""
-        return with_auxiliary(super().setting, [self.trained_on] if self.trained_on else [])
-
-    @property
-    def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
-        return True
+        return self.with_trained(super().setting)
 
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images and the references."""

@@ -192,6 +192,11 @@ class MethodEntry:
     learned_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def where(self) -> str:
+        """Its place in the configuration, for messages."""
+        return f"methods.{self.group or self.name}"
+
+    @property
     def fits_texts(self) -> bool:
         """Whether its model is made of texts, so that scoring by that needs none."""
         return self.text_role in self.fitted_roles

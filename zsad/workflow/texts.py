@@ -76,9 +76,9 @@ def check_files(methods: Iterable[MethodEntry]) -> None:
     """
     for method in methods:
         if method.texts is not None:
-            _check_prompts(method.texts, f"methods.{method.group or method.name}.params.text_prompts")
+            _check_prompts(method.texts, f"{method.where}.params.text_prompts")
         for param, path in method.learned_files.items():
-            _check_file(path, f"methods.{method.group or method.name}.params.{param}")
+            _check_file(path, f"{method.where}.params.{param}")
 
 
 def check_origins(methods: Iterable[MethodEntry]) -> None:
@@ -93,7 +93,7 @@ def check_origins(methods: Iterable[MethodEntry]) -> None:
             continue
         first = said.setdefault(method.texts.name, method)
         if first.texts != method.texts and first.texts is not None:
-            one, other = (f"methods.{each.group or each.name}" for each in (first, method))
+            one, other = (each.where for each in (first, method))
             raise ConfigError(
                 f"{one} and {other} read the same text_prompts {method.texts.prompts}, and say that they were trained "
                 f"on '{first.texts.trained_on}' and '{method.texts.trained_on}'; give both the same trained_on"
@@ -110,9 +110,8 @@ def check_unseen(methods: Iterable[MethodEntry], data: Dataset) -> None:
         trained_on = method.params.get("trained_on")
         if trained_on and (reason := _why_the_same(trained_on, data)):
             raise ConfigError(
-                f"methods.{method.group or method.name}: what it reads was trained on '{trained_on}', {reason}, and "
-                "scores on images that were learned from measure nothing; take a file that was trained on another data "
-                "set"
+                f"{method.where}: what it reads was trained on '{trained_on}', {reason}, and scores on images that "
+                "were learned from measure nothing; take a file that was trained on another data set"
             )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zsad.models.published.facts import LAST_BLOCK, MIT, ModelFacts
+from zsad.models.published.facts import MIT, ModelFacts
 
 CLIP = "CLIP (Radford et al., ICML 2021)"
 OPEN_CLIP = "OpenCLIP (Cherti et al., CVPR 2023)"
@@ -32,11 +32,9 @@ def published() -> Iterator[ModelFacts]:
             hub_id=hub_id,
             family=family,
             licence=MIT,
-            gated=False,
             parameters=parameters,
             patch=patch,
             prefix_tokens=1,
-            layers=LAST_BLOCK,
             resolution=resolution,
             normalisation="clip",
             reference=REFERENCES[family],

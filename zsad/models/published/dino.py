@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zsad.models.published.facts import APACHE, LAST_BLOCK, RESOLUTION, ModelFacts
+from zsad.models.published.facts import APACHE, ModelFacts
 
 DINOV3_LICENCE = "DINOv3 License"
 DINO = "DINO (Caron et al., ICCV 2021)"
@@ -48,9 +48,6 @@ def _dinov3_vits() -> Iterator[ModelFacts]:
             parameters=parameters,
             patch=16,
             prefix_tokens=5,
-            layers=LAST_BLOCK,
-            resolution=RESOLUTION,
-            normalisation="imagenet",
             reference=REFERENCES[DINOV3],
             texts="head" if size == OF_DINO_TXT else "",
         )
@@ -80,8 +77,6 @@ def _dinov3_convnexts() -> Iterator[ModelFacts]:
             patch=32,
             prefix_tokens=0,
             layers=THIRD_STAGE,
-            resolution=RESOLUTION,
-            normalisation="imagenet",
             reference=REFERENCES[DINOV3],
         )
         yield facts
@@ -104,13 +99,9 @@ def _dinov2() -> Iterator[ModelFacts]:
                 hub_id=f"{hub_id}-{size}",
                 family=family,
                 licence=APACHE,
-                gated=False,
                 parameters=parameters + registers * width,
                 patch=14,
                 prefix_tokens=1 + registers,
-                layers=LAST_BLOCK,
-                resolution=RESOLUTION,
-                normalisation="imagenet",
                 reference=REFERENCES[family],
             )
 
@@ -127,12 +118,8 @@ def _dino_vits() -> Iterator[ModelFacts]:
             hub_id=f"facebook/dino-vit{size}{patch}",
             family=DINO,
             licence=APACHE,
-            gated=False,
             parameters=parameters,
             patch=patch,
             prefix_tokens=1,
-            layers=LAST_BLOCK,
-            resolution=RESOLUTION,
-            normalisation="imagenet",
             reference=REFERENCES[DINO],
         )

@@ -18,14 +18,14 @@ class ModelFacts(NamedTuple):
         hub_id: where it lies on the Hugging Face hub.
         family: method and paper.
         licence: of the weights.
-        gated: whether the hub asks for an account that has accepted the licence.
+        reference: address of the paper.
         parameters: in the whole checkpoint, a text tower included.
         patch: what sides of the image must be a multiple of, pixels.
         prefix_tokens: class and register tokens before the patch tokens.
+        gated: whether the hub asks for an account that has accepted the licence.
         layers: blocks (of a ConvNeXt: stages) whose output is used unless the configuration says otherwise.
         resolution: short side of the resized image unless the configuration says otherwise, pixels.
         normalisation: whose mean and standard deviation the pixels are normalised with.
-        reference: address of the paper.
         texts: by what its texts are read: ``"own"`` for a text tower of its own, ``"head"`` for one in another file,
             which must be named; empty where it has none.
     """
@@ -34,14 +34,14 @@ class ModelFacts(NamedTuple):
     hub_id: str
     family: str
     licence: str
-    gated: bool
+    reference: str
     parameters: int
     patch: int
     prefix_tokens: int
-    layers: tuple[int, ...]
-    resolution: int
-    normalisation: Literal["imagenet", "clip", "siglip", "none"]
-    reference: str
+    gated: bool = False
+    layers: tuple[int, ...] = LAST_BLOCK
+    resolution: int = RESOLUTION
+    normalisation: Literal["imagenet", "clip", "siglip", "none"] = "imagenet"
     texts: Literal["", "own", "head"] = ""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zsad.models.published.facts import APACHE, LAST_BLOCK, RESOLUTION, ModelFacts
+from zsad.models.published.facts import APACHE, RESOLUTION, ModelFacts
 
 SIGLIP2 = "SigLIP 2 (Tschannen et al., 2025)"
 REFERENCE = "https://arxiv.org/abs/2502.14786"
@@ -32,11 +32,9 @@ def published() -> Iterator[ModelFacts]:
             hub_id=f"google/siglip2-{SIZES[size]}-{trained}",
             family=SIGLIP2,
             licence=APACHE,
-            gated=False,
             parameters=parameters,
             patch=16,
             prefix_tokens=0,
-            layers=LAST_BLOCK,
             resolution=RESOLUTION if trained == NAFLEX else int(trained),
             normalisation="siglip",
             reference=REFERENCE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zsad.models.published.facts import LAST_BLOCK, RESOLUTION, ModelFacts
+from zsad.models.published.facts import ModelFacts
 
 TIPSV2 = "TIPSv2 (Cao et al., CVPR 2026)"
 REFERENCE = "https://arxiv.org/abs/2604.12012"
@@ -26,12 +26,9 @@ def published() -> Iterator[ModelFacts]:
             hub_id=f"google/tipsv2-{size}",
             family=TIPSV2,
             licence=LICENCE,
-            gated=False,
             parameters=parameters,
             patch=14,
             prefix_tokens=2,
-            layers=LAST_BLOCK,
-            resolution=RESOLUTION,
             normalisation="none",
             reference=REFERENCE,
             texts="own",

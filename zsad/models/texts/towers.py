@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from zsad.errors import ConfigError, ModelError
 from zsad.lazy import torch
-from zsad.models.checkpoint import FoundCheckpoint
-from zsad.models.config_sense import built_within, sense_of_weights
+from zsad.models.checkpoint import FoundCheckpoint, load_network
 from zsad.models.texts.base import TextModel
 
 if TYPE_CHECKING:
@@ -47,23 +46,8 @@ def loaded_tower(
     Raises:
         ModelError: the weights are damaged, or lack some of its tensors.
     """
-    source: dict[str, Any] = {"pretrained_model_name_or_path": None, "state_dict": state}
-    if state is None:
-        source = {
-            "pretrained_model_name_or_path": found.source,
-            "local_files_only": True,
-            "trust_remote_code": False,
-            "weights_only": True,
-            "use_safetensors": found.weight_files[0].suffix == ".safetensors",
-        }
-    with sense_of_weights(found.name, found.source), built_within(found.weight_files, found.name):
-        # Annotated without the pair that comes of ``output_loading_info``.
-        from_pretrained: Callable[..., Any] = tower.from_pretrained
-        loaded: tuple[Network, dict[str, Any]] = from_pretrained(
-            **source, config=config, dtype=torch.float32, output_loading_info=True
-        )
-    network, info = loaded
-    if missing := sorted(info["missing_keys"]):
+    network, lacking = load_network(found, tower, config, state)
+    if missing := sorted(lacking):
         raise ModelError(
             f"the weights of model '{found.name}' lack {len(missing)} of the tensors of its text tower ({missing[0]}, "
             f"...); {remedy}"
