@@ -145,7 +145,7 @@ LISTED = "methods__mutual__backbone"
                 "backbones__both": joint(["coarse", "seen"]),
                 **BOTH,
             },
-            r"backbones\.both\.params: .*'seen' describes windows beside patches, which cannot be joined; join one",
+            r"backbones\.both\.params: 'seen' describes windows beside patches, which cannot be joined; join one",
         ),
         (
             {"backbones__both": joint(["coarse", "fine"], wieghts=[1, 1]), **BOTH},

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from zsad.errors import ConfigError
 from zsad.features.base import Backbone, Extractor
@@ -58,14 +58,13 @@ class Joint(Backbone):
         None, description="weight of each member in the cosine similarity of the joined tokens; null for equal weights"
     )
 
-    @field_validator("members")
-    @classmethod
-    def _of_patches(cls, members: tuple[Member, ...]) -> tuple[Member, ...]:
-        if odd := next((member.name for member in members if member.params.get("path") == WINDOWS), None):
+    @model_validator(mode="after")  # whose refusal shows no value: members are complete here
+    def _of_patches(self) -> Self:
+        if odd := next((member.name for member in self.members if member.params.get("path") == WINDOWS), None):
             raise ValueError(
                 f"'{odd}' describes windows beside patches, which cannot be joined; join one with `path: plain`"
             )
-        return members
+        return self
 
     @field_validator("weights")
     @classmethod
