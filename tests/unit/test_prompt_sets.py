@@ -252,6 +252,9 @@ def test_a_pipe_is_no_file_of_prompts() -> None:
 def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> None:
     with pytest.raises(ConfigError, match=r"^the file of learned tokens tokens\.pth does not exist; correct the path$"):
         check_prompts("tokens.pth")
+    Path("weights.pth").mkdir()
+    with pytest.raises(ConfigError, match=r"^the file of learned tokens weights\.pth is a folder; correct the path$"):
+        check_prompts("weights.pth")
     for name in ("tokens.pth", "TOKENS.PTH"):
         check_prompts(written(b"whatever", name))
     assert "tokens.pth holds learned tokens by its ending" in refusal("tokens.pth")

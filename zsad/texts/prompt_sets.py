@@ -124,7 +124,8 @@ def check_prompts(reference: str) -> None:
     if not is_learned(reference):
         prompt_set(reference)
     elif not Path(reference).is_file():
-        raise ConfigError(f"the file of learned tokens {reference} does not exist; correct the path")
+        what = "is a folder" if Path(reference).is_dir() else "does not exist"
+        raise ConfigError(f"the file of learned tokens {reference} {what}; correct the path")
 
 
 def prompts_name(reference: str) -> str:

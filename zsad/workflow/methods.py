@@ -69,7 +69,7 @@ def _scorer(
     foregrounds = _foregrounds(scorer)
     if not foregrounds and entry.segmenter is not None:
         raise ConfigError(f"{where}: its scorer has no 'foreground: sam' that a segmenter is for; leave it out")
-    texts = texts_entry(scorer, f"{where}.params")
+    texts = texts_entry(scorer)
     backbone = models.backbone(entry.backbone, where)
     if texts is not None:
         check_backbone(scorer, entry.scorer, models.backbones[backbone], where)

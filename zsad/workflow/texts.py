@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from zsad.data.catalogue import datasets
 from zsad.errors import ConfigError
+from zsad.models.texts.published_files import is_learned
 from zsad.scoring.base import Scorer
 from zsad.scoring.text_scorer import TextScorer
 from zsad.texts.prompt_sets import check_prompts, prompts_name
@@ -27,25 +28,14 @@ LEAST_CATEGORIES = 2  # that tell a published data set from images of somebody's
 ALIKE = 0.75  # of names, by `difflib`: one of them may be a slip of the pen
 
 
-def texts_entry(scorer: Scorer, where: str) -> TextsEntry | None:
-    """What a scorer asks in words; None if it does not.
-
-    Args:
-        where: the place of its parameters in the configuration.
-
-    Raises:
-        ConfigError: there are no such prompts.
-    """
+def texts_entry(scorer: Scorer) -> TextsEntry | None:
+    """What a scorer asks in words; None if it does not."""
     if not scorer.text_role:
         return None
     params = scorer.parameters()
     prompts: str = params["text_prompts"]
-    try:
-        entry = TextsEntry(name=prompts_name(prompts), prompts=prompts)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    trained_on = params["trained_on"] or ""
-    return TextsEntry(entry.name, prompts, trained_on) if entry.is_learned else entry
+    trained_on = params["trained_on"] if is_learned(prompts) else None
+    return TextsEntry(prompts_name(prompts), prompts, trained_on or "")
 
 
 def check_backbone(scorer: Scorer, name: str, backbone: BackboneEntry, where: str) -> None:
