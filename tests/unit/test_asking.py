@@ -125,7 +125,7 @@ def test_no_model_is_made_with_texts_of_another(prompts: Path, tmp_path: Path, m
     monkeypatch.setitem(BACKBONES._entries, "worded", "worded_backbone:Worded")
     texts = zsad.encode_texts(Worded(), "lid", prompts)
     texts.provenance["model"] = {"id": "another"}
-    with pytest.raises(DataError, match=r"memory come from different models .* encode the texts by the model"):
+    with pytest.raises(DataError, match=r"^texts in memory and tokens in memory come from different models"):
         zsad.fit(
             tmp_path / "m.h5", [DARK], "winclip_plus", backbone="worded", backbone_params={"windows": True}, texts=texts
         )
