@@ -40,6 +40,7 @@ from zsad.files.provenance import file_sha256
 from zsad.grids import GridRule, TokenLayout
 from zsad.models.attention import BLOCKED
 from zsad.models.families.clip_windows import TOKENS_AT_A_TIME
+from zsad.models.image_text.options import first_value_block
 
 PATCH, WIDTH, HEADS, SIDE, SPACE = 4, 32, 4, 4, 24  # SIDE: of the grid of learned positions
 ROWS, COLUMNS = 5, 7
@@ -289,13 +290,22 @@ def test_tokens_of_several_blocks_that_are_not_projected(deep: Saved, normed: bo
 # --- the second path ---
 
 
-@pytest.mark.parametrize(("first", "layers"), [(0, (3, 1)), (1, (1, 2, -1)), (-2, (2, 3)), (-1, (-1,))])
-def test_tokens_of_the_second_path(deep: Saved, first: int, layers: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("blocks", "first"), [(24, -19), (32, -19), (19, -19), (18, -6), (12, -6), (7, -6), (6, -6), (4, -4), (1, -1)]
+)
+def test_the_second_path_begins_as_by_those_who_publish_one(blocks: int, first: int) -> None:
+    assert first_value_block(None, blocks) == first
+    assert first_value_block(-1, blocks) == -1
+    assert first_value_block(0, blocks) == 0
+
+
+@pytest.mark.parametrize(("first", "layers"), [(0, (3, 1)), (1, (1, 2, -1)), (-2, (2, 3)), (-1, (-1,)), (None, (-1,))])
+def test_tokens_of_the_second_path(deep: Saved, first: int | None, layers: tuple[int, ...]) -> None:
     extractor, pixels = deep.extractor(path="values", first_value_block=first, layers=layers), random_pixels()
     patches, _ = read(extractor, pixels)
     assert extractor.layers == [str(layer % 4) for layer in layers]
     for image in range(2):
-        path = second_path(deep, embedded(deep, pixels[image]), first % 4)
+        path = second_path(deep, embedded(deep, pixels[image]), (first or 0) % 4)
         for layer, block in enumerate(layers):
             close(patches[image, layer], on_grid(in_space(deep, path[block % 4][1:])))
 
@@ -487,7 +497,10 @@ def test_the_layout_of_a_published_model_is_known() -> None:
         ({"path": "windows", "fit": "pad"}, "leave tile and debias out"),
         ({"path": "windows", "projected": False}, "path windows is for the space of texts"),
         ({"path": "values", "projected": False}, "path values is for the space of texts"),
-        ({"path": "values"}, "has no block -19 for first_value_block; its 2 blocks are 0 to 1, or -2 to -1"),
+        (
+            {"path": "values", "first_value_block": -19},
+            "has no block -19 for first_value_block; its 2 blocks are 0 to 1, or -2 to -1",
+        ),
         ({"path": "values", "first_value_block": 1, "layers": (0, 1)}, "comes before the second path"),
         ({"layers": (2,)}, "has no layer 2"),
         ({"head": "head.pth"}, "head head.pth means nothing to model"),
@@ -523,6 +536,6 @@ def test_a_published_model_is_checked_by_its_name() -> None:
     ImageText(model="clip-vitl14-336", resolution=518, path="values", fit="square").check_model()
     ImageText(model="clip-vitb16", resolution=240, path="windows").check_model()
     with pytest.raises(ConfigError, match="no block -19 for first_value_block; its 12 blocks"):
-        ImageText(model="clip-vitb16", resolution=240, path="values").check_model()
+        ImageText(model="clip-vitb16", resolution=240, path="values", first_value_block=-19).check_model()
     with pytest.raises(ConfigError, match="a window of 3 patches is larger than the grid"):
         ImageText(model="clip-vitb16", resolution=32, path="windows").check_model()

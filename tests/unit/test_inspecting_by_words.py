@@ -45,7 +45,7 @@ def configured(photograph: Path, *references: Path, **asked: Any) -> dict[str, A
         (
             {"backbone": "clip-vitb16"},
             "text_similarity",
-            {"model": "clip-vitb16", "path": "values", "first_value_block": -6},
+            {"model": "clip-vitb16", "path": "values"},
         ),
         (
             {"backbone": "siglip2-vitb16-256"},

@@ -56,9 +56,10 @@ class ImageText(HuggingFace):
         description="where patch tokens come from: plain (the network's own), values (CLIP: a second path, which "
         "attends by values alone), or windows (CLIP: a pass for each window of patches, for WinCLIP)",
     )
-    first_value_block: int = Field(
-        -19,
-        description="of the path values: the first block of the second path, counted from 0; negative from the last",
+    first_value_block: int | None = Field(
+        None,
+        description="of the path values: the first block of the second path, counted from 0; negative from the last; "
+        "null for -19 (AnomalyCLIP's), or in models of fewer blocks -6 (CLIP Surgery's)",
     )
     windows: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = Field(
         (2, 3), description="of the path windows: sides of the windows, patches"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from zsad.features.architecture import Architecture, Transformer
 from zsad.models.dinotxt.facts import HEAD_BLOCKS
 from zsad.models.families.clip_windows import window_tokens
-from zsad.models.image_text.options import ImageTextOptions, window_layers
+from zsad.models.image_text.options import ImageTextOptions, first_value_block, window_layers
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ImageTextNetwork:
     def _second_path(self, tokens: int) -> float:
         """Values and output projection of each of its blocks, and attention."""
         depth, channels = self.network.depth, self.network.width
-        first = max(0, self.options.first_value_block % depth)
+        first = first_value_block(self.options.first_value_block, depth) % depth
         blocks = max(layer % depth for layer in self.options.layers) + 1 - first
         return max(blocks, 0) * (4.0 * channels**2 * tokens + 4.0 * channels * tokens**2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from zsad.errors import ConfigError
@@ -13,11 +13,7 @@ from zsad.texts.part_names import ANY_PART, name_on_command_line
 
 ENTRY = "words"  # of `backbones`, in the configuration that is written
 BY_WORDS, BY_WORDS_AND_REFERENCES = "text_similarity", "winclip_plus"  # methods, where none is named
-PATHS: Sequence[Mapping[str, Any]] = (  # of a method that looks at patches: the first that the model takes
-    {"path": "values"},
-    {"path": "values", "first_value_block": -6},  # CLIP Surgery's, for models of few blocks
-    {"path": "plain"},
-)
+PATHS = ("values", "plain")  # of a method that looks at patches: the first that the model takes
 WINDOWS: Mapping[str, Any] = {"model": "clip-vitb16-plus-240", "path": "windows"}  # WinCLIP's
 PATCHES: Mapping[str, Any] = {"model": "clip-vitl14-336", "path": "values", "resolution": 518}  # AnomalyCLIP's
 
@@ -65,7 +61,7 @@ def _params(scorer: Scorer, backbone: str | None) -> Mapping[str, Any]:
         return WINDOWS if backbone is None else {**WINDOWS, "model": backbone}
     if backbone is None:
         return PATCHES
-    return next((params for path in PATHS if _fits(params := {"model": backbone, **path})), {"model": backbone})
+    return next((params for path in PATHS if _fits(params := {"model": backbone, "path": path})), {"model": backbone})
 
 
 def _fits(params: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from zsad.models.families.clip_tower import ClipReader, ClipTower
 from zsad.models.families.clip_values import ValuesReader
 from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
-from zsad.models.image_text.options import ImageTextOptions, Positions
+from zsad.models.image_text.options import ImageTextOptions, Positions, first_value_block
 from zsad.models.image_text.positions import MODES
 
 if TYPE_CHECKING:
@@ -124,17 +124,18 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         return PlainReader(tower, chosen, channels=channels, normed=options.normed, projected=options.projected)
 
 
-def first_block(block: int, count: int, name: str) -> int:
+def first_block(asked: int | None, count: int, name: str) -> int:
     """The first block of the second path, counted from 0.
 
     Args:
-        block: counted from 0, or with a negative number from the last.
+        asked: see `first_value_block`.
         count: of the model's blocks.
         name: of the model, for the message.
 
     Raises:
         ConfigError: there is no such block.
     """
+    block = first_value_block(asked, count)
     if not -count <= block < count:
         raise ConfigError(
             f"model '{name}' has no block {block} for first_value_block; its {count} blocks are 0 to {count - 1}, or "

@@ -82,8 +82,7 @@ class Tipsv2(VisionTransformer["Tipsv2VisionModel"]):
             ConfigError: values of another block than the last are asked for.
         """
         layers = super().text_layers(count, options, name)
-        default = ImageTextOptions._field_defaults["first_value_block"]
-        if options.path == "values" and options.first_value_block != default:
+        if options.path == "values" and options.first_value_block is not None:
             raise ConfigError(f"first_value_block means nothing to model '{name}', a TIPSv2 model; leave it out")
         if options.path == "values" and layers != (str(count - 1),):
             raise ConfigError(

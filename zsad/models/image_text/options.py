@@ -9,6 +9,7 @@ from zsad.grids import PATCHES, WINDOW
 
 Path = Literal["plain", "values", "windows"]
 Positions = Literal["bicubic", "bilinear", "antialiased"]
+ANOMALY_CLIP_BLOCKS, CLIP_SURGERY_BLOCKS = 19, 6  # last ones that have a second path in the authors' code
 
 
 class ImageTextOptions(NamedTuple):
@@ -19,7 +20,7 @@ class ImageTextOptions(NamedTuple):
         layers: blocks, counted from 0, or with negative numbers from the last.
         normed: whether the final LayerNorm is applied to patch tokens that are not projected.
         projected: whether patch tokens are mapped to the space of texts.
-        first_value_block: of the path ``values``.
+        first_value_block: of the path ``values``; None for what suits the number of blocks, see `first_value_block`.
         windows: sides of the windows, patches.
         positions: how positions are brought to another grid; None for the model's own way.
         class_norm: whether the image's vector goes through the final LayerNorm before its projection.
@@ -30,7 +31,7 @@ class ImageTextOptions(NamedTuple):
     layers: tuple[int, ...] = (-1,)
     normed: bool = True
     projected: bool = True
-    first_value_block: int = -19
+    first_value_block: int | None = None
     windows: tuple[int, ...] = (2, 3)
     positions: Positions | None = None
     class_norm: bool = True
@@ -45,6 +46,19 @@ class ImageTextOptions(NamedTuple):
         """
         in_space = self.path == "values" or (self.path == "plain" and self.projected)
         return text_channels if in_space else max(width, text_channels)
+
+
+def first_value_block(asked: int | None, count: int) -> int:
+    """The first block of the second path, counted from 0 or with a negative number from the last, as it is asked for.
+
+    Args:
+        asked: by the configuration; None for AnomalyCLIP's choice in models that are as deep as its own, else for CLIP
+            Surgery's, in all blocks of a model that has fewer.
+        count: of the model's blocks.
+    """
+    if asked is not None:
+        return asked
+    return -min(ANOMALY_CLIP_BLOCKS if count >= ANOMALY_CLIP_BLOCKS else CLIP_SURGERY_BLOCKS, count)
 
 
 def window_layers(windows: Sequence[int]) -> tuple[str, ...]:
