@@ -113,7 +113,9 @@ def test_silence_is_a_cut(server: FileServer, get: Callable[..., Path], monkeypa
     monkeypatch.setattr(download, "SILENCE_SECONDS", 0.1)
     server.files["/file"].stalls = [0.3]
     assert get().read_bytes() == CONTENT
-    assert server.parts() == ["", "bytes=2500-"]
+    first, *others = server.parts()
+    assert first == ""
+    assert set(others) == {"bytes=2500-"}  # a machine that is busy may be silent once more
 
 
 def test_a_server_that_ignores_ranges_is_asked_for_the_whole_again(
