@@ -18,6 +18,7 @@ import sys
 AHEAD = (
     *("snakemake.cli", "snakemake.storage", "snakemake.script", "snakemake_executor_plugin_slurm", "pulp", "yte"),
     *("numpy", "pandas", "scipy.stats", "scipy.ndimage", "cv2", "h5py", "xxhash", "torch", "torch.nn.functional"),
+    *("torch._dynamo", "torch.distributed", "safetensors.torch", "tokenizers", "regex"),  # of transformers
     *("PIL.Image", "PIL.ImageOps", "PIL.TiffImagePlugin", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("pydantic", "jinja2", "jsonschema", "yaml", "tqdm", "threadpoolctl", "requests", "docutils.core"),
 )
