@@ -177,7 +177,7 @@ def opened(browser: Any, desk: Any, written: dict[str, Path]) -> Iterator[Callab
             context.add_init_script(before)
         tab = context.new_page()
         tabs.append(tab)
-        tab.set_default_timeout(5_000)
+        tab.set_default_timeout(30_000)  # of a busy machine
         listen(tab, heard)
         tab.goto((written[page] if isinstance(page, str) else page).as_uri())
         return tab
@@ -637,9 +637,11 @@ def test_marks_survive_a_reload_and_are_counted_undone_and_cleared(opened: Calla
 def test_two_windows_add_to_each_others_marks(opened: Callable[..., Any]) -> None:
     page = opened("unlabelled")
     other = opened("unlabelled")
+    badges = "document.querySelectorAll('.sheet-badge:not(:empty)').length"
     page.locator(".sheet-shot").first.press("d")
+    other.wait_for_function(f"{badges} === 1")  # a browser takes its time to tell the other window
     other.locator(".sheet-shot").nth(1).press("g")
-    page.wait_for_function("document.querySelectorAll('.sheet-badge:not(:empty)').length === 2")
+    page.wait_for_function(f"{badges} === 2")
     assert marks_kept(page) == {PATHS[0]: 1, PATHS[1]: 0}
     add = "key => localStorage.setItem(key, JSON.stringify({...JSON.parse(localStorage.getItem(key)), 'plain.png': 1}))"
     page.evaluate(add, page.evaluate("Object.keys(localStorage)[0]"))  # of which no window is told
