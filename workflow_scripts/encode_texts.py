@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zsad.features.execution import execution_of
+from zsad.features.execution import Execution
 from zsad.features.registry import BACKBONES
 from zsad.texts.encode_texts import encode_texts
 from zsad.workflow.job import job
@@ -14,13 +14,7 @@ with job(snakemake) as this:
         prompts=this.cfg["prompts"],
         trained_on=this.cfg["trained_on"],
         backbone=BACKBONES.build(this.cfg["backbone"]["family"], this.cfg["backbone"]["params"]),
-        execution=execution_of(
-            device=snakemake.resources.device,
-            threads=snakemake.threads,
-            batch=snakemake.resources.batch,
-            workers=snakemake.resources.workers,
-            compiled=snakemake.resources.compiled,
-        ),
+        execution=Execution(snakemake.resources.device),
         output=Path(snakemake.output.texts),
         provenance=this.provenance,
     )
