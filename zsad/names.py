@@ -76,8 +76,8 @@ TITLES = {
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of what names a folder of results, or stands in the names of files
 
-_AUXILIARY = "zero-shot-auxiliary"  # what others have trained on another data set, and it alone
-_DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", _AUXILIARY, "few-shot", "full-shot")
+AUXILIARY = "zero-shot-auxiliary"  # what others have trained on another data set, and it alone
+_DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", AUXILIARY, "few-shot", "full-shot")
 _CLASSIFIERS = "few-shot-defects"  # what learns from labelled defects, and so sees more than any detector
 _SETTINGS = (*_DETECTORS, _CLASSIFIERS)
 _SHOTS = re.compile(rf"(few-shot|{_CLASSIFIERS})-(\d+)")
@@ -131,13 +131,13 @@ def with_auxiliary(setting: str, names: Iterable[str]) -> str:
         return setting
     own = without_auxiliary(setting)
     is_zero_shot = not own or own.startswith("zero-shot")
-    return f"{_AUXILIARY if is_zero_shot else f'{own}+auxiliary'}({_AND.join(together)})"
+    return f"{AUXILIARY if is_zero_shot else f'{own}+auxiliary'}({_AND.join(together)})"
 
 
 def _parts(setting: str) -> tuple[str, int]:
     """The kind of a setting, and how many shots of it."""
     if auxiliary_sets(setting):
-        setting = without_auxiliary(setting) or _AUXILIARY
+        setting = without_auxiliary(setting) or AUXILIARY
     if setting == _ALL_SHOTS:
         return _CLASSIFIERS, sys.maxsize
     few_shot = _SHOTS.fullmatch(setting)

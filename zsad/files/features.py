@@ -117,6 +117,8 @@ class FeatureReader(Reader):
     Args:
         foreground: the open masks of the part in these images, where the scorer asks for them.
         texts: the open file of sentences about the part, likewise.
+        synthetic: labelled tokens of images made from these ones, likewise; see
+            `zsad.scoring.token_source.TokenSource`.
 
     Attributes:
         image_ids: identifiers, in the order of the first axis.
@@ -130,9 +132,16 @@ class FeatureReader(Reader):
     _format = FEATURES_FORMAT
     _noun = "feature"
 
-    def __init__(self, path: str | Path, foreground: MaskReader | None = None, texts: TextReader | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        foreground: MaskReader | None = None,
+        texts: TextReader | None = None,
+        synthetic: Any = None,
+    ) -> None:
         self.foreground = foreground
         self.texts = texts
+        self.synthetic = synthetic
         super().__init__(path)
 
     def _load(self) -> None:

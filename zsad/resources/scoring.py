@@ -13,7 +13,7 @@ from zsad.resources.run import Run, scorer_behind
 from zsad.resources.tokens import is_network, tokens_of
 from zsad.scoring.base import Scorer
 from zsad.scoring.cost import VALUE, TokenCount
-from zsad.scoring.references import FOLDS, REFERENCES
+from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.tokens import patch_layers
 from zsad.workflow.classifiers import scored_features
@@ -40,7 +40,8 @@ def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
     references = scored_tokens(run, names)[REFERENCES]
     owners = references.images // len(variants(entry.feature_sets[REFERENCES].view))
     scored = {REFERENCES: references, "test": references._replace(images=owners if owners > 1 else 0)}
-    folds = min(FOLDS, owners) if owners > 1 else 0
+    most = scorer.folds if isinstance(scorer, ReferenceScorer) else 0
+    folds = min(most, owners) if owners > 1 else 0
     fit = scorer.operations(_untested(scored))
     return _computed(run, entry.scorer, scorer, scored, (1 + folds) * fit + _compared(scorer, scored))
 

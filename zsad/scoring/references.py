@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ALL: Final = "all"
 REFERENCES: Final = "references"  # the role of the images that it is fitted to
-FOLDS = 5  # of cross-fitting, where there are that many references
+FOLDS = 5  # of cross-fitting, where there are that many references and a fit is cheap
 
 
 def _shots(value: Any) -> Any:
@@ -44,9 +44,14 @@ class ReferenceScorer(Scorer):
     """Base of few-shot and full-shot scorers; a subclass says what is fitted, and how an image is scored by it.
 
     A subclass with a field ``rotations`` that is true gets each reference at eight angles.
+
+    Class attributes:
+        folds: of cross-fitting, by which the references are scored: so many more fits, where there are as many
+            references.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)
+    folds: ClassVar[int] = FOLDS
 
     shots: Shots = 1
     seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
@@ -73,7 +78,7 @@ class ReferenceScorer(Scorer):
         """
         least = self.fewest_references()
         if scores_references:
-            least = next(number for number in count(2) if _fewest_in_a_fit(number) >= least)
+            least = next(number for number in count(2) if _fewest_in_a_fit(number, self.folds) >= least)
         return Needs(train=least if self.shots == ALL else max(self.shots, least), least_train=least)
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
@@ -85,7 +90,9 @@ class ReferenceScorer(Scorer):
             return reason
         asked = [(shown, test)]
         if scores_references:
-            asked += [(shown.only(fitted), shown.only(scored)) for fitted, scored in _folds(shown.image_ids)]
+            asked += [
+                (shown.only(fitted), shown.only(scored)) for fitted, scored in _folds(shown.image_ids, self.folds)
+            ]
         return next(filter(None, (self.fit_refusal(fitted, scored) for fitted, scored in asked)), "")
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
@@ -135,6 +142,13 @@ class ReferenceScorer(Scorer):
             DamagedFileError: it holds something else.
         """
 
+    def training(self, model: Any) -> dict[str, Any]:
+        """What is to be told of how a model was trained: ``"seed"``, ``"steps"``, ``"weights_sha256"``, ...
+
+        Empty of what is computed and not trained.
+        """
+        return {}
+
     def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
         """Yield the score of each test image, in order."""
         test, references = features["test"], features["references"]
@@ -142,7 +156,7 @@ class ReferenceScorer(Scorer):
         yield from self.score_by(model, test, range(len(test)), compute)
 
     def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in five folds if more.
+        """Yield a score of each reference, as it is, by a fit to others: leave-one-out, or in `folds` folds if more.
 
         Raises:
             DataError: there is only one reference.
@@ -150,7 +164,7 @@ class ReferenceScorer(Scorer):
         reader = features["references"]
         if reason := _too_few_to_score(_owners(reader.image_ids)):
             raise DataError(reason)
-        for fitted, scored in _folds(reader.image_ids):
+        for fitted, scored in _folds(reader.image_ids, self.folds):
             yield from self.score_by(self.fit(reader, fitted, compute), reader, scored, compute)
 
 
@@ -168,11 +182,11 @@ def _too_few_to_score(references: Sequence[str]) -> str:
     )
 
 
-def _folds(image_ids: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+def _folds(image_ids: Sequence[str], most: int) -> Iterator[tuple[list[int], list[int]]]:
     """Positions of what is fitted to, and of what is scored by that, upright alone: of each image once."""
     owners = list(map(base_id, image_ids))
     names = _owners(image_ids)
-    folds = min(FOLDS, len(names))
+    folds = min(most, len(names))
     for fold in range(folds):
         left_out = set(names[fold::folds])
         yield (
@@ -181,6 +195,6 @@ def _folds(image_ids: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
         )
 
 
-def _fewest_in_a_fit(references: int) -> int:
+def _fewest_in_a_fit(references: int, folds: int) -> int:
     """How many of at least two references `ReferenceScorer.score_references` fits to where it leaves most out."""
-    return references - math.ceil(references / min(FOLDS, references))
+    return references - math.ceil(references / min(folds, references))

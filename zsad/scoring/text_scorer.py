@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
-from zsad.errors.mistakes import NAME
 from zsad.files.user_paths import UserPath
 from zsad.models.texts.published_files import is_learned
-from zsad.names import NAME_PATTERN, with_auxiliary
+from zsad.names import with_auxiliary
 from zsad.scoring.base import Scorer
 from zsad.scoring.class_embeddings import Averaging, check_space, class_embeddings
+from zsad.scoring.data_set_name import check_name
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,12 +22,6 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import Texts, TokenSource
 
 TEXT = "zero-shot-text"
-
-
-def _is_name(name: str) -> str:
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise PydanticCustomError(NAME, "use letters, digits, '_' and '-'")
-    return name
 
 
 class TextScorer(Scorer):
@@ -45,7 +37,7 @@ class TextScorer(Scorer):
         description="Set of prompts: winclip (22 templates, as the paper), winclip_21 (21, as anomalib and zqhang), "
         "april_gan, a YAML file of your own, or the .pth file of AnomalyCLIP's learned tokens.",
     )
-    trained_on: Annotated[str, AfterValidator(_is_name)] | None = Field(
+    trained_on: Annotated[str, AfterValidator(check_name)] | None = Field(
         None, description="Data set on which others have trained the learned tokens or layers; null for none."
     )
     averaging: Averaging = Field(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import DataError
 from zsad.files.features import to_halves
+
+if TYPE_CHECKING:
+    from zsad.adaptation.marks import Marks
 
 
 class PartMasks(Protocol):
@@ -78,6 +81,18 @@ class PatchSource(Protocol):
         """float16 ``[layer, row, column, channel]`` of one image."""
 
 
+class LabelledTokens(NamedTuple):
+    """Tokens of images of which it is known what is wrong with them, for what learns from anomalies.
+
+    Attributes:
+        tokens: of the images.
+        marks: their labels and masks, in the same order.
+    """
+
+    tokens: TokenSource
+    marks: Marks
+
+
 class TokenSource(PatchSource, Protocol):
     """Patch and class tokens of images; a `zsad.files.features.FeatureReader` is one."""
 
@@ -109,6 +124,10 @@ class TokenSource(PatchSource, Protocol):
     def texts(self) -> Texts | None:
         """Sentences about the part, for a scorer that asks for them."""
 
+    @property
+    def synthetic(self) -> LabelledTokens | None:
+        """Images made from these ones with anomalies in them, for a scorer that learns from such."""
+
     def __len__(self) -> int:
         """How many images there are."""
 
@@ -134,6 +153,7 @@ class MemoryTokens:
         provenance: see `TokenSource.provenance`.
         foreground: see `TokenSource.foreground`.
         texts: see `TokenSource.texts`.
+        synthetic: see `TokenSource.synthetic`.
         path: what messages call them.
 
     Raises:
@@ -152,6 +172,7 @@ class MemoryTokens:
         provenance: Mapping[str, Any] | None = None,
         foreground: PartMasks | None = None,
         texts: Texts | None = None,
+        synthetic: LabelledTokens | None = None,
         path: str | Path = "tokens in memory",
     ) -> None:
         patch_tokens = [_numbers(tokens, f"{path}, image {place},") for place, tokens in enumerate(patch_tokens)]
@@ -172,6 +193,7 @@ class MemoryTokens:
         self.provenance = dict(provenance or {})
         self.foreground = foreground
         self.texts = texts
+        self.synthetic = synthetic
         self._halves = [
             to_halves(tokens, image_id) for tokens, image_id in zip(patch_tokens, self.image_ids, strict=True)
         ]

@@ -1,0 +1,155 @@
+"""Weights that a method has learned and all that is known of them, in one safetensors file.
+
+A file holds tensors and, in its metadata, one JSON object of facts: what was trained, on what, how, and what may read
+it. No code is ever run to read one. Whoever gets such a file from somebody else can use it by its path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load, save
+
+from zsad.errors import DamagedFileError, DataError
+from zsad.files.atomic import atomic_path
+from zsad.files.json_values import canonical_json
+
+LEARNED_FORMAT: Final = "zsad-learned-1"
+_FORMAT, _FACTS, _DIGEST = "format", "facts", "sha256"  # keys of the metadata
+
+
+class Learned(NamedTuple):
+    """What was learned.
+
+    Attributes:
+        tensors: by name, of any number format of numpy.
+        facts: plain JSON: the method and its parameters, what it was trained on, seed, steps, ...
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    facts: Mapping[str, Any]
+
+
+def weights_sha256(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of names, types, shapes and values, in hexadecimal: two trainings with one seed have the same."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(canonical_json([name, tensor.dtype.str, list(tensor.shape)]).encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
+
+
+def to_bytes(learned: Learned) -> bytes:
+    """A file's content; equal weights and facts give equal bytes."""
+    tensors = {name: np.ascontiguousarray(learned.tensors[name]) for name in sorted(learned.tensors)}
+    facts = canonical_json(dict(learned.facts))
+    digest = hashlib.sha256((weights_sha256(tensors) + facts).encode()).hexdigest()
+    return save(tensors, {_FORMAT: LEARNED_FORMAT, _FACTS: facts, _DIGEST: digest})
+
+
+def from_bytes(content: bytes, path: Path) -> Learned:
+    """What `to_bytes` made.
+
+    Args:
+        path: of the file that holds it, for messages.
+
+    Raises:
+        DamagedFileError: it is damaged, or something else.
+    """
+    metadata = _metadata(content, path)
+    try:
+        tensors = load(content)
+        facts = json.loads(metadata[_FACTS])
+        digest = hashlib.sha256((weights_sha256(tensors) + metadata[_FACTS]).encode()).hexdigest()
+    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
+        raise DamagedFileError(path, f"is damaged ({type(error).__name__})") from None
+    if digest != metadata.get(_DIGEST) or not isinstance(facts, dict):
+        raise DamagedFileError(path, "is damaged (its digest is another)")
+    return Learned(tensors, facts)
+
+
+def write_learned(path: Path, learned: Learned) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        DataError: see `atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(to_bytes(learned))
+
+
+def read_learned(path: Path) -> Learned:
+    """Read a file, all of it.
+
+    Raises:
+        DataError: it is absent or cannot be read.
+        DamagedFileError: it is damaged, or no file of learned weights.
+    """
+    return from_bytes(_content(path), path)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts alone, of which the digest is not checked: no tensor is read.
+
+    Raises:
+        DataError: it is absent or cannot be read.
+        DamagedFileError: it is damaged, or no file of learned weights.
+    """
+    if not path.is_file():
+        raise _absent(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable") from None
+    except SafetensorError:
+        raise DamagedFileError(path, "is damaged, or no safetensors file") from None
+    try:
+        _check_format(metadata, path)
+        facts = json.loads(metadata[_FACTS])
+    except (KeyError, ValueError, RecursionError):
+        raise DamagedFileError(path, "is damaged (its facts cannot be read)") from None
+    if not isinstance(facts, dict):
+        raise DamagedFileError(path, "is damaged (its facts cannot be read)")
+    return facts
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise _absent(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable") from None
+
+
+def _absent(path: Path) -> DataError:
+    what = "is a folder" if path.is_dir() else "does not exist"
+    return DataError(f"the learned weights {path} {what}; correct the path, or put the file there")
+
+
+def _metadata(content: bytes, path: Path) -> dict[str, str]:
+    """The metadata of a file's content, of which the header alone is parsed."""
+    try:
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        metadata = header.get("__metadata__", {})
+        metadata = {str(key): str(value) for key, value in metadata.items()}
+    except (ValueError, AttributeError, RecursionError, MemoryError, OverflowError):
+        raise DamagedFileError(path, "is damaged, or no safetensors file") from None
+    _check_format(metadata, path)
+    return metadata
+
+
+def _check_format(metadata: Mapping[str, str], path: Path) -> None:
+    if metadata.get(_FORMAT) != LEARNED_FORMAT:
+        found = metadata.get(_FORMAT, "")
+        what = f"has the format '{found}'" if found else "is no file of weights that zsad has learned"
+        raise DamagedFileError(path, f"{what}, and this version reads '{LEARNED_FORMAT}'")

@@ -1,0 +1,104 @@
+"""Scorers that learn from the defects of an auxiliary data set, which is never the one under test."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, Field
+
+from zsad.data.subsets import FeatureSet
+from zsad.errors import DataError
+from zsad.files.learned import Learned, read_learned
+from zsad.files.user_paths import UserPath
+from zsad.names import AUXILIARY, with_auxiliary
+from zsad.scoring.base import Scorer
+from zsad.scoring.data_set_name import check_name
+from zsad.scoring.registry import SCORERS
+
+if TYPE_CHECKING:
+    from zsad.scoring.compute import Compute
+    from zsad.scoring.labelled import AuxiliaryCategory
+
+IMAGES: Final = "images"  # the role of an auxiliary category's labelled images
+TRAINED_FEATURES: Final = ("layers", "channels", "cls_source", "model", "backbone")  # what must be the same to apply it
+
+
+class TrainedScorer(Scorer):
+    """Base of scorers that are trained on the labelled images of an auxiliary data set.
+
+    What is learned is a file of its own. The workflow makes it by rule ``train_method``, or it is given by its path.
+    """
+
+    weights: UserPath | None = Field(
+        None,
+        description="File of what was learned before, e.g. results/NAME/trained/METHOD.safetensors; null to learn from "
+        "the data set of the section 'auxiliary'.",
+    )
+    trained_on: Annotated[str, AfterValidator(check_name)] | None = Field(
+        None, description="Name of the auxiliary data set; null for that of the section 'auxiliary' or of the weights."
+    )
+
+    @property
+    def setting(self) -> str:
+        """``zero-shot-auxiliary(NAME)``, or as long as no data set is named ``zero-shot-auxiliary``."""
+        return with_auxiliary("zero-shot", [self.trained_on]) if self.trained_on else AUXILIARY
+
+    @property
+    def learns_elsewhere(self) -> bool:
+        """Whether it reads what was learned from an auxiliary data set; false of a variant that needs none."""
+        return True
+
+    def learned_files(self) -> dict[str, str]:
+        """The weights, where they are given by their path."""
+        return {} if self.weights is None else {"weights": self.weights}
+
+    def training_sets(self) -> dict[str, FeatureSet]:
+        """The features of each category of the auxiliary data set that `train` reads, by role.
+
+        ``"images"`` are labelled; ``"references"``, if there, are normal.
+        """
+        return {IMAGES: FeatureSet("test")}
+
+    def with_weights(self, path: Path) -> Self:
+        """The same method with what was learned in a file."""
+        return self.model_copy(update={"weights": str(path)})
+
+    @abstractmethod
+    def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
+        """Learn from all categories of an auxiliary data set.
+
+        Returns:
+            Tensors, and those facts that the method alone knows: ``"steps"``, ``"parameters"`` (their number), what
+            its network looks like, and ``"notes"``, a list of sentences about what could not be learned. The stage
+            adds the method and its parameters, the data set, the images and the features, see
+            `zsad.scoring.train_method`.
+
+        Raises:
+            DataError: there is no anomalous image, or no normal one.
+        """
+
+    def learned(self) -> Learned:
+        """What the file of weights holds.
+
+        Raises:
+            DataError: none is given, it is absent, damaged or of another method.
+        """
+        if self.weights is None:
+            raise DataError("nothing was learned yet: train the method, or give it the 'weights' of such a training")
+        path = Path(self.weights)
+        learned = read_learned(path)
+        if reason := self.foreign_weights(learned.facts):
+            raise DataError(f"{path} {reason}; train the method anew, or give weights of its own")
+        return learned
+
+    def foreign_weights(self, facts: Mapping[str, Any]) -> str:
+        """Why weights with such facts are not of this method as it is configured; what follows a path; or empty."""
+        name = SCORERS.name_of(self)
+        if facts.get("method") != name:
+            return f"holds weights of '{facts.get('method')}' and not of '{name}'"
+        if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
+            return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
+        return ""
