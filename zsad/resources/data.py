@@ -8,7 +8,7 @@ from zsad.data.catalogue import datasets
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import PLAIN, STATISTICS
 from zsad.resources.run import Run
-from zsad.resources.workload import Images
+from zsad.resources.workload import Images, Workload
 
 DOWNLOAD_RATE, UNKNOWN_ARCHIVE = 2e6, 5e9  # bytes a second; bytes
 FILE_SECONDS = 1e-3  # to open a file and read its header, on a disk that others use too
@@ -28,30 +28,35 @@ def download_dataset(run: Run, names: Mapping[str, str]) -> Estimate:
     return PLAIN.plus(seconds=size / DOWNLOAD_RATE)
 
 
+def _workload(run: Run, names: Mapping[str, str]) -> Workload:
+    """The images of a job's category, under test or learned from."""
+    return run.workload(names["category"], names.get("dataset"))
+
+
 def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
     """One image in memory."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return STATISTICS.plus(DRAWN_BYTES * images.largest.pixels / 1e6, DRAWN_SECONDS * images.pixels)
 
 
 def reading_threads(run: Run, names: Mapping[str, str]) -> int:
     """One for few images; a disk keeps up with few decoders."""
-    return _decoders(run.workload(names["category"]).every)
+    return _decoders(_workload(run, names).every)
 
 
 def training_threads(run: Run, names: Mapping[str, str]) -> int:
     """The same for training images."""
-    return _decoders(run.workload(names["category"]).train)
+    return _decoders(_workload(run, names).train)
 
 
 def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image decoded and hashed, as many at a time as there are threads."""
-    return _read(run.workload(names["category"]).every)
+    return _read(_workload(run, names).every)
 
 
 def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
     """The same of training images."""
-    return _read(run.workload(names["category"]).train)
+    return _read(_workload(run, names).train)
 
 
 def support_threads(run: Run, names: Mapping[str, str]) -> int:
@@ -76,7 +81,7 @@ def _read(images: Images) -> Estimate:
 
 def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every mask decoded at the most, one at a time."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
@@ -84,7 +89,7 @@ def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image and mask decoded, one at a time."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
