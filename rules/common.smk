@@ -302,6 +302,17 @@ def files_of_others(wildcards):
 learned_files, learned_stamp = follow(files_of_others)
 
 
+def learned_of(wildcards, *, of_fit):
+    """What a method has learned from the auxiliary data set, for the step that applies it.
+
+    That step is the fit, if there is one; then its model stands for what was learned.
+    """
+    entry = settings.methods[wildcards.method]
+    applies = of_fit == bool(entry.fitted_roles)
+    names = {"dataset": wildcards.dataset, "method": wildcards.method}
+    return {"trained": TRAINED.format(**names)} if applies and entry.is_trained else {}
+
+
 def member_scores(wildcards):
     """The score files that a method reads, in its order."""
     return [
