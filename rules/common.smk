@@ -302,6 +302,12 @@ def files_of_others(wildcards):
 learned_files, learned_stamp = follow(files_of_others)
 
 
+def unseen_of(wildcards):
+    """The word that a method has learned from no image of the category; none for what learns from no other data set."""
+    learns = settings.methods[wildcards.method].learns_elsewhere
+    return {"unseen": UNSEEN.format(**wildcards)} if learns else {}
+
+
 def member_scores(wildcards):
     """The score files that a method reads, in its order."""
     return [
