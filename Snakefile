@@ -40,6 +40,7 @@ container: container_image
 include: "rules/resources.smk"
 include: "rules/cluster.smk"
 include: "rules/data.smk"
+include: "rules/unseen.smk"
 include: "rules/features.smk"
 include: "rules/texts.smk"
 include: "rules/training.smk"

@@ -18,6 +18,7 @@ DECODED_BYTES, DECODE_SECONDS = 8, 25e-9  # a pixel; see `zsad.data.images.read_
 READ_BYTES = 12  # a pixel at the most, of a colour image of 16 bits a channel; see `zsad.data.images.read_image`
 MOST_DECODERS, IMAGES_A_DECODER = 4, 25
 DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # a pixel of the demo set, drawn at twice the size
+LISTED_BYTES, LISTED_SECONDS = 2000, 5e-5  # an image in a list, read
 CHECK_SECONDS = 8e-9  # a pixel of an image and its mask, looked at in blocks
 
 
@@ -93,3 +94,15 @@ def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
+
+
+def check_unseen(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The lists of the images under test and of all that are learned from; no image is opened."""
+    auxiliary = run.settings.auxiliary
+    learned = (
+        0
+        if auxiliary is None
+        else sum(run.workload(category, auxiliary.name).every.number for category in run.auxiliary_categories)
+    )
+    images = run.workload(names["category"]).every.number + learned
+    return PLAIN.plus(LISTED_BYTES * images / 1e6, LISTED_SECONDS * images)

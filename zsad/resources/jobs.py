@@ -30,6 +30,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "read_training": data.read_training,
         "build_manifest": data.build_manifest,
         "check_images": data.check_images,
+        "check_unseen": data.check_unseen,
         "extract_features": features.extract_features,
         "join_features": joining.join_features,
         "encode_texts": texts.encode_texts,

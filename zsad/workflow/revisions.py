@@ -18,6 +18,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "read_training": 1,
         "build_manifest": 1,
         "check_images": 1,
+        "check_unseen": 1,
         "extract_features": 1,
         "join_features": 1,
         "encode_texts": 1,

@@ -85,6 +85,8 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
                 yield {"score_support": {**place, "support": entry.support, "method": entry.method}}
         for method in settings.methods:
             of_method = {**place, "method": method}
+            if settings.methods[method].learns_elsewhere:
+                yield {"check_unseen": of_method}
             yield dict.fromkeys(_scoring_steps(settings.methods[method]), of_method)
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
             yield {gallery: of_method, plots: place}
