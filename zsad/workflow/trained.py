@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zsad.errors import ConfigError, DataError
-from zsad.files.learned import read_facts
+from zsad.files.learned import read_facts, read_learned
 from zsad.names import NAME_PATTERN
 from zsad.scoring.base import Scorer
 from zsad.scoring.trained import TrainedScorer
+from zsad.workflow.entries import MethodEntry
 from zsad.workflow.schema import Config
 
 
@@ -49,6 +51,20 @@ def what_it_learns(scorer: Scorer) -> dict[str, Any]:
         return {}
     sets = scorer.training_sets() if scorer.weights is None else {}
     return {"training_sets": sets, "trained_on": scorer.trained_on or ""}
+
+
+def check_weights(methods: Iterable[MethodEntry]) -> None:
+    """Refuse files of weights whose tensors are damaged, which the facts alone do not show.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for method in methods:
+        if method.learns_elsewhere and not method.is_trained:
+            try:
+                read_learned(Path(method.learned_files["weights"]))
+            except DataError as error:
+                raise ConfigError(f"{method.where}.params.weights: {error}") from None
 
 
 def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
