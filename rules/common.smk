@@ -302,6 +302,19 @@ def files_of_others(wildcards):
 learned_files, learned_stamp = follow(files_of_others)
 
 
+def learned_of(wildcards, *, of_fit):
+    """What a method has learned from the auxiliary data set, for the step that applies it.
+
+    That step is the fit, if there is one; then its model stands for what was learned. Either is no use for images that
+    were learned from.
+    """
+    entry = settings.methods[wildcards.method]
+    applies = of_fit == bool(entry.fitted_roles)
+    names = {"dataset": wildcards.dataset, "method": wildcards.method}
+    trained = {"trained": TRAINED.format(**names)} if applies and entry.is_trained else {}
+    return trained | unseen_of(wildcards)
+
+
 def unseen_of(wildcards):
     """The word that a method has learned from no image of the category; none for what learns from no other data set."""
     learns = settings.methods[wildcards.method].learns_elsewhere

@@ -24,6 +24,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "encode_texts": 1,
         "embed_images": 1,
         "segment_foreground": 1,
+        "train_method": 1,
         "fit_method": 1,
         "score_images": 1,
         "fuse_scores": 1,

@@ -275,6 +275,16 @@ class Settings:
         """The methods of which a file of weights is made, of the auxiliary data set."""
         return [name for name, entry in self.methods.items() if entry.is_trained]
 
+    def training_config(self, method: str) -> dict[str, Any]:
+        """What a method learns from another data set depends on besides that."""
+        entry = self.methods[method]
+        return {
+            "scorer": entry.scorer,
+            "params": {name: value for name, value in entry.params.items() if name != "trained_on"},
+            "precision": self.scoring.precision,
+            "trained_on": entry.trained_on,
+        }
+
     def fit_config(self, method: str) -> dict[str, Any]:
         """What a method's model depends on besides features and masks, and what whoever loads it must know.
 

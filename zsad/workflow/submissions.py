@@ -67,6 +67,8 @@ def folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> Ite
 
 def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
     """The steps of such submissions with their wildcards."""
+    for method in settings.trained_methods:
+        yield {"train_method": {"dataset": settings.dataset, "method": method}}
     for data, feature_sets in settings.read_features:
         for category in data.categories:
             yield from _computed(settings, data, category, feature_sets)
