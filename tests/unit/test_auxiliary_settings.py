@@ -1,4 +1,4 @@
-"""The section `auxiliary`: when it is read, what of it is refused before a run, and what a run asks for because of it."""
+"""The section `auxiliary`: when it is read, what of it is refused, and what a run asks for because of it."""
 
 from __future__ import annotations
 
