@@ -248,8 +248,13 @@ class Settings:
         layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
         return {name: layout for name, layout in layouts.items() if layout is not None}
 
-    def suitability(self) -> Suitability:
-        """The methods that score features, as far as it is known which images they refuse."""
+    def suitability(self, dataset: str = "") -> Suitability:
+        """The methods that score features, as far as it is known which images they refuse.
+
+        Args:
+            dataset: the name of that of the images; empty for that under test. On another, methods are trained.
+        """
+        of_training = self.is_auxiliary(dataset or self.dataset)
         methods = {
             name: Asked(
                 entry.scorer,
@@ -258,9 +263,9 @@ class Settings:
                 THRESHOLDS.load(entry.deciding["rule"]).needs_references,
             )
             for name, entry in self.methods.items()
-            if not entry.members
+            if (entry.is_trained if of_training else not entry.members)
         }
-        return Suitability(methods, self._layouts)
+        return Suitability(methods, self._layouts, of_training)
 
     @property
     def fitted_methods(self) -> list[str]:
