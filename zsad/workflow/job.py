@@ -29,6 +29,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 MODEL = "model"  # the name of the input that is a method's model
 TEXTS = "texts"  # of the one that holds what it asks in words
 LEARNED = "learned"  # of those that are weights which others have trained
+TRAINED = "trained"  # of what a method has learned from the auxiliary data set
+UNSEEN = "unseen"  # of the word that it has learned from no image that it scores
+MANIFEST, ORIGINS = "_manifest", "_origins"  # end the names of what is known of images made for training, by role
 FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
 
 logger = logging.getLogger(__name__)
@@ -85,8 +88,12 @@ def foregrounds_of(files: Any) -> dict[str, Path]:
 
 def features_of(files: Any) -> dict[str, Path]:
     """The inputs that are features, by role: all but masks of the part, texts, and what they are scored by."""
-    others = {MODEL, TEXTS, LEARNED}
-    return {name: Path(path) for name, path in files.items() if name not in others and not name.startswith(FOREGROUND)}
+    others = {MODEL, TEXTS, LEARNED, TRAINED, UNSEEN}
+    return {
+        name: Path(path)
+        for name, path in files.items()
+        if name not in others and not name.startswith(FOREGROUND) and not name.endswith((MANIFEST, ORIGINS))
+    }
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:

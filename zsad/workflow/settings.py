@@ -236,6 +236,11 @@ class Settings:
         """The methods of which a model is made, to which references are fitted."""
         return [name for name, entry in self.methods.items() if entry.fitted_roles]
 
+    @property
+    def trained_methods(self) -> list[str]:
+        """The methods of which a file of weights is made, of the auxiliary data set."""
+        return [name for name, entry in self.methods.items() if entry.is_trained]
+
     def fit_config(self, method: str) -> dict[str, Any]:
         """What a method's model depends on besides features and masks, and what whoever loads it must know.
 
