@@ -2,6 +2,8 @@
 
 ``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images, and
 ``support-NAME`` every labelled example of a support, which lies beside the data set and has a list of its own.
+``synthetic-k4-seed0-n40-cpns`` are 40 images with anomalies made for training from 4 references, of the kinds whose
+letters stand at the end; they have a list of their own, too.
 Draws with one seed are nested: the 4 references hold the 1 reference of the same seed, so that curves over the number
 of references differ by what is added and by nothing else.
 """
@@ -9,7 +11,8 @@ of references differ by what is added and by nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -32,8 +35,12 @@ VIEWS = (
     "rotations",
 )
 SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
-SUBSETS = rf"test|train|references-k\d+-seed\d+|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # the pattern of all names
+RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
+"""What anomalies are made by, see `zsad.adaptation.recipes`, and the letter of each in the names of subsets."""
+SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
+SUBSETS = rf"test|train|references-k\d+-seed\d+|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
+_SYNTHETIC = re.compile(rf"synthetic-(?:k(\d+)|all)-seed(\d+)-n([1-9]\d*)-([{''.join(RECIPES)}]+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
 
 
@@ -117,8 +124,59 @@ def support_named(subset: str) -> str:
     return subset.removeprefix(SUPPORT) if subset.startswith(SUPPORT) else ""
 
 
+class SyntheticSubset(NamedTuple):
+    """Images with anomalies that are made for training from references.
+
+    Attributes:
+        shots: references that they are made from; None for all training images.
+        seed: of the draw of the references, and of the anomalies.
+        images: how many are made.
+        recipes: what anomalies are made by, of `RECIPES`, each once.
+    """
+
+    shots: int | None
+    seed: int
+    images: int
+    recipes: tuple[str, ...]
+
+    @property
+    def references(self) -> str:
+        """The subset of the images that they are made from."""
+        return "train" if self.shots is None else references(self.shots, self.seed)
+
+
+def synthetic_subset(shots: int | Literal["all"], seed: int, images: int, recipes: Sequence[str]) -> str:
+    """Name of the subset of images with anomalies made from references; see `SyntheticSubset`.
+
+    Equal sets of recipes give one name, whatever their order and however often each is named.
+
+    Raises:
+        ValueError: there is no such recipe, none is named, or no image is to be made.
+    """
+    if images < 1:
+        raise ValueError(f"{images} images with synthetic anomalies are none to learn from; ask for at least 1")
+    if unknown := next((recipe for recipe in recipes if recipe not in RECIPES.values()), None):
+        raise ValueError(f"'{unknown}' makes no anomalies; use {', '.join(RECIPES.values())}")
+    letters = "".join(letter for letter, recipe in RECIPES.items() if recipe in recipes)
+    if not letters:
+        raise ValueError(f"nothing makes anomalies; name at least one of {', '.join(RECIPES.values())}")
+    return f"synthetic-{shots if shots == 'all' else f'k{shots}'}-seed{seed}-n{images}-{letters}"
+
+
+def synthetic_named(subset: str) -> SyntheticSubset | None:
+    """What images a subset holds that are made for training; None if it is none of such."""
+    match = _SYNTHETIC.fullmatch(subset)
+    if not match:
+        return None
+    shots, seed, images, letters = match.groups()
+    recipes = tuple(recipe for letter, recipe in RECIPES.items() if letter in letters)
+    return SyntheticSubset(int(shots) if shots else None, int(seed), int(images), recipes)
+
+
 def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
-    """The images of a subset, in the order of the list; of the examples of a support, the list is that of the support.
+    """The images of a subset, in the order of the list.
+
+    The examples of a support and images made for training have lists of their own, of which they are all.
 
     Raises:
         DataError: the subset is empty, or fewer training images exist than references are asked for.
@@ -126,6 +184,8 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     if support := support_named(subset):
         if not records:
             raise DataError(f"support '{support}' has no images for category '{category}'; add some")
+        return list(records)
+    if synthetic_named(subset):
         return list(records)
     if subset in ("test", "train"):
         chosen = [record for record in records if record.split == subset]
@@ -135,7 +195,8 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
     match = _REFERENCES.fullmatch(subset)
     if not match:
         raise DataError(
-            f"'{subset}' names no subset; use 'test', 'train', 'references-k<count>-seed<seed>' or 'support-<name>'"
+            f"'{subset}' names no subset; use 'test', 'train', 'references-k<count>-seed<seed>', 'support-<name>' or "
+            "'synthetic-<k<count> or all>-seed<seed>-n<images>-<letters of recipes>'"
         )
     count, seed = int(match[1]), int(match[2])
     train = [record for record in records if record.split == "train"]
