@@ -26,6 +26,8 @@ SCORERS: Registry[Scorer] = Registry(
         "gmm": "zsad.scoring.gmm:GMM",
         "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
         "flow": "zsad.scoring.flow:Flow",
+        "visual_prompts": "zsad.scoring.visual_prompts:VisualPrompts",
+        "prompt_memory": "zsad.scoring.prompt_memory:PromptMemory",
         "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
         "winclip": "zsad.scoring.winclip:WinClip",
         "winclip_plus": "zsad.scoring.winclip_plus:WinClipPlus",

@@ -42,6 +42,7 @@ from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 from zsad.workflow.texts import check_files, check_origins
+from zsad.workflow.trained import check_weights
 from zsad.workflow.unseen import check_auxiliary, check_labels, check_unseen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -188,6 +189,7 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
+        check_weights(self.methods.values())
         for category in self.data.expected_categories if self.asked_texts else ():
             self.part_name(category)
 
