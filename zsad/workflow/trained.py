@@ -29,7 +29,7 @@ def with_origin(scorer: Scorer, name: str, config: Config, where: str) -> Scorer
         return scorer
     if scorer.weights is not None:
         return scorer.model_copy(update={"trained_on": _origin_of_weights(scorer, Path(scorer.weights), where)})
-    auxiliary = getattr(config, "auxiliary", None)
+    auxiliary = config.auxiliary
     if auxiliary is None:
         raise ConfigError(
             f"{where}: scorer '{name}' learns from the defects of another data set, and there is none; state it in the "
