@@ -13,6 +13,7 @@ from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.fitted import load_fitted
+from zsad.scoring.flow import Flow
 from zsad.scoring.gmm import GMM
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mahalanobis import Mahalanobis
@@ -54,6 +55,10 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "gmm spherical": (GMM(components=2, covariance="spherical", layers=("2",)), ALIKE),
     "class_token_knn": (ClassTokenKnn(), MIXED),
     "class_token_knn k": (ClassTokenKnn(k=3, layers=("1", "0")), MIXED),
+    "flow": (Flow(steps=3, width=16, batch=64), MIXED),
+    "flow position": (Flow(steps=3, width=16, batch=64, position=True, layers=("2", "0"), measure="endpoint"), ALIKE),
+    "flow contraction": (Flow(steps=3, width=16, measure="contraction", hold_out=0, dimensions=5), MIXED),
+    "flow velocity": (Flow(steps=3, width=16, measure="velocity", pairing="worst", rate=0.01), MIXED),
     "winclip_plus": (WinClipPlus(), MIXED),
     "winclip_plus scales": (WinClipPlus(scales=(3,), combine="mean", averaging="normalised"), MIXED),
 }

@@ -36,6 +36,7 @@ REGISTRIES: Mapping[str, list[Registry]] = {
     "check_images": [LAYOUTS],
     "extract_features": [BACKBONES],
     "join_features": [BACKBONES],
+    "train_method": [SCORERS],
     "fit_method": [SCORERS],
     "score_images": [SCORERS],
     "decide_images": [THRESHOLDS],

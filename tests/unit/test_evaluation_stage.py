@@ -140,7 +140,7 @@ def complete(category):
 def test_the_result_has_exactly_the_announced_keys(complete):
     result = complete.evaluate()
     assert set(result) == {
-        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "protocol"),
+        *("dataset", "category", "method", "backbone", "group", "setting", "localises", "protocol", "training"),
         *("metrics", "confidence", "decision", "mask", "by_type", "curves", "bands"),
         *("images", "counts", "notes", "provenance"),
     }

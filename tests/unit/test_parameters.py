@@ -91,6 +91,23 @@ class_token_knn seed 0 [0,)
 class_token_knn k 1 [1,)
 class_token_knn rotations False
 class_token_knn layers None
+flow shots all
+flow seed 0 [0,)
+flow dimensions 128 [1,)
+flow position False
+flow rotations False
+flow hold_out 0.1 [0,1)
+flow steps 1000 [1,)
+flow batch 1024 [1,)
+flow rate 0.001 (0,1]
+flow layers None
+flow pairing independent
+flow measure mismatch
+flow draws 2 [1,)
+flow averaging mean
+flow euler_steps 1 [1,)
+flow width 256 [1,)
+flow blocks 2 [1,)
 text_similarity text_prompts winclip
 text_similarity trained_on None
 text_similarity averaging normalised

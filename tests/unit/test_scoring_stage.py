@@ -7,6 +7,7 @@ import pytest
 
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
+from small_methods import small
 from text_files import asked_of, layers_for
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
@@ -77,7 +78,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("name", SCORERS.names())
 def test_every_scorer_scores_every_image(run, tmp_path, name):
-    scorer = SCORERS.build(name, {"tile": 3} if name == "tile_distribution" else {})
+    scorer = SCORERS.build(name, small(name))
     files, names = {}, layers_for(scorer, 2)
     for seed, (role, features) in enumerate(scorer.feature_sets().items()):
         if features.subset == "test":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens, write_features
+from small_methods import small
 from text_files import asked_of, layers_for
 from zsad.data.subsets import base_id
 from zsad.errors import DataError
@@ -34,7 +35,7 @@ def same(found: list[ImageScore], expected: list[ImageScore]) -> None:
 
 @pytest.mark.parametrize("name", SCORERS.names())
 def test_every_scorer_gives_the_same_scores_to_the_bit(tmp_path, name):
-    scorer = SCORERS.build(name, {"tile": 3} if name == "tile_distribution" else {})
+    scorer = SCORERS.build(name, small(name))
     files, memory = {}, {}
     for seed, (role, wanted) in enumerate(scorer.feature_sets().items()):
         if wanted.subset == "test":

@@ -112,7 +112,7 @@ def train(
     """
     start = time.perf_counter()
     parameters = [each for each in module.parameters() if each.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=schedule.decay)
+    optimiser = torch.optim.AdamW(parameters, lr=schedule.rate, weight_decay=schedule.decay, fused=True)
     average = copy.deepcopy(module) if schedule.average else module
     keeper = _Keeper(held_out, schedule.steps)
     losses: list[float] = []
@@ -165,13 +165,13 @@ class _Keeper:
 
     def __init__(self, held_out: Callable[[torch.nn.Module], float] | None, steps: int) -> None:
         self._held_out = held_out
-        self._every = max(1, steps // LOOKS)
+        self._steps, self._every = steps, max(1, steps // LOOKS)
         self._patience = LOOKS // 4
         self._best, self._step, self._worse = math.inf, 0, 0
         self._state: dict[str, torch.Tensor] | None = None
 
     def looks(self, step: int) -> bool:
-        return self._held_out is not None and (step + 1) % self._every == 0
+        return self._held_out is not None and ((step + 1) % self._every == 0 or step + 1 == self._steps)
 
     def goes_on(self, module: torch.nn.Module, step: int) -> bool:
         if self._held_out is None:
@@ -197,7 +197,8 @@ def _average(average: torch.nn.Module, module: torch.nn.Module, share: float, st
     """Draw an average of weights towards those of a module, at first faster, so that the first ones are forgotten."""
     share = min(share, (1 + step) / (10 + step))
     with torch.no_grad():
-        for kept, new in zip(average.state_dict().values(), module.state_dict().values(), strict=True):
+        torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - share)
+        for kept, new in zip(average.buffers(), module.buffers(), strict=True):
             if kept.dtype.is_floating_point:
                 kept.lerp_(new, 1 - share)
             else:

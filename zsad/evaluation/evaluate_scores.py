@@ -35,6 +35,7 @@ from zsad.evaluation.writing import write_evaluation
 from zsad.files.decisions import MEASURES, DecisionReader, check_decisions
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
+from zsad.files.training_facts import TRAINING, training_notes
 from zsad.names import ALL_METRICS, AUPRO_LIMITS
 
 DECISION_FIGURES = ("precision", "recall", "f1", "accuracy", "fpr", "ratio")
@@ -76,6 +77,7 @@ def evaluate_scores(
         records = records_with_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
         check_decisions(reader, decided)
+        training = reader.provenance.get(TRAINING) or {}
         images = _Images(reader, records, decided.decided)
         pixels = _Pixels(reader, decided, records, options, saturation)
         sampler = Sampler(options.bootstrap, options.seed, category)
@@ -89,6 +91,7 @@ def evaluate_scores(
             "setting": reader.setting,
             "localises": reader.localises,
             "protocol": options.protocol,
+            TRAINING: training,
             **measured.document(ALL_METRICS),
             "decision": {**_decision(decided), **_named(measured, "decision_", DECISION_FIGURES)},
             "mask": _named(measured, "mask_", MASK_FIGURES),
@@ -97,7 +100,7 @@ def evaluate_scores(
             "bands": images.bands(sampler) | pixels.bands(sampler),
             "images": _image_rows(reader, decided, records, pixels.aupimo()),
             "counts": counts(records),
-            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes),
+            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes) + training_notes(training),
             "provenance": {
                 **inherited(reader.provenance),
                 **provenance,

@@ -51,7 +51,7 @@ def to_bytes(learned: Learned) -> bytes:
     tensors = {name: np.ascontiguousarray(learned.tensors[name]) for name in sorted(learned.tensors)}
     facts = canonical_json(dict(learned.facts))
     digest = hashlib.sha256((weights_sha256(tensors) + facts).encode()).hexdigest()
-    return save(tensors, {_FORMAT: LEARNED_FORMAT, _FACTS: facts, _DIGEST: digest})
+    return _ordered(save(tensors, {_FORMAT: LEARNED_FORMAT, _FACTS: facts, _DIGEST: digest}))
 
 
 def from_bytes(content: bytes, path: Path) -> Learned:
@@ -119,6 +119,16 @@ def read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise DamagedFileError(path, "is damaged (its facts cannot be read)")
     return facts
+
+
+def _ordered(content: bytes) -> bytes:
+    """A safetensors file with its metadata in the order of their keys; the library writes them in a random one."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _content(path: Path) -> bytes:

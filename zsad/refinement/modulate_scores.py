@@ -15,6 +15,7 @@ from zsad.files.decisions import DecisionReader
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader, ScoreWriter
+from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
 from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.modulation import Modulation
@@ -55,6 +56,7 @@ def modulate_scores(
             "scores": source.provenance,
             "decisions": decided.provenance,
             "masks": outlines.provenance,
+            **({TRAINING: training} if (training := source.provenance.get(TRAINING)) else {}),
         }
         with ScoreWriter(
             output,

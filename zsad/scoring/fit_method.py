@@ -15,9 +15,11 @@ from zsad.data.subsets import base_id
 from zsad.errors import DamagedFileError, DataError, MemoryShortageError
 from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedWriter
+from zsad.files.json_values import canonical_json
 from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.texts import TextReader
+from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
 from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import Shown
@@ -107,7 +109,10 @@ def fit_method(
             channels=reader.channels,
             cls_source=reader.cls_source,
         ) as writer:
-            writer.provenance["seconds"] = _store_fit(scorer, reader, writer, compute)
+            training, writer.provenance["seconds"] = _store_fit(scorer, reader, writer, compute)
+            if training:
+                writer.provenance[TRAINING] = training
+                logger.info("trained: %s", canonical_json(training))
             evidence = _evidence(scorer, reader, image_scoring, compute)
             writer.provenance["without_evidence"] = evidence.refusal
             if evidence.image_ids:
@@ -130,11 +135,14 @@ class _Evidence(NamedTuple):
     seconds: float = 0.0
 
 
-def _store_fit(scorer: ReferenceScorer, reader: FeatureReader, writer: FittedWriter, compute: Compute) -> float:
-    """Fit to all references and keep that; how many seconds it took. No fit stays in memory."""
+def _store_fit(
+    scorer: ReferenceScorer, reader: FeatureReader, writer: FittedWriter, compute: Compute
+) -> tuple[dict[str, Any], float]:
+    """Fit to all references and keep that; how it was trained, and how many seconds it took. No fit stays in memory."""
     start = time.perf_counter()
-    scorer.store(scorer.fit(reader, range(len(reader)), compute), writer)
-    return time.perf_counter() - start
+    model = scorer.fit(reader, range(len(reader)), compute)
+    scorer.store(model, writer)
+    return scorer.training(model), time.perf_counter() - start
 
 
 def _evidence(

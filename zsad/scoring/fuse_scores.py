@@ -14,6 +14,7 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader, ScoreWriter
+from zsad.files.training_facts import TRAINING, trainings_together
 from zsad.scoring.fusion import Fusion, MemberScores
 
 logger = logging.getLogger(__name__)
@@ -46,10 +47,13 @@ def fuse_scores(*, scores: Sequence[Path], fusion: Fusion, output: Path, provena
             anomaly_map.shape if localises else first.grid_sizes[index] for index, anomaly_map in enumerate(fused.maps)
         ]
         seconds = time.perf_counter() - start
+        members = dict(zip(fusion.methods, (reader.provenance for reader in readers), strict=True))
+        training = trainings_together({name: member.get(TRAINING) or {} for name, member in members.items()})
         details = {
             "setting": setting,
             "fusion": {"class": type(fusion).__name__, "params": fusion.parameters()},
-            "members": dict(zip(fusion.methods, (reader.provenance for reader in readers), strict=True)),
+            "members": members,
+            **({TRAINING: training} if training else {}),
             "seconds": seconds,
         }
         with ScoreWriter(

@@ -25,6 +25,7 @@ SCORERS: Registry[Scorer] = Registry(
         "mahalanobis": "zsad.scoring.mahalanobis:Mahalanobis",
         "gmm": "zsad.scoring.gmm:GMM",
         "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
+        "flow": "zsad.scoring.flow:Flow",
         "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
         "winclip": "zsad.scoring.winclip:WinClip",
         "winclip_plus": "zsad.scoring.winclip_plus:WinClipPlus",

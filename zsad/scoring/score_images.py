@@ -17,6 +17,7 @@ from zsad.files.masks import MaskReader
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreWriter
 from zsad.files.texts import TextReader
+from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
 from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import ImageScore, Scorer
@@ -25,6 +26,7 @@ from zsad.scoring.fitted import Fitted, load_fitted
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES
+from zsad.scoring.trained import told_training, with_weights
 
 TEST = "test"  # the role of the images that are scored
 
@@ -42,6 +44,7 @@ def score_images(
     foregrounds: Mapping[str, Path] = {},
     model: Path | None = None,
     texts: Path | None = None,
+    trained: Path | None = None,
 ) -> None:
     """Score the test images of a category by one method and write the score file.
 
@@ -57,11 +60,14 @@ def score_images(
         foregrounds: the mask file of the part in the ``"test"`` images, where ``scorer.wants_foreground``.
         model: of a `ReferenceScorer`, what it learnt from the references; see `zsad.scoring.fit_method`.
         texts: what the scorer asks in words, where its ``text_role`` is among ``features``.
+        trained: of a `TrainedScorer` without weights of its own, what it has learned from the auxiliary data set; see
+            `zsad.scoring.train_method`.
 
     Raises:
         ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
         DataError: too few images for the method, or files that do not belong together.
     """
+    applied = with_weights(scorer, trained)
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
         asked = None if texts is None else stack.enter_context(TextReader(texts))
@@ -80,12 +86,13 @@ def score_images(
         of_words = described_asked(scorer, asked)
         if fitted is not None and "texts" in fitted.provenance:
             of_words["texts"] = fitted.provenance["texts"]
+        training = told_training(applied) if fitted is None else fitted.provenance.get(TRAINING)
         start = time.perf_counter()
         patches = test.grid_sizes.prod(axis=1).tolist()
-        scores = _scores(scorer, readers, image_scoring, compute, fitted)
+        scores = _scores(applied, readers, image_scoring, compute, fitted)
         in_order = _in_order(progress(scores, total=len(test), label="scoring", work=patches), test.image_ids)
         image_scores = np.array([score.image_score for score in in_order], dtype=np.float64)
-        image_scores = scorer.rescored(image_scores, readers)
+        image_scores = applied.rescored(image_scores, readers)
         seconds = time.perf_counter() - start
         details = {
             "setting": scorer.setting,
@@ -94,6 +101,7 @@ def score_images(
             "own_image_scores": scorer.own_image_scores,
             "features": _origins(scorer, readers, fitted),
             **of_words,
+            **({TRAINING: training} if training else {}),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
             "seconds": seconds,

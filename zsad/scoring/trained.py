@@ -5,25 +5,34 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field
 
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
 from zsad.files.learned import Learned, read_learned
+from zsad.files.training_facts import training_of
 from zsad.files.user_paths import UserPath
 from zsad.names import AUXILIARY, with_auxiliary
 from zsad.scoring.base import Scorer
+from zsad.scoring.cost import VALUE
 from zsad.scoring.data_set_name import check_name
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.same_features import difference, feature_facts
 
 if TYPE_CHECKING:
     from zsad.scoring.compute import Compute
+    from zsad.scoring.cost import TokenCount
     from zsad.scoring.labelled import AuxiliaryCategory
+    from zsad.scoring.token_source import TokenSource
 
+AnyScorer = TypeVar("AnyScorer", bound=Scorer)
+
+PASSES: Final = 20  # over all tokens of a training of which nothing better is known
+FLOAT32: Final = 4  # bytes
 IMAGES: Final = "images"  # the role of an auxiliary category's labelled images
-TRAINED_FEATURES: Final = ("layers", "channels", "cls_source", "model", "backbone")  # what must be the same to apply it
+FEATURES: Final = "features"  # the fact that tells of the features which weights were learned from
 
 
 class TrainedScorer(Scorer):
@@ -66,6 +75,18 @@ class TrainedScorer(Scorer):
         """The same method with what was learned in a file."""
         return self.model_copy(update={"weights": str(path)})
 
+    def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Multiplications and additions that `train` takes, about; see `zsad.scoring.cost`.
+
+        Args:
+            tokens: what is read of all categories together, by the roles of `training_sets`.
+        """
+        return PASSES * VALUE * sum(count.values for count in tokens.values())
+
+    def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Bytes that `train` takes, if there is memory without end: by default all tokens in float32."""
+        return FLOAT32 * sum(count.values for count in tokens.values())
+
     @abstractmethod
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn from all categories of an auxiliary data set.
@@ -94,6 +115,17 @@ class TrainedScorer(Scorer):
             raise DataError(f"{path} {reason}; train the method anew, or give weights of its own")
         return learned
 
+    def learned_for(self, tokens: TokenSource) -> Learned:
+        """The same, to be applied to features.
+
+        Raises:
+            DataError: see `learned`; or they come from another backbone, layers or resolution than those it was
+                learned from.
+        """
+        learned = self.learned()
+        check_features(learned.facts, tokens, Path(str(self.weights)))
+        return learned
+
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Why weights with such facts are not of this method as it is configured; what follows a path; or empty."""
         name = SCORERS.name_of(self)
@@ -102,3 +134,43 @@ class TrainedScorer(Scorer):
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
             return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
         return ""
+
+
+def told_training(scorer: Scorer) -> dict[str, Any]:
+    """What is told of the weights that a scorer reads, see `zsad.files.training_facts`; empty of one that has none.
+
+    Raises:
+        DataError: see `TrainedScorer.learned`.
+    """
+    if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:
+        return {}
+    return training_of(scorer.learned())
+
+
+def with_weights(scorer: AnyScorer, path: Path | None) -> AnyScorer:
+    """A scorer with what was learned in a file; as it is without one."""
+    if path is None:
+        return scorer
+    if not isinstance(scorer, TrainedScorer):
+        raise ValueError(f"{type(scorer).__name__} reads no weights")
+    return scorer.with_weights(path)
+
+
+def check_features(facts: Mapping[str, Any], tokens: TokenSource, path: Path) -> None:
+    """Refuse features of another backbone, layers or resolution than those that weights were learned from.
+
+    Args:
+        facts: of the weights.
+        path: of their file, for the message.
+
+    Raises:
+        DataError: they differ, as far as both say what they are.
+    """
+    learned_from = facts.get(FEATURES)
+    if not isinstance(learned_from, Mapping):
+        raise DataError(f"{path} does not say which features it was learned from; train the method anew")
+    if odd := difference(feature_facts(tokens), learned_from):
+        raise DataError(
+            f"{tokens.path} and the features that {path} was learned from come from different backbones ({odd}); score "
+            "features of the same backbone, layers and resolution, or train the method anew"
+        )

@@ -26,6 +26,7 @@ from zsad.tables.frames import (
 )
 from zsad.tables.missing import is_missing
 from zsad.tables.results import KEYS, Result
+from zsad.tables.training_words import training_in_words
 
 SIDES = ("low", "high")
 DECISION_KEYS = tuple(key for key in KEYS if key != "refiner")
@@ -39,6 +40,7 @@ METRICS = TableFormat(
         **dict.fromkeys((*ALL_METRICS, *_LIMITS), decimal),
         **dict.fromkeys(("categories", "pixel_categories", "seeds"), count),
         **dict.fromkeys(_DEVIATIONS, decimal),
+        "training": text,
     },
     names=KEYS,
     is_missing="categories",
@@ -139,6 +141,7 @@ def metrics_frame(results: Iterable[Result]) -> pd.DataFrame:
             **{f"{metric}_low": limits.low for metric, limits in result.confidence.items()},
             **{f"{metric}_high": limits.high for metric, limits in result.confidence.items()},
             **{f"{metric}_std": deviation for metric, deviation in result.deviation.items()},
+            "training": training_in_words(result.trainings),
             "missing": result.missing,
         }
         for result in results

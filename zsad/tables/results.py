@@ -20,6 +20,7 @@ from zsad.errors import DataError
 from zsad.evaluation.bootstrap import UNKNOWN, Draws, Interval, interval, mean_draws
 from zsad.evaluation.measured import RATIO_OF_MASKS, Measured, first_places, is_known, mean_of_known
 from zsad.files.json_values import number
+from zsad.files.training_facts import TRAINING
 from zsad.names import ALL_METRICS, MASK_METRICS, MEAN, MEAN_OBJECTS, MEAN_TEXTURES, NO_REFINER
 from zsad.tables.missing import is_missing
 
@@ -48,6 +49,8 @@ class Result:
         group: the method of which this one is a seed; empty if it is none.
         seeds: how many seeds the values are means over.
         deviation: standard deviation over the seeds of every metric by its column name; empty for one seed.
+        trainings: what is told of how the method was trained, one a result that it is a mean of; see
+            `zsad.files.training_facts`. Empty of what is not trained.
         missing: whether it was not made, or is a mean and a result of which it is was not; then no metric has a value.
     """
 
@@ -66,6 +69,7 @@ class Result:
     group: str = ""
     seeds: int = 1
     deviation: Mapping[str, float] = field(default_factory=dict)
+    trainings: tuple[Mapping[str, Any], ...] = ()
     missing: bool = False
 
 
@@ -120,6 +124,7 @@ def _result(evaluation: Mapping[str, Any]) -> Result:
         categories=int(is_known(values["image_auroc"])),
         pixel_categories=int(is_known(values["pixel_auroc"])),
         group=evaluation["group"],
+        trainings=_trainings(evaluation),
         missing=is_missing(evaluation),
     )
 
@@ -150,6 +155,16 @@ def _oracle_result(oracle: Mapping[str, Any]) -> Result:
         pixel_categories=int(is_known(values["mask_f1"])),
         missing=is_missing(oracle),
     )
+
+
+def _trainings(evaluation: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """That of an evaluation; of one that says nothing of it none, as versions before there were trained methods."""
+    training = evaluation.get(TRAINING)
+    return (training,) if isinstance(training, Mapping) and training else ()
+
+
+def _together(results: Iterable[Result]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(training for result in results for training in result.trainings)
 
 
 def _values(document: Mapping[str, Any], names: Iterable[str]) -> dict[str, float]:
@@ -202,6 +217,7 @@ def _mean_result(name: str, group: Sequence[Result]) -> Result:
         draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
         categories=sum(result.categories for result in group),
         pixel_categories=sum(result.pixel_categories for result in group),
+        trainings=_together(group),
     )
 
 
@@ -235,6 +251,7 @@ def seeds_result(group: Sequence[Result]) -> Result:
         values={metric: mean_of_known(result.values[metric] for result in group) for metric in metrics},
         confidence={metric: interval(drawn) for metric, drawn in draws.items()},
         draws={metric: drawn for metric, drawn in draws.items() if drawn.size},
+        trainings=_together(group),
         seeds=len(group),
         deviation={metric: float(np.std([result.values[metric] for result in group], ddof=1)) for metric in metrics},
     )

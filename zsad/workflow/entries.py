@@ -170,6 +170,9 @@ class MethodEntry:
         texts: what it asks in words; None for most methods.
         text_role: the features that texts go with; empty without texts.
         learned_files: files of weights that others have trained and that it reads while it scores, by parameter.
+        training_sets: the features of each category of the auxiliary data set that it learns from, by role; none of a
+            method that learns from no other data set, or that is given weights.
+        trained_on: the data set that it learns from, or that its weights were learned from; empty if none.
     """
 
     name: str
@@ -190,6 +193,18 @@ class MethodEntry:
     texts: TextsEntry | None = None
     text_role: str = ""
     learned_files: Mapping[str, str] = field(default_factory=dict)
+    training_sets: Mapping[str, FeatureSet] = field(default_factory=dict)
+    trained_on: str = ""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a file of weights is made for it, of the auxiliary data set."""
+        return bool(self.training_sets)
+
+    @property
+    def learns_elsewhere(self) -> bool:
+        """Whether its images must not be among those of another data set, as it reads what was learned from these."""
+        return self.is_trained or self.trained_on != ""
 
     @property
     def where(self) -> str:

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from zsad.errors import DamagedFileError, DataError, ZsadError
 from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
+from zsad.errors.sections import DATASET, naming
 from zsad.files.provenance import stage_provenance
 from zsad.progress import is_watched
 from zsad.workflow.gpus import own_gpus
@@ -29,6 +30,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 MODEL = "model"  # the name of the input that is a method's model
 TEXTS = "texts"  # of the one that holds what it asks in words
 LEARNED = "learned"  # of those that are weights which others have trained
+TRAINED = "trained"  # of what a method has learned from the auxiliary data set
+UNSEEN = "unseen"  # of the word that it has learned from no image that it scores
+MANIFEST, ORIGINS = "_manifest", "_origins"  # end the names of what is known of images made for training, by role
 FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
 
 logger = logging.getLogger(__name__)
@@ -60,7 +64,8 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         cfg = json.loads(snakemake.params.cfg)
         code = json.loads(snakemake.params.code)
         logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
-        with own_gpus(snakemake.resources.get("gpu", 0)):
+        section = getattr(snakemake.params, "section", DATASET)
+        with own_gpus(snakemake.resources.get("gpu", 0)), naming(section):
             stage = getattr(snakemake.params, "stage", snakemake.rule)  # of a module, whose rules have other names
             yield Job(cfg=cfg, provenance=stage_provenance(stage, cfg, code=code))
     except Exception as error:
@@ -85,8 +90,12 @@ def foregrounds_of(files: Any) -> dict[str, Path]:
 
 def features_of(files: Any) -> dict[str, Path]:
     """The inputs that are features, by role: all but masks of the part, texts, and what they are scored by."""
-    others = {MODEL, TEXTS, LEARNED}
-    return {name: Path(path) for name, path in files.items() if name not in others and not name.startswith(FOREGROUND)}
+    others = {MODEL, TEXTS, LEARNED, TRAINED, UNSEEN}
+    return {
+        name: Path(path)
+        for name, path in files.items()
+        if name not in others and not name.startswith(FOREGROUND) and not name.endswith((MANIFEST, ORIGINS))
+    }
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:

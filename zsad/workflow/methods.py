@@ -17,6 +17,7 @@ from zsad.workflow.references import Models
 from zsad.workflow.schema import Config
 from zsad.workflow.sections import ConfiguredMethod, Threshold
 from zsad.workflow.texts import check_backbone, texts_entry
+from zsad.workflow.trained import what_it_learns, with_origin
 
 OF_MEMBERS = ("backbone", "segmenter", "image_score", "seeds")  # what reads scores has none of its own
 OF_METHOD = (*OF_MEMBERS, "threshold")  # nor has what modulates the maps of a single method
@@ -58,7 +59,8 @@ def _scorer(
         group: the name of its entry, which may stand for several seeds.
     """
     where = f"methods.{group}"
-    scorer = SCORERS.build(entry.scorer, params, where=f"{where}.params")
+    scorer = with_origin(SCORERS.build(entry.scorer, params, where=f"{where}.params"), entry.scorer, config, where)
+    feature_sets = scorer.feature_sets()
     threshold = _threshold(
         entry,
         config.threshold,
@@ -83,7 +85,7 @@ def _scorer(
             "image_score": config.image_score.model_copy(update=own).parameters(),
             "precision": config.scoring.precision,
         },
-        feature_sets=scorer.feature_sets(),
+        feature_sets=feature_sets,
         foregrounds=foregrounds,
         segmenter=models.segmenter(entry.segmenter, where) if foregrounds else "",
         members=(),
@@ -92,10 +94,11 @@ def _scorer(
         description=_description(entry.scorer, scorer, scorer.setting),
         deciding=threshold,
         needs=scorer.needs(scores_references=THRESHOLDS.load(threshold["rule"]).needs_references),
-        fitted_roles=tuple(scorer.fitted_roles),
+        fitted_roles=tuple(role for role in scorer.fitted_roles if role in feature_sets),
         texts=texts,
         text_role=scorer.text_role,
         learned_files=scorer.learned_files(),
+        **what_it_learns(scorer),
     )
 
 

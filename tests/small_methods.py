@@ -1,0 +1,16 @@
+"""Parameters by which methods that train, or that need large images, are quick on toys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SMALL: Mapping[str, Mapping[str, Any]] = {
+    "tile_distribution": {"tile": 3},
+    "flow": {"steps": 3, "width": 16, "batch": 64},
+}
+
+
+def small(name: str) -> dict[str, Any]:
+    """Those of a method."""
+    return dict(SMALL.get(name, {}))

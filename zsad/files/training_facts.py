@@ -1,0 +1,50 @@
+"""What is told of a training wherever its result is: in models, scores, evaluations and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from zsad.files.learned import weights_sha256
+
+if TYPE_CHECKING:
+    from zsad.files.learned import Learned
+
+TRAINING: Final = "training"  # its key in provenance and evaluations
+MEMBERS: Final = "members"  # the key of the trainings of several methods, by their names
+NOTES: Final = "notes"  # the key of sentences on what could not be learned
+_TOLD = ("seed", "steps", "parameters", "trained_on", NOTES)
+
+
+def training_of(learned: Learned) -> dict[str, Any]:
+    """What is told of learned weights.
+
+    ``"seed"``, ``"steps"``, ``"parameters"`` (their number), ``"trained_on"``, ``"notes"``, as far as the facts have
+    them, and ``"weights_sha256"``, that of `zsad.files.learned.weights_sha256`.
+    """
+    told = {name: learned.facts[name] for name in _TOLD if learned.facts.get(name) not in (None, [])}
+    return {**told, "weights_sha256": weights_sha256(learned.tensors)}
+
+
+def trainings_together(trainings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What is told of scores that are made of those of several methods; empty if none of these was trained."""
+    trained = {name: dict(training) for name, training in trainings.items() if training}
+    return {MEMBERS: trained} if trained else {}
+
+
+def single_trainings(training: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each training behind a result, with the name of the member that was trained; empty for the method itself."""
+    members = training.get(MEMBERS)
+    if not isinstance(members, Mapping):
+        if training:
+            yield "", training
+        return
+    for name, inner in members.items():
+        for within, single in single_trainings(inner):
+            yield within or name, single
+
+
+def training_notes(training: Mapping[str, Any]) -> list[str]:
+    """What could not be learned, a sentence each, each once."""
+    notes = (str(note) for _, single in single_trainings(training) for note in single.get(NOTES, ()))
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,91 @@
+"""Whether features are those that weights were learned from, as far as is known of either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from zsad.scoring.same_model import DIGESTS
+
+if TYPE_CHECKING:
+    from zsad.scoring.token_source import TokenSource
+
+SHAPE: Final = ("layers", "channels", "cls_source")  # which every source of tokens knows
+MODEL, BACKBONE, MEMBERS = "model", "backbone", "members"
+# Parameters of a backbone that say where its model lies, what texts are made of, what `SHAPE` tells of too, or in which
+# number format it computes, which changes hardly a token.
+ELSEWHERE: Final = ("model", "revision", "sha256", "tokenizer", "layers", "dtype", MEMBERS)
+MOST_SHOWN = 60  # characters of a value in a sentence
+
+
+def feature_facts(tokens: TokenSource) -> dict[str, Any]:
+    """What is told of features beside weights that were learned from them.
+
+    ``"layers"``, ``"channels"``, ``"cls_source"``; ``"model"`` and ``"backbone"`` (its parameters) as the provenance
+    has them, None if it has none.
+    """
+    told = {MODEL: tokens.provenance.get(MODEL), BACKBONE: tokens.provenance.get(BACKBONE)}
+    return {"layers": list(tokens.layers), "channels": tokens.channels, "cls_source": tokens.cls_source, **told}
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """In what features differ, with both values, e.g. ``"resolution: 518 and 448"``; empty if they seem to be the same.
+
+    A resolution, and whatever else a backbone is told, may differ where neither layers nor channels do. Who says
+    nothing of its model or backbone is believed to have the same.
+
+    Args:
+        one, other: see `feature_facts`.
+    """
+    of_backbone = _of_parameters(_mapping(one.get(BACKBONE)), _mapping(other.get(BACKBONE)))
+    of_model = _of_models(_mapping(one.get(MODEL)), _mapping(other.get(MODEL)))
+    shape = ((name, one.get(name), other.get(name)) for name in SHAPE)
+    return of_model or of_backbone or next((_told(*each) for each in shape if each[1] != each[2]), "")
+
+
+def _of_models(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """In what models differ: in their weights, if both say what these are, whatever a folder or hub calls them."""
+    if not one or not other:
+        return ""
+    digests, others = (_mapping(model.get(DIGESTS)) for model in (one, other))
+    if common := digests.keys() & others.keys():
+        changed = next((file for file in sorted(common) if digests[file] != others[file]), "")
+        if changed and one.get("id") == other.get("id"):
+            return f"{one.get('id')} with another {changed}"
+        return _told(MODEL, one.get("id"), other.get("id")) if changed else ""
+    if one.get("id") != other.get("id"):
+        return _told(MODEL, one.get("id"), other.get("id"))
+    if one.get("revision") != other.get("revision"):
+        return _told(f"revision of {one.get('id')}", one.get("revision"), other.get("revision"))
+    members, them = (_mapping(model.get(MEMBERS)) for model in (one, other))  # of a joint
+    return next(filter(None, (_of_models(_mapping(members[name]), _mapping(them.get(name))) for name in members)), "")
+
+
+def _of_parameters(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """In which parameter backbones differ; one that a version knows and another does not tells nothing."""
+    for name in one:
+        if name in other and name not in ELSEWHERE and one[name] != other[name]:
+            return _told(name, one[name], other[name])
+    members, them = (_members(params) for params in (one, other))
+    return next(filter(None, (_of_parameters(members[name], them.get(name, {})) for name in members)), "")
+
+
+def _members(params: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The parameters of the members of a joint, by name."""
+    members = params.get(MEMBERS)
+    known = [_mapping(member) for member in members] if isinstance(members, list | tuple) else []
+    return {str(member.get("name")): _mapping(member.get("params")) for member in known}
+
+
+def _told(name: str, one: Any, other: Any) -> str:
+    return f"{name}: {_short(one)} and {_short(other)}"
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """An entry with keys of its own; empty where it is none."""
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,420 @@
+"""Methods that learn how good tokens are distributed, on their principal axes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from zsad.adaptation.position import POSITION_WIDTH, position_code
+from zsad.adaptation.training import Schedule, arrays_of, generator, load_arrays, seeded, train
+from zsad.adaptation.whitening import Whitening, whiten
+from zsad.data.subsets import base_id
+from zsad.errors import DataError
+from zsad.files.learned import Learned, from_bytes, to_bytes, weights_sha256
+from zsad.lazy import torch
+from zsad.progress import progress
+from zsad.scoring.base import ImageScore, Shown
+from zsad.scoring.compute import Compute
+from zsad.scoring.cost import VALUE, TokenCount, covariance_operations
+from zsad.scoring.moments import Moments
+from zsad.scoring.references import ALL, ReferenceScorer, Shots
+from zsad.scoring.stored import as_array, as_tensor
+from zsad.scoring.token_source import TokenSource
+from zsad.scoring.tokens import Layers, kept_layers, layer_indices, patch_layers, unit_tokens
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
+
+logger = logging.getLogger(__name__)
+
+MOST_TOKENS = 2**18  # of good patches in training; more are drawn from
+MOST_HELD_OUT = 2**13  # of those that tell when to stop
+POOL_BYTES = 2 + 4 / 64  # a value of a token in training: float16, and where it lies
+STEP_OPERATIONS = 2e8  # what a step of training takes besides its products: it is as long as so many of these
+LARGEST = 6e4  # whitened coordinate that float16 holds
+WEIGHTS: Final = "weights"  # the array of a model file
+GRID: Final = "grid"
+NETWORK: Final = "network."  # what the names of a network's tensors begin with
+MEAN, AXES = "whitening.mean", "whitening.axes"
+
+
+class Pool(NamedTuple):
+    """Whitened tokens of many images.
+
+    Attributes:
+        tokens: float16 ``[token, dimension]``.
+        places: int64 ``[token]``, which cell of its grid each is.
+    """
+
+    tokens: torch.Tensor
+    places: torch.Tensor
+
+    def some(self, rows: torch.Tensor) -> Pool:
+        """Those at some rows."""
+        return Pool(self.tokens[rows], self.places[rows])
+
+
+class FittedWhitened(NamedTuple):
+    """What was learned of references.
+
+    Attributes:
+        learned: all of it, as it is stored.
+        whitening: of tokens.
+        network: in evaluation mode.
+        grid: rows and columns that the network knows places of; None if it knows none.
+    """
+
+    learned: Learned
+    whitening: Whitening
+    network: torch.nn.Module
+    grid: tuple[int, int] | None
+
+
+class WhitenedScorer(ReferenceScorer):
+    """Base of methods that train a network on the whitened patches of references.
+
+    A patch is the unit tokens of its layers side by side. Whitened by the mean and covariance of all patches of the
+    references, it has ``d`` coordinates of variance one. Some references, whole images, are held out by the seed: their
+    loss tells when to stop, see `zsad.adaptation.training.train`. They take part in the whitening.
+
+    Of more than 262 144 patches as many are drawn; they are kept in float16, however little memory there is, so that
+    a result does not depend on it.
+
+    Class attributes:
+        work: what progress calls the training.
+    """
+
+    folds: ClassVar[int] = 2
+    work: ClassVar[str]
+
+    shots: Shots = ALL
+    seed: int = Field(
+        0, ge=0, description="Seed of the draw of references, of the first weights and of all draws of the training."
+    )
+    dimensions: int = Field(
+        128, ge=1, description="Number of principal axes that tokens are whitened on; all if there are no more."
+    )
+    position: bool = Field(
+        False,
+        description="Tell the network where in the image a patch lies, for parts that always lie alike; all images "
+        "must then have one patch grid.",
+    )
+    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    hold_out: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of the references, at least one, that is not trained on but tells when to stop; 0 to train "
+        "on all of them for all steps.",
+    )
+    steps: int = Field(1000, ge=1, description="Steps of the training, fixed beforehand.")
+    batch: int = Field(1024, ge=1, description="Patches in each step.")
+    rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate of the training.")
+    layers: Layers = Field(
+        None, description="Layers of the backbone whose tokens are put side by side; null for all that were extracted."
+    )
+
+    @model_validator(mode="after")
+    def _check_positions(self) -> WhitenedScorer:
+        if self.position and self.rotations:
+            raise ValueError("turned references have no positions in common; set 'rotations: false' with 'position'")
+        return self
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the network is trained."""
+        return Schedule(self.steps, self.rate, "one_cycle", decay=0.01, average=0.999, clip=1.0)
+
+    @abstractmethod
+    def network(self, dimensions: int, position: int) -> torch.nn.Module:
+        """A new network for tokens of so many dimensions and positions of so many numbers, 0 for none."""
+
+    @abstractmethod
+    def loss(
+        self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None, draws: torch.Generator
+    ) -> torch.Tensor:
+        """The loss of a batch, a scalar.
+
+        Args:
+            network: see `network`.
+            tokens: float32 ``[token, dimension]``, in a random order.
+            position: float32 ``[token, number]``.
+            draws: on the CPU.
+        """
+
+    @abstractmethod
+    def token_scores(self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None) -> torch.Tensor:
+        """The scores of tokens ``[token, dimension]``, float32 ``[token]``; each by itself, whatever the others are."""
+
+    @abstractmethod
+    def token_bytes(self, dimensions: int) -> int:
+        """Bytes that one token takes while it is scored."""
+
+    @abstractmethod
+    def token_operations(self, dimensions: int) -> tuple[float, float]:
+        """Operations that one token takes, in a step of the training and when it is scored."""
+
+    def fewest_references(self) -> int:
+        """Two: of a single one nothing could be held out, and nobody knows how good images differ."""
+        return 2
+
+    def fit_refusal(self, references: Shown, scored: Shown) -> str:
+        """The references or their patches are too few, or with ``position`` grids differ."""
+        images = len(set(map(base_id, references.image_ids)))
+        if images < self.fewest_references():
+            return (
+                f"training needs at least {self.fewest_references()} references, as a single one does not show how "
+                f"good images differ, and there is {images}; raise 'shots' or add images to train/good"
+            )
+        width = references.channels * self._layer_count(references.layers)
+        dimensions = min(self.dimensions, width)
+        if references.patches <= dimensions:
+            return (
+                f"whitening to {dimensions} dimensions needs more patches than that, and the references have "
+                f"{references.patches}; lower 'dimensions' or take more references"
+            )
+        if not self.position:
+            return ""
+        first, expected = references.image_ids[0], references.grids[0]
+        pairs = (pair for shown in (references, scored) for pair in zip(shown.image_ids, shown.grids, strict=True))
+        return next((_other_grid(*pair, expected, first) for pair in pairs if pair[1] != expected), "")
+
+    def _layer_count(self, names: Sequence[str] | None) -> int:
+        """How many layers are read; at least one where nobody knows."""
+        return len(self.layers or (patch_layers(names) if names else ())) or 1
+
+    def operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Reading references twice, their covariance, whitening of everything, the training, and the scoring."""
+        test, references = tokens["test"], tokens["references"]
+        width = test.layers * test.channels
+        dimensions = min(self.dimensions, width)
+        trained, scored = self.token_operations(dimensions)
+        patches, tested = (float(count.images * count.patches) for count in (references, test))
+        fit = VALUE * references.values + covariance_operations(references, width)
+        training = self.steps * (self.batch * trained + STEP_OPERATIONS)
+        whitened = 2.0 * width * dimensions
+        return super().operations(tokens) + fit + training + patches * whitened + tested * (whitened + scored)
+
+    def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The covariance, the tokens that are trained on, and those that are scored at a time."""
+        test, references = tokens["test"], tokens["references"]
+        width = test.layers * test.channels
+        dimensions = min(self.dimensions, width)
+        kept = min(MOST_TOKENS, references.images * references.patches)
+        together = max(test.patches, self.batch) * self.token_bytes(dimensions)
+        return 3 * 8.0 * width**2 + POOL_BYTES * dimensions * kept + together
+
+    def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> FittedWhitened:
+        """What is learned of the references at ``indices``.
+
+        Raises:
+            DataError: they are too few, their patches are all equal, or the training fails.
+        """
+        self.check_fit(references, indices)
+        indices = sorted(indices, key=lambda index: references.image_ids[index])  # their order must not matter
+        whitening = self._whitening(references, indices, compute)
+        grid = _first_grid(references, indices) if self.position else None
+        trained_on, held_out = self._split(references, indices)
+        pool = self._pool(references, trained_on, whitening, MOST_TOKENS, compute)
+        held = self._pool(references, held_out, whitening, MOST_HELD_OUT, compute) if held_out else None
+        return _fitted(self._trained(whitening, pool, held, grid, compute), self._made, compute)
+
+    def store(self, model: FittedWhitened, writer: FittedWriter) -> None:
+        """Keep the weights as the bytes of a safetensors file."""
+        writer.write(WEIGHTS, np.frombuffer(to_bytes(model.learned), dtype=np.uint8))
+
+    def restore(self, reader: FittedReader, compute: Compute) -> FittedWhitened:
+        """What was learned of the references."""
+        learned = from_bytes(reader.array(WEIGHTS, np.uint8, (None,)).tobytes(), reader.path)
+        width = kept_layers(reader, self.layers) * reader.channels
+        axes = learned.tensors.get(AXES, np.empty(0))
+        if learned.tensors.get(MEAN, axes).shape != (width,) or axes.shape != (width, min(self.dimensions, width)):
+            raise reader.foreign(f"its whitening is not that of {width} channels")
+        if odd := next((name for name, array in learned.tensors.items() if not np.isfinite(array).all()), None):
+            raise reader.foreign(f"'{odd}' holds numbers that are not finite")
+        if (_grid_of(learned) is not None) != self.position:
+            raise reader.foreign("its network knows positions, or lacks them")
+        return _fitted(learned, self._made, compute)
+
+    def training(self, model: FittedWhitened) -> dict[str, Any]:
+        """Seed, steps, loss, number of parameters and the digest of the weights."""
+        facts = {name: value for name, value in model.learned.facts.items() if name != GRID}
+        return {**facts, "weights_sha256": weights_sha256(model.learned.tensors)}
+
+    def score_by(
+        self, model: FittedWhitened, features: TokenSource, indices: Sequence[int], compute: Compute
+    ) -> Iterator[ImageScore]:
+        """Yield the score of each image, in order.
+
+        Raises:
+            DataError: with ``position``, an image has another grid than the references.
+        """
+        layers = layer_indices(features, self.layers)
+        codes = _codes(model.grid, compute.device)
+        block = compute.count(self.token_bytes(model.whitening.dimensions))
+        for index in indices:
+            rows, columns = features.grid_sizes[index].tolist()
+            if model.grid not in (None, (rows, columns)):
+                raise DataError(_other_grid(features.image_ids[index], (rows, columns), model.grid, "the references"))
+            tokens = joined_tokens(features, index, layers, compute.device)
+            scores = self._scores(model, tokens, codes, block)
+            yield ImageScore(index, scores.reshape(rows, columns).cpu().numpy())
+
+    def _scores(
+        self, model: FittedWhitened, tokens: torch.Tensor, codes: torch.Tensor | None, block: int
+    ) -> torch.Tensor:
+        """The scores of tokens of one image, float32 ``[token]``, so many at a time."""
+        with torch.no_grad():
+            return torch.cat(
+                [
+                    self.token_scores(
+                        model.network,
+                        model.whitening.apply(tokens[start : start + block]),
+                        None if codes is None else codes[start : start + block],
+                    )
+                    for start in range(0, len(tokens), block)
+                ]
+            )
+
+    def _whitening(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Whitening:
+        """That of all patches of some references."""
+        layers = layer_indices(references, self.layers)
+        moments = Moments(len(layers) * references.channels, compute)
+        for index in _read(references, indices, "whitening patches"):
+            moments.add(joined_tokens(references, index, layers, compute.device))
+        if constant := int((moments.covariance.diagonal() <= 0).sum()):
+            logger.warning(
+                "%d of %d channels are constant in all references; a patch that differs in one of them stands out",
+                constant,
+                len(moments.mean),
+            )
+        found = whiten(moments.mean, moments.covariance, self.dimensions)
+        return Whitening(*(part.to(compute.device) for part in found))
+
+    def _split(self, references: TokenSource, indices: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Which references are trained on, and which are held out, each with all its views."""
+        owners = {index: base_id(references.image_ids[index]) for index in indices}
+        names = sorted(set(owners.values()))
+        count = min(len(names) - 1, max(1, round(self.hold_out * len(names)))) if self.hold_out else 0
+        order = torch.randperm(len(names), generator=generator(self.seed, "held out")).tolist()
+        held = {names[place] for place in order[:count]}
+        kept = [index for index in indices if owners[index] not in held]
+        return kept, [index for index in indices if owners[index] in held]
+
+    def _pool(
+        self, references: TokenSource, indices: Sequence[int], whitening: Whitening, most: int, compute: Compute
+    ) -> Pool:
+        """The whitened patches of some references in a random order; if there are more, as many as may be."""
+        layers = layer_indices(references, self.layers)
+        sizes = references.grid_sizes[list(indices)].prod(axis=1, dtype=np.int64).tolist()
+        drawn = torch.randperm(sum(sizes), generator=generator(self.seed, "patches"))[:most]
+        places = torch.empty_like(drawn)
+        tokens = torch.empty(len(drawn), whitening.dimensions, dtype=torch.float16, device=compute.device)
+        start = 0
+        for index, size in zip(_read(references, indices, "gathering patches"), sizes, strict=True):
+            rows = ((drawn >= start) & (drawn < start + size)).nonzero()[:, 0]
+            places[rows] = drawn[rows] - start
+            chosen = joined_tokens(references, index, layers, compute.device)[places[rows].to(compute.device)]
+            tokens[rows.to(compute.device)] = whitening.apply(chosen).clamp(-LARGEST, LARGEST).half()
+            start += size
+        return Pool(tokens, places.to(compute.device))
+
+    def _trained(
+        self, whitening: Whitening, pool: Pool, held: Pool | None, grid: tuple[int, int] | None, compute: Compute
+    ) -> Learned:
+        """The weights of a network trained on a pool, with those of the whitening."""
+        network = self._made(whitening.dimensions, grid).to(compute.device)
+        codes = _codes(grid, compute.device)
+        draws = generator(self.seed, "training")
+
+        def loss_of(module: torch.nn.Module, some: Pool, draws: torch.Generator) -> torch.Tensor:
+            return self.loss(module, some.tokens.float(), None if codes is None else codes[some.places], draws)
+
+        def loss_at(step: int) -> torch.Tensor:
+            rows = torch.randint(len(pool.tokens), (self.batch,), generator=draws).to(compute.device)
+            return loss_of(network, pool.some(rows), draws)
+
+        def loss_held_out(module: torch.nn.Module) -> float:
+            return 0.0 if held is None else float(loss_of(module, held, generator(self.seed, "looks")))
+
+        look = None if held is None else loss_held_out
+        course = train(network, loss_at, self.schedule, label=self.work, held_out=look)
+        facts = {
+            "seed": self.seed,
+            "steps": course.steps,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "loss": course.loss,
+            "held_out": None if math.isnan(course.held_out) else course.held_out,
+            GRID: None if grid is None else list(grid),
+        }
+        weights = {NETWORK + name: array for name, array in arrays_of(network).items()}
+        return Learned({MEAN: as_array(whitening.mean), AXES: as_array(whitening.axes), **weights}, facts)
+
+    def _made(self, dimensions: int, grid: tuple[int, int] | None) -> torch.nn.Module:
+        """A new network; its first weights follow from the seed."""
+        with seeded(self.seed, "weights"):
+            return self.network(dimensions, 0 if grid is None else POSITION_WIDTH)
+
+
+def joined_tokens(reader: TokenSource, index: int, layers: Sequence[int], device: str) -> torch.Tensor:
+    """The patches of one image row by row, unit tokens of the layers side by side: float32 ``[patch, channel]``."""
+    return unit_tokens(reader, index, layers, device).permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
+
+
+def _fitted(
+    learned: Learned, made: Callable[[int, tuple[int, int] | None], torch.nn.Module], compute: Compute
+) -> FittedWhitened:
+    """What was learned, ready to score.
+
+    Raises:
+        ValueError: the weights are those of another network.
+    """
+    whitening = Whitening(*(as_tensor(learned.tensors[name], compute.device) for name in (MEAN, AXES)))
+    grid = _grid_of(learned)
+    network = made(whitening.dimensions, grid)
+    weights = {name: array for name, array in learned.tensors.items() if name.startswith(NETWORK)}
+    load_arrays(network, {name.removeprefix(NETWORK): array for name, array in weights.items()})
+    return FittedWhitened(learned, whitening, network.to(compute.device), grid)
+
+
+def _grid_of(learned: Learned) -> tuple[int, int] | None:
+    """The grid that a network knows the places of; None if it knows none.
+
+    Raises:
+        ValueError: it is no grid.
+    """
+    match learned.facts.get(GRID):
+        case None:
+            return None
+        case [int(rows), int(columns)] if rows > 0 and columns > 0:
+            return rows, columns
+    raise ValueError(f"{learned.facts[GRID]} is no patch grid")
+
+
+def _codes(grid: tuple[int, int] | None, device: str) -> torch.Tensor | None:
+    """The code of each cell of a grid, float32 ``[cell, number]``."""
+    return None if grid is None else position_code(*grid).to(device)
+
+
+def _first_grid(references: TokenSource, indices: Sequence[int]) -> tuple[int, int]:
+    rows, columns = references.grid_sizes[indices[0]].tolist()
+    return rows, columns
+
+
+def _read(references: TokenSource, indices: Sequence[int], label: str) -> Iterator[int]:
+    """Images one by one, with progress by their patches."""
+    patches = references.grid_sizes[list(indices)].prod(axis=1).tolist()
+    return progress(indices, total=len(indices), label=label, work=patches)
+
+
+def _other_grid(image: str, found: tuple[int, int], expected: tuple[int, int], whose: str) -> str:
+    return (
+        f"{image} has {found[0]} x {found[1]} patches and {whose} {expected[0]} x {expected[1]}: with "
+        "'position: true' all images need one patch grid; set 'position: false', or resize the images alike"
+    )
