@@ -39,6 +39,7 @@ OF_MODELS = {
     "embed_crops": {"refiner": "sam_crops"},
     "prompt_masks": {"refiner": "sam"},
     "fit_method": {"method": "memory_bank"},
+    "make_synthetic": {"subset": "synthetic-k4-seed0-n40-cpns"},
     "read_support": SUPPORT,
     "score_support": {**SUPPORT, "method": "self_similarity"},
     "draw_support_thumbnails": SUPPORT,
