@@ -277,6 +277,9 @@ def test_it_costs_a_product_and_a_power_for_each_key_of_a_full_memory():
     scorer = PromptMemory(entries=13)
     assert scorer.operations({"test": test}) == 100 * test.values + votes
     assert scorer.working_bytes({"test": test}) == 4 * (2 * 13 * 3 * 11 + 13 * 7)
+    assert scorer.training_operations({"images": test}) == 100 * test.values
+    keys, known = 2 * 2 * 13 * 3 * 11, 24 * 5 * 7  # of images and of patches, in halves
+    assert scorer.training_bytes({"images": test}) == keys + known
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------

@@ -338,6 +338,20 @@ def test_it_costs_two_products_a_patch():
     assert VisualPrompts().operations({"test": test}) == 100 * test.values + products
 
 
+@pytest.mark.parametrize(("patches", "drawn"), [(100, 10), (7, 7)])
+def test_a_training_reads_all_tokens_and_sees_the_drawn_ones_each_epoch(patches, drawn):
+    images = TokenCount(images=21, patches=patches, layers=3, channels=11)
+    scorer = VisualPrompts(epochs=4, batch=8, normal_patches=5)
+    seen = sum(100 * 3 * 11 for _epoch in range(4) for _patch in range(21 * drawn))
+    steps = sum(4e8 for _epoch in range(4) for _step in (8, 8, 5))
+    read = sum(100 * 3 * 11 for _patch in range(21 * patches))
+    assert scorer.training_operations({"images": images}) == read + seen + steps
+    kept, step = 2 * 21 * drawn * 3 * 11, 12 * 8 * drawn * 3 * 11
+    assert scorer.training_bytes({"images": images}) == pytest.approx(kept + step)
+    few = scorer.training_bytes({"images": images._replace(images=2)})
+    assert few == pytest.approx((2 + 12) * 2 * drawn * 3 * 11)
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -15,16 +15,17 @@ from zsad.files.learned import Learned
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
-from zsad.scoring.cost import LEAST, TokenCount, pair_operations
+from zsad.scoring.cost import LEAST, VALUE, TokenCount, pair_operations
 from zsad.scoring.labelled_images import LabelledImages, lacking, learned_layers, told_of
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
-from zsad.scoring.trained import TrainedScorer
+from zsad.scoring.trained import IMAGES, TrainedScorer
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
     from zsad.scoring.token_source import TokenSource
 
 HIGHEST = 0.01  # share of a map's patches that the image score looks at
+PATCH_BYTES = 24.0  # of what is known of a patch before it is drawn
 VOTES_SHARE = 0.25  # of the memory, for a block of votes
 
 
@@ -112,6 +113,15 @@ class PromptMemory(TrainedScorer):
         """Both memories, and the votes on the patches of an image."""
         test = tokens["test"]
         return 4.0 * self.entries * (2 * test.layers * test.channels + test.patches)
+
+    def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All tokens are read once."""
+        return VALUE * tokens[IMAGES].values
+
+    def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Both memories, and how much of each patch is anomalous."""
+        count = tokens[IMAGES]
+        return 4.0 * self.entries * count.layers * count.channels + PATCH_BYTES * count.images * count.patches
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method or data set."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,16 +15,19 @@ from zsad.files.learned import Learned
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
-from zsad.scoring.cost import TokenCount, pair_operations
+from zsad.scoring.cost import VALUE, TokenCount, pair_operations
 from zsad.scoring.labelled_images import LabelledImages, lacking, learned_layers, told_of
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
-from zsad.scoring.trained import TrainedScorer
+from zsad.scoring.trained import IMAGES, TrainedScorer
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
     from zsad.scoring.token_source import TokenSource
 
 STATES = 2
+STEP = 4e8  # operations of a step, however few patches it sees
+HALF = 2  # bytes of a value as it is kept
+STEP_BYTES = 12  # of a value as a step computes with it
 
 
 class VisualPrompts(TrainedScorer):
@@ -50,7 +54,8 @@ class VisualPrompts(TrainedScorer):
       that is anomalous as its target, and its loss is the mean of what its pixels have where all of them take its
       logits; so the difference is that logits are not interpolated between patches. See `zsad.adaptation.losses`.
     - Of each image, all patches with an anomaly in them and ``normal_patches`` of the others are drawn once, and the
-      drawn ones stand for all others, so that sums are right on average.
+      drawn ones stand for all others, so that sums are right on average. Of the test images of VisA with ViT-L/14 that
+      is about 2 GB; what does not fit half of ``scoring.memory_mb`` is read from the features again in each epoch.
     - No mosaics of images of the same category ("class-aware augmentation"): a mosaic must be seen by the backbone, and
       tokens are cached. A mosaic of cached tokens would have patches without the surroundings that they were computed
       in, and no class token. In the paper mosaics are worth 0.2 points of image AUROC and 2.1 of pixel AP on MVTec AD
@@ -95,6 +100,21 @@ class VisualPrompts(TrainedScorer):
         test = tokens["test"]
         patches = float(test.images) * test.patches * test.layers
         return super().operations(tokens) + pair_operations(STATES * patches, test.channels, finding=0)
+
+    def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """All tokens are read; those that are drawn are normalised, and gone through and back, once an epoch."""
+        steps = self.epochs * math.ceil(tokens[IMAGES].images / self.batch)
+        return VALUE * (tokens[IMAGES].values + self.epochs * self._drawn(tokens)) + STEP * steps
+
+    def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The patches that are drawn, and those of a step as it computes with them."""
+        images = tokens[IMAGES].images
+        return self._drawn(tokens) * (HALF + STEP_BYTES * min(self.batch, images) / max(1, images))
+
+    def _drawn(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Values of the patches that are drawn of all images, if as many are anomalous as are drawn of the others."""
+        count = tokens[IMAGES]
+        return count._replace(patches=min(count.patches, 2 * self.normal_patches)).values
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set or temperature."""
