@@ -219,7 +219,7 @@ rule collect_classes:
 rule classes:
     """What all classifiers say, in tables, and the lists of the examples that they learnt from."""
     input:
-        targets(CHECK),
+        checked_images,
         class_targets([SUPPORT_LIST, SUPPORT_KINDS]),
         class_targets(SPLITS),
         expand(f"{TABLES}/{{file}}", dataset=settings.dataset, file=settings.measurable.class_tables.values()),

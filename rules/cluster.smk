@@ -49,22 +49,24 @@ def submission(part, narrow, *, last=False):
     """The group of a step in a category: a part of the pipeline or, where the profile says so, a narrower one.
 
     What is made from masks that another submission makes stands in a later one, and so does what reads the results of
-    all methods (`last`): no submission may wait for what waits for it. Snakemake joins the steps of one where one reads
-    what another made; the profiles have it join the others as well (`group-components: {category: ...}`).
+    all methods (`last`): no submission may wait for what waits for it. So do, in earlier ones, the steps on images that
+    are learned from, whose categories may be called as those under test. Snakemake joins the steps of one where one
+    reads what another made; the profiles have it join the others as well (`group-components: {category: ...}`).
     """
     name = narrow if are_narrow() else part
 
     def group(wildcards):
         methods = settings.methods if last else {wildcards.method} if "method" in wildcards.keys() else ()
         later = max(map(generation, methods), default=0)
-        identity = f"{MODULE and f'{MODULE}-'}{name}{later or ''}-{wildcards.category}"
+        learned_from = "_auxiliary" if settings.is_auxiliary(wildcards.dataset) else ""
+        identity = f"{MODULE and f'{MODULE}-'}{name}{later or ''}{learned_from}-{wildcards.category}"
         submit_together(workflow, identity, "category")
         return identity
 
     return group
 
 
-if is_main_process(workflow) and are_narrow() and settings.data.is_here:
+if is_main_process(workflow) and are_narrow() and all(data.is_here for data in settings.data_sets):
     try:
         check_folder_names(settings, lambda name: name_to_be(workflow, name))
         check_places(Path.cwd(), ROOT)

@@ -70,9 +70,11 @@ try:
     if uses_image(workflow):
         container_image = image_address(settings.config["container"], ROOT)
     if is_main_process(workflow):
-        check_folders(settings.dataset, results=results)
+        for data in settings.data_sets:
+            check_folders(data.name, results=results)
         settings.check_models()
-        settings.data.list_files()
+        for data in settings.data_sets:
+            data.list_files()
         if container_image:
             check_image(container_image, environments_too=uses_conda(workflow))
     set_shared_folder(MODULE, settings.sharing, kept(workflow, "shared folders"))
@@ -93,11 +95,9 @@ LOGS = "results/{dataset}/logs"
 BENCHMARKS = "results/{dataset}/benchmarks"
 
 # Where nothing is to be downloaded, the folder of downloads is no part of any path.
-downloads = settings.data.download_to if settings.data.is_downloaded else DOWNLOADS
-# A module leaves others' data sets to them.
-PUBLISHED = (
-    [settings.data.layout_name] if MODULE and settings.data.is_downloaded else [] if MODULE else datasets()
-)
+downloaded = {data.layout_name: data for data in settings.data_sets if data.is_downloaded}
+downloads = next((data.download_to for data in downloaded.values()), DOWNLOADS)
+PUBLISHED = list(downloaded) if MODULE else datasets()  # a module leaves others' data sets to them
 DOWNLOAD = local(f"{downloads.as_posix()}/{{published}}.json")
 DEMO_SUMS = "results/data/{dataset}/{category}.sha256"
 IMAGE_LIST = f"{CATEGORY}/images.csv"
@@ -140,6 +140,8 @@ CLASS_METRICS = f"{CATEGORY}/metrics/classification/{{classifier}}.json"
 CLASS_TABLE_SUMS = f"{TABLES}/classification.sha256"
 CONFUSION = f"{PLOTS}/{{category}}/{{classifier}}.confusion.png"
 SHOTS_PLOT = f"{PLOTS}/{{category}}/shots.png"
+UNSEEN = f"{CATEGORY}/unseen/{{method}}.json"
+TRAINED = "results/{dataset}/trained/{method}.safetensors"
 PAGE = "results/{dataset}/report.html"
 PAGE_FOLDER = "results/{dataset}/report"
 
@@ -147,6 +149,10 @@ PAGE_FOLDER = "results/{dataset}/report"
 def one_of(names):
     """The pattern of the given names, themselves patterns, and nothing else."""
     return "|".join(names) or "(?!)"
+
+
+# The data sets whose images are read: of that under test, and of one that methods learn from, if there is any.
+EITHER = one_of([data.name for data in settings.data_sets])
 
 
 wildcard_constraints:
@@ -169,13 +175,12 @@ def placed(path):
     return settings.results / Path(path).relative_to("results")
 
 
-def available():
-    """The data set, when its images are on this machine: an input function that asks earlier is asked again."""
-    if settings.data.is_downloaded and hasattr(
-        checkpoints, "download_dataset"
-    ):  # another workflow may leave it out
-        checkpoints.download_dataset.get(published=settings.data.layout_name)
-    return settings.data
+def available(dataset=settings.dataset):
+    """A data set, when its images are on this machine: an input function that asks earlier is asked again."""
+    data = settings.data_of(dataset)
+    if data.is_downloaded and hasattr(checkpoints, "download_dataset"):  # another workflow may leave it out
+        checkpoints.download_dataset.get(published=data.layout_name)
+    return data
 
 
 def targets(pattern, **names):
@@ -195,6 +200,23 @@ def targets(pattern, **names):
     return files
 
 
+def auxiliary_targets(pattern, **names):
+    """An input function: all files of a pattern of the data set that methods learn from; nothing without one."""
+
+    def files(wildcards):
+        if settings.auxiliary is None:
+            return []
+        name = settings.auxiliary.name
+        return expand(pattern, dataset=name, category=available(name).categories, **names)
+
+    return files
+
+
+def checked_images(wildcards):
+    """The checks of all images, under test or learned from."""
+    return [*targets(CHECK)(wildcards), *auxiliary_targets(CHECK)(wildcards)]
+
+
 def once_downloaded(pattern):
     """An input function: one file, which is not asked for before it is known which categories there are.
 
@@ -202,7 +224,7 @@ def once_downloaded(pattern):
     """
 
     def file(wildcards):
-        available()
+        available(wildcards.dataset)
         return pattern.format(**wildcards)
 
     return file
@@ -233,19 +255,19 @@ def code(script, *entries):
     return as_parameter(code_hashes(ROOT, f"workflow_scripts/{script}", entries))
 
 
-def follow(files, *, of_people=True):
+def follow(files, *, of_people=lambda wildcards: True):
     """How jobs follow files that people named: those that can be inputs, and a stamp for those that cannot.
 
     Args:
         files: an input function of their paths.
-        of_people: whether they lie where they lie, whatever folder the results of a module go to.
+        of_people: of their wildcards whether they lie where they lie, whatever folder the results of a module go to.
 
     Returns:
         An input function, and a function of a parameter; both are needed. See zsad/files/tracked.py.
     """
 
     def inputs(wildcards):
-        return [local(path) if of_people else path for path in literal(files(wildcards))]
+        return [local(path) if of_people(wildcards) else path for path in literal(files(wildcards))]
 
     return inputs, lambda wildcards: stamp(files(wildcards))
 
@@ -255,7 +277,7 @@ def asked_methods(wildcards, input):
 
     Snakemake does not compare a parameter whose function is given the input.
     """
-    return as_parameter(settings.suitability().stage_config())
+    return as_parameter(settings.suitability(wildcards.dataset).stage_config())
 
 
 def scoring_config(wildcards):
@@ -278,6 +300,25 @@ def files_of_others(wildcards):
 
 
 learned_files, learned_stamp = follow(files_of_others)
+
+
+def learned_of(wildcards, *, of_fit):
+    """What a method has learned from the auxiliary data set, for the step that applies it.
+
+    That step is the fit, if there is one; then its model stands for what was learned. Either is no use for images that
+    were learned from.
+    """
+    entry = settings.methods[wildcards.method]
+    applies = of_fit == bool(entry.fitted_roles)
+    names = {"dataset": wildcards.dataset, "method": wildcards.method}
+    trained = {"trained": TRAINED.format(**names)} if applies and entry.is_trained else {}
+    return trained | unseen_of(wildcards)
+
+
+def unseen_of(wildcards):
+    """The word that a method has learned from no image of the category; none for what learns from no other data set."""
+    learns = settings.methods[wildcards.method].learns_elsewhere
+    return {"unseen": UNSEEN.format(**wildcards)} if learns else {}
 
 
 def member_scores(wildcards):

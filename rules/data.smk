@@ -37,6 +37,8 @@ rule make_demo:
         f"{LOGS}/make_demo/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/make_demo/{{category}}.tsv"
+    wildcard_constraints:
+        dataset=EITHER,
     group:
         submission("prepare", "prepare")
     conda:
@@ -47,7 +49,7 @@ rule make_demo:
         runtime=duration("make_demo"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.data.demo_options.parameters()),
+        cfg=demo_config,
         code=code("make_demo.py"),
     message:
         "Drawing the demo images of {wildcards.category}"
@@ -70,6 +72,8 @@ rule read_images:
         f"{LOGS}/read_images/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/read_images/{{category}}.tsv"
+    wildcard_constraints:
+        dataset=EITHER,
     priority: FIRST
     group:
         submission("prepare", "prepare")
@@ -84,7 +88,8 @@ rule read_images:
         cfg=reading_config,
         stamp=image_stamp,
         listing=listing("images_digest"),
-        code=code("read_images.py", LAYOUTS.entry(settings.data.layout_name)),
+        code=layout_code("read_images.py"),
+        section=section,
     message:
         "Reading the images of {wildcards.category}"
     script:
@@ -101,6 +106,8 @@ rule read_training:
         f"{LOGS}/read_training/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/read_training/{{category}}.tsv"
+    wildcard_constraints:
+        dataset=EITHER,
     priority: FIRST
     group:
         submission("prepare", "read_training")
@@ -115,7 +122,8 @@ rule read_training:
         cfg=reading_config,
         stamp=train_stamp,
         listing=listing("train_digest"),
-        code=code("read_training.py", LAYOUTS.entry(settings.data.layout_name)),
+        code=layout_code("read_training.py"),
+        section=section,
     message:
         "Reading the training images of {wildcards.category}"
     script:
@@ -133,6 +141,8 @@ rule build_manifest:
         f"{LOGS}/build_manifest/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/build_manifest/{{category}}.tsv"
+    wildcard_constraints:
+        dataset=EITHER,
     priority: FIRST
     group:
         submission("prepare", "prepare")
@@ -144,10 +154,11 @@ rule build_manifest:
         runtime=duration("build_manifest"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.data.stage_config()),
+        cfg=layout_config,
         stamp=truth_stamp,
         listing=listing("truth_digest"),
-        code=code("build_manifest.py", LAYOUTS.entry(settings.data.layout_name)),
+        code=layout_code("build_manifest.py"),
+        section=section,
     message:
         "Listing the labels and masks of {wildcards.category}"
     script:
@@ -166,6 +177,8 @@ rule check_images:
         f"{LOGS}/check_images/{{category}}.log",
     benchmark:
         f"{BENCHMARKS}/check_images/{{category}}.tsv"
+    wildcard_constraints:
+        dataset=EITHER,
     priority: FIRST
     group:
         submission("prepare", "prepare")
@@ -179,7 +192,8 @@ rule check_images:
     params:
         cfg=check_config,
         stamp=checked_stamp,
-        code=code("check_images.py", LAYOUTS.entry(settings.data.layout_name)),
+        code=layout_code("check_images.py"),
+        section=section,
         suitability=asked_methods,
     message:
         "Checking the images of {wildcards.category}"

@@ -71,6 +71,6 @@ rule adopt_decisions:
 rule decisions:
     """All decisions."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(DECISIONS),
     localrule: True

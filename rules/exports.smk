@@ -38,6 +38,6 @@ rule export_results:
 rule exports:
     """All exports that the configuration asks for."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(EXPORTS, method=settings.exports.methods),
     localrule: True

@@ -16,6 +16,7 @@ rule extract_features:
     benchmark:
         f"{BENCHMARKS}/extract_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
     wildcard_constraints:
+        dataset=EITHER,
         backbone=one_of(name for name, entry in settings.backbones.items() if not entry.members),
     group:
         submission("detect", "extract_features")
@@ -28,12 +29,13 @@ rule extract_features:
         runtime=duration("extract_features"),
         gpu=extraction_gpus,
         shared=settings.sharing.resource("features"),
-        max_patches=settings.data.bounds.max_patches,
+        max_patches=allowed_patches,
     params:
         cfg=extraction_config,
         stamp=weight_stamp,
         code=extraction_code,
         suitability=asked_methods,
+        section=section,
     message:
         "Extracting {wildcards.backbone} features of {wildcards.category}: {wildcards.subset}, {wildcards.view}"
     script:
@@ -51,6 +53,7 @@ rule join_features:
     benchmark:
         f"{BENCHMARKS}/join_features/{{category}}.{{backbone}}.{{subset}}.{{view}}.tsv"
     wildcard_constraints:
+        dataset=EITHER,
         backbone=one_of(name for name, entry in settings.backbones.items() if entry.members),
     group:
         submission("detect", "join_features")
@@ -74,6 +77,6 @@ rule join_features:
 rule features:
     """All features that the configured methods need."""
     input:
-        targets(CHECK),
+        checked_images,
         all_feature_files,
     localrule: True

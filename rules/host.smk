@@ -3,7 +3,7 @@ from zsad.workflow.snakemake_api import prefer_in_order
 from zsad.workflow.variables import check_no_twin
 
 folders = kept(workflow, "folders")
-folders[MODULE] = settings.results / settings.dataset
+folders[MODULE] = {data.section: settings.results / data.name for data in settings.data_sets}
 made = {
     user: {own.name for own in used.values() if "code" in own.rule.params.keys()} - {"download_dataset"}
     for user, used in kept(workflow, "rules").items()

@@ -28,8 +28,13 @@ if is_main_process(workflow):
 def tell_what_was_skipped():
     """Say how many images were left out, and where it stands why."""
     try:
-        place = {"dataset": settings.dataset}
-        lists = {name: placed(UNREADABLE.format(category=name, **place)) for name in settings.categories}
+        lists = {
+            name if data is settings.data else f"{data.name}/{name}": placed(
+                UNREADABLE.format(dataset=data.name, category=name)
+            )
+            for data in settings.data_sets
+            for name in data.categories
+        }
         said = skipped_text(lists)
     except (ZsadError, OSError):  # at the end of a run, whose own outcome counts
         return
@@ -38,7 +43,8 @@ def tell_what_was_skipped():
 
 
 onstart:
-    check_writable(settings.dataset, results=settings.results)
+    for data in settings.data_sets:
+        check_writable(data.name, results=settings.results)
 
 
 onsuccess:

@@ -144,6 +144,6 @@ rule modulate_scores:
 rule masks:
     """All defect masks."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(MASKS),
     localrule: True

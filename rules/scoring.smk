@@ -109,7 +109,7 @@ rule fuse_scores:
 rule models:
     """All models of methods with references."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(MODELS, method=settings.fitted_methods),
     localrule: True
 
@@ -117,6 +117,6 @@ rule models:
 rule scores:
     """All anomaly maps and image scores."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(SCORES),
     localrule: True

@@ -71,6 +71,6 @@ rule segment_foreground:
 rule embeddings:
     """All embeddings of whole images."""
     input:
-        targets(CHECK),
+        checked_images,
         targets(EMBEDDINGS, segmenter=settings.oracle_segmenters, subset="test"),
     localrule: True

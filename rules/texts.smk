@@ -41,6 +41,6 @@ rule encode_texts:
 rule texts:
     """All embeddings of sentences."""
     input:
-        targets(CHECK),
+        checked_images,
         all_text_files,
     localrule: True

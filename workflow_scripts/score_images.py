@@ -14,6 +14,7 @@ with job(snakemake) as this:
         foregrounds=foregrounds_of(snakemake.input),
         model=path_of(snakemake.input, "model"),
         texts=path_of(snakemake.input, "texts"),
+        trained=path_of(snakemake.input, "trained"),
         scorer=SCORERS.build(this.cfg["scorer"], this.cfg["params"]),
         image_scoring=ImageScoring(**this.cfg["image_score"]),
         compute=compute_of(

@@ -49,7 +49,13 @@ def support_scoring_files(wildcards):
         if role not in entry.fitted_roles
     }
     model = {"model": MODELS.format(method=wildcards.method, **place)} if entry.fitted_roles else {}
-    return features | foregrounds | model | texts_of(wildcards, of_fit=False)
+    return (
+        features
+        | foregrounds
+        | model
+        | texts_of(wildcards, of_fit=False)
+        | learned_of(wildcards, of_fit=False)
+    )
 
 
 def drawn_files(wildcards):

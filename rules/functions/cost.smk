@@ -1,4 +1,5 @@
 # The steps behind each method's results, and the files of benchmarks that tell what they cost.
+from zsad.scoring.references import REFERENCES
 
 
 def step(stage, dataset, **names):
@@ -45,6 +46,7 @@ def scoring_steps(dataset, method):
         *features,
         *foregrounds,
         *text_steps(dataset, method),
+        *training_steps(dataset, method),
         *fit_steps(dataset, method),
         step("score_images", dataset, method=method),
     ]
@@ -63,7 +65,14 @@ def fit_steps(dataset, method):
     """The step that fits a method to its references, which are the images that it works on; none without any."""
     entry = settings.methods[method]
     fit = step("fit_method", dataset, method=method)
-    return [{**fit, "subset": entry.feature_sets[role].subset} for role in entry.fitted_roles]
+    return [{**fit, "subset": entry.feature_sets[REFERENCES].subset}] if entry.fitted_roles else []
+
+
+def training_steps(dataset, method):
+    """The step that trains a method on another data set, once for all categories; none for most methods."""
+    if not settings.methods[method].is_trained:
+        return []
+    return [{**step("train_method", dataset, method=method), "subset": "", "product": ""}]
 
 
 def deciding_step(dataset, method):

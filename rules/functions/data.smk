@@ -16,7 +16,7 @@ def download_config(wildcards):
     return as_parameter(
         {
             "dataset": wildcards.published,
-            "download_to": settings.data.download_to.as_posix(),
+            "download_to": downloaded.get(wildcards.published, settings.data).download_to.as_posix(),
             "archives": [
                 archive.model_dump(include={"file", "sha256", "size", "into"}) for archive in archives
             ],
@@ -28,22 +28,42 @@ def listed_files(kind):
     """An input function: files of a category by the name of a method of `Dataset`, or the checksums of generated ones."""
 
     def files(wildcards):
-        prepare_run()
-        if settings.data.is_demo:
+        prepare_run(wildcards.dataset)
+        if is_generated(wildcards):
             return [DEMO_SUMS.format(**wildcards)]
-        return getattr(available(), kind)(wildcards.category)
+        return getattr(available(wildcards.dataset), kind)(wildcards.category)
 
     return files
 
 
+def is_generated(wildcards):
+    """Whether the images are made by the run."""
+    return settings.data_of(wildcards.dataset).is_demo
+
+
+def are_of_people(wildcards):
+    """Whether they lie where somebody has put them."""
+    return not is_generated(wildcards)
+
+
+def prepare_run(dataset):
+    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are.
+
+    Those of all data sets at once, as it looks for files of one while it asks for those of another; but of one that is
+    downloaded first, when that is here.
+    """
+    for name in [*(data.name for data in settings.data_sets if data.is_here), dataset]:
+        put_tables_aside(name)
+
+
 @cache
-def prepare_run():
-    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are."""
+def put_tables_aside(dataset):
+    """The same for one data set."""
     if not is_main_process(workflow) or not makes_results(workflow):
         return
     if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
-        check_writable(settings.dataset, results=settings.results)
-    folders = [settings.results / settings.dataset / name for name in available().categories]
+        check_writable(dataset, results=settings.results)
+    folders = [settings.results / dataset / name for name in available(dataset).categories]
     changed = changed_tables(folders, {**DATA_TABLES, "splits/*.csv": read_split})
     if changed and not is_dry_run(workflow):
         put_aside(changed)
@@ -52,10 +72,10 @@ def prepare_run():
 
 
 # What the list of images is made from, what the manifest is made from besides: masks, and what is checked: tables too.
-image_files, image_stamp = follow(listed_files("image_files"), of_people=not settings.data.is_demo)
-truth_files, truth_stamp = follow(listed_files("truth_files"), of_people=not settings.data.is_demo)
-checked_files, checked_stamp = follow(listed_files("files"), of_people=not settings.data.is_demo)
-train_files, train_stamp = follow(listed_files("train_files"), of_people=not settings.data.is_demo)
+image_files, image_stamp = follow(listed_files("image_files"), of_people=are_of_people)
+truth_files, truth_stamp = follow(listed_files("truth_files"), of_people=are_of_people)
+checked_files, checked_stamp = follow(listed_files("files"), of_people=are_of_people)
+train_files, train_stamp = follow(listed_files("train_files"), of_people=are_of_people)
 
 
 def listing(kind):
@@ -65,14 +85,36 @@ def listing(kind):
     """
 
     def digest(wildcards):
-        return "" if settings.data.is_demo else getattr(available(), kind)(wildcards.category)
+        if is_generated(wildcards):
+            return ""
+        return getattr(available(wildcards.dataset), kind)(wildcards.category)
 
     return digest
 
 
+def demo_config(wildcards):
+    """All that the demo images of a category depend on."""
+    return as_parameter(settings.data_of(wildcards.dataset).demo_options.parameters())
+
+
+def layout_config(wildcards):
+    """All that a manifest depends on besides the files and what their places and tables say: the layout."""
+    return as_parameter(settings.data_of(wildcards.dataset).stage_config())
+
+
 def reading_config(wildcards):
     """All that the list of a category's images depends on besides the images: the layout, and what they are held to."""
-    return as_parameter({**settings.data.stage_config(), "bounds": settings.image_bounds().stage_config()})
+    data = settings.data_of(wildcards.dataset)
+    return as_parameter({**data.stage_config(), "bounds": settings.image_bounds(data.name).stage_config()})
+
+
+def layout_code(script):
+    """A parameter for the code behind a script that asks the layout of a data set."""
+
+    def code_of_layout(wildcards):
+        return code(script, LAYOUTS.entry(settings.data_of(wildcards.dataset).layout_name))
+
+    return code_of_layout
 
 
 def list_of_subset(wildcards):
@@ -89,7 +131,16 @@ def list_of_subset(wildcards):
 
 def check_config(wildcards):
     """All that the check of a category depends on besides its images: the layout, and what has been published."""
-    facts = settings.data.facts
+    data = settings.data_of(wildcards.dataset)
+    facts = data.facts
     published = facts and {name: counts and counts.model_dump() for name, counts in facts.categories.items()}
     package = {"verified": facts.package.version} if facts and facts.package else {}
-    return as_parameter({**settings.data.stage_config(), "published": published, **package})
+    return as_parameter({**data.stage_config(), "published": published, **package})
+
+
+def section(wildcards, input):
+    """The section of the configuration that a data set stands in, for messages.
+
+    Nothing is made anew for it, as Snakemake does not compare a parameter whose function is given the input.
+    """
+    return settings.data_of(wildcards.dataset).section

@@ -31,10 +31,16 @@ def joining_code(wildcards):
     return code("join_features.py", BACKBONES.entry(settings.backbones[wildcards.backbone].family))
 
 
+def allowed_patches(wildcards):
+    """The patches that a backbone computes for an image of a data set, at most."""
+    return settings.data_of(wildcards.dataset).bounds.max_patches
+
+
 def all_feature_files(wildcards):
-    """The feature files of all methods and categories, each once."""
+    """The feature files of all methods and categories, each once; those that methods are trained on too."""
     return [
-        FEATURES.format(dataset=settings.dataset, category=category, backbone=backbone, **wanted._asdict())
-        for category in available().categories
-        for backbone, wanted in settings.feature_sets
+        FEATURES.format(dataset=data.name, category=category, backbone=backbone, **wanted._asdict())
+        for data, features in settings.read_features
+        for category in available(data.name).categories
+        for backbone, wanted in features
     ]

@@ -25,7 +25,18 @@ def files_by_role(wildcards, *, of_fit):
 
 def fit_files(wildcards):
     """What a method is fitted to in one category."""
-    return files_by_role(wildcards, of_fit=True) | texts_of(wildcards, of_fit=True)
+    files = files_by_role(wildcards, of_fit=True) | texts_of(wildcards, of_fit=True)
+    return files | synthetic_of(wildcards) | learned_of(wildcards, of_fit=True)
+
+
+def synthetic_of(wildcards):
+    """What is known of the images that are made from references for training; nothing for most methods."""
+    made = settings.methods[wildcards.method].feature_sets.get("synthetic")
+    if made is None:
+        return {}
+    place = {"dataset": wildcards.dataset, "category": wildcards.category, "subset": made.subset}
+    patterns = {"synthetic_manifest": SYNTHETIC_MANIFEST, "synthetic_origins": SYNTHETIC_ORIGINS}
+    return {name: pattern.format(**place) for name, pattern in patterns.items()}
 
 
 def fit_config(wildcards):
@@ -42,7 +53,7 @@ def scoring_files(wildcards):
     """What a method scores in one category, and the model by which it does so, if it has one."""
     files = files_by_role(wildcards, of_fit=False)
     model = {"model": MODELS.format(**wildcards)} if settings.methods[wildcards.method].fitted_roles else {}
-    return files | model | texts_of(wildcards, of_fit=False)
+    return files | model | texts_of(wildcards, of_fit=False) | learned_of(wildcards, of_fit=False)
 
 
 def scoring_code(wildcards):

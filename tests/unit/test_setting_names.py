@@ -68,10 +68,10 @@ def test_data_sets_are_added_to_a_setting_in_order_and_once(setting, names, expe
 @pytest.mark.parametrize(
     ("setting", "meaning"),
     [
-        ("zero-shot-auxiliary(visa)", "what others have trained on visa, and no reference image"),
-        ("zero-shot-auxiliary(a+b)", "what others have trained on a and b, and no reference image"),
-        ("few-shot-4+auxiliary(visa)", "4 good reference images and what others have trained on visa"),
-        ("full-shot+auxiliary(visa)", "all good training images and what others have trained on visa"),
+        ("zero-shot-auxiliary(visa)", "what was learned from labelled defects of visa, and no reference image"),
+        ("zero-shot-auxiliary(a+b)", "what was learned from labelled defects of a and b, and no reference image"),
+        ("few-shot-4+auxiliary(visa)", "4 good reference images and what was learned from labelled defects of visa"),
+        ("full-shot+auxiliary(visa)", "all good training images and what was learned from labelled defects of visa"),
         ("few-shot-4", "4 good reference images"),
     ],
 )

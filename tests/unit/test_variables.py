@@ -49,7 +49,11 @@ def test_modules_share_one_folder_or_none(tmp_path: Path) -> None:
 
 
 def test_modules_with_the_same_results_must_have_no_rule_in_common() -> None:
-    folders = {"one": Path("results/t"), "two": Path("results/t"), "three": Path("moved/results/t")}
+    folders = {
+        "one": {"dataset": Path("results/t")},
+        "two": {"dataset": Path("results/t")},
+        "three": {"dataset": Path("moved/results/t")},
+    }
     check_no_twin("two", {"one": {"score_images"}, "two": {"evaluate_scores"}, "three": {"score_images"}}, folders)
     with pytest.raises(ConfigError, match="go to results/t, as do those of the module 'one'; give one of them another"):
         check_no_twin("two", {"one": {"score_images"}, "two": {"score_images"}, "three": set()}, folders)

@@ -21,6 +21,7 @@ from zsad.data.listing import image_files, images_digest, truth_digest, truth_fi
 from zsad.data.packages import Installed, installed
 from zsad.data.readings import Policy
 from zsad.errors import ConfigError, DataError, nearest_hint, one_sentence
+from zsad.errors.sections import DATASET, naming
 from zsad.files.tracked import check_folder_of_downloads, has_syntax
 
 DEMO = "demo"
@@ -33,9 +34,10 @@ class Dataset:
     """A data set as configured.
 
     Args:
-        config: the section ``dataset`` of a checked configuration.
+        config: the section ``dataset`` of a checked configuration, or another with its keys.
         downloads: folder of all downloads where the section names none; None for `DOWNLOADS`.
         results: folder of all results, which holds the demo images.
+        section: the section of the configuration, for messages.
 
     Attributes:
         name: first folder under ``results/``.
@@ -55,28 +57,39 @@ class Dataset:
         DataError: the package of the data set is not installed, or not whole.
     """
 
-    def __init__(self, config: Mapping[str, Any], downloads: Path | None = None, results: Path = RESULTS) -> None:
-        self.layout_name: str = config["layout"]
-        self.layout: Layout = LAYOUTS.build(self.layout_name, config["params"], where="dataset.params")
-        self.name: str = config["name"] or self.layout_name
-        demos = results / DEMO_FOLDER
-        if self.name == demos.name:
-            raise ConfigError(f"dataset.name cannot be '{self.name}': {demos} holds the demo images; choose another")
-        self.facts: DatasetFacts | None = facts_of(self.layout_name)
-        self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
-        self.bounds = BoundOptions.build({name: config[name] for name in BoundOptions.model_fields}, where="dataset")
-        self.is_demo = self.layout_name == DEMO
-        self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
-        asked = self.facts if config["root"] is None else None
-        self.package: Installed | None = installed(asked.package, asked.title) if asked and asked.package else None
-        self.is_downloaded = asked is not None and self.package is None
-        self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
-        self.root = self._root(config["root"], demos)
-        self._wanted: list[str] | str = config["categories"]
-        self.part_names: Mapping[str, str] | str | None = config.get("part_names")
-        self._items: dict[str, list[Item]] = {}
-        self._truths: dict[str, KnownTruth] = {}
-        self._files: dict[tuple[str, str], list[Path]] = {}
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        downloads: Path | None = None,
+        results: Path = RESULTS,
+        section: str = DATASET,
+    ) -> None:
+        self.section = section
+        with naming(section):
+            self.layout_name: str = config["layout"]
+            self.layout: Layout = LAYOUTS.build(self.layout_name, config["params"], where="dataset.params")
+            self.name: str = config["name"] or self.layout_name
+            demos = results / DEMO_FOLDER
+            if self.name == demos.name:
+                raise ConfigError(
+                    f"dataset.name cannot be '{self.name}': {demos} holds the demo images; choose another"
+                )
+            self.facts: DatasetFacts | None = facts_of(self.layout_name)
+            self.unreadable: Policy = config["unreadable"] or self.layout.unreadable
+            bounds = {name: config[name] for name in BoundOptions.model_fields}
+            self.bounds = BoundOptions.build(bounds, where="dataset")
+            self.is_demo = self.layout_name == DEMO
+            self.demo_options = DemoOptions.build(config["demo"], where="dataset.demo")
+            asked = self.facts if config["root"] is None else None
+            self.package: Installed | None = installed(asked.package, asked.title) if asked and asked.package else None
+            self.is_downloaded = asked is not None and self.package is None
+            self.download_to = Path(config["download_to"] or downloads or DOWNLOADS)
+            self.root = self._root(config["root"], demos)
+            self._wanted: list[str] | str = config["categories"]
+            self.part_names: Mapping[str, str] | str | None = config.get("part_names")
+            self._items: dict[str, list[Item]] = {}
+            self._truths: dict[str, KnownTruth] = {}
+            self._files: dict[tuple[str, str], list[Path]] = {}
 
     @property
     def is_here(self) -> bool:
@@ -89,12 +102,13 @@ class Dataset:
         Raises:
             ConfigError: a category has not been published, or the images cannot be downloaded into a file.
         """
-        if self.is_downloaded:
-            self._check_downloads()
-        if self.is_here:
-            _ = self.categories
-        elif self._wanted != "all" and self.facts is not None and self.facts.categories:
-            self._check_published(self.facts, self._wanted)
+        with naming(self.section):
+            if self.is_downloaded:
+                self._check_downloads()
+            if self.is_here:
+                _ = self.categories
+            elif self._wanted != "all" and self.facts is not None and self.facts.categories:
+                self._check_published(self.facts, self._wanted)
 
     @cached_property
     def categories(self) -> list[str]:
@@ -104,25 +118,8 @@ class Dataset:
             ConfigError: one that is wanted does not exist, or cannot be the name of a folder of results.
             DataError: the data set's folder is absent or has no category.
         """
-        available = self._on_disk
-        overlooked = [] if self.is_demo else self.layout.overlooked(self.root)
-        if self._wanted == "all" and overlooked:
-            raise DataError(one_sentence(overlooked))
-        wanted = available if self._wanted == "all" else list(self._wanted)
-        for category in wanted:
-            if category not in available:
-                hint = nearest_hint(category, available)
-                there = ", ".join(available)
-                known = next((sentence for sentence in overlooked if f"/{category} has" in sentence), None)
-                if known:
-                    raise ConfigError(f"category '{category}' cannot be read: {known}")
-                raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
-            if category in TAKEN or has_syntax(category):
-                raise ConfigError(
-                    f"a category cannot be called '{category}': the name is taken, or has one of {{ }} < >; "
-                    "rename its folder"
-                )
-        return wanted
+        with naming(self.section):
+            return self._checked_categories()
 
     @property
     def known_categories(self) -> list[str]:
@@ -143,8 +140,14 @@ class Dataset:
             DataError: as `files`.
         """
         if category not in self._items:
-            self._items[category] = self.layout.items(self.root, category)
+            with naming(self.section):
+                self._items[category] = self.layout.items(self.root, category)
         return self._items[category]
+
+    def image_paths(self) -> Iterator[Path]:
+        """The images of all categories; as `items`."""
+        for category in self.categories:
+            yield from (item.path for item in self.items(category))
 
     def truth(self, category: str) -> KnownTruth:
         """Which labels and masks the test images of a category have, as far as it is known without opening one.
@@ -254,11 +257,14 @@ class Dataset:
         """
         if not self.is_here or self.is_demo:
             return
-        for category in self.categories:
-            self.files(category)
-        findings = [finding for category in self.categories for finding in self.layout.findings(self.root, category)]
-        if stops := [finding.text for finding in findings if finding.stops]:
-            raise DataError(one_sentence(stops))
+        with naming(self.section):
+            for category in self.categories:
+                self.files(category)
+            findings = [
+                finding for category in self.categories for finding in self.layout.findings(self.root, category)
+            ]
+            if stops := [finding.text for finding in findings if finding.stops]:
+                raise DataError(one_sentence(stops))
 
     def stage_config(self) -> dict[str, Any]:
         """What a list of images and a manifest depend on besides files and listing."""
@@ -277,10 +283,33 @@ class Dataset:
         licence = {"licence": self.facts.licence} if self.facts else {}
         return {**described, **licence, "categories": self.categories, **demo}
 
+    def _checked_categories(self) -> list[str]:
+        """See `categories`."""
+        available = self._on_disk
+        overlooked = [] if self.is_demo else self.layout.overlooked(self.root)
+        if self._wanted == "all" and overlooked:
+            raise DataError(one_sentence(overlooked))
+        wanted = available if self._wanted == "all" else list(self._wanted)
+        for category in wanted:
+            if category not in available:
+                hint = nearest_hint(category, available)
+                there = ", ".join(available)
+                known = next((sentence for sentence in overlooked if f"/{category} has" in sentence), None)
+                if known:
+                    raise ConfigError(f"category '{category}' cannot be read: {known}")
+                raise ConfigError(f"category '{category}' does not exist in {self.root}{hint} (there are: {there})")
+            if category in TAKEN or has_syntax(category):
+                raise ConfigError(
+                    f"a category cannot be called '{category}': the name is taken, or has one of {{ }} < >; "
+                    "rename its folder"
+                )
+        return wanted
+
     def _existing(self, kind: str, category: str, files: Callable[[Sequence[Item]], list[Path]]) -> list[Path]:
         """Those files of a category that exist; as Snakemake asks for them many times, they are looked at once."""
         if (kind, category) not in self._files:
-            self._files[kind, category] = [path for path in files(self.items(category)) if path.exists()]
+            with naming(self.section):
+                self._files[kind, category] = [path for path in files(self.items(category)) if path.exists()]
         return self._files[kind, category]
 
     @property

@@ -38,6 +38,7 @@ from zsad.reporting.sections import (
     reading,
     refinement,
     summary,
+    training,
     wins,
     words,
 )
@@ -54,6 +55,7 @@ OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     at_a_glance.section,
     summary.section,
     words.section,
+    training.section,
     wins.section,
     cost.section,
     refinement.section,

@@ -20,7 +20,7 @@ def setting_meaning(setting: str) -> str:
     """What a method of this setting may see, in words."""
     if trained_on := auxiliary_sets(setting):
         own = without_auxiliary(setting)
-        learned = f"what others have trained on {' and '.join(trained_on)}"
+        learned = f"what was learned from labelled defects of {' and '.join(trained_on)}"
         return f"{setting_meaning(own)} and {learned}" if own else f"{learned}, and no reference image"
     few_shot = re.fullmatch(r"few-shot-(\d+)", setting)
     return _FEW_SHOT_MEANING.format(few_shot[1]) if few_shot else _SETTING_MEANINGS.get(setting, setting)

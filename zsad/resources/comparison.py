@@ -31,6 +31,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "encode_texts": ("category", "backbone", "prompts"),
     "embed_images": ("category", "segmenter", "subset"),
     "segment_foreground": ("category", "segmenter", "subset"),
+    "train_method": ("method",),
     "fit_method": ("category", "method"),
     "score_images": ("category", "method"),
     "fuse_scores": ("category", "method"),

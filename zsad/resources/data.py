@@ -8,7 +8,7 @@ from zsad.data.catalogue import datasets
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import PLAIN, STATISTICS
 from zsad.resources.run import Run
-from zsad.resources.workload import Images
+from zsad.resources.workload import Images, Workload
 
 DOWNLOAD_RATE, UNKNOWN_ARCHIVE = 2e6, 5e9  # bytes a second; bytes
 FILE_SECONDS = 1e-3  # to open a file and read its header, on a disk that others use too
@@ -18,6 +18,7 @@ DECODED_BYTES, DECODE_SECONDS = 8, 25e-9  # a pixel; see `zsad.data.images.read_
 READ_BYTES = 12  # a pixel at the most, of a colour image of 16 bits a channel; see `zsad.data.images.read_image`
 MOST_DECODERS, IMAGES_A_DECODER = 4, 25
 DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # a pixel of the demo set, drawn at twice the size
+LISTED_BYTES, LISTED_SECONDS = 2000, 5e-5  # an image in a list, read
 CHECK_SECONDS = 8e-9  # a pixel of an image and its mask, looked at in blocks
 
 
@@ -28,30 +29,35 @@ def download_dataset(run: Run, names: Mapping[str, str]) -> Estimate:
     return PLAIN.plus(seconds=size / DOWNLOAD_RATE)
 
 
+def _workload(run: Run, names: Mapping[str, str]) -> Workload:
+    """The images of a job's category, under test or learned from."""
+    return run.workload(names["category"], names.get("dataset"))
+
+
 def make_demo(run: Run, names: Mapping[str, str]) -> Estimate:
     """One image in memory."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return STATISTICS.plus(DRAWN_BYTES * images.largest.pixels / 1e6, DRAWN_SECONDS * images.pixels)
 
 
 def reading_threads(run: Run, names: Mapping[str, str]) -> int:
     """One for few images; a disk keeps up with few decoders."""
-    return _decoders(run.workload(names["category"]).every)
+    return _decoders(_workload(run, names).every)
 
 
 def training_threads(run: Run, names: Mapping[str, str]) -> int:
     """The same for training images."""
-    return _decoders(run.workload(names["category"]).train)
+    return _decoders(_workload(run, names).train)
 
 
 def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image decoded and hashed, as many at a time as there are threads."""
-    return _read(run.workload(names["category"]).every)
+    return _read(_workload(run, names).every)
 
 
 def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
     """The same of training images."""
-    return _read(run.workload(names["category"]).train)
+    return _read(_workload(run, names).train)
 
 
 def support_threads(run: Run, names: Mapping[str, str]) -> int:
@@ -76,7 +82,7 @@ def _read(images: Images) -> Estimate:
 
 def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every mask decoded at the most, one at a time."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
@@ -84,7 +90,19 @@ def build_manifest(run: Run, names: Mapping[str, str]) -> Estimate:
 
 def check_images(run: Run, names: Mapping[str, str]) -> Estimate:
     """Every image and mask decoded, one at a time."""
-    images = run.workload(names["category"]).every
+    images = _workload(run, names).every
     return PLAIN.plus(
         DECODED_BYTES * images.largest.pixels / 1e6, FILE_SECONDS * images.number + CHECK_SECONDS * images.pixels
     )
+
+
+def check_unseen(run: Run, names: Mapping[str, str]) -> Estimate:
+    """The lists of the images under test and of all that are learned from; no image is opened."""
+    auxiliary = run.settings.auxiliary
+    learned = (
+        0
+        if auxiliary is None
+        else sum(run.workload(category, auxiliary.name).every.number for category in run.auxiliary_categories)
+    )
+    images = run.workload(names["category"]).every.number + learned
+    return PLAIN.plus(LISTED_BYTES * images / 1e6, LISTED_SECONDS * images)

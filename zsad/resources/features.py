@@ -43,7 +43,7 @@ def extract_features(run: Run, names: Mapping[str, str]) -> Estimate:
 
 
 def _images(run: Run, names: Mapping[str, str]) -> Images:
-    return run.images(names["category"], names["subset"], names["view"])
+    return run.images(names["category"], names["subset"], names["view"], names.get("dataset"))
 
 
 def _one_by_one(entry: BackboneEntry, images: Images) -> Estimate:
@@ -56,7 +56,9 @@ def _by_network(run: Run, names: Mapping[str, str], entry: BackboneEntry, images
     tokens = tokens_of(entry, images)
     buffers = TOKEN_COPIES * _patches_at_a_time(run, tokens.patches) * tokens.layers * tokens.channels
     activations = 0.0 if run.on_gpu else max(_activations(run, entry, size) for size in images.shapes)
-    files = run.images(names["category"], names["subset"]).number  # each is read once, however it is shown
+    files = run.images(
+        names["category"], names["subset"], dataset=names.get("dataset")
+    ).number  # each is read once, however it is shown
     readers = WORKER_MEGABYTES * readers_of(run, extraction_threads(run, names), files)
     estimate = TRANSFORMERS.plus(
         LOADED_COPIES * entry.backbone.assumed_megabytes() + (activations + buffers) / 1e6 + readers,

@@ -16,7 +16,7 @@ IMAGE_SECONDS = 1e-3  # an image: its places in the files
 
 def join_features(run: Run, names: Mapping[str, str]) -> Estimate:
     """One image in memory; to read, resample and write its tokens takes the time."""
-    images = run.images(names["category"], names["subset"], names["view"])
+    images = run.images(names["category"], names["subset"], names["view"], names.get("dataset"))
     tokens = tokens_of(run.settings.backbones[names["backbone"]], images)
     return PLAIN.plus(
         VALUE_BYTES * tokens.image_values / 1e6, IMAGE_SECONDS * tokens.images + VALUE_SECONDS * tokens.values

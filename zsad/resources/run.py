@@ -12,6 +12,7 @@ from zsad.resources.workload import Images, Workload, examples_of, shown, worklo
 from zsad.scoring.registry import SCORERS
 
 if TYPE_CHECKING:
+    from zsad.data.dataset import Dataset
     from zsad.workflow.entries import MethodEntry
     from zsad.workflow.settings import Settings
 
@@ -28,25 +29,31 @@ class Run:
     def __init__(self, settings: Settings, results: Path = Path("results"), *, on_gpu: bool = False) -> None:
         self.settings, self.on_gpu = settings, on_gpu
         self._results = results
-        self._workloads: dict[str, tuple[float, Workload]] = {}
+        self._workloads: dict[tuple[str, str], tuple[float, Workload]] = {}
         self._examples: dict[tuple[str, str], tuple[float, Images]] = {}
 
     @property
     def categories(self) -> list[str]:
         """The wanted categories; as published, before a data set is downloaded."""
-        data = self.settings.data
-        try:
-            return data.categories if data.is_here else list(data.facts.categories if data.facts else ())
-        except ZsadError:
-            return []
+        return _categories(self.settings.data)
 
-    def workload(self, category: str) -> Workload:
-        """The images of a category; looked at once, and again when they are listed."""
-        listed = self._results / self.settings.dataset / category / "images.csv"
+    @property
+    def auxiliary_categories(self) -> list[str]:
+        """Those of the auxiliary data set; none without one."""
+        return [] if self.settings.auxiliary is None else _categories(self.settings.auxiliary)
+
+    def workload(self, category: str, dataset: str | None = None) -> Workload:
+        """The images of a category; looked at once, and again when they are listed.
+
+        Args:
+            dataset: the name of the data set; None for that under test.
+        """
+        data = self.settings.data_of(dataset or self.settings.dataset)
+        listed = self._results / data.name / category / "images.csv"
         made = _time_of(listed)
-        known = self._workloads.get(category)
+        known = self._workloads.get((data.name, category))
         if known is None or known[0] != made:
-            known = self._workloads[category] = (made, workload_of(self.settings.data, category, listed))
+            known = self._workloads[data.name, category] = (made, workload_of(data, category, listed))
         return known[1]
 
     def examples(self, category: str, support: str) -> Images:
@@ -59,11 +66,11 @@ class Run:
             known = self._examples[category, support] = (made, found)
         return known[1]
 
-    def images(self, category: str, subset: str, view: str = "original") -> Images:
+    def images(self, category: str, subset: str, view: str = "original", dataset: str | None = None) -> Images:
         """The images of a subset as a view shows them; see `zsad.data.subsets`."""
         if support := support_named(subset):
             return shown(self.examples(category, support), view)
-        return self.workload(category).of(subset, view)
+        return self.workload(category, dataset).of(subset, view)
 
 
 def localises(run: Run, method: str) -> bool:
@@ -83,6 +90,13 @@ def scorer_behind(run: Run, method: str) -> MethodEntry:
 def uses_network(settings: Settings) -> bool:
     """Whether anything that is configured computes by a network: a backbone, or a segmentation model."""
     return bool(settings.segmenters) or any(map(is_network, settings.backbones.values()))
+
+
+def _categories(data: Dataset) -> list[str]:
+    try:
+        return data.categories if data.is_here else list(data.facts.categories if data.facts else ())
+    except ZsadError:
+        return []
 
 
 def _time_of(path: Path) -> float:

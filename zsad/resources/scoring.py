@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from zsad.data.subsets import support_subset
 from zsad.features.views import variants
@@ -16,7 +17,11 @@ from zsad.scoring.cost import VALUE, TokenCount
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.tokens import patch_layers
+from zsad.scoring.trained import TrainedScorer
 from zsad.workflow.classifiers import scored_features
+
+if TYPE_CHECKING:
+    from zsad.workflow.entries import MethodEntry
 
 GPU_RATE = 5e12  # operations a second, in float32; conservative
 NETWORK_THREADS = 4  # the wide tokens of a network are worth several
@@ -31,6 +36,39 @@ def scoring_threads(run: Run, names: Mapping[str, str]) -> int:
     """Threads of a scoring job; on a GPU one waits for it."""
     backbone = run.settings.backbones[run.settings.methods[names["method"]].backbone]
     return NETWORK_THREADS if is_network(backbone) and not run.on_gpu else 1
+
+
+def train_method(run: Run, names: Mapping[str, str]) -> Estimate:
+    """What the scorer says of its training on all categories of the auxiliary data set together."""
+    entry = run.settings.methods[names["method"]]
+    scorer = SCORERS.build(entry.scorer, entry.params)
+    tokens = _training_tokens(run, entry)
+    if not isinstance(scorer, TrainedScorer):
+        raise ValueError(f"{entry.scorer} learns from no other data set")
+    tables = min(run.settings.scoring.memory_mb, scorer.training_bytes(tokens) / 1e6)
+    largest = max((count.image_values for count in tokens.values()), default=0.0)
+    operations = scorer.training_operations(tokens)
+    estimate = TORCH.plus(
+        tables + IMAGE_COPIES * largest / 1e6,
+        operations / (GPU_RATE if run.on_gpu else CPU_RATE)
+        + IMAGE_SECONDS * sum(count.images for count in tokens.values()),
+    )
+    return estimate.plus(*CUDA) if run.on_gpu else estimate
+
+
+def _training_tokens(run: Run, entry: MethodEntry) -> dict[str, TokenCount]:
+    """What a method learns from by role, of all categories of the auxiliary data set; each image as the largest."""
+    if run.settings.auxiliary is None:
+        raise ValueError(f"{entry.name} is trained on nothing")
+    name, backbone = run.settings.auxiliary.name, run.settings.backbones[entry.backbone]
+    layers = _layers(run, entry)
+    together: dict[str, TokenCount] = {}
+    for role, features in entry.training_sets.items():
+        counts = [tokens_of(backbone, run.images(category, *features, name)) for category in run.auxiliary_categories]
+        if counts:
+            images, patches = sum(count.images for count in counts), max(count.patches for count in counts)
+            together[role] = counts[0]._replace(images=images, patches=patches, layers=layers)
+    return together
 
 
 def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
@@ -101,17 +139,23 @@ def scored_tokens(run: Run, names: Mapping[str, str]) -> dict[str, TokenCount]:
         names: with a ``support``, the method scores its examples in place of the test images.
     """
     entry = run.settings.methods[names["method"]]
-    backbone, chosen = run.settings.backbones[entry.backbone], entry.params.get("layers")
-    of_backbone = backbone.backbone.assumed_layout().layers or ()
-    layers = len(of_backbone if SCORERS.load(entry.scorer).reads_windows else patch_layers(of_backbone))
+    backbone, layers = run.settings.backbones[entry.backbone], _layers(run, entry)
     feature_sets = dict(entry.feature_sets)
     if support := names.get("support"):
         feature_sets |= scored_features(entry, support_subset(support))
     tokens = {}
     for role, features in feature_sets.items():
         count = tokens_of(backbone, run.images(names["category"], *features))
-        tokens[role] = count._replace(layers=len(chosen) if chosen else layers)
+        tokens[role] = count._replace(layers=layers)
     return tokens
+
+
+def _layers(run: Run, entry: MethodEntry) -> int:
+    """How many layers a method reads: those that it names, or all that hold what it looks at."""
+    if chosen := entry.params.get("layers"):
+        return len(chosen)
+    of_backbone = run.settings.backbones[entry.backbone].backbone.assumed_layout().layers or ()
+    return len(of_backbone if SCORERS.load(entry.scorer).reads_windows else patch_layers(of_backbone))
 
 
 def map_patches(run: Run, method: str, category: str) -> TokenCount:

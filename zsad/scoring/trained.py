@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -16,15 +16,21 @@ from zsad.files.training_facts import training_of
 from zsad.files.user_paths import UserPath
 from zsad.names import AUXILIARY, with_auxiliary
 from zsad.scoring.base import Scorer
+from zsad.scoring.cost import VALUE
 from zsad.scoring.data_set_name import check_name
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import difference, feature_facts
 
 if TYPE_CHECKING:
     from zsad.scoring.compute import Compute
+    from zsad.scoring.cost import TokenCount
     from zsad.scoring.labelled import AuxiliaryCategory
     from zsad.scoring.token_source import TokenSource
 
+AnyScorer = TypeVar("AnyScorer", bound=Scorer)
+
+PASSES: Final = 20  # over all tokens of a training of which nothing better is known
+FLOAT32: Final = 4  # bytes
 IMAGES: Final = "images"  # the role of an auxiliary category's labelled images
 FEATURES: Final = "features"  # the fact that tells of the features which weights were learned from
 
@@ -68,6 +74,18 @@ class TrainedScorer(Scorer):
     def with_weights(self, path: Path) -> Self:
         """The same method with what was learned in a file."""
         return self.model_copy(update={"weights": str(path)})
+
+    def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Multiplications and additions that `train` takes, about; see `zsad.scoring.cost`.
+
+        Args:
+            tokens: what is read of all categories together, by the roles of `training_sets`.
+        """
+        return PASSES * VALUE * sum(count.values for count in tokens.values())
+
+    def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """Bytes that `train` takes, if there is memory without end: by default all tokens in float32."""
+        return FLOAT32 * sum(count.values for count in tokens.values())
 
     @abstractmethod
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
@@ -129,7 +147,7 @@ def told_training(scorer: Scorer) -> dict[str, Any]:
     return training_of(scorer.learned())
 
 
-def with_weights(scorer: Scorer, path: Path | None) -> Scorer:
+def with_weights(scorer: AnyScorer, path: Path | None) -> AnyScorer:
     """A scorer with what was learned in a file; as it is without one."""
     if path is None:
         return scorer

@@ -3,8 +3,9 @@
 Stages are rules of the workflow, and a job is a stage in one category. A cost is summed over the categories in which
 every job behind it left its benchmark. The workflow shares work: what several methods need, as features are, is done
 once and counted for each of them. Two rows sum a method up: `PER_IMAGE`, what one more test image costs until it has a
-map and a score, and `REFERENCES`, what is done beforehand, once, with other images. Sentences that are encoded, masks
-that no map is made from, and the evaluation, have rows of their own and are in neither.
+map and a score, and `REFERENCES`, what is done beforehand, once, with other images. Sentences that are encoded, a
+training on another data set, masks that no map is made from, and the evaluation, have rows of their own and are in
+neither.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _EXPLANATION = (
     "whatever the number of images, so that small categories look dear. Jobs that ran side by side shared the machine. "
     "A step that several methods share is counted for each of them. "
     "The total of an image is everything until it has a map and a score; references stand apart, with the model that "
-    "is fitted to them, as both are made once. Sentences, which are encoded once, masks that no map is made from, "
-    "and the evaluation are in neither. "
+    "is fitted to them, as both are made once. Sentences, which are encoded once, trainings on another data set, masks "
+    "that no map is made from, and the evaluation are in neither. "
     "Memory is the greatest resident set that was seen in any category (1 MB = 2^20 bytes), of a job "
     "and the processes that it started, without a GPU's; it is looked at every half second, in long jobs every 30 s, "
     "so that a short peak may be missed. What was taken from a shared folder took no more than to load the model. "
@@ -61,8 +62,9 @@ class Step:
     Attributes:
         stage: the rule.
         detail: which of its jobs, e.g. ``"test.hflip"``; may be empty.
-        subset: the images that it works on, see `zsad.data.subsets`; empty if it works on none, but on words.
-        benchmark: the file of its benchmark.
+        subset: the images that it works on, see `zsad.data.subsets`; empty if it works on none of the data set, but on
+            words, or on another.
+        benchmark: the file of its benchmark; one without a category is of a job for all of them.
         product: the HDF5 file that it makes, whose provenance may tell the device; empty for other files.
         for_scores: whether maps and scores need it.
     """
@@ -144,7 +146,12 @@ class Ledger:
         """
         needed = [*steps, *part_of]
         known = [category for category in self._images if all(self._usage(step, category) for step in needed)]
-        usages = [self._usages[step.benchmark][category] for step in steps for category in known]
+        by_job = {  # of which one may be for all categories
+            _in_category(step.benchmark, category): self._usages[step.benchmark][category]
+            for step in steps
+            for category in known
+        }
+        usages = list(by_job.values())
         peaks = [usage.peak_mb for usage in usages if not math.isnan(usage.peak_mb)]
         devices = dict.fromkeys(self._devices[step.product] for step in steps if step.product)
         images = sum(max(self._images_of(step.subset, category) for step in steps) for category in known)

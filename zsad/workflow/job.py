@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from zsad.errors import DamagedFileError, DataError, ZsadError
 from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
+from zsad.errors.sections import DATASET, naming
 from zsad.files.provenance import stage_provenance
 from zsad.progress import is_watched
 from zsad.workflow.gpus import own_gpus
@@ -63,7 +64,8 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         cfg = json.loads(snakemake.params.cfg)
         code = json.loads(snakemake.params.code)
         logger.info("%s with %s", snakemake.rule, snakemake.params.cfg)
-        with own_gpus(snakemake.resources.get("gpu", 0)):
+        section = getattr(snakemake.params, "section", DATASET)
+        with own_gpus(snakemake.resources.get("gpu", 0)), naming(section):
             stage = getattr(snakemake.params, "stage", snakemake.rule)  # of a module, whose rules have other names
             yield Job(cfg=cfg, provenance=stage_provenance(stage, cfg, code=code))
     except Exception as error:

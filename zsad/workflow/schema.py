@@ -94,6 +94,11 @@ class Config(Part):
     dataset: DatasetOptions = Field(
         default_factory=DatasetOptions, description="whose images are inspected, and where they are"
     )
+    auxiliary: DatasetOptions | None = Field(
+        None,
+        description="another data set, with labels, that methods may learn from: the keys of `dataset`; null for none "
+        "(see config/README.md)",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto",
         description="where models and matrix products run: auto, cpu, cuda or mps; --sdm conda has a build for CUDA "

@@ -70,11 +70,16 @@ class _Place(Part):
 
 
 class DatasetOptions(BoundOptions, _Place):
-    """The section ``dataset``."""
+    """The section ``dataset``, and the section ``auxiliary``."""
 
     demo: DemoOptions = Field(
         default_factory=DemoOptions, description="the generated demo set; only for `layout: demo`"
     )
+
+    @property
+    def data_set_name(self) -> str:
+        """What the data set is called: the first folder under ``results/``."""
+        return self.name or self.layout
 
 
 class ConfiguredModel(Part):

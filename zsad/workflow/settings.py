@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from zsad.data.dataset import RESULTS, Dataset
 from zsad.data.subsets import FeatureSet
 from zsad.deciding.registry import THRESHOLDS
 from zsad.errors import ConfigError, nearest_hint
+from zsad.errors.sections import AUXILIARY
 from zsad.files.tracked import check_workflow_folder
 from zsad.grids import GridRule, TokenLayout
 from zsad.reporting.options import ReportOptions
@@ -40,7 +41,9 @@ from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
-from zsad.workflow.texts import check_files, check_origins, check_unseen
+from zsad.workflow.texts import check_files, check_origins
+from zsad.workflow.trained import check_weights
+from zsad.workflow.unseen import check_auxiliary, check_labels, check_unseen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
@@ -62,7 +65,8 @@ class Settings:
     Attributes:
         config: the same, checked and complete, as plain data.
         sharing: what is shared with other users, and where.
-        data: the data set.
+        data: the data set under test.
+        auxiliary: the data set that methods are trained on; None where none is.
         backbones, segmenters, methods, refiners, classifiers, supports: entries by name, only those that are in use;
             see `zsad.workflow.entries`.
         scoring, foreground, extraction, evaluation, report: the sections of these names.
@@ -113,8 +117,9 @@ class Settings:
         }
         self.supports = support_entries(given, self.classifiers)
         self._leave_out()
+        self.auxiliary = self._auxiliary(results)
         if left_out is None:
-            check_unseen(self.methods.values(), self.data)
+            self._check_unseen()
             check_truth(self.classifiers, self.data)
             check_supports(self.supports, self.data)
             check_kinds_left_out(self.classifiers, self.supports, self.data)
@@ -140,9 +145,28 @@ class Settings:
         """Names of the categories, in order; see `Dataset.categories`."""
         return self.data.categories
 
+    @property
+    def data_sets(self) -> list[Dataset]:
+        """All whose images are read: that under test first."""
+        return [self.data] if self.auxiliary is None else [self.data, self.auxiliary]
+
+    def data_of(self, dataset: str) -> Dataset:
+        """One of `data_sets` by its name.
+
+        Raises:
+            KeyError: none has that name.
+        """
+        return {data.name: data for data in self.data_sets}[dataset]
+
+    def is_auxiliary(self, dataset: str) -> bool:
+        """Whether a data set is learned from and not under test."""
+        return self.data_of(dataset) is self.auxiliary
+
     def left_out_sentences(self) -> list[str]:
-        """One sentence for each method and classifier that is left out."""
+        """One sentence for each method and classifier that is left out, and for a data set that nothing reads."""
+        unread = "the section 'auxiliary' is not read: no method is trained on another data set"
         return [
+            *([unread] if self.config["auxiliary"] is not None and self.auxiliary is None else []),
             *sentences(self.left_out),
             *(
                 f"classifier '{name}' is left out: it reads the maps of '{method}', which is left out"
@@ -165,6 +189,7 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
+        check_weights(self.methods.values())
         for category in self.data.expected_categories if self.asked_texts else ():
             self.part_name(category)
 
@@ -204,12 +229,18 @@ class Settings:
             if reason := layer_refusal(layer, layout.layers):
                 raise ConfigError(f"{where}: {reason}")
 
-    def image_bounds(self) -> Bounds:
-        """What images are held to: the bounds of the data set, and those that follow from the backbones."""
+    def image_bounds(self, dataset: str = "") -> Bounds:
+        """What images are held to: the bounds of their data set, and those that follow from the backbones.
+
+        Args:
+            dataset: its name; empty for that under test.
+        """
+        data = self.data_of(dataset or self.dataset)
+        seeing = set(self.backbones) if data is self.data else {name for name, _ in self.training_features}
         # A joint computes no patches beside those of its members.
-        rules = {name: layout.rule for name, layout in self._layouts.items()}
+        rules = {name: layout.rule for name, layout in self._layouts.items() if name in seeing}
         grids = {name: rule for name, rule in rules.items() if isinstance(rule, GridRule)}
-        return Bounds.of(self.data.bounds, grids)
+        return Bounds.of(data.bounds, grids)
 
     @cached_property
     def _layouts(self) -> dict[str, TokenLayout]:
@@ -217,8 +248,13 @@ class Settings:
         layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
         return {name: layout for name, layout in layouts.items() if layout is not None}
 
-    def suitability(self) -> Suitability:
-        """The methods that score features, as far as it is known which images they refuse."""
+    def suitability(self, dataset: str = "") -> Suitability:
+        """The methods that score features, as far as it is known which images they refuse.
+
+        Args:
+            dataset: the name of that of the images; empty for that under test. On another, methods are trained.
+        """
+        of_training = self.is_auxiliary(dataset or self.dataset)
         methods = {
             name: Asked(
                 entry.scorer,
@@ -227,9 +263,9 @@ class Settings:
                 THRESHOLDS.load(entry.deciding["rule"]).needs_references,
             )
             for name, entry in self.methods.items()
-            if not entry.members
+            if (entry.is_trained if of_training else not entry.members)
         }
-        return Suitability(methods, self._layouts)
+        return Suitability(methods, self._layouts, of_training)
 
     @property
     def fitted_methods(self) -> list[str]:
@@ -240,6 +276,16 @@ class Settings:
     def trained_methods(self) -> list[str]:
         """The methods of which a file of weights is made, of the auxiliary data set."""
         return [name for name, entry in self.methods.items() if entry.is_trained]
+
+    def training_config(self, method: str) -> dict[str, Any]:
+        """What a method learns from another data set depends on besides that."""
+        entry = self.methods[method]
+        return {
+            "scorer": entry.scorer,
+            "params": {name: value for name, value in entry.params.items() if name != "trained_on"},
+            "precision": self.scoring.precision,
+            "trained_on": entry.trained_on,
+        }
 
     def fit_config(self, method: str) -> dict[str, Any]:
         """What a method's model depends on besides features and masks, and what whoever loads it must know.
@@ -262,6 +308,23 @@ class Settings:
         read = {
             (method.backbone, features) for method in self.methods.values() for features in method.feature_sets.values()
         }.union(*(support_features(classifier, self.methods) for classifier in self.classifiers.values()))
+        return self._with_members(read)
+
+    @property
+    def training_features(self) -> list[tuple[str, FeatureSet]]:
+        """Backbone and images of all features of the auxiliary data set, as `feature_sets` has those under test."""
+        return self._with_members(
+            {(entry.backbone, wanted) for entry in self.methods.values() for wanted in entry.training_sets.values()}
+        )
+
+    @property
+    def read_features(self) -> list[tuple[Dataset, list[tuple[str, FeatureSet]]]]:
+        """Each of `data_sets` with the features of its images: `feature_sets`, or `training_features`."""
+        under_test = [(self.data, self.feature_sets)]
+        return under_test + ([] if self.auxiliary is None else [(self.auxiliary, self.training_features)])
+
+    def _with_members(self, read: Iterable[tuple[str, FeatureSet]]) -> list[tuple[str, FeatureSet]]:
+        """The same and what joint features are joined from, once and sorted."""
         return sorted(
             {
                 (backbone, features)
@@ -320,6 +383,7 @@ class Settings:
         """Everything that the results depend on, with every default filled in; for the page."""
         return {
             "dataset": self.data.resolved(),
+            **({} if self.auxiliary is None else {"auxiliary": self.auxiliary.resolved()}),
             "backbones": {name: entry.shown() for name, entry in self.backbones.items()},
             "methods": {
                 name: {
@@ -352,6 +416,38 @@ class Settings:
             "classifiers_left_out": self.classifiers_left_out,
         }
         return {name: section for name, section in sections.items() if section}
+
+    def _auxiliary(self, results: Path) -> Dataset | None:
+        """The auxiliary data set, if a method is trained on it.
+
+        Raises:
+            ConfigError: it makes no sense.
+            DataError: its folder is absent or has no category.
+        """
+        if not self.trained_methods:
+            return None
+        downloads = self.config["dataset"]["download_to"] or self.sharing.downloads
+        auxiliary = Dataset(self.config["auxiliary"], downloads and Path(downloads), results, AUXILIARY)
+        auxiliary.check()
+        return auxiliary
+
+    def _check_unseen(self) -> None:
+        """Refuse what has learned, or is to learn, from the data set under test, or can learn nothing.
+
+        Raises:
+            ConfigError: there is such a thing, or the two data sets are downloaded into different folders.
+        """
+        check_unseen(self.methods.values(), self.data)
+        if self.auxiliary is None:
+            return
+        check_auxiliary(self.auxiliary, self.data)
+        check_labels(self.auxiliary)
+        folders = {data.download_to for data in self.data_sets if data.is_downloaded}
+        if len(folders) > 1:
+            raise ConfigError(
+                f"auxiliary.download_to is {self.auxiliary.download_to}, and dataset.download_to "
+                f"{self.data.download_to}; both data sets are downloaded, so give one folder for both"
+            )
 
     def _unable(self) -> dict[str, str]:
         """Methods that cannot run for lack of images, and why."""

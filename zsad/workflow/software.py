@@ -80,7 +80,8 @@ def image_environment(
     entries: tuple[BackboneEntry | SegmenterEntry, ...] = (*settings.backbones.values(), *settings.segmenters.values())
     models = [Path(file).parent for entry in entries for file in entry.local_files()]
     shared = [settings.sharing.root] if settings.sharing.root else []
-    data = [settings.data.root, settings.data.download_to, *_folders_of_examples(settings)]
+    data = [place for data_set in settings.data_sets for place in (data_set.root, data_set.download_to)]
+    data += _folders_of_examples(settings)
     folders = [workflow, *data, *models, *shared, *map(Path, caches.values())]
     # The variable of the command that Snakemake takes, in its order.
     variable = "APPTAINER_BIND" if shutil.which("apptainer") else "SINGULARITY_BIND"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from zsad.errors import ConfigError
 from zsad.files.user_paths import shell_sign
 
 if TYPE_CHECKING:
+    from zsad.data.dataset import Dataset
+    from zsad.data.subsets import FeatureSet
     from zsad.workflow.entries import MethodEntry
     from zsad.workflow.settings import Settings
 
@@ -28,7 +30,7 @@ def check_folder_names(settings: Settings, name_of: Callable[[str], str] = str) 
         ConfigError: names of a data set, category, backbone, method and so on are too long together, or that of a
             category has a sign in it that a shell reads as its own.
     """
-    for category in settings.categories:
+    for category in [category for data in settings.data_sets for category in data.categories]:
         if sign := shell_sign(category):
             raise ConfigError(
                 f"the category '{category}' has {sign!r} in its name, which the shell that submits to LSF would "
@@ -65,14 +67,14 @@ def folder_names(settings: Settings, name_of: Callable[[str], str] = str) -> Ite
 
 def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
     """The steps of such submissions with their wildcards."""
-    demo = ("make_demo",) if settings.data.is_demo else ()
+    for method in settings.trained_methods:
+        yield {"train_method": {"dataset": settings.dataset, "method": method}}
+    for data, feature_sets in settings.read_features:
+        for category in data.categories:
+            yield from _computed(settings, data, category, feature_sets)
     for category in settings.categories:
         place = {"dataset": settings.dataset, "category": category}
-        yield dict.fromkeys((*demo, *PREPARED), place)
         yield {"draw_thumbnails": place}
-        for backbone, features in settings.feature_sets:
-            step = "join_features" if settings.backbones[backbone].members else "extract_features"
-            yield {step: {**place, "backbone": backbone, **features._asdict()}}
         for backbone, prompts in settings.asked_texts:
             yield {"encode_texts": {**place, "backbone": backbone, "prompts": prompts}}
         for support in settings.supports:
@@ -83,12 +85,25 @@ def _submitted(settings: Settings) -> Iterator[dict[str, dict[str, str]]]:
                 yield {"score_support": {**place, "support": entry.support, "method": entry.method}}
         for method in settings.methods:
             of_method = {**place, "method": method}
+            if settings.methods[method].learns_elsewhere:
+                yield {"check_unseen": of_method}
             yield dict.fromkeys(_scoring_steps(settings.methods[method]), of_method)
             gallery, plots = DRAWN[settings.measurable.has_curves(category)]
             yield {gallery: of_method, plots: place}
             yield {"export_results": of_method}
             for refiner in settings.refiners:
                 yield {"evaluate_masks": {**of_method, "refiner": refiner}}
+
+
+def _computed(
+    settings: Settings, data: Dataset, category: str, feature_sets: Iterable[tuple[str, FeatureSet]]
+) -> Iterator[dict[str, dict[str, str]]]:
+    """The steps up to the features of a category, under test or learned from."""
+    place = {"dataset": data.name, "category": category}
+    yield dict.fromkeys((*(("make_demo",) if data.is_demo else ()), *PREPARED), place)
+    for backbone, features in feature_sets:
+        step = "join_features" if settings.backbones[backbone].members else "extract_features"
+        yield {step: {**place, "backbone": backbone, **features._asdict()}}
 
 
 def _scoring_steps(entry: MethodEntry) -> tuple[str, str]:

@@ -85,19 +85,22 @@ def set_shared_folder(
     environment.update(sharing.variables())
 
 
-def check_no_twin(module: str, rules: Mapping[str, Iterable[str]], folders: Mapping[str, Path]) -> None:
+def check_no_twin(module: str, rules: Mapping[str, Iterable[str]], folders: Mapping[str, Mapping[str, Path]]) -> None:
     """Check that no other module of the workflow makes the same results.
 
     Args:
         rules: by module, the names of its rules that are in use.
-        folders: likewise, that of the results of its data set.
+        folders: likewise, those of the results of its data sets, by the sections of the configuration.
 
     Raises:
         ConfigError: one does.
     """
     for other in folders:
-        if other != module and folders[other] == folders[module] and set(rules[other]) & set(rules[module]):
-            raise ConfigError(
-                f"its results go to {folders[module]}, as do those of the module '{other}'; give one of them another "
-                "dataset.name, or a prefix"
-            )
+        if other == module or not set(rules[other]) & set(rules[module]):
+            continue
+        for section, folder in folders[module].items():
+            if folder in folders[other].values():
+                raise ConfigError(
+                    f"its results go to {folder}, as do those of the module '{other}'; give one of them another "
+                    f"{section}.name, or a prefix"
+                )

@@ -27,7 +27,7 @@ from zsad.registry import Choice
 
 GOOD = "good"
 # Beside the categories in a folder of results.
-TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables")
+TAKEN = ("benchmarks", "logs", *MEANS, "partial", "plots", "report", "report.html", "tables", "trained")
 
 
 class Finding(NamedTuple):

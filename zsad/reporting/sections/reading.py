@@ -5,7 +5,7 @@ from __future__ import annotations
 from zsad.deciding.batch_verdict import LEVEL, in_percent
 from zsad.names import MEAN, ORACLE
 from zsad.reporting.contents import Contents, Section
-from zsad.reporting.sections import words
+from zsad.reporting.sections import training, words
 from zsad.reporting.sections.heading import hand_crafted
 from zsad.reporting.settings_in_words import setting_meaning
 
@@ -17,6 +17,8 @@ def section(contents: Contents) -> Section:
         "level": in_percent(LEVEL),
         "settings": {key.setting: setting_meaning(key.setting) for key in contents.names},
         "trained_on": words.trained_on(contents.results),
+        "trained": bool(training.trained_methods(contents)),
+        "trained_here_on": training.trained_here_on(contents.results),
         "hand_crafted": hand_crafted(contents.backbones, contents.configuration),
         "any_auspro": contents.metrics["auspro_005"].notna().any(),
         "classifies": bool(contents.classes.evaluations),

@@ -1,0 +1,186 @@
+"""No method may have learned from the data set under test: what names, places and categories tell of that.
+
+What they cannot tell, the images themselves do: see `zsad.data.check_unseen`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from zsad.data.catalogue import datasets
+from zsad.errors import ConfigError
+from zsad.errors.sections import AUXILIARY
+
+if TYPE_CHECKING:
+    from zsad.data.dataset import Dataset
+    from zsad.workflow.entries import MethodEntry
+
+ALSO_CALLED: Final[Mapping[str, str]] = {
+    "mvtec": "mvtec_ad",
+    "ksdd2": "kolektor_sdd2",
+    "magnetictiles": "magnetic_tile",
+}
+LEAST_CATEGORIES = 2  # that tell a published data set from images of somebody's own
+ALIKE = 0.75  # of names, by `difflib`: one of them may be a slip of the pen
+WHY = "scores on images that were learned from measure nothing"
+
+
+def check_unseen(methods: Iterable[MethodEntry], data: Dataset) -> None:
+    """Refuse methods that have learned from the data set under test, as far as its names and categories tell.
+
+    What a method is about to learn from, `check_auxiliary` looks at.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for method in methods:
+        trained_on = method.params.get("trained_on")
+        if not trained_on or method.is_trained:
+            continue
+        # A file that this package has written tells its images, so that a name which is merely alike is no reason.
+        if reason := _why_the_same(trained_on, data, by_likeness=not method.learns_elsewhere):
+            raise ConfigError(
+                f"{method.where}: what it reads was trained on '{trained_on}', {reason}, and {WHY}; take a file that "
+                "was trained on another data set"
+            )
+
+
+def check_auxiliary(auxiliary: Dataset, data: Dataset) -> None:
+    """Refuse an auxiliary data set that is the one under test, as far as names, places and categories tell.
+
+    Of images that somebody has at hand, or that are generated, other categories may be learned from: they need a name
+    of their own.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if auxiliary.name.casefold() == data.name.casefold():
+        raise ConfigError(
+            f"{AUXILIARY}: '{auxiliary.name}' is the name of the data set under test too; choose another data set, or "
+            f"set {AUXILIARY}.name to another name if its images are others"
+        )
+    for name in _names(auxiliary):
+        if reason := _why_the_same(name, data, by_likeness=False):
+            raise ConfigError(f"{AUXILIARY}: '{name}' is to be learned from, {reason}, and {WHY}; choose another")
+    if data.facts is not None and (reason := _why_of_categories(_identity(data.layout_name), auxiliary)):
+        raise ConfigError(f"{AUXILIARY}: {data.facts.title} is under test, {reason}, and {WHY}; choose another")
+    if shared := _shared_categories(auxiliary, data):
+        first = shared[0]
+        raise ConfigError(
+            f"{AUXILIARY}: the category '{first}' of {auxiliary.root} is under test too, and {WHY}; leave it out of "
+            f"{AUXILIARY}.categories, or out of dataset.categories"
+        )
+    if path := _shared_file(auxiliary, data):
+        raise ConfigError(
+            f"{AUXILIARY}: {path} is under test too, and {WHY}; give {AUXILIARY}.root and dataset.root different images"
+        )
+
+
+def check_labels(auxiliary: Dataset) -> None:
+    """Refuse an auxiliary data set of which it is known before any image is opened that nothing can be learned from it.
+
+    Masks it may lack.
+
+    Raises:
+        ConfigError: no image is known to be anomalous, or none to be normal.
+    """
+    truths = list(auxiliary.truths())
+    known = {
+        "anomalous": any(truth.defective for truth in truths),
+        "normal": any(truth.good for truth in truths),
+    }
+    if all(known.values()):
+        return
+    lacking = " and no ".join(kind for kind, there in known.items() if not there)
+    where = f" in {auxiliary.root}" if not auxiliary.is_demo else ""
+    raise ConfigError(
+        f"{AUXILIARY}: the data set '{auxiliary.name}' has no {lacking} test image{where}, and methods learn what sets "
+        "the ones apart from the others; choose one with labelled images of both kinds"
+    )
+
+
+def _why_the_same(trained_on: str, data: Dataset, *, by_likeness: bool) -> str:
+    """Why a data set that something was trained on is the one under test; empty if it seems to be another.
+
+    Args:
+        by_likeness: whether a name that is written nearly as that of the data set under test is a reason.
+    """
+    trained = _identity(trained_on)
+    names = list(_names(data))
+    if alike := next((name for name in names if _identity(name) == trained), None):
+        return f"which is the data set under test ({alike})"
+    is_unknown = by_likeness and trained not in datasets()
+    if is_unknown and (alike := next((name for name in names if _alike(trained_on, name)), None)):
+        return f"which is written like the data set under test ({alike}) and is no other that is known"
+    return _why_of_categories(trained, data)
+
+
+def _why_of_categories(published: str, data: Dataset) -> str:
+    """Why images of somebody's own are those of a published data set, by what its categories are called; or empty."""
+    if data.facts is not None or data.is_demo or not _has_categories_of(published, data):
+        return ""
+    title = datasets()[published].title
+    return f"and all categories in {data.root} are called as those of {title} (if they are others, rename them)"
+
+
+def _names(data: Dataset) -> Iterator[str]:
+    """What a data set is called; the name of a layout for anybody's images is that of no data set."""
+    if data.facts is not None:
+        yield from (data.layout_name, data.facts.title)
+    if data.name != data.layout_name or data.is_demo:
+        yield data.name
+
+
+def _has_categories_of(published: str, data: Dataset) -> bool:
+    """Whether all categories of the data set, or all that are wanted of it, are some of a published one."""
+    facts = datasets().get(published)
+    if facts is None or not data.is_here:
+        return False
+    return any(
+        len(categories) >= LEAST_CATEGORIES and set(categories) <= set(facts.categories)
+        for categories in (data.known_categories, data.categories)
+    )
+
+
+def _shared_categories(auxiliary: Dataset, data: Dataset) -> Sequence[str]:
+    """The categories of one folder, or of the demo set, that both name."""
+    if auxiliary.is_demo != data.is_demo:
+        return []
+    if not auxiliary.is_demo and _place(auxiliary) != _place(data):
+        return []
+    return [category for category in auxiliary.expected_categories if category in data.expected_categories]
+
+
+def _shared_file(auxiliary: Dataset, data: Dataset) -> Path | None:
+    """An image that both list, where the one folder lies in the other; none of them is opened."""
+    if auxiliary.is_demo or data.is_demo or not (auxiliary.is_here and data.is_here):
+        return None
+    one, other = _place(auxiliary), _place(data)
+    if not (one.is_relative_to(other) or other.is_relative_to(one)):
+        return None
+    under_test = {path.resolve() for path in data.image_paths()}
+    return next((path for path in auxiliary.image_paths() if path.resolve() in under_test), None)
+
+
+def _place(data: Dataset) -> Path:
+    """The folder of the images; a table may list those beside it."""
+    return (data.root.parent if data.root.is_file() else data.root).resolve()
+
+
+def _identity(name: str) -> str:
+    """The same for all ways to write the name of a data set: that of a published one, or letters and digits alone."""
+    plain = _plain(name)
+    known = {_plain(text): key for key, facts in datasets().items() for text in (key, facts.title)}
+    return ALSO_CALLED.get(plain) or known.get(plain) or plain
+
+
+def _alike(name: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, _plain(name), _plain(other)).ratio() >= ALIKE
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
