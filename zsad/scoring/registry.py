@@ -27,6 +27,8 @@ SCORERS: Registry[Scorer] = Registry(
         "class_token_knn": "zsad.scoring.class_token_knn:ClassTokenKnn",
         "flow": "zsad.scoring.flow:Flow",
         "coupling_flow": "zsad.scoring.coupling_flow:CouplingFlow",
+        "visual_prompts": "zsad.scoring.visual_prompts:VisualPrompts",
+        "prompt_memory": "zsad.scoring.prompt_memory:PromptMemory",
         "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
         "winclip": "zsad.scoring.winclip:WinClip",
         "winclip_plus": "zsad.scoring.winclip_plus:WinClipPlus",
