@@ -277,7 +277,7 @@ def asked_methods(wildcards, input):
 
     Snakemake does not compare a parameter whose function is given the input.
     """
-    return as_parameter(settings.suitability().stage_config())
+    return as_parameter(settings.suitability(wildcards.dataset).stage_config())
 
 
 def scoring_config(wildcards):

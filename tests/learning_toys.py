@@ -180,6 +180,7 @@ def category_files(
     seed: int = 0,
     masks: bool = True,
     references: int = 0,
+    layer: str = "last",
     **provenance: Any,
 ) -> TrainingFiles:
     """The files of a category of planted images, of which some may have no label; the references are normal."""
@@ -195,11 +196,11 @@ def category_files(
         records.append(_record(name, image_id, "test", label, mask_path))
     features = {"images": place / "test.h5"}
     known = {**BACKBONE, **provenance}
-    write_features(features["images"], tokens, [record.image_id for record in records], names=["last"], **known)
+    write_features(features["images"], tokens, [record.image_id for record in records], names=[layer], **known)
     if references:
         normal = [f"train/{index}.png" for index in range(references)]
         features["references"] = place / "train.h5"
-        write_features(features["references"], planted(seed + 1, [0] * references)[0], normal, names=["last"], **known)
+        write_features(features["references"], planted(seed + 1, [0] * references)[0], normal, names=[layer], **known)
         records += [_record(name, image_id, "train", 0, "") for image_id in normal]
     write_manifest(place / "manifest.csv", records)
     return TrainingFiles(name, place / "manifest.csv", features)

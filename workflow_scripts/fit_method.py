@@ -13,6 +13,7 @@ with job(snakemake) as this:
         references=Path(snakemake.input.references),
         foregrounds=foregrounds_of(snakemake.input),
         texts=path_of(snakemake.input, "texts"),
+        trained=path_of(snakemake.input, "trained"),
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,
         method=snakemake.wildcards.method,

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         read_scores,
         read_truth,
     )
+    from zsad.interactive.training import Labelled, train
     from zsad.interactive.trying import score
     from zsad.scoring.token_source import MemoryTokens
 
 _PLACES = {
     "Inspection": "zsad.inspecting.inspection",
+    "Labelled": "zsad.interactive.training",
     "MemoryTexts": "zsad.interactive.asking",
     "MemoryTokens": "zsad.scoring.token_source",
     "classify": "zsad.interactive.classifying",
@@ -48,10 +50,12 @@ _PLACES = {
     "read_texts": "zsad.interactive.asking",
     "read_truth": "zsad.interactive.reading",
     "score": "zsad.interactive.trying",
+    "train": "zsad.interactive.training",
 }
 
 __all__ = [
     "Inspection",
+    "Labelled",
     "MemoryTexts",
     "MemoryTokens",
     "classify",
@@ -69,6 +73,7 @@ __all__ = [
     "read_texts",
     "read_truth",
     "score",
+    "train",
 ]
 
 

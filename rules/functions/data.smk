@@ -46,9 +46,19 @@ def are_of_people(wildcards):
     return not is_generated(wildcards)
 
 
-@cache
 def prepare_run(dataset):
-    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are."""
+    """When a run begins, put tables aside that were changed by hand; Snakemake looks later which files there are.
+
+    Those of all data sets at once, as it looks for files of one while it asks for those of another; but of one that is
+    downloaded first, when that is here.
+    """
+    for name in [*(data.name for data in settings.data_sets if data.is_here), dataset]:
+        put_tables_aside(name)
+
+
+@cache
+def put_tables_aside(dataset):
+    """The same for one data set."""
     if not is_main_process(workflow) or not makes_results(workflow):
         return
     if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own

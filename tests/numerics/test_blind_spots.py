@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auxiliary_sets import made_up_category, write_weights
 from feature_files import scores
 from text_files import layers_for, made_up_texts
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.trained import TrainedScorer
 
 SIDE, CHANNELS, IMAGES = 12, 24, 8
 NOISE = 0.1
@@ -244,3 +246,46 @@ def test_what_looks_damaged_by_nature_scores_high_throughout() -> None:
     tokens = MemoryTokens([rough, in_words(good(2))], layers=["odd", "patches"], texts=texts)
     found = [score.anomaly_map for score in SCORERS.build("text_similarity").score({"test": tokens}, Compute())]
     assert found[0].min() > 0.5 > found[1].max()
+
+
+# --- what learned from the anomalies of another data set --------------------------------------------------------------
+
+# What anomalies do elsewhere, and something else.
+KNOWN, UNKNOWN = 6 * np.linalg.qr(rng.normal(size=(CHANNELS, 2)))[0].T
+LEARNING = {"visual_prompts": {"rate": 0.03}, "prompt_memory": {}}
+
+
+def moved(seed: int, direction: np.ndarray, side: int = 2) -> np.ndarray:
+    """A part with a spot that is moved in a direction."""
+    image = good(seed)
+    image[0, 2 : 2 + side, 3 : 3 + side] += direction
+    return image
+
+
+def learned_scores(name: str, folder: Path, test: Tokens) -> list[np.ndarray]:
+    """The maps by what was learned from parts that look otherwise, whose anomalies are moved in the known direction."""
+    scorer = SCORERS.build(name, LEARNING[name])
+    assert isinstance(scorer, TrainedScorer)
+    given = {"layers": ["0"], "channels": CHANNELS, "cls_source": "mean of patch tokens"}
+    categories = [
+        made_up_category(str(seed), seed, direction=KNOWN, strength=1, images=3, **given) for seed in range(60)
+    ]
+    scorer = scorer.with_weights(write_weights(folder / "weights.safetensors", scorer, categories))
+    return [score.anomaly_map for score in scorer.score({"test": MemoryTokens(test)}, Compute())]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_learned_elsewhere_is_blind_to_defects_unlike_those(name: str, tmp_path: Path) -> None:
+    """One that moves patches as far in another direction, or parts in a wrong place."""
+    test = [moved(1, KNOWN), moved(2, UNKNOWN), swapped(3), *OTHERS]
+    seen, unseen, misplaced, *rest = (anomaly_map.max() for anomaly_map in learned_scores(name, tmp_path, test))
+    assert seen > max(rest)
+    assert unseen - max(rest) <= 0.1 * (seen - max(rest))
+    assert misplaced - max(rest) <= 0.1 * (seen - max(rest))
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_what_looks_like_defects_elsewhere_by_nature_scores_high_throughout(name: str, tmp_path: Path) -> None:
+    rough, *rest = learned_scores(name, tmp_path, [moved(1, KNOWN, SIDE), *OTHERS])
+    odd = rough[2:, 3:]
+    assert odd.min() > max(anomaly_map.max() for anomaly_map in rest)

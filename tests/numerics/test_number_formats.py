@@ -14,6 +14,7 @@ import torch
 import yaml
 from sklearn.metrics import roc_auc_score
 
+from auxiliary_sets import ready
 from closeness import assert_close
 from faults.chain import Chain
 from harness import merged
@@ -158,10 +159,12 @@ def scored(name: str, tokens: dict[tuple[str, str], list[np.ndarray]], folder: P
     if scorer.reads_windows:  # the same tokens stand for windows
         roles = {role: [np.concatenate([image, image]) for image in images] for role, images in roles.items()}
     layers, *_, channels = roles["test"][0].shape
+    names = layers_for(scorer, layers)
+    scorer = ready(scorer, folder, layers=names, channels=channels, cls_source="mean of patch tokens")
     readers = {
         role: MemoryTokens(
             images,
-            layers=layers_for(scorer, layers),
+            layers=names,
             texts=asked_of(scorer, channels) if role == scorer.text_role else None,
         )
         for role, images in roles.items()

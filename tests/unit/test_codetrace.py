@@ -60,6 +60,7 @@ READS_IMAGES = {"read_images", "read_training", "build_manifest", "check_images"
 LISTED = {"extract_features", "embed_images", "embed_crops", "segment_foreground", "refine_masks"}
 SEES = {"extract_features", "join_features", "encode_texts"}
 SCORES = {"fit_method", "score_images"}
+LEARNS = {*SCORES, "train_method"}
 DECIDES = {"decide_images", "adopt_decisions"}
 EVALUATES = {"evaluate_scores", "evaluate_masks", "evaluate_oracle"}
 
@@ -373,8 +374,8 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
 @pytest.mark.parametrize(
     ("module", "stages"),
     [
-        ("zsad/files/features.py", {"extract_features", "join_features", *SCORES, "classify_images"}),
-        ("zsad/files/texts.py", {"encode_texts", *SCORES}),
+        ("zsad/files/features.py", {"extract_features", "join_features", *LEARNS, "classify_images"}),
+        ("zsad/files/texts.py", {"encode_texts", *LEARNS}),
         ("zsad/texts/prompt_sets.py", {"encode_texts"}),
         ("zsad/texts/part_names.py", {"encode_texts"}),
         ("zsad/models/texts/clip.py", {"encode_texts"}),
@@ -390,9 +391,11 @@ def test_what_computes_features_makes_those_of_its_backbone_anew(copied: Path) -
         ("zsad/classification/regions.py", {"classify_images"}),
         ("zsad/data/inspection.py", {"check_images"}),
         ("zsad/data/unpack.py", {"download_dataset"}),
-        ("zsad/scoring/similarity.py", SCORES),
-        ("zsad/scoring/references.py", SCORES),
-        ("zsad/scoring/memory_bank.py", SCORES),
+        ("zsad/scoring/similarity.py", LEARNS),
+        ("zsad/scoring/references.py", LEARNS),
+        ("zsad/scoring/memory_bank.py", LEARNS),
+        ("zsad/scoring/train_method.py", {"train_method"}),
+        ("zsad/scoring/trained.py", LEARNS),
         ("zsad/scoring/fit_method.py", {"fit_method"}),
         ("zsad/scoring/score_images.py", {"score_images"}),
         ("zsad/deciding/base.py", DECIDES),

@@ -108,6 +108,38 @@ flow averaging mean
 flow euler_steps 1 [1,)
 flow width 256 [1,)
 flow blocks 2 [1,)
+coupling_flow shots all
+coupling_flow seed 0 [0,)
+coupling_flow dimensions 128 [2,)
+coupling_flow position False
+coupling_flow rotations False
+coupling_flow hold_out 0.1 [0,1)
+coupling_flow steps 1000 [1,)
+coupling_flow batch 1024 [1,)
+coupling_flow rate 0.001 (0,1]
+coupling_flow layers None
+coupling_flow measure likelihood
+coupling_flow blocks 8 [1,)
+coupling_flow width 256 [1,)
+coupling_flow noise 0.1 [0,)
+visual_prompts weights None
+visual_prompts trained_on None
+visual_prompts epochs 15 [1,)
+visual_prompts batch 8 [1,)
+visual_prompts rate 0.001 (0,)
+visual_prompts temperature 0.07 (0,)
+visual_prompts normal_patches 64 [1,)
+visual_prompts seed 0 [0,)
+visual_prompts layers None
+prompt_memory weights None
+prompt_memory trained_on None
+prompt_memory keys regions
+prompt_memory entries 8192 [2,)
+prompt_memory anomalous_share 0.5 (0,1)
+prompt_memory temperature 1.0 (0,)
+prompt_memory image_weight 0.7 [0,1]
+prompt_memory seed 0 [0,)
+prompt_memory layers None
 text_similarity text_prompts winclip
 text_similarity trained_on None
 text_similarity averaging normalised

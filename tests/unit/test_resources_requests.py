@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from learning_toys import toys
 from paths import REPOSITORY
 from zsad.resources.estimate import LONGEST, Estimate, memory_request, runtime_request
 from zsad.resources.jobs import ESTIMATES, estimated, threads_of
@@ -22,6 +23,8 @@ from zsad.workflow.settings import load
 
 SAM = REPOSITORY / "config" / "sam.yaml"
 EVERY_METHOD = REPOSITORY / "config" / "all_methods.yaml"
+__all__ = ["toys"]
+
 NAMES: Mapping[str, str] = {
     "published": "mvtec_ad",
     "category": "ring",
@@ -38,6 +41,7 @@ OF_MODELS = {
     "encode_texts": {"backbone": "words", "prompts": "winclip"},
     "embed_crops": {"refiner": "sam_crops"},
     "prompt_masks": {"refiner": "sam"},
+    "train_method": {"method": "learner"},
     "fit_method": {"method": "memory_bank"},
     "read_support": SUPPORT,
     "score_support": {**SUPPORT, "method": "self_similarity"},
@@ -100,7 +104,7 @@ def planned(
     folder: Path, *configs: Path, on_gpu: bool = False, demo: Mapping[str, Any] | None = None, **changes
 ) -> Run:
     """A run on the demo set by the filter bank or as configurations say, whose results would lie in a folder."""
-    settings = load(by_filters(folder), *configs, dataset={"demo": dict(demo or {})})
+    settings = load(by_filters(folder), *configs, dataset={"demo": dict(demo or {}), **changes})
     return Run(settings, folder, on_gpu=on_gpu)
 
 
@@ -132,9 +136,20 @@ def test_no_job_asks_for_more_than_a_day() -> None:
     assert runtime_request(Estimate(megabytes=1, seconds=1e7), attempt=2) == LONGEST == 1440
 
 
+def by_another_data_set(folder: Path) -> Path:
+    """A configuration with a method that is trained on another data set."""
+    other = {"layout": "demo", "name": "other", "categories": ["brick"]}
+    config = folder / "learned.yaml"
+    learned = {"auxiliary": other, "methods": {"learner": {"scorer": "direction"}}}
+    config.write_text(yaml.safe_dump(learned), encoding="utf-8")
+    return config
+
+
+@pytest.mark.usefixtures("toys")
 @pytest.mark.parametrize("rule", ESTIMATES)
 def test_every_rule_has_a_request(rule: str, tmp_path: Path) -> None:
-    run = planned(tmp_path, SAM, by_kinds(tmp_path), by_words(tmp_path))
+    only = {"categories": ["ring"]}
+    run = planned(tmp_path, SAM, by_kinds(tmp_path), by_words(tmp_path), by_another_data_set(tmp_path), **only)
     names = {**names_for(rule), **({"method": "mutual_sam"} if rule in OF_MODULATIONS else {})}
     estimate = estimated(run, rule, names)
     assert 80 < estimate.megabytes < 20_000
@@ -262,7 +277,7 @@ def test_deciding_takes_the_maps_of_references_too_and_those_of_a_modulation_at_
 
 
 def test_estimates_import_neither_torch_nor_transformers(tmp_path: Path) -> None:
-    others = {"encode_texts", "embed_crops", "prompt_masks", "fit_method", *OF_MODULATIONS}
+    others = {"encode_texts", "embed_crops", "prompt_masks", "train_method", "fit_method", *OF_MODULATIONS}
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from zsad.workflow.settings import load\nfrom zsad.resources.run import Run\n"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from auxiliary_sets import ready
 from feature_files import maps, random_tokens, write_features
 from fitted_files import score_files
 from small_methods import small
@@ -86,6 +87,7 @@ def test_every_scorer_scores_every_image(run, tmp_path, name):
         else:
             tokens, ids = random_tokens(seed, *[(6, 7)] * 4), [f"train/{number}.png" for number in range(4)]
         files[role] = write_features(tmp_path / f"{role}.h5", tokens, ids, names=names)
+    scorer = ready(scorer, tmp_path, layers=names, channels=6, cls_source="mean of patch tokens")
     asked = asked_of(scorer, 6)
     texts = None if asked is None else written_texts(asked, tmp_path / "texts.h5")
     with ScoreReader(run(scorer, texts=texts, **files)) as found:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from auxiliary_sets import ready
 from feature_files import random_tokens, write_features
 from small_methods import small
 from text_files import asked_of, layers_for
@@ -47,10 +48,11 @@ def test_every_scorer_gives_the_same_scores_to_the_bit(tmp_path, name):
         tokens = [image.astype(np.float32) for image in tokens]
         cls = rng.normal(size=(len(tokens), *tokens[0].shape[::3])).astype(np.float32)
         names = layers_for(scorer, 2)
+        scorer = ready(scorer, tmp_path, layers=names, channels=6, cls_source="mean of patch tokens")
         texts = asked_of(scorer, 6) if role == scorer.text_role else None
         path = write_features(tmp_path / f"{role}.h5", tokens, ids, cls_tokens=cls, names=names)
         files[role] = FeatureReader(path, texts=texts)
-        memory[role] = MemoryTokens(tokens, cls, ids, names, texts=texts)
+        memory[role] = MemoryTokens(tokens, cls, ids, names, cls_source="mean of patch tokens", texts=texts)
     try:
         same(list(scorer.score(memory, Compute())), list(scorer.score(files, Compute())))
         if isinstance(scorer, ReferenceScorer):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zsad.errors import DataError
+from zsad.errors.sections import DATASET
 from zsad.files.tracked import check_workflow_folder
 from zsad.workflow.settings import WORKFLOW_PATH, Settings, load
 from zsad.workflow.workplace import check_cache, check_folders, check_writable
+
+if TYPE_CHECKING:
+    from zsad.data.dataset import Dataset
+    from zsad.data.inspection import Inspection
 
 
 def check(options: argparse.Namespace) -> int:
@@ -21,47 +26,95 @@ def check(options: argparse.Namespace) -> int:
     _print_configuration(settings)
     _tell_of_words(settings, whole=options.words)
     check_cache()
-    check_folders(settings.dataset)
-    check_writable(settings.dataset)
+    for data in settings.data_sets:
+        check_folders(data.name)
+        check_writable(data.name)
     settings.check_models()
-    data = settings.data
     kinds_stop = _tell_of_kinds(settings)
-    if data.is_demo and not data.root.exists():
-        print("\nThe run draws the images of the demo set; until then there is none to check.")
+    looked_at = [data for data in settings.data_sets if _can_be_looked_at(data)]
+    if not looked_at:
         _tell_of_clone()
         return int(kinds_stop)
-    if not data.is_here:
-        is_by_hand = data.facts is not None and data.facts.is_by_hand
-        fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
-        raise DataError(
-            f"{data.layout_name} is not in {data.root} yet; "
-            + (fetch if is_by_hand else f"fetch it ({fetch}, or the run does)")
-            + ", or set dataset.root to where it is"
-        )
-    from zsad.data.inspection import inspect_category, missing_categories
-    from zsad.data.inspection_table import inspection_text
+    from zsad.data.inspection_table import entry_lines, inspection_text
     from zsad.resources.feature_files import expected_cost
 
-    inspections = [
+    found = {data.name: _inspections(settings, data, full=options.full) for data in looked_at}
+    shared = _shared_images(looked_at)
+    print()
+    for data in looked_at:
+        _tell_of_missing(data)
+    under_test = found.pop(settings.dataset, [])
+    learned_from = [inspection for inspections in found.values() for inspection in inspections]
+    print(inspection_text(under_test, expected_cost(settings, under_test, learned_from), found))
+    if shared:
+        print("\n" + "\n".join(["both data sets", *entry_lines("problem", shared)]))
+    _tell_of_clone()
+    is_stopped = any(inspection.problems for inspection in (*under_test, *learned_from))
+    return int(kinds_stop or is_stopped or bool(shared))
+
+
+def _can_be_looked_at(data: Dataset) -> bool:
+    """Whether there are images of a data set; it is said if they are drawn by the run.
+
+    Raises:
+        DataError: they must be downloaded first.
+    """
+    if data.is_demo and not data.root.exists():
+        which = "" if data.section == DATASET else f" '{data.name}', which methods learn from"
+        print(f"\nThe run draws the images of the demo set{which}; until then there is none to check.")
+        return False
+    if data.is_here:
+        return True
+    is_by_hand = data.facts is not None and data.facts.is_by_hand
+    fetch = f"`zsad download {data.layout_name}`" + (" says how to fetch it by hand" if is_by_hand else "")
+    raise DataError(
+        f"{data.layout_name} is not in {data.root} yet; "
+        + (fetch if is_by_hand else f"fetch it ({fetch}, or the run does)")
+        + f", or set {data.section}.root to where it is"
+    )
+
+
+def _inspections(settings: Settings, data: Dataset, *, full: bool) -> list[Inspection]:
+    """What the images of each wanted category are like."""
+    from zsad.data.inspection import inspect_category
+
+    return [
         inspect_category(
             data.layout,
             data.root,
             category,
-            full=options.full,
+            full=full,
             facts=data.facts,
             package=str(data.package or ""),
             policy=data.unreadable,
-            bounds=settings.image_bounds(),
-            refusals=settings.suitability().refusals(category),
+            bounds=settings.image_bounds(data.name),
+            refusals=settings.suitability(data.name).refusals(category),
         )
         for category in data.categories
     ]
-    print()
+
+
+def _tell_of_missing(data: Dataset) -> None:
+    """Print which categories a data set was published with that are not here."""
+    from zsad.data.inspection import missing_categories
+
     if data.facts and (missing := missing_categories(data.facts, data.layout.categories(data.root))):
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
-    print(inspection_text(inspections, expected_cost(settings, inspections)))
-    _tell_of_clone()
-    return int(kinds_stop or any(inspection.problems for inspection in inspections))
+
+
+def _shared_images(data_sets: Sequence[Dataset]) -> str:
+    """That images under test are also learned from; empty if none is."""
+    if len(data_sets) < 2:
+        return ""
+    from zsad.data.check_unseen import shared_files
+
+    under_test, learned_from = (list(data.image_paths()) for data in data_sets)
+    shared = shared_files(under_test, learned_from)
+    if not shared:
+        return ""
+    first, copy = shared[0]
+    more = f" (and {len(shared) - 1} more are in both)" if len(shared) > 1 else ""
+    return f"{first} is under test, and {copy}, which is to be learned from, is the same image{more}"
 
 
 def _tell_of_kinds(settings: Settings) -> bool:
@@ -100,13 +153,15 @@ def _guessed(folder: Path) -> Mapping[str, Any]:
 
 
 def _print_configuration(settings: Settings) -> None:
-    package = f", of {settings.data.package}" if settings.data.package else ""
-    where = f"{settings.data.layout_name} layout in {settings.data.root}{package}"
-    print(f"data set   {settings.dataset} ({where})")
-    if settings.data.is_here:
-        print(f"categories {', '.join(settings.categories)}")
+    for title, data in zip(("data set", "auxiliary"), settings.data_sets, strict=False):
+        package = f", of {data.package}" if data.package else ""
+        print(f"{title:<10} {data.name} ({data.layout_name} layout in {data.root}{package})")
+        if data.is_here:
+            print(f"categories {', '.join(data.categories)}")
     print(f"backbones  {', '.join(settings.backbones)}")
     print(f"methods    {', '.join(settings.methods)}")
+    if settings.trained_methods:
+        print(f"trained    {', '.join(settings.trained_methods)}")
     for name, reason in settings.left_out.items():
         print(f"left out   {name}: {reason}")
     print(f"refiners   {', '.join(settings.refiners) or 'none'}")

@@ -15,6 +15,7 @@ from zsad.data.image_list import read_image_list
 from zsad.errors import DataError
 from zsad.files.json_files import write_json
 from zsad.files.learned import read_learned
+from zsad.files.provenance import file_sha256
 
 IMAGES_SHA256: Final = "images_sha256"  # the key of the facts of learned weights
 WHY: Final = "scores on images that were learned from measure nothing"
@@ -98,6 +99,41 @@ def check_not_learned(images: Iterable[Hashed], hashes: Collection[str], weights
             f"{shared[0].path} is under test, and {weights} was learned from the same image{_more(shared)}; {WHY}, so "
             "leave it out, or give weights of another training"
         )
+
+
+def shared_files(under_test: Iterable[Path], learned_from: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """The files under test of which there is a copy among those that are learned from, with the first such copy.
+
+    Only files of equal length are read, since no others can be copies.
+    """
+    by_size: dict[int, list[Path]] = {}
+    for path in learned_from:
+        by_size.setdefault(_size(path), []).append(path)
+    digests: dict[Path, str] = {}
+    shared = []
+    for path in under_test:
+        alike = by_size.get(_size(path), [])
+        if copy := next((other for other in alike if _digest(path, digests) == _digest(other, digests)), None):
+            shared.append((path, copy))
+    return shared
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 of what cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _digest(path: Path, known: dict[Path, str]) -> str:
+    """The SHA-256 of a file's content, computed once; its path, if it cannot be read."""
+    if path not in known:
+        try:
+            known[path] = file_sha256(path)
+        except OSError:
+            known[path] = str(path)
+    return known[path]
 
 
 def _check_not_shared(images: Sequence[Hashed], learned: Mapping[str, str]) -> None:

@@ -144,6 +144,11 @@ class Dataset:
                 self._items[category] = self.layout.items(self.root, category)
         return self._items[category]
 
+    def image_paths(self) -> Iterator[Path]:
+        """The images of all categories; as `items`."""
+        for category in self.categories:
+            yield from (item.path for item in self.items(category))
+
     def truth(self, category: str) -> KnownTruth:
         """Which labels and masks the test images of a category have, as far as it is known without opening one.
 

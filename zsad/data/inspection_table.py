@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from zsad.columns import aligned
 from zsad.data.inspection import Inspection
@@ -29,6 +30,7 @@ class FeatureCost:
         images: that are computed, several for an image whose view shows it at several angles.
         bytes: on disk; None if it is not known.
         seconds: on this machine, about; None if it is not known.
+        dataset: the data set, where it is not the one under test; else empty.
     """
 
     category: str
@@ -38,11 +40,24 @@ class FeatureCost:
     images: int
     bytes: int | None
     seconds: float | None
+    dataset: str = ""
 
 
-def inspection_text(inspections: Sequence[Inspection], costs: Sequence[FeatureCost]) -> str:
-    """The whole check, for a terminal of 100 columns."""
-    blocks = [*map(category_text, inspections), _totals(inspections)]
+def inspection_text(
+    inspections: Sequence[Inspection],
+    costs: Sequence[FeatureCost],
+    auxiliary: Mapping[str, Sequence[Inspection]] = MappingProxyType({}),
+) -> str:
+    """The whole check, for a terminal of 100 columns.
+
+    Args:
+        costs: of all features.
+        auxiliary: the categories of data sets that methods learn from, by the names of these.
+    """
+    blocks = [*map(category_text, inspections), _totals(inspections)] if inspections else []
+    for name, learned in auxiliary.items():
+        title = f"learned from: {name}"
+        blocks += [f"{title}\n{'-' * len(title)}", *map(category_text, learned), _totals(learned)]
     if costs:
         blocks.append(_costs(costs))
     return "\n\n".join(blocks)
@@ -140,7 +155,8 @@ def _totals(inspections: Sequence[Inspection]) -> str:
 def _costs(costs: Sequence[FeatureCost]) -> str:
     kinds: dict[tuple[str, str, str], list[FeatureCost]] = {}
     for cost in costs:
-        kinds.setdefault((cost.source, cost.subset, cost.view), []).append(cost)
+        subset = f"{cost.dataset}: {cost.subset}" if cost.dataset else cost.subset
+        kinds.setdefault((cost.source, subset, cost.view), []).append(cost)
     rows = [(source, subset, view or "embeddings", *_summed(those)) for (source, subset, view), those in kinds.items()]
     lines = aligned([COST_COLUMNS, *rows, ("all together", "", "", *_summed(costs))], COST_NUMBERS)
     note = (

@@ -13,6 +13,7 @@ from zsad.files.features import FeatureWriter
 from zsad.interactive.asking import check_texts_given, needs_texts, params_asked, written_texts
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
+from zsad.interactive.training import told_of_weights
 from zsad.scoring.class_embeddings import check_space
 from zsad.scoring.compute import ScoringOptions, compute_of
 from zsad.scoring.fit_method import fit_method
@@ -34,6 +35,7 @@ def fit(
     image_ids: Sequence[str] | None = None,
     category: str = "",
     texts: Texts | None = None,
+    weights: str | Path | None = None,
     device: str = "auto",
 ) -> Path:
     """Fit a method to photographs of good parts and store the model, for `zsad.load` and ``zsad inspect --model``.
@@ -51,6 +53,7 @@ def fit(
         image_ids: names of the references; by default the paths, and positions of arrays.
         category: a name for what is inspected, kept in the model.
         texts: of a method that is asked in words, what `zsad.encode_texts` gave, by the same model as ``backbone``.
+        weights: as of `zsad.score`, for a method with references; the model holds what it needs of them.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Returns:
@@ -59,7 +62,8 @@ def fit(
     Raises:
         ArrayError: as of `zsad.extract`; or the method is asked in words and there are no texts, or it is not and there
             are.
-        ConfigError: the scorer has no references, or there is no such scorer, backbone or parameter.
+        ConfigError: the scorer has no references or reads no weights, or there is no such scorer, backbone or
+            parameter.
         DataError: a reference cannot be read, there are too few of them, or the file cannot be written.
         ModelError: the weights are absent, or the device has too little memory.
     """
@@ -71,6 +75,7 @@ def fit(
     seen_by = backbone_named(backbone, backbone_params)
     if not seen_by.sees_images:
         raise ConfigError(f"backbone '{backbone}' joins the features of others; fit a model of it by the workflow")
+    method = told_of_weights(method, weights)
     view = method.feature_sets()[REFERENCES].view
     tokens = extract(given, seen_by, view=view, image_ids=image_ids, device=device)
     if texts is not None:
@@ -81,6 +86,7 @@ def fit(
         fit_method(
             references=features,
             texts=None if texts is None else written_texts(texts, Path(folder, "texts.h5")),
+            trained=None if weights is None else Path(weights),
             scorer=method,
             image_scoring=ImageScoring.build(mapping(image_score, "image_score"), where="image_score"),
             compute=compute_of(device=device, memory_mb=options.memory_mb, precision=options.precision),

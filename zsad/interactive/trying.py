@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy as np
 from zsad.errors import ArrayError
 from zsad.interactive.asking import params_asked, with_texts
 from zsad.interactive.parts import mapping, scorer_named
+from zsad.interactive.training import told_of_weights
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.token_source import MemoryTokens, Texts, TokenSource
+from zsad.scoring.trained import with_weights
 
 Given = TokenSource | Sequence[np.ndarray] | np.ndarray
 
@@ -26,6 +29,7 @@ def score(
     image_score: Mapping[str, Any] | None = None,
     compute: Compute | None = None,
     texts: Texts | None = None,
+    weights: str | Path | None = None,
     **tokens: Given,
 ) -> list[ImageScore]:
     """Score images by one method, as the workflow would with the same tokens.
@@ -37,6 +41,8 @@ def score(
             summed up to the score of its image.
         compute: device, memory and number format; by default the CPU, 1 GB and float32.
         texts: of a method that is asked in words, what `encode_texts` or ``zsad.read_texts`` gave.
+        weights: of a method that is trained on labelled images of other parts, the file that `train` or the workflow
+            made.
         tokens: by role: ``test``, the images to be scored; with references ``references``, as they are to be compared
             with, at eight angles if that is wanted; and others that a method reads, such as ``mirrored``. Each is what
             `extract` or `zsad.read_features` gave, or a list of arrays ``[layer, row, column, channel]``.
@@ -48,8 +54,9 @@ def score(
     Raises:
         ArrayError: a role is missing or not known, tokens do not go together, or the method is asked in words and there
             are no texts.
-        ConfigError: there is no such scorer, parameter or layer.
-        DataError: too few images for the method, or tokens that are not usable.
+        ConfigError: there is no such scorer, parameter or layer, or the method reads no weights.
+        DataError: too few images for the method, tokens that are not usable, or weights that were learned from other
+            features.
 
     >>> rng = np.random.default_rng(0)
     >>> good, test = rng.normal(size=(2, 1, 4, 4, 8)), rng.normal(size=(3, 1, 4, 4, 8))
@@ -57,7 +64,8 @@ def score(
     >>> [one.index for one in found], found[0].anomaly_map.shape
     ([0, 1, 2], (4, 4))
     """
-    method = scorer_named(scorer, params_asked(scorer, params, texts))
+    named = told_of_weights(scorer_named(scorer, params_asked(scorer, params, texts)), weights)
+    method = with_weights(named, None if weights is None else Path(weights))
     scoring = ImageScoring.build(mapping(image_score, "image_score"), where="image_score")
     sources = {role: _source(given, role) for role, given in tokens.items()}
     _check_together(method, sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,7 +40,9 @@ class Cost(NamedTuple):
     seconds: Callable[[Sequence[SizeCount]], float | None]
 
 
-def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list[FeatureCost]:
+def expected_cost(
+    settings: Settings, inspections: Sequence[Inspection], auxiliary: Sequence[Inspection] = ()
+) -> list[FeatureCost]:
     """The cost of every file of features that the configured methods read, and of embeddings as far as it is known.
 
     Bytes are those of the tokens, which the files store without compression; a file's header adds some kB, and where
@@ -53,6 +56,7 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
 
     Args:
         inspections: of the categories that are wanted.
+        auxiliary: likewise, of the data set that methods learn from.
 
     Returns:
         By category, in the order of the inspections, then by name. Files of no image are left out.
@@ -61,7 +65,8 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
         ConfigError, ModelError: see `Backbone.layout_here`, and `Backbone.load` of what is no network.
     """
     device = settings.config["device"]
-    known = {name: cost_of(settings.backbones[name].backbone, device) for name in dict(settings.feature_sets)}
+    read = dict([*settings.feature_sets, *settings.training_features])
+    known = {name: cost_of(settings.backbones[name].backbone, device) for name in read}
     costs = [
         cost
         for inspection in inspections
@@ -69,6 +74,12 @@ def expected_cost(settings: Settings, inspections: Sequence[Inspection]) -> list
             *(_feature_cost(inspection, name, features, known[name]) for name, features in settings.feature_sets),
             *(_embedding_cost(inspection, file) for file in _embedding_files(settings)),
         )
+    ]
+    learned_from = settings.auxiliary.name if settings.auxiliary is not None else ""
+    costs += [
+        replace(_feature_cost(inspection, name, features, known[name]), dataset=learned_from)
+        for inspection in auxiliary
+        for name, features in settings.training_features
     ]
     return [cost for cost in costs if cost.images]
 

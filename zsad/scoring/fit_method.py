@@ -28,6 +28,7 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.trained import with_weights
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def fit_method(
     segmentation: Mapping[str, Any] | None = None,
     foregrounds: Mapping[str, Path] = {},
     texts: Path | None = None,
+    trained: Path | None = None,
 ) -> None:
     """Fit a method to the references of a category and write its model.
 
@@ -67,11 +69,15 @@ def fit_method(
         foregrounds: where ``scorer.wants_foreground``, the mask file of the part of the role ``"references"``; a single
             reference needs none.
         texts: what the scorer asks in words, where its ``text_role`` is ``"references"``.
+        trained: of a `TrainedScorer` without weights of its own, what it has learned from the auxiliary data set; see
+            `zsad.scoring.train_method`.
 
     Raises:
         ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
-        DataError: too few references for the method, or masks that do not belong to them.
+        DataError: too few references for the method, masks that do not belong to them, or weights that were learned
+            from other features.
     """
+    fitting = with_weights(scorer, trained)
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
         asked = None if texts is None else stack.enter_context(TextReader(texts))
@@ -109,11 +115,11 @@ def fit_method(
             channels=reader.channels,
             cls_source=reader.cls_source,
         ) as writer:
-            training, writer.provenance["seconds"] = _store_fit(scorer, reader, writer, compute)
+            training, writer.provenance["seconds"] = _store_fit(fitting, reader, writer, compute)
             if training:
                 writer.provenance[TRAINING] = training
                 logger.info("trained: %s", canonical_json(training))
-            evidence = _evidence(scorer, reader, image_scoring, compute)
+            evidence = _evidence(fitting, reader, image_scoring, compute)
             writer.provenance["without_evidence"] = evidence.refusal
             if evidence.image_ids:
                 writer.write_evidence(evidence.image_ids, evidence.maps, evidence.scores)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from zsad.adaptation.marks import ManifestMarks
 from zsad.data.manifest import read_manifest
@@ -20,7 +20,7 @@ from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.references import REFERENCES
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import difference, feature_facts
-from zsad.scoring.token_source import LabelledTokens
+from zsad.scoring.token_source import LabelledTokens, TokenSource
 from zsad.scoring.trained import FEATURES, IMAGES, TrainedScorer
 
 MANIFESTS = "manifests"  # the name of the inputs that are no features
@@ -82,34 +82,45 @@ def train_method(
     """
     with ExitStack() as stack:
         opened = [_opened(files, scorer, stack) for files in categories]
-        sources = [source for category in opened for source in _sources(category)]
-        _check_same(sources)
-        _check_both(opened, trained_on)
-        logger.info(
-            "training on %d images of %d categories of %s",
-            sum(len(category.images.tokens) for category in opened),
-            len(opened),
-            trained_on,
-        )
-        found = scorer.train(opened, compute)
-        facts = {
-            "notes": [],
-            **found.facts,
-            "method": SCORERS.name_of(scorer),
-            "params": {name: value for name, value in scorer.parameters().items() if name not in OF_FILE},
-            "trained_on": trained_on,
-            "categories": [files.name for files in categories],
-            "images_sha256": _digests(categories, opened),
-            FEATURES: feature_facts(sources[0]),
-            "grids": sorted({tuple(grid) for source in sources for grid in source.grid_sizes.tolist()}),
-            "seed": getattr(scorer, "seed", None),
-            "zsad": library_versions().get("zsad", ""),
-        }
-    learned = Learned(found.tensors, facts)
+        learned = learn(opened, _digests(categories, opened), scorer, compute, trained_on)
     write_learned(output, learned)
+    return learned
+
+
+def learn(
+    categories: Sequence[AuxiliaryCategory],
+    images_sha256: Iterable[str],
+    scorer: TrainedScorer,
+    compute: Compute,
+    trained_on: str,
+) -> Learned:
+    """The same of categories that are open, written nowhere.
+
+    Args:
+        images_sha256: of the file of every image of them.
+    """
+    sources = [source for category in categories for source in _sources(category)]
+    _check_same(sources)
+    _check_both(categories, trained_on)
+    shown = sum(len(category.images.tokens) for category in categories)
+    logger.info("training on %d images of %d categories of %s", shown, len(categories), trained_on)
+    found = scorer.train(categories, compute)
+    facts = {
+        "notes": [],
+        **found.facts,
+        "method": SCORERS.name_of(scorer),
+        "params": {name: value for name, value in scorer.parameters().items() if name not in OF_FILE},
+        "trained_on": trained_on,
+        "categories": [category.name for category in categories],
+        "images_sha256": sorted(set(images_sha256)),
+        FEATURES: feature_facts(sources[0]),
+        "grids": sorted({tuple(grid) for source in sources for grid in source.grid_sizes.tolist()}),
+        "seed": getattr(scorer, "seed", None),
+        "zsad": library_versions().get("zsad", ""),
+    }
     for note in facts["notes"]:
         logger.warning("%s", note)
-    return learned
+    return Learned(found.tensors, facts)
 
 
 def _opened(files: TrainingFiles, scorer: TrainedScorer, stack: ExitStack) -> AuxiliaryCategory:
@@ -127,11 +138,11 @@ def _opened(files: TrainingFiles, scorer: TrainedScorer, stack: ExitStack) -> Au
     return AuxiliaryCategory(files.name, LabelledTokens(images, marks), readers.get(REFERENCES))
 
 
-def _sources(category: AuxiliaryCategory) -> list[Any]:
+def _sources(category: AuxiliaryCategory) -> list[TokenSource]:
     return [category.images.tokens, *([] if category.references is None else [category.references])]
 
 
-def _check_same(sources: Sequence[Any]) -> None:
+def _check_same(sources: Sequence[TokenSource]) -> None:
     """Check that all features come from one backbone.
 
     Raises:
@@ -161,8 +172,8 @@ def _check_both(categories: Sequence[AuxiliaryCategory], trained_on: str) -> Non
             )
 
 
-def _digests(categories: Sequence[TrainingFiles], opened: Sequence[AuxiliaryCategory]) -> list[str]:
-    """The SHA-256 of the file of every image that was shown, each once, sorted.
+def _digests(categories: Sequence[TrainingFiles], opened: Sequence[AuxiliaryCategory]) -> set[str]:
+    """The SHA-256 of the file of every image that is shown.
 
     Raises:
         DataError: a manifest lacks one.
@@ -175,4 +186,4 @@ def _digests(categories: Sequence[TrainingFiles], opened: Sequence[AuxiliaryCate
                 if image_id not in known:
                     raise DataError(f"{files.manifest} does not list {image_id}; delete both files and run again")
                 digests.add(known[image_id])
-    return sorted(digests)
+    return digests

@@ -42,6 +42,7 @@ from zsad.workflow.runnable import methods_left_out, sentences
 from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 from zsad.workflow.texts import check_files, check_origins
+from zsad.workflow.trained import check_weights
 from zsad.workflow.unseen import check_auxiliary, check_labels, check_unseen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -188,6 +189,7 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
+        check_weights(self.methods.values())
         for category in self.data.expected_categories if self.asked_texts else ():
             self.part_name(category)
 
@@ -246,8 +248,13 @@ class Settings:
         layouts = {name: entry.known_layout() for name, entry in self.backbones.items()}
         return {name: layout for name, layout in layouts.items() if layout is not None}
 
-    def suitability(self) -> Suitability:
-        """The methods that score features, as far as it is known which images they refuse."""
+    def suitability(self, dataset: str = "") -> Suitability:
+        """The methods that score features, as far as it is known which images they refuse.
+
+        Args:
+            dataset: the name of that of the images; empty for that under test. On another, methods are trained.
+        """
+        of_training = self.is_auxiliary(dataset or self.dataset)
         methods = {
             name: Asked(
                 entry.scorer,
@@ -256,9 +263,9 @@ class Settings:
                 THRESHOLDS.load(entry.deciding["rule"]).needs_references,
             )
             for name, entry in self.methods.items()
-            if not entry.members
+            if (entry.is_trained if of_training else not entry.members)
         }
-        return Suitability(methods, self._layouts)
+        return Suitability(methods, self._layouts, of_training)
 
     @property
     def fitted_methods(self) -> list[str]:

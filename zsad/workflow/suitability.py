@@ -17,6 +17,7 @@ from zsad.features.views import variants
 from zsad.grids import GridRule, TokenLayout, assumed_joined_layout
 from zsad.scoring.base import Scorer, Shown
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.trained import TrainedScorer
 
 
 class Asked(NamedTuple):
@@ -35,10 +36,17 @@ class Asked(NamedTuple):
 
 
 class Suitability(NamedTuple):
-    """The methods by name, and how the tokens of the backbones lie that are known before they are loaded."""
+    """What the images of a data set are asked about.
+
+    Attributes:
+        methods: by name.
+        layouts: how the tokens of the backbones lie that are known before they are loaded.
+        of_training: whether the methods are trained on the images, and do not score them.
+    """
 
     methods: Mapping[str, Asked]
     layouts: Mapping[str, TokenLayout]
+    of_training: bool = False
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -47,6 +55,7 @@ class Suitability(NamedTuple):
         return cls(
             {name: Asked(**asked) for name, asked in config["methods"].items()},
             {name: _layout(layout) for name, layout in config["layouts"].items()},
+            config["of_training"],
         )
 
     def stage_config(self) -> dict[str, Any]:
@@ -54,6 +63,7 @@ class Suitability(NamedTuple):
         return {
             "methods": {name: asked._asdict() for name, asked in self.methods.items()},
             "layouts": {name: _described(layout) for name, layout in self.layouts.items()},
+            "of_training": self.of_training,
         }
 
     def refusals(self, category: str, subset: str = "test") -> Refusals:
@@ -72,9 +82,9 @@ class Suitability(NamedTuple):
 
     def _reason(self, asked: Asked, category: str, images: Sequence[SizedImage]) -> str:
         scorer, layout = SCORERS.build(asked.scorer, asked.params), self.layouts.get(asked.backbone)
-        sets = scorer.feature_sets()
+        sets = _training_sets(scorer) if self.of_training else scorer.feature_sets()
         if not any(image.split == "test" for image in images):
-            sets = _without_tests(scorer)
+            sets = _of_references(sets) if self.of_training else _without_tests(scorer)
             if not sets:
                 return ""
         try:
@@ -82,10 +92,12 @@ class Suitability(NamedTuple):
         except DataError as error:
             return str(error)
         if layout is None:
-            return _too_few(scorer, len(chosen["test"]))
+            return "" if self.of_training else _too_few(scorer, len(chosen["test"]))
         for each in layout.members or (layout,):
             if reason := next(_positions(each, images), ""):
                 return reason
+        if self.of_training:
+            return ""  # only what scores knows more to refuse
         shown = {role: _shown(chosen[role], of, layout) for role, of in sets.items()}
         return scorer.refusal(shown, scores_references=asked.scores_references)
 
@@ -114,6 +126,16 @@ def _without_tests(scorer: Scorer) -> dict[str, FeatureSet]:
     fitted = {role: scorer.feature_sets()[role] for role in scorer.fitted_roles}
     (subset,) = {features.subset for features in fitted.values()}
     return {**fitted, "test": FeatureSet(subset)}
+
+
+def _training_sets(scorer: Scorer) -> dict[str, FeatureSet]:
+    """What a scorer is trained on; nothing if it is not."""
+    return scorer.training_sets() if isinstance(scorer, TrainedScorer) else {}
+
+
+def _of_references(sets: Mapping[str, FeatureSet]) -> dict[str, FeatureSet]:
+    """Those that are taken from training images."""
+    return {role: features for role, features in sets.items() if features.subset != "test"}
 
 
 def _too_few(scorer: Scorer, tests: int) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zsad.errors import ConfigError, DataError
-from zsad.files.learned import read_facts
-from zsad.names import NAME_PATTERN
+from zsad.files.learned import read_facts, read_learned
 from zsad.scoring.base import Scorer
+from zsad.scoring.data_set_name import is_data_set_name
 from zsad.scoring.trained import TrainedScorer
+from zsad.workflow.entries import MethodEntry
 from zsad.workflow.schema import Config
 
 
@@ -51,6 +52,20 @@ def what_it_learns(scorer: Scorer) -> dict[str, Any]:
     return {"training_sets": sets, "trained_on": scorer.trained_on or ""}
 
 
+def check_weights(methods: Iterable[MethodEntry]) -> None:
+    """Refuse files of weights whose tensors are damaged, which the facts alone do not show.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for method in methods:
+        if method.learns_elsewhere and not method.is_trained:
+            try:
+                read_learned(Path(method.learned_files["weights"]))
+            except DataError as error:
+                raise ConfigError(f"{method.where}.params.weights: {error}") from None
+
+
 def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
     """The name of the data set that weights were learned from.
 
@@ -66,7 +81,7 @@ def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
             f"{where}.params.weights: {path} {reason}; give weights that fit the other parameters, or change these"
         )
     trained_on = facts.get("trained_on")
-    if not isinstance(trained_on, str) or not re.fullmatch(NAME_PATTERN, trained_on):
+    if not isinstance(trained_on, str) or not is_data_set_name(trained_on):
         raise ConfigError(
             f"{where}.params.weights: {path} does not say which data set it was learned from; give the file of another "
             "training"

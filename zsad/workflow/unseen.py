@@ -162,13 +162,8 @@ def _shared_file(auxiliary: Dataset, data: Dataset) -> Path | None:
     one, other = _place(auxiliary), _place(data)
     if not (one.is_relative_to(other) or other.is_relative_to(one)):
         return None
-    under_test = {path.resolve() for path in _images(data)}
-    return next((path for path in _images(auxiliary) if path.resolve() in under_test), None)
-
-
-def _images(data: Dataset) -> Iterator[Path]:
-    for category in data.categories:
-        yield from (item.path for item in data.items(category))
+    under_test = {path.resolve() for path in data.image_paths()}
+    return next((path for path in auxiliary.image_paths() if path.resolve() in under_test), None)
 
 
 def _place(data: Dataset) -> Path:

@@ -1,0 +1,185 @@
+"""Methods that are trained on an auxiliary data set, in the configuration: what is filled in, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from harness import merged
+from learning_toys import toys
+from zsad.data.subsets import FeatureSet
+from zsad.errors import ConfigError
+from zsad.files.learned import Learned, write_learned
+from zsad.resources.jobs import estimated, threads_of
+from zsad.resources.run import Run
+from zsad.workflow.job import features_of
+from zsad.workflow.settings import DEFAULT_PATH, Settings
+from zsad.workflow.submissions import folder_names
+
+__all__ = ["toys"]
+
+CONFIG = merged(
+    yaml.safe_load(DEFAULT_PATH.read_text(encoding="utf-8")),
+    dataset__name="t",
+    dataset__categories=["ring"],
+    backbone="embedded",
+    auxiliary={"layout": "demo", "name": "other", "categories": ["brick", "grass"]},
+    methods={"learner": {"scorer": "direction"}, "plain": {"scorer": "mutual"}},
+)
+FACTS = {"method": "direction", "trained_on": "visa", "images_sha256": []}
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toys: None) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(merged(CONFIG, **changes))
+
+
+def refusal(**changes: Any) -> str:
+    """The one sentence of a configuration that is refused."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**changes).check_models()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def weights(path: str = "w.safetensors", **facts: Any) -> str:
+    write_learned(Path(path), Learned({"way": np.ones(5, np.float32)}, {**FACTS, **facts}))
+    return path
+
+
+def test_the_auxiliary_data_set_is_what_is_learned_from() -> None:
+    made = settings()
+    entry = made.methods["learner"]
+    assert (entry.trained_on, entry.params["trained_on"]) == ("other", "other")
+    assert entry.description["setting"] == "zero-shot-auxiliary(other)"
+    assert entry.training_sets == {"images": FeatureSet("test")}
+    assert entry.is_trained
+    assert entry.learns_elsewhere
+    assert made.trained_methods == ["learner"]
+    plain = made.methods["plain"]
+    assert (plain.training_sets, plain.trained_on, plain.is_trained, plain.learns_elsewhere) == ({}, "", False, False)
+
+
+def test_each_seed_is_a_method_that_is_trained_by_itself() -> None:
+    made = settings(methods__learner={"scorer": "direction", "seeds": [0, 1, 2]})
+    assert made.trained_methods == ["learner-seed0", "learner-seed1", "learner-seed2"]
+    assert made.training_config("learner-seed2")["params"]["seed"] == 2
+
+
+def test_what_is_learned_depends_on_the_method_alone() -> None:
+    told = settings().training_config("learner")
+    assert told == {
+        "scorer": "direction",
+        "params": {"weights": None, "seed": 0, "length": 1.0},
+        "precision": "auto",
+        "trained_on": "other",
+    }
+    assert settings(image_score__aggregate="max").training_config("learner") == told
+
+
+def test_weights_say_what_they_were_learned_from() -> None:
+    made = settings(methods__learner__params={"weights": weights()}, auxiliary=None)
+    entry = made.methods["learner"]
+    assert (entry.trained_on, entry.params["trained_on"]) == ("visa", "visa")
+    assert entry.description["setting"] == "zero-shot-auxiliary(visa)"
+    assert (entry.training_sets, entry.is_trained, entry.learns_elsewhere) == ({}, False, True)
+    assert entry.learned_files == {"weights": "w.safetensors"}
+    assert made.trained_methods == []
+
+
+def test_without_an_auxiliary_data_set_or_weights_nothing_can_be_learned() -> None:
+    assert refusal(auxiliary=None) == (
+        "methods.learner: scorer 'direction' learns from the defects of another data set, and there is none; state it "
+        "in the section 'auxiliary', or give the file of an earlier training as methods.learner.params.weights"
+    )
+
+
+def test_another_data_set_than_the_auxiliary_one_is_a_contradiction() -> None:
+    assert refusal(methods__learner__params={"trained_on": "visa"}) == (
+        "methods.learner.params.trained_on is 'visa', and the data set of the section 'auxiliary' is 'other'; leave "
+        "trained_on out, or set auxiliary.name"
+    )
+
+
+def test_another_data_set_than_that_of_the_weights_is_a_contradiction() -> None:
+    said = refusal(methods__learner__params={"weights": weights(), "trained_on": "btad"})
+    assert said == (
+        "methods.learner.params.weights: w.safetensors was trained on 'visa' and not on 'btad'; give weights that fit "
+        "the other parameters, or change these"
+    )
+
+
+def test_weights_of_another_method_are_refused() -> None:
+    said = refusal(methods__learner__params={"weights": weights(method="visual_prompts")})
+    assert "w.safetensors holds weights of 'visual_prompts' and not of 'direction'" in said
+
+
+@pytest.mark.parametrize("trained_on", [None, "", 3, "a name with spaces"])
+def test_weights_that_do_not_say_what_they_were_learned_from_are_refused(trained_on: Any) -> None:
+    said = refusal(methods__learner__params={"weights": weights(trained_on=trained_on)})
+    assert "w.safetensors does not say which data set it was learned from" in said
+
+
+def test_absent_weights_are_refused() -> None:
+    said = refusal(methods__learner__params={"weights": "none.safetensors"})
+    assert said.startswith("methods.learner.params.weights: the learned weights none.safetensors does not exist")
+
+
+def test_a_folder_in_place_of_weights_is_refused() -> None:
+    Path("folder").mkdir()
+    said = refusal(methods__learner__params={"weights": "folder"})
+    assert said.startswith("methods.learner.params.weights: the learned weights folder is a folder")
+
+
+def test_damaged_weights_are_refused() -> None:
+    path = Path(weights())
+    path.write_bytes(path.read_bytes()[:50])
+    said = refusal(methods__learner__params={"weights": "w.safetensors"})
+    assert said.startswith("methods.learner.params.weights: w.safetensors is damaged")
+
+
+def test_a_changed_number_in_weights_is_refused_before_anything_is_computed() -> None:
+    path = Path(weights())
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    said = refusal(methods__learner__params={"weights": "w.safetensors"})
+    assert said.startswith("methods.learner.params.weights: w.safetensors is damaged (its digest is another)")
+
+
+def test_the_training_asks_for_more_the_more_there_is_to_learn_from() -> None:
+    few, many = (Run(settings(auxiliary__demo={"good": count, "defective": count})) for count in (10, 400))
+    names = {"method": "learner"}
+    assert threads_of(few, "train_method", names) == 1
+    small, large = (estimated(run, "train_method", names) for run in (few, many))
+    assert large.seconds > small.seconds
+    assert large.megabytes > small.megabytes
+    unlimited = Run(settings(auxiliary__demo={"good": 9999, "defective": 9999}, scoring__memory_mb=50))
+    assert estimated(unlimited, "train_method", names).megabytes < small.megabytes + 100
+
+
+def test_the_folder_of_the_training_on_a_cluster_is_looked_at() -> None:
+    assert "train_method__dataset=t..train_method__method=learner" in list(folder_names(settings()))
+
+
+def test_what_a_method_has_learned_is_no_feature() -> None:
+    files = {
+        "test": "test.h5",
+        "references": "references.h5",
+        "synthetic": "synthetic.h5",
+        "synthetic_manifest": "manifest.csv",
+        "synthetic_origins": "made_from.csv",
+        "trained": "w.safetensors",
+        "unseen": "unseen.json",
+        "learned": "l",
+        "model": "m.h5",
+    }
+    assert features_of(files) == {role: Path(f"{role}.h5") for role in ("test", "references", "synthetic")}
