@@ -24,6 +24,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "make_demo": ("category",),
     "read_images": ("category",),
     "read_training": ("category",),
+    "make_synthetic": ("category", "subset"),
     "build_manifest": ("category",),
     "check_images": ("category",),
     "check_unseen": ("category", "method"),

@@ -190,7 +190,7 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
-        check_weights(self.methods.values())
+        check_weights(self.methods.values(), self.backbones)
         for category in self.data.expected_categories if self.asked_texts else ():
             self.part_name(category)
 
