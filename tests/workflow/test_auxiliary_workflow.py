@@ -109,8 +109,11 @@ def own_images(folder: Path, write_png: WritePng) -> dict[str, Any]:
 def test_categories_of_one_name_are_submitted_apart(ready: Project, tmp_path: Path, write_png: WritePng) -> None:
     project = ready.copy(tmp_path / "project")
     config = own_images(project.folder, write_png)
+    config["backbones"]["fine"] = {"family": "embedded", "params": {"resolution": 96}}
+    config["methods"]["learned"] = {**LEARNED, "backbone": ["embedded", "fine"]}
     done = project.run(config, "features", "results/parts/lid/unseen/learned.json", "-n")
     assert done.status == 0, done.output
+    assert re.search(r"^join_features +3$", done.output, re.M)  # of the one test images, of the other references too
     groups: dict[str, set[str]] = {}
     for name, jobs in re.findall(r"Group job (\S+) \(.*?\):(.*?)(?=\n\[|\nrule|\nReasons|\Z)", done.output, re.S):
         groups.setdefault(name, set()).update(re.findall(r"Missing output files: results/(\w+)/lid", jobs))
@@ -173,6 +176,21 @@ def test_a_message_of_a_job_names_the_section_of_its_images(
     assert done.status == 1
     assert "more than auxiliary.max_aspect 50 allows" in done.output
     assert "dataset." not in done.output.split("long.png has")[1].split("\n")[0]
+
+
+def test_features_are_shared_with_those_who_test_on_what_is_learned_from(ready: Project, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    target = "results/others/board/features/embedded/test.original.h5"
+    config = merged(CONFIG, sharing={"root": str(shared), "features": True})
+    one, other = (ready.copy(tmp_path / name) for name in ("one", "other"))
+    done = one.run(config, target)
+    assert done.status == 0, done.output
+    under_test = merged(config, dataset=OTHERS, auxiliary={**SMALL["dataset"], "layout": "demo"})
+    done = other.run(under_test, target)
+    assert done.status == 0, done.output
+    assert (other.folder / target).resolve() == (one.folder / target).resolve()
+    assert (one.folder / target).resolve().is_relative_to(shared)
 
 
 def test_a_module_learns_from_another_data_set_in_its_own_folder(ready: Project, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.features.registry import IMAGE_TEXT
 from zsad.inspecting.asked_words import ENTRY, Words, method_for, words_of
 from zsad.inspecting.selection import Selection, repeats
+from zsad.inspecting.trained_elsewhere import method_of_weights, params_of_weights
 from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
@@ -54,6 +55,7 @@ def understood(
     method: str | None,
     backbone: str | None,
     part: str | None = None,
+    weights: Path | None = None,
 ) -> Asked:
     """What is asked for, with what suits the photographs where nothing is said.
 
@@ -61,6 +63,8 @@ def understood(
         ConfigError: a method or a rule does not exist, or needs what is not there.
     """
     remarks = []
+    if method is None and weights is not None:
+        method = method_of_weights(weights)
     if method is None and part is not None:
         method = method_for(bool(selection.references))
     elif method is None:
@@ -71,7 +75,7 @@ def understood(
                 f"a single photograph without references is compared with itself (method {ALONE}); give --references "
                 "for a comparison with good ones, or --part 'what it is' for one with sentences"
             )
-    params = _params(SCORERS.load(method))
+    params = params_of_weights(method, weights) | _params(SCORERS.load(method))
     scorer = SCORERS.build(method, params)
     _check_method(method, scorer, selection)
     words = words_of(method, scorer, part, _backbone(backbone))
