@@ -8,6 +8,7 @@ from typing import Any
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "tile_distribution": {"tile": 3},
     "flow": {"steps": 3, "width": 16, "batch": 64},
+    "coupling_flow": {"steps": 3, "width": 16, "batch": 64},
 }
 
 

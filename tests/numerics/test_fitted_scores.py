@@ -12,6 +12,7 @@ from text_files import made_up_texts, windowed_tokens
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
+from zsad.scoring.coupling_flow import CouplingFlow
 from zsad.scoring.fitted import load_fitted
 from zsad.scoring.flow import Flow
 from zsad.scoring.gmm import GMM
@@ -59,6 +60,9 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "flow position": (Flow(steps=3, width=16, batch=64, position=True, layers=("2", "0"), measure="endpoint"), ALIKE),
     "flow contraction": (Flow(steps=3, width=16, measure="contraction", hold_out=0, dimensions=5), MIXED),
     "flow velocity": (Flow(steps=3, width=16, measure="velocity", pairing="worst", rate=0.01), MIXED),
+    "coupling_flow": (CouplingFlow(steps=3, width=16, batch=64, rate=0.1), MIXED),
+    "coupling_flow position": (CouplingFlow(steps=3, width=16, rate=0.1, position=True, layers=("2", "0")), ALIKE),
+    "coupling_flow latent": (CouplingFlow(steps=3, width=16, measure="latent", dimensions=5, blocks=3), MIXED),
     "winclip_plus": (WinClipPlus(), MIXED),
     "winclip_plus scales": (WinClipPlus(scales=(3,), combine="mean", averaging="normalised"), MIXED),
 }

@@ -108,6 +108,20 @@ flow averaging mean
 flow euler_steps 1 [1,)
 flow width 256 [1,)
 flow blocks 2 [1,)
+coupling_flow shots all
+coupling_flow seed 0 [0,)
+coupling_flow dimensions 128 [2,)
+coupling_flow position False
+coupling_flow rotations False
+coupling_flow hold_out 0.1 [0,1)
+coupling_flow steps 1000 [1,)
+coupling_flow batch 1024 [1,)
+coupling_flow rate 0.001 (0,1]
+coupling_flow layers None
+coupling_flow measure likelihood
+coupling_flow blocks 8 [1,)
+coupling_flow width 256 [1,)
+coupling_flow noise 0.1 [0,)
 visual_prompts weights None
 visual_prompts trained_on None
 visual_prompts epochs 15 [1,)
@@ -126,6 +140,18 @@ prompt_memory temperature 1.0 (0,)
 prompt_memory image_weight 0.7 [0,1]
 prompt_memory seed 0 [0,)
 prompt_memory layers None
+residual_prompts weights None
+residual_prompts trained_on None
+residual_prompts shots 4
+residual_prompts seed 0 [0,)
+residual_prompts learns_from synthetic
+residual_prompts input residual
+residual_prompts combine harmonic
+residual_prompts steps 100 [1,)
+residual_prompts rate 0.001 (0,)
+residual_prompts synthetic_images 40 [1,)
+residual_prompts recipes ('cutpaste','scar','perlin','normal_patch')
+residual_prompts layers None
 text_similarity text_prompts winclip
 text_similarity trained_on None
 text_similarity averaging normalised

@@ -14,7 +14,7 @@ class Velocity(torch.nn.Module):
     """A residual network ``v(x, t, position)`` on whitened tokens.
 
     ``h = A x + B code(t) + C position + b``; each block adds ``M silu(L layernorm(h))``; then
-    ``v = g(t) x + O layernorm(h)``, where ``O`` begins at zero. ``code(t)`` are 32 sines and cosines, of angular
+    ``v = g(t) x + O h + o``, where ``O`` and ``o`` begin at zero. ``code(t)`` are 32 sines and cosines, of angular
     frequencies 1 to 200 in geometric steps.
 
     With ``carries``, ``g(t) = (2 t - 1) / ((1 - t)^2 + t^2)``, the velocity between noise and tokens that are as
@@ -40,7 +40,6 @@ class Velocity(torch.nn.Module):
         self.time = torch.nn.Linear(2 * TIME_PAIRS, width)
         self.position = torch.nn.Linear(position, width, bias=False) if position else None
         self.blocks = torch.nn.ModuleList(_Block(width) for _ in range(blocks))
-        self.norm = torch.nn.LayerNorm(width)
         self.out = torch.nn.Linear(width, dimensions)
         torch.nn.init.zeros_(self.out.weight)
         torch.nn.init.zeros_(self.out.bias)
@@ -73,10 +72,10 @@ class Velocity(torch.nn.Module):
         return (2 * times - 1) / ((1 - times).square() + times.square())
 
     def learned(self, hidden: torch.Tensor) -> torch.Tensor:
-        """``O layernorm(h)`` after all blocks, from ``h`` before them."""
+        """``O h + o`` after all blocks, from ``h`` before them."""
         for block in self.blocks:
             hidden = block(hidden)
-        found: torch.Tensor = self.out(self.norm(hidden))
+        found: torch.Tensor = self.out(hidden)
         return found
 
 

@@ -1,0 +1,183 @@
+"""The stage that makes images with anomalies for training, from the normal references of a category alone."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from zsad.adaptation.origins import write_origins
+from zsad.adaptation.plan import Planned, planned
+from zsad.adaptation.synthetic import draws_of, with_anomaly
+from zsad.adaptation.synthetic_sheet import MOST_A_ROW, Thumbnail, contact_sheet, thumbnail
+from zsad.data.image_list import ListedImage, read_image_list, write_images
+from zsad.data.images import read_image
+from zsad.data.manifest import ImageRecord, write_manifest
+from zsad.data.subsets import SyntheticSubset, select, synthetic_named
+from zsad.errors import DataError
+from zsad.errors.system import system_sentence
+from zsad.files.atomic import atomic_path
+from zsad.files.provenance import file_sha256
+from zsad.progress import progress
+
+IMAGES, MASKS = "images", "masks"  # folders beside the list
+COMPRESSION = 4  # of 9
+
+logger = logging.getLogger(__name__)
+
+
+class _Made(NamedTuple):
+    """An image that was made, and what is to be shown of it; None of what the contact sheet has no place for."""
+
+    record: ImageRecord
+    references: tuple[str, ...]
+    thumbnail: Thumbnail | None
+
+
+def make_synthetic(
+    *, training_list: Path, category: str, subset: str, images: Path, manifest: Path, origins: Path, sheet: Path,
+    threads: int = 1,
+) -> None:  # fmt: skip
+    """Make the images of a subset and their masks beside ``images``, and list them; on an error there is none of it.
+
+    Each image depends on its place, the seed, the identifiers of all references and those that it is made from, and on
+    nothing else. All are anomalous: the references themselves are the normal images that belong to them. They
+    are written as PNG with 8 bits a channel, upright and in the size of their reference: what features are extracted
+    from is, outside of the masks, what it is of the references, whatever format and number of bits those have.
+
+    Args:
+        training_list: the category's list of training images.
+        category: name, for messages.
+        subset: its name says what is to be made, see `zsad.data.subsets.SyntheticSubset`.
+        images: CSV, see `zsad.data.image_list`, written last; all of the split ``test``, as a support's examples are.
+        manifest: CSV, see `zsad.data.manifest`; types of defects are the recipes.
+        origins: CSV, see `zsad.adaptation.origins`.
+        sheet: PNG, a contact sheet of some of them.
+        threads: that make images, each one at a time.
+
+    Raises:
+        DataError: fewer training images than references, one that cannot be read or has changed, or no space.
+        ValueError: ``subset`` is no such name.
+    """
+    wanted = synthetic_named(subset)
+    if wanted is None:
+        raise ValueError(f"{subset} names no images that are made for training")
+    references = select(read_image_list(training_list), wanted.references, category)
+    folder = images.parent
+    images.unlink(missing_ok=True)
+    _clear(folder)
+    try:
+        made = _all_made(folder, references, wanted, category, threads)
+        write_manifest(manifest, [each.record for each in made])
+        write_origins(origins, {each.record.image_id: each.references for each in made})
+        _write_sheet(sheet, category, made)
+        write_images(images, [_listed(each.record) for each in made])
+    except BaseException:
+        _clear(folder)
+        raise
+    for recipe, count in sorted(Counter(each.record.defect_type for each in made).items()):
+        logger.info("%s: %d images by %s from %d references", category, count, recipe, len(references))
+
+
+def _all_made(
+    folder: Path, references: Sequence[ListedImage], wanted: SyntheticSubset, category: str, threads: int
+) -> list[_Made]:
+    by_id = {reference.image_id: reference for reference in references}
+    plan = planned(list(by_id), wanted)
+    order = Counter[str]()
+    shown = []
+    for each in plan:
+        order[each.recipe] += 1
+        shown.append(order[each.recipe] <= MOST_A_ROW)
+    make = partial(_made, folder, by_id, wanted.seed)
+    limit = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # threads of this stage share the cores already
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            results = pool.map(make, plan, shown)
+            return list(progress(results, total=len(plan), label=f"synthetic anomalies of {category}"))
+    finally:
+        cv2.setNumThreads(limit)
+
+
+def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: Planned, shown: bool) -> _Made:
+    """Make an image and its mask, and write both."""
+    draws = draws_of(seed, each.place, each.base)
+    others = [image_id for image_id in references if image_id != each.base]
+    donor = others[int(draws.integers(len(others)))] if others else ""
+    image = _read(references[each.base])
+    made = with_anomaly(image, each.recipe, partial(_read, references[donor]) if donor else None, draws)
+    path, mask_path = folder / IMAGES / each.image_id, folder / MASKS / each.image_id
+    _write(path, made.image)
+    _write(mask_path, made.mask.astype(np.uint8) * 255)
+    record = ImageRecord(
+        image_id=each.image_id,
+        path=path.as_posix(),
+        split="test",
+        label=1,
+        defect_type=each.recipe,
+        mask_path=mask_path.as_posix(),
+        height=image.shape[0],
+        width=image.shape[1],
+        sha256=file_sha256(path),
+        mask_sha256=file_sha256(mask_path),
+    )
+    small = thumbnail(each.recipe, made.image, made.mask) if shown else None
+    return _Made(record, (each.base, donor) if made.uses_other else (each.base,), small)
+
+
+def _read(reference: ListedImage) -> np.ndarray:
+    """A reference as features are extracted from it."""
+    return read_image(reference.path, reference.sha256, reference.white)
+
+
+def _listed(record: ImageRecord) -> ListedImage:
+    return ListedImage(record.image_id, record.path, record.split, record.height, record.width, record.sha256)
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    """Write a PNG, RGB or grey; colours that are grey are written as such. The list of images comes after all of them.
+
+    Raises:
+        DataError: the disk has no space for it, fails, or may not be written to.
+    """
+    if pixels.ndim == 3:
+        is_grey = (pixels == pixels[..., :1]).all()
+        pixels = np.ascontiguousarray(pixels[..., 0]) if is_grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, content = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])
+    if not done:
+        raise DataError(f"{path} cannot be written as PNG; make its reference smaller")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.tobytes())
+    except OSError as error:
+        raise DataError(system_sentence(error, path) or f"{path} cannot be written ({error})") from None
+
+
+def _write_sheet(sheet: Path, category: str, made: Sequence[_Made]) -> None:
+    shown = [each.thumbnail for each in made if each.thumbnail is not None]
+    picture = contact_sheet(f"{category}: {len(made)} images with synthetic anomalies", shown)
+    with atomic_path(sheet) as temporary:
+        picture.save(temporary, format="PNG")
+
+
+def _clear(folder: Path) -> None:
+    """Remove the images and masks of an earlier attempt.
+
+    Raises:
+        DataError: they cannot be removed.
+    """
+    for each in (folder / IMAGES, folder / MASKS):
+        try:
+            if each.exists():
+                shutil.rmtree(each)
+        except OSError as error:
+            raise DataError(system_sentence(error, each) or f"{each} cannot be removed; delete it") from None

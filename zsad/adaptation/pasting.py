@@ -1,0 +1,106 @@
+"""What all recipes for anomalies share: what a recipe is given and returns, and how sizes and colours are drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SIDE = 256  # pixels of an image that lengths are given for
+
+Draws = np.random.Generator
+Other = Callable[[], np.ndarray]
+
+
+class Edit(NamedTuple):
+    """What a recipe puts into an image.
+
+    Attributes:
+        top, left: where, pixels.
+        pixels: uint8 RGB ``[row, column, 3]``, what stands there afterwards.
+        region: bool ``[row, column]``, where something was put.
+        uses_other: whether it comes from another image.
+    """
+
+    top: int
+    left: int
+    pixels: np.ndarray
+    region: np.ndarray
+    uses_other: bool = False
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the image that it takes."""
+        height, width = self.region.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+Recipe = Callable[[np.ndarray, Other | None, Draws], Edit]
+"""Makes an anomaly.
+
+Args:
+    image: uint8 RGB ``[height, width, 3]``; not to be changed.
+    other: reads another normal image, of any size; None if there is none.
+    draws: where everything random comes from.
+"""
+
+
+def scale_of(image: np.ndarray) -> float:
+    """How many pixels of an image one pixel of an image of 256 x 256 stands for."""
+    height, width = image.shape[:2]
+    return float(np.sqrt(height * width)) / SIDE
+
+
+def drawn_size(
+    image: np.ndarray, draws: Draws, areas: tuple[float, float], aspects: tuple[float, float], margin: int = 0
+) -> tuple[int, int]:
+    """Height and width of a rectangle inside an image, pixels; ``margin`` pixels are left free around it.
+
+    Of an image that is too narrow for the aspect, the area counts, as long as there is room for it.
+
+    Args:
+        areas: bounds of its share of the image; uniform.
+        aspects: bounds of height over width; uniform in the logarithm.
+    """
+    height, width = image.shape[:2]
+    highest, widest = max(height - 2 * margin, 1), max(width - 2 * margin, 1)
+    area = draws.uniform(*areas) * height * width
+    aspect = math.exp(draws.uniform(math.log(aspects[0]), math.log(aspects[1])))
+    rows = min(max(round(float(np.sqrt(area * aspect))), 1), highest)
+    columns = min(max(round(area / rows), 1), widest)
+    rows = min(max(round(area / columns), 1), highest)
+    return rows, columns
+
+
+def drawn_place(outer: tuple[int, ...], inner: tuple[int, int], draws: Draws, margin: int = 0) -> tuple[int, int]:
+    """Top and left of a rectangle of a size inside an image of a size, uniform; ``margin`` pixels off its border."""
+    top = int(draws.integers(margin, outer[0] - inner[0] - margin + 1))
+    left = int(draws.integers(margin, outer[1] - inner[1] - margin + 1))
+    return top, left
+
+
+def jittered(pixels: np.ndarray, draws: Draws, amount: float) -> np.ndarray:
+    """Pixels, uint8 RGB ``[row, column, 3]``, with another brightness, contrast, saturation and hue.
+
+    Args:
+        amount: the factors of the first three lie within 1 - amount and 1 + amount; hue is turned by no more than
+            that share of a circle.
+    """
+    brightness, contrast, saturation = draws.uniform(1 - amount, 1 + amount, 3)
+    turn = float(draws.uniform(-amount, amount)) * 360
+    values = pixels.astype(np.float32) / 255 * np.float32(brightness)
+    values = (values - values.mean()) * np.float32(contrast) + values.mean()
+    grey = values @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    values = grey[..., None] + (values - grey[..., None]) * np.float32(saturation)
+    hsv = cv2.cvtColor(np.clip(values, 0, 1).astype(np.float32), cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0] + np.float32(turn)) % np.float32(360)
+    return to_bytes(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB) * 255)
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Values of 0...255, rounded and clipped, as uint8."""
+    rounded: np.ndarray = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return rounded
