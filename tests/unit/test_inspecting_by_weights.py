@@ -57,6 +57,16 @@ def test_a_photograph_and_a_file_of_weights_are_enough(photograph: Path) -> None
     assert written["methods"]["direction"] == {"scorer": "direction", "params": params}
 
 
+def test_the_backbone_is_the_one_that_weights_were_learned_by_unless_another_is_named(photograph: Path) -> None:
+    finer = {"resolution": 512, "stride": 4}
+    given = weights(features={"backbone": finer})
+    _, written = asked_for(photograph, weights=given, backbone=None)
+    assert written["backbone"] == "learned"
+    assert written["backbones"] == {"learned": {"family": "embedded", "params": finer}}
+    _, written = asked_for(photograph, weights=weights(features={"backbone": {"of": "another"}}), backbone=None)
+    assert "backbones" not in written
+
+
 def test_all_references_are_used_besides_what_was_learned(photograph: Path, tmp_path: Path) -> None:
     given = weights(method="leaning", params={"shots": 1})
     _, written = asked_for(photograph, tmp_path / "good", weights=given)

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from zsad.errors import ConfigError
+from zsad.features.registry import BACKBONES
 from zsad.files.learned import read_facts
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.trained import TrainedScorer
+from zsad.scoring.same_features import BACKBONE
+from zsad.scoring.trained import FEATURES, TrainedScorer
+
+ENTRY = "learned"  # of `backbones`, in the configuration that is written
 
 
 def method_of_weights(weights: Path) -> str:
@@ -22,6 +26,23 @@ def method_of_weights(weights: Path) -> str:
     if method not in SCORERS.names():
         raise ConfigError(f"--weights {weights} is of the method '{method}', which this version of zsad does not have")
     return str(method)
+
+
+def backbone_of_weights(weights: Path) -> dict[str, Any] | None:
+    """The backbone that they were learned by, as an entry of ``backbones``; None if they do not tell.
+
+    A family is known by the parameters that it has, of which no other has just the same.
+
+    Raises:
+        DataError: the file is absent or damaged.
+    """
+    features = read_facts(weights).get(FEATURES)
+    params = features.get(BACKBONE) if isinstance(features, dict) else None
+    if not isinstance(params, dict):
+        return None
+    families = (name for name in BACKBONES.names() if set(BACKBONES.load(name).model_fields) == set(params))
+    family = next((name for name in families if BACKBONES.load(name).sees_images), None)
+    return None if family is None else {"family": family, "params": params}
 
 
 def params_of_weights(method: str, weights: Path | None) -> dict[str, Any]:
