@@ -130,6 +130,39 @@ rule read_training:
         "../workflow_scripts/read_training.py"
 
 
+rule make_synthetic:
+    """Images with anomalies, made of references for methods that learn from such; a sheet shows some of them."""
+    input:
+        training_list=list_of_references,
+    output:
+        image_list=SYNTHETIC_LIST,
+        manifest=SYNTHETIC_MANIFEST,
+        origins=SYNTHETIC_ORIGINS,
+        sheet=SYNTHETIC_SHEET,
+    log:
+        f"{LOGS}/make_synthetic/{{category}}.{{subset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/make_synthetic/{{category}}.{{subset}}.tsv"
+    wildcard_constraints:
+        subset=SYNTHETIC,
+    group:
+        submission("prepare", "make_synthetic")
+    conda:
+        "../envs/zsad.yaml"
+    threads: cores("make_synthetic")
+    resources:
+        mem_mb=memory("make_synthetic"),
+        runtime=duration("make_synthetic"),
+        gpu=0,
+    params:
+        cfg=as_parameter({}),
+        code=code("make_synthetic.py"),
+    message:
+        "Making images with anomalies of {wildcards.category}: {wildcards.subset}"
+    script:
+        "../workflow_scripts/make_synthetic.py"
+
+
 rule build_manifest:
     """The list of images with what is known of each: labels, types of defect and masks."""
     input:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zsad.scoring.compute import compute_of
-from zsad.scoring.fit_method import fit_method
+from zsad.scoring.fit_method import fit_method, synthetic_files
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.workflow.job import foregrounds_of, job, path_of
@@ -13,6 +13,7 @@ with job(snakemake) as this:
         references=Path(snakemake.input.references),
         foregrounds=foregrounds_of(snakemake.input),
         texts=path_of(snakemake.input, "texts"),
+        synthetic=synthetic_files(snakemake.input),
         trained=path_of(snakemake.input, "trained"),
         dataset=snakemake.wildcards.dataset,
         category=snakemake.wildcards.category,

@@ -1,4 +1,5 @@
 # The steps behind each method's results, and the files of benchmarks that tell what they cost.
+from zsad.data.subsets import synthetic_named
 from zsad.scoring.references import REFERENCES
 
 
@@ -18,6 +19,8 @@ def step(stage, dataset, **names):
 def feature_steps(dataset, backbone, wanted):
     """The steps up to the features of a set of images; of a joint first those of its members."""
     before = [needed for member in backbone.members for needed in feature_steps(dataset, member, wanted)]
+    if synthetic_named(wanted.subset) and not backbone.members:
+        before = [{**step("make_synthetic", dataset, subset=wanted.subset), "product": ""}]
     stage = "join_features" if backbone.members else "extract_features"
     return [*before, step(stage, dataset, backbone=backbone.name, **wanted._asdict())]
 

@@ -1,11 +1,12 @@
 # What the rules of data.smk read and depend on.
 from functools import cache
 
+from zsad.adaptation.origins import read_origins
 from zsad.classification.splits import read_split
 from zsad.data.changed import TABLES as DATA_TABLES
 from zsad.data.changed import changed_tables, changed_text, put_aside
 from zsad.data.layouts.registry import LAYOUTS
-from zsad.data.subsets import support_named
+from zsad.data.subsets import SYNTHETIC, support_named, synthetic_named
 from zsad.workflow.snakemake_api import makes_results, prefer_in_order
 from zsad.workflow.workplace import check_writable
 
@@ -64,7 +65,9 @@ def put_tables_aside(dataset):
     if MODULE and not is_dry_run(workflow):  # of another workflow, whose `onstart` is its own
         check_writable(dataset, results=settings.results)
     folders = [settings.results / dataset / name for name in available(dataset).categories]
-    changed = changed_tables(folders, {**DATA_TABLES, "splits/*.csv": read_split})
+    changed = changed_tables(
+        folders, {**DATA_TABLES, "splits/*.csv": read_split, "synthetic/*/made_from.csv": read_origins}
+    )
     if changed and not is_dry_run(workflow):
         put_aside(changed)
     if changed:
@@ -121,12 +124,20 @@ def list_of_subset(wildcards):
     """The list that a subset is looked up in.
 
     What is computed from training images is no older for a change of a test image, so they have a list of their own;
-    and so have the examples of a support.
+    and so have the examples of a support, and images that are made for training.
     """
+    if synthetic_named(wildcards.subset):
+        return SYNTHETIC_LIST.format(**{name: wildcards[name] for name in ("dataset", "category", "subset")})
     pattern = IMAGE_LIST if wildcards.subset == "test" else TRAINING_LIST
     if support := support_named(wildcards.subset):
         pattern = SUPPORT_LIST
     return pattern.format(dataset=wildcards.dataset, category=wildcards.category, support=support)
+
+
+def list_of_references(wildcards):
+    """The list of the images that others are made from for training."""
+    prepare_run(wildcards.dataset)
+    return TRAINING_LIST.format(dataset=wildcards.dataset, category=wildcards.category)
 
 
 def check_config(wildcards):

@@ -141,6 +141,39 @@ def test_no_submission_waits_for_what_waits_for_it(
             assert (queue in ("gpu", "gpua100")) == wants, one
 
 
+LEARNING = {
+    "dataset": {"name": "t", "categories": ["ring", "brick"]},
+    "auxiliary": {"layout": "mvtec", "name": "others", "root": "others"},
+    "backbone": "embedded",
+    "methods": {
+        "learned": {"scorer": "prompt_memory"},
+        "both": {"scorer": "fusion", "params": {"methods": ["learned", "mutual"]}},
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_images_that_are_learned_from_are_submitted_apart_from_those_under_test(
+    name: str, planner: ModuleType, tmp_path: Path, write_png: Callable[..., Path]
+) -> None:
+    """Though a category of theirs bears the same name."""
+    more = tmp_path / "more.yaml"
+    more.write_text(yaml.safe_dump(LEARNING))
+    for seed, place in enumerate(("train/good", "test/good", "test/bent")):
+        write_png(tmp_path / "others/ring" / place / "0.png", seed=seed)
+    found = planner.submissions(PROFILES / name, tmp_path, ["--configfile", more])
+    apart = [one for one in found if one.part.endswith("_auxiliary")]
+    assert {one.category for one in apart} == {"ring"}
+    last = "detect" if name == "slurm" else "extract_features"
+    assert [one.part for one in apart] == ["prepare_auxiliary", f"{last}_auxiliary"]
+    steps = {rule: count for one in apart for rule, count in one.rules.items()}
+    assert steps == dict.fromkeys(("read_images", "build_manifest", "check_images", "extract_features"), 1)
+    for one in found:
+        if one.category == "ring" and one not in apart:
+            assert one.rules.get("read_images", 0) <= 1, one
+
+
 SHARING = """
 rule all:
     input:

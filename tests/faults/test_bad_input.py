@@ -164,3 +164,26 @@ def test_a_data_set_is_downloaded_once_and_used_from_then_on(template: Project, 
     planned = project.would_make(merged(config, evaluation__bootstrap=60))
     assert any("/metrics/" in path for path in planned)
     assert not any(stage in path for path in planned for stage in ("/features/", "/scores/"))
+
+
+def test_a_data_set_that_is_learned_from_is_downloaded_and_may_not_be_the_one_under_test(project: Project) -> None:
+    """The images of the project are drawn as those of the archive, so that only others may be tested on."""
+    config = merged(CONFIG, auxiliary={"layout": "mpdd"}, methods__learned={"scorer": "prompt_memory"})
+    target = "results/t/tile/unseen/learned.json"
+    with running_file_server() as server:
+        (project.folder / "zsad/data/catalogue.yaml").write_text(described(server))
+        server.files["/MPDD.zip"] = ServedFile(archive())
+        run = project.run(config, target, offline=False)
+        assert run.status == 1
+        copies = "images/tile/test/crack/0.png is under test, and data/mpdd/MPDD/tile/test/crack/0.png, which is to be"
+        assert f"{copies} learned from, is the same image (and 6 more are in both)" in run.output
+        assert not run.made_by("/unseen/")
+        assert {"mpdd/tile/images.csv", "t/tile/images.csv"} <= run.made
+
+        for seed, path in enumerate(sorted(project.folder.glob("images/tile/*/*/*[0-9].*"))):
+            draw(path, seed=1000 + seed)
+        run = project.run(config, target, offline=False)
+        assert run.status == 0, run.output
+        assert server.parts() == [""]
+    assert not any(path.startswith("mpdd/") for path in run.made)
+    assert project.would_make(config, target) == set()

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("zsad/classification", "zsad/scoring", "zsad/deciding", "zsad/evaluation", "zsad/refinement")
+PACKAGES = (
+    "zsad/adaptation",
+    "zsad/classification",
+    "zsad/scoring",
+    "zsad/deciding",
+    "zsad/evaluation",
+    "zsad/refinement",
+)
 
 # Operators of Cosmic Ray that are left out, and why.
 LEFT_OUT = (

@@ -251,6 +251,20 @@ def test_labels_of_both_kinds_are_needed_and_masks_are_not(tmp_path: Path, write
     assert "'others' has no anomalous test image, and" in refusal(auxiliary={**DEMO, "demo": {"defective": 0}})
 
 
+def test_references_that_a_training_lacks_are_refused(tmp_path: Path, write_png: WritePng) -> None:
+    few = tree(tmp_path / "few", ["lid", "cap"], write_png)
+    write_png(tmp_path / "few/lid/train/good/1.png")
+    said = refusal(auxiliary=few, methods__learned__params={"shots": 2})
+    assert said.startswith(
+        "methods.learned: its training compares images with 2 normal ones of the category, and 'cap'"
+    )
+    assert (
+        settings(auxiliary={**few, "categories": ["lid"]}, methods__learned__params={"shots": 2}).auxiliary is not None
+    )
+    # Of images that are not here, nobody knows.
+    assert settings(auxiliary={"layout": "visa"}, methods__learned__params={"shots": 9999}).auxiliary is not None
+
+
 def test_images_are_asked_for_what_a_training_reads() -> None:
     found = settings(methods__learned__params={"shots": 3})
     suitability = Suitability.from_json(json.dumps(found.suitability("others").stage_config()))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from zsad.adaptation.origins import read_origins, write_origins
 from zsad.classification.splits import SplitRow, read_split, write_split
 from zsad.data.changed import TABLES, changed_tables, changed_text, put_aside
 from zsad.data.image_list import ListedImage, write_images
@@ -15,10 +16,12 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.readings import Reading, write_unreadable
 from zsad.errors import DataError
 
-READERS = {**TABLES, "splits/*.csv": read_split}
+READERS = {**TABLES, "splits/*.csv": read_split, "synthetic/*/made_from.csv": read_origins}
+MADE = "synthetic/synthetic-all-seed0-n3-c"
 NAMES = (
     *("images.csv", "training.csv", "manifest.csv", "unreadable.csv"),
     *("labelled/known.csv", "labelled/known.kinds.csv", "splits/nearest.csv"),
+    *(f"{MADE}/images.csv", f"{MADE}/manifest.csv", f"{MADE}/made_from.csv"),
 )
 
 
@@ -35,6 +38,12 @@ def folders(tmp_path: Path) -> list[Path]:
         (tmp_path / name / "labelled").mkdir()
         write_images(tmp_path / name / "labelled/known.csv", images)
         write_kinds(tmp_path / name / "labelled/known.kinds.csv", {image.image_id: "dent" for image in images})
+        (tmp_path / name / MADE).mkdir(parents=True)
+        write_images(tmp_path / name / MADE / "images.csv", images)
+        write_manifest(
+            tmp_path / name / MADE / "manifest.csv", [ImageRecord(**vars(image), **known) for image in images]
+        )
+        write_origins(tmp_path / name / MADE / "made_from.csv", {image.image_id: ("a.png",) for image in images})
         (tmp_path / name / "splits").mkdir()
         write_split(
             tmp_path / name / "splits/nearest.csv",

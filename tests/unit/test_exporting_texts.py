@@ -89,6 +89,11 @@ def test_an_export_says_what_was_asked_and_on_what_others_have_trained(exported:
         ({"members": {"words": SAID, "batch": {"seed": 0}}}, {"members": {"words": SAID}}),
         ({"scores": {"members": {"words": SAID}}}, {"members": {"words": SAID}}),
         ({"scores": SAID, "decisions": {}}, SAID),
+        ({"training": {"steps": 5}}, {"training": {"steps": 5}}),
+        (
+            {"members": {"a": {"training": {"steps": 5}}}, "training": {"members": {"a": {"steps": 5}}}},
+            {"members": {"a": {"training": {"steps": 5}}}},
+        ),
         ({"members": {"batch": {}}}, {}),
     ],
 )

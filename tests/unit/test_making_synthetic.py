@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ from PIL import Image
 
 from zsad.adaptation.make_synthetic import make_synthetic
 from zsad.adaptation.origins import read_origins, synthetic_marks, write_origins
+from zsad.adaptation.synthetic_sheet import MOST_A_ROW
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import image_facts, read_image
 from zsad.data.manifest import read_manifest
@@ -104,9 +107,8 @@ def test_a_patch_of_another_image_names_both_and_a_cut_one_its_own(training: Pat
 
 
 def test_the_same_bytes_come_whatever_the_threads_and_the_folder_held_before(training: Path) -> None:
-    first = contents(made(training))
     again = made(training)
-    assert contents(again) == first
+    first = contents(again)
     stray = again / "images" / "0099.scar.png"
     stray.write_bytes(b"of an earlier attempt")
     assert contents(made(training)) == first
@@ -157,6 +159,20 @@ def test_the_sheet_shows_some_of_each_recipe(training: Path) -> None:
     assert np.count_nonzero(np.abs(sheet - (255, 176, 0)).max(axis=2) < 50) > 200
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_behind(training: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def until_full(path: Path, content: bytes) -> int:
+        if path.name.startswith("0002"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", until_full)
+    with pytest.raises(DataError, match="free some space"):
+        made(training)
+    assert not list((training.parent / "made").iterdir())
+
+
 @pytest.mark.parametrize("what", ["changed", "gone", "no image"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_reference_that_cannot_be_read_leaves_nothing_behind(training: Path, what: str, threads: int) -> None:
@@ -170,6 +186,25 @@ def test_a_reference_that_cannot_be_read_leaves_nothing_behind(training: Path, w
     assert not (folder / "images.csv").exists()
     assert not list(folder.glob("images/*"))
     assert not list(folder.glob("masks/*"))
+
+
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
+    folder = tmp_path / "good"
+    folder.mkdir()
+    for seed in range(2):
+        Image.fromarray(photograph(seed, 200, 200)).save(folder / f"{seed}.png")
+    training_list = listed(folder)
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        made(training_list, f"synthetic-all-seed0-n{count}-c")
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(MOST_A_ROW)  # what is imported late
+    few, many = 2 * MOST_A_ROW, 6 * MOST_A_ROW
+    assert peak(many) < peak(few) + (many - few) // 2 * 200 * 200 * 3
 
 
 def test_too_few_references_are_one_sentence(training: Path) -> None:

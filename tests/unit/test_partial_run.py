@@ -172,6 +172,17 @@ def test_of_several_steps_that_are_not_finished_the_one_that_failed_is_to_blame(
     assert blame(graph, joint, [joint]) == "prompt_masks by mutual and sam failed"
 
 
+def test_a_step_on_images_that_are_learned_from_says_so(graph):
+    learned = Job("extract_features", dataset="others", category="cable", backbone="embedded")
+    scores = Job("score_images", learned, dataset="t", category="cable", method="learned")
+    graph.needed |= {learned, scores}
+    graph.dependencies |= {learned: {}, scores: {learned: set()}}
+    assert blame(graph, scores, [learned]) == "extract_features by embedded of others/cable failed"
+    assert blame(graph, scores, []) == "extract_features by embedded of others/cable did not run"
+    graph.done |= {learned}
+    assert blame(graph, scores, [scores]) == "score_images by learned failed"
+
+
 def test_where_not_one_result_is_current_there_are_no_tables_and_old_ones_of_what_there_was_go(graph, settings):
     write_partial_tables(graph, {graph.features["cable"]}, settings)
     graph.needed = set(graph.jobs)

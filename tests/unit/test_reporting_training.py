@@ -48,8 +48,8 @@ def section_of(source: str) -> str:
 def test_each_trained_method_says_how_and_on_what(tmp_path: Path) -> None:
     source = made(tmp_path, {"flow": of_flow(), "prompts": of_prompts()})
     text = " ".join(Page(section_of(source)).text.split())
-    assert "Trained anew for each category: seed 0, 640 to 1000 steps. 123,456 parameters." in text
-    words = "Trained once for all categories: seed 1, 30 steps, on visa, weights cc0000000000. 20,480 parameters."
+    assert "Learned anew for each category: seed 0, 640 to 1000 steps. 123,456 parameters." in text
+    words = "Learned once for all categories: seed 1, 30 steps, on visa, weights cc0000000000. 20,480 parameters."
     assert f"{words} {NOTE}." in text
     assert "mutual" not in text
     assert section_of(source).count("<li") == 2

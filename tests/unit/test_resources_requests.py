@@ -43,6 +43,7 @@ OF_MODELS = {
     "prompt_masks": {"refiner": "sam"},
     "train_method": {"method": "learner"},
     "fit_method": {"method": "memory_bank"},
+    "make_synthetic": {"subset": "synthetic-k4-seed0-n40-cpns"},
     "read_support": SUPPORT,
     "score_support": {**SUPPORT, "method": "self_similarity"},
     "draw_support_thumbnails": SUPPORT,

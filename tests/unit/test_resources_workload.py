@@ -99,9 +99,19 @@ def test_a_subset_and_a_view_are_counted_as_they_are_shown() -> None:
             ("references-k2-seed0", "rotations"),
             ("references-k9-seed0", "original"),
             ("test", "hflip"),
+            ("synthetic-k2-seed0-n7-cs", "original"),
+            ("synthetic-all-seed0-n2-cs", "original"),
         ]
     ]
-    assert counts == [5, 2, 16, 5, 40]
+    assert counts == [5, 2, 16, 5, 40, 7, 2]
+
+
+def test_images_made_for_training_are_as_large_as_what_they_are_made_from() -> None:
+    workload = Workload(Images.of([(30, 40), (10, 10), (10, 10)]), Images.of([(90, 90)]))
+    assert workload.of("synthetic-all-seed0-n7-c").sizes == (Size(30, 40, 3), Size(10, 10, 4))
+    assert workload.of("synthetic-all-seed0-n1-c").sizes == (Size(30, 40, 1),)
+    assert workload.of("synthetic-k1-seed0-n3-c").sizes == (Size(30, 40, 3),)
+    assert Workload(Images(()), Images(())).of("synthetic-all-seed0-n7-c").number == 0
 
 
 def test_a_category_is_looked_at_once_and_again_when_its_images_are_listed(root: Path, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,11 @@ import yaml
 from harness import merged
 from learning_toys import toys
 from zsad.data.subsets import FeatureSet
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, DamagedFileError
 from zsad.files.learned import Learned, write_learned
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run
-from zsad.workflow.job import features_of
+from zsad.workflow.job import features_of, job
 from zsad.workflow.settings import DEFAULT_PATH, Settings
 from zsad.workflow.submissions import folder_names
 
@@ -152,7 +154,10 @@ def test_a_changed_number_in_weights_is_refused_before_anything_is_computed() ->
     content[-1] ^= 1
     path.write_bytes(content)
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
-    assert said.startswith("methods.learner.params.weights: w.safetensors is damaged (its digest is another)")
+    assert said == (
+        "methods.learner.params.weights: w.safetensors is damaged (its digest is another); get the file again, or "
+        "train the method anew"
+    )
 
 
 def test_the_training_asks_for_more_the_more_there_is_to_learn_from() -> None:
@@ -183,3 +188,46 @@ def test_what_a_method_has_learned_is_no_feature() -> None:
         "model": "m.h5",
     }
     assert features_of(files) == {role: Path(f"{role}.h5") for role in ("test", "references", "synthetic")}
+
+
+def test_weights_that_were_learned_by_another_backbone_are_refused_before_anything_is_computed() -> None:
+    given = weights(features={"layers": ["filters"], "backbone": {"resolution": 128, "stride": 8}})
+    said = refusal(methods__learner__params={"weights": given}, backbones__embedded__params={"resolution": 64})
+    assert said == (
+        "methods.learner.params.weights: backbone 'embedded' is not the one that w.safetensors was learned by "
+        "(resolution: 64 and 128); give the method that one, or train it anew"
+    )
+    settings(
+        methods__learner__params={"weights": given}, backbones__embedded__params={"resolution": 128}
+    ).check_models()
+
+
+class Inputs(dict[str, Any]):
+    """The inputs of a job as Snakemake gives them: by name, and all in one row."""
+
+    def __iter__(self) -> Iterator[str]:
+        for value in self.values():
+            yield from value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("given", ["mine.safetensors", ["mine.safetensors"]])
+def test_a_damaged_file_of_somebodys_own_is_told_of_and_never_removed(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for private in ("_log_to", "_limit_threads"):
+        monkeypatch.setattr(f"zsad.workflow.job.{private}", lambda given: None)
+    no_more = SimpleNamespace(cfg="{}", code="{}")
+    asked: Any = SimpleNamespace(
+        rule="score_images",
+        log=["log"],
+        threads=1,
+        params=no_more,
+        resources={},
+        input=Inputs(trained="made.safetensors", learned=given),
+    )
+    for name in ("made.safetensors", "mine.safetensors"):
+        Path(name).write_bytes(b"")
+        with pytest.raises(SystemExit), job(asked):
+            raise DamagedFileError(Path(name), "is damaged")
+    assert not Path("made.safetensors").exists()
+    assert Path("mine.safetensors").exists()

@@ -25,6 +25,7 @@ from zsad.files.embeddings import EmbeddingReader
 from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedReader
 from zsad.files.json_files import read_json
+from zsad.files.learned import read_learned
 from zsad.files.masks import MaskReader
 from zsad.files.pictures import LayerReader, ThumbnailReader
 from zsad.files.scores import ScoreReader
@@ -46,6 +47,9 @@ READERS = {
     "classification": ClassifiedReader,
     "labelled": ScoreReader,
 }
+
+# Scorers that `test_learned_workflow.py` runs, and no test of all others.
+LEARNING = ("flow", "coupling_flow", "residual_prompts", "visual_prompts", "prompt_memory")
 
 # One category and few, small images: the shape of the default.
 SMALL = {
@@ -175,6 +179,8 @@ def _read_whole(path: Path, kind: str) -> None:
     elif path.suffix == ".h5":
         reader = ThumbnailReader if path.name.endswith("thumbnails.h5") else READERS[kind]
         reader(path).close()
+    elif path.suffix == ".safetensors":
+        read_learned(path)
     elif path.suffix == ".csv" and kind == "splits":
         read_split(path)
 

@@ -14,7 +14,9 @@ import yaml
 
 from harness import SMALL, Project, merged
 from paths import REPOSITORY
+from zsad.data.image_list import read_image_list
 from zsad.files.json_files import read_json
+from zsad.files.learned import Learned, write_learned
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +93,28 @@ def test_an_image_that_is_in_both_stops_the_run_before_anything_is_computed(
     assert not (project.folder / "results/parts/lid/unseen/learned.json").exists()
 
 
+def test_weights_that_are_given_tell_of_the_images_that_they_were_learned_from(whole: Project, tmp_path: Path) -> None:
+    project = whole.copy(tmp_path / "project")
+    under_test = read_image_list(project.result("t/ring/images.csv"))
+    facts = {"method": "direction", "trained_on": "elsewhere"}
+    config = merged(CONFIG, methods__learned={"scorer": "direction", "params": {"weights": "own.safetensors"}})
+    weights = project.folder / "own.safetensors"
+    for hashes, status in (([under_test[3].sha256], 1), (["0" * 64], 0)):
+        write_learned(weights, Learned({}, {**facts, "images_sha256": hashes}))
+        done = project.run(config, UNSEEN)
+        assert done.status == status, done.output
+        said = f"{under_test[3].path} is under test, and own.safetensors was learned from the same image; scores on"
+        assert (said in done.output) == bool(status)
+        assert "the section 'auxiliary' is not read" in done.output
+        assert done.made == ({"t/ring/unseen/learned.json"} if status == 0 else set())
+    # Other weights are looked at anew, and those that do not tell are refused.
+    write_learned(weights, Learned({}, facts))
+    done = project.run(config, UNSEEN)
+    assert done.status == 1
+    assert "own.safetensors does not tell which images it was learned from" in done.output
+    assert not (project.folder / UNSEEN).exists()
+
+
 def own_images(folder: Path, write_png: WritePng) -> dict[str, Any]:
     """Two folders of different images with a category of the same name, and a configuration of both."""
     for place in ("parts", "more"):
@@ -109,8 +133,11 @@ def own_images(folder: Path, write_png: WritePng) -> dict[str, Any]:
 def test_categories_of_one_name_are_submitted_apart(ready: Project, tmp_path: Path, write_png: WritePng) -> None:
     project = ready.copy(tmp_path / "project")
     config = own_images(project.folder, write_png)
+    config["backbones"]["fine"] = {"family": "embedded", "params": {"resolution": 96}}
+    config["methods"]["learned"] = {**LEARNED, "backbone": ["embedded", "fine"]}
     done = project.run(config, "features", "results/parts/lid/unseen/learned.json", "-n")
     assert done.status == 0, done.output
+    assert re.search(r"^join_features +3$", done.output, re.M)  # of the one test images, of the other references too
     groups: dict[str, set[str]] = {}
     for name, jobs in re.findall(r"Group job (\S+) \(.*?\):(.*?)(?=\n\[|\nrule|\nReasons|\Z)", done.output, re.S):
         groups.setdefault(name, set()).update(re.findall(r"Missing output files: results/(\w+)/lid", jobs))
@@ -173,6 +200,21 @@ def test_a_message_of_a_job_names_the_section_of_its_images(
     assert done.status == 1
     assert "more than auxiliary.max_aspect 50 allows" in done.output
     assert "dataset." not in done.output.split("long.png has")[1].split("\n")[0]
+
+
+def test_features_are_shared_with_those_who_test_on_what_is_learned_from(ready: Project, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    target = "results/others/board/features/embedded/test.original.h5"
+    config = merged(CONFIG, sharing={"root": str(shared), "features": True})
+    one, other = (ready.copy(tmp_path / name) for name in ("one", "other"))
+    done = one.run(config, target)
+    assert done.status == 0, done.output
+    under_test = merged(config, dataset=OTHERS, auxiliary={**SMALL["dataset"], "layout": "demo"})
+    done = other.run(under_test, target)
+    assert done.status == 0, done.output
+    assert (other.folder / target).resolve() == (one.folder / target).resolve()
+    assert (one.folder / target).resolve().is_relative_to(shared)
 
 
 def test_a_module_learns_from_another_data_set_in_its_own_folder(ready: Project, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 SIZED = merged(
     CONFIG,
     dataset={"name": "t", "categories": ["brick"], "demo": {"size": 320, "train": 4, "good": 3, "defective": 5}},
+    auxiliary={"name": "others", "categories": ["ring"], "demo": {"size": 320, "train": 2, "good": 3, "defective": 5}},
     backbones={"embedded": {"params": {"resolution": 512}}, "half": {"family": "embedded"}},
     methods={
         "self_similarity": None,
@@ -37,6 +38,7 @@ SIZED = merged(
         "mutual": {"backbone": ["embedded", "half"]},
         "memory_bank": {"params": {"shots": 2, "rotations": False}},
         "ensemble": {"scorer": "fusion", "params": {"methods": ["mutual", "memory_bank"]}},
+        "learned": {"scorer": "prompt_memory"},
         "sharpened": {"scorer": "modulation", "params": {"method": "mutual", "refiner": "guided"}},
     },
     supports={"known": {"folder": "known"}},
@@ -86,7 +88,9 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.folder)
         run = Run(load(project.folder / "override.yaml"), project.result(""))
-    return comparisons(run, project.result("t/benchmarks"), INTERVAL)
+    learned_from = comparisons(run, project.result("others/benchmarks"), INTERVAL)
+    assert {"make_demo", "read_images", "extract_features"} <= {job.rule for job in learned_from}
+    return [*comparisons(run, project.result("t/benchmarks"), INTERVAL), *learned_from]
 
 
 def by_rule(jobs: list[Comparison]) -> dict[str, list[Comparison]]:

@@ -144,10 +144,10 @@ def _listed(record: ImageRecord) -> ListedImage:
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:
-    """Write a PNG whole or not at all, RGB or grey; colours that are grey are written as such.
+    """Write a PNG, RGB or grey; colours that are grey are written as such. The list of images comes after all of them.
 
     Raises:
-        DataError: see `atomic_path`.
+        DataError: the disk has no space for it, fails, or may not be written to.
     """
     if pixels.ndim == 3:
         is_grey = (pixels == pixels[..., :1]).all()
@@ -155,15 +155,18 @@ def _write(path: Path, pixels: np.ndarray) -> None:
     done, content = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, COMPRESSION])
     if not done:
         raise DataError(f"{path} cannot be written as PNG; make its reference smaller")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content.tobytes())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.tobytes())
+    except OSError as error:
+        raise DataError(system_sentence(error, path) or f"{path} cannot be written ({error})") from None
 
 
 def _write_sheet(sheet: Path, category: str, made: Sequence[_Made]) -> None:
     shown = [each.thumbnail for each in made if each.thumbnail is not None]
     picture = contact_sheet(f"{category}: {len(made)} images with synthetic anomalies", shown)
     with atomic_path(sheet) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        picture.save(temporary, format="PNG")
 
 
 def _clear(folder: Path) -> None:

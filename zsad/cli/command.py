@@ -216,6 +216,12 @@ def _inspect_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", help="scorer of `zsad methods`; a model has its own")
     parser.add_argument("--backbone", help="model of `zsad backbones`; a model has its own")
     parser.add_argument(
+        "--weights",
+        type=_path,
+        metavar="FILE",
+        help="of a method that is trained on other parts, what it has learned: results/NAME/trained/METHOD.safetensors",
+    )
+    parser.add_argument(
         "--part",
         metavar="NAME",
         help="what you would call the part, e.g. 'printed circuit board': it is then compared with sentences, and with "

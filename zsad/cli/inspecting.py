@@ -28,6 +28,7 @@ WITH_A_MODEL = {
     "references": "its references are in it",
     "method": "it has its own",
     "backbone": "it has its own",
+    "weights": "what it needs of them is in it",
     "part": "the part was named when it was made",
 }
 WITHOUT_A_MODEL = {
@@ -82,6 +83,7 @@ def _by_workflow(options: argparse.Namespace) -> int:
         method=options.method,
         backbone=options.backbone,
         part=options.part,
+        weights=options.weights,
         out=options.out,
         json=options.json,
     )

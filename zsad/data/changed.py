@@ -29,6 +29,8 @@ TABLES: Mapping[str, Callable[[Path], object]] = MappingProxyType(
         "manifest.csv": read_manifest,
         "unreadable.csv": read_unreadable,
         "labelled/*.csv": _read_labelled,
+        "synthetic/*/images.csv": read_image_list,
+        "synthetic/*/manifest.csv": read_manifest,
     }
 )
 """The tables in the folder of a category, by their names or patterns of them, and what reads them."""

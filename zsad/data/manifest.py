@@ -63,8 +63,9 @@ def write_manifest(path: str | Path, records: Iterable[ImageRecord]) -> None:
 def read_manifest(path: str | Path) -> list[ImageRecord]:
     """Read a manifest, with the truth: only `zsad.evaluation` may ask for it, and `zsad.reporting`, to draw it.
 
-    Besides, `zsad.classification.draw_support` may, for the images whose kind is shown to a classifier, and of an
-    auxiliary data set, which is never the one under test, `zsad.scoring.train_method`.
+    Besides, `zsad.classification.draw_support` may, for the images whose kind is shown to a classifier, of an
+    auxiliary data set, which is never the one under test, `zsad.scoring.train_method`, and of images that are made for
+    training, `zsad.adaptation.origins`.
 
     Raises:
         DataError: absent, changed after it was made, or not a manifest.

@@ -25,13 +25,14 @@ from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.json_files import write_json
 from zsad.files.provenance import inherited
 from zsad.files.scores import ScoreReader
+from zsad.files.training_facts import MEMBERS, TRAINING
 from zsad.progress import progress
 from zsad.refinement.images import records_of
 from zsad.reporting.entries import predicted_masks
 from zsad.reporting.overlays import colour_scale
 
 ABOUT = "export.json"
-ASKED = ("texts", "learned_files")  # of the provenance of scores by a method that is asked in words
+ASKED = ("texts", "learned_files", TRAINING)  # of the provenance of scores by what was asked in words, or learned
 TIMESTAMP = ".snakemake_timestamp"  # what Snakemake leaves in folders that a rule makes
 
 logger = logging.getLogger(__name__)
@@ -106,14 +107,16 @@ def export_results(
 
 
 def _asked(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """What the provenance of scores says of the words, and the weights of others, that a method was asked with.
+    """What the provenance of scores says of words, weights of others, and the training behind a method.
 
     A fusion says it of its members, and a modulation of the method that it modulates.
     """
     own = {key: scores[key] for key in ASKED if key in scores}
-    members = {name: said for name, member in scores.get("members", {}).items() if (said := _asked(member))}
+    if MEMBERS in own.get(TRAINING, ()):  # which say it themselves
+        del own[TRAINING]
+    members = {name: said for name, member in scores.get(MEMBERS, {}).items() if (said := _asked(member))}
     of_modulated = _asked(scores["scores"]) if "scores" in scores else {}
-    return {**of_modulated, **own, **({"members": members} if members else {})}
+    return {**of_modulated, **own, **({MEMBERS: members} if members else {})}
 
 
 def names_digest(folder: Path) -> str:

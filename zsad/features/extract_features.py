@@ -15,7 +15,8 @@ import numpy as np
 
 from zsad.data.bounds import too_many_patches
 from zsad.data.image_list import ListedImage, read_image_list
-from zsad.data.subsets import Refusals, SizedImage, no_refusals, select
+from zsad.data.made_images import check_made
+from zsad.data.subsets import Refusals, SizedImage, no_refusals, select, synthetic_named
 from zsad.device import resolve_device
 from zsad.errors import DataError, one_sentence
 from zsad.features.base import Backbone, Extractor
@@ -73,6 +74,8 @@ def extract_features(
     views = variants(view)
     listed = read_image_list(image_list)
     records = select(listed, subset, category)
+    if synthetic_named(subset):
+        check_made(image_list, records)
     if reasons := refusals([SizedImage(image.image_id, image.split, image.height, image.width) for image in listed]):
         raise DataError(one_sentence(reasons))
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]

@@ -65,6 +65,7 @@ def inspect_by_workflow(
     method: str | None = None,
     backbone: str | None = None,
     part: str | None = None,
+    weights: Path | None = None,
     out: str | Path | None = None,
     json: bool = False,
 ) -> Outcome:
@@ -77,6 +78,7 @@ def inspect_by_workflow(
         method: a scorer; None for one that suits what there is.
         backbone: None for that of the workflow's configuration, or a model of images and texts if it needs words.
         part: what a person would call what is inspected, for methods that are asked in words.
+        weights: of a method that is trained on other parts, the file of what it has learned.
         out: folder for configuration and results; None for one of its own, outside the photographs' folders.
         json: print a JSON object for each photograph.
 
@@ -87,7 +89,7 @@ def inspect_by_workflow(
     """
     _check_clone()
     selection = select(photographs, references or ())
-    asked = understood(selection, threshold=threshold, method=method, backbone=backbone, part=part)
+    asked = understood(selection, threshold=threshold, method=method, backbone=backbone, part=part, weights=weights)
     place = place_for(
         out,
         title=selection.title,

@@ -16,6 +16,8 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.features.registry import IMAGE_TEXT
 from zsad.inspecting.asked_words import ENTRY, Words, method_for, words_of
 from zsad.inspecting.selection import Selection, repeats
+from zsad.inspecting.trained_elsewhere import ENTRY as LEARNED_ENTRY
+from zsad.inspecting.trained_elsewhere import backbone_of_weights, method_of_weights, params_of_weights
 from zsad.inspecting.verdict import FIXED, SUITABLE, as_number
 from zsad.scoring.base import FEWEST_COMPARED, Scorer
 from zsad.scoring.references import ReferenceScorer
@@ -37,6 +39,7 @@ class Asked(NamedTuple):
         threshold: a rule with its parameters, as the section ``threshold`` has it.
         remark: what was decided for lack of a word about it, a sentence or two; may be empty.
         words: of a method that is asked in words, which then has a backbone of its own.
+        learned_by: of a method that reads weights, the backbone that these were learned by, where no other is named.
     """
 
     method: str
@@ -45,6 +48,7 @@ class Asked(NamedTuple):
     threshold: Mapping[str, Any]
     remark: str
     words: Words | None = None
+    learned_by: Mapping[str, Any] | None = None
 
 
 def understood(
@@ -54,6 +58,7 @@ def understood(
     method: str | None,
     backbone: str | None,
     part: str | None = None,
+    weights: Path | None = None,
 ) -> Asked:
     """What is asked for, with what suits the photographs where nothing is said.
 
@@ -61,6 +66,8 @@ def understood(
         ConfigError: a method or a rule does not exist, or needs what is not there.
     """
     remarks = []
+    if method is None and weights is not None:
+        method = method_of_weights(weights)
     if method is None and part is not None:
         method = method_for(bool(selection.references))
     elif method is None:
@@ -71,7 +78,7 @@ def understood(
                 f"a single photograph without references is compared with itself (method {ALONE}); give --references "
                 "for a comparison with good ones, or --part 'what it is' for one with sentences"
             )
-    params = _params(SCORERS.load(method))
+    params = params_of_weights(method, weights) | _params(SCORERS.load(method))
     scorer = SCORERS.build(method, params)
     _check_method(method, scorer, selection)
     words = words_of(method, scorer, part, _backbone(backbone))
@@ -79,8 +86,10 @@ def understood(
         remarks.append(f"the part is called '{ANY_PART}'; say what it is, e.g. --part 'printed circuit board'")
     if selection.references and "shots" not in params:
         remarks.append(f"method {method} uses no references, so that those that were given are not looked at")
-    seen_by = ENTRY if words else _backbone(backbone)
-    return Asked(method, params, seen_by, _threshold(threshold, selection, params), "; ".join(remarks), words)
+    learned_by = backbone_of_weights(weights) if weights is not None and backbone is None else None
+    seen_by = ENTRY if words else LEARNED_ENTRY if learned_by else _backbone(backbone)
+    rule = _threshold(threshold, selection, params)
+    return Asked(method, params, seen_by, rule, "; ".join(remarks), words, learned_by)
 
 
 def configuration_text(
@@ -124,6 +133,7 @@ def configuration_text(
             else []
         ),
         *(_words_lines(asked.words) if asked.words else []),
+        *(_learned_lines(asked.learned_by) if asked.learned_by else []),
         "methods: # how photographs are scored: see `zsad methods`",
         f"  {asked.method}:",
         f"    scorer: {asked.method}",
@@ -182,6 +192,16 @@ def _words_lines(words: Words) -> list[str]:
         f"  {ENTRY}: # a model of images and texts, in one space",
         f"    family: {IMAGE_TEXT}",
         f"    params: {_flow(words.params)}",
+        "",
+    ]
+
+
+def _learned_lines(backbone: Mapping[str, Any]) -> list[str]:
+    return [
+        "backbones:",
+        f"  {LEARNED_ENTRY}: # the one that the weights were learned by",
+        f"    family: {backbone['family']}",
+        f"    params: {_flow(backbone['params'])}",
         "",
     ]
 

@@ -7,20 +7,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsad.data.subsets import base_id
 from zsad.errors import ArrayError, ConfigError
+from zsad.features.base import Backbone
 from zsad.features.registry import BACKBONES
-from zsad.files.features import FeatureWriter
 from zsad.interactive.asking import check_texts_given, needs_texts, params_asked, written_texts
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, mapping, scorer_named
+from zsad.interactive.synthetic_images import synthetic_images
 from zsad.interactive.training import told_of_weights
+from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.class_embeddings import check_space
 from zsad.scoring.compute import ScoringOptions, compute_of
-from zsad.scoring.fit_method import fit_method
+from zsad.scoring.fit_method import SYNTHETIC, SyntheticFiles, fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.token_source import MemoryTokens, Texts
+from zsad.scoring.token_source import Texts
 
 
 def fit(
@@ -82,10 +85,12 @@ def fit(
         check_space(tokens, texts)
     options = ScoringOptions()
     with tempfile.TemporaryDirectory(prefix="zsad-") as folder:
-        features = _written(tokens, Path(folder, "references.h5"))
+        features = written_tokens(tokens, Path(folder, "references.h5"))
+        names = list(dict.fromkeys(map(base_id, tokens.image_ids)))
         fit_method(
             references=features,
             texts=None if texts is None else written_texts(texts, Path(folder, "texts.h5")),
+            synthetic=_synthetic(Path(folder), given, names, method, seen_by, device),
             trained=None if weights is None else Path(weights),
             scorer=method,
             image_scoring=ImageScoring.build(mapping(image_score, "image_score"), where="image_score"),
@@ -119,18 +124,14 @@ def _method(scorer: str, params: Mapping[str, Any] | None, references: int) -> R
     return method
 
 
-def _written(tokens: MemoryTokens, path: Path) -> Path:
-    """The same tokens in a feature file."""
-    writer = FeatureWriter(
-        path,
-        tokens.image_ids,
-        tokens.provenance,
-        layers=tokens.layers,
-        channels=tokens.channels,
-        grid_sizes=tokens.grid_sizes,
-        cls_source=tokens.cls_source,
-    )
-    with writer:
-        for index in range(len(tokens)):
-            writer.write(index, tokens.half_tokens(index), tokens.cls_tokens_of(index))
-    return path
+def _synthetic(
+    folder: Path,
+    references: Sequence[Image],
+    names: Sequence[str],
+    method: ReferenceScorer,
+    backbone: Backbone,
+    device: str,
+) -> SyntheticFiles | None:
+    """Images made from the references, for a method that learns from such; None for most methods."""
+    made = method.feature_sets().get(SYNTHETIC)
+    return made and synthetic_images(folder, references, names, made.subset, backbone, device)

@@ -15,7 +15,9 @@ from zsad.interactive.parts import mapping, scorer_named
 from zsad.interactive.training import told_of_weights
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.image_level import ImageScoring
+from zsad.scoring.references import REFERENCES
 from zsad.scoring.token_source import MemoryTokens, Texts, TokenSource
 from zsad.scoring.trained import with_weights
 
@@ -91,7 +93,7 @@ def _source(given: Given, role: str) -> TokenSource:
 
 def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:
     """Refuse tokens of other roles than the scorer reads, of several backbones, or of other images than the test's."""
-    wanted = scorer.feature_sets()
+    wanted = {role: each for role, each in scorer.feature_sets().items() if role != SYNTHETIC}
     for role in [*wanted, *sources]:
         if role not in sources or role not in wanted:
             fault = "is missing" if role in wanted else "is not among them"
@@ -109,6 +111,11 @@ def _check_together(scorer: Scorer, sources: Mapping[str, TokenSource]) -> None:
             raise ArrayError(
                 f"'{role}' must show the images of 'test', but the patch grids differ; give the same images"
             )
+    if SYNTHETIC in scorer.feature_sets() and sources[REFERENCES].synthetic is None:
+        raise ArrayError(
+            f"{type(scorer).__name__} learns from images that are made from the references; give "
+            "MemoryTokens(synthetic=...), or have zsad.fit make them from photographs"
+        )
     if scorer.wants_foreground and test.foreground is None:
         raise ArrayError(
             f"{type(scorer).__name__} with foreground: sam needs masks of the part; give MemoryTokens(foreground=...), "

@@ -24,8 +24,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "make_demo": ("category",),
     "read_images": ("category",),
     "read_training": ("category",),
+    "make_synthetic": ("category", "subset"),
     "build_manifest": ("category",),
     "check_images": ("category",),
+    "check_unseen": ("category", "method"),
     "extract_features": ("category", "backbone", "subset", "view"),
     "join_features": ("category", "backbone", "subset", "view"),
     "encode_texts": ("category", "backbone", "prompts"),
@@ -102,11 +104,12 @@ def comparisons(run: Run, benchmarks: Path, interval: float = INTERVAL) -> list[
     paths = sorted(benchmarks.rglob("*.tsv"))
     if not paths:
         raise DataError(f"{benchmarks} holds no benchmarks; name the results of a data set, results/NAME")
-    found = []
+    found, dataset = [], benchmarks.parent.name
+    known = {"dataset": dataset} if dataset in {data.name for data in run.settings.data_sets} else {}
     for path in paths:
         rule, job = (path.stem, "") if path.parent == benchmarks else (path.parent.name, path.stem)
         try:
-            expected = estimated(run, rule, _names(rule, job))
+            expected = estimated(run, rule, {**known, **_names(rule, job)})
         except KeyError:  # of an earlier configuration
             continue
         found.append(Comparison(rule, job, expected, *_measured(path, interval)))

@@ -19,6 +19,7 @@ READ_BYTES = 12  # a pixel at the most, of a colour image of 16 bits a channel; 
 MOST_DECODERS, IMAGES_A_DECODER = 4, 25
 DRAWN_BYTES, DRAWN_SECONDS = 640, 3.9e-6  # a pixel of the demo set, drawn at twice the size
 LISTED_BYTES, LISTED_SECONDS = 2000, 5e-5  # an image in a list, read
+MADE_BYTES, MADE_SECONDS = 45, 1e-6  # a pixel of an image with an anomaly that is made for training
 CHECK_SECONDS = 8e-9  # a pixel of an image and its mask, looked at in blocks
 
 
@@ -58,6 +59,20 @@ def read_images(run: Run, names: Mapping[str, str]) -> Estimate:
 def read_training(run: Run, names: Mapping[str, str]) -> Estimate:
     """The same of training images."""
     return _read(_workload(run, names).train)
+
+
+def synthetic_threads(run: Run, names: Mapping[str, str]) -> int:
+    """One for few images that are made for training."""
+    return _decoders(run.images(names["category"], names["subset"]))
+
+
+def make_synthetic(run: Run, names: Mapping[str, str]) -> Estimate:
+    """Each image made of two, as many at a time as there are threads."""
+    images = run.images(names["category"], names["subset"])
+    at_once = images.first(_decoders(images))
+    return STATISTICS.plus(
+        (READ_BYTES + MADE_BYTES) * at_once.pixels / 1e6, FILE_SECONDS * images.number + MADE_SECONDS * images.pixels
+    )
 
 
 def support_threads(run: Run, names: Mapping[str, str]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zsad.data.inspection import Inspection, SizeCount
 from zsad.data.inspection_table import FeatureCost
-from zsad.data.subsets import FeatureSet, references_count, support_named
+from zsad.data.subsets import FeatureSet, references_count, support_named, synthetic_named
 from zsad.device import resolve_device
 from zsad.errors import ConfigError
 from zsad.features.base import Backbone
@@ -203,6 +203,9 @@ def _sizes_of(inspection: Inspection, subset: str) -> tuple[list[SizeCount], flo
     split = "test" if subset == "test" else "train"
     sizes = [size for size in inspection.sizes if size.split == split]
     available = sum(size.images for size in sizes)
+    made = synthetic_named(subset)
+    if made is not None and available:
+        return sizes, made.images / available
     drawn = references_count(subset)
     if drawn is None or not available:
         return sizes, 1.0

@@ -28,6 +28,7 @@ ESTIMATES: Mapping[str, Callable[[Run, Mapping[str, str]], Estimate]] = MappingP
         "make_demo": data.make_demo,
         "read_images": data.read_images,
         "read_training": data.read_training,
+        "make_synthetic": data.make_synthetic,
         "build_manifest": data.build_manifest,
         "check_images": data.check_images,
         "check_unseen": data.check_unseen,
@@ -74,6 +75,7 @@ THREADS: Mapping[str, Callable[[Run, Mapping[str, str]], int]] = MappingProxyTyp
     {
         "read_images": data.reading_threads,
         "read_training": data.training_threads,
+        "make_synthetic": data.synthetic_threads,
         "extract_features": features.extraction_threads,
         "read_support": data.support_threads,
         "score_support": scoring.scoring_threads,

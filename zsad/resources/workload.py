@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zsad.data.dataset import Dataset
 from zsad.data.image_list import read_image_list
 from zsad.data.images import image_size, is_image
-from zsad.data.subsets import references_count
+from zsad.data.subsets import references_count, synthetic_named
 from zsad.errors import ZsadError
 from zsad.features.views import variants
 
@@ -85,6 +85,18 @@ class Images(NamedTuple):
             left -= kept[-1].images
         return Images(tuple(size for size in kept if size.images), self.shapes)
 
+    def repeated(self, count: int) -> Images:
+        """So many images in all, made of these in turn; the largest first."""
+        if not self.number:
+            return self
+        rounds, left = divmod(count, self.number)
+        sizes = []
+        for size in self.sizes:
+            once_more = min(size.images, left)
+            left -= once_more
+            sizes.append(size._replace(images=rounds * size.images + once_more))
+        return self._replace(sizes=tuple(size for size in sizes if size.images))
+
 
 class Workload(NamedTuple):
     """The images of a category by split."""
@@ -100,6 +112,8 @@ class Workload(NamedTuple):
 
     def of(self, subset: str, view: str = "original") -> Images:
         """The images of a subset as a view shows them; see `zsad.data.subsets`."""
+        if (made := synthetic_named(subset)) is not None:
+            return shown(self.of(made.references).repeated(made.images), view)
         images = self.test if subset == "test" else self.train
         if (drawn := references_count(subset)) is not None:
             images = images.first(drawn)

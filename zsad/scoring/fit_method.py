@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zsad.adaptation.origins import synthetic_marks
 from zsad.data.subsets import base_id
 from zsad.errors import DamagedFileError, DataError, MemoryShortageError
 from zsad.files.features import FeatureReader
@@ -28,9 +29,35 @@ from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.same_features import difference, feature_facts
+from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.trained import with_weights
 
+SYNTHETIC = "synthetic"  # the role of images made from references, with anomalies in them
+
 logger = logging.getLogger(__name__)
+
+
+class SyntheticFiles(NamedTuple):
+    """What there is of images that were made from references for training.
+
+    Attributes:
+        features: of them.
+        manifest: with their masks.
+        origins: which references each is made from, see `zsad.adaptation.origins`.
+    """
+
+    features: Path
+    manifest: Path
+    origins: Path
+
+
+def synthetic_files(files: Mapping[str, Any]) -> SyntheticFiles | None:
+    """Those among the inputs of a job; None where there are none."""
+    if SYNTHETIC not in files:
+        return None
+    named = (SYNTHETIC, *(f"{SYNTHETIC}_{what}" for what in ("manifest", "origins")))
+    return SyntheticFiles(*(Path(str(files[name])) for name in named))
 
 
 def fit_method(
@@ -49,6 +76,7 @@ def fit_method(
     segmentation: Mapping[str, Any] | None = None,
     foregrounds: Mapping[str, Path] = {},
     texts: Path | None = None,
+    synthetic: SyntheticFiles | None = None,
     trained: Path | None = None,
 ) -> None:
     """Fit a method to the references of a category and write its model.
@@ -69,6 +97,8 @@ def fit_method(
         foregrounds: where ``scorer.wants_foreground``, the mask file of the part of the role ``"references"``; a single
             reference needs none.
         texts: what the scorer asks in words, where its ``text_role`` is ``"references"``.
+        synthetic: images made from the references with anomalies in them, where the scorer has the role
+            ``"synthetic"``.
         trained: of a `TrainedScorer` without weights of its own, what it has learned from the auxiliary data set; see
             `zsad.scoring.train_method`.
 
@@ -81,7 +111,9 @@ def fit_method(
     with ExitStack() as stack:
         masks = {role: stack.enter_context(MaskReader(path)) for role, path in foregrounds.items()}
         asked = None if texts is None else stack.enter_context(TextReader(texts))
-        reader = stack.enter_context(FeatureReader(references, masks.get(REFERENCES), asked))
+        made = _labelled(scorer, synthetic, stack)
+        reader = stack.enter_context(FeatureReader(references, masks.get(REFERENCES), asked, made))
+        _check_backbone(reader, made)
         _check_masks(scorer, reader, masks)
         check_texts(scorer, {REFERENCES: reader}, asked)
         details = {
@@ -105,6 +137,8 @@ def fit_method(
         }
         if scorer.wants_foreground:
             details |= {"segmenter": dict(segmenter or {}), "foreground": dict(segmentation or {})}
+        if made is not None:
+            details[SYNTHETIC] = {**inherited(made.tokens.provenance), "images": len(made.tokens)}
         known = dict(provenance)
         details["software"] = known.pop("versions", {})
         with FittedWriter(
@@ -125,6 +159,33 @@ def fit_method(
                 writer.write_evidence(evidence.image_ids, evidence.maps, evidence.scores)
             writer.provenance["evidence_seconds"] = evidence.seconds
     logger.info("fitted to %d references, %d of them scored", len(reader), len(evidence.image_ids))
+
+
+def _labelled(scorer: ReferenceScorer, synthetic: SyntheticFiles | None, stack: ExitStack) -> LabelledTokens | None:
+    """The features of images made for training and what is known of these, open as long as the stack is.
+
+    Raises:
+        ValueError: they are missing, or nothing that the scorer reads.
+        DataError: they do not belong together.
+    """
+    if (synthetic is not None) != (SYNTHETIC in scorer.feature_sets()):
+        raise ValueError(f"synthetic images are {'missing' if synthetic is None else 'nothing that the scorer reads'}")
+    if synthetic is None:
+        return None
+    reader = stack.enter_context(FeatureReader(synthetic.features))
+    return LabelledTokens(reader, synthetic_marks(synthetic.manifest, synthetic.origins, reader.image_ids))
+
+
+def _check_backbone(references: FeatureReader, made: LabelledTokens | None) -> None:
+    """Check that features of references and of what was made from them come from one backbone.
+
+    Raises:
+        DataError: they do not.
+    """
+    if made is not None and (odd := difference(feature_facts(references), feature_facts(made.tokens))):
+        raise DataError(
+            f"{references.path} and {made.tokens.path} come from different backbones ({odd}); delete both and run again"
+        )
 
 
 class _Evidence(NamedTuple):

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from zsad.data.image_list import read_image_list
-from zsad.data.subsets import references_count
+from zsad.data.subsets import references_count, synthetic_named
 from zsad.errors import DataError
 from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
@@ -197,7 +197,8 @@ class Ledger:
         return next((_device_in(path) for path in paths if path.exists()), "")
 
     def _images_of(self, subset: str, category: str) -> int:
-        return references_count(subset) or self._images[category][subset]
+        made = synthetic_named(subset)
+        return made.images if made else references_count(subset) or self._images[category][subset]
 
 
 def collect_costs(

@@ -69,7 +69,7 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
             stage = getattr(snakemake.params, "stage", snakemake.rule)  # of a module, whose rules have other names
             yield Job(cfg=cfg, provenance=stage_provenance(stage, cfg, code=code))
     except Exception as error:
-        sentence = _told(_without_damaged_input(error, snakemake.input), log)
+        sentence = _told(_without_damaged_input(error, _results_in(snakemake.input)), log)
         if not is_watched() or not _is_logged_to(log):
             print(f"zsad: {snakemake.rule}: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None
@@ -96,6 +96,12 @@ def features_of(files: Any) -> dict[str, Path]:
         for name, path in files.items()
         if name not in others and not name.startswith(FOREGROUND) and not name.endswith((MANIFEST, ORIGINS))
     }
+
+
+def _results_in(files: Any) -> list[str]:
+    """The inputs that a run has made and makes anew: not those that people gave by their paths."""
+    given = files.get(LEARNED) or []
+    return [path for path in files if path not in ([given] if isinstance(given, str) else list(given))]
 
 
 def _without_damaged_input(error: Exception, inputs: Iterable[str]) -> Exception:

@@ -130,11 +130,11 @@ def blame(dag: DAG, job: Job, failed: Collection[AbstractJob]) -> str:
     first = list(_first_unfinished(dag, job))
     single = [one for one in first if one in failed]
     if single:
-        return f"{_step(single[0])} failed"
+        return f"{_step(single[0])}{_elsewhere(single[0], job)} failed"
     together = [one for one in first if any(group.is_group() and one in group.jobs for group in failed)]
     if together:
-        return f"{_step(together[0])}, or a step submitted with it, failed"
-    return f"{_step(first[0])} did not run"
+        return f"{_step(together[0])}{_elsewhere(together[0], job)}, or a step submitted with it, failed"
+    return f"{_step(first[0])}{_elsewhere(first[0], job)} did not run"
 
 
 def partial_outputs(job: Job) -> dict[str, Path]:
@@ -165,6 +165,14 @@ def _step(job: Job) -> str:
     """A job by its rule and what sets it apart within a category."""
     by = [job.wildcards_dict[name] for name in BLAMED if name in job.wildcards_dict]
     return f"{job.rule.name} by {' and '.join(by)}" if by else job.rule.name
+
+
+def _elsewhere(job: Job, asking: Job) -> str:
+    """Which images a job reads if they are of another data set than those that another job asks for; or empty."""
+    dataset, category = (job.wildcards_dict.get(name) for name in ("dataset", "category"))
+    if not category or dataset in (None, asking.wildcards_dict.get("dataset")):
+        return ""
+    return f" of {dataset}/{category}"
 
 
 def _written(

@@ -16,6 +16,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "make_demo": 1,
         "read_images": 1,
         "read_training": 1,
+        "make_synthetic": 1,
         "build_manifest": 1,
         "check_images": 1,
         "check_unseen": 1,

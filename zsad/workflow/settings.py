@@ -34,6 +34,7 @@ from zsad.workflow.classifiers import (
 from zsad.workflow.configfiles import check_switched_off, defined_entries, read_configuration
 from zsad.workflow.entries import BackboneEntry, ClassifierEntry, MethodEntry, RefinerEntry, TextsEntry
 from zsad.workflow.exports import exports_of
+from zsad.workflow.learnable import check_labels, check_references
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
 from zsad.workflow.references import Models
@@ -43,7 +44,7 @@ from zsad.workflow.schema import checked, default_config
 from zsad.workflow.suitability import Asked, Suitability
 from zsad.workflow.texts import check_files, check_origins
 from zsad.workflow.trained import check_weights
-from zsad.workflow.unseen import check_auxiliary, check_labels, check_unseen
+from zsad.workflow.unseen import check_auxiliary, check_unseen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORKFLOW_PATH = REPOSITORY / "Snakefile"  # is not there where the package is installed
@@ -189,7 +190,7 @@ class Settings:
         for classifier in self.classifiers.values():
             self._check_layers(classifier)
         check_files(self.methods.values())
-        check_weights(self.methods.values())
+        check_weights(self.methods.values(), self.backbones)
         for category in self.data.expected_categories if self.asked_texts else ():
             self.part_name(category)
 
@@ -442,6 +443,7 @@ class Settings:
             return
         check_auxiliary(self.auxiliary, self.data)
         check_labels(self.auxiliary)
+        check_references(self.methods.values(), self.auxiliary)
         folders = {data.download_to for data in self.data_sets if data.is_downloaded}
         if len(folders) > 1:
             raise ConfigError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zsad.data.subsets import synthetic_named
 from zsad.errors import ConfigError
 from zsad.files.user_paths import shell_sign
 
@@ -102,6 +103,8 @@ def _computed(
     place = {"dataset": data.name, "category": category}
     yield dict.fromkeys((*(("make_demo",) if data.is_demo else ()), *PREPARED), place)
     for backbone, features in feature_sets:
+        if synthetic_named(features.subset):
+            yield {"make_synthetic": {**place, "subset": features.subset}}
         step = "join_features" if settings.backbones[backbone].members else "extract_features"
         yield {step: {**place, "backbone": backbone, **features._asdict()}}
 

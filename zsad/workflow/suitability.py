@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
-from zsad.data.subsets import FeatureSet, Refusals, SizedImage, no_refusals, select, support_named
+from zsad.adaptation.plan import planned
+from zsad.data.subsets import FeatureSet, Refusals, SizedImage, no_refusals, select, support_named, synthetic_named
 from zsad.errors import DataError
 from zsad.features.views import variants
 from zsad.grids import GridRule, TokenLayout, assumed_joined_layout
@@ -70,9 +71,10 @@ class Suitability(NamedTuple):
         """What tells of the images of a category why methods refuse them, a sentence for each such method.
 
         Args:
-            subset: that they are; of labelled examples, which have no references beside them, scoring itself tells.
+            subset: that they are; of labelled examples and of images made for training, which have no references
+                beside them, scoring and fitting themselves tell.
         """
-        return no_refusals if support_named(subset) else partial(self._refusals, category)
+        return no_refusals if support_named(subset) or synthetic_named(subset) else partial(self._refusals, category)
 
     def _refusals(self, category: str, images: Sequence[SizedImage]) -> list[str]:
         reasons: dict[str, str] = {}
@@ -88,7 +90,7 @@ class Suitability(NamedTuple):
             if not sets:
                 return ""
         try:
-            chosen = {role: select(images, of.subset, category) for role, of in sets.items()}
+            chosen = {role: _selected(images, of.subset, category) for role, of in sets.items()}
         except DataError as error:
             return str(error)
         if layout is None:
@@ -123,8 +125,8 @@ def _without_tests(scorer: Scorer) -> dict[str, FeatureSet]:
     """
     if not scorer.fitted_roles:
         return {}
-    fitted = {role: scorer.feature_sets()[role] for role in scorer.fitted_roles}
-    (subset,) = {features.subset for features in fitted.values()}
+    fitted = {role: features for role, features in scorer.feature_sets().items() if role in scorer.fitted_roles}
+    (subset,) = {features.subset for features in fitted.values() if not synthetic_named(features.subset)}
     return {**fitted, "test": FeatureSet(subset)}
 
 
@@ -136,6 +138,21 @@ def _training_sets(scorer: Scorer) -> dict[str, FeatureSet]:
 def _of_references(sets: Mapping[str, FeatureSet]) -> dict[str, FeatureSet]:
     """Those that are taken from training images."""
     return {role: features for role, features in sets.items() if features.subset != "test"}
+
+
+def _selected(images: Sequence[SizedImage], subset: str, category: str) -> list[SizedImage]:
+    """The images of a subset; those that are made for training are as large as what they will be made from.
+
+    Raises:
+        DataError: see `select`.
+    """
+    made = synthetic_named(subset)
+    if made is None:
+        return select(images, subset, category)
+    references = {image.image_id: image for image in select(images, made.references, category)}
+    return [
+        references[each.base]._replace(image_id=each.image_id, split="test") for each in planned(list(references), made)
+    ]
 
 
 def _too_few(scorer: Scorer, tests: int) -> str:

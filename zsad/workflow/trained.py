@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zsad.errors import ConfigError, DataError
+from zsad.errors import ConfigError, DamagedFileError, DataError
 from zsad.files.learned import read_facts, read_learned
 from zsad.scoring.base import Scorer
 from zsad.scoring.data_set_name import is_data_set_name
-from zsad.scoring.trained import TrainedScorer
-from zsad.workflow.entries import MethodEntry
+from zsad.scoring.same_features import BACKBONE, difference
+from zsad.scoring.trained import FEATURES, TrainedScorer
+from zsad.workflow.entries import BackboneEntry, MethodEntry
 from zsad.workflow.schema import Config
 
 
@@ -52,18 +54,37 @@ def what_it_learns(scorer: Scorer) -> dict[str, Any]:
     return {"training_sets": sets, "trained_on": scorer.trained_on or ""}
 
 
-def check_weights(methods: Iterable[MethodEntry]) -> None:
-    """Refuse files of weights whose tensors are damaged, which the facts alone do not show.
+def check_weights(methods: Iterable[MethodEntry], backbones: Mapping[str, BackboneEntry]) -> None:
+    """Refuse files of weights whose tensors are damaged, or that were learned by another backbone, as far as is known.
 
     Raises:
         ConfigError: there is one.
     """
     for method in methods:
         if method.learns_elsewhere and not method.is_trained:
-            try:
-                read_learned(Path(method.learned_files["weights"]))
-            except DataError as error:
-                raise ConfigError(f"{method.where}.params.weights: {error}") from None
+            path, asked = Path(method.learned_files["weights"]), backbones[method.backbone]
+            with _told_of(method.where):
+                facts = read_learned(path).facts
+            learned_by = facts.get(FEATURES)
+            known = learned_by.get(BACKBONE) if isinstance(learned_by, Mapping) else None
+            if odd := difference({BACKBONE: asked.params}, {BACKBONE: known}):
+                raise ConfigError(
+                    f"{method.where}.params.weights: backbone '{asked.name}' is not the one that {path} was learned by "
+                    f"({odd}); give the method that one, or train it anew"
+                )
+
+
+@contextmanager
+def _told_of(where: str) -> Iterator[None]:
+    """Within, a file that cannot be read is told of as what somebody gave, which no run makes anew."""
+    try:
+        yield
+    except DamagedFileError as error:
+        raise ConfigError(
+            f"{where}.params.weights: {error.path} {error.fault}; get the file again, or train the method anew"
+        ) from None
+    except DataError as error:
+        raise ConfigError(f"{where}.params.weights: {error}") from None
 
 
 def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
@@ -72,10 +93,8 @@ def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
     Raises:
         ConfigError: see `with_origin`.
     """
-    try:
+    with _told_of(where):
         facts = read_facts(path)
-    except DataError as error:
-        raise ConfigError(f"{where}.params.weights: {error}") from None
     if reason := scorer.foreign_weights(facts):
         raise ConfigError(
             f"{where}.params.weights: {path} {reason}; give weights that fit the other parameters, or change these"

@@ -80,29 +80,6 @@ def check_auxiliary(auxiliary: Dataset, data: Dataset) -> None:
         )
 
 
-def check_labels(auxiliary: Dataset) -> None:
-    """Refuse an auxiliary data set of which it is known before any image is opened that nothing can be learned from it.
-
-    Masks it may lack.
-
-    Raises:
-        ConfigError: no image is known to be anomalous, or none to be normal.
-    """
-    truths = list(auxiliary.truths())
-    known = {
-        "anomalous": any(truth.defective for truth in truths),
-        "normal": any(truth.good for truth in truths),
-    }
-    if all(known.values()):
-        return
-    lacking = " and no ".join(kind for kind, there in known.items() if not there)
-    where = f" in {auxiliary.root}" if not auxiliary.is_demo else ""
-    raise ConfigError(
-        f"{AUXILIARY}: the data set '{auxiliary.name}' has no {lacking} test image{where}, and methods learn what sets "
-        "the ones apart from the others; choose one with labelled images of both kinds"
-    )
-
-
 def _why_the_same(trained_on: str, data: Dataset, *, by_likeness: bool) -> str:
     """Why a data set that something was trained on is the one under test; empty if it seems to be another.
 
