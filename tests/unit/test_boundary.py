@@ -29,6 +29,7 @@ import torch
 import yaml
 from PIL import Image
 from pydantic import BaseModel
+from snakemake.iocontainers import InputFiles
 
 from paths import REPOSITORY
 from zsad.cli import command, listings
@@ -240,7 +241,7 @@ def test_the_cause_of_an_error_is_told_and_what_it_merely_happened_beside_is_not
 def run_job(log: Path, act: Callable[[], Any]) -> None:
     frame = SimpleNamespace(
         rule="score_images",
-        input=[],
+        input=InputFiles(),
         params=SimpleNamespace(cfg="{}", code="{}"),
         resources={},
         threads=1,

@@ -28,7 +28,7 @@ ITEMS = (
     Item(Path("a/4.png"), "4.png", "test", None, ""),
 )
 BEFORE_THE_EVALUATION = (
-    "extract_features", "join_features", "encode_texts", "embed_images", "segment_foreground", "fit_method",
+    "extract_features", "join_features", "encode_texts", "embed_images", "segment_foreground",
     "score_images", "fuse_scores", "modulate_scores", "decide_images", "adopt_decisions", "embed_crops", "refine_masks",
 )  # fmt: skip
 
@@ -37,6 +37,16 @@ BEFORE_THE_EVALUATION = (
 def test_no_code_before_the_evaluation_can_read_a_manifest(script: str) -> None:
     code = code_hashes(REPOSITORY, f"workflow_scripts/{script}.py")
     assert "zsad/data/manifest.py" not in code
+    assert not any(file.startswith(("zsad/evaluation/", "zsad/data/layouts/")) for file in code)
+
+
+def test_a_fit_can_read_the_manifest_of_images_that_were_made_for_training_alone() -> None:
+    code = code_hashes(REPOSITORY, "workflow_scripts/fit_method.py")
+    sources = {file: (REPOSITORY / file).read_text(encoding="utf-8") for file in code if file.endswith(".py")}
+    readers = {file for file, source in sources.items() if "import read_manifest" in source}
+    assert readers == {"zsad/adaptation/marks.py", "zsad/adaptation/origins.py"}
+    assert "origins" in sources["zsad/scoring/fit_method.py"]
+    assert "marks import" not in sources["zsad/scoring/fit_method.py"].replace("origins import synthetic_marks", "")
     assert not any(file.startswith(("zsad/evaluation/", "zsad/data/layouts/")) for file in code)
 
 
