@@ -506,11 +506,13 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
         scored(scorer.model_copy(update={"layers": None}), tokens)
 
 
-def test_another_temperature_than_that_of_the_training_is_refused(tmp_path):
+@pytest.mark.parametrize(("name", "value", "told"), [("temperature", 0.1, 0.07), ("seed", 3, 0)])
+def test_another_temperature_or_seed_than_that_of_the_training_is_refused(tmp_path, name, value, told):
     scorer = trained(tmp_path)
-    warmer = VisualPrompts(weights=scorer.weights, temperature=0.1)
-    with pytest.raises(DataError, match=r"was trained with temperature 0.07 and not with 0.1; train the method anew"):
-        scored(warmer, made_up_category("lid", 7).images.tokens)
+    other = VisualPrompts(**{"weights": scorer.weights, name: value})
+    said = rf"was trained with {name} {told} and not with {value} \(with these weights, set '{name}: {told}'\)"
+    with pytest.raises(DataError, match=said):
+        scored(other, made_up_category("lid", 7).images.tokens)
 
 
 def edited(scorer, tensors=None, **facts):
