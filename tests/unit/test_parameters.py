@@ -140,6 +140,18 @@ prompt_memory temperature 1.0 (0,)
 prompt_memory image_weight 0.7 [0,1]
 prompt_memory seed 0 [0,)
 prompt_memory layers None
+residual_prompts weights None
+residual_prompts trained_on None
+residual_prompts shots 4
+residual_prompts seed 0 [0,)
+residual_prompts learns_from synthetic
+residual_prompts input residual
+residual_prompts combine harmonic
+residual_prompts steps 100 [1,)
+residual_prompts rate 0.001 (0,)
+residual_prompts synthetic_images 40 [1,)
+residual_prompts recipes ('cutpaste','scar','perlin','normal_patch')
+residual_prompts layers None
 text_similarity text_prompts winclip
 text_similarity trained_on None
 text_similarity averaging normalised

@@ -29,6 +29,7 @@ SCORERS: Registry[Scorer] = Registry(
         "coupling_flow": "zsad.scoring.coupling_flow:CouplingFlow",
         "visual_prompts": "zsad.scoring.visual_prompts:VisualPrompts",
         "prompt_memory": "zsad.scoring.prompt_memory:PromptMemory",
+        "residual_prompts": "zsad.scoring.residual_prompts:ResidualPrompts",
         "text_similarity": "zsad.scoring.text_similarity:TextSimilarity",
         "winclip": "zsad.scoring.winclip:WinClip",
         "winclip_plus": "zsad.scoring.winclip_plus:WinClipPlus",

@@ -99,6 +99,33 @@ class Metric:
             nearest.append(best.float().clamp_(min=0))
         return torch.cat(nearest)
 
+    def nearest_place(self, queries: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` of each query and its nearest point, and which that is; of equals the first.
+
+        Args:
+            queries: left operands ``[query, width]``.
+            points: right operands ``[point, width]``, at least one.
+
+        Returns:
+            float32 ``[query]``, and int64 ``[query]``.
+        """
+        height, width = self.block(len(queries), len(points), 1)
+        nearest, places = [], []
+        for rows in queries.split(height):
+            best = rows.new_full((len(rows),), torch.inf, dtype=torch.float32)
+            place = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
+            for start in range(0, len(points), width):
+                least, there = self.product(rows, points[start : start + width]).min(dim=1)
+                nearer = least.float() < best
+                best, place = best.where(~nearer, least.float()), place.where(~nearer, there + start)
+            nearest.append(best.clamp_(min=0))
+            places.append(place)
+        return torch.cat(nearest), torch.cat(places)
+
+    def vectors(self, points: torch.Tensor) -> torch.Tensor:
+        """The vectors behind right operands, float32 ``[vector, channel]``: as `points` has rounded them."""
+        return points[:, self._vector].float() + self.centre
+
     def nearest_both_ways(self, queries: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """``h`` of each vector of one image and the nearest of another, and the other way round, from one product.
 
