@@ -54,7 +54,7 @@ class SyntheticFiles(NamedTuple):
 
 def synthetic_files(files: Mapping[str, Any]) -> SyntheticFiles | None:
     """Those among the inputs of a job; None where there are none."""
-    if SYNTHETIC not in files:
+    if not files.get(SYNTHETIC):  # what Snakemake has them in is a list, in which no name would be found
         return None
     named = (SYNTHETIC, *(f"{SYNTHETIC}_{what}" for what in ("manifest", "origins")))
     return SyntheticFiles(*(Path(str(files[name])) for name in named))
