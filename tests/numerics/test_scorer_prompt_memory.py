@@ -319,6 +319,13 @@ def test_a_memory_of_another_shape_is_refused(tmp_path, changed, said):
         scored(scorer, made_up_category("lid", 7).images.tokens)
 
 
+@pytest.mark.parametrize(("name", "value", "told"), [("keys", "patches", "regions"), ("seed", 3, 0)])
+def test_weights_of_other_keys_or_another_seed_are_refused(tmp_path, name, value, told):
+    other = PromptMemory(**{"weights": trained(tmp_path).weights, name: value})
+    with pytest.raises(DataError, match=rf"was trained with {name} {told} and not with {value} \(with these weights"):
+        scored(other, made_up_category("lid", 7).images.tokens)
+
+
 def test_weights_of_another_method_are_refused(tmp_path):
     scorer = trained(tmp_path)
     path = Path(scorer.weights)

@@ -44,6 +44,7 @@ def test_features_differ_between_images_and_where_defects_are_planted(learning: 
         ("visual_prompts", False, 0.0),
         ("visual_prompts", True, 0.0),
         ("prompt_memory", False, 0.0),
+        ("residual_prompts", False, 0.5),
     ],
 )
 def test_each_way_runs_and_finds_what_is_planted(

@@ -16,7 +16,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, lacking, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, learned_layers, told_of, unlike
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES, TrainedScorer
 
@@ -122,12 +122,8 @@ class VisualPrompts(TrainedScorer):
         return count._replace(patches=min(count.patches, 2 * self.normal_patches)).values
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """They are of another method, data set or temperature."""
-        if reason := super().foreign_weights(facts):
-            return reason
-        if facts.get("temperature") != self.temperature:
-            return f"was trained with temperature {facts.get('temperature')} and not with {self.temperature}"
-        return lacking(facts)
+        """They are of another method, data set, temperature or seed."""
+        return super().foreign_weights(facts) or unlike(facts, {"temperature": self.temperature, "seed": self.seed})
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn the vectors.
@@ -164,6 +160,7 @@ class VisualPrompts(TrainedScorer):
         facts = {
             **told.facts,
             "temperature": self.temperature,
+            "seed": self.seed,
             "steps": course.steps,
             "parameters": sum(tensor.size for name, tensor in tensors.items() if localises or name == "image"),
             "notes": told.notes,
