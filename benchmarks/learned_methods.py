@@ -40,23 +40,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zsad import extract, metrics
+from zsad.adaptation.make_synthetic import make_synthetic
+from zsad.adaptation.origins import synthetic_marks
 from zsad.data.catalogue import facts_of
 from zsad.data.demo.make_demo import make_category
 from zsad.data.demo.plan import CATEGORIES, DemoOptions
+from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.layouts.base import Layout
 from zsad.data.layouts.elpv import ElpvLayout
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.packages import installed
-from zsad.data.subsets import FeatureSet, select
+from zsad.data.subsets import FeatureSet, select, synthetic_named
 from zsad.evaluation.truth import has_pixel_truth, pixel_truth
 from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.files.json_files import read_json, write_json
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.train_method import TrainingFiles, train_method
 
 SEEDS = (0, 1, 2)
@@ -176,7 +181,10 @@ class Sight(NamedTuple):
         """The feature file of some images, which is extracted if it is absent."""
         path = self.folder / f"{wanted.subset}.{wanted.view}.h5"
         if not path.exists():
-            records = select(records_of(self.category), wanted.subset, self.category.name)
+            records: Sequence[ImageRecord | ListedImage] = records_of(self.category)
+            if synthetic_named(wanted.subset) is not None:
+                records = read_image_list(self.synthetic(wanted.subset) / "images.csv")
+            records = select(records, wanted.subset, self.category.name)
             names = [record.image_id for record in records]
             paths = [record.path for record in records]
             given = extract(paths, self.backbone, view=wanted.view, image_ids=names, device="cpu")
@@ -193,6 +201,30 @@ class Sight(NamedTuple):
                 for index in range(len(given)):
                     writer.write(index, given.half_tokens(index), given.cls_tokens_of(index))
         return path
+
+    def synthetic(self, subset: str) -> Path:
+        """The folder of images that are made from references, which are made if they are absent."""
+        folder = self.cache / "synthetic" / self.category.key / subset
+        if not (folder / "images.csv").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            known = [listed(record) for record in records_of(self.category) if record.split == "train"]
+            write_images(folder / "training.csv", known)
+            make_synthetic(
+                training_list=folder / "training.csv",
+                category=self.category.name,
+                subset=subset,
+                images=folder / "images.csv",
+                manifest=folder / "manifest.csv",
+                origins=folder / "made_from.csv",
+                sheet=folder / "sheet.png",
+            )
+        return folder
+
+    def labelled(self, wanted: FeatureSet) -> LabelledTokens:
+        """Tokens of such images, and what is wrong with them."""
+        folder, reader = self.synthetic(wanted.subset), FeatureReader(self.features(wanted))
+        marks = synthetic_marks(folder / "manifest.csv", folder / "made_from.csv", reader.image_ids)
+        return LabelledTokens(reader, marks)
 
     def manifest(self) -> Path:
         """The manifest of the category."""
@@ -229,6 +261,11 @@ def records_of(category: Category) -> list[ImageRecord]:
         make_category(category.name, DemoOptions(), folder)
         (folder / "made").touch()
     return category.layout.records(category.root, category.name)
+
+
+def listed(record: ImageRecord) -> ListedImage:
+    """An image without its label."""
+    return ListedImage(record.image_id, record.path, record.split, record.height, record.width, record.sha256)
 
 
 # -- what is measured ------------------------------------------------------------------------------------------------
@@ -309,7 +346,8 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
 def references_of(run: Run, scorer: ReferenceScorer, folder: Path) -> FeatureReader:
     """The references of a method, with the images made from them where it learns from such."""
     sight, sets = Sight(run.category, run.backbone, folder), scorer.feature_sets()
-    return FeatureReader(sight.features(sets[REFERENCES]))
+    made = sight.labelled(sets[SYNTHETIC]) if SYNTHETIC in sets else None
+    return FeatureReader(sight.features(sets[REFERENCES]), synthetic=made)
 
 
 def trained(run: Run, folder: Path) -> tuple[Path, float]:

@@ -5,19 +5,22 @@
     python benchmarks/learning.py --images 50 --no-plain       # smaller, and without the plain versions
 
 A category has 200 good images to learn from and 200 to score, of 28 x 28 patches and 128 channels. Its patches come in
-six kinds, each of which varies along axes of its own and along a curve; every third test image has a planted defect. A
-method of an auxiliary data set learns from the test images of another such category.
+six kinds, each of which varies along axes of its own and along a curve; every third test image has a planted defect,
+and what the defects of two categories have in common is faint. A method of an auxiliary data set learns from the test
+images of another such category; `residual_prompts` from 4 references and 40 images that stand for synthetic ones.
 
 Each turn of each way runs in a process of its own and reads its features from HDF5. Printed are medians over turns:
 seconds of learning and of scoring by the clock on the wall, those of the processor (which other programs hardly touch),
 memory beyond the loaded libraries at the peak, and the AUROC of planted patches, by which a way that does less shows.
-The ratios are of processor seconds in the same turn. The limit of two minutes is for the clock on the wall.
+The ratios are of processor seconds in the same turn. The limit of two minutes is for the clock on the wall, so that it
+says something on a machine that has nothing else to do.
 
 The plain versions do what a method's description says, step by step, without this project's shortcuts:
 
 coupling_flow  a step takes the patches of one image, which it reads, scales and whitens anew; each coupling has a
                network for scales and one for shifts, which see all dimensions through a mask (Dinh et al., 2017)
 flow           the same steps; the network is asked for the velocity of each patch at each time and for each draw
+visual_prompts each step reads its images anew, and takes all of their patches
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import argparse
 import copy
 import math
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -54,21 +58,24 @@ from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.moments import Moments
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.same_features import feature_facts
 from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.trained import TrainedScorer
 from zsad.scoring.velocity_scores import FIRST_TIME, LAST_TIME, TIMES
+from zsad.scoring.visual_prompts import VisualPrompts
 from zsad.scoring.whitened import joined_tokens
 
 LIMIT = 120.0  # seconds for a category
 KINDS, AXES, NOISE = 6, 4, 0.15
 DEFECT = 3  # patches along each side of a planted defect
+SHOTS, SYNTHETIC = 4, 40  # references of `residual_prompts`, and images with synthetic anomalies
 ALL = {"shots": "all"}
 METHODS: Mapping[str, Mapping[str, Any]] = {  # by scorer; those that are not registered are left out
     "mahalanobis": ALL,
     "memory_bank": {**ALL, "rotations": False},
     "flow": ALL,
     "coupling_flow": ALL,
-    "residual_prompts": {"shots": 4},
+    "residual_prompts": {"shots": SHOTS},
     "visual_prompts": {},
     "prompt_memory": {},
 }
@@ -151,6 +158,7 @@ def write_features(task: Task, name: str, part: int, seed: int, defects: np.ndar
     axes = drawn.normal(size=(KINDS, AXES, task.channels)) / math.sqrt(task.channels)
     bends = drawn.normal(size=(KINDS, task.channels))
     layout = drawn.integers(0, KINDS, size=(task.side, task.side))
+    flaw = np.random.default_rng(77).normal(size=task.channels)  # of all parts
     shape = (task.side, task.side)
     rng = np.random.default_rng(seed)
     split = "train" if defects is None else "test"
@@ -169,7 +177,7 @@ def write_features(task: Task, name: str, part: int, seed: int, defects: np.ndar
             tokens += 0.3 * along[..., :1] ** 2 * bends[layout] + NOISE * rng.normal(size=(*shape, task.channels))
             if defects is not None:
                 there = defects[index]
-                tokens[there] += 0.35 * rng.normal(size=(int(there.sum()), task.channels))
+                tokens[there] += 0.15 * flaw + 0.2 * rng.normal(size=(int(there.sum()), task.channels))
             writer.write(index, tokens[None], tokens.mean(axis=(0, 1))[None])
 
 
@@ -179,42 +187,53 @@ def write_category(task: Task) -> None:
     write_features(task, "test", 0, 2, planted(task, 0))
     write_features(task, "auxiliary", 9, 3, planted(task, 9))
     write_features(task, "auxiliary-references", 9, 4, None)
+    made = task._replace(images=min(SYNTHETIC, task.images))
+    write_features(made, "synthetic", 0, 5, planted(made, 5))
 
 
 # --- the methods --------------------------------------------------------------------------------------------------
 
 
+def labelled(task: Task, name: str, seed: int, made_from: Sequence[str] | None = None) -> LabelledTokens:
+    """Images of a feature file, with the marks of what was planted in them."""
+    defects = planted(task, seed)
+    labels = defects.any(axis=(1, 2)).astype(int).tolist()
+    masks = [mask if label else None for mask, label in zip(defects, labels, strict=True)]
+    owners = [(made_from[index % len(made_from)],) for index in range(len(labels))] if made_from else None
+    return LabelledTokens(FeatureReader(task.features(name)), MemoryMarks(labels, masks, owners))
+
+
 def own(name: str, task: Task) -> Learner:
     """A method as the pipeline runs it."""
     scorer = task.scorer(name)
-    readers = {role: FeatureReader(task.features(role)) for role in ("test", "references")}
+    references, test = (FeatureReader(task.features(role)) for role in ("references", "test"))
     if isinstance(scorer, TrainedScorer) and scorer.learns_elsewhere:
-        return _trained(scorer, readers, task)
+        return _trained(scorer, test, task)
     assert isinstance(scorer, ReferenceScorer)
-    references, test = readers["references"], readers["test"]
+    shots = len(references) if scorer.shots == "all" else min(scorer.shots, len(references))
+    if "synthetic" in scorer.feature_sets():
+        made = task._replace(images=min(SYNTHETIC, task.images))
+        references.synthetic = labelled(made, "synthetic", 5, references.image_ids[:shots])
     return Learner(
-        lambda: scorer.fit(references, range(len(references)), task.compute()),
+        lambda: scorer.fit(references, range(shots), task.compute()),
         lambda model: _maps(scorer.score_by(model, test, range(len(test)), task.compute())),
     )
 
 
-def _trained(scorer: TrainedScorer, readers: dict[str, FeatureReader], task: Task) -> Learner:
+def _trained(scorer: TrainedScorer, test: FeatureReader, task: Task) -> Learner:
     """A method that learns from an auxiliary data set."""
-    defects = planted(task, 9)
-    labels = defects.any(axis=(1, 2)).astype(int).tolist()
-    masks = [mask if label else None for mask, label in zip(defects, labels, strict=True)]
-    images = LabelledTokens(FeatureReader(task.features("auxiliary")), MemoryMarks(labels, masks))
+    images = labelled(task, "auxiliary", 9)
     references = FeatureReader(task.features("auxiliary-references"))
     weights = task.folder / f"{type(scorer).__name__}.safetensors"
 
     def learn() -> TrainedScorer:
         learned = scorer.train([AuxiliaryCategory("other", images, references)], task.compute())
-        facts = {"method": SCORERS.name_of(scorer), **learned.facts}
+        facts = {**learned.facts, "method": SCORERS.name_of(scorer), "features": feature_facts(images.tokens)}
         write_learned(weights, learned._replace(facts=facts))
         return scorer.with_weights(weights)
 
     def score(ready: TrainedScorer) -> list[np.ndarray]:
-        return _maps(ready.score({role: readers[role] for role in ready.feature_sets()}, task.compute()))
+        return _maps(ready.score({"test": test}, task.compute()))
 
     return Learner(learn, score)
 
@@ -369,7 +388,61 @@ def plain_flow(task: Task) -> Learner:
     )
 
 
-PLAIN: Mapping[str, Callable[[Task], Learner]] = {"flow": plain_flow, "coupling_flow": plain_coupling_flow}
+def plain_visual_prompts(task: Task) -> Learner:
+    """`visual_prompts` with all patches of the images of each step, which it reads anew."""
+    scorer = task.scorer("visual_prompts")
+    assert isinstance(scorer, VisualPrompts)
+    images, marks = labelled(task, "auxiliary", 9)
+
+    def seen(index: int) -> tuple[torch.Tensor, torch.Tensor, float, torch.Tensor]:
+        """Unit tokens of an image and its patches, its label, and the shares of its patches."""
+        whole = torch.nn.functional.normalize(torch.from_numpy(images.cls_tokens_of(index)[0]), dim=0)
+        shares = marks.shares(index, task.side, task.side)
+        assert shares is not None
+        patches = joined_tokens(images, index, [0], task.device)
+        return whole.to(task.device), patches, float(marks.labels[index]), torch.from_numpy(shares.ravel())
+
+    def logits(tokens: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return tokens @ torch.nn.functional.normalize(rows, dim=1).T / scorer.temperature
+
+    def loss(rows: torch.Tensor, index: int) -> torch.Tensor:
+        whole, patches, label, shares = seen(index)
+        shares = shares.to(task.device)
+        image = torch.log_softmax(logits(whole[None], rows[:2]), dim=1)[0, int(label)]
+        log_shares = torch.log_softmax(logits(patches, rows[2:]), dim=1)
+        found = log_shares.exp()
+        focal = shares * found[:, 0] ** 2 * log_shares[:, 1] + (1 - shares) * found[:, 1] ** 2 * log_shares[:, 0]
+        overlap = (2 * (found[:, 1] * shares).sum() + 1) / (found[:, 1].sum() + shares.sum() + 1)
+        return 1 - overlap - focal.mean() - image
+
+    def learn() -> torch.Tensor:
+        torch.manual_seed(0)
+        rows = torch.nn.Parameter(0.02 * torch.randn(4, images.channels, device=task.device))
+        optimiser = torch.optim.AdamW([rows], lr=scorer.rate)
+        for _ in range(scorer.epochs):
+            order = torch.randperm(len(images)).tolist()
+            for start in range(0, len(order), scorer.batch):
+                optimiser.zero_grad()
+                torch.stack([loss(rows, index) for index in order[start : start + scorer.batch]]).mean().backward()
+                optimiser.step()
+        return rows.detach()
+
+    def score(rows: torch.Tensor) -> list[np.ndarray]:
+        test = FeatureReader(task.features("test"))
+        shares = (
+            torch.softmax(logits(joined_tokens(test, index, [0], task.device), rows[2:]), dim=1)[:, 1]
+            for index in range(len(test))
+        )
+        return [share.reshape(task.side, task.side).cpu().numpy() for share in shares]
+
+    return Learner(learn, score)
+
+
+PLAIN: Mapping[str, Callable[[Task], Learner]] = {
+    "flow": plain_flow,
+    "coupling_flow": plain_coupling_flow,
+    "visual_prompts": plain_visual_prompts,
+}
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------
@@ -417,6 +490,7 @@ def line(name: str, turns: Sequence[Taken], ratio: str = "") -> str:
 def compare(task: Task, names: Sequence[str], turns: int, *, with_plain: bool) -> None:
     """Print the table; ways take turns."""
     write_category(task)
+    load = os.getloadavg()[0]  # of other programs, as this one has not begun
     ways = [(name, plain) for name in names for plain in (False, True) if not plain or (with_plain and name in PLAIN)]
     found: dict[tuple[str, bool], list[Taken]] = {way: [] for way in ways}
     for _ in range(turns):
@@ -424,7 +498,7 @@ def compare(task: Task, names: Sequence[str], turns: int, *, with_plain: bool) -
             found[name, plain].append(in_own_process(task, name, plain=plain))
     print(
         f"{task.images} images to learn from and {task.images} to score, {task.side} x {task.side} patches, "
-        f"{task.channels} channels; {described(task)}; median of {turns} turns"
+        f"{task.channels} channels; {described(task)}, which had {load:.1f} programs to run; median of {turns} turns"
     )
     print(
         f"{'':22} {'learning':>8} {'scoring':>8} {'together':>9} {'processor':>10} {'MB':>7} {'AUROC':>7}  "

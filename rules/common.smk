@@ -310,14 +310,14 @@ learned_files, learned_stamp = follow(files_of_others)
 def learned_of(wildcards, *, of_fit):
     """What a method has learned from the auxiliary data set, for the step that applies it.
 
-    That step is the fit, if there is one; then its model stands for what was learned. Either is no use for images that
-    were learned from.
+    That step is the fit, if there is one; then its model stands for what was learned. Images that were learned from are
+    of no use to score; a model knows no test image, so that another list of them is no reason to fit it again.
     """
     entry = settings.methods[wildcards.method]
     applies = of_fit == bool(entry.fitted_roles)
     names = {"dataset": wildcards.dataset, "method": wildcards.method}
     trained = {"trained": TRAINED.format(**names)} if applies and entry.is_trained else {}
-    return trained | unseen_of(wildcards)
+    return trained if of_fit else trained | unseen_of(wildcards)
 
 
 def unseen_of(wildcards):

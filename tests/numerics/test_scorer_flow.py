@@ -156,7 +156,7 @@ def test_operations_are_those_of_its_parts():
     fit = 4 * 24 * 22**2 + 20 * 22**3 + 24 * 2 * 22 * 9 + 10 * (32 * 3 * once + 2e8)
     assert scorer.operations(BOTH) == pytest.approx(read + fit + 35 * (2 * 22 * 9 + 30 * once))
     paired = scorer.model_copy(update={"pairing": "worst"})
-    assert paired.operations(BOTH) - scorer.operations(BOTH) == pytest.approx(10 * 32 * 400 * 256)
+    assert paired.operations(BOTH) - scorer.operations(BOTH) == pytest.approx(10 * 32 * 2500 * 256)
     single = scorer.model_copy(update={"measure": "velocity"})
     assert scorer.operations(BOTH) - single.operations(BOTH) == pytest.approx(35 * 29 * once)
 

@@ -158,6 +158,7 @@ def test_constant_channels_are_told_and_what_differs_in_one_stands_out(caplog):
     test = images[2].copy()
     test[0, 3, 4, 2] = 0.5
     scorer = Flow(**QUICK)
+    caplog.set_level("INFO")
     model = fitted(scorer, MemoryTokens(images))
     assert "1 of 6 channels are constant in all references" in caplog.text
     (score,) = scorer.score_by(model, MemoryTokens([test]), [0], Compute())

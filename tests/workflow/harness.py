@@ -48,6 +48,9 @@ READERS = {
     "labelled": ScoreReader,
 }
 
+# Scorers that `test_learned_workflow.py` runs, and no test of all others.
+LEARNING = ("flow", "coupling_flow", "residual_prompts", "visual_prompts", "prompt_memory")
+
 # One category and few, small images: the shape of the default.
 SMALL = {
     "dataset": {"name": "t", "categories": ["ring"], "demo": {"size": 64, "train": 4, "good": 3, "defective": 4}},

@@ -14,7 +14,9 @@ import yaml
 
 from harness import SMALL, Project, merged
 from paths import REPOSITORY
+from zsad.data.image_list import read_image_list
 from zsad.files.json_files import read_json
+from zsad.files.learned import Learned, write_learned
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +91,28 @@ def test_an_image_that_is_in_both_stops_the_run_before_anything_is_computed(
     assert done.status == 1
     assert "more/lid/test/good/2.png, which is to be learned from, is the same" in done.output
     assert not (project.folder / "results/parts/lid/unseen/learned.json").exists()
+
+
+def test_weights_that_are_given_tell_of_the_images_that_they_were_learned_from(whole: Project, tmp_path: Path) -> None:
+    project = whole.copy(tmp_path / "project")
+    under_test = read_image_list(project.result("t/ring/images.csv"))
+    facts = {"method": "direction", "trained_on": "elsewhere"}
+    config = merged(CONFIG, methods__learned={"scorer": "direction", "params": {"weights": "own.safetensors"}})
+    weights = project.folder / "own.safetensors"
+    for hashes, status in (([under_test[3].sha256], 1), (["0" * 64], 0)):
+        write_learned(weights, Learned({}, {**facts, "images_sha256": hashes}))
+        done = project.run(config, UNSEEN)
+        assert done.status == status, done.output
+        said = f"{under_test[3].path} is under test, and own.safetensors was learned from the same image; scores on"
+        assert (said in done.output) == bool(status)
+        assert "the section 'auxiliary' is not read" in done.output
+        assert done.made == ({"t/ring/unseen/learned.json"} if status == 0 else set())
+    # Other weights are looked at anew, and those that do not tell are refused.
+    write_learned(weights, Learned({}, facts))
+    done = project.run(config, UNSEEN)
+    assert done.status == 1
+    assert "own.safetensors does not tell which images it was learned from" in done.output
+    assert not (project.folder / UNSEEN).exists()
 
 
 def own_images(folder: Path, write_png: WritePng) -> dict[str, Any]:

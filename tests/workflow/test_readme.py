@@ -192,6 +192,7 @@ def test_every_block_is_known() -> None:
         "mine.yaml",
         "more.yaml",
         "words.yaml",
+        "learn.yaml",
         "kinds.yaml",
         "sam.yaml",
         "backbone: mine",
@@ -245,6 +246,9 @@ def test_options_of_methods_run(shell: Shell) -> None:
     assert re.search(r"classify_images +1\n", planned), planned
     planned = shell.run("snakemake -n --cores 2 scores --configfile small.yaml words.yaml")
     assert re.search(r"encode_texts +1\n", planned), planned
+    planned = shell.run("snakemake -n --cores 2 scores --configfile small.yaml learn.yaml")
+    assert re.search(r"train_method +1\n", planned), planned
+    assert re.search(r"fit_method +4\n", planned), planned
 
 
 @pytest.mark.slow

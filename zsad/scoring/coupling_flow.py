@@ -9,10 +9,12 @@ from pydantic import Field
 from zsad.adaptation.position import POSITION_WIDTH
 from zsad.lazy import torch
 from zsad.scoring.base import Shown
-from zsad.scoring.whitened import WhitenedScorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.whitened import FittedWhitened, WhitenedScorer
 
 if TYPE_CHECKING:
     from zsad.adaptation.coupling import CouplingNetwork
+    from zsad.files.fitted import FittedReader
 
 FEWEST_DIMENSIONS = 2  # that a coupling can part
 BESIDE_PRODUCTS = 40  # operations for each value that is activated, moved, or taken an exponential of
@@ -36,14 +38,15 @@ class CouplingFlow(WhitenedScorer):
     An untrained network is the standard normal density, so that training starts at the likelihood of one Gaussian with
     the mean and covariance of good patches, and what is held out keeps it from ending below.
 
-    Departures. CFLOW-AD has a flow for each of three layers of a WideResNet, on tokens as they are, and adds the
-    scores; here the layers stand side by side and are whitened on ``dimensions`` axes. It scores by one minus a
-    likelihood that is scaled by the greatest one of the test images; here no image changes the score of another. Its
-    networks have a hidden layer of twice the width of what they read, here of ``width``; it trains for 25 times 8
-    epochs with Adam at 2e-4, here as long as ``steps`` say. The position is that of `zsad.adaptation.position`, and off
-    unless asked for. In training, normal noise of the standard deviation ``noise`` is added to each coordinate: without
-    it the likelihood grows without bound where good patches do not vary, as in a constant channel, and the rounding of
-    tokens to float16 would look anomalous there. Everything is computed in float32.
+    Departures. CFLOW-AD has a flow for each of three layers of a WideResNet, on tokens as they are, divides likelihoods
+    by the greatest of all test images, and scores by what their sum over the layers lacks to its maximum; here the
+    layers stand side by side, are whitened on ``dimensions`` axes, and no image changes the score of another. Its
+    networks have a hidden layer of twice the width of what they read, here of ``width``. It trains for 25 times 8
+    epochs with Adam at 2e-4, and its code keeps the epoch that is best by the masks of the test images; here ``steps``
+    are fixed, and references that are held out say when to stop. The position is that of `zsad.adaptation.position`,
+    and off unless asked for. In training, normal noise of the standard deviation ``noise`` is added to each coordinate:
+    without it the likelihood grows without bound where good patches do not vary, as in a constant channel, and the
+    rounding of tokens to float16 would look anomalous there. Everything is computed in float32.
     """
 
     summary: ClassVar[str] = "A patch's likelihood under a normalising flow that is trained on good reference images."
@@ -78,6 +81,13 @@ class CouplingFlow(WhitenedScorer):
                 "there is 1; name more 'layers', or take 'mahalanobis'"
             )
         return super().fit_refusal(references, scored)
+
+    def restore(self, reader: FittedReader, compute: Compute) -> FittedWhitened:
+        """What was learned of the references."""
+        model = super().restore(reader, compute)
+        if not model.network.reorders:
+            raise reader.foreign("its couplings take no orders of the dimensions")
+        return model
 
     def network(self, dimensions: int, position: int) -> CouplingNetwork:
         """One whose density is the standard normal one."""

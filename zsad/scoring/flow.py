@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zsad.adaptation.velocity import Velocity
 
 BESIDE_PRODUCTS = 60  # operations for each value of a layer that is normalised, activated and added
-PAIRED = 400  # operations for each pair of tokens that an assignment chooses from
+PAIRED = 2500  # operations for each pair of tokens that an assignment chooses from
 
 
 class Flow(WhitenedScorer):

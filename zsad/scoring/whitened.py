@@ -289,7 +289,7 @@ class WhitenedScorer(ReferenceScorer):
         for index in _read(references, indices, "whitening patches"):
             moments.add(joined_tokens(references, index, layers, compute.device))
         if constant := int((moments.covariance.diagonal() <= 0).sum()):
-            logger.warning(
+            logger.info(
                 "%d of %d channels are constant in all references; a patch that differs in one of them stands out",
                 constant,
                 len(moments.mean),
