@@ -19,6 +19,7 @@ from closeness import assert_close
 from faults.chain import Chain
 from harness import merged
 from made_images import made_of
+from small_methods import small
 from text_files import asked_of, layers_for
 from zsad.data.demo.generate import write_image, write_image_and_mask
 from zsad.data.demo.plan import DemoOptions
@@ -151,8 +152,9 @@ def tokens(images: dict[str, list[np.ndarray]]) -> dict[tuple[str, str], list[np
 
 
 def scored(name: str, tokens: dict[tuple[str, str], list[np.ndarray]], folder: Path, precision: str) -> np.ndarray:
-    """The image scores of a scorer with its defaults."""
-    scorer = SCORERS.build(name, {"shots": "all"} if "shots" in SCORERS.load(name).model_fields else {})
+    """The image scores of a scorer with its defaults, but for those that would take long."""
+    all_references = {"shots": "all"} if "shots" in SCORERS.load(name).model_fields else {}
+    scorer = SCORERS.build(name, {**small(name), **all_references})
     roles = {
         role: tokens["test" if wanted.subset == "test" else "references", wanted.view]
         for role, wanted in scorer.feature_sets().items()

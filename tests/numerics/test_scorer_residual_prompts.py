@@ -22,6 +22,7 @@ from zsad.scoring.residual_prompts import ResidualPrompts, harmonic_mean
 from zsad.scoring.same_features import feature_facts
 from zsad.scoring.token_source import LabelledTokens, MemoryTokens
 from zsad.scoring.tokens import unit_tokens
+from zsad.scoring.trained import TrainedScorer
 
 CHANNELS, LAYERS = 6, 2
 SIDE = 16  # pixels of an image along a patch of its grid
@@ -409,3 +410,16 @@ def test_it_costs_all_pairs_of_patches_and_the_head_there_and_back(kind, width):
     both = {"test": test, "references": references, "synthetic": made}
     assert scorer.operations(both) == pytest.approx(there + value * made.values + learned)
     assert scorer.working_bytes(both) == 4 * (references.values + BATCH * 8 * head_values(width))
+
+
+@pytest.mark.parametrize(("images", "steps", "drawn"), [(50, 9, BATCH * 9), (8, 9, 8)])
+@pytest.mark.parametrize(("shots", "beside"), [(2, 2), ("all", 6)])
+def test_training_elsewhere_costs_the_pairs_of_what_is_drawn_and_the_steps(images, steps, drawn, shots, beside):
+    shown, references = TokenCount(images, 7, 3, 11), TokenCount(6, 5, 3, 11)
+    scorer = auxiliary(shots=shots, steps=steps)
+    tokens = {"images": shown, "references": references}
+    pairs = sum(beside * 5 for _ in range(drawn * 7 * 3)) * (2 * 11 + 40)
+    learned = 3 * steps * BATCH * 7 * head_operations(11)
+    read = TrainedScorer.training_operations(scorer, tokens)
+    assert scorer.training_operations(tokens) == pytest.approx(read + pairs + learned)
+    assert scorer.training_bytes(tokens) == 4 * (references.values + BATCH * 7 * head_values(11))

@@ -75,9 +75,11 @@ def fit_method(run: Run, names: Mapping[str, str]) -> Estimate:
     """A fit to all references, and one for each fold of them, by which the others are scored as they are, once each."""
     entry = run.settings.methods[names["method"]]
     scorer = SCORERS.build(entry.scorer, entry.params)
-    references = scored_tokens(run, names)[REFERENCES]
+    tokens = scored_tokens(run, names)
+    references = tokens[REFERENCES]
     owners = references.images // len(variants(entry.feature_sets[REFERENCES].view))
-    scored = {REFERENCES: references, "test": references._replace(images=owners if owners > 1 else 0)}
+    scored = {role: tokens[role] for role in entry.fitted_roles}
+    scored["test"] = references._replace(images=owners if owners > 1 else 0)
     most = scorer.folds if isinstance(scorer, ReferenceScorer) else 0
     folds = min(most, owners) if owners > 1 else 0
     fit = scorer.operations(_untested(scored))

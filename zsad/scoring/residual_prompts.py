@@ -20,13 +20,13 @@ from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.nearest_patches import NearestPatches
-from zsad.scoring.references import REFERENCES, ReferenceScorer, Shots
+from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_examples import Example, ResidualExamples, auxiliary_examples, synthetic_examples
 from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import TrainedScorer
+from zsad.scoring.trained import IMAGES, TrainedScorer
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
@@ -204,17 +204,34 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         made = tokens.get(SYNTHETIC)
         if made is None:
             return 0.0
-        looked_at = made.images + min(made.images, tokens[REFERENCES].images)
-        compared = pair_operations(float(looked_at) * made.patches * known, made.channels)
-        there_and_back = 3 * head_operations(input_channels(made.channels, self.input))
-        return compared + there_and_back * made.patches * BATCH * self.steps
+        return self._learning(made, made.images + min(made.images, tokens[REFERENCES].images), known)
+
+    def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
+        """What is read, the pairs of the images that are drawn, and the head there and back at each step."""
+        images, references = tokens[IMAGES], tokens[REFERENCES]
+        beside = references.images if self.shots == ALL else min(self.shots, references.images)
+        known = float(beside) * references.patches * references.layers
+        return super().training_operations(tokens) + self._learning(images, images.images, known)
+
+    def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
+        """The patches of all references, and what a step keeps."""
+        return 4.0 * (tokens[REFERENCES].values + self._kept(tokens[IMAGES], BATCH))
+
+    def _learning(self, shown: TokenCount, images: int, known: float) -> float:
+        """Operations for comparing so many images, or as many as are drawn, and for all steps."""
+        drawn = min(images, BATCH * self.steps)
+        compared = pair_operations(float(drawn) * shown.patches * known, shown.channels)
+        there_and_back = 3 * head_operations(input_channels(shown.channels, self.input))
+        return compared + there_and_back * shown.patches * BATCH * self.steps
+
+    def _kept(self, shown: TokenCount, images: int) -> float:
+        """Numbers that the head keeps of so many images at a time."""
+        return float(images) * shown.patches * head_values(input_channels(shown.channels, self.input))
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
         """The patches of the references, and what a step of the training, or the head on an image, keeps."""
         largest = max((count for count in tokens.values()), key=lambda count: count.patches)
-        images = BATCH if SYNTHETIC in tokens else 1
-        kept = images * largest.patches * head_values(input_channels(largest.channels, self.input))
-        return 4.0 * (tokens[REFERENCES].values + kept)
+        return 4.0 * (tokens[REFERENCES].values + self._kept(largest, BATCH if SYNTHETIC in tokens else 1))
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn from the labelled images of an auxiliary data set, each beside the references of its category."""
