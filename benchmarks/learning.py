@@ -12,7 +12,8 @@ images of another such category; `residual_prompts` from 4 references and 40 ima
 Each turn of each way runs in a process of its own and reads its features from HDF5. Printed are medians over turns:
 seconds of learning and of scoring by the clock on the wall, those of the processor (which other programs hardly touch),
 memory beyond the loaded libraries at the peak, and the AUROC of planted patches, by which a way that does less shows.
-The ratios are of processor seconds in the same turn. The limit of two minutes is for the clock on the wall.
+The ratios are of processor seconds in the same turn. The limit of two minutes is for the clock on the wall, so that it
+says something on a machine that has nothing else to do.
 
 The plain versions do what a method's description says, step by step, without this project's shortcuts:
 
@@ -28,6 +29,7 @@ import argparse
 import copy
 import math
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -488,6 +490,7 @@ def line(name: str, turns: Sequence[Taken], ratio: str = "") -> str:
 def compare(task: Task, names: Sequence[str], turns: int, *, with_plain: bool) -> None:
     """Print the table; ways take turns."""
     write_category(task)
+    load = os.getloadavg()[0]  # of other programs, as this one has not begun
     ways = [(name, plain) for name in names for plain in (False, True) if not plain or (with_plain and name in PLAIN)]
     found: dict[tuple[str, bool], list[Taken]] = {way: [] for way in ways}
     for _ in range(turns):
@@ -495,7 +498,7 @@ def compare(task: Task, names: Sequence[str], turns: int, *, with_plain: bool) -
             found[name, plain].append(in_own_process(task, name, plain=plain))
     print(
         f"{task.images} images to learn from and {task.images} to score, {task.side} x {task.side} patches, "
-        f"{task.channels} channels; {described(task)}; median of {turns} turns"
+        f"{task.channels} channels; {described(task)}, which had {load:.1f} programs to run; median of {turns} turns"
     )
     print(
         f"{'':22} {'learning':>8} {'scoring':>8} {'together':>9} {'processor':>10} {'MB':>7} {'AUROC':>7}  "

@@ -37,6 +37,8 @@ def made_up_category(
 ) -> AuxiliaryCategory:
     """A category in which every third image is anomalous, in 2 x 2 patches that are moved in a direction.
 
+    A quarter of two of them is marked, and all of the others.
+
     Args:
         direction: ``[channel]``; None for one that is the same in all categories.
         masks: of all anomalous images, of none, or of those at these positions.
@@ -53,7 +55,7 @@ def made_up_category(
         if index % 3 == 0:
             top, left = rng.integers(0, rows - 1), rng.integers(0, columns - 1)
             patches[:, top : top + 2, left : left + 2] += moved
-            mask[top * CELL : (top + 2) * CELL, left * CELL : (left + 2) * CELL - 1] = True
+            mask[top * CELL : (top + 2) * CELL, left * CELL : (left + 2) * CELL - 3] = True
             whole += moved
         known = masks if isinstance(masks, bool) else index in masks
         labels.append(int(index % 3 == 0))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zsad.files.features import FeatureWriter
+from made_images import made_files
+from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.interactive.asking import written_texts
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import fit_method
+from zsad.scoring.fit_method import SYNTHETIC, fit_method
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.score_images import score_images
@@ -36,8 +37,11 @@ def written_features(path: Path, source: TokenSource) -> Path:
 
 
 def fit_to_file(path: Path, references: Path, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
-    """The model of a scorer, fitted to a feature file."""
+    """The model of a scorer, fitted to a feature file; of what learns from anomalies, also to such made of it."""
     given: dict[str, Any] = {"image_scoring": ImageScoring(), "provenance": {"stage": "fit_method"}, **options}
+    if SYNTHETIC in scorer.feature_sets():
+        with FeatureReader(references) as reader:
+            given.setdefault("synthetic", made_files(path.with_name(f"{path.stem}-made"), reader))
     fit_method(
         references=references,
         scorer=scorer,
@@ -72,7 +76,7 @@ def score_files(
 ) -> Path:
     """The score file of a method: of one with references by its model, which is fitted first."""
     masks = dict(foregrounds or {})
-    given, model = dict(features), None
+    given, model = {role: path for role, path in features.items() if role != SYNTHETIC}, None
     if isinstance(scorer, ReferenceScorer):
         of_references = {"references": masks.pop("references")} if "references" in masks else {}
         model = fit_to_file(

@@ -9,6 +9,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
     "tile_distribution": {"tile": 3},
     "flow": {"steps": 3, "width": 16, "batch": 64},
     "coupling_flow": {"steps": 3, "width": 16, "batch": 64},
+    "residual_prompts": {"steps": 2},
 }
 
 

@@ -10,7 +10,8 @@ from closeness import assert_close
 from feature_files import stored
 from plain_couplings import plain_couplings
 from zsad.adaptation.position import POSITION_WIDTH, position_code
-from zsad.errors import ConfigError, DataError
+from zsad.errors import ConfigError, DamagedFileError, DataError
+from zsad.files.fitted import FittedReader, FittedWriter
 from zsad.files.learned import from_bytes, to_bytes
 from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
@@ -231,6 +232,25 @@ def test_more_to_score_and_more_steps_cost_more():
     base = CouplingFlow(width=16).operations(tokens)
     assert CouplingFlow(width=16).operations(more) - base >= 7 * once
     assert CouplingFlow(width=16, steps=2000).operations(tokens) - base >= 1000 * 1024 * 3 * once
+
+
+@pytest.mark.parametrize(
+    "orders", [[[0, 1, 2, 2], [3, 2, 1, 0]], [[0, 1, 2, 4], [3, 2, 1, 0]]], ids=["twice", "beyond"]
+)
+def test_orders_that_are_none_are_refused_where_a_model_is_read(tmp_path, orders):
+    scorer = CouplingFlow(**BRIEF, dimensions=4)
+    model = fitted(scorer, source(images(1, 3)))
+    tensors = {**model.learned.tensors, "network.orders": np.array(orders)}
+    for learned in (model.learned, model.learned._replace(tensors=tensors)):
+        path = tmp_path / "model.h5"
+        with FittedWriter(path, ["0"], {}, layers=["0", "1"], channels=6, cls_source="class token") as writer:
+            scorer.store(model._replace(learned=learned), writer)
+        with FittedReader(path) as reader:
+            if learned is model.learned:
+                assert scorer.restore(reader, Compute()).learned.facts == dict(model.learned.facts)
+                continue
+            with pytest.raises(DamagedFileError, match="no orders of the dimensions"):
+                scorer.restore(reader, Compute())
 
 
 REFUSED = {

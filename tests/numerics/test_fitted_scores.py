@@ -8,11 +8,13 @@ import pytest
 
 from feature_files import random_tokens
 from fitted_files import fitted_file
+from made_images import made_of
 from text_files import made_up_texts, windowed_tokens
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.coupling_flow import CouplingFlow
+from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.fitted import load_fitted
 from zsad.scoring.flow import Flow
 from zsad.scoring.gmm import GMM
@@ -21,6 +23,7 @@ from zsad.scoring.mahalanobis import Mahalanobis
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.residual_prompts import ResidualPrompts
 from zsad.scoring.subspace import Subspace
 from zsad.scoring.token_source import MemoryTokens
 from zsad.scoring.winclip_plus import WinClipPlus
@@ -63,6 +66,9 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "coupling_flow": (CouplingFlow(steps=3, width=16, batch=64, rate=0.1), MIXED),
     "coupling_flow position": (CouplingFlow(steps=3, width=16, rate=0.1, position=True, layers=("2", "0")), ALIKE),
     "coupling_flow latent": (CouplingFlow(steps=3, width=16, measure="latent", dimensions=5, blocks=3), MIXED),
+    "residual_prompts": (ResidualPrompts(steps=2), MIXED),
+    "residual_prompts layers": (ResidualPrompts(steps=2, input="concatenated", layers=("2", "0")), ALIKE),
+    "residual_prompts head": (ResidualPrompts(steps=2, input="sum", combine="head", shots="all"), MIXED),
     "winclip_plus": (WinClipPlus(), MIXED),
     "winclip_plus scales": (WinClipPlus(scales=(3,), combine="mean", averaging="normalised"), MIXED),
 }
@@ -75,7 +81,10 @@ def tokens(seed: int, grids: Sequence[tuple[int, int]], split: str, scorer: Scor
         return windowed_tokens(seed, grids, channels=6, width=5, split=split, texts=texts)
     images = random_tokens(seed, *grids, layers=3, channels=6)
     cls = np.random.default_rng(seed).normal(size=(len(images), 3, 6))
-    return MemoryTokens(images, cls, [f"{split}/{number}.png" for number in range(len(images))])
+    found = MemoryTokens(images, cls, [f"{split}/{number}.png" for number in range(len(images))])
+    if scorer is not None and split == "train" and SYNTHETIC in scorer.feature_sets():
+        found.synthetic = made_of(found)
+    return found
 
 
 def same(found: Sequence[ImageScore], expected: Sequence[ImageScore]) -> None:

@@ -18,6 +18,7 @@ from auxiliary_sets import ready
 from closeness import assert_close
 from faults.chain import Chain
 from harness import merged
+from made_images import made_of
 from text_files import asked_of, layers_for
 from zsad.data.demo.generate import write_image, write_image_and_mask
 from zsad.data.demo.plan import DemoOptions
@@ -169,6 +170,8 @@ def scored(name: str, tokens: dict[tuple[str, str], list[np.ndarray]], folder: P
         )
         for role, images in roles.items()
     }
+    if "synthetic" in readers:
+        readers["references"].synthetic = made_of(readers["references"])
     found = sorted(scorer.score(readers, Compute(precision=precision)), key=lambda score: score.index)
     scoring = ImageScoring()
     return np.array(

@@ -193,7 +193,7 @@ def test_patches_are_remembered_one_by_one_with_their_shares():
         shares.append(by_name[name].marks.shares(index, rows, columns).ravel()[place])
     assert learned.tensors["patch_values"].tolist() == shares
     assert sum(share > 0 for share in shares) == 15
-    assert {0.75, 1.0} <= set(shares)
+    assert {0.25, 1.0} <= set(shares)
 
 
 @pytest.mark.parametrize(
@@ -317,6 +317,13 @@ def test_a_memory_of_another_shape_is_refused(tmp_path, changed, said):
     write_learned(path, Learned(tensors, learned.facts))
     with pytest.raises(DataError, match=said):
         scored(scorer, made_up_category("lid", 7).images.tokens)
+
+
+@pytest.mark.parametrize(("name", "value", "told"), [("keys", "patches", "regions"), ("seed", 3, 0)])
+def test_weights_of_other_keys_or_another_seed_are_refused(tmp_path, name, value, told):
+    other = PromptMemory(**{"weights": trained(tmp_path).weights, name: value})
+    with pytest.raises(DataError, match=rf"was trained with {name} {told} and not with {value} \(with these weights"):
+        scored(other, made_up_category("lid", 7).images.tokens)
 
 
 def test_weights_of_another_method_are_refused(tmp_path):

@@ -11,8 +11,10 @@ from sklearn.metrics import roc_auc_score
 from auxiliary_sets import AUXILIARY, CELL, GRIDS, made_up_category, ready, write_weights
 from closeness import assert_close
 from feature_files import random_tokens
+from zsad.adaptation.losses import cross_entropy, dice, focal
 from zsad.adaptation.marks import MemoryMarks
 from zsad.adaptation.prototypes import Drawn, Prototypes, batches_of, loss_of
+from zsad.adaptation.training import seeded
 from zsad.errors import ConfigError, DataError
 from zsad.files.learned import Learned, read_learned, to_bytes, write_learned
 from zsad.scoring.compute import Compute
@@ -162,6 +164,48 @@ def test_gradients_are_those_of_finite_differences():
             assert float(values.grad[place]) == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
+def test_training_is_adamw_on_the_sum_of_three_losses():
+    """Step by step in float64, from the first values of the seed; all images and patches are in each step."""
+    epochs, rate, decay, temperature = 10, 0.05, 0.01, 0.07
+    category = made_up_category("plate", 1, images=6)
+    scorer = VisualPrompts(epochs=epochs, batch=6, rate=rate, normal_patches=100)
+    learned = scorer.train([category], COMPUTE)
+    with seeded(0, "prototypes"):
+        rows = [(0.02 * torch.randn(2, 2, CHANNELS)).double() for _ in range(2)]
+    tokens, marks = category.images.tokens, category.images.marks
+
+    def logits(vectors, of_state):
+        vectors = torch.as_tensor(vectors.astype(np.float64))
+        cosines = [
+            (vectors * row).sum(dim=-1) / vectors.norm(dim=-1) / row.norm() for row in of_state
+        ]  # normal, anomalous
+        return torch.stack(cosines, dim=-1) / temperature
+
+    def loss(image_rows, patch_rows):
+        total = 0
+        for index, (height, width) in enumerate(tokens.grid_sizes.tolist()):
+            whole = torch.stack([logits(tokens.cls_tokens_of(index)[layer], image_rows[layer]) for layer in (0, 1)])
+            patches = tokens.patch_tokens(index).reshape(2, -1, CHANNELS)
+            maps = torch.stack([logits(patches[layer], patch_rows[layer]) for layer in (0, 1)])[None]
+            shares = torch.as_tensor(marks.shares(index, height, width).reshape(1, -1)).double()
+            total = total + cross_entropy(whole[None], torch.tensor([marks.labels[index]]))
+            total = total + focal(maps, shares, torch.ones_like(shares)) + dice(maps, shares, torch.ones_like(shares))
+        return total / len(tokens)
+
+    first, second = [0.0, 0.0], [0.0, 0.0]  # moments
+    for step in range(epochs):
+        rows = [values.detach().requires_grad_() for values in rows]
+        gradients = torch.autograd.grad(loss(*rows), rows)
+        now = rate * (0.1 + 0.9 * (1 + math.cos(math.pi * step / (epochs - 1))) / 2)
+        for place, gradient in enumerate(gradients):
+            first[place] = 0.9 * first[place] + 0.1 * gradient
+            second[place] = 0.999 * second[place] + 0.001 * gradient**2
+            mean, square = first[place] / (1 - 0.9 ** (step + 1)), second[place] / (1 - 0.999 ** (step + 1))
+            rows[place] = (1 - now * decay) * rows[place] - now * mean / (square.sqrt() + 1e-8)
+    for name, expected in zip(("image", "patch"), rows, strict=True):
+        assert_close(learned.tensors[name], expected.detach().numpy(), share=1e-4)
+
+
 def test_one_seed_gives_the_same_bytes_and_another_one_others():
     scorer = VisualPrompts(**SHORT)
     content = to_bytes(scorer.train(categories(), COMPUTE))
@@ -174,6 +218,26 @@ def test_one_seed_gives_the_same_bytes_and_another_one_others():
 def test_memory_changes_nothing_that_is_learned():
     scorer = VisualPrompts(**SHORT)
     assert to_bytes(scorer.train(categories(), Compute(memory=1500))) == to_bytes(scorer.train(categories(), COMPUTE))
+
+
+class Counting(MemoryTokens):
+    """Tokens that count how often they are read."""
+
+    reads = 0
+
+    def half_tokens(self, index):
+        self.reads += 1
+        return super().half_tokens(index)
+
+
+@pytest.mark.parametrize(("memory", "reads"), [(10**9, 9), (1, 2 * 9)])
+def test_patches_are_read_again_where_memory_does_not_hold_them(memory, reads):
+    given = made_up_category("plate", 1)
+    tokens = Counting([given.images.tokens.half_tokens(index) for index in range(9)], given.images.tokens.cls_tokens())
+    VisualPrompts(**SHORT).train(
+        [given._replace(images=LabelledTokens(tokens, given.images.marks))], Compute(memory=memory)
+    )
+    assert tokens.reads == reads
 
 
 def marked_patches(category, found):
@@ -246,6 +310,11 @@ def test_all_anomalous_patches_are_drawn_and_some_others_stand_for_the_rest(norm
             seen.add(int(match.argmax()))
         assert len(seen) == size
     assert drawn.labels.tolist() == [1, 0, 0, 1]
+
+
+def test_of_no_patches_class_tokens_alone_are_seen():
+    drawn = DrawnPatches(LabelledImages(categories(), None), 0, 0, COMPUTE).seen([0, 3])
+    assert (len(drawn.class_tokens), len(drawn.patch_tokens), len(drawn.shares)) == (2, 0, 0)
 
 
 def test_what_is_drawn_of_an_image_depends_on_its_name_and_the_seed_alone():
@@ -437,11 +506,13 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
         scored(scorer.model_copy(update={"layers": None}), tokens)
 
 
-def test_another_temperature_than_that_of_the_training_is_refused(tmp_path):
+@pytest.mark.parametrize(("name", "value", "told"), [("temperature", 0.1, 0.07), ("seed", 3, 0)])
+def test_another_temperature_or_seed_than_that_of_the_training_is_refused(tmp_path, name, value, told):
     scorer = trained(tmp_path)
-    warmer = VisualPrompts(weights=scorer.weights, temperature=0.1)
-    with pytest.raises(DataError, match=r"was trained with temperature 0.07 and not with 0.1; train the method anew"):
-        scored(warmer, made_up_category("lid", 7).images.tokens)
+    other = VisualPrompts(**{"weights": scorer.weights, name: value})
+    said = rf"was trained with {name} {told} and not with {value} \(with these weights, set '{name}: {told}'\)"
+    with pytest.raises(DataError, match=said):
+        scored(other, made_up_category("lid", 7).images.tokens)
 
 
 def edited(scorer, tensors=None, **facts):

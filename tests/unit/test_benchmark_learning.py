@@ -44,6 +44,7 @@ def test_features_differ_between_images_and_where_defects_are_planted(learning: 
         ("visual_prompts", False, 0.0),
         ("visual_prompts", True, 0.0),
         ("prompt_memory", False, 0.0),
+        ("residual_prompts", False, 0.5),
     ],
 )
 def test_each_way_runs_and_finds_what_is_planted(
@@ -82,3 +83,20 @@ def test_the_table_says_which_are_too_slow_and_compares_turn_by_turn(learning: M
     assert " yes " in learning.line("fast", turns[:1])
     assert " NO " in learning.line("slow", turns[1:])
     assert learning.median([*turns, turns[1]]).learning == 150.0
+
+
+def test_the_table_has_a_row_for_each_way_and_ratios_of_the_same_turn(
+    learning: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = {("mahalanobis", False): [1, 1], ("flow", False): [10, 20], ("flow", True): [30, 40]}
+
+    def turn(task: object, name: str, *, plain: bool) -> object:
+        return learning.Taken(1.0, 1.0, float(seconds[name, plain].pop(0)), 5.0, 0.9)
+
+    monkeypatch.setattr(learning, "in_own_process", turn)
+    learning.compare(learning.Task(tmp_path, **SMALL), ["mahalanobis", "flow"], 2, with_plain=True)
+    _, _, alone, own, plain = capsys.readouterr().out.splitlines()
+    assert alone.split() == ["mahalanobis", "1.0", "1.0", "2.0", "1.0", "5", "0.900", "yes"]
+    assert own.split()[:5] == ["flow", "1.0", "1.0", "2.0", "15.0"]
+    assert own.endswith("2.50 (2.00 to 3.00)")
+    assert plain.split()[:6] == ["flow,", "plain", "1.0", "1.0", "2.0", "35.0"]

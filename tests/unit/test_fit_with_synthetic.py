@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from snakemake.iocontainers import InputFiles
 
 import zsad
 from feature_files import write_features
@@ -102,8 +103,8 @@ def test_missing_and_unasked_synthetic_images_are_a_mistake_of_the_program(
 
 def test_inputs_of_a_job_are_told_apart() -> None:
     inputs = {"references": "r.h5", "synthetic": "s.h5", "synthetic_manifest": "m.csv", "synthetic_origins": "o.csv"}
-    assert synthetic_files(inputs) == SyntheticFiles(Path("s.h5"), Path("m.csv"), Path("o.csv"))
-    assert synthetic_files({"references": "r.h5"}) is None
+    assert synthetic_files(InputFiles(fromdict=inputs)) == SyntheticFiles(Path("s.h5"), Path("m.csv"), Path("o.csv"))
+    assert synthetic_files(InputFiles(fromdict={"references": "r.h5"})) is None
 
 
 def test_photographs_in_a_notebook_are_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

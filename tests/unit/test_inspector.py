@@ -82,6 +82,7 @@ METHODS = [
     ("gmm", {}, EMBEDDED),
     ("mahalanobis", {}, EMBEDDED),
     ("class_token_knn", {}, EMBEDDED),
+    ("flow", {"steps": 5, "width": 16, "batch": 64}, EMBEDDED),
     ("memory_bank", PLAIN, joint(EMBEDDED, FINE)),
     ("memory_bank", PLAIN, {"name": "toy", "family": "strip", "params": {"depth": 3}}),
 ]

@@ -7,6 +7,7 @@ import pytest
 
 from auxiliary_sets import ready
 from feature_files import random_tokens, write_features
+from made_images import made_of
 from small_methods import small
 from text_files import asked_of, layers_for
 from zsad.data.subsets import base_id
@@ -53,6 +54,9 @@ def test_every_scorer_gives_the_same_scores_to_the_bit(tmp_path, name):
         path = write_features(tmp_path / f"{role}.h5", tokens, ids, cls_tokens=cls, names=names)
         files[role] = FeatureReader(path, texts=texts)
         memory[role] = MemoryTokens(tokens, cls, ids, names, cls_source="mean of patch tokens", texts=texts)
+    if "synthetic" in files:
+        for sources in (files, memory):
+            sources["references"].synthetic = made_of(sources["references"])
     try:
         same(list(scorer.score(memory, Compute())), list(scorer.score(files, Compute())))
         if isinstance(scorer, ReferenceScorer):

@@ -110,6 +110,12 @@ class CouplingNetwork(nn.Module):
         found: torch.Tensor = log_determinant - 0.5 * latents.square().sum(dim=1) - constant
         return found
 
+    @property
+    def reorders(self) -> bool:
+        """Whether each of its orders names every dimension once, as weights from elsewhere need not."""
+        dimensions = torch.arange(self.sizes.dimensions, device=self.orders.device)
+        return bool((self.orders.sort(dim=1).values == dimensions).all())
+
     def _parts(self, number: int) -> tuple[int, int]:
         """How many dimensions a coupling keeps, and how many it changes."""
         rest = self.sizes.dimensions - self.split

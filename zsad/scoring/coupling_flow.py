@@ -9,10 +9,12 @@ from pydantic import Field
 from zsad.adaptation.position import POSITION_WIDTH
 from zsad.lazy import torch
 from zsad.scoring.base import Shown
-from zsad.scoring.whitened import WhitenedScorer
+from zsad.scoring.compute import Compute
+from zsad.scoring.whitened import FittedWhitened, WhitenedScorer
 
 if TYPE_CHECKING:
     from zsad.adaptation.coupling import CouplingNetwork
+    from zsad.files.fitted import FittedReader
 
 FEWEST_DIMENSIONS = 2  # that a coupling can part
 BESIDE_PRODUCTS = 40  # operations for each value that is activated, moved, or taken an exponential of
@@ -79,6 +81,13 @@ class CouplingFlow(WhitenedScorer):
                 "there is 1; name more 'layers', or take 'mahalanobis'"
             )
         return super().fit_refusal(references, scored)
+
+    def restore(self, reader: FittedReader, compute: Compute) -> FittedWhitened:
+        """What was learned of the references."""
+        model = super().restore(reader, compute)
+        if not model.network.reorders:
+            raise reader.foreign("its couplings take no orders of the dimensions")
+        return model
 
     def network(self, dimensions: int, position: int) -> CouplingNetwork:
         """One whose density is the standard normal one."""

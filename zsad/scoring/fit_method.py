@@ -52,12 +52,12 @@ class SyntheticFiles(NamedTuple):
     origins: Path
 
 
-def synthetic_files(files: Mapping[str, Any]) -> SyntheticFiles | None:
-    """Those among the inputs of a job; None where there are none."""
-    if not files.get(SYNTHETIC):  # what Snakemake has them in is a list, in which no name would be found
+def synthetic_files(files: Any) -> SyntheticFiles | None:
+    """Those among the inputs of a job, whose list is asked by name and holds paths; None where there are none."""
+    if not files.get(SYNTHETIC):
         return None
     named = (SYNTHETIC, *(f"{SYNTHETIC}_{what}" for what in ("manifest", "origins")))
-    return SyntheticFiles(*(Path(str(files[name])) for name in named))
+    return SyntheticFiles(*(Path(str(files.get(name))) for name in named))
 
 
 def fit_method(

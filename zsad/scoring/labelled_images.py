@@ -125,12 +125,20 @@ def told_of(images: LabelledImages, consequence: str) -> Learnt:
     return Learnt(facts, notes)
 
 
-def lacking(facts: Mapping[str, Any]) -> str:
-    """Why weights with such facts are none that were learned from `LabelledImages`, or empty."""
+def unlike(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty.
+
+    Args:
+        asked: parameters that change what is learned or what it means, and which the facts tell as well. Two runs with
+            two seeds, for one, would otherwise be said of the same weights.
+    """
     layers, localises = facts.get("layers"), facts.get("localises")
-    if isinstance(layers, list) and layers and isinstance(localises, bool):
-        return ""
-    return "does not say which layers it was trained on"
+    if not (isinstance(layers, list) and layers and isinstance(localises, bool)):
+        return "does not say which layers it was trained on"
+    for name, value in asked.items():
+        if (told := facts.get(name)) != value:
+            return f"was trained with {name} {told} and not with {value} (with these weights, set '{name}: {told}')"
+    return ""
 
 
 def learned_layers(

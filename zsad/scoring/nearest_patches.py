@@ -31,7 +31,8 @@ class NearestPatches:
     """The patches of reference images, to be asked which of them is nearest.
 
     Of patches that are as near, that of the first image counts. What fits half of the memory is kept as operands;
-    other images are read anew for each group of images that is compared with them.
+    other images are read anew for each group of images that is compared with them. All is computed in float32 whatever
+    the number format: what a training makes of neighbours would not survive another choice among like ones.
 
     Args:
         source: the references.
@@ -40,6 +41,7 @@ class NearestPatches:
     """
 
     def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+        compute = compute._replace(precision="float32")
         self._source, self._layers, self._compute = source, list(layers), compute
         self.indices = list(indices)
         centres = unit_tokens(source, self.indices[0], self._layers, compute.device).flatten(1, 2).mean(dim=1)

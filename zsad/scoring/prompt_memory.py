@@ -16,7 +16,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, lacking, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, learned_layers, told_of, unlike
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES, TrainedScorer
 
@@ -124,8 +124,8 @@ class PromptMemory(TrainedScorer):
         return 4.0 * self.entries * count.layers * count.channels + PATCH_BYTES * count.images * count.patches
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """They are of another method or data set."""
-        return super().foreign_weights(facts) or lacking(facts)
+        """They are of another method, data set or seed, or of other keys."""
+        return super().foreign_weights(facts) or unlike(facts, {"keys": self.keys, "seed": self.seed})
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Remember images and patches.
@@ -152,6 +152,8 @@ class PromptMemory(TrainedScorer):
             tensors["patch_keys"], tensors["patch_values"] = remembered
         facts = {
             **told.facts,
+            "keys": self.keys,
+            "seed": self.seed,
             "entries": {"images": len(tensors["image_values"]), "patches": len(tensors["patch_values"])},
             "steps": 0,
             "parameters": 0,
