@@ -77,7 +77,6 @@ class Method(NamedTuple):
     """A row of the table.
 
     Attributes:
-        learns: whether anything is trained.
         auxiliary: whether it is trained on an auxiliary data set.
         seeded: whether a seed changes anything.
         fit_of: the row whose fit is asked for this score as well; empty for a fit of its own.
@@ -85,24 +84,23 @@ class Method(NamedTuple):
 
     scorer: str
     params: Mapping[str, Any]
-    learns: bool = True
     auxiliary: bool = False
     seeded: bool = True
     fit_of: str = ""
 
 
 METHODS: Mapping[str, Method] = {
-    "mahalanobis": Method("mahalanobis", EIGHT, learns=False),
-    "memory_bank": Method("memory_bank", EIGHT, learns=False),
-    "mutual": Method("mutual", {}, learns=False, seeded=False),
+    "mahalanobis": Method("mahalanobis", EIGHT),
+    "memory_bank": Method("memory_bank", EIGHT),
+    "mutual": Method("mutual", {}, seeded=False),
     "flow": Method("flow", EIGHT),
     "coupling_flow": Method("coupling_flow", EIGHT),
     "residual_prompts": Method("residual_prompts", EIGHT),
-    "mahalanobis, all": Method("mahalanobis", ALL, learns=False, seeded=False),
+    "mahalanobis, all": Method("mahalanobis", ALL, seeded=False),
     "flow, all": Method("flow", ALL),
     "coupling_flow, all": Method("coupling_flow", ALL),
     "visual_prompts": Method("visual_prompts", {}, auxiliary=True),
-    "prompt_memory": Method("prompt_memory", {}, auxiliary=True),
+    "prompt_memory": Method("prompt_memory", {}, auxiliary=True, seeded=False),  # fewer keys than it would draw from
     "residual_prompts, auxiliary": Method("residual_prompts", {**EIGHT, "learns_from": "auxiliary"}, auxiliary=True),
 }
 VARIANTS: Mapping[str, Method] = {
