@@ -18,9 +18,9 @@ Fixed before the first run:
 - Variants of a method (`VARIANTS`) are tried on the demo set with the network alone.
 
 A figure is measured by the code of the workflow, without its jobs: `train_method`, `fit`, `score_by`, `zsad.metrics`.
-What references score, which only thresholds need, is left out. Seconds are those of this machine, a mean over all runs
-of a row: to learn (an auxiliary training, which serves all categories of the set under test), to fit, and to score the
-test images of a category.
+What references score, which only thresholds need, is left out. Seconds are the processor's, of all its cores together,
+so that other programs do not count; a mean over all runs of a row: to learn (an auxiliary training, which serves all
+categories of the set under test), to fit, and to score the test images of a category.
 
 Every row is kept in the folder ``--cache`` as soon as it is known and is not computed again: the study may be stopped
 at any time. ``--only flow coupling_flow`` runs some methods, ``--sets ELPV`` and ``--backbones embedded`` some of the
@@ -311,9 +311,9 @@ def prepare(run: Run, folder: Path) -> Prepared:
         scorer = scorer.with_weights(weights)
     if isinstance(scorer, ReferenceScorer):
         references = references_of(run, scorer, folder)
-        start = time.perf_counter()
+        start = time.process_time()
         model = scorer.fit(references, range(len(references)), Compute())
-        row["fit_seconds"] = time.perf_counter() - start
+        row["fit_seconds"] = time.process_time() - start
         row["training"] = scorer.training(model)
     return Prepared(weights, model, row)
 
@@ -324,7 +324,7 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
     if prepared.weights is not None:
         scorer = scorer.with_weights(prepared.weights)
     test = FeatureReader(sight.features(FeatureSet("test")))
-    start = time.perf_counter()
+    start = time.process_time()
     if isinstance(scorer, ReferenceScorer):
         found = list(scorer.score_by(prepared.model, test, range(len(test)), Compute()))
     else:
@@ -332,7 +332,7 @@ def figures(run: Run, prepared: Prepared, folder: Path) -> dict[str, Any]:
         found = list(scorer.score(features, Compute()))
     scored = [ImageScoring().summed_up(one) for one in sorted(found, key=lambda one: one.index)]
     scores = scorer.rescored(np.array([one.image_score for one in scored], np.float64), {"test": test})
-    row = {**prepared.row, "setting": scorer.setting, "score_seconds": time.perf_counter() - start}
+    row = {**prepared.row, "setting": scorer.setting, "score_seconds": time.process_time() - start}
     records = [record for record in records_of(run.category) if record.split == "test"]
     row["image_auroc"] = metrics.image_auroc(scores, [record.label for record in records])
     if scorer.localises and all(map(has_pixel_truth, records)):
@@ -355,9 +355,9 @@ def trained(run: Run, folder: Path) -> tuple[Path, float]:
     seconds = path.with_suffix(".json")
     if not seconds.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        start = time.perf_counter()
+        start = time.process_time()
         learn(run, path, folder)
-        write_json(seconds, {"seconds": time.perf_counter() - start})
+        write_json(seconds, {"seconds": time.process_time() - start})
     return path, read_json(seconds)["seconds"]
 
 
