@@ -63,14 +63,13 @@ class LabelledImages:
     def shares(self, number: int) -> np.ndarray | None:
         """How much of each patch is anomalous, float32 ``[patch]``, row by row.
 
-        None of an anomalous image of which nobody knows where, as it has no mask or nothing is marked in it.
+        None of an anomalous image of which nobody knows where, see `zsad.adaptation.marks.Marks.shares`.
         """
         if number not in self._shares:
             category, index = self._places[number]
             rows, columns = category.images.tokens.grid_sizes[index].tolist()
             shares = category.images.marks.shares(index, rows, columns)
-            known = shares is not None and (self.labels[number] == 0 or shares.any())
-            self._shares[number] = shares.ravel() if shares is not None and known else None
+            self._shares[number] = None if shares is None else shares.ravel()
         return self._shares[number]
 
     def unmarked(self) -> list[int]:
