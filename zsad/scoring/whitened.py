@@ -236,8 +236,6 @@ class WhitenedScorer(ReferenceScorer):
         axes = learned.tensors.get(AXES, np.empty(0))
         if learned.tensors.get(MEAN, axes).shape != (width,) or axes.shape != (width, min(self.dimensions, width)):
             raise reader.foreign(f"its whitening is not that of {width} channels")
-        if odd := next((name for name, array in learned.tensors.items() if not np.isfinite(array).all()), None):
-            raise reader.foreign(f"'{odd}' holds numbers that are not finite")
         if (_grid_of(learned) is not None) != self.position:
             raise reader.foreign("its network knows positions, or lacks them")
         return _fitted(learned, self._made, compute)
