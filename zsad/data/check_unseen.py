@@ -96,8 +96,8 @@ def check_not_learned(images: Iterable[Hashed], hashes: Collection[str], weights
     shared = [image for image in images if image.sha256 in hashes]
     if shared:
         raise DataError(
-            f"{shared[0].path} is under test, and {weights} was learned from the same image{_more(shared)}; {WHY}, so "
-            "leave it out, or give weights of another training"
+            f"{shared[0].path} is under test, and {weights} was learned from the same image{more_in_both(shared)}; "
+            f"{WHY}, so leave it out, or give weights of another training"
         )
 
 
@@ -116,6 +116,12 @@ def shared_files(under_test: Iterable[Path], learned_from: Iterable[Path]) -> li
         if copy := next((other for other in alike if _digest(path, digests) == _digest(other, digests)), None):
             shared.append((path, copy))
     return shared
+
+
+def files_learned_from(under_test: Iterable[Path], hashes: Collection[str]) -> list[Path]:
+    """The files under test whose SHA-256 is one of those that were learned from; all are read."""
+    digests: dict[Path, str] = {}
+    return [path for path in under_test if _digest(path, digests) in hashes]
 
 
 def _size(path: Path) -> int:
@@ -149,10 +155,11 @@ def _check_not_shared(images: Sequence[Hashed], learned: Mapping[str, str]) -> N
     if shared:
         raise DataError(
             f"{shared[0].path} is under test, and {learned[shared[0].sha256]}, which is to be learned from, is the "
-            f"same image{_more(shared)}; {WHY}, so take one of them out of its data set"
+            f"same image{more_in_both(shared)}; {WHY}, so take one of them out of its data set"
         )
 
 
-def _more(shared: Sequence[Hashed]) -> str:
+def more_in_both(shared: Sequence[Any]) -> str:
+    """How many images besides the first are in both, as the end of a sentence; empty if there is none."""
     more = len(shared) - 1
     return f" (and {more} more {'are' if more > 1 else 'is'} in both)" if more else ""
