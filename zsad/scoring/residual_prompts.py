@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, get_args
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.adaptation.residual_shape import BATCH, FINER, Input, head_operations, head_values, input_channels
 from zsad.adaptation.training import Schedule, arrays_of, generator, load_arrays
 from zsad.data.subsets import FeatureSet, base_id, synthetic_subset
 from zsad.errors import DataError
-from zsad.files.learned import Learned, from_bytes, to_bytes
+from zsad.files.learned import Learned
 from zsad.files.training_facts import training_of
 from zsad.lazy import torch
 from zsad.names import with_auxiliary
@@ -24,6 +23,7 @@ from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_examples import Example, ResidualExamples, auxiliary_examples, synthetic_examples
 from zsad.scoring.stored import StoredTokens, store_tokens
+from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
 from zsad.scoring.trained import IMAGES, TrainedScorer
@@ -287,13 +287,13 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return training_of(model.learned)
 
     def store(self, model: HeadAndReferences, writer: FittedWriter) -> None:
-        """Keep the weights with their facts, as the bytes of a file of weights, and the tokens of the references."""
-        writer.write("weights", np.frombuffer(to_bytes(model.learned), dtype=np.uint8))
+        """Keep the weights of the head, and the tokens of the references."""
+        store_weights(writer, model.learned)
         store_tokens(writer, model.source, model.indices, model.layers)
 
     def restore(self, reader: FittedReader, compute: Compute) -> HeadAndReferences:
         """The head and the patches of the references; what does not fit the memory is read in pieces."""
-        learned = from_bytes(reader.array("weights", np.uint8, (None,)).tobytes(), reader.path)
+        learned = stored_weights(reader)
         if learned.facts.get("channels") != reader.channels or (reason := self.foreign_weights(learned.facts)):
             raise reader.foreign(reason or "its weights are of other tokens")
         tokens = StoredTokens(reader, kept_layers(reader, self.layers))
