@@ -57,9 +57,8 @@ from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.files.json_files import read_json, write_json
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.train_method import TrainingFiles, train_method

@@ -11,9 +11,9 @@ from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.interactive.asking import written_texts
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import SYNTHETIC, fit_method
+from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import SYNTHETIC, ReferenceScorer
 from zsad.scoring.score_images import score_images
 from zsad.scoring.token_source import TokenSource
 

@@ -41,9 +41,6 @@ class Direction(TrainedScorer):
     seed: int = 0
     length: float = 1.0
 
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        return {"test": FeatureSet("test")}
-
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         sums, counts = np.zeros((2, CHANNELS)), np.zeros(2)
         notes = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from zsad.adaptation.residual_shape import BATCH, FINER, Input, head_operations,
 from zsad.adaptation.training import Schedule, arrays_of, generator, load_arrays
 from zsad.data.subsets import FeatureSet, base_id, synthetic_subset
 from zsad.errors import DataError
+from zsad.errors.sections import AUXILIARY
 from zsad.files.learned import Learned
 from zsad.files.training_facts import training_of
 from zsad.lazy import torch
@@ -18,23 +19,22 @@ from zsad.names import with_auxiliary
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
+from zsad.scoring.labelled_images import LabelledImages, told_of
 from zsad.scoring.nearest_patches import NearestPatches
-from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer, Shots
+from zsad.scoring.references import ALL, REFERENCES, SYNTHETIC, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_examples import Example, ResidualExamples, auxiliary_examples, synthetic_examples
 from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer
+from zsad.scoring.trained import IMAGES, TrainedScorer, other_parameter
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
     from zsad.files.fitted import FittedReader, FittedWriter
     from zsad.scoring.labelled import AuxiliaryCategory
 
-SYNTHETIC: Final = "synthetic"  # the role of the images made from the references, and a value of ``learns_from``
-AUXILIARY: Final = "auxiliary"
 Recipe = Literal["cutpaste", "scar", "perlin", "normal_patch"]
 ALL_RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
@@ -183,11 +183,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Also: weights of a head that saw another ``input``."""
-        if reason := TrainedScorer.foreign_weights(self, facts):
-            return reason
-        if facts.get("input") != self.input:
-            return f"was trained with input '{facts.get('input')}' and not '{self.input}'"
-        return ""
+        return TrainedScorer.foreign_weights(self, facts) or other_parameter(facts, {"input": self.input})
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of test images and references, and the head at each layer of each image.
@@ -242,8 +238,8 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
             layers = layer_indices(category.references, self.layers)
             share = compute._replace(memory=compute.memory // len(categories))
             known.append(NearestPatches(category.references, range(len(category.references)), layers, share))
-        examples, notes = auxiliary_examples(categories, known)
-        return self._learned(examples, layers, notes, compute)
+        told = told_of(LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch")
+        return self._learned(auxiliary_examples(categories, known), layers, told.notes, compute)
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> HeadAndReferences:
         """The head, trained on images made of the references or elsewhere, and the patches of the references."""
