@@ -79,16 +79,20 @@ class Course(NamedTuple):
 
 def generator(seed: int, purpose: str) -> torch.Generator:
     """Draws for one purpose, on the CPU: those of another purpose or seed are independent of them."""
-    digest = hashlib.sha256(f"{seed} {purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator().manual_seed(_number(seed, purpose))
 
 
 @contextmanager
 def seeded(seed: int, purpose: str) -> Iterator[None]:
     """Within, new modules draw their first weights from the seed; the draws of others go on undisturbed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big") >> 1)
+        torch.manual_seed(_number(seed, purpose))
         yield
+
+
+def _number(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big") >> 1
 
 
 def train(

@@ -106,15 +106,14 @@ def _shared_images(data_sets: Sequence[Dataset]) -> str:
     """That images under test are also learned from; empty if none is."""
     if len(data_sets) < 2:
         return ""
-    from zsad.data.check_unseen import shared_files
+    from zsad.data.check_unseen import more_of, shared_files
 
     under_test, learned_from = (list(data.image_paths()) for data in data_sets)
     shared = shared_files(under_test, learned_from)
     if not shared:
         return ""
     first, copy = shared[0]
-    more = f" (and {len(shared) - 1} more are in both)" if len(shared) > 1 else ""
-    return f"{first} is under test, and {copy}, which is to be learned from, is the same image{more}"
+    return f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_of(shared)}"
 
 
 def _tell_of_kinds(settings: Settings) -> bool:

@@ -96,8 +96,8 @@ def check_not_learned(images: Iterable[Hashed], hashes: Collection[str], weights
     shared = [image for image in images if image.sha256 in hashes]
     if shared:
         raise DataError(
-            f"{shared[0].path} is under test, and {weights} was learned from the same image{_more(shared)}; {WHY}, so "
-            "leave it out, or give weights of another training"
+            f"{shared[0].path} is under test, and {weights} was learned from the same image{more_of(shared)}; {WHY}, "
+            "so leave it out, or give weights of another training"
         )
 
 
@@ -149,10 +149,11 @@ def _check_not_shared(images: Sequence[Hashed], learned: Mapping[str, str]) -> N
     if shared:
         raise DataError(
             f"{shared[0].path} is under test, and {learned[shared[0].sha256]}, which is to be learned from, is the "
-            f"same image{_more(shared)}; {WHY}, so take one of them out of its data set"
+            f"same image{more_of(shared)}; {WHY}, so take one of them out of its data set"
         )
 
 
-def _more(shared: Sequence[Hashed]) -> str:
+def more_of(shared: Sequence[object]) -> str:
+    """How many images are in both data sets besides the first one; empty of a single one."""
     more = len(shared) - 1
     return f" (and {more} more {'are' if more > 1 else 'is'} in both)" if more else ""

@@ -81,7 +81,7 @@ class LabelledImages:
         return tokens.reshape(len(self.layers), -1, self.channels)
 
 
-class Learnt(NamedTuple):
+class LearnedFrom(NamedTuple):
     """What is to be told of the images that were learned from.
 
     Attributes:
@@ -94,7 +94,7 @@ class Learnt(NamedTuple):
     notes: list[str]
 
 
-def told_of(images: LabelledImages, consequence: str) -> Learnt:
+def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
     """What is to be told of the images.
 
     Args:
@@ -114,7 +114,7 @@ def told_of(images: LabelledImages, consequence: str) -> Learnt:
     elif unmarked:
         of_all = f"{unmarked} of {anomalous} anomalous images of the auxiliary data set"
         notes.append(f"{of_all} have no mask: only what images look like as a whole was learned from them")
-    return Learnt(facts, notes)
+    return LearnedFrom(facts, notes)
 
 
 def unlike(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
