@@ -15,12 +15,14 @@ from feature_files import write_features
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
-from zsad.files.learned import Learned, from_bytes, to_bytes
+from zsad.files.learned import Learned
+from zsad.files.training_facts import training_of
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.train_method import TrainingFiles
 from zsad.scoring.trained import TrainedScorer
@@ -38,9 +40,6 @@ class Direction(TrainedScorer):
 
     seed: int = 0
     length: float = 1.0
-
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        return {"test": FeatureSet("test")}
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         sums, counts = np.zeros((2, CHANNELS)), np.zeros(2)
@@ -109,13 +108,13 @@ class Drift(ReferenceScorer):
             yield ImageScore(index, np.linalg.norm(tokens - model.tensors["mean"], axis=-1))
 
     def store(self, model: Learned, writer: Any) -> None:
-        writer.write("weights", np.frombuffer(to_bytes(model), np.uint8))
+        store_weights(writer, model)
 
     def restore(self, reader: Any, compute: Compute) -> Learned:
-        return from_bytes(reader.array("weights", np.uint8, (None,)).tobytes(), reader.path)
+        return stored_weights(reader)
 
     def training(self, model: Learned) -> dict[str, Any]:
-        return {name: model.facts[name] for name in ("seed", "steps", "parameters")} | {"weights_sha256": 64 * "a"}
+        return training_of(model)
 
 
 class Leaning(Drift, TrainedScorer):

@@ -115,7 +115,11 @@ def test_either_kind_may_lie_in_another_category(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("other", "told"),
-    [({"backbone": {"resolution": 32}}, "resolution: 64 and 32"), ({"model": {"id": "cnn"}}, "model: toy and cnn")],
+    [
+        ({"backbone": {"resolution": 32}}, "resolution: 64 and 32"),
+        ({"model": {"id": "cnn"}}, "model: toy and cnn"),
+        ({"layer": "first"}, "layers: last and first"),
+    ],
 )
 def test_features_of_different_backbones_are_refused(tmp_path: Path, other: dict[str, Any], told: str) -> None:
     files = [category_files(tmp_path, "ring", [0, 1]), category_files(tmp_path, "nut", [0, 1], **other)]

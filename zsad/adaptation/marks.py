@@ -28,7 +28,8 @@ class Marks(Protocol):
     def shares(self, index: int, rows: int, columns: int) -> np.ndarray | None:
         """How much of each cell of a grid over the image is anomalous, float32 ``[row, column]`` in 0...1.
 
-        None of an anomalous image without a mask, of which nobody knows where; all zero of a normal image.
+        None of an anomalous image of which nobody knows where, as it has no mask or nothing is marked in it; all zero
+        of a normal one.
         """
 
 
@@ -95,7 +96,7 @@ def shares_of(label: int, mask: np.ndarray | None, rows: int, columns: int) -> n
     """The share of each cell that a mask covers; see `Marks.shares`."""
     if label == 0:
         return np.zeros((rows, columns), dtype=np.float32)
-    if mask is None:
+    if mask is None or not mask.any():
         return None
     return area_means(mask.astype(np.float32), rows, columns)
 

@@ -36,7 +36,7 @@ VIEWS = (
 )
 SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
 RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
-"""What anomalies are made by, see `zsad.adaptation.recipes`, and the letter of each in the names of subsets."""
+"""What anomalies are made by, see `zsad.adaptation.synthetic`, and the letter of each in the names of subsets."""
 SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
 SUBSETS = rf"test|train|references-k\d+-seed\d+|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")

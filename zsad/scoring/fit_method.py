@@ -27,13 +27,11 @@ from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
-from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import difference, feature_facts
 from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.trained import with_weights
-
-SYNTHETIC = "synthetic"  # the role of images made from references, with anomalies in them
 
 logger = logging.getLogger(__name__)
 

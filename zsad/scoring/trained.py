@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
 
+import numpy as np
 from pydantic import AfterValidator, Field
 
 from zsad.data.subsets import FeatureSet
@@ -64,6 +65,10 @@ class TrainedScorer(Scorer):
         """The weights, where they are given by their path."""
         return {} if self.weights is None else {"weights": self.weights}
 
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
     def training_sets(self) -> dict[str, FeatureSet]:
         """The features of each category of the auxiliary data set that `train` reads, by role.
 
@@ -91,6 +96,10 @@ class TrainedScorer(Scorer):
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn from all categories of an auxiliary data set.
 
+        Args:
+            categories: at least one. Among their images are anomalous and normal ones, and all features come from one
+                backbone: `zsad.scoring.train_method.learn` sees to that.
+
         Returns:
             Tensors, and those facts that the method alone knows: ``"steps"``, ``"parameters"`` (their number), what
             its network looks like, and ``"notes"``, a list of sentences about what could not be learned. The stage
@@ -98,7 +107,7 @@ class TrainedScorer(Scorer):
             `zsad.scoring.train_method`.
 
         Raises:
-            DataError: there is no anomalous image, or no normal one.
+            DataError: the method cannot learn from them.
         """
 
     def learned(self) -> Learned:
@@ -126,6 +135,27 @@ class TrainedScorer(Scorer):
         check_features(learned.facts, tokens, Path(str(self.weights)))
         return learned
 
+    def learned_tensor(
+        self, learned: Learned, name: str, tokens: TokenSource, shape: tuple[int, ...], kind: type[np.generic]
+    ) -> np.ndarray:
+        """A tensor of weights that tokens are compared with.
+
+        Args:
+            learned: see `learned_for`.
+            shape, kind: that it must have.
+
+        Raises:
+            DataError: it is absent, or for other tokens.
+        """
+        tensor = learned.tensors.get(name)
+        if tensor is None or tensor.shape != shape or tensor.dtype != kind:
+            found = "absent" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
+            raise DataError(
+                f"'{name}' in {self.weights} is {found}, and {tokens.path} needs {kind.__name__} {list(shape)}; train "
+                "the method on features of the same backbone"
+            )
+        return tensor
+
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Why weights with such facts are not of this method as it is configured; what follows a path; or empty."""
         name = SCORERS.name_of(self)
@@ -134,6 +164,20 @@ class TrainedScorer(Scorer):
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
             return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
         return ""
+
+
+def other_parameter(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Which parameter weights were learned with otherwise; what follows a path; or empty.
+
+    Args:
+        facts: of the weights.
+        asked: parameters that change what is learned or what it means, and which the facts tell as well. Two runs with
+            two seeds, for one, would otherwise be said of the same weights.
+    """
+    for name, value in asked.items():
+        if (told := facts.get(name)) != value:
+            return f"was trained with {name} {told} and not with {value} (with these weights, set '{name}: {told}')"
+    return ""
 
 
 def told_training(scorer: Scorer) -> dict[str, Any]:
