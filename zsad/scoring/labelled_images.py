@@ -56,7 +56,7 @@ class LabelledImages:
     def shares(self, number: int) -> np.ndarray | None:
         """How much of each patch is anomalous, float32 ``[patch]``, row by row.
 
-        None of an anomalous image of which nobody knows where.
+        None of an anomalous image of which nobody knows where, see `zsad.adaptation.marks.Marks.shares`.
         """
         if number not in self._shares:
             category, index = self._places[number]

@@ -69,6 +69,7 @@ class PromptMemory(TrainedScorer):
       with the class tokens, and the image score is the vote on the class token; the facts of the weights say so.
     """
 
+    of_training: ClassVar[tuple[str, ...]] = ("keys", "entries", "anomalous_share", "seed")
     summary: ClassVar[str] = "A patch, and the image as a whole, by a vote of labelled tokens of another data set."
     reference: ClassVar[str] = "MRAD-TF: Xu et al., ICLR 2026, arXiv 2602.00522."
     blind_to: ClassVar[str] = (

@@ -94,6 +94,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES, SYNTHETIC)
     folds: ClassVar[int] = 2
+    of_training: ClassVar[tuple[str, ...]] = ("input", "steps", "rate")  # the seed draws references too
     summary: ClassVar[str] = "A head trained to see defects in how a patch differs from the nearest normal one."
     reference: ClassVar[str] = "AdaptCLIP: Gao et al., arXiv 2505.09926, prompt-query adapter."
     blind_to: ClassVar[str] = (
@@ -121,10 +122,14 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         "or what the head says alone.",
     )
     steps: int = Field(100, ge=1, description="Number of steps of the training, of four images each.")
-    rate: float = Field(1e-3, gt=0, description="Highest learning rate; it falls to nothing as a cosine.")
-    synthetic_images: int = Field(40, ge=1, description="Number of images with synthetic anomalies.")
+    rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate; it falls to nothing as a cosine.")
+    synthetic_images: int = Field(
+        40, ge=1, description="Number of images with synthetic anomalies, with 'learns_from: synthetic'."
+    )
     recipes: tuple[Recipe, ...] = Field(
-        ALL_RECIPES, min_length=1, description="Recipes of synthetic anomalies, see docs/learned.md."
+        ALL_RECIPES,
+        min_length=1,
+        description="Recipes of synthetic anomalies, with 'learns_from: synthetic'; see docs/learned.md.",
     )
     layers: Layers = None
 
