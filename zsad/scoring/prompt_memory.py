@@ -120,7 +120,7 @@ class PromptMemory(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set or seed, or of other keys."""
-        return super().foreign_weights(facts) or unlike(facts, {"keys": self.keys, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Remember images and patches.

@@ -194,20 +194,6 @@ class TrainedScorer(Scorer):
         return ""
 
 
-def other_parameter(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Which parameter weights were learned with otherwise; what follows a path; or empty.
-
-    Args:
-        facts: of the weights.
-        asked: parameters that change what is learned or what it means, and which the facts tell as well. Two runs with
-            two seeds, for one, would otherwise be said of the same weights.
-    """
-    for name, value in asked.items():
-        if (told := facts.get(name)) != value:
-            return f"was trained with {name} {told} and not with {value} (with these weights, set '{name}: {told}')"
-    return ""
-
-
 def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """The parameters of the training that facts tell of; none where they tell of none."""
     params = facts.get(PARAMS)

@@ -118,7 +118,7 @@ class VisualPrompts(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set, temperature or seed."""
-        return super().foreign_weights(facts) or unlike(facts, {"temperature": self.temperature, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn the vectors.
