@@ -75,6 +75,7 @@ def write_weights(path: Path, scorer: TrainedScorer, categories: Sequence[Auxili
         **learned.facts,
         "method": SCORERS.name_of(scorer),
         "trained_on": AUXILIARY,
+        "params": scorer.parameters(),
         FEATURES: feature_facts(categories[0].images.tokens),
     }
     write_learned(path, Learned(learned.tensors, facts))

@@ -37,6 +37,7 @@ class Direction(TrainedScorer):
 
     summary: ClassVar[str] = "Learns a direction."
     reference: ClassVar[str] = "Of these tests."
+    of_training: ClassVar[tuple[str, ...]] = ("seed", "length")
 
     seed: int = 0
     length: float = 1.0

@@ -490,8 +490,8 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
 @pytest.mark.parametrize(("name", "value", "told"), [("temperature", 0.1, 0.07), ("seed", 3, 0)])
 def test_another_temperature_or_seed_than_that_of_the_training_is_refused(tmp_path, name, value, told):
     scorer = trained(tmp_path)
-    other = VisualPrompts(**{"weights": scorer.weights, name: value})
-    said = rf"was trained with {name} {told} and not with {value} \(with these weights, set '{name}: {told}'\)"
+    other = VisualPrompts(**SHORT | {"weights": scorer.weights, name: value})
+    said = rf"was trained with {name} {told} and not with {value} \(with these weights, leave '{name}' out\)"
     with pytest.raises(DataError, match=said):
         scored(other, made_up_category("lid", 7).images.tokens)
 

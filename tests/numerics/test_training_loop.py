@@ -180,6 +180,12 @@ def test_a_loss_that_is_no_number_ends_the_training():
         )
 
 
+def test_weights_that_the_last_step_makes_no_numbers_end_the_training():
+    module = linear()
+    with pytest.raises(DataError, match="learning: the weights are no numbers any more after 1 steps"):
+        train(module, lambda step: loss_of(module, rows_at(step)), Schedule(1, 1e39), label="learning")
+
+
 def test_a_training_begun_anew_ends_with_the_same_weights():
     def trained(stop: int | None = None) -> dict[str, np.ndarray]:
         module, draws = linear(), generator(3, "training")

@@ -53,6 +53,13 @@ def test_of_a_normal_image_nothing_is_anomalous_and_without_a_mask_nobody_knows_
         MemoryMarks([0], [None, None])
 
 
+def test_where_nothing_is_marked_nobody_knows_where_an_anomalous_image_is_anomalous() -> None:
+    blank = np.zeros((4, 4), bool)
+    marks = MemoryMarks([1, 0], [blank, blank])
+    assert marks.shares(0, 2, 2) is None
+    np.testing.assert_array_equal(marks.shares(1, 2, 2), np.zeros((2, 2)))
+
+
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     """Of an image with a mask, one without, a good one, and one of which nobody knows."""

@@ -126,7 +126,7 @@ visual_prompts weights None
 visual_prompts trained_on None
 visual_prompts epochs 15 [1,)
 visual_prompts batch 8 [1,)
-visual_prompts rate 0.001 (0,)
+visual_prompts rate 0.001 (0,1]
 visual_prompts temperature 0.07 (0,)
 visual_prompts normal_patches 64 [1,)
 visual_prompts seed 0 [0,)
@@ -148,7 +148,7 @@ residual_prompts learns_from synthetic
 residual_prompts input residual
 residual_prompts combine harmonic
 residual_prompts steps 100 [1,)
-residual_prompts rate 0.001 (0,)
+residual_prompts rate 0.001 (0,1]
 residual_prompts synthetic_images 40 [1,)
 residual_prompts recipes ('cutpaste','scar','perlin','normal_patch')
 residual_prompts layers None

@@ -259,6 +259,27 @@ def test_textures_and_objects_have_means_of_their_own_where_there_are_both(run):
     assert [row["category"] for row in run.rows()] == ["tile", "wood", "mean"]
 
 
+def test_a_table_says_how_methods_were_trained_and_leaves_out_those_that_were_not(run):
+    documents = [
+        score_document(category, method, 0.8, group="flow")
+        | {"training": {"seed": seed, "steps": 9, "weights_sha256": f"{category[0]}{seed}" * 32}}
+        for category in ("tile", "brick")
+        for seed, method in enumerate(("flow-seed0", "flow-seed1"))
+    ]
+    run.collect([*documents, *(score_document(name, "bank", 0.7) for name in ("tile", "brick"))])
+    table = run.text("markdown").split("## Training\n")[1].split("## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| zero")]
+    assert sorted(rows) == [
+        "| zero-shot-single | flow (2 seeds) | embedded | seeds 0, 1, 9 steps |",
+        "| zero-shot-single | flow-seed0 | embedded | seed 0, 9 steps |",
+        "| zero-shot-single | flow-seed1 | embedded | seed 1, 9 steps |",
+    ]
+
+
+def test_without_a_trained_method_there_is_no_table_of_trainings(full_run):
+    assert "Training" not in full_run.text("markdown")
+
+
 def test_every_table_names_its_protocol(run):
     run.collect([score_document("tile", "one", 0.8, protocol="resize256"), score_document("tile", "two", 0.7)])
     titles = [line for line in run.text("markdown").splitlines() if line.startswith("## ")]

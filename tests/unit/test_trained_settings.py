@@ -130,6 +130,38 @@ def test_weights_that_do_not_say_what_they_were_learned_from_are_refused(trained
     assert "w.safetensors does not say which data set it was learned from" in said
 
 
+def test_what_is_told_of_weights_is_how_they_were_learned_and_nothing_else_may_be_asked_for() -> None:
+    given = weights(params={"seed": 3, "length": 2.0, "nothing": 1})
+    told = settings(methods__learner__params={"weights": given}).methods["learner"].params
+    assert (told["seed"], told["length"]) == (3, 2.0)
+    asked = {"weights": given, "seed": 3, "length": 2}
+    assert settings(methods__learner__params=asked).methods["learner"].params == told
+    said = refusal(methods__learner__params={"weights": given, "length": 1.0})
+    assert "w.safetensors was trained with length 2.0 and not with 1.0 (with these weights, leave 'length' out)" in said
+    several = {"scorer": "direction", "seeds": [0, 1], "params": {"weights": given}}
+    assert "was trained with seed 3 and not with 0" in refusal(methods__learner=several)
+
+
+def test_weights_whose_parameters_make_no_sense_are_refused() -> None:
+    said = refusal(methods__learner__params={"weights": weights(params={"length": "long"})})
+    assert said.startswith("methods.learner.params.weights: w.safetensors")
+    assert "length" in said
+
+
+def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_computed() -> None:
+    write_learned(Path("w.safetensors"), Learned({"way": np.array([1, np.nan], np.float32)}, FACTS))
+    said = refusal(methods__learner__params={"weights": "w.safetensors"})
+    assert said == (
+        "methods.learner.params.weights: w.safetensors is damaged ('way' holds numbers that are not finite); get the "
+        "file again, or train the method anew"
+    )
+
+
+def test_what_is_no_file_is_no_weights() -> None:
+    said = refusal(methods__learner__params={"weights": "/dev/null"})
+    assert "the learned weights /dev/null is no regular file" in said
+
+
 def test_absent_weights_are_refused() -> None:
     said = refusal(methods__learner__params={"weights": "none.safetensors"})
     assert said.startswith("methods.learner.params.weights: the learned weights none.safetensors does not exist")

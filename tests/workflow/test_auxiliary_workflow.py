@@ -46,11 +46,12 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def whole(ready: Project) -> Project:
+def whole(ready: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same with features of both data sets; likewise."""
-    done = ready.run(CONFIG, "features", UNSEEN)
+    project = ready.copy(tmp_path_factory.mktemp("whole") / "project")
+    done = project.run(CONFIG, "features", UNSEEN)
     assert done.status == 0, done.output
-    return ready
+    return project
 
 
 def test_both_data_sets_go_through_the_same_rules(whole: Project) -> None:

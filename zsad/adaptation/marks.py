@@ -29,7 +29,7 @@ class Marks(Protocol):
         """How much of each cell of a grid over the image is anomalous, float32 ``[row, column]`` in 0...1.
 
         None of an anomalous image of which nobody knows where, as it has no mask or nothing is marked in it; all zero
-        of a normal one.
+        of a normal image.
         """
 
 

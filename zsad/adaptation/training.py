@@ -112,7 +112,7 @@ def train(
             20 looks, and training ends after a quarter of the looks without a better one. None for the last weights.
 
     Raises:
-        DataError: the loss is no number any more.
+        DataError: the loss is no number any more, or a weight.
     """
     start = time.perf_counter()
     parameters = [each for each in module.parameters() if each.requires_grad]
@@ -138,6 +138,8 @@ def train(
         if keeper.looks(step) and not keeper.goes_on(average, step):
             break
     state, steps, best = keeper.kept(average, len(losses))
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise DataError(f"{label}: the weights are no numbers any more after {steps} steps; lower the learning rate")
     module.load_state_dict(state)
     module.eval()
     last = losses[max(0, steps - max(1, steps // 10)) : steps]

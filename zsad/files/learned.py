@@ -72,6 +72,8 @@ def from_bytes(content: bytes, path: Path) -> Learned:
         raise DamagedFileError(path, f"is damaged ({type(error).__name__})") from None
     if digest != metadata.get(_DIGEST) or not isinstance(facts, dict):
         raise DamagedFileError(path, "is damaged (its digest is another)")
+    if odd := next((name for name, tensor in tensors.items() if not np.isfinite(tensor).all()), None):
+        raise DamagedFileError(path, f"is damaged ('{odd}' holds numbers that are not finite)")
     return Learned(tensors, facts)
 
 
@@ -141,7 +143,7 @@ def _content(path: Path) -> bytes:
 
 
 def _absent(path: Path) -> DataError:
-    what = "is a folder" if path.is_dir() else "does not exist"
+    what = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
     return DataError(f"the learned weights {path} {what}; correct the path, or put the file there")
 
 

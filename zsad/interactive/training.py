@@ -14,7 +14,7 @@ from zsad.data.images import image_size
 from zsad.data.masks import read_mask
 from zsad.errors import ArrayError, ConfigError
 from zsad.features.base import Backbone
-from zsad.files.learned import write_learned
+from zsad.files.learned import read_facts, write_learned
 from zsad.files.provenance import file_sha256
 from zsad.interactive.extracting import Image, extract, listed
 from zsad.interactive.parts import backbone_named, scorer_named
@@ -111,6 +111,7 @@ def told_of_weights(scorer: AnyScorer, weights: str | Path | None) -> AnyScorer:
         return scorer
     if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:
         raise ConfigError(f"{type(scorer).__name__} reads no weights that were learned elsewhere; leave them out")
+    scorer = scorer.as_learned(read_facts(Path(weights)))
     facts = scorer.with_weights(Path(weights)).learned().facts
     return scorer.model_copy(update={"trained_on": scorer.trained_on or facts.get("trained_on")})
 

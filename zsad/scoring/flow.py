@@ -58,7 +58,8 @@ class Flow(WhitenedScorer):
     work: ClassVar[str] = "learning the flow"
 
     pairing: Pairing = Field(
-        "independent", description="Noise of a token in training: any, that of the shortest ways, or of the longest."
+        "independent",
+        description="Noise of a token in training: any, that of the shortest or longest ways; none of 'contraction'.",
     )
     measure: Measure = Field("mismatch", description="What of the velocity is the score.")
     draws: int = Field(2, ge=1, description="Draws of noise that 'mismatch' looks from.")

@@ -10,7 +10,6 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.tokens import layer_indices, normalise, patch_layers
-from zsad.scoring.trained import other_parameter
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
@@ -56,7 +55,7 @@ class LabelledImages:
     def shares(self, number: int) -> np.ndarray | None:
         """How much of each patch is anomalous, float32 ``[patch]``, row by row.
 
-        None of an anomalous image of which nobody knows where.
+        None of an anomalous image of which nobody knows where, see `zsad.adaptation.marks.Marks.shares`.
         """
         if number not in self._shares:
             category, index = self._places[number]
@@ -117,16 +116,12 @@ def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
     return LearnedFrom(facts, notes)
 
 
-def unlike(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty.
-
-    Args:
-        asked: see `zsad.scoring.trained.other_parameter`.
-    """
+def unlike(facts: Mapping[str, Any]) -> str:
+    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty."""
     layers, localises = facts.get("layers"), facts.get("localises")
     if not (isinstance(layers, list) and layers and isinstance(localises, bool)):
         return "does not say which layers it was trained on"
-    return other_parameter(facts, asked)
+    return ""
 
 
 def learned_layers(

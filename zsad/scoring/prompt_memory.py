@@ -69,6 +69,7 @@ class PromptMemory(TrainedScorer):
       with the class tokens, and the image score is the vote on the class token; the facts of the weights say so.
     """
 
+    of_training: ClassVar[tuple[str, ...]] = ("keys", "entries", "anomalous_share", "seed")
     summary: ClassVar[str] = "A patch, and the image as a whole, by a vote of labelled tokens of another data set."
     reference: ClassVar[str] = "MRAD-TF: Xu et al., ICLR 2026, arXiv 2602.00522."
     blind_to: ClassVar[str] = (
@@ -119,7 +120,7 @@ class PromptMemory(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set or seed, or of other keys."""
-        return super().foreign_weights(facts) or unlike(facts, {"keys": self.keys, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Remember images and patches.

@@ -28,7 +28,7 @@ from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer, other_parameter
+from zsad.scoring.trained import IMAGES, TrainedScorer
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
@@ -94,6 +94,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES, SYNTHETIC)
     folds: ClassVar[int] = 2
+    of_training: ClassVar[tuple[str, ...]] = ("input", "steps", "rate")  # the seed draws references too
     summary: ClassVar[str] = "A head trained to see defects in how a patch differs from the nearest normal one."
     reference: ClassVar[str] = "AdaptCLIP: Gao et al., arXiv 2505.09926, prompt-query adapter."
     blind_to: ClassVar[str] = (
@@ -121,10 +122,14 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         "or what the head says alone.",
     )
     steps: int = Field(100, ge=1, description="Number of steps of the training, of four images each.")
-    rate: float = Field(1e-3, gt=0, description="Highest learning rate; it falls to nothing as a cosine.")
-    synthetic_images: int = Field(40, ge=1, description="Number of images with synthetic anomalies.")
+    rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate; it falls to nothing as a cosine.")
+    synthetic_images: int = Field(
+        40, ge=1, description="Number of images with synthetic anomalies, with 'learns_from: synthetic'."
+    )
     recipes: tuple[Recipe, ...] = Field(
-        ALL_RECIPES, min_length=1, description="Recipes of synthetic anomalies, see docs/learned.md."
+        ALL_RECIPES,
+        min_length=1,
+        description="Recipes of synthetic anomalies, with 'learns_from: synthetic'; see docs/learned.md.",
     )
     layers: Layers = None
 
@@ -183,7 +188,10 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Also: weights of a head that saw another ``input``."""
-        return TrainedScorer.foreign_weights(self, facts) or other_parameter(facts, {"input": self.input})
+        if (reason := TrainedScorer.foreign_weights(self, facts)) or facts.get("input") == self.input:
+            return reason
+        told = facts.get("input")
+        return f"was trained with input {told} and not with {self.input} (with these weights, set 'input: {told}')"
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of test images and references, and the head at each layer of each image.

@@ -21,7 +21,7 @@ from zsad.scoring.references import REFERENCES
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import check_same, feature_facts
 from zsad.scoring.token_source import LabelledTokens, TokenSource
-from zsad.scoring.trained import FEATURES, IMAGES, TrainedScorer
+from zsad.scoring.trained import FEATURES, IMAGES, PARAMS, TrainedScorer
 
 MANIFESTS = "manifests"  # the name of the inputs that are no features
 OF_FILE = ("weights", "trained_on")  # parameters that say which file is read
@@ -109,7 +109,7 @@ def learn(
         "notes": [],
         **found.facts,
         "method": SCORERS.name_of(scorer),
-        "params": {name: value for name, value in scorer.parameters().items() if name not in OF_FILE},
+        PARAMS: {name: value for name, value in scorer.parameters().items() if name not in OF_FILE},
         "trained_on": trained_on,
         "categories": [category.name for category in categories],
         "images_sha256": sorted(set(images_sha256)),

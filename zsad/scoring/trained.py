@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -33,6 +33,7 @@ AnyScorer = TypeVar("AnyScorer", bound=Scorer)
 PASSES: Final = 20  # over all tokens of a training of which nothing better is known
 FLOAT32: Final = 4  # bytes
 IMAGES: Final = "images"  # the role of an auxiliary category's labelled images
+PARAMS: Final = "params"  # the fact that tells of the parameters of the method that was trained
 FEATURES: Final = "features"  # the fact that tells of the features which weights were learned from
 
 
@@ -40,7 +41,12 @@ class TrainedScorer(Scorer):
     """Base of scorers that are trained on the labelled images of an auxiliary data set.
 
     What is learned is a file of its own. The workflow makes it by rule ``train_method``, or it is given by its path.
+
+    Class attributes:
+        of_training: parameters that say how weights were learned; those of a file that is given are the file's.
     """
+
+    of_training: ClassVar[tuple[str, ...]] = ()
 
     weights: UserPath | None = Field(
         None,
@@ -91,6 +97,22 @@ class TrainedScorer(Scorer):
     def training_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
         """Bytes that `train` takes, if there is memory without end: by default all tokens in float32."""
         return FLOAT32 * sum(count.values for count in tokens.values())
+
+    def as_learned(self, facts: Mapping[str, Any]) -> Self:
+        """The same method with the parameters of a training, but for those that were asked for; see `foreign_weights`.
+
+        Args:
+            facts: of the weights that it shall read.
+
+        Raises:
+            ConfigError: the facts tell of parameters that make no sense.
+        """
+        told = _params_of(facts)
+        taken = {name: told[name] for name in self.of_training if name in told and name not in self.model_fields_set}
+        if not taken:
+            return self
+        asked = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).build({**asked, **taken}, where="the training of the weights")
 
     @abstractmethod
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
@@ -163,21 +185,19 @@ class TrainedScorer(Scorer):
             return f"holds weights of '{facts.get('method')}' and not of '{name}'"
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
             return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
+        told, asked = _params_of(facts), self.parameters()
+        odd = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
+        if odd is not None:
+            return (
+                f"was trained with {odd} {told[odd]} and not with {asked[odd]} (with these weights, leave '{odd}' out)"
+            )
         return ""
 
 
-def other_parameter(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Which parameter weights were learned with otherwise; what follows a path; or empty.
-
-    Args:
-        facts: of the weights.
-        asked: parameters that change what is learned or what it means, and which the facts tell as well. Two runs with
-            two seeds, for one, would otherwise be said of the same weights.
-    """
-    for name, value in asked.items():
-        if (told := facts.get(name)) != value:
-            return f"was trained with {name} {told} and not with {value} (with these weights, set '{name}: {told}')"
-    return ""
+def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters of the training that facts tell of; none where they tell of none."""
+    params = facts.get(PARAMS)
+    return params if isinstance(params, Mapping) else {}
 
 
 def told_training(scorer: Scorer) -> dict[str, Any]:

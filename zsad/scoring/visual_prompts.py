@@ -67,6 +67,7 @@ class VisualPrompts(TrainedScorer):
     ``few-shot-K+auxiliary(NAME)``, as of UniADet with references, whose weights of the two are not known.
     """
 
+    of_training: ClassVar[tuple[str, ...]] = ("epochs", "batch", "rate", "temperature", "normal_patches", "seed")
     summary: ClassVar[str] = "A patch, and the image as a whole, against vectors learned on another data set."
     reference: ClassVar[str] = "UniADet: Gao and Wang, arXiv 2601.05552."
     blind_to: ClassVar[str] = (
@@ -81,7 +82,7 @@ class VisualPrompts(TrainedScorer):
         "but few on a small data set: there, fix more beforehand.",
     )
     batch: int = Field(8, ge=1, description="Images of a step.")
-    rate: float = Field(1e-3, gt=0, description="Learning rate of the first step; it falls to a tenth.")
+    rate: float = Field(1e-3, gt=0, le=1, description="Learning rate of the first step; it falls to a tenth.")
     temperature: float = Field(0.07, gt=0, description="Of the softmax over the cosines to both vectors.")
     normal_patches: int = Field(
         64, ge=1, description="Patches without an anomaly that are drawn of each image; they stand for the others."
@@ -117,7 +118,7 @@ class VisualPrompts(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set, temperature or seed."""
-        return super().foreign_weights(facts) or unlike(facts, {"temperature": self.temperature, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn the vectors.

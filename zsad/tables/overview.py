@@ -40,6 +40,10 @@ EXPLANATION = (
     "and are not comparable. F1-max and IoU-max take their threshold from the test labels; the tables of masks and "
     "decisions take theirs without labels. Means weigh every category alike. docs/metrics.md defines every metric."
 )
+TRAINING_NOTE = (
+    "No step of a training looks at a test image, and their number was fixed beforehand; where references are held "
+    "out, the weights are kept of the step that is best for these."
+)
 CATEGORY_METRICS = ("image_auroc", "pixel_ap", "aupro")
 KIND_METRICS = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "pixel_f1max", "aupro")
 PUBLISHED_NOTE = (
@@ -55,7 +59,7 @@ def overview_tables(
     decisions: pd.DataFrame,
     published: Sequence[PublishedFigure] = (),
 ) -> list[Table]:
-    """Means first, those of refinement and of the oracle among them, then each category, and the published figures.
+    """Means first, those of refinement and of the oracle among them, each category, published figures, and trainings.
 
     Args:
         metrics, refinement, compared, decisions: the frames of the tables in CSV.
@@ -74,7 +78,8 @@ def overview_tables(
         *_published_tables(of_methods, published),
     ]
     protocols = ", ".join(sorted(set(metrics["protocol"])))
-    return [replace(table, title=f"{table.title} ({protocols})") for table in tables]
+    of_protocols = [replace(table, title=f"{table.title} ({protocols})") for table in tables]
+    return of_protocols + _training_tables(of_methods)
 
 
 def overview_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame) -> list[str]:
@@ -166,6 +171,16 @@ def _side_by_side(rows: Sequence[Mapping[str, Any] | None], metric: str, setting
     """A metric of one category by the methods."""
     figures = marked([share(row[metric] if row else float("nan")) for row in rows], settings)
     return [MISSING if row and row["missing"] else figure for row, figure in zip(rows, figures, strict=True)]
+
+
+def _training_tables(metrics: pd.DataFrame) -> list[Table]:
+    """How each method was trained that rests on learned weights; none where there is none."""
+    means = metrics[(metrics["category"] == MEAN) & (metrics["refiner"] == NO_REFINER) & (metrics["training"] != "")]
+    rows: dict[tuple[Entry, ...], None] = {
+        (row["setting"], named(row), row["backbone"], row["training"]): None for row in rows_of(means)
+    }
+    header = ["setting", "method", "backbone", "training"]
+    return [Table("Training", header, [list(row) for row in rows], TRAINING_NOTE)] if rows else []
 
 
 def _published_tables(metrics: pd.DataFrame, published: Sequence[PublishedFigure]) -> list[Table]:

@@ -31,7 +31,7 @@ def with_origin(scorer: Scorer, name: str, config: Config, where: str) -> Scorer
     if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:
         return scorer
     if scorer.weights is not None:
-        return scorer.model_copy(update={"trained_on": _origin_of_weights(scorer, Path(scorer.weights), where)})
+        return _with_origin_of_weights(scorer, Path(scorer.weights), where)
     auxiliary = config.auxiliary
     if auxiliary is None:
         raise ConfigError(
@@ -87,14 +87,18 @@ def _told_of(where: str) -> Iterator[None]:
         raise ConfigError(f"{where}.params.weights: {error}") from None
 
 
-def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
-    """The name of the data set that weights were learned from.
+def _with_origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> TrainedScorer:
+    """A scorer that says what the weights that it reads were learned from, and by which parameters.
 
     Raises:
         ConfigError: see `with_origin`.
     """
     with _told_of(where):
         facts = read_facts(path)
+    try:
+        scorer = scorer.as_learned(facts)
+    except ConfigError as error:
+        raise ConfigError(f"{where}.params.weights: {path} is of another version of zsad ({error})") from None
     if reason := scorer.foreign_weights(facts):
         raise ConfigError(
             f"{where}.params.weights: {path} {reason}; give weights that fit the other parameters, or change these"
@@ -105,4 +109,4 @@ def _origin_of_weights(scorer: TrainedScorer, path: Path, where: str) -> str:
             f"{where}.params.weights: {path} does not say which data set it was learned from; give the file of another "
             "training"
         )
-    return trained_on
+    return scorer.model_copy(update={"trained_on": trained_on})

@@ -10,6 +10,7 @@ from zsad.names import HEADLINE_METRICS
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.evaluations import METRIC_TITLES
 from zsad.reporting.results import interval_of
+from zsad.reporting.sections.training import trained_on_parts
 from zsad.reporting.settings_in_words import setting_meaning
 from zsad.tables.frames import rows_of
 from zsad.tables.notation import with_interval
@@ -53,6 +54,7 @@ def _facts(contents: Contents) -> dict[str, Any]:
     return {
         "categories": len(first),
         "methods": len(contents.names),
+        "trained": len(trained_on_parts(contents)),
         "backbones": sorted({key.backbone for key in contents.names}),
         "images": sum(len(result["images"]) for result in first),
         **{kind: sum(result["counts"][kind] for result in first) for kind in ("good", "defective", "unlabelled")},

@@ -27,6 +27,18 @@ def trained_methods(contents: Contents) -> dict[str, dict[str, Any]]:
     return {name: _told(results) for name, results in found.items()}
 
 
+def trained_on_parts(contents: Contents) -> list[str]:
+    """The methods that have learned weights from references of the parts under test, by what the page calls them."""
+    return list(
+        dict.fromkeys(
+            contents.names[key_of(result)]
+            for result in contents.results
+            for _, single in single_trainings(result.get(TRAINING) or {})
+            if not single.get("trained_on")
+        )
+    )
+
+
 def trained_here_on(results: Iterable[Evaluation]) -> list[str]:
     """The data sets whose labelled defects methods have learned from, sorted."""
     singles = (single for result in results for _, single in single_trainings(result.get(TRAINING) or {}))
