@@ -195,7 +195,7 @@ class Sight(NamedTuple):
         folder = self.cache / "synthetic" / self.category.key / subset
         if not (folder / "images.csv").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            known = [listed(record) for record in records_of(self.category) if record.split == "train"]
+            known = [record.listed for record in records_of(self.category) if record.split == "train"]
             write_images(folder / "training.csv", known)
             make_synthetic(
                 training_list=folder / "training.csv",
@@ -249,11 +249,6 @@ def records_of(category: Category) -> list[ImageRecord]:
         make_category(category.name, DemoOptions(), folder)
         (folder / "made").touch()
     return category.layout.records(category.root, category.name)
-
-
-def listed(record: ImageRecord) -> ListedImage:
-    """An image without its label."""
-    return ListedImage(record.image_id, record.path, record.split, record.height, record.width, record.sha256)
 
 
 # -- what is measured ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from auxiliary_sets import made_up_category, write_weights
+from auxiliary_sets import assert_each_image_is_scored_by_itself, made_up_category, write_weights
 from closeness import assert_close
 from zsad.adaptation.marks import MemoryMarks
 from zsad.errors import DataError
@@ -93,14 +93,7 @@ def test_scores_equal_plain_loops(tmp_path, layers, keys, temperature, weight, m
 
 
 def test_neither_the_order_nor_the_number_of_test_images_changes_a_score(tmp_path):
-    scorer = trained(tmp_path)
-    tokens = made_up_category("lid", 7).images.tokens
-    expected = scored(scorer, tokens)
-    order = [4, 0, 7]
-    few = MemoryTokens([tokens.half_tokens(index) for index in order], tokens.cls_tokens()[order])
-    for index, score in zip(order, scored(scorer, few), strict=True):
-        assert score.image_score == expected[index].image_score
-        np.testing.assert_array_equal(score.anomaly_map, expected[index].anomaly_map)
+    assert_each_image_is_scored_by_itself(trained(tmp_path))
 
 
 def test_a_token_amid_keys_of_both_kinds_has_an_even_score_whatever_their_numbers(tmp_path):

@@ -8,7 +8,15 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from auxiliary_sets import AUXILIARY, CELL, GRIDS, made_up_category, ready, write_weights
+from auxiliary_sets import (
+    AUXILIARY,
+    CELL,
+    GRIDS,
+    assert_each_image_is_scored_by_itself,
+    made_up_category,
+    ready,
+    write_weights,
+)
 from closeness import assert_close
 from feature_files import random_tokens
 from zsad.adaptation.losses import cross_entropy, dice, focal
@@ -101,14 +109,7 @@ def test_some_of_the_layers_that_were_learned_may_be_scored(tmp_path):
 
 
 def test_neither_the_order_nor_the_number_of_test_images_changes_a_score(tmp_path):
-    scorer = trained(tmp_path)
-    tokens = made_up_category("lid", 7).images.tokens
-    expected = scored(scorer, tokens)
-    order = [4, 0, 7]
-    few = MemoryTokens([tokens.half_tokens(index) for index in order], tokens.cls_tokens()[order])
-    for index, score in zip(order, scored(scorer, few), strict=True):
-        assert score.image_score == expected[index].image_score
-        np.testing.assert_array_equal(score.anomaly_map, expected[index].anomaly_map)
+    assert_each_image_is_scored_by_itself(trained(tmp_path))
 
 
 def test_lengths_of_tokens_do_not_matter(tmp_path):
