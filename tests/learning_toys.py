@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import pytest
 from pydantic import Field
 
 from feature_files import write_features
+from toy_trained import Direction
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
@@ -29,43 +30,6 @@ from zsad.scoring.trained import TrainedScorer
 
 GRID, CHANNELS = (3, 4), 5
 BACKBONE = {"model": {"id": "toy"}, "backbone": {"resolution": 64}}
-NO_MASKS = "no anomalous image has a mask, so that nothing was learned of patches"
-
-
-class Direction(TrainedScorer):
-    """Learns the direction from normal to anomalous patches; a patch scores how far it lies that way."""
-
-    summary: ClassVar[str] = "Learns a direction."
-    reference: ClassVar[str] = "Of these tests."
-    of_training: ClassVar[tuple[str, ...]] = ("seed", "length")
-
-    seed: int = 0
-    length: float = 1.0
-
-    def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
-        sums, counts = np.zeros((2, CHANNELS)), np.zeros(2)
-        notes = []
-        for category in categories:
-            images = category.images
-            for index in range(len(images.tokens)):
-                tokens = images.tokens.half_tokens(index)[0].astype(np.float64)
-                shares = images.marks.shares(index, *tokens.shape[:2])
-                if shares is None:
-                    notes = [NO_MASKS]
-                    shares = np.ones(tokens.shape[:2])
-                for label, weights in ((0, 1 - shares), (1, shares)):
-                    sums[label] += (weights[..., None] * tokens).sum(axis=(0, 1))
-                    counts[label] += weights.sum()
-        way = self.length * (sums[1] / counts[1] - sums[0] / counts[0])
-        rng = np.random.default_rng(self.seed)
-        tensors = {"way": (way + 1e-6 * rng.normal(size=CHANNELS)).astype(np.float32)}
-        return Learned(tensors, {"steps": 3, "parameters": CHANNELS, "notes": notes, "of_its_own": 1})
-
-    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        test = features["test"]
-        way = self.learned_for(test).tensors["way"]
-        for index in range(len(test)):
-            yield ImageScore(index, test.half_tokens(index)[0].astype(np.float32) @ way)
 
 
 class DirectionByReferences(Direction):
@@ -139,7 +103,7 @@ class Leaning(Drift, TrainedScorer):
 
 SYNTHETIC = "synthetic-k4-seed0-n4-c"
 TOYS = {
-    "direction": "learning_toys:Direction",
+    "direction": "toy_trained:Direction",
     "direction_by_references": "learning_toys:DirectionByReferences",
     "drift": "learning_toys:Drift",
     "leaning": "learning_toys:Leaning",

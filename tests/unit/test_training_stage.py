@@ -14,14 +14,13 @@ from learning_toys import (
     BACKBONE,
     CHANNELS,
     GRID,
-    NO_MASKS,
-    Direction,
     DirectionByReferences,
     category_files,
     digest,
     planted,
     toys,
 )
+from toy_trained import NO_MASKS, Direction
 from zsad.errors import DamagedFileError, DataError
 from zsad.files.learned import read_learned
 from zsad.scoring.compute import Compute
@@ -66,7 +65,7 @@ def test_the_file_says_what_was_learned_from_what(tmp_path: Path) -> None:
     ]
     assert facts["images_sha256"] == sorted(digest(*name) for name in names)
     assert facts["method"] == "direction_by_references"
-    assert facts["params"] == {"seed": 7, "length": 2.0}
+    assert facts["params"] == {"shots": 0, "seed": 7, "length": 2.0}
     assert (facts["trained_on"], facts["categories"]) == ("other", ["ring", "nut"])
     assert facts["features"] == {
         "layers": ["last"],

@@ -10,7 +10,8 @@ import pytest
 
 from feature_files import write_features
 from fitted_files import fit_to_file
-from learning_toys import BACKBONE, CHANNELS, NO_MASKS, Direction, Drift, Leaning, category_files, planted, toys
+from learning_toys import BACKBONE, CHANNELS, Drift, Leaning, category_files, planted, toys
+from toy_trained import NO_MASKS, Direction
 from zsad.errors import DataError
 from zsad.files.fitted import FittedReader
 from zsad.files.learned import Learned, read_learned, weights_sha256, write_learned
