@@ -446,7 +446,7 @@ def test_a_layer_that_features_lack_is_refused():
 
 
 def test_a_loss_that_is_no_number_is_told():
-    with pytest.raises(DataError, match="the loss is no number any more after"):
+    with pytest.raises(DataError, match="the loss is not finite any more after"):
         VisualPrompts(**SHORT, temperature=1e-45).train(categories(), COMPUTE)
 
 

@@ -112,7 +112,7 @@ def train(
             20 looks, and training ends after a quarter of the looks without a better one. None for the last weights.
 
     Raises:
-        DataError: the loss is no number any more, or a weight.
+        DataError: the loss or a weight is not finite any more.
     """
     start = time.perf_counter()
     parameters = [each for each in module.parameters() if each.requires_grad]
@@ -132,7 +132,7 @@ def train(
         optimiser.step()
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
-            raise DataError(f"{label}: the loss is no number any more after {step + 1} steps; lower the learning rate")
+            raise DataError(f"{label}: the loss is not finite any more after {step + 1} steps; lower the learning rate")
         if schedule.average:
             _average(average, module, schedule.average, step)
         if keeper.looks(step) and not keeper.goes_on(average, step):

@@ -77,7 +77,7 @@ def learned_images(facts: Mapping[str, Any], weights: Path) -> frozenset[str]:
     hashes = facts.get(IMAGES_SHA256)
     if not isinstance(hashes, list) or not hashes:
         raise DataError(
-            f"{weights} does not tell which images it was learned from, so that nobody can know whether those under "
+            f"{weights} does not tell which images it was learned from, so that it is not known whether those under "
             "test are among them; give weights of another training"
         )
     return frozenset(map(str, hashes))

@@ -128,7 +128,7 @@ class VisualPrompts(TrainedScorer):
 
         Raises:
             ConfigError: the features have no such layer.
-            DataError: the loss is no number any more.
+            DataError: the loss is not finite any more.
         """
         from zsad.adaptation.prototypes import batches_of, trained_prototypes  # imports torch
         from zsad.adaptation.training import arrays_of

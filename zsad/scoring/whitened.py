@@ -392,7 +392,7 @@ def _grid_of(learned: Learned) -> tuple[int, int] | None:
             return None
         case [int(rows), int(columns)] if rows > 0 and columns > 0:
             return rows, columns
-    raise ValueError(f"{learned.facts[GRID]} is no patch grid")
+    raise ValueError(f"{learned.facts[GRID]} is not a patch grid")
 
 
 def _codes(grid: tuple[int, int] | None, device: str) -> torch.Tensor | None:
