@@ -63,7 +63,8 @@ from zsad.deciding.registry import THRESHOLDS
 from zsad.evaluation.ranking import auroc, f1_max, rank_scores
 from zsad.evaluation.truth import has_pixel_truth, pixel_truth
 from zsad.files.atomic import atomic_path
-from zsad.files.features import FeatureReader, FeatureWriter
+from zsad.files.features import FeatureReader
+from zsad.interactive.written_tokens import written_tokens
 from zsad.maps import at_image_size, standing_out, telling
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
@@ -315,17 +316,7 @@ def tokens_of(category: Category, wanted: FeatureSet, backbone: str, cache: Path
         records = select(records_of(category), wanted.subset, category.name)
         given = extract([record.path for record in records], backbone, view=wanted.view, device="cpu")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FeatureWriter(
-            path,
-            given.image_ids,
-            given.provenance,
-            layers=given.layers,
-            channels=given.channels,
-            grid_sizes=given.grid_sizes,
-            cls_source=given.cls_source,
-        ) as writer:
-            for index in range(len(given)):
-                writer.write(index, given.half_tokens(index), given.cls_tokens_of(index))
+        written_tokens(given, path)
     return FeatureReader(path)
 
 

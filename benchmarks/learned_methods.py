@@ -53,13 +53,13 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.packages import installed
 from zsad.data.subsets import FeatureSet, select, synthetic_named
 from zsad.evaluation.truth import has_pixel_truth, pixel_truth
-from zsad.files.features import FeatureReader, FeatureWriter
+from zsad.files.features import FeatureReader
 from zsad.files.json_files import read_json, write_json
+from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.train_method import TrainingFiles, train_method
@@ -187,17 +187,7 @@ class Sight(NamedTuple):
             paths = [record.path for record in records]
             given = extract(paths, self.backbone, view=wanted.view, image_ids=names, device="cpu")
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FeatureWriter(
-                path,
-                given.image_ids,
-                given.provenance,
-                layers=given.layers,
-                channels=given.channels,
-                grid_sizes=given.grid_sizes,
-                cls_source=given.cls_source,
-            ) as writer:
-                for index in range(len(given)):
-                    writer.write(index, given.half_tokens(index), given.cls_tokens_of(index))
+            written_tokens(given, path)
         return path
 
     def synthetic(self, subset: str) -> Path:
@@ -205,7 +195,7 @@ class Sight(NamedTuple):
         folder = self.cache / "synthetic" / self.category.key / subset
         if not (folder / "images.csv").exists():
             folder.mkdir(parents=True, exist_ok=True)
-            known = [listed(record) for record in records_of(self.category) if record.split == "train"]
+            known = [record.listed for record in records_of(self.category) if record.split == "train"]
             write_images(folder / "training.csv", known)
             make_synthetic(
                 training_list=folder / "training.csv",
@@ -259,11 +249,6 @@ def records_of(category: Category) -> list[ImageRecord]:
         make_category(category.name, DemoOptions(), folder)
         (folder / "made").touch()
     return category.layout.records(category.root, category.name)
-
-
-def listed(record: ImageRecord) -> ListedImage:
-    """An image without its label."""
-    return ListedImage(record.image_id, record.path, record.split, record.height, record.width, record.sha256)
 
 
 # -- what is measured ------------------------------------------------------------------------------------------------

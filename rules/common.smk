@@ -321,7 +321,7 @@ def learned_of(wildcards, *, of_fit):
 
 
 def unseen_of(wildcards):
-    """The word that a method has learned from no image of the category; none for what learns from no other data set."""
+    """The file that says that a method has learned from no image of the category, if it learns from other data sets."""
     learns = settings.methods[wildcards.method].learns_elsewhere
     return {"unseen": UNSEEN.format(**wildcards)} if learns else {}
 

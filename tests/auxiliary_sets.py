@@ -68,6 +68,16 @@ def made_up_category(
     return AuxiliaryCategory(name, LabelledTokens(features, MemoryMarks(labels, drawn)))
 
 
+def assert_each_image_is_scored_by_itself(scorer: Scorer) -> None:
+    """Neither the order nor the number of test images changes a score, to the bit."""
+    tokens, order = made_up_category("lid", 7).images.tokens, [4, 0, 7]
+    few = MemoryTokens([tokens.half_tokens(index) for index in order], tokens.cls_tokens()[order])
+    expected = list(scorer.score({"test": tokens}, Compute()))
+    for index, score in zip(order, scorer.score({"test": few}, Compute()), strict=True):
+        assert score.image_score == expected[index].image_score
+        np.testing.assert_array_equal(score.anomaly_map, expected[index].anomaly_map)
+
+
 def write_weights(path: Path, scorer: TrainedScorer, categories: Sequence[AuxiliaryCategory]) -> Path:
     """The file of weights of a training, with those facts of the stage that scoring asks for."""
     learned = scorer.train(categories, Compute())
@@ -75,6 +85,7 @@ def write_weights(path: Path, scorer: TrainedScorer, categories: Sequence[Auxili
         **learned.facts,
         "method": SCORERS.name_of(scorer),
         "trained_on": AUXILIARY,
+        "params": scorer.parameters(),
         FEATURES: feature_facts(categories[0].images.tokens),
     }
     write_learned(path, Learned(learned.tensors, facts))

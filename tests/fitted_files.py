@@ -7,33 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from made_images import made_files
-from zsad.files.features import FeatureReader, FeatureWriter
+from zsad.files.features import FeatureReader
 from zsad.interactive.asking import written_texts
+from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.base import Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import SYNTHETIC, fit_method
+from zsad.scoring.fit_method import fit_method
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import SYNTHETIC, ReferenceScorer
 from zsad.scoring.score_images import score_images
 from zsad.scoring.token_source import TokenSource
 
 BACKBONE = {"name": "toy", "family": "embedded", "params": {}}
-
-
-def written_features(path: Path, source: TokenSource) -> Path:
-    """The feature file of tokens in memory."""
-    with FeatureWriter(
-        path,
-        source.image_ids,
-        source.provenance,
-        layers=source.layers,
-        channels=source.channels,
-        grid_sizes=source.grid_sizes,
-        cls_source=source.cls_source,
-    ) as writer:
-        for index in range(len(source)):
-            writer.write(index, source.half_tokens(index), source.cls_tokens_of(index))
-    return path
 
 
 def fit_to_file(path: Path, references: Path, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
@@ -58,7 +43,7 @@ def fit_to_file(path: Path, references: Path, scorer: ReferenceScorer, compute: 
 
 def fitted_file(path: Path, references: TokenSource, scorer: ReferenceScorer, compute: Compute, **options: Any) -> Path:
     """The model of a scorer, fitted to tokens in memory."""
-    features = written_features(path.with_name(f"{path.stem}-references.h5"), references)
+    features = written_tokens(references, path.with_name(f"{path.stem}-references.h5"))
     if references.texts is not None:
         options["texts"] = written_texts(references.texts, path.with_name(f"{path.stem}-texts.h5"))
     return fit_to_file(path, features, scorer, compute, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,61 +12,24 @@ import pytest
 from pydantic import Field
 
 from feature_files import write_features
+from toy_trained import Direction
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.subsets import FeatureSet
 from zsad.errors import DataError
-from zsad.files.learned import Learned, from_bytes, to_bytes
+from zsad.files.learned import Learned
+from zsad.files.training_facts import training_of
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.registry import SCORERS
+from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.train_method import TrainingFiles
 from zsad.scoring.trained import TrainedScorer
 
 GRID, CHANNELS = (3, 4), 5
 BACKBONE = {"model": {"id": "toy"}, "backbone": {"resolution": 64}}
-NO_MASKS = "no anomalous image has a mask, so that nothing was learned of patches"
-
-
-class Direction(TrainedScorer):
-    """Learns the direction from normal to anomalous patches; a patch scores how far it lies that way."""
-
-    summary: ClassVar[str] = "Learns a direction."
-    reference: ClassVar[str] = "Of these tests."
-    of_training: ClassVar[tuple[str, ...]] = ("seed", "length")
-
-    seed: int = 0
-    length: float = 1.0
-
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        return {"test": FeatureSet("test")}
-
-    def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
-        sums, counts = np.zeros((2, CHANNELS)), np.zeros(2)
-        notes = []
-        for category in categories:
-            images = category.images
-            for index in range(len(images.tokens)):
-                tokens = images.tokens.half_tokens(index)[0].astype(np.float64)
-                shares = images.marks.shares(index, *tokens.shape[:2])
-                if shares is None:
-                    notes = [NO_MASKS]
-                    shares = np.ones(tokens.shape[:2])
-                for label, weights in ((0, 1 - shares), (1, shares)):
-                    sums[label] += (weights[..., None] * tokens).sum(axis=(0, 1))
-                    counts[label] += weights.sum()
-        way = self.length * (sums[1] / counts[1] - sums[0] / counts[0])
-        rng = np.random.default_rng(self.seed)
-        tensors = {"way": (way + 1e-6 * rng.normal(size=CHANNELS)).astype(np.float32)}
-        return Learned(tensors, {"steps": 3, "parameters": CHANNELS, "notes": notes, "of_its_own": 1})
-
-    def score(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        test = features["test"]
-        way = self.learned_for(test).tensors["way"]
-        for index in range(len(test)):
-            yield ImageScore(index, test.half_tokens(index)[0].astype(np.float32) @ way)
 
 
 class DirectionByReferences(Direction):
@@ -110,13 +73,13 @@ class Drift(ReferenceScorer):
             yield ImageScore(index, np.linalg.norm(tokens - model.tensors["mean"], axis=-1))
 
     def store(self, model: Learned, writer: Any) -> None:
-        writer.write("weights", np.frombuffer(to_bytes(model), np.uint8))
+        store_weights(writer, model)
 
     def restore(self, reader: Any, compute: Compute) -> Learned:
-        return from_bytes(reader.array("weights", np.uint8, (None,)).tobytes(), reader.path)
+        return stored_weights(reader)
 
     def training(self, model: Learned) -> dict[str, Any]:
-        return {name: model.facts[name] for name in ("seed", "steps", "parameters")} | {"weights_sha256": 64 * "a"}
+        return training_of(model)
 
 
 class Leaning(Drift, TrainedScorer):
@@ -140,7 +103,7 @@ class Leaning(Drift, TrainedScorer):
 
 SYNTHETIC = "synthetic-k4-seed0-n4-c"
 TOYS = {
-    "direction": "learning_toys:Direction",
+    "direction": "toy_trained:Direction",
     "direction_by_references": "learning_toys:DirectionByReferences",
     "drift": "learning_toys:Drift",
     "leaning": "learning_toys:Leaning",

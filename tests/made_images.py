@@ -13,7 +13,7 @@ from zsad.adaptation.origins import write_origins
 from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.subsets import base_id, is_upright
-from zsad.files.features import FeatureWriter
+from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.fit_method import SyntheticFiles
 from zsad.scoring.token_source import LabelledTokens, MemoryTokens, TokenSource
 
@@ -32,7 +32,9 @@ def made_of(references: TokenSource) -> LabelledTokens:
     owners = [(base_id(references.image_ids[index]),) for index in sources]
     marks = MemoryMarks([1] * IMAGES, [_mask(*image.shape[1:3]) for image in tokens], owners)
     names = [f"{number:04d}.cutpaste.png" for number in range(IMAGES)]
-    return LabelledTokens(MemoryTokens(tokens, image_ids=names, layers=references.layers), marks)
+    means = np.stack([image.mean(axis=(1, 2)) for image in tokens])
+    origin = {"cls_source": references.cls_source, "provenance": references.provenance}
+    return LabelledTokens(MemoryTokens(tokens, means, names, references.layers, **origin), marks)
 
 
 def made_files(folder: Path, references: TokenSource) -> SyntheticFiles:
@@ -48,17 +50,7 @@ def made_files(folder: Path, references: TokenSource) -> SyntheticFiles:
             ImageRecord(name, f"/made/{name}", "test", 1, "cutpaste", str(path), *size, digest, mask_sha256(path))
         )
     files = SyntheticFiles(folder / "synthetic.h5", folder / "manifest.csv", folder / "made_from.csv")
-    with FeatureWriter(
-        files.features,
-        names,
-        references.provenance,
-        layers=references.layers,
-        channels=references.channels,
-        grid_sizes=made.tokens.grid_sizes,
-        cls_source=references.cls_source,
-    ) as writer:
-        for index in range(IMAGES):
-            writer.write(index, made.tokens.half_tokens(index), made.tokens.cls_tokens_of(index))
+    written_tokens(made.tokens, files.features)
     write_manifest(files.manifest, records)
     write_origins(files.origins, dict(zip(names, made.marks.made_from, strict=True)))
     return files

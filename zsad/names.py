@@ -76,7 +76,7 @@ TITLES = {
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # of what names a folder of results, or stands in the names of files
 
-AUXILIARY = "zero-shot-auxiliary"  # what others have trained on another data set, and it alone
+AUXILIARY = "zero-shot-auxiliary"  # what was learned from another data set, and it alone
 _DETECTORS = ("zero-shot-single", "zero-shot-batch", "zero-shot-text", AUXILIARY, "few-shot", "full-shot")
 _CLASSIFIERS = "few-shot-defects"  # what learns from labelled defects, and so sees more than any detector
 _SETTINGS = (*_DETECTORS, _CLASSIFIERS)

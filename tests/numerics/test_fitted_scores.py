@@ -14,14 +14,13 @@ from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
 from zsad.scoring.coupling_flow import CouplingFlow
-from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.fitted import load_fitted
 from zsad.scoring.flow import Flow
 from zsad.scoring.gmm import GMM
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mahalanobis import Mahalanobis
 from zsad.scoring.memory_bank import MemoryBank
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_prompts import ResidualPrompts
 from zsad.scoring.subspace import Subspace

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from auxiliary_sets import made_up_category, write_weights
+from auxiliary_sets import assert_each_image_is_scored_by_itself, made_up_category, write_weights
 from closeness import assert_close
 from zsad.adaptation.marks import MemoryMarks
 from zsad.errors import DataError
@@ -93,14 +93,7 @@ def test_scores_equal_plain_loops(tmp_path, layers, keys, temperature, weight, m
 
 
 def test_neither_the_order_nor_the_number_of_test_images_changes_a_score(tmp_path):
-    scorer = trained(tmp_path)
-    tokens = made_up_category("lid", 7).images.tokens
-    expected = scored(scorer, tokens)
-    order = [4, 0, 7]
-    few = MemoryTokens([tokens.half_tokens(index) for index in order], tokens.cls_tokens()[order])
-    for index, score in zip(order, scored(scorer, few), strict=True):
-        assert score.image_score == expected[index].image_score
-        np.testing.assert_array_equal(score.anomaly_map, expected[index].anomaly_map)
+    assert_each_image_is_scored_by_itself(trained(tmp_path))
 
 
 def test_a_token_amid_keys_of_both_kinds_has_an_even_score_whatever_their_numbers(tmp_path):
@@ -285,14 +278,6 @@ def test_it_costs_a_product_and_a_power_for_each_key_of_a_full_memory():
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("label", "missing"), [(0, "anomalous"), (1, "normal")])
-def test_images_of_either_kind_are_needed(label, missing):
-    tokens = made_up_category("plate", 1).images.tokens
-    some = [AuxiliaryCategory("plate", LabelledTokens(tokens, MemoryMarks([label] * 9, [None] * 9)))]
-    with pytest.raises(DataError, match=rf"the auxiliary data set has no {missing} image in plate; the method learns"):
-        PromptMemory().train(some, COMPUTE)
-
-
 def test_features_of_other_layers_or_channels_are_refused(tmp_path):
     scorer = trained(tmp_path)
     for other, said in (({"layers": ["0", "2"]}, r"layers: 0, 2 and 0, 1"), ({"channels": 7}, r"channels: 7 and 6")):
@@ -304,9 +289,9 @@ def test_features_of_other_layers_or_channels_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"patch_keys": None}, "the keys 'patch_keys' in .* are absent, and tokens of lid needs float16"),
-        ({"image_values": np.ones(3, np.float32)}, r"'image_keys' in .* are float16 \[2, 18, 6\], and .* \[2, 3, 6\]"),
-        ({"image_keys": np.ones((2, 18, 6), np.float32)}, r"'image_keys' in .* are float32 \[2, 18, 6\]"),
+        ({"patch_keys": None}, "'patch_keys' in .* is absent, and tokens of lid needs float16"),
+        ({"image_values": np.ones(3, np.float32)}, r"'image_keys' in .* is float16 \[2, 18, 6\], and .* \[2, 3, 6\]"),
+        ({"image_keys": np.ones((2, 18, 6), np.float32)}, r"'image_keys' in .* is float32 \[2, 18, 6\]"),
     ],
 )
 def test_a_memory_of_another_shape_is_refused(tmp_path, changed, said):

@@ -326,15 +326,9 @@ def test_without_masks_the_image_head_alone_learns_and_the_map_is_the_distance(t
     nearest = brute_force(tokens, [stored(references.patch_tokens(0))])
     assert_close(score.anomaly_map, (1 - (tokens * nearest).sum(axis=-1)).mean(axis=0), share=1e-4)
     assert scorer.training(model)["notes"] == [
-        "anomalous images without a mask, which taught the image head alone: part"
+        "no anomalous image of the auxiliary data set has a mask, so that the map is the distance to the nearest "
+        "normal patch"
     ]
-
-
-@pytest.mark.parametrize(("anomalous", "kind"), [([], "anomalous"), ([0, 1], "normal")])
-def test_an_auxiliary_data_set_of_one_kind_is_refused(anomalous, kind):
-    category = Images(11).category("part", (3, 4), (3, 4), anomalous=anomalous)
-    with pytest.raises(DataError, match=f"the auxiliary data set has no {kind} image \\(part\\)"):
-        auxiliary().train([category], PLAIN)
 
 
 def test_an_auxiliary_category_without_references_is_refused():
@@ -347,7 +341,7 @@ def test_weights_of_a_head_that_saw_something_else_are_refused(tmp_path):
     category = Images(11).category("part", (3, 4), (3, 4), anomalous=[0])
     given = trained(auxiliary(input="sum"), [category], tmp_path / "weights.safetensors").weights
     references = MemoryTokens(PART.tokens(7, (6, 6))[0])
-    with pytest.raises(DataError, match="was trained with input 'sum' and not 'residual'; train the method anew"):
+    with pytest.raises(DataError, match="was trained with input sum and not with residual "):
         auxiliary(input="residual", weights=given).fit(references, [0], PLAIN)
     with pytest.raises(DataError, match="nothing was learned yet"):
         auxiliary().fit(references, [0], PLAIN)

@@ -171,7 +171,7 @@ def test_looks_are_at_the_average():
 
 def test_a_loss_that_is_no_number_ends_the_training():
     module = linear()
-    with pytest.raises(DataError, match="learning: the loss is no number any more after 3 steps"):
+    with pytest.raises(DataError, match="learning: the loss is not finite any more after 3 steps"):
         train(
             module,
             lambda step: loss_of(module, rows_at(step)) * (math.inf if step == 2 else 1),

@@ -10,12 +10,12 @@ from feature_files import random_tokens, stored
 from fitted_files import fitted_file
 from zsad.errors import ConfigError, DamagedFileError, DataError
 from zsad.files.learned import Learned, from_bytes, to_bytes
-from zsad.scoring import whitened
+from zsad.scoring import stored_weights
 from zsad.scoring.compute import Compute
 from zsad.scoring.fitted import load_fitted
 from zsad.scoring.flow import Flow
 from zsad.scoring.token_source import MemoryTokens
-from zsad.scoring.whitened import AXES, MEAN, MOST_TOKENS, joined_tokens
+from zsad.scoring.whitened import AXES, MEAN, MOST_TOKENS, FittedWhitened, Pool, joined_tokens
 
 GRIDS = [(5, 4), (3, 7), (4, 4), (6, 2)]
 QUICK = {"steps": 3, "width": 8, "batch": 16}
@@ -33,11 +33,11 @@ def joined(image: np.ndarray, layers: list[int]) -> np.ndarray:
     )
 
 
-def fitted(scorer: Flow, source: MemoryTokens, compute: Compute = Compute()) -> whitened.FittedWhitened:  # noqa: B008
+def fitted(scorer: Flow, source: MemoryTokens, compute: Compute = Compute()) -> FittedWhitened:  # noqa: B008
     return scorer.fit(source, range(len(source)), compute)
 
 
-def pool_of(scorer: Flow, source: MemoryTokens, model: whitened.FittedWhitened) -> whitened.Pool:
+def pool_of(scorer: Flow, source: MemoryTokens, model: FittedWhitened) -> Pool:
     return scorer._pool(source, range(len(source)), model.whitening, MOST_TOKENS, Compute())
 
 
@@ -228,7 +228,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_weights_of_something_else_are_refused(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scorer, source = Flow(**QUICK), references()
-    monkeypatch.setattr(whitened, "to_bytes", lambda learned: to_bytes(DAMAGE[damage](learned)))
+    monkeypatch.setattr(stored_weights, "to_bytes", lambda learned: to_bytes(DAMAGE[damage](learned)))
     path = fitted_file(tmp_path / "model.h5", source, scorer, Compute())
     with pytest.raises(
         DamagedFileError, match=r"is no model that this version of zsad makes|numbers that are not finite"

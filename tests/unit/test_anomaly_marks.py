@@ -42,11 +42,12 @@ def test_patches_that_are_smaller_than_pixels_take_the_pixel_around_them() -> No
 def test_of_a_normal_image_nothing_is_anomalous_and_without_a_mask_nobody_knows_where() -> None:
     mask = np.zeros((4, 4), bool)
     mask[:2] = True
-    marks = MemoryMarks([0, 1, 1], [None, mask, None], [("a",), ("b", "c"), ()])
+    marks = MemoryMarks([0, 1, 1, 1], [None, mask, None, np.zeros_like(mask)], [("a",), ("b", "c"), (), ()])
     np.testing.assert_array_equal(marks.shares(0, 2, 3), np.zeros((2, 3)))
     np.testing.assert_array_equal(marks.shares(1, 2, 1), [[1], [0]])
     assert marks.shares(2, 2, 2) is None
-    assert marks.made_from == [("a",), ("b", "c"), ()]
+    assert marks.shares(3, 2, 2) is None  # nothing is marked
+    assert marks.made_from == [("a",), ("b", "c"), (), ()]
     assert MemoryMarks([0], [None]).made_from == [()]
     with pytest.raises(DataError, match="1 labels and 2 masks"):
         MemoryMarks([0], [None, None])
@@ -86,7 +87,7 @@ def test_a_manifest_is_read_in_the_order_of_the_images(manifest: Path) -> None:
     assert marks.shares(2, 2, 2) is None
 
 
-@pytest.mark.parametrize(("name", "said"), [("e.png", "does not list e.png"), ("d.png", "whether d.png")])
+@pytest.mark.parametrize(("name", "said"), [("e.png", "does not list e.png"), ("d.png", "d.png has no label in")])
 def test_an_image_that_is_not_listed_or_labelled_is_refused(manifest: Path, name: str, said: str) -> None:
     with pytest.raises(DataError, match=said):
         ManifestMarks(manifest, ["a.png", name])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from feature_files import random_tokens
-from fitted_files import BACKBONE, fitted_file, written_features
+from fitted_files import BACKBONE, fitted_file
 from zsad.deciding.decide_images import decide_images
 from zsad.deciding.reference_quantile import ReferenceQuantile
 from zsad.deciding.suitable import Suitable
@@ -22,6 +22,7 @@ from zsad.files.digests import append_digests
 from zsad.files.features import FeatureReader
 from zsad.files.fitted import FittedWriter
 from zsad.files.masks import MaskWriter
+from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.base import Scorer
 from zsad.scoring.class_token_knn import ClassTokenKnn
 from zsad.scoring.compute import Compute
@@ -169,7 +170,7 @@ def test_too_few_references_to_score_any_are_told_and_the_model_is_made(
 ) -> None:
     compute = Compute(memory=1)  # a coreset of each reference
     made = fitted_file(tmp_path / "model.h5", tokens(0, count), scorer, compute)
-    test = written_features(tmp_path / "test.h5", tokens(1, 2, "test"))
+    test = written_tokens(tokens(1, 2, "test"), tmp_path / "test.h5")
     with load_fitted(made, compute) as fitted:
         assert not fitted.has_evidence
         assert reason in fitted.provenance["without_evidence"]
@@ -197,7 +198,7 @@ def test_a_fit_is_stored_piece_by_piece(scorer: ReferenceScorer, grid: tuple[int
     rng = np.random.default_rng(0)
     images = [rng.normal(size=(2, *grid, 60)).astype(np.float16) for _ in range(30)]
     references = MemoryTokens(images, image_ids=[f"train/{number}.png" for number in range(30)])
-    features = written_features(tmp_path / "features.h5", references)
+    features = written_tokens(references, tmp_path / "features.h5")
     compute = Compute(memory=MEGABYTE)
     del images, references
     tracemalloc.start()
@@ -254,7 +255,7 @@ def test_features_of_another_backbone_are_one_sentence(other: MemoryTokens, name
     with load_fitted(made, PLAIN) as fitted, pytest.raises(DataError, match=expected):
         fitted.check(other)
     with pytest.raises(DataError, match=expected):
-        scored(written_features(tmp_path / "test.h5", other), made, SHOTS)
+        scored(written_tokens(other, tmp_path / "test.h5"), made, SHOTS)
     with load_fitted(made, PLAIN) as fitted:
         fitted.check(tokens(1, 2, "test", backbone={"resolution": 64}))
         fitted.check(tokens(1, 2, "test"))  # which does not say of what options it is
@@ -271,7 +272,7 @@ def test_features_of_another_backbone_are_one_sentence(other: MemoryTokens, name
     ids=["scorer", "parameter", "image score", "number format"],
 )
 def test_a_model_of_another_method_is_refused(asked: dict[str, Any], named: str, model: Path, tmp_path: Path) -> None:
-    test = written_features(tmp_path / "test.h5", tokens(1, 2, "test"))
+    test = written_tokens(tokens(1, 2, "test"), tmp_path / "test.h5")
     with pytest.raises(DamagedFileError, match=rf"model\.h5 is the model of another method, as its {named} is another"):
         scored(test, model, **{"scorer": SHOTS, **asked})
     assert not (tmp_path / "scores.h5").exists()
@@ -279,7 +280,7 @@ def test_a_model_of_another_method_is_refused(asked: dict[str, Any], named: str,
 
 
 def test_a_model_too_few_or_too_many_is_a_programming_error(model: Path, tmp_path: Path) -> None:
-    test = written_features(tmp_path / "test.h5", tokens(1, 2, "test"))
+    test = written_tokens(tokens(1, 2, "test"), tmp_path / "test.h5")
     with pytest.raises(ValueError, match="a model is missing"):
         scored(test, None, SHOTS)
     with pytest.raises(ValueError, match=r"reads \['test'\], but \['references', 'test'\] were given"):

@@ -80,7 +80,7 @@ def test_what_is_learned_depends_on_the_method_alone() -> None:
     told = settings().training_config("learner")
     assert told == {
         "scorer": "direction",
-        "params": {"weights": None, "seed": 0, "length": 1.0},
+        "params": {"weights": None, "shots": 0, "seed": 0, "length": 1.0},
         "precision": "auto",
         "trained_on": "other",
     }

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import zsad
-from learning_toys import Direction, toys
+from learning_toys import toys
+from toy_trained import Direction
 from zsad.errors import ArrayError, ConfigError, DataError
 from zsad.files.fitted import FittedReader
 from zsad.files.learned import read_facts, read_learned

@@ -10,8 +10,10 @@ import pytest
 
 from feature_files import write_features
 from fitted_files import fit_to_file
-from learning_toys import BACKBONE, CHANNELS, NO_MASKS, Direction, Drift, Leaning, category_files, planted, toys
+from learning_toys import BACKBONE, CHANNELS, Drift, Leaning, category_files, planted, toys
+from toy_trained import NO_MASKS, Direction
 from zsad.errors import DataError
+from zsad.files.fitted import FittedReader
 from zsad.files.learned import Learned, read_learned, weights_sha256, write_learned
 from zsad.files.scores import ScoreReader
 from zsad.scoring.base import Scorer
@@ -22,6 +24,7 @@ from zsad.scoring.fusion import Fusion
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
+from zsad.scoring.stored_weights import stored_weights
 from zsad.scoring.train_method import train_method
 from zsad.scoring.trained import TrainedScorer
 
@@ -147,7 +150,9 @@ def test_a_model_tells_how_it_was_trained_and_so_do_scores_by_it(tmp_path: Path)
     under_test(tmp_path)
     scorer = Drift(shots=4, seed=3)
     model = fit_to_file(tmp_path / "model.h5", referred(tmp_path), scorer, PLAIN)
-    training = {"seed": 3, "steps": 5, "parameters": CHANNELS, "weights_sha256": 64 * "a"}
+    with FittedReader(model) as reader:
+        digest = weights_sha256(stored_weights(reader).tensors)
+    training = {"seed": 3, "steps": 5, "parameters": CHANNELS, "weights_sha256": digest}
     with load_fitted(model, PLAIN) as fitted:
         assert fitted.provenance["training"] == training
         assert len(fitted.reference_ids) == 4  # scored by fits to others, in two folds

@@ -173,7 +173,7 @@ def test_whoever_reads_an_listed_image_reads_it_with_its_white() -> None:
                 assert isinstance(last, ast.Attribute), f"{path}, line {node.lineno}"
                 assert last.attr.lstrip("_") == "white", f"{path}, line {node.lineno}"
                 readers.add(path.parent.name)
-    assert readers == {"features", "refinement", "reporting", "inspecting"}
+    assert readers == {"features", "refinement", "reporting", "inspecting", "adaptation"}
     for stage in ("features/extract_features.py", "segmentation/embed_images.py"):
         text = (REPOSITORY / "zsad" / stage).read_text(encoding="utf-8")
         assert text.count("Source(") == text.count("record.white") == 1, stage

@@ -46,11 +46,12 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def whole(ready: Project) -> Project:
+def whole(ready: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same with features of both data sets; likewise."""
-    done = ready.run(CONFIG, "features", UNSEEN)
+    project = ready.copy(tmp_path_factory.mktemp("whole") / "project")
+    done = project.run(CONFIG, "features", UNSEEN)
     assert done.status == 0, done.output
-    return ready
+    return project
 
 
 def test_both_data_sets_go_through_the_same_rules(whole: Project) -> None:
@@ -75,10 +76,10 @@ def test_an_image_that_is_in_both_stops_the_run_before_anything_is_computed(
 ) -> None:
     project = ready.copy(tmp_path / "project")
     config = own_images(project.folder, write_png)
-    shutil.copy(project.folder / "parts/lid/test/bad/0.png", project.folder / "more/lid/train/good/1.png")
+    copy = "more/lid/train/good/2.png"  # beside as many as the training reads
+    shutil.copy(project.folder / "parts/lid/test/bad/0.png", project.folder / copy)
     done = project.run(config, "results/parts/lid/unseen/learned.json", "features")
     assert done.status == 1
-    copy = "more/lid/train/good/1.png"
     assert f"parts/lid/test/bad/0.png is under test, and {copy}, which is to be learned from, is" in done.output
     assert "Traceback" not in done.output
     assert not done.made_by("/unseen/")

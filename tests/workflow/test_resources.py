@@ -80,7 +80,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
         pixels = np.random.default_rng(number).integers(0, 256, (320, 320, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
     exported = [f"results/t/brick/exports/{method}" for method in ("memory_bank", "sharpened")]
-    python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", *exported)
+    made = "results/t/brick/synthetic/synthetic-k2-seed0-n4-cpns/images.csv"
+    python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", made, *exported)
     done = subprocess.run(
         [python, "-c", LOOKING_OFTEN, *arguments], cwd=project.folder, capture_output=True, text=True, check=False
     )

@@ -79,7 +79,7 @@ def make_synthetic(
         write_manifest(manifest, [each.record for each in made])
         write_origins(origins, {each.record.image_id: each.references for each in made})
         _write_sheet(sheet, category, made)
-        write_images(images, [_listed(each.record) for each in made])
+        write_images(images, [each.record.listed for each in made])
     except BaseException:
         _clear(folder)
         raise
@@ -137,10 +137,6 @@ def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: 
 def _read(reference: ListedImage) -> np.ndarray:
     """A reference as features are extracted from it."""
     return read_image(reference.path, reference.sha256, reference.white)
-
-
-def _listed(record: ImageRecord) -> ListedImage:
-    return ListedImage(record.image_id, record.path, record.split, record.height, record.width, record.sha256)
 
 
 def _write(path: Path, pixels: np.ndarray) -> None:

@@ -79,7 +79,7 @@ class ManifestMarks:
             raise DataError(f"{manifest} does not list {absent}; delete both files and run again")
         self._records = [records[image_id] for image_id in image_ids]
         if unknown := next((record.image_id for record in self._records if record.label is None), None):
-            raise DataError(f"nobody says whether {unknown} of {manifest} is anomalous; leave it out, or label it")
+            raise DataError(f"{unknown} has no label in {manifest}; leave it out, or label it")
         self.labels = [int(record.label or 0) for record in self._records]
         self.made_from = [(made_from or {}).get(image_id, (image_id,)) for image_id in image_ids]
 

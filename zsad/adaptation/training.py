@@ -79,16 +79,20 @@ class Course(NamedTuple):
 
 def generator(seed: int, purpose: str) -> torch.Generator:
     """Draws for one purpose, on the CPU: those of another purpose or seed are independent of them."""
-    digest = hashlib.sha256(f"{seed} {purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator().manual_seed(_number(seed, purpose))
 
 
 @contextmanager
 def seeded(seed: int, purpose: str) -> Iterator[None]:
     """Within, new modules draw their first weights from the seed; the draws of others go on undisturbed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big") >> 1)
+        torch.manual_seed(_number(seed, purpose))
         yield
+
+
+def _number(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {purpose}".encode()).digest()[:8], "big") >> 1
 
 
 def train(
@@ -108,7 +112,7 @@ def train(
             20 looks, and training ends after a quarter of the looks without a better one. None for the last weights.
 
     Raises:
-        DataError: the loss is no number any more, or a weight.
+        DataError: the loss or a weight is not finite any more.
     """
     start = time.perf_counter()
     parameters = [each for each in module.parameters() if each.requires_grad]
@@ -128,7 +132,7 @@ def train(
         optimiser.step()
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
-            raise DataError(f"{label}: the loss is no number any more after {step + 1} steps; lower the learning rate")
+            raise DataError(f"{label}: the loss is not finite any more after {step + 1} steps; lower the learning rate")
         if schedule.average:
             _average(average, module, schedule.average, step)
         if keeper.looks(step) and not keeper.goes_on(average, step):

@@ -107,19 +107,19 @@ def _shared_images(data_sets: Sequence[Dataset]) -> list[str]:
     """That images under test are also learned from; nothing if none is."""
     if len(data_sets) < 2:
         return []
-    from zsad.data.check_unseen import more_in_both, shared_files
+    from zsad.data.check_unseen import more_of, shared_files
 
     under_test, learned_from = (list(data.image_paths()) for data in data_sets)
     shared = shared_files(under_test, learned_from)
     if not shared:
         return []
     first, copy = shared[0]
-    return [f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_in_both(shared)}"]
+    return [f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_of(shared)}"]
 
 
 def _images_of_weights(settings: Settings) -> list[str]:
     """That images under test are among those that somebody's weights were learned from, for each such file."""
-    from zsad.data.check_unseen import files_learned_from, learned_images, more_in_both
+    from zsad.data.check_unseen import files_learned_from, learned_images, more_of
     from zsad.files.learned import read_facts
 
     read = (entry for entry in settings.methods.values() if entry.learns_elsewhere and not entry.is_trained)
@@ -127,7 +127,7 @@ def _images_of_weights(settings: Settings) -> list[str]:
     for path in dict.fromkeys(Path(entry.learned_files["weights"]) for entry in read):
         shared = files_learned_from(settings.data.image_paths(), learned_images(read_facts(path), path))
         if shared:
-            found.append(f"{shared[0]} is under test, and {path} was learned from the same image{more_in_both(shared)}")
+            found.append(f"{shared[0]} is under test, and {path} was learned from the same image{more_of(shared)}")
     return found
 
 

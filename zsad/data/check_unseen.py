@@ -77,7 +77,7 @@ def learned_images(facts: Mapping[str, Any], weights: Path) -> frozenset[str]:
     hashes = facts.get(IMAGES_SHA256)
     if not isinstance(hashes, list) or not hashes:
         raise DataError(
-            f"{weights} does not tell which images it was learned from, so that nobody can know whether those under "
+            f"{weights} does not tell which images it was learned from, so that it is not known whether those under "
             "test are among them; give weights of another training"
         )
     return frozenset(map(str, hashes))
@@ -96,8 +96,8 @@ def check_not_learned(images: Iterable[Hashed], hashes: Collection[str], weights
     shared = [image for image in images if image.sha256 in hashes]
     if shared:
         raise DataError(
-            f"{shared[0].path} is under test, and {weights} was learned from the same image{more_in_both(shared)}; "
-            f"{WHY}, so leave it out, or give weights of another training"
+            f"{shared[0].path} is under test, and {weights} was learned from the same image{more_of(shared)}; {WHY}, "
+            "so leave it out, or give weights of another training"
         )
 
 
@@ -155,11 +155,11 @@ def _check_not_shared(images: Sequence[Hashed], learned: Mapping[str, str]) -> N
     if shared:
         raise DataError(
             f"{shared[0].path} is under test, and {learned[shared[0].sha256]}, which is to be learned from, is the "
-            f"same image{more_in_both(shared)}; {WHY}, so take one of them out of its data set"
+            f"same image{more_of(shared)}; {WHY}, so take one of them out of its data set"
         )
 
 
-def more_in_both(shared: Sequence[Any]) -> str:
-    """How many images besides the first are in both, as the end of a sentence; empty if there is none."""
+def more_of(shared: Sequence[object]) -> str:
+    """How many images are in both data sets besides the first one; empty of a single one."""
     more = len(shared) - 1
     return f" (and {more} more {'are' if more > 1 else 'is'} in both)" if more else ""

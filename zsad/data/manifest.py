@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from zsad.data.image_list import OPTIONAL, image_of, read_records, write_records
+from zsad.data.image_list import COLUMNS as LISTED
+from zsad.data.image_list import OPTIONAL, ListedImage, image_of, read_records, write_records
 from zsad.data.subsets import Split
 from zsad.files.table_digest import RUN_AGAIN
 
@@ -50,6 +51,11 @@ class ImageRecord:
     def pixels(self) -> int:
         """How many the image has."""
         return self.height * self.width
+
+    @property
+    def listed(self) -> ListedImage:
+        """The image without its truth."""
+        return ListedImage(**{name: getattr(self, name) for name in (*LISTED, *OPTIONAL)})
 
 
 COLUMNS = tuple(field.name for field in fields(ImageRecord) if field.name not in OPTIONAL)

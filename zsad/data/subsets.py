@@ -36,7 +36,7 @@ VIEWS = (
 )
 SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
 RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
-"""What anomalies are made by, see `zsad.adaptation.recipes`, and the letter of each in the names of subsets."""
+"""What anomalies are made by, see `zsad.adaptation.synthetic`, and the letter of each in the names of subsets."""
 SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
 SUBSETS = rf"test|train|references-k\d+-seed\d+|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
@@ -154,7 +154,7 @@ def synthetic_subset(shots: int | Literal["all"], seed: int, images: int, recipe
         ValueError: there is no such recipe, none is named, or no image is to be made.
     """
     if images < 1:
-        raise ValueError(f"{images} images with synthetic anomalies are none to learn from; ask for at least 1")
+        raise ValueError(f"{images} images with synthetic anomalies teach nothing; ask for at least 1")
     if unknown := next((recipe for recipe in recipes if recipe not in RECIPES.values()), None):
         raise ValueError(f"'{unknown}' makes no anomalies; use {', '.join(RECIPES.values())}")
     letters = "".join(letter for letter, recipe in RECIPES.items() if recipe in recipes)
@@ -164,7 +164,7 @@ def synthetic_subset(shots: int | Literal["all"], seed: int, images: int, recipe
 
 
 def synthetic_named(subset: str) -> SyntheticSubset | None:
-    """What images a subset holds that are made for training; None if it is none of such."""
+    """The images made for training that a subset names; None of any other subset."""
     match = _SYNTHETIC.fullmatch(subset)
     if not match:
         return None

@@ -112,7 +112,7 @@ def read_facts(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}); make it readable") from None
     except SafetensorError:
-        raise DamagedFileError(path, "is damaged, or no safetensors file") from None
+        raise DamagedFileError(path, "is damaged, or not a safetensors file") from None
     try:
         _check_format(metadata, path)
         facts = json.loads(metadata[_FACTS])
@@ -155,7 +155,7 @@ def _metadata(content: bytes, path: Path) -> dict[str, str]:
         metadata = header.get("__metadata__", {})
         metadata = {str(key): str(value) for key, value in metadata.items()}
     except (ValueError, AttributeError, RecursionError, MemoryError, OverflowError):
-        raise DamagedFileError(path, "is damaged, or no safetensors file") from None
+        raise DamagedFileError(path, "is damaged, or not a safetensors file") from None
     _check_format(metadata, path)
     return metadata
 
@@ -163,5 +163,5 @@ def _metadata(content: bytes, path: Path) -> dict[str, str]:
 def _check_format(metadata: Mapping[str, str], path: Path) -> None:
     if metadata.get(_FORMAT) != LEARNED_FORMAT:
         found = metadata.get(_FORMAT, "")
-        what = f"has the format '{found}'" if found else "is no file of weights that zsad has learned"
+        what = f"has the format '{found}'" if found else "is not a file of weights that zsad has learned"
         raise DamagedFileError(path, f"{what}, and this version reads '{LEARNED_FORMAT}'")

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 TRAINING: Final = "training"  # its key in provenance and evaluations
 MEMBERS: Final = "members"  # the key of the trainings of several methods, by their names
 NOTES: Final = "notes"  # the key of sentences on what could not be learned
-_TOLD = ("seed", "steps", "parameters", "trained_on", NOTES)
+_TOLD = ("seed", "steps", "loss", "held_out", "parameters", "trained_on", NOTES)
 
 
 def training_of(learned: Learned) -> dict[str, Any]:
     """What is told of learned weights.
 
-    ``"seed"``, ``"steps"``, ``"parameters"`` (their number), ``"trained_on"``, ``"notes"``, as far as the facts have
-    them, and ``"weights_sha256"``, that of `zsad.files.learned.weights_sha256`.
+    ``"seed"``, ``"steps"``, ``"loss"`` (at the end), ``"held_out"`` (the loss on what was held out), ``"parameters"``
+    (their number), ``"trained_on"``, ``"notes"``, as far as the facts have them, and ``"weights_sha256"``, that of
+    `zsad.files.learned.weights_sha256`.
     """
     told = {name: learned.facts[name] for name in _TOLD if learned.facts.get(name) not in (None, [])}
     return {**told, "weights_sha256": weights_sha256(learned.tensors)}

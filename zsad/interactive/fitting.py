@@ -19,9 +19,9 @@ from zsad.interactive.training import told_of_weights
 from zsad.interactive.written_tokens import written_tokens
 from zsad.scoring.class_embeddings import check_space
 from zsad.scoring.compute import ScoringOptions, compute_of
-from zsad.scoring.fit_method import SYNTHETIC, SyntheticFiles, fit_method
+from zsad.scoring.fit_method import SyntheticFiles, fit_method
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer
+from zsad.scoring.references import ALL, REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import Texts
 

@@ -15,9 +15,8 @@ from zsad.interactive.parts import mapping, scorer_named
 from zsad.interactive.training import told_of_weights
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
-from zsad.scoring.fit_method import SYNTHETIC
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.references import REFERENCES
+from zsad.scoring.references import REFERENCES, SYNTHETIC
 from zsad.scoring.token_source import MemoryTokens, Texts, TokenSource
 from zsad.scoring.trained import with_weights
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from zsad.files.features import FeatureWriter
-from zsad.scoring.token_source import MemoryTokens
+from zsad.scoring.token_source import TokenSource
 
 
-def written_tokens(tokens: MemoryTokens, path: Path) -> Path:
+def written_tokens(tokens: TokenSource, path: Path) -> Path:
     """The same tokens in a feature file."""
-    writer = FeatureWriter(
+    with FeatureWriter(
         path,
         tokens.image_ids,
         tokens.provenance,
@@ -18,8 +18,7 @@ def written_tokens(tokens: MemoryTokens, path: Path) -> Path:
         channels=tokens.channels,
         grid_sizes=tokens.grid_sizes,
         cls_source=tokens.cls_source,
-    )
-    with writer:
+    ) as writer:
         for index in range(len(tokens)):
             writer.write(index, tokens.half_tokens(index), tokens.cls_tokens_of(index))
     return path

@@ -27,13 +27,11 @@ from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.part_masks import check_masks, described_masks
-from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.same_features import difference, feature_facts
+from zsad.scoring.same_features import check_same
 from zsad.scoring.token_source import LabelledTokens
 from zsad.scoring.trained import with_weights
-
-SYNTHETIC = "synthetic"  # the role of images made from references, with anomalies in them
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +111,8 @@ def fit_method(
         asked = None if texts is None else stack.enter_context(TextReader(texts))
         made = _labelled(scorer, synthetic, stack)
         reader = stack.enter_context(FeatureReader(references, masks.get(REFERENCES), asked, made))
-        _check_backbone(reader, made)
+        if made is not None:
+            check_same(reader, made.tokens)
         _check_masks(scorer, reader, masks)
         check_texts(scorer, {REFERENCES: reader}, asked)
         details = {
@@ -174,18 +173,6 @@ def _labelled(scorer: ReferenceScorer, synthetic: SyntheticFiles | None, stack: 
         return None
     reader = stack.enter_context(FeatureReader(synthetic.features))
     return LabelledTokens(reader, synthetic_marks(synthetic.manifest, synthetic.origins, reader.image_ids))
-
-
-def _check_backbone(references: FeatureReader, made: LabelledTokens | None) -> None:
-    """Check that features of references and of what was made from them come from one backbone.
-
-    Raises:
-        DataError: they do not.
-    """
-    if made is not None and (odd := difference(feature_facts(references), feature_facts(made.tokens))):
-        raise DataError(
-            f"{references.path} and {made.tokens.path} come from different backbones ({odd}); delete both and run again"
-        )
 
 
 class _Evidence(NamedTuple):

@@ -20,7 +20,7 @@ class LabelledImages:
     """The images of all categories in one row, category by category.
 
     Args:
-        categories: of the auxiliary data set.
+        categories: of the auxiliary data set, at least one; their features come from one backbone.
         layers: names of those that are read; None for all that hold patches.
 
     Attributes:
@@ -30,12 +30,10 @@ class LabelledImages:
 
     Raises:
         ConfigError: there is no such layer.
-        DataError: there is no anomalous image or no normal one, or the features of two categories differ.
     """
 
     def __init__(self, categories: Sequence[AuxiliaryCategory], layers: Sequence[str] | None) -> None:
         self._categories = list(categories)
-        _check_alike(self._categories)
         first = self._categories[0].images.tokens
         self._indices = layer_indices(first, layers)
         self.layers = list(patch_layers(first.layers) if layers is None else layers)
@@ -45,12 +43,6 @@ class LabelledImages:
         ]
         self.labels = [category.images.marks.labels[index] for category, index in self._places]
         self._shares: dict[int, np.ndarray | None] = {}
-        for label, kind in ((1, "anomalous"), (0, "normal")):
-            if label not in self.labels:
-                raise DataError(
-                    f"the auxiliary data set has no {kind} image in {_named(self._categories)}; the method learns from "
-                    "images of either kind, so add some or choose another data set"
-                )
 
     def __len__(self) -> int:
         return len(self._places)
@@ -88,7 +80,7 @@ class LabelledImages:
         return tokens.reshape(len(self.layers), -1, self.channels)
 
 
-class Learnt(NamedTuple):
+class LearnedFrom(NamedTuple):
     """What is to be told of the images that were learned from.
 
     Attributes:
@@ -101,7 +93,7 @@ class Learnt(NamedTuple):
     notes: list[str]
 
 
-def told_of(images: LabelledImages, consequence: str) -> Learnt:
+def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
     """What is to be told of the images.
 
     Args:
@@ -121,22 +113,14 @@ def told_of(images: LabelledImages, consequence: str) -> Learnt:
     elif unmarked:
         of_all = f"{unmarked} of {anomalous} anomalous images of the auxiliary data set"
         notes.append(f"{of_all} have no mask: only what images look like as a whole was learned from them")
-    return Learnt(facts, notes)
+    return LearnedFrom(facts, notes)
 
 
-def unlike(facts: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty.
-
-    Args:
-        asked: parameters that change what is learned or what it means, and which the facts tell as well. Two runs with
-            two seeds, for one, would otherwise be said of the same weights.
-    """
+def unlike(facts: Mapping[str, Any]) -> str:
+    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty."""
     layers, localises = facts.get("layers"), facts.get("localises")
     if not (isinstance(layers, list) and layers and isinstance(localises, bool)):
         return "does not say which layers it was trained on"
-    for name, value in asked.items():
-        if (told := facts.get(name)) != value:
-            return f"was trained with {name} {told} and not with {value} (with these weights, set '{name}: {told}')"
     return ""
 
 
@@ -157,22 +141,3 @@ def learned_layers(
             f"'{unknown}'; train the method anew, or choose 'layers' among those"
         )
     return places, [list(learned).index(name) for name in names]
-
-
-def _check_alike(categories: Sequence[AuxiliaryCategory]) -> None:
-    """Refuse features of two backbones.
-
-    Raises:
-        DataError: layers or channels of two categories differ, or there is no category.
-    """
-    if not categories:
-        raise DataError("the auxiliary data set has no categories; name some")
-    first = categories[0].images.tokens
-    for category in categories[1:]:
-        tokens = category.images.tokens
-        if (tokens.layers, tokens.channels, tokens.cls_source) != (first.layers, first.channels, first.cls_source):
-            raise DataError(f"{first.path} and {tokens.path} come from different backbones; delete both and run again")
-
-
-def _named(categories: Sequence[AuxiliaryCategory]) -> str:
-    return ", ".join(category.name for category in categories)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.files.learned import Learned
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
@@ -100,10 +98,6 @@ class PromptMemory(TrainedScorer):
         """It looks at the whole image too."""
         return True
 
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images."""
-        return {"test": FeatureSet("test")}
-
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """A cosine and its power for each patch and key, as if there were all keys."""
         test = tokens["test"]
@@ -126,7 +120,7 @@ class PromptMemory(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set or seed, or of other keys."""
-        return super().foreign_weights(facts) or unlike(facts, {"keys": self.keys, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Remember images and patches.
@@ -137,7 +131,6 @@ class PromptMemory(TrainedScorer):
 
         Raises:
             ConfigError: the features have no such layer.
-            DataError: there is no anomalous image or no normal one.
         """
         images = LabelledImages(categories, self.layers)
         told = told_of(images, "patches are compared with what is remembered of whole images")
@@ -259,14 +252,10 @@ class PromptMemory(TrainedScorer):
         Raises:
             DataError: it is for tokens of another width.
         """
-        keys, values = learned.tensors.get(f"{name}_keys"), learned.tensors.get(f"{name}_values")
-        expected = (len(learned.facts["layers"]), 0 if values is None else values.size, test.channels)
-        if keys is None or values is None or keys.shape != expected or keys.dtype != np.float16:
-            found = "absent" if keys is None else f"{keys.dtype} {list(keys.shape)}"
-            raise DataError(
-                f"the keys '{name}_keys' in {self.weights} are {found}, and {test.path} needs float16 "
-                f"{list(expected)}; train the method on features of the same backbone"
-            )
+        entries = learned.tensors.get(f"{name}_values", np.empty(0)).size
+        shape = (len(learned.facts["layers"]), entries, test.channels)
+        keys = self.learned_tensor(learned, f"{name}_keys", test, shape, np.float16)
+        values = self.learned_tensor(learned, f"{name}_values", test, (entries,), np.float32)
         both = np.stack([1 - values, values], axis=1).astype(np.float64)
         weights = torch.from_numpy((both / both.sum(axis=0)).astype(np.float32)).to(compute.device)
         return Memory(normalise(torch.from_numpy(keys[list(kept)]).to(compute.device).float()), weights)

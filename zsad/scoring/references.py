@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALL: Final = "all"
 REFERENCES: Final = "references"  # the role of the images that it is fitted to
+SYNTHETIC: Final = "synthetic"  # that of images made from these, with anomalies in them
 FOLDS = 5  # of cross-fitting, where there are that many references and a fit is cheap
 
 

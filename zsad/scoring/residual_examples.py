@@ -134,42 +134,17 @@ def synthetic_examples(
     ]
 
 
-def auxiliary_examples(
-    categories: Sequence[AuxiliaryCategory], known: Sequence[NearestPatches]
-) -> tuple[list[Example], list[str]]:
-    """The labelled images of an auxiliary data set beside the references of their categories, and remarks.
+def auxiliary_examples(categories: Sequence[AuxiliaryCategory], known: Sequence[NearestPatches]) -> list[Example]:
+    """The labelled images of an auxiliary data set, each beside the references of its category.
 
     Args:
         known: the patches of the references of each category.
-
-    Raises:
-        DataError: no image is anomalous, or none is normal.
     """
-    examples = [
+    return [
         Example(category.images.tokens, index, int(label), patches, (), (category.images.marks, index))
         for category, patches in zip(categories, known, strict=True)
         for index, label in enumerate(category.images.marks.labels)
     ]
-    for label, kind in ((1, "anomalous"), (0, "normal")):
-        if all(example.label != label for example in examples):
-            names = ", ".join(category.name for category in categories)
-            raise DataError(
-                f"the auxiliary data set has no {kind} image ({names}); choose another, or label its images"
-            )
-    unmarked = [name for name, here in _unmarked(categories).items() if here]
-    notes = [f"anomalous images without a mask, which taught the image head alone: {', '.join(unmarked)}"]
-    return examples, notes if unmarked else []
-
-
-def _unmarked(categories: Sequence[AuxiliaryCategory]) -> dict[str, bool]:
-    """Which categories have an anomalous image of which nobody knows where."""
-    return {
-        category.name: any(
-            label == 1 and category.images.marks.shares(index, 1, 1) is None
-            for index, label in enumerate(category.images.marks.labels)
-        )
-        for category in categories
-    }
 
 
 def _grid(tokens: TokenSource, index: int) -> tuple[int, int]:

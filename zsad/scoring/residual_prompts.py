@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from zsad.adaptation.residual_shape import BATCH, FINER, Input, head_operations, head_values, input_channels
 from zsad.adaptation.training import Schedule, arrays_of, generator, load_arrays
 from zsad.data.subsets import FeatureSet, base_id, synthetic_subset
 from zsad.errors import DataError
-from zsad.files.learned import Learned, from_bytes, to_bytes
+from zsad.errors.sections import AUXILIARY
+from zsad.files.learned import Learned
 from zsad.files.training_facts import training_of
 from zsad.lazy import torch
 from zsad.names import with_auxiliary
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
+from zsad.scoring.labelled_images import LabelledImages, told_of
 from zsad.scoring.nearest_patches import NearestPatches
-from zsad.scoring.references import ALL, REFERENCES, ReferenceScorer, Shots
+from zsad.scoring.references import ALL, REFERENCES, SYNTHETIC, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_examples import Example, ResidualExamples, auxiliary_examples, synthetic_examples
 from zsad.scoring.stored import StoredTokens, store_tokens
+from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
 from zsad.scoring.trained import IMAGES, TrainedScorer
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
     from zsad.scoring.labelled import AuxiliaryCategory
 
-SYNTHETIC: Final = "synthetic"  # the role of the images made from the references, and a value of ``learns_from``
-AUXILIARY: Final = "auxiliary"
 Recipe = Literal["cutpaste", "scar", "perlin", "normal_patch"]
 ALL_RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 
@@ -188,11 +188,10 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Also: weights of a head that saw another ``input``."""
-        if reason := TrainedScorer.foreign_weights(self, facts):
+        if (reason := TrainedScorer.foreign_weights(self, facts)) or facts.get("input") == self.input:
             return reason
-        if facts.get("input") != self.input:
-            return f"was trained with input '{facts.get('input')}' and not '{self.input}'"
-        return ""
+        told = facts.get("input")
+        return f"was trained with input {told} and not with {self.input} (with these weights, set 'input: {told}')"
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of test images and references, and the head at each layer of each image.
@@ -247,8 +246,8 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
             layers = layer_indices(category.references, self.layers)
             share = compute._replace(memory=compute.memory // len(categories))
             known.append(NearestPatches(category.references, range(len(category.references)), layers, share))
-        examples, notes = auxiliary_examples(categories, known)
-        return self._learned(examples, layers, notes, compute)
+        told = told_of(LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch")
+        return self._learned(auxiliary_examples(categories, known), layers, told.notes, compute)
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> HeadAndReferences:
         """The head, trained on images made of the references or elsewhere, and the patches of the references."""
@@ -292,13 +291,13 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return training_of(model.learned)
 
     def store(self, model: HeadAndReferences, writer: FittedWriter) -> None:
-        """Keep the weights with their facts, as the bytes of a file of weights, and the tokens of the references."""
-        writer.write("weights", np.frombuffer(to_bytes(model.learned), dtype=np.uint8))
+        """Keep the weights of the head, and the tokens of the references."""
+        store_weights(writer, model.learned)
         store_tokens(writer, model.source, model.indices, model.layers)
 
     def restore(self, reader: FittedReader, compute: Compute) -> HeadAndReferences:
         """The head and the patches of the references; what does not fit the memory is read in pieces."""
-        learned = from_bytes(reader.array("weights", np.uint8, (None,)).tobytes(), reader.path)
+        learned = stored_weights(reader)
         if learned.facts.get("channels") != reader.channels or (reason := self.foreign_weights(learned.facts)):
             raise reader.foreign(reason or "its weights are of other tokens")
         tokens = StoredTokens(reader, kept_layers(reader, self.layers))

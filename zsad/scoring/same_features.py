@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from zsad.errors import DataError
 from zsad.scoring.same_model import DIGESTS
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ def feature_facts(tokens: TokenSource) -> dict[str, Any]:
     """
     told = {MODEL: tokens.provenance.get(MODEL), BACKBONE: tokens.provenance.get(BACKBONE)}
     return {"layers": list(tokens.layers), "channels": tokens.channels, "cls_source": tokens.cls_source, **told}
+
+
+def check_same(first: TokenSource, *others: TokenSource) -> None:
+    """Check that features come from one backbone.
+
+    Raises:
+        DataError: they do not.
+    """
+    for other in others:
+        if odd := difference(feature_facts(first), feature_facts(other)):
+            raise DataError(
+                f"{first.path} and {other.path} come from different backbones ({odd}); delete both and run again"
+            )
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:

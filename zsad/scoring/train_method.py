@@ -19,7 +19,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.references import REFERENCES
 from zsad.scoring.registry import SCORERS
-from zsad.scoring.same_features import difference, feature_facts
+from zsad.scoring.same_features import check_same, feature_facts
 from zsad.scoring.token_source import LabelledTokens, TokenSource
 from zsad.scoring.trained import FEATURES, IMAGES, PARAMS, TrainedScorer
 
@@ -100,7 +100,7 @@ def learn(
         images_sha256: of the file of every image of them.
     """
     sources = [source for category in categories for source in _sources(category)]
-    _check_same(sources)
+    check_same(*sources)
     _check_both(categories, trained_on)
     shown = sum(len(category.images.tokens) for category in categories)
     logger.info("training on %d images of %d categories of %s", shown, len(categories), trained_on)
@@ -140,21 +140,6 @@ def _opened(files: TrainingFiles, scorer: TrainedScorer, stack: ExitStack) -> Au
 
 def _sources(category: AuxiliaryCategory) -> list[TokenSource]:
     return [category.images.tokens, *([] if category.references is None else [category.references])]
-
-
-def _check_same(sources: Sequence[TokenSource]) -> None:
-    """Check that all features come from one backbone.
-
-    Raises:
-        DataError: they do not.
-    """
-    first = sources[0]
-    known = feature_facts(first)
-    for source in sources[1:]:
-        if odd := difference(known, feature_facts(source)):
-            raise DataError(
-                f"{first.path} and {source.path} come from different backbones ({odd}); delete both and run again"
-            )
 
 
 def _check_both(categories: Sequence[AuxiliaryCategory], trained_on: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeVar
 
+import numpy as np
 from pydantic import AfterValidator, Field
 
 from zsad.data.subsets import FeatureSet
@@ -70,6 +71,10 @@ class TrainedScorer(Scorer):
         """The weights, where they are given by their path."""
         return {} if self.weights is None else {"weights": self.weights}
 
+    def feature_sets(self) -> dict[str, FeatureSet]:
+        """The test images."""
+        return {"test": FeatureSet("test")}
+
     def training_sets(self) -> dict[str, FeatureSet]:
         """The features of each category of the auxiliary data set that `train` reads, by role.
 
@@ -113,6 +118,10 @@ class TrainedScorer(Scorer):
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn from all categories of an auxiliary data set.
 
+        Args:
+            categories: at least one. Among their images are anomalous and normal ones, and all features come from one
+                backbone: `zsad.scoring.train_method.learn` sees to that.
+
         Returns:
             Tensors, and those facts that the method alone knows: ``"steps"``, ``"parameters"`` (their number), what
             its network looks like, and ``"notes"``, a list of sentences about what could not be learned. The stage
@@ -120,7 +129,7 @@ class TrainedScorer(Scorer):
             `zsad.scoring.train_method`.
 
         Raises:
-            DataError: there is no anomalous image, or no normal one.
+            DataError: the method cannot learn from them.
         """
 
     def learned(self) -> Learned:
@@ -147,6 +156,27 @@ class TrainedScorer(Scorer):
         learned = self.learned()
         check_features(learned.facts, tokens, Path(str(self.weights)))
         return learned
+
+    def learned_tensor(
+        self, learned: Learned, name: str, tokens: TokenSource, shape: tuple[int, ...], kind: type[np.generic]
+    ) -> np.ndarray:
+        """A tensor of weights that tokens are compared with.
+
+        Args:
+            learned: see `learned_for`.
+            shape, kind: that it must have.
+
+        Raises:
+            DataError: it is absent, or for other tokens.
+        """
+        tensor = learned.tensors.get(name)
+        if tensor is None or tensor.shape != shape or tensor.dtype != kind:
+            found = "absent" if tensor is None else f"{tensor.dtype} {list(tensor.shape)}"
+            raise DataError(
+                f"'{name}' in {self.weights} is {found}, and {tokens.path} needs {kind.__name__} {list(shape)}; train "
+                "the method on features of the same backbone"
+            )
+        return tensor
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """Why weights with such facts are not of this method as it is configured; what follows a path; or empty."""

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from zsad.data.subsets import FeatureSet
-from zsad.errors import DataError
 from zsad.files.learned import Learned
 from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
@@ -97,10 +95,6 @@ class VisualPrompts(TrainedScorer):
         """It looks at the whole image too."""
         return True
 
-    def feature_sets(self) -> dict[str, FeatureSet]:
-        """The test images."""
-        return {"test": FeatureSet("test")}
-
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """Two cosines for each patch."""
         test = tokens["test"]
@@ -124,7 +118,7 @@ class VisualPrompts(TrainedScorer):
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:
         """They are of another method, data set, temperature or seed."""
-        return super().foreign_weights(facts) or unlike(facts, {"temperature": self.temperature, "seed": self.seed})
+        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn the vectors.
@@ -134,7 +128,7 @@ class VisualPrompts(TrainedScorer):
 
         Raises:
             ConfigError: the features have no such layer.
-            DataError: there is no anomalous image or no normal one, or the loss is no number any more.
+            DataError: the loss is not finite any more.
         """
         from zsad.adaptation.prototypes import batches_of, trained_prototypes  # imports torch
         from zsad.adaptation.training import arrays_of
@@ -195,12 +189,5 @@ class VisualPrompts(TrainedScorer):
         Raises:
             DataError: they are for tokens of another width.
         """
-        rows = learned.tensors.get(name)
-        expected = (len(learned.facts["layers"]), STATES, test.channels)
-        if rows is None or rows.shape != expected or rows.dtype != np.float32:
-            found = "absent" if rows is None else f"{rows.dtype} {list(rows.shape)}"
-            raise DataError(
-                f"the vectors '{name}' in {self.weights} are {found}, and {test.path} needs float32 {list(expected)}; "
-                "train the method on features of the same backbone"
-            )
-        return torch.from_numpy(rows[list(kept)])
+        shape = (len(learned.facts["layers"]), STATES, test.channels)
+        return torch.from_numpy(self.learned_tensor(learned, name, test, shape, np.float32)[list(kept)])

@@ -16,7 +16,8 @@ from zsad.adaptation.training import Schedule, arrays_of, generator, load_arrays
 from zsad.adaptation.whitening import Whitening, whiten
 from zsad.data.subsets import base_id
 from zsad.errors import DataError
-from zsad.files.learned import Learned, from_bytes, to_bytes, weights_sha256
+from zsad.files.learned import Learned
+from zsad.files.training_facts import training_of
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Shown
@@ -25,6 +26,7 @@ from zsad.scoring.cost import VALUE, TokenCount, covariance_operations
 from zsad.scoring.moments import Moments
 from zsad.scoring.references import ALL, ReferenceScorer, Shots
 from zsad.scoring.stored import as_array, as_tensor
+from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, patch_layers, unit_tokens
 
@@ -38,7 +40,6 @@ MOST_HELD_OUT = 2**13  # of those that tell when to stop
 POOL_BYTES = 2 + 4 / 64  # a value of a token in training: float16, and where it lies
 STEP_OPERATIONS = 2e8  # what a step of training takes besides its products: it is as long as so many of these
 LARGEST = 6e4  # whitened coordinate that float16 holds
-WEIGHTS: Final = "weights"  # the array of a model file
 GRID: Final = "grid"
 NETWORK: Final = "network."  # what the names of a network's tensors begin with
 MEAN, AXES = "whitening.mean", "whitening.axes"
@@ -226,12 +227,12 @@ class WhitenedScorer(ReferenceScorer):
         return _fitted(self._trained(whitening, pool, held, grid, compute), self._made, compute)
 
     def store(self, model: FittedWhitened, writer: FittedWriter) -> None:
-        """Keep the weights as the bytes of a safetensors file."""
-        writer.write(WEIGHTS, np.frombuffer(to_bytes(model.learned), dtype=np.uint8))
+        """Keep the weights of the whitening and the network."""
+        store_weights(writer, model.learned)
 
     def restore(self, reader: FittedReader, compute: Compute) -> FittedWhitened:
         """What was learned of the references."""
-        learned = from_bytes(reader.array(WEIGHTS, np.uint8, (None,)).tobytes(), reader.path)
+        learned = stored_weights(reader)
         width = kept_layers(reader, self.layers) * reader.channels
         axes = learned.tensors.get(AXES, np.empty(0))
         if learned.tensors.get(MEAN, axes).shape != (width,) or axes.shape != (width, min(self.dimensions, width)):
@@ -241,9 +242,8 @@ class WhitenedScorer(ReferenceScorer):
         return _fitted(learned, self._made, compute)
 
     def training(self, model: FittedWhitened) -> dict[str, Any]:
-        """Seed, steps, loss, number of parameters and the digest of the weights."""
-        facts = {name: value for name, value in model.learned.facts.items() if name != GRID}
-        return {**facts, "weights_sha256": weights_sha256(model.learned.tensors)}
+        """See `zsad.files.training_facts.training_of`."""
+        return training_of(model.learned)
 
     def score_by(
         self, model: FittedWhitened, features: TokenSource, indices: Sequence[int], compute: Compute
@@ -392,7 +392,7 @@ def _grid_of(learned: Learned) -> tuple[int, int] | None:
             return None
         case [int(rows), int(columns)] if rows > 0 and columns > 0:
             return rows, columns
-    raise ValueError(f"{learned.facts[GRID]} is no patch grid")
+    raise ValueError(f"{learned.facts[GRID]} is not a patch grid")
 
 
 def _codes(grid: tuple[int, int] | None, device: str) -> torch.Tensor | None:

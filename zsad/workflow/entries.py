@@ -169,7 +169,7 @@ class MethodEntry:
         fitted_roles: the features that a model is made of first, by which the others are scored; usually none.
         texts: what it asks in words; None for most methods.
         text_role: the features that texts go with; empty without texts.
-        learned_files: files of weights that others have trained and that it reads while it scores, by parameter.
+        learned_files: files of weights that are given by their paths and that it reads while it scores, by parameter.
         training_sets: the features of each category of the auxiliary data set that it learns from, by role; none of a
             method that learns from no other data set, or that is given weights.
         trained_on: the data set that it learns from, or that its weights were learned from; empty if none.

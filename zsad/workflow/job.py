@@ -29,9 +29,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 MODEL = "model"  # the name of the input that is a method's model
 TEXTS = "texts"  # of the one that holds what it asks in words
-LEARNED = "learned"  # of those that are weights which others have trained
+LEARNED = "learned"  # of those that are weights which people gave by their paths
 TRAINED = "trained"  # of what a method has learned from the auxiliary data set
-UNSEEN = "unseen"  # of the word that it has learned from no image that it scores
+UNSEEN = "unseen"  # of the statement that it has learned from no image that it scores
 MANIFEST, ORIGINS = "_manifest", "_origins"  # end the names of what is known of images made for training, by role
 FOREGROUND = "foreground_"  # begins the names of inputs that are masks of the part
 

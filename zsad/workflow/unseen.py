@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from zsad.data.catalogue import datasets
+from zsad.data.check_unseen import WHY
 from zsad.errors import ConfigError
 from zsad.errors.sections import AUXILIARY
 
@@ -26,7 +27,6 @@ ALSO_CALLED: Final[Mapping[str, str]] = {
 }
 LEAST_CATEGORIES = 2  # that tell a published data set from images of somebody's own
 ALIKE = 0.75  # of names, by `difflib`: one of them may be a slip of the pen
-WHY = "scores on images that were learned from measure nothing"
 
 
 def check_unseen(methods: Iterable[MethodEntry], data: Dataset) -> None:

@@ -1,0 +1,28 @@
+"""What a fit has learned, in a model file: one array with the bytes of a file of weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from zsad.files.learned import Learned, from_bytes, to_bytes
+
+if TYPE_CHECKING:
+    from zsad.files.fitted import FittedReader, FittedWriter
+
+WEIGHTS: Final = "weights"  # the array, uint8
+
+
+def store_weights(writer: FittedWriter, learned: Learned) -> None:
+    """Keep what was learned, with its facts."""
+    writer.write(WEIGHTS, np.frombuffer(to_bytes(learned), dtype=np.uint8))
+
+
+def stored_weights(reader: FittedReader) -> Learned:
+    """What `store_weights` has kept.
+
+    Raises:
+        DamagedFileError: it is something else.
+    """
+    return from_bytes(reader.array(WEIGHTS, np.uint8, (None,)).tobytes(), reader.path)
