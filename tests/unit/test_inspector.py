@@ -25,6 +25,7 @@ from zsad.inspecting.inspection import Failure, Inspection
 from zsad.inspecting.inspector import load
 from zsad.maps import at_image_size
 from zsad.registry import Registry
+from zsad.scoring.token_source import MemoryTokens
 
 TOYS = Registry(
     "backbone family", {**{name: BACKBONES.entry(name) for name in BACKBONES.names()}, "strip": "toy_backbones:Strip"}
@@ -214,6 +215,26 @@ def test_a_photograph_that_does_not_go_with_the_references_does_not_stop_the_oth
     shutil.copy(made.photographs[0], other)
     with load(made.model) as inspector:
         assert all(isinstance(each, Inspection) for each in inspector.inspect_all([*made.photographs, other]))
+
+
+def test_scorers_are_told_what_photographs_are_called(
+    made: Inspected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what does not go with the references is named; a name that reads as a turned image would mislead."""
+    names = []
+
+    class Recorded(MemoryTokens):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            names.append(self.image_ids)
+
+    monkeypatch.setattr("zsad.inspecting.sight.MemoryTokens", Recorded)
+    turned = tmp_path / "part@045"
+    shutil.copy(made.photographs[0], turned)
+    with load(made.model) as inspector:
+        for path in (made.photographs[0], turned):
+            inspector.inspect(path)
+    assert names == [[str(made.photographs[0])], ["0"]]
 
 
 def test_weights_that_are_not_those_of_the_model_are_one_sentence(tmp_path: Path) -> None:

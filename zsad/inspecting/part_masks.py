@@ -46,12 +46,13 @@ class MemoryMasks:
     """Masks of the part in memory; see `zsad.scoring.token_source.PartMasks`.
 
     Args:
-        parts: one a photograph, whose identifiers are their positions.
+        parts: one a photograph.
+        names: the identifiers of the photographs.
     """
 
-    def __init__(self, parts: Sequence[ObjectMask]) -> None:
+    def __init__(self, parts: Sequence[ObjectMask], names: Sequence[str]) -> None:
         self.path = Path("masks in memory")
-        self.image_ids = [str(place) for place in range(len(parts))]
+        self.image_ids = list(names)
         self.provenance: dict[str, Any] = {}
         self._parts = parts
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from zsad.data.subsets import base_id
 from zsad.errors import DataError, ModelError
 from zsad.features.base import Backbone
 from zsad.features.execution import Execution
@@ -114,13 +115,15 @@ class Sight:
 
     def source(self, seen: Sequence[Seen]) -> MemoryTokens:
         """Photographs as scorers read them."""
+        names = [_name(each.path, place) for place, each in enumerate(seen)]
         return MemoryTokens(
             [each.halves for each in seen],
             np.stack([each.cls_tokens for each in seen]),
+            names,
             layers=self._encoder.layers,
             cls_source=self._encoder.cls_source,
             provenance=self._provenance,
-            foreground=_masks([each.part for each in seen if each.part is not None]),
+            foreground=_masks([each.part for each in seen if each.part is not None], names),
             path="the photographs",
         )
 
@@ -154,9 +157,14 @@ def _other_weights(kind: str, name: str, there: str, here: str) -> str:
     )
 
 
-def _masks(parts: Sequence[ObjectMask]) -> PartMasks | None:
+def _name(path: Path | None, place: int) -> str:
+    """What messages call a photograph: its path, but for one that reads as a turned image."""
+    return str(path) if path is not None and base_id(str(path)) == str(path) else str(place)
+
+
+def _masks(parts: Sequence[ObjectMask], names: Sequence[str]) -> PartMasks | None:
     if not parts:
         return None
     from zsad.inspecting.part_masks import MemoryMasks
 
-    return MemoryMasks(parts)
+    return MemoryMasks(parts, names)
