@@ -1,4 +1,5 @@
-# That no method has learned from the images that it is tested on, looked at before anything is trained.
+# That no method has learned from the images that it is tested on, looked at before it scores any. A
+# training does not wait for it, so that it stays as it is, whatever is tested.
 
 
 include: "functions/unseen.smk"

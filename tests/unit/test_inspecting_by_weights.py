@@ -35,7 +35,7 @@ def photograph(tmp_path: Path, write_png: WritePng, monkeypatch: pytest.MonkeyPa
 
 def weights(**facts: Any) -> Path:
     path = Path("w.safetensors")
-    known = {"method": "direction", "trained_on": "visa", "images_sha256": [], "features": BACKBONE}
+    known = {"method": "direction", "trained_on": "visa", "images_sha256": [64 * "0"], "features": BACKBONE}
     write_learned(path, Learned({"way": np.ones(33, np.float32)}, {**known, **facts}))
     return path
 

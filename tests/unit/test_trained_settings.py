@@ -32,7 +32,7 @@ CONFIG = merged(
     auxiliary={"layout": "demo", "name": "other", "categories": ["brick", "grass"]},
     methods={"learner": {"scorer": "direction"}, "plain": {"scorer": "mutual"}},
 )
-FACTS = {"method": "direction", "trained_on": "visa", "images_sha256": []}
+FACTS = {"method": "direction", "trained_on": "visa", "images_sha256": [64 * "0"]}
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +155,12 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
         "methods.learner.params.weights: w.safetensors is damaged ('way' holds numbers that are not finite); get the "
         "file again, or train the method anew"
     )
+
+
+@pytest.mark.parametrize("hashes", [None, [], {"0": 1}])
+def test_weights_that_do_not_say_which_images_they_were_learned_from_are_refused_at_once(hashes: Any) -> None:
+    said = refusal(methods__learner__params={"weights": weights(images_sha256=hashes)})
+    assert said.startswith("methods.learner.params.weights: w.safetensors does not tell which images it was learned")
 
 
 def test_what_is_no_file_is_no_weights() -> None:

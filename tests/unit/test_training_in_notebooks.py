@@ -182,3 +182,14 @@ def test_a_scorer_of_ones_own_reads_weights_as_well(tmp_path: Path) -> None:
     (by_scorer,) = zsad.score(Direction(), weights=weights, test=tokens)
     np.testing.assert_array_equal(by_name.anomaly_map, by_scorer.anomaly_map)
     assert SCORERS.name_of(Direction()) == "direction"
+
+
+def test_weights_that_are_a_parameter_tell_how_they_were_learned_as_those_that_are_given(tmp_path: Path) -> None:
+    weights = train(tmp_path / "w.safetensors", params={"length": 3.0})
+    tokens = zsad.extract([photograph(8, spot=True)], "embedded", SEEN)
+    (given,) = zsad.score("direction", weights=weights, test=tokens)
+    (named,) = zsad.score("direction", {"weights": str(weights)}, test=tokens)
+    np.testing.assert_array_equal(given.anomaly_map, named.anomaly_map)
+    for params in ({"length": 1.0}, {"length": 1.0, "weights": str(weights)}):
+        with pytest.raises(DataError, match=r"trained with length 3\.0 and not with 1\.0 .*leave 'length' out"):
+            zsad.score("direction", params, weights=None if "weights" in params else weights, test=tokens)

@@ -101,12 +101,17 @@ def train(
 
 
 def told_of_weights(scorer: AnyScorer, weights: str | Path | None) -> AnyScorer:
-    """A scorer that says on which data set the weights in a file were learned; as it is without one.
+    """A scorer that says how and on which data set the weights in a file were learned; as it is without one.
+
+    Args:
+        weights: the file; None for that which the scorer itself names, if any.
 
     Raises:
         ConfigError: the scorer reads no such file.
         DataError: it is absent, damaged or of another method.
     """
+    if weights is None and isinstance(scorer, TrainedScorer):
+        weights = scorer.weights
     if weights is None:
         return scorer
     if not isinstance(scorer, TrainedScorer) or not scorer.learns_elsewhere:

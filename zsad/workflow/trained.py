@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zsad.data.check_unseen import learned_images
 from zsad.errors import ConfigError, DamagedFileError, DataError
 from zsad.files.learned import read_facts, read_learned
 from zsad.scoring.base import Scorer
@@ -55,7 +56,7 @@ def what_it_learns(scorer: Scorer) -> dict[str, Any]:
 
 
 def check_weights(methods: Iterable[MethodEntry], backbones: Mapping[str, BackboneEntry]) -> None:
-    """Refuse files of weights whose tensors are damaged, or that were learned by another backbone, as far as is known.
+    """Refuse weights that are damaged, tell of no images, or were learned by another backbone, as far as is known.
 
     Raises:
         ConfigError: there is one.
@@ -65,6 +66,7 @@ def check_weights(methods: Iterable[MethodEntry], backbones: Mapping[str, Backbo
             path, asked = Path(method.learned_files["weights"]), backbones[method.backbone]
             with _told_of(method.where):
                 facts = read_learned(path).facts
+                learned_images(facts, path)
             learned_by = facts.get(FEATURES)
             known = learned_by.get(BACKBONE) if isinstance(learned_by, Mapping) else None
             if odd := difference({BACKBONE: asked.params}, {BACKBONE: known}):
