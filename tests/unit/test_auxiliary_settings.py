@@ -18,6 +18,7 @@ from zsad.data.catalogue import datasets
 from zsad.data.subsets import FeatureSet, SizedImage
 from zsad.errors import ConfigError, DataError
 from zsad.files.learned import Learned, write_learned
+from zsad.files.provenance import file_sha256
 from zsad.resources.jobs import estimated, threads_of
 from zsad.resources.run import Run
 from zsad.scoring.registry import SCORERS
@@ -388,3 +389,19 @@ def test_the_check_tells_of_a_data_set_that_is_not_here(
     assert status == 0
     assert "The run draws the images of the demo set 'others', which methods learn from; until then" in shown
     assert "lid: 3 images" in shown
+
+
+def test_the_check_finds_images_that_weights_were_learned_from(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, write_png: WritePng
+) -> None:
+    own = tree(tmp_path / "parts", ["lid"], write_png)
+    given = {"learned": {"scorer": "direction", "params": {"weights": "w.safetensors"}}}
+    changes = {"dataset": own, "backbone": "embedded", "methods": {**METHODS, **given}}
+    seen = tmp_path / "parts/lid/test/bad/0.png"
+    for hashes, status in (([file_sha256(seen)], 1), ([64 * "0"], 0)):
+        facts = {"method": "direction", "trained_on": "visa", "images_sha256": hashes}
+        write_learned(Path("w.safetensors"), Learned({}, facts))
+        found, shown = check(capsys, **changes)
+        assert found == status, shown
+        said = f"problem {seen} is under test, and w.safetensors was learned from the same image"
+        assert (said in " ".join(shown.split())) == bool(status)

@@ -101,7 +101,7 @@ def test_references_are_normal_photographs_besides(tmp_path: Path) -> None:
     photographs = labelled(references=[photograph(20), photograph(21)])
     facts = read_facts(train(tmp_path / "w", {"ring": photographs}, "direction_by_references"))
     assert len(facts["images_sha256"]) == 4
-    with pytest.raises(ArrayError, match="there are no images"):
+    with pytest.raises(ArrayError, match="the category 'ring' has no references"):
         train(tmp_path / "v", {"ring": labelled()}, "direction_by_references")
 
 

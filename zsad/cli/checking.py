@@ -39,7 +39,7 @@ def check(options: argparse.Namespace) -> int:
     from zsad.resources.feature_files import expected_cost
 
     found = {data.name: _inspections(settings, data, full=options.full) for data in looked_at}
-    shared = _shared_images(looked_at)
+    shared = [*_shared_images(looked_at), *(_images_of_weights(settings) if settings.data in looked_at else [])]
     print()
     for data in looked_at:
         _tell_of_missing(data)
@@ -47,7 +47,8 @@ def check(options: argparse.Namespace) -> int:
     learned_from = [inspection for inspections in found.values() for inspection in inspections]
     print(inspection_text(under_test, expected_cost(settings, under_test, learned_from), found))
     if shared:
-        print("\n" + "\n".join(["both data sets", *entry_lines("problem", shared)]))
+        lines = [line for sentence in shared for line in entry_lines("problem", sentence)]
+        print("\n" + "\n".join(["seen before", *lines]))
     _tell_of_clone()
     is_stopped = any(inspection.problems for inspection in (*under_test, *learned_from))
     return int(kinds_stop or is_stopped or bool(shared))
@@ -102,18 +103,32 @@ def _tell_of_missing(data: Dataset) -> None:
         print(f"{data.facts.title} was also published with {', '.join(missing)}, of which nothing is here\n")
 
 
-def _shared_images(data_sets: Sequence[Dataset]) -> str:
-    """That images under test are also learned from; empty if none is."""
+def _shared_images(data_sets: Sequence[Dataset]) -> list[str]:
+    """That images under test are also learned from; nothing if none is."""
     if len(data_sets) < 2:
-        return ""
+        return []
     from zsad.data.check_unseen import more_of, shared_files
 
     under_test, learned_from = (list(data.image_paths()) for data in data_sets)
     shared = shared_files(under_test, learned_from)
     if not shared:
-        return ""
+        return []
     first, copy = shared[0]
-    return f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_of(shared)}"
+    return [f"{first} is under test, and {copy}, which is to be learned from, is the same image{more_of(shared)}"]
+
+
+def _images_of_weights(settings: Settings) -> list[str]:
+    """That images under test are among those that somebody's weights were learned from, for each such file."""
+    from zsad.data.check_unseen import files_learned_from, learned_images, more_of
+    from zsad.files.learned import read_facts
+
+    read = (entry for entry in settings.methods.values() if entry.learns_elsewhere and not entry.is_trained)
+    found = []
+    for path in dict.fromkeys(Path(entry.learned_files["weights"]) for entry in read):
+        shared = files_learned_from(settings.data.image_paths(), learned_images(read_facts(path), path))
+        if shared:
+            found.append(f"{shared[0]} is under test, and {path} was learned from the same image{more_of(shared)}")
+    return found
 
 
 def _tell_of_kinds(settings: Settings) -> bool:

@@ -118,6 +118,12 @@ def shared_files(under_test: Iterable[Path], learned_from: Iterable[Path]) -> li
     return shared
 
 
+def files_learned_from(under_test: Iterable[Path], hashes: Collection[str]) -> list[Path]:
+    """The files under test whose SHA-256 is one of those that were learned from; all are read."""
+    digests: dict[Path, str] = {}
+    return [path for path in under_test if _digest(path, digests) in hashes]
+
+
 def _size(path: Path) -> int:
     """Bytes of a file; -1 of what cannot be read."""
     try:

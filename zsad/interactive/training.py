@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +61,8 @@ def train(
     """Train a method on labelled photographs of other parts than it shall inspect, and store what it has learned.
 
     It is the file that the workflow makes of the same photographs, for ``weights`` of `zsad.score`, `zsad.fit` and the
-    configuration. Scores on photographs that were learned from measure nothing.
+    configuration. Scores on photographs that were learned from measure nothing; files are known again and refused,
+    but arrays are not.
 
     Args:
         output: the file of weights, ``....safetensors``, written whole or not at all.
@@ -164,6 +165,11 @@ def _category(
     read = [_mask(mask, image, label) for mask, image, label in zip(masks, images, labels, strict=True)]
     references = None
     if REFERENCES in sets:
+        if isinstance(photographs.references, Sized) and not len(photographs.references):
+            raise ArrayError(
+                f"the category '{name}' has no references, and the method compares with normal photographs; give "
+                "zsad.Labelled(references=...)"
+            )
         normal = listed(photographs.references)
         references = extract(normal, backbone, view=sets[REFERENCES].view, device=device)
         digests += map(_digest, normal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from zsad.data.subsets import synthetic_subset
 from zsad.files.training_facts import NOTES, TRAINING, single_trainings, training_notes
 from zsad.reporting.contents import Contents, Section
 from zsad.reporting.evaluations import Evaluation, key_of
@@ -24,7 +25,16 @@ def trained_methods(contents: Contents) -> dict[str, dict[str, Any]]:
     for result in contents.results:
         if result.get(TRAINING):
             found.setdefault(contents.names[key_of(result)], []).append(result)
-    return {name: _told(results) for name, results in found.items()}
+    return {name: _told(results) | {"made": _made_images(contents, results[0])} for name, results in found.items()}
+
+
+def _made_images(contents: Contents, result: Evaluation) -> str:
+    """The subset of images that were made for a method to learn from; empty if there are none."""
+    method = contents.configuration.get("methods", {}).get(result["method"], {})
+    params = method.get("params", {})
+    if params.get("learns_from") != "synthetic":
+        return ""
+    return synthetic_subset(params["shots"], params["seed"], params["synthetic_images"], params["recipes"])
 
 
 def trained_on_parts(contents: Contents) -> list[str]:
