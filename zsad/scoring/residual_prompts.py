@@ -28,7 +28,7 @@ from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer
+from zsad.scoring.trained import IMAGES, TrainedScorer, trained_otherwise
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
@@ -190,8 +190,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         """Also: weights of a head that saw another ``input``."""
         if (reason := TrainedScorer.foreign_weights(self, facts)) or facts.get("input") == self.input:
             return reason
-        told = facts.get("input")
-        return f"was trained with input {told} and not with {self.input} (with these weights, set 'input: {told}')"
+        return trained_otherwise("input", facts.get("input"), self.input)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """All pairs of patches of test images and references, and the head at each layer of each image.

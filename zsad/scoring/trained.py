@@ -187,11 +187,12 @@ class TrainedScorer(Scorer):
             return f"was trained on '{facts.get('trained_on')}' and not on '{self.trained_on}'"
         told, asked = _params_of(facts), self.parameters()
         odd = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
-        if odd is not None:
-            return (
-                f"was trained with {odd} {told[odd]} and not with {asked[odd]} (with these weights, leave '{odd}' out)"
-            )
-        return ""
+        return "" if odd is None else trained_otherwise(odd, told[odd], asked[odd])
+
+
+def trained_otherwise(name: str, told: Any, asked: Any) -> str:
+    """That weights were trained with another value of a parameter; what follows a path."""
+    return f"was trained with {name} {told} and not with {asked} (with these weights, leave '{name}' out)"
 
 
 def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
