@@ -10,6 +10,7 @@ import numpy as np
 from zsad.errors import DataError
 from zsad.lazy import torch
 from zsad.scoring.tokens import layer_indices, normalise, patch_layers
+from zsad.scoring.trained import TrainedScorer
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
@@ -116,14 +117,6 @@ def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
     return LearnedFrom(facts, notes)
 
 
-def unlike(facts: Mapping[str, Any]) -> str:
-    """Why weights with such facts are none that a method has learned from `LabelledImages`, or empty."""
-    layers, localises = facts.get("layers"), facts.get("localises")
-    if not (isinstance(layers, list) and layers and isinstance(localises, bool)):
-        return "does not say which layers it was trained on"
-    return ""
-
-
 def learned_layers(
     features: TokenSource, asked: Sequence[str] | None, learned: Sequence[str]
 ) -> tuple[list[int], list[int]]:
@@ -141,3 +134,21 @@ def learned_layers(
             f"'{unknown}'; train the method anew, or choose 'layers' among those"
         )
     return places, [list(learned).index(name) for name in names]
+
+
+class LabelledImagesScorer(TrainedScorer):
+    """Base of scorers that learn from `LabelledImages` what patches look like, and whole images."""
+
+    @property
+    def own_image_scores(self) -> bool:
+        """It looks at the whole image too."""
+        return True
+
+    def foreign_weights(self, facts: Mapping[str, Any]) -> str:
+        """Also: weights that do not say which layers they were trained on."""
+        if reason := super().foreign_weights(facts):
+            return reason
+        layers, localises = facts.get("layers"), facts.get("localises")
+        if isinstance(layers, list) and layers and isinstance(localises, bool):
+            return ""
+        return "does not say which layers it was trained on"

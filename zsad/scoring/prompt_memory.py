@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -14,9 +14,9 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, learned_layers, told_of, unlike
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer
+from zsad.scoring.trained import IMAGES
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
     weights: torch.Tensor
 
 
-class PromptMemory(TrainedScorer):
+class PromptMemory(LabelledImagesScorer):
     """Score patches, and the image as a whole, by a vote of labelled tokens of another data set (MRAD-TF).
 
     The memory has keys ``k_i``, unit class tokens of the data set's images, and values ``y_i``, 1 of an anomalous
@@ -93,11 +93,6 @@ class PromptMemory(TrainedScorer):
     seed: int = Field(0, ge=0, description="Seed of the draw of keys.")
     layers: Layers = None
 
-    @property
-    def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
-        return True
-
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """A cosine and its power for each patch and key, as if there were all keys."""
         test = tokens["test"]
@@ -117,10 +112,6 @@ class PromptMemory(TrainedScorer):
         """Both memories, and how much of each patch is anomalous."""
         count = tokens[IMAGES]
         return 4.0 * self.entries * count.layers * count.channels + PATCH_BYTES * count.images * count.patches
-
-    def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """They are of another method, data set or seed, or of other keys."""
-        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Remember images and patches.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -14,9 +14,9 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, learned_layers, told_of, unlike
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer
+from zsad.scoring.trained import IMAGES
 
 if TYPE_CHECKING:
     from zsad.scoring.labelled import AuxiliaryCategory
@@ -28,7 +28,7 @@ HALF = 2  # bytes of a value as it is kept
 STEP_BYTES = 12  # of a value as a step computes with it
 
 
-class VisualPrompts(TrainedScorer):
+class VisualPrompts(LabelledImagesScorer):
     """Score patches, and the image as a whole, by vectors that were learned on another data set (UniADet).
 
     In each layer ``l``, ``w_0`` and ``w_1`` are learned for class tokens and, apart from them, for patch tokens. A
@@ -90,11 +90,6 @@ class VisualPrompts(TrainedScorer):
     seed: int = Field(0, ge=0, description="Seed of the first vectors, of the patches, and of the order of images.")
     layers: Layers = None
 
-    @property
-    def own_image_scores(self) -> bool:
-        """It looks at the whole image too."""
-        return True
-
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """Two cosines for each patch."""
         test = tokens["test"]
@@ -115,10 +110,6 @@ class VisualPrompts(TrainedScorer):
         """Values of the patches that are drawn of all images, if as many are anomalous as are drawn of the others."""
         count = tokens[IMAGES]
         return count._replace(patches=min(count.patches, 2 * self.normal_patches)).values
-
-    def foreign_weights(self, facts: Mapping[str, Any]) -> str:
-        """They are of another method, data set, temperature or seed."""
-        return super().foreign_weights(facts) or unlike(facts)
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
         """Learn the vectors.
