@@ -133,7 +133,8 @@ class PatchCore(ReferenceScorer):
         select: Selection = greedy_coreset
         if self.selection == "approximate":
             select = partial(approximate_coreset, seed=self.selection_seed)
-        return select(points, count, metric)
+        chosen: torch.Tensor = select(points, count, metric)
+        return chosen
 
     def store(self, model: Chosen, writer: FittedWriter) -> None:
         """Keep the coreset and its unit."""
@@ -179,7 +180,8 @@ def _distances(points: torch.Tensor, others: torch.Tensor, metric: Metric) -> to
         float64 ``[pair]``.
     """
     vectors, other = points[:, : metric.channels].double(), others[:, : metric.channels].double()
-    return torch.linalg.vector_norm(vectors - other, dim=1)
+    apart: torch.Tensor = torch.linalg.vector_norm(vectors - other, dim=1)
+    return apart
 
 
 def _weight(
