@@ -155,7 +155,7 @@ class Family(ABC, Generic[Network]):
             normalisation: of its pixels.
 
         Raises:
-            ModelError: the configuration names a way that is not known.
+            ValueError: the configuration names a way that is not known.
         """
         return "transformers"
 

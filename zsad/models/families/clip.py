@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zsad.errors import ConfigError, ModelError
+from zsad.errors import ConfigError
 from zsad.lazy import transformers
 from zsad.models.families.clip_plain import PlainReader
 from zsad.models.families.clip_tower import ClipReader, ClipTower
@@ -29,10 +29,13 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     """CLIP's image tower, from a checkpoint of both towers or of this one alone.
 
-    Of a checkpoint of both, the text tower is left on the disk. OpenAI's code knows no other grid than that of training;
-    positions are brought to that of the input as ``transformers`` does it (``bicubic``), which is also what MuSc's
-    code does, and those of open_clip's files as open_clip does it (``antialiased``). ``projected`` tokens have gone through the final LayerNorm and the projection,
-    as the class token does in training; their cosines to text embeddings are meaningful, those of raw tokens are not.
+    Of a checkpoint of both, the text tower is left on the disk. ``projected`` tokens have gone through the final
+    LayerNorm and the projection, as the class token does in training; their cosines to text embeddings are meaningful,
+    those of raw tokens are not.
+
+    OpenAI's code knows no other grid of positions than that of training. They are brought to another as ``transformers``
+    does it and as MuSc's code does (``bicubic``), and those of open_clip's files as open_clip does it
+    (``antialiased``).
     """
 
     model_type: ClassVar[str] = "clip"
@@ -141,13 +144,13 @@ def own_positions(config: PretrainedConfig) -> Positions:
         config: of the image tower; one that was converted from another library than ``transformers`` says it.
 
     Raises:
-        ModelError: it says a way that is not known.
+        ValueError: it says a way that is not known.
     """
     way: Positions = getattr(config, "position_interpolation", "bicubic")
     if way not in Clip.position_ways - {"authors"}:
-        raise ModelError(
-            f"the config.json of a CLIP model names a way to interpolate positions that is not known here "
-            f"({way!s:.40}); use one of bicubic, bilinear, antialiased"
+        raise ValueError(
+            f"it names a way to interpolate positions that is not known here ({way!s:.40}); use one of bicubic, "
+            "bilinear, antialiased"
         )
     return way
 
