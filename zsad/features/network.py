@@ -66,6 +66,7 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
         "prefix_tokens": reader.prefix_tokens,
         "dtype": str(dtype).removeprefix("torch."),
         "positions": positions,
+        "pixels": checkpoint.pixels.described(),
     }
     return NetworkExtractor(backbone, checkpoint, reader, dtype, device, execution.batch, model)
 

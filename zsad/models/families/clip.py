@@ -33,9 +33,8 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     LayerNorm and the projection, as the class token does in training; their cosines to text embeddings are meaningful,
     those of raw tokens are not.
 
-    OpenAI's code knows no other grid of positions than that of training. They are brought to another as ``transformers``
-    does it and as MuSc's code does (``bicubic``), and those of open_clip's files as open_clip does it
-    (``antialiased``).
+    OpenAI's code knows no other grid of positions than that of training. They are brought to another as by
+    ``transformers`` and by MuSc's code (``bicubic``), and those of open_clip's files as by open_clip (``antialiased``).
     """
 
     model_type: ClassVar[str] = "clip"
