@@ -124,7 +124,7 @@ def collect_tables(
         COMPARISONS.write(comparisons_csv, compared)
     for document, in_words in ((markdown, as_markdown), (latex, as_latex)):
         if document is not None:
-            write_text(document, in_words(known, notes))
+            write_text(document, in_words(known, notes, metrics["protocol"]))
     if checksums is not None:
         made = (
             metrics_csv,
