@@ -78,8 +78,8 @@ class Contents:
     Attributes:
         results, mask_results: evaluations of scores and of masks.
         names: what each method with evaluations is called, in order; ``in_tables``: the means over seeds besides.
-        metrics, refinement, comparisons, costs, against: the tables; without rows where there are none. Refinement has the
-            oracle too, and without labels the regions alone.
+        metrics, refinement, comparisons, costs, against: the tables; without rows where there are none. Refinement has
+            the oracle too, and without labels the regions alone.
         galleries: by category and method.
         checks: by category what the check of its images found.
         curves, histograms: by category; ``plots``: by name, of all methods, None where there is none.

@@ -1,7 +1,7 @@
 """Ours beside theirs: the figures of a method and those that are published of it, with difference and interval.
 
-A published figure agrees with ours if it lies within our 95 % interval, which half of its last printed digit widens. The
-interval is that of the draw of the test images: it says nothing of other weights, another protocol or other seeds.
+A published figure agrees with ours if it lies within our 95 % interval, widened by half of its last printed digit.
+That interval is one of the draw of the test images: it says nothing of other weights, other seeds or another protocol.
 Means are compared over the same categories alone: with the published mean where the run has every category of the data
 set, and otherwise with the mean of the published rows of its categories, if there is one of each.
 """

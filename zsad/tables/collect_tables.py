@@ -12,8 +12,8 @@ better rank, and labels play no part in it. defect_types.csv has the metrics of 
 images and the good ones. comparisons.csv says of two methods which is better (see `zsad.tables.comparisons`);
 refinement.csv what refiners do to masks; decisions.csv what is called defective, with the rule, the rate of false
 alarms that it promises and the one that it has; against_published.csv, where the configuration names published figures
-that methods are to meet, ours beside theirs (see `zsad.tables.against_published`). The tables to read leave out what nothing is known of; without any
-label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
+that methods are to meet, ours beside theirs (see `zsad.tables.against_published`). The tables to read leave out what
+nothing is known of; without any label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
 
 Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
 as has every mean, over categories or seeds, that they belong to.

@@ -86,13 +86,11 @@ def _no_row(
     """What is wrong with names that no row has."""
     of_method = [one for one in of_dataset if one.method == row.method]
     if not of_method:
-        elsewhere = sorted({one.dataset for one in rows if one.method == row.method})
+        elsewhere = " and ".join(sorted({one.dataset for one in rows if one.method == row.method}))
         if elsewhere:
-            return f"figures of '{row.method}' are published on {' and '.join(elsewhere)} alone, and this run is on {dataset}"
-        return (
-            f"no figures of '{row.method}' are published on {dataset}"
-            f"{nearest_hint(row.method, {one.method for one in of_dataset}, or_all=False)}; `zsad published` lists all rows"
-        )
+            return f"figures of '{row.method}' are published on {elsewhere} alone, and this run is on {dataset}"
+        hint = nearest_hint(row.method, {one.method for one in of_dataset}, or_all=False)
+        return f"no figures of '{row.method}' are published on {dataset}{hint}; `zsad published` lists all rows"
     asked = _in_words(names)
     if names["source"]:
         asked += f" from a source with '{names['source']}' in it"
