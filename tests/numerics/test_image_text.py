@@ -277,7 +277,7 @@ def test_projected_tokens_of_several_blocks(deep: Saved) -> None:
 @pytest.mark.parametrize("normed", [True, False])
 def test_tokens_of_several_blocks_that_are_not_projected(deep: Saved, normed: bool) -> None:
     extractor, pixels = deep.extractor(layers=(0, 2), projected=False, normed=normed), random_pixels()
-    patches, _ = read(extractor, pixels)
+    patches, vectors = read(extractor, pixels)
     assert extractor.channels == WIDTH
     for image in range(2):
         states = states_of(deep, embedded(deep, pixels[image]))
@@ -285,6 +285,9 @@ def test_tokens_of_several_blocks_that_are_not_projected(deep: Saved, normed: bo
             expected = states[block + 1][1:]
             expected = final_norm("clip", deep.weights, expected) if normed else expected
             close(patches[image, layer], on_grid(expected))
+            # MuSc re-scores by the image's own vector, of the last block, whichever the layer.
+            close(vectors[image, layer, :SPACE], in_space(deep, states[-1][0]))
+            assert not vectors[image, layer, SPACE:].any()
 
 
 # --- the second path ---

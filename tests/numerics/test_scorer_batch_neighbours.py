@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from closeness import assert_close
 from feature_files import maps, random_tokens, stored
@@ -40,6 +41,17 @@ def test_maps_of_real_photographs_equal_plain_loops(tmp_path, tile_tokens):
     found = maps(BatchNeighbours(quantile=0.05), tmp_path, test=tile_tokens[:3])
     for anomaly_map, expected in zip(found, reference(tile_tokens[:3], 0.05), strict=True):
         assert_close(anomaly_map, expected)
+
+
+def test_maps_are_those_of_the_authors_quantile(tmp_path):
+    """AnomalyDINO's code: the mean of the distances strictly below the k-th, k a share of all patches of the others."""
+    tokens = random_tokens(4, *GRIDS, layers=1)
+    units = [torch.from_numpy(stored(image)[0].reshape(-1, image.shape[-1])) for image in tokens]
+    for index, anomaly_map in enumerate(maps(BatchNeighbours(quantile=0.15), tmp_path, test=tokens)):
+        distances = 1 - units[index] @ torch.cat([unit for other, unit in enumerate(units) if other != index]).T
+        bound = distances.kthvalue(int(0.15 * distances.shape[1]), dim=1, keepdim=True).values
+        expected = distances.where(distances < bound, torch.nan).nanmean(dim=1)
+        assert_close(anomaly_map.ravel(), expected.numpy())
 
 
 def test_permuting_the_batch_permutes_the_scores(tmp_path):

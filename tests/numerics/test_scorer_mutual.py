@@ -11,7 +11,7 @@ from zsad.files.scores import ScoreReader
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import FIRST_IMAGE, Mutual
-from zsad.scoring.mutual_base import rescored_by_neighbours
+from zsad.scoring.mutual_base import cosines, rescored_by_neighbours
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.score_images import score_images
 
@@ -164,14 +164,14 @@ def test_rescoring_averages_over_the_nearest_images_by_class_token():
         for k in (1, 2, 4):
             weights = {j: max(0.0, unit[i] @ unit[j]) for j in order[:k]}
             expected[i] += sum(weights[j] * before[j] for j in weights) / sum(weights.values()) / 3
-    assert_close(rescored_by_neighbours(before, tokens, (1, 2, 4), visible), expected)
-    np.testing.assert_array_equal(rescored_by_neighbours(before, tokens, (), visible), before)
-    np.testing.assert_allclose(rescored_by_neighbours(before, tokens, (1,), visible), before)
+    assert_close(rescored_by_neighbours(before, cosines(tokens), (1, 2, 4), visible), expected)
+    np.testing.assert_array_equal(rescored_by_neighbours(before, cosines(tokens), (), visible), before)
+    np.testing.assert_allclose(rescored_by_neighbours(before, cosines(tokens), (1,), visible), before)
 
 
 def test_equal_images_get_equal_scores_by_rescoring_and_zero_class_tokens_keep_theirs():
     tokens = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
-    found = rescored_by_neighbours(np.array([1.0, 3.0, 8.0]), tokens, (2,), np.ones((3, 3), dtype=bool))
+    found = rescored_by_neighbours(np.array([1.0, 3.0, 8.0]), cosines(tokens), (2,), np.ones((3, 3), dtype=bool))
     np.testing.assert_allclose(found, [2.0, 2.0, 8.0])
 
 

@@ -40,16 +40,20 @@ tile_distribution sigma_p 3.0 (0,)
 tile_distribution layers None
 mutual interval (0.0,0.3)
 mutual neighbourhoods (1,3,5)
+mutual aggregation unit
 mutual distance euclidean
 mutual rescoring (1,2,3)
+mutual class_tokens unit
 mutual batch None [2,)
 mutual seed 0 [0,)
 mutual layers None
 mutual online False
 mutual_consistent interval (0.0,0.3)
 mutual_consistent neighbourhoods (1,3,5)
+mutual_consistent aggregation unit
 mutual_consistent distance euclidean
 mutual_consistent rescoring (1,2,3)
+mutual_consistent class_tokens unit
 mutual_consistent batch None [2,)
 mutual_consistent seed 0 [0,)
 mutual_consistent layers None

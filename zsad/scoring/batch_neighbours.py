@@ -33,6 +33,12 @@ class BatchNeighbours(Scorer):
     averaged over the layers: as published the ``int(quantile M) - 1`` smallest, and at least one. Unlike mutual scoring
     it does not ask in how many images the neighbours are: one image that repeats a defect often enough vouches for it.
     With ``foreground``, patches of the background score 0; the others are compared with whole images.
+
+    The authors' code (``run_anomalydino_batched.py``) gives the same numbers, with two departures. Where distances tie
+    at the quantile, it averages the smaller ones alone, and where it is left with none, as always of fewer than
+    ``2 / quantile`` patches, it gives no number. And it cuts off what is left over of a whole patch at the right and
+    the bottom of an image, where the backbones here resize. The rest of its recipe is set elsewhere: the foreground by
+    ``foreground``, the image score, the mean of the top 1 % of patches, by ``image_score``.
     """
 
     summary: ClassVar[str] = "A patch against the nearest patches of all other test images of the unlabelled batch."

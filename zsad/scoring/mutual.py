@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +15,6 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import layer_indices
 
 FIRST_IMAGE = "no image before it to compare with"
 
@@ -26,8 +24,7 @@ class Mutual(MutualScorer):
 
     For a layer and a neighbourhood of ``r x r`` patches, with ``f_p^i`` the unit feature of patch ``p`` of image ``i``:
 
-    1. local aggregation: ``f`` is the mean over the neighbourhood, normalised again (MuSc pools channels as well:
-       it concatenates the neighbours and pools them to the width of a token);
+    1. local aggregation: ``f`` is the mean over the neighbourhood, normalised again;
     2. mutual scoring: ``a_p^i(j) = min over patches q of image j of |f_p^i - f_q^j|``, for each other image ``j``;
     3. ``S(p)``: the mean of the ``a_p^i(j)`` that lie in ``interval`` when they are sorted, as shares of the ``N - 1``
        other images; bounds are rounded down as published, and at least one is taken (the published formula is
@@ -38,7 +35,26 @@ class Mutual(MutualScorer):
 
     4. Re-scoring: with ``W`` the cosines of the images' class tokens, the image scores become ``W_k s``, averaged over
        ``k`` in ``rescoring``, where ``W_k`` keeps the ``k`` greatest of each row (the image itself is one) and has rows
-       that sum to one. It is linear, so that the unit stays the maps' (the published min-max scaling changes nothing).
+       that sum to one. It is linear, so that the unit stays the maps' (the published min-max scaling of the scores
+       before it only shifts and stretches the result).
+
+    Departures from the authors' code, and what restores it:
+
+    - ``aggregation: musc``. The code takes a layer norm over a whole feature map, channels and places together, and
+      averages *raw* tokens before they are normalised; its pooling of the neighbours to the width of a token is their
+      mean, channel by channel. ``unit`` averages directions, so that a long token does not count more than a short one.
+      Where tokens are of one length and of mean 0, both are the same. Rank correlation of the two maps of an image, on
+      average over 20 photographs of magnetic tiles: .9996 for EfficientNet-Lite0 (also as its maps come, lengths
+      deviating by 10 %), .957 for ``embedded``, whose tokens are of one length, but not of mean 0; .968 where tokens
+      of EfficientNet-Lite0 are given random lengths (log-normal, of deviation 1 in the logarithm).
+    - ``class_tokens: raw``. For CLIP the code takes the projected vector of the image, divided by its length, which is
+      ``unit`` (negative cosines aside); for DINO and DINOv2 the class token after the last LayerNorm as it is. Then a
+      long class token is nearest to many, and an image need not be among its own nearest. It is no matter of detail:
+      with mean tokens of the same photographs for class tokens, lengths deviating by 4 to 5 %, 40 to 60 % of the images
+      were not the nearest to themselves, and the image scores had a rank correlation of -.02 to .21 with those of
+      ``unit``.
+    - With ``batch``, images are re-scored by those of their batch, where the code takes all images of a category.
+    - Of four images and fewer at least one distance is averaged, where the code divides by zero.
 
     ``batch`` splits large sets at random into parts that are scored by themselves: time and memory grow with the square
     of a batch. ``online`` takes the images in a random order, as they would come from a line, and lets each see those
@@ -63,7 +79,7 @@ class Mutual(MutualScorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        stages = [Stage(*pair) for pair in product(layer_indices(test, self.layers), self.neighbourhoods)]
+        stages = self.stages(test)
         meter, work = self.meter(test, len(stages))
         with meter:
             yield from self._scored(test, stages, compute, meter, work)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -14,9 +16,11 @@ from zsad.lazy import torch
 from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, Needs, Scorer, Shown
 from zsad.scoring.cost import SORTED, TokenCount, pair_operations
-from zsad.scoring.mutual_distances import Distance
+from zsad.scoring.mutual_distances import Aggregation, Distance, Stage
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, layer_indices
+
+ClassTokens = Literal["unit", "raw"]
 
 
 class MutualScorer(Scorer):
@@ -31,12 +35,22 @@ class MutualScorer(Scorer):
         min_length=1,
         description="Sides of the square neighbourhoods, in patches, that features are averaged over; odd.",
     )
+    aggregation: Aggregation = Field(
+        "unit",
+        description="What is averaged over a neighbourhood: unit (directions of tokens) or musc (raw tokens of a "
+        "layer-normed map, as in MuSc's code).",
+    )
     distance: Distance = Field(
         "euclidean", description="Distance of two unit features; euclidean as published, or cosine (half its square)."
     )
     rescoring: tuple[int, ...] = Field(
         (1, 2, 3),
         description="Numbers of nearest images, by class token, whose scores are averaged; an empty list for none.",
+    )
+    class_tokens: ClassTokens = Field(
+        "unit",
+        description="By what images are near and weighed: unit (cosines of class tokens, negative ones as 0) or raw "
+        "(their products as they are, as MuSc's code has them for DINO).",
     )
     batch: int | None = Field(None, ge=2, description="Greatest number of images scored together; null for all.")
     seed: int = Field(0, ge=0, description="Seed of the split into batches.")
@@ -94,6 +108,11 @@ class MutualScorer(Scorer):
         together = max(map(len, self.batches(max(test.images, 2))))
         return 4.0 * together * test.patches * (together + test.channels)
 
+    def stages(self, test: TokenSource) -> list[Stage]:
+        """Every layer at every neighbourhood."""
+        pairs = product(layer_indices(test, self.layers), self.neighbourhoods)
+        return [Stage(layer, side, self.aggregation) for layer, side in pairs]
+
     def batches(self, count: int) -> list[list[int]]:
         """The images that are scored together, each batch in order.
 
@@ -123,7 +142,8 @@ class MutualScorer(Scorer):
         rescored = image_scores.copy()
         for images in self.batches(len(test)):
             visible = self.visible(len(images))
-            rescored[images] = rescored_by_neighbours(image_scores[images], cls_tokens[images], self.rescoring, visible)
+            similar = SIMILARITIES[self.class_tokens](cls_tokens[images])
+            rescored[images] = rescored_by_neighbours(image_scores[images], similar, self.rescoring, visible)
         return rescored
 
 
@@ -156,27 +176,46 @@ def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> tor
     return lowest[:, start:].mean(dim=1)
 
 
+def cosines(cls_tokens: np.ndarray) -> np.ndarray:
+    """Of class tokens ``[image, channel]``, in ``[0, 1]``: float64 ``[image, image]``, each image being its nearest."""
+    unit = cls_tokens / np.maximum(np.linalg.norm(cls_tokens, axis=1, keepdims=True), 1e-12)
+    similar: np.ndarray = np.clip(unit @ unit.T, 0, None).astype(np.float64)
+    np.fill_diagonal(similar, 1)
+    return similar
+
+
+def products(cls_tokens: np.ndarray) -> np.ndarray:
+    """The scalar products of class tokens ``[image, channel]``, of any sign: float64 ``[image, image]``."""
+    tokens = cls_tokens.astype(np.float64)
+    similar: np.ndarray = tokens @ tokens.T
+    return similar
+
+
+SIMILARITIES: dict[ClassTokens, Callable[[np.ndarray], np.ndarray]] = {"unit": cosines, "raw": products}
+
+
 def rescored_by_neighbours(
-    scores: np.ndarray, cls_tokens: np.ndarray, numbers: Sequence[int], visible: np.ndarray
+    scores: np.ndarray, similar: np.ndarray, numbers: Sequence[int], visible: np.ndarray
 ) -> np.ndarray:
     """Scores averaged over the most similar images: MuSc, section 3.3.
 
     Args:
         scores: float64 ``[image]``.
-        cls_tokens: ``[image, channel]``.
+        similar: float64 ``[image, other image]``, the weights too; where those of an image add up to 0, it keeps its
+            score.
         numbers: of neighbours, the image itself included; the results for each are averaged.
         visible: bool ``[image, other image]``, what an image may see; itself always.
     """
     if not numbers:
         return scores
-    unit = cls_tokens / np.maximum(np.linalg.norm(cls_tokens, axis=1, keepdims=True), 1e-12)
-    cosines = np.where(visible, np.clip(unit @ unit.T, 0, None), -1).astype(np.float64)
-    np.fill_diagonal(cosines, 1)
-    nearest = np.argsort(-cosines, axis=1, kind="stable")
+    nearest = np.argsort(-np.where(visible, similar, -np.inf), axis=1, kind="stable")
+    weights_of_all = np.where(visible, similar, 0)
     results = []
     for number in numbers:
         chosen = nearest[:, :number]
-        weights = np.clip(np.take_along_axis(cosines, chosen, axis=1), 0, None)
-        results.append((weights * scores[chosen]).sum(axis=1) / weights.sum(axis=1))
+        weights = np.take_along_axis(weights_of_all, chosen, axis=1)
+        total = weights.sum(axis=1)
+        weighed = total != 0
+        results.append(np.where(weighed, (weights * scores[chosen]).sum(axis=1) / np.where(weighed, total, 1), scores))
     mean: np.ndarray = np.mean(results, axis=0)
     return mean

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product
 from tempfile import SpooledTemporaryFile
 from typing import IO, ClassVar, NamedTuple, Self
 
@@ -17,7 +16,6 @@ from zsad.scoring.consistency import mean_of_the_rest, suspicious_links
 from zsad.scoring.mutual_base import MutualScorer, adding, interval_mean
 from zsad.scoring.mutual_distances import Stage, distance_rows
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import layer_indices
 
 SHARED_PATTERN = "shares a repeated pattern with other images"
 LEAST_DISTANCE = 0.01  # euclidean, of unit vectors; features rounded to 16 bits differ by less where they are equal
@@ -74,7 +72,7 @@ class MutualConsistent(MutualScorer):
             DataError: there is only one image.
         """
         test = features["test"]
-        stages = [Stage(*pair) for pair in product(layer_indices(test, self.layers), self.neighbourhoods)]
+        stages = self.stages(test)
         meter, work = self.meter(test, len(stages))
         with meter:
             for images, share in zip(self.batches(len(test)), work, strict=True):

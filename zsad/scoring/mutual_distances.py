@@ -10,9 +10,10 @@ from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric, euclidean
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import normalise, unit_tokens
+from zsad.scoring.tokens import image_tokens, normalise
 
 Distance = Literal["euclidean", "cosine"]
+Aggregation = Literal["unit", "musc"]
 TABLE_SHARE, BLOCK_SHARE = 0.7, 0.2  # of the memory, for distances and for tokens
 
 
@@ -22,10 +23,13 @@ class Stage(NamedTuple):
     Attributes:
         layer: position of the layer in the feature file.
         side: side of the square of patches that features are averaged over; 1 for the patches themselves.
+        aggregation: of what the features are averaged: ``"unit"`` vectors or, as in MuSc's code, raw ones of a
+            normalised map; see `unit_means` and `musc_means`.
     """
 
     layer: int
     side: int
+    aggregation: Aggregation = "unit"
 
 
 class Rows(NamedTuple):
@@ -126,20 +130,36 @@ class _Tokens:
         return self.metric.queries(self.points(position))
 
     def _aggregated(self, position: int) -> torch.Tensor:
-        tokens = unit_tokens(self._reader, self._images[position], [self._stage.layer], self._device)
-        return aggregated(tokens[0], self._stage.side).flatten(0, 1)
+        tokens = image_tokens(self._reader, self._images[position], [self._stage.layer], self._device)[0]
+        return AGGREGATIONS[self._stage.aggregation](tokens, self._stage.side).flatten(0, 1)
 
 
-def aggregated(tokens: torch.Tensor, side: int) -> torch.Tensor:
-    """Unit tokens ``[row, column, channel]`` averaged over ``side x side`` patches and normalised again.
+def unit_means(tokens: torch.Tensor, side: int) -> torch.Tensor:
+    """The directions of tokens ``[row, column, channel]``, averaged over ``side x side`` patches, normalised again."""
+    unit = normalise(tokens)
+    return unit if side == 1 else normalise(_means(unit, side))
+
+
+def musc_means(tokens: torch.Tensor, side: int) -> torch.Tensor:
+    """Tokens ``[row, column, channel]`` as MuSc's code aggregates them: unit vectors of the same shape.
+
+    Its layer norm over the whole map, all channels and places together, takes one number off every value and divides
+    by another. The division changes no direction, and is left out; the mean of raw tokens is normalised at the end.
+    """
+    centred = tokens - tokens.mean()
+    return normalise(centred if side == 1 else _means(centred, side))
+
+
+AGGREGATIONS: dict[Aggregation, Callable[[torch.Tensor, int], torch.Tensor]] = {"unit": unit_means, "musc": musc_means}
+
+
+def _means(tokens: torch.Tensor, side: int) -> torch.Tensor:
+    """Means over ``side x side`` patches.
 
     At the border fewer patches are averaged: the zeros beyond it shorten the mean and do not turn it.
     """
-    if side == 1:
-        return tokens
-    channels_first = tokens.permute(2, 0, 1)[None]
-    pooled = torch.nn.functional.avg_pool2d(channels_first, side, stride=1, padding=side // 2)
-    return normalise(pooled[0].permute(1, 2, 0))
+    pooled = torch.nn.functional.avg_pool2d(tokens.permute(2, 0, 1)[None], side, stride=1, padding=side // 2)
+    return pooled[0].permute(1, 2, 0)
 
 
 def _runs(count: int, size: int) -> list[range]:
