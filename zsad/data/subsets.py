@@ -40,7 +40,8 @@ RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "
 """What anomalies are made by, see `zsad.adaptation.synthetic`, and the letter of each in the names of subsets."""
 SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
 CONSECUTIVE = "-consecutive"  # ends the names of references that are the next files by name, and no random draw
-SUBSETS = rf"test|train|references-k\d+-seed\d+(?:{CONSECUTIVE})?|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
+DRAWS = rf"references-k\d+-seed\d+(?:{CONSECUTIVE})?"  # the pattern of names of references
+SUBSETS = rf"test|train|{DRAWS}|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(rf"references-k(\d+)-seed(\d+)({CONSECUTIVE})?")
 _SYNTHETIC = re.compile(rf"synthetic-(?:k(\d+)|all)-seed(\d+)-n([1-9]\d*)-([{''.join(RECIPES)}]+)")
 _VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
@@ -231,8 +232,8 @@ def _consecutive(train: Sequence[Image], count: int, seed: int, category: str) -
     wanted = (seed + 1) * count
     if len(train) < wanted:
         raise DataError(
-            f"category '{category}' has {len(train)} training images, and 'draw: consecutive' of {count} with seed {seed} "
-            f"ends at number {wanted}; lower 'shots' or the seed"
+            f"category '{category}' has {len(train)} training images, and 'draw: consecutive' of {count} with seed "
+            f"{seed} takes those to number {wanted}; lower 'shots' or the seed"
         )
     return sorted(train, key=lambda image: image.image_id)[seed * count : wanted]
 

@@ -99,12 +99,18 @@ def _of_mean(
     values = [getattr(theirs[name], metric) for name in measured if name in theirs]
     if len(values) == len(measured) and not any(map(math.isnan, values)):
         rows = [theirs[name] for name in measured]
-        said = f"theirs is the mean of the published rows of these {len(rows)} categories"
+        said = f"theirs is the {_rows_in_words(len(rows))} of the run"
         step = max(one.steps[metric] for one in rows)
         yield _record(metric, ours, rows[0], sum(values) / len(values), step, protocol, short, said)
     elif row is not None and not math.isnan(value := getattr(row, metric)):
         why = f"the run has {len(measured)} of the {len(categories)} categories that the published mean is over"
         yield _record(metric, ours, row, value, row.steps[metric], protocol, why)
+
+
+def _rows_in_words(number: int) -> str:
+    return (
+        "published row of the one category" if number == 1 else f"mean of the published rows of the {number} categories"
+    )
 
 
 def _record(
