@@ -50,17 +50,13 @@ def loaded_extractor(backbone: Cnn, trunk: Trunk, execution: Execution, model: d
     )
 
 
-class CnnExtractor(BatchedExtractor):
-    """The kept layers of a network, each standardised and averaged over neighbouring tokens, side by side in one token.
-
-    As in PatchCore (Roth et al., CVPR 2022, section 3.1), all layers are brought to one grid and joined; unlike there,
-    each channel is standardised by what it was in training, so that none drowns and nothing need be calibrated.
+class MapsExtractor(BatchedExtractor):
+    """A convolutional network on a device, whose maps a subclass joins in tokens.
 
     Args:
         trunk: the network, on the CPU, in float32.
-        patch: side of a patch, pixels: the stride of the grid.
+        patch: what the sides of a prepared image are multiples of, pixels.
         resolution: short side of the resized image, pixels.
-        constant: see `with_constant`.
         dtype: of convolutions.
         model: for the provenance; ``id`` is the name for messages.
     """
@@ -74,7 +70,6 @@ class CnnExtractor(BatchedExtractor):
         *,
         patch: int,
         resolution: int,
-        constant: float,
         dtype: torch.dtype,
         device: str,
         execution: Execution,
@@ -88,23 +83,64 @@ class CnnExtractor(BatchedExtractor):
         in_channels_last(network)
         if execution.compiled:
             network.compile(dynamic=False)
-        self.layers = [joined_name(trunk.layers)]
-        self.channels = sum(layer.channels for layer in trunk.layers) + 1
         self.model = {**model, "patch_size": patch, "prefix_tokens": 0, "dtype": str(dtype).removeprefix("torch.")}
         self.prepare = Preparation(resolution, patch, "short_side")
-        self._network, self._trunk = network, trunk
-        self._patch, self._constant, self._dtype = patch, constant, dtype
+        self._network, self._dtype = network, dtype
         self._pixel_mean, self._pixel_scale = (
             torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
             for values in (trunk.pixel_mean, trunk.pixel_scale)
         )
-        moments = [torch.cat(values) for values in zip(*trunk.moments, strict=True)]
-        self._mean, self._deviation = (values.to(device) for values in moments)
-        self._plan = lru_cache(SIZES_REMEMBERED)(self._planned)
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the patch grid of an image of ``height x width`` pixels."""
         return self.prepare.grid_size(height, width)
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 ``[image, 3, height, width]`` to float32, with the mean and deviation of the training images."""
+        pixels: torch.Tensor = (images.float() - self._pixel_mean) / self._pixel_scale
+        return pixels
+
+    def maps_of_pixels(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """Maps ``[image, channel, row, column]`` of the kept layers for normalised images."""
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with computed_by(self._name), computing_in(self._dtype, self.device):
+            maps: list[torch.Tensor] = self._network(pixels)
+            return maps
+
+
+class CnnExtractor(MapsExtractor):
+    """The kept layers of a network, each standardised and averaged over neighbouring tokens, side by side in one token.
+
+    As in PatchCore (Roth et al., CVPR 2022, section 3.1), all layers are brought to one grid and joined; unlike there,
+    each channel is standardised by what it was in training, so that none drowns and nothing need be calibrated.
+
+    Args:
+        trunk, resolution, dtype, model: see `MapsExtractor`.
+        patch: side of a patch, pixels: the stride of the grid.
+        constant: see `with_constant`.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        patch: int,
+        resolution: int,
+        constant: float,
+        dtype: torch.dtype,
+        device: str,
+        execution: Execution,
+        model: dict[str, Any],
+    ) -> None:
+        super().__init__(
+            trunk, patch=patch, resolution=resolution, dtype=dtype, device=device, execution=execution, model=model
+        )
+        self.layers = [joined_name(trunk.layers)]
+        self.channels = sum(layer.channels for layer in trunk.layers) + 1
+        self._trunk, self._patch, self._constant = trunk, patch, constant
+        moments = [torch.cat(values) for values in zip(*trunk.moments, strict=True)]
+        self._mean, self._deviation = (values.to(device) for values in moments)
+        self._plan = lru_cache(SIZES_REMEMBERED)(self._planned)
 
     def tokens_of_images(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `BatchedExtractor.tokens_of_images`."""
@@ -119,11 +155,7 @@ class CnnExtractor(BatchedExtractor):
             images: uint8 ``[image, 3, height, width]``, prepared.
         """
         (rows, _), (columns, _) = (self._plan(length) for length in images.shape[-2:])
-        pixels = (images.float() - self._pixel_mean) / self._pixel_scale
-        pixels = pixels[:, :, rows][:, :, :, columns].contiguous(memory_format=torch.channels_last)
-        with computed_by(self._name), computing_in(self._dtype, self.device):
-            maps: list[torch.Tensor] = self._network(pixels)
-            return maps
+        return self.maps_of_pixels(self.normalised(images)[:, :, rows][:, :, :, columns])
 
     def tokens_of_maps(self, maps: list[torch.Tensor], height: int, width: int) -> torch.Tensor:
         """Standardised tokens ``[image, row, column, channel]``, float32, before the constant and the unit length.

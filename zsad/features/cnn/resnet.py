@@ -160,15 +160,18 @@ def rectified(mean: Tensor, deviation: Tensor) -> Moments:
     return Moments(first.to(mean.dtype), torch.maximum(spread, SMALLEST_SHARE * sigma).to(mean.dtype))
 
 
-def trunk_of(shape: ResNetShape, weights: Mapping[str, Tensor], kept: Sequence[int]) -> Trunk:
+def trunk_of(
+    shape: ResNetShape, weights: Mapping[str, Tensor], kept: Sequence[int], padding: Padding = "replicate"
+) -> Trunk:
     """The network up to the last of the stages that are kept.
 
     Args:
         weights: its state dict in float32, without classifier; see `zsad.features.cnn.resnet_weights`.
         kept: numbers of the stages, counted from 1.
+        padding: see `ResNet`.
     """
     with torch.device("meta"):
-        network = ResNet(shape, padding="replicate")
+        network = ResNet(shape, padding)
     network.load_state_dict(weights, strict=True, assign=True)
     network.eval()
     for number in range(max(kept) + 1, network.stages + 1):
