@@ -329,13 +329,14 @@ def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monke
     rng = np.random.default_rng(0)
     for size in (40, 100, 0):  # each time from nothing
         kept = []
-        for defective in (None, rng.random(size) < 0.3):
+        for order in (None, "ascending"):
             near = np.float32(0.5) + np.float32(2**-24) * rng.integers(-20, 180, size).astype(np.float32)
             anywhere = rng.choice(np.concatenate([thresholds, np.float32([-1, 0.1, 0.7, 2])]), size)
             scores = np.where(rng.random(size) < 0.7, near, anywhere).astype(np.float32)
-            pixels.add(scores, pixels.buckets.of(scores), defective)
-            assert pixels._by_bucket.sum() <= max(most_counted, size)  # what its small integers can hold
-            kept.append(scores if defective is None else scores[~defective])
+            scores = scores if order is None else np.sort(scores)
+            pixels.add(scores, pixels.buckets.of(scores))
+            assert pixels._counts.sum(axis=1).max() <= max(most_counted, size)  # what its small integers can hold
+            kept.append(scores)
         normal = np.concatenate(kept)
         counts = pixels.taken()
         assert counts.above.tolist() == [int(np.sum(normal > threshold)) for threshold in thresholds]

@@ -5,15 +5,26 @@ BMVC 2024, arXiv:2401.01984, section 3. The shared false-positive rate is the me
 their pixels that a threshold calls defective; the recall is that of one anomalous image. The area is taken over the
 logarithm of the rate, from 1e-5 to 1e-4, and divided by log 10, so that 1 is perfect.
 
-At a rate ``z`` the threshold is the lowest whose false-positive rate does not exceed ``z``. So the curve has a step at
-every distinct score of good pixels, where the authors' code interpolates between a number of chosen thresholds.
+There are two definitions by name, `AUPIMO`:
+
+``steps``: at a rate ``z`` the threshold is the lowest whose false-positive rate does not exceed ``z``. So the curve has
+    a step at every distinct score of good pixels, as the paper defines it.
+
+``interpolated``: as in the authors' code (github.com/jpcbertoldo/aupimo, and anomalib): 300 000 thresholds are evenly
+    spaced between the least and the greatest score of good images, and what is at or above one counts; trapezoids go
+    from the threshold whose rate is nearest to 1e-4 to that nearest to 1e-5. Where 30 thresholds or fewer lie between,
+    or the highest one already exceeds 1e-5, the authors' code refuses, and here the metric is not known.
+
+The two differ by half a step or so: by 0.5 points or less where we measured it (docs/metrics.md).
 
 Only the highest pixels of good images matter, which are few: they alone are kept.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,6 +32,8 @@ LEAST_RATE, GREATEST_RATE = 1e-5, 1e-4
 WIDTH = np.log(GREATEST_RATE / LEAST_RATE)
 KEPT_RATE = 10 * GREATEST_RATE  # beyond the greatest, for draws in which the rates are lower
 BINS = 512
+THRESHOLDS = 300_000  # of the authors' code, and how many must lie between the bounds, and should
+FEWEST, FEW = 30, 300
 
 
 class PimoBins(NamedTuple):
@@ -29,10 +42,12 @@ class PimoBins(NamedTuple):
     Attributes:
         rates: ``[good image, threshold]``, share of the image above the threshold.
         recalls: ``[anomalous image, threshold]``, share of the image's defective pixels above it.
+        interpolated: whether the curve is straight between two thresholds; else the recall is that of the higher one.
     """
 
     rates: np.ndarray
     recalls: np.ndarray
+    interpolated: bool = False
 
 
 class GoodTail:
@@ -40,6 +55,9 @@ class GoodTail:
 
     Args:
         good_images: how many there are.
+
+    Attributes:
+        least, greatest: scores of the good images.
     """
 
     def __init__(self, good_images: int) -> None:
@@ -48,9 +66,11 @@ class GoodTail:
         self._scores = np.zeros(0, np.float32)
         self._shares = np.zeros(0)
         self._image = np.zeros(0, np.int64)
+        self.least, self.greatest = np.float32(np.inf), np.float32(-np.inf)
 
     def add(self, scores: np.ndarray) -> None:
         """Take in an image's pixels, float32 ``[pixel]``."""
+        self.least, self.greatest = min(self.least, scores.min()), max(self.greatest, scores.max())
         high = scores[scores >= self._floor(scores)]
         values, counts = np.unique(high, return_counts=True)
         self._scores = np.concatenate([self._scores, values])
@@ -88,17 +108,31 @@ class GoodTail:
 
     def rates_above(self, thresholds: np.ndarray) -> np.ndarray:
         """``[good image, threshold]``, share of each image above thresholds in descending order."""
+        return self._rates(thresholds, "right")
+
+    def rates_from(self, thresholds: np.ndarray) -> np.ndarray:
+        """The same at or above them."""
+        return self._rates(thresholds, "left")
+
+    def _rates(self, thresholds: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
         rates = np.zeros((self._good_images, thresholds.size + 1))
-        np.add.at(rates, (self._image, np.searchsorted(-thresholds, -self._scores, side="right")), self._shares)
+        np.add.at(rates, (self._image, np.searchsorted(-thresholds, -self._scores, side=side)), self._shares)
         return np.cumsum(rates, axis=1)[:, :-1] if thresholds.size else rates[:, :0]
 
 
 class Pimo:
-    """AUPIMO of anomalous images, once all good ones have been seen.
+    """AUPIMO of anomalous images by steps, once all good ones have been seen.
 
     Args:
         tail: of one good image or more.
+
+    Attributes:
+        thresholds: some, in descending order, for draws of images.
+        remark: what is wrong with the values, a sentence; or empty.
     """
+
+    interpolated = False
+    remark = ""
 
     def __init__(self, tail: GoodTail) -> None:
         scores, rates = tail.steps()
@@ -127,8 +161,70 @@ class Pimo:
         return self._tail.rates_above(self.thresholds)
 
 
+class InterpolatedPimo:
+    """The same as by the authors' code, see the module; arguments and attributes as of `Pimo`."""
+
+    interpolated = True
+
+    def __init__(self, tail: GoodTail) -> None:
+        self._tail = tail
+        scores, rates = tail.steps()
+        thresholds = np.linspace(float(tail.least), float(tail.greatest), THRESHOLDS, dtype=np.float32)
+        # What is lower than all that is kept has a rate beyond what may be reached.
+        thresholds = thresholds[np.searchsorted(thresholds, scores[-1]) :]
+        of_thresholds = rates[np.searchsorted(-scores, -thresholds, side="right") - 1]
+        first, last = (int(np.argmin(np.abs(of_thresholds - rate))) for rate in (GREATEST_RATE, LEAST_RATE))
+        count = last - first + 1
+        self._is_known = bool(of_thresholds[-1] <= LEAST_RATE) and count > FEWEST
+        self.remark = self._remark(count, float(of_thresholds[-1]))
+        self._inside = thresholds[first : last + 1]
+        widths = -np.diff(np.log(of_thresholds[first : last + 1]))
+        # Trapezoids: each threshold has half of the width to either side of it.
+        weights = (np.append(widths, 0.0) + np.append(0.0, widths)) / 2 if count > 0 else widths
+        self._gained = np.append(0.0, np.cumsum(weights))
+        self.thresholds = _spread(thresholds[::-1], of_thresholds[::-1])
+
+    def _remark(self, count: int, lowest: float) -> str:
+        if lowest > LEAST_RATE:
+            return (
+                f"AUPIMO is not known: its authors' code needs a threshold at which {LEAST_RATE:g} of the pixels of "
+                f"good images are marked, and the highest score of these marks {lowest:.2g}."
+            )
+        if count <= FEWEST:
+            return (
+                f"AUPIMO is not known: {max(0, count)} of the {THRESHOLDS} thresholds of its authors' code lie between "
+                f"the rates that it looks at, and {FEWEST + 1} are the fewest."
+            )
+        if count < FEW:
+            return f"AUPIMO may be inaccurate: it rests on {count} of the {THRESHOLDS} thresholds of its authors' code."
+        return ""
+
+    def of(self, defective_scores: np.ndarray) -> float:
+        """AUPIMO of an image, as of `Pimo.of`; NaN where it is not known."""
+        if not self._is_known:
+            return np.nan
+        reached = np.searchsorted(self._inside, defective_scores, side="right")
+        return float(np.clip(self._gained[reached].mean() / WIDTH, 0.0, 1.0))
+
+    def recalls(self, defective_scores: np.ndarray) -> np.ndarray:
+        """``[threshold]``, share of an image's defective pixels at or above each of ``thresholds``."""
+        ordered = np.sort(defective_scores)
+        return 1.0 - np.searchsorted(ordered, self.thresholds, side="left") / ordered.size
+
+    def rates(self) -> np.ndarray:
+        """``[good image, threshold]``, share of each good image at or above each of ``thresholds``."""
+        return self._tail.rates_from(self.thresholds)
+
+
+STEPS: Final = "steps"
+AUPIMO: MappingProxyType[str, Callable[[GoodTail], Pimo | InterpolatedPimo]] = MappingProxyType(
+    {STEPS: Pimo, "interpolated": InterpolatedPimo}
+)
+"""Definitions by their names."""
+
+
 def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
-    """Mean AUPIMO ``[draw]`` of weighted images; between two thresholds the recall is that of the higher one.
+    """Mean AUPIMO ``[draw]`` of weighted images.
 
     Args:
         good: ``[draw, good image]``, how often each was drawn.
@@ -137,12 +233,27 @@ def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = good @ bins.rates / good.sum(axis=1, keepdims=True)
         recalls = anomalous @ bins.recalls / anomalous.sum(axis=1, keepdims=True)
+    if bins.interpolated:
+        return np.array([_area_between(*curve) for curve in zip(rates, recalls, strict=True)])
     draws = len(rates)
     edges = np.concatenate([np.full((draws, 1), LEAST_RATE), rates, np.full((draws, 1), GREATEST_RATE)], axis=1)
     widths = np.diff(np.log(np.clip(edges, LEAST_RATE, GREATEST_RATE)), axis=1)
     heights = np.concatenate([recalls[:, :1], recalls], axis=1)
     areas: np.ndarray = (widths * heights).sum(axis=1) / WIDTH
     return areas
+
+
+def _area_between(rates: np.ndarray, recalls: np.ndarray) -> float:
+    """Trapezoids between the bounds, where the curve is interpolated, or level beyond its ends."""
+    some = rates > 0
+    places, heights = np.log(rates[some]), recalls[some]
+    if not places.size:
+        return np.nan
+    bounds = np.log([LEAST_RATE, GREATEST_RATE])
+    low, high = np.interp(bounds, places, heights)
+    inside = (places > bounds[0]) & (places < bounds[1])
+    x, y = np.concatenate([bounds[:1], places[inside], bounds[1:]]), np.concatenate([[low], heights[inside], [high]])
+    return float(np.clip(np.trapezoid(y, x) / WIDTH, 0.0, 1.0))
 
 
 def _spread(scores: np.ndarray, rates: np.ndarray) -> np.ndarray:

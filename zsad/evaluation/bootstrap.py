@@ -21,9 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.evaluation.aupimo import PimoBins, binned_aupimo
-from zsad.evaluation.aupro import aupro
+from zsad.evaluation.aupro import AUPRO, EXACT, aupro
+from zsad.evaluation.linear_thresholds import LinearCounts
 from zsad.evaluation.mask_counts import mask_metrics
-from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_of_f1
 from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
 DRAWS_AT_ONCE = 100
@@ -60,6 +61,8 @@ class ImageHistograms(NamedTuple):
         is_good: bool ``[image]``.
         pimo: of the good images and those with ``has_pimo``, in order; None if there is not one of each.
         has_pimo: bool ``[image]``.
+        aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
+        linear: what that is taken of, if it is one of linear thresholds.
     """
 
     positives: np.ndarray
@@ -71,12 +74,14 @@ class ImageHistograms(NamedTuple):
     is_good: np.ndarray
     pimo: PimoBins | None
     has_pimo: np.ndarray
+    aupro: str = EXACT
+    linear: LinearCounts | None = None
 
     def of_images(self, chosen: np.ndarray) -> ImageHistograms:
         """Those of the images chosen by a bool ``[image]``."""
         pimo = self.pimo
         if pimo is not None:
-            pimo = PimoBins(pimo.rates[chosen[self.is_good]], pimo.recalls[chosen[self.has_pimo]])
+            pimo = pimo._replace(rates=pimo.rates[chosen[self.is_good]], recalls=pimo.recalls[chosen[self.has_pimo]])
         return ImageHistograms(
             positives=self.positives[chosen],
             negatives=self.negatives[chosen],
@@ -87,6 +92,8 @@ class ImageHistograms(NamedTuple):
             is_good=self.is_good[chosen],
             pimo=pimo,
             has_pimo=self.has_pimo[chosen],
+            aupro=self.aupro,
+            linear=None if self.linear is None else self.linear.of_images(chosen),
         )
 
 
@@ -205,12 +212,14 @@ def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws
     """
     ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
     overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
+    f1 = f1_max(ranking)
+    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.drawn(weights)
     metrics = {
         "pixel_auroc": auroc(ranking),
         "pixel_ap": average_precision(ranking),
-        "pixel_f1max": f1_max(ranking),
-        "pixel_ioumax": iou_max(ranking),
-        **{name: aupro(ranking, overlap, limit) for name, limit in AUPRO_LIMITS.items()},
+        "pixel_f1max": f1,
+        "pixel_ioumax": iou_of_f1(f1),
+        **{name: AUPRO[histograms.aupro](*at_thresholds, limit) for name, limit in AUPRO_LIMITS.items()},
     }
     if histograms.pimo is not None and histograms.pimo.recalls.size:
         good, anomalous = weights[:, histograms.is_good], weights[:, histograms.has_pimo]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BYTES_A_DEFECT = 100
 MOST_INT32 = 1 << 31
+SIGN = np.uint32(1 << 31)
 NOT_FINITE = "an anomaly map has a NaN or an infinite value, which has no rank; score the category again"
 
 
@@ -100,6 +101,7 @@ class Defects:
         exact: whether these are the distinct scores.
         by_type: in order of first appearance.
         regions, defects: int ``[image]``, numbers.
+        held: the defective pixels of images, by position, as far as they are held; see `taken`.
     """
 
     thresholds: np.ndarray
@@ -108,6 +110,13 @@ class Defects:
     by_type: Mapping[str, TypeCounts]
     regions: np.ndarray
     defects: np.ndarray
+    held: dict[int, DefectivePixels]
+
+    def taken(self, index: int, image: PixelImage) -> DefectivePixels | None:
+        """The defective pixels of an image, which are then held no longer; None if it has none."""
+        if not self.regions[index]:
+            return None
+        return self.held.pop(index, None) or defective_pixels(image)
 
     def together(self) -> TypeCounts:
         """All types as one."""
@@ -172,9 +181,13 @@ def gather_defects(images: PixelImages, types: Sequence[str | None], most: int) 
     names = list(dict.fromkeys(name for name in types if name is not None))
     regions, defects = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
     held = _Held(names, most)
+    of_images: dict[int, DefectivePixels] = {}
     for index, name, pixels in _typed(images, types):
         regions[index], defects[index] = pixels.regions, pixels.defects
         held.add(name, pixels)
+        of_images[index] = pixels
+        if not held.is_complete:
+            of_images.clear()
     if held.is_complete:
         thresholds, by_type = held.counted()
     else:
@@ -191,6 +204,7 @@ def gather_defects(images: PixelImages, types: Sequence[str | None], most: int) 
         },
         regions=regions,
         defects=defects,
+        held=of_images,
     )
 
 
@@ -237,17 +251,17 @@ class _Held:
     def counted(self) -> tuple[np.ndarray, dict[str, _Counts]]:
         """The distinct scores, and by type: places, tied, overlap, saturated."""
         scores = self._joined("scores", np.float32)
-        order = np.argsort(scores).astype(np.int32 if scores.size < MOST_INT32 else np.int64)
+        order = _ascending(scores)
         scores = scores[order]
         is_first = np.diff(scores, prepend=np.float32(-np.inf)) != 0
         place = np.cumsum(is_first, dtype=np.int32)
         place -= 1
-        number = self._joined("number", np.int16)[order]
+        number = self._joined("number", np.int16)[order] if len(self._names) > 1 else None
         overlap = self._joined("overlap", float)[order]
         saturated = self._joined("saturated", float)[order] if self._has_areas else None
         counts = {}
         for name, wanted in self._names.items():
-            mine = np.flatnonzero(number == wanted) if len(self._names) > 1 else slice(None)
+            mine = slice(None) if number is None else np.flatnonzero(number == wanted)
             places = place[mine]
             first = np.flatnonzero(np.diff(places, prepend=-1))
             counts[name] = (
@@ -289,6 +303,21 @@ class _Chunk:
         self.overlap = overlap
         self.saturated = saturated
         self.number = number
+
+
+def _ascending(scores: np.ndarray) -> np.ndarray:
+    """The order in which finite scores, float32, ascend, equal ones as they stand; int32 or int64.
+
+    Scores and positions are sorted as whole numbers in one, which takes a third of the time of an ``argsort``.
+    """
+    if scores.size >= MOST_INT32:
+        return np.argsort(scores, kind="stable")
+    bits = np.ascontiguousarray(scores).view(np.uint32)
+    packed = np.where(bits & SIGN, ~bits, bits | SIGN).astype(np.uint64)  # rises with the score
+    packed <<= 32
+    packed |= np.arange(scores.size, dtype=np.uint64)
+    packed.sort()
+    return packed.astype(np.uint32).view(np.int32)
 
 
 def _sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -12,16 +12,19 @@ from functools import partial
 
 import numpy as np
 
-from zsad.evaluation.aupro import aupro
+from zsad.evaluation.aupro import AUPRO, EXACT, LINEAR, aupro
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max, share
 from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
 
-def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | None) -> dict[str, float]:
+def error_bounds(
+    ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | None, definition: str = EXACT
+) -> dict[str, float]:
     """By how much each metric of levels, taken as ties, may be off at most.
 
     Args:
         ranking, overlap, saturated: as in `zsad.evaluation.pixels.PixelStatistics`.
+        definition: of AUPRO; at linear thresholds nothing is rounded.
     """
     normal_first = replace(ranking, false_positives_above=ranking.false_positives)
     defective_first = replace(ranking, false_positives=ranking.false_positives_above)
@@ -29,7 +32,11 @@ def error_bounds(ranking: Ranking, overlap: np.ndarray, saturated: np.ndarray | 
         "pixel_auroc": auroc,
         "pixel_f1max": f1_max,
         "pixel_ioumax": iou_max,
-        **{name: partial(aupro, overlap=overlap, limit=limit) for name, limit in AUPRO_LIMITS.items()},
+        **{
+            name: partial(AUPRO[definition], overlap=overlap, limit=limit)
+            for name, limit in AUPRO_LIMITS.items()
+            if definition != LINEAR
+        },
     }
     if saturated is not None:
         metrics["auspro_005"] = partial(aupro, overlap=saturated, limit=AUSPRO_LIMIT)

@@ -73,7 +73,7 @@ def evaluate_masks(
         "category": category,
         "method": method,
         "refiner": refiner,
-        "protocol": options.protocol,
+        "protocol": options.measured_at.name,
         **measured.document(MASK_METRICS),
         "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
         "effects": effects(comparisons),
@@ -94,7 +94,7 @@ def _comparisons(
 ) -> Iterator[Comparison]:
     places = {image_id: place for place, image_id in enumerate(maps.image_ids)}
     for index, record in enumerate(records):
-        truth = protocol.mask(pixel_truth(record)) if maps.localises and has_pixel_truth(record) else None
+        truth = protocol.true_mask(pixel_truth(record)) if maps.localises and has_pixel_truth(record) else None
         size = protocol.size(record.height, record.width)
         yield Comparison(
             record,

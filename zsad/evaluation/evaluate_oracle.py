@@ -105,7 +105,7 @@ def evaluate_oracle(
         "method": ORACLE,
         "setting": ORACLE,
         "refiner": name,
-        "protocol": options.protocol,
+        "protocol": options.measured_at.name,
         **measured.document(MASK_METRICS),
         "mask": {name: measured.values[f"mask_{name}"] for name in ("precision", "recall", "f1", "iou")},
         "effects": effects(comparisons),
@@ -149,7 +149,7 @@ def _comparison(model: Segmenter, embeddings: EmbeddingReader, record: ImageReco
     regions = true_regions(truth)
     image = PromptedImage(model, record.image_id, record.height, record.width, embeddings)
     mask = outlined(image, [region for region in regions if region.is_prompted])
-    marked = Marked.of(protocol.mask(mask), protocol.mask(truth))
+    marked = Marked.of(protocol.mask(mask), protocol.true_mask(truth))
     return Comparison(record, after=marked, regions=[_region_record(region) for region in regions])
 
 

@@ -90,7 +90,7 @@ def evaluate_scores(
             "group": group,
             "setting": reader.setting,
             "localises": reader.localises,
-            "protocol": options.protocol,
+            "protocol": options.measured_at.name,
             TRAINING: training,
             **measured.document(ALL_METRICS),
             "decision": {**_decision(decided), **_named(measured, "decision_", DECISION_FIGURES)},
@@ -203,6 +203,8 @@ class _Pixels:
             memory_bytes=options.memory_mb * 1_000_000,
             observe=observe,
             work=[record.pixels for record in self._records],
+            aupro=options.aupro,
+            aupimo=options.aupimo,
         )
 
     def measured(self, sampler: Sampler) -> Measured:
@@ -253,6 +255,8 @@ class _Pixels:
         notes = empty_mask_note(empty)
         if statistics.ranking.positives > 0 and statistics.ranking.negatives == 0:
             notes.append("The masks leave no pixel normal, so there are no pixel metrics.")
+        if statistics.remark:
+            notes.append(statistics.remark)
         errors = statistics.errors()
         if errors:
             notes.append(

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zsad.evaluation.aupimo import Pimo, PimoBins
+from zsad.evaluation.aupimo import InterpolatedPimo, Pimo, PimoBins
 from zsad.evaluation.bootstrap import ImageHistograms
 from zsad.evaluation.buckets import Buckets
-from zsad.evaluation.defects import Defects, PixelImage, defective_pixels
+from zsad.evaluation.defects import DefectivePixels, Defects
+from zsad.evaluation.linear_thresholds import LinearCounts
 
 
 class ImageBins:
@@ -34,38 +35,42 @@ class ImageBins:
         self._is_fine = places.size == scores.size < defects.thresholds.size
         if self._is_fine:
             starts = np.unique(np.concatenate([places, places + 1]))
-            self._bin_of_bucket = np.searchsorted(starts, np.arange(buckets.count), side="right").astype(np.int16)
         else:  # few scores, each with a bin of its own; or some so high that little is left for the others
             starts = np.unique(np.concatenate([scores, np.nextafter(scores, np.float32(np.inf))]))
         self._starts = starts
+        self._buckets = buckets
         self._count = starts.size + 1
         self._tables = np.zeros((4, images, self._count))
 
-    def add(self, index: int, image: PixelImage, buckets: np.ndarray, defective: np.ndarray | None) -> None:
-        """Count an image with the buckets of its pixels, ``[pixel]``; ``defective`` is None if it has no defect."""
-        normal, positives, overlap, saturated = self._tables[:, index]
-        bins = self._bins(image.anomaly_map.ravel(), buckets)
-        normal += np.bincount(bins, minlength=self._count)
-        if defective is None or (pixels := defective_pixels(image)) is None:
-            return
-        bins = bins[defective]
-        positives += np.bincount(bins, minlength=self._count)
-        normal -= positives
-        overlap += np.bincount(bins, pixels.overlap, self._count)
-        if pixels.saturated is not None:
-            saturated += np.bincount(bins, pixels.saturated, self._count)
+    def add(self, index: int, normal: np.ndarray, buckets: np.ndarray, defective: DefectivePixels | None) -> None:
+        """Count an image.
 
-    def _bins(self, scores: np.ndarray, buckets: np.ndarray) -> np.ndarray:
-        if self._is_fine:
-            return self._bin_of_bucket.take(buckets)
-        return np.searchsorted(self._starts, scores.astype(np.float32, copy=False), side="right")
+        Args:
+            normal: float32 ``[pixel]``, ascending scores of its normal pixels.
+            buckets: ``[pixel]``, those of these scores.
+            defective: its defective pixels; None if it has none.
+        """
+        of_normal, positives, overlap, saturated = self._tables[:, index]
+        ascending = buckets if self._is_fine else normal
+        lower = np.searchsorted(ascending, self._starts, side="left")
+        of_normal += np.diff(lower, prepend=0, append=normal.size)
+        if defective is None:
+            return
+        values = self._buckets.of(defective.scores) if self._is_fine else defective.scores
+        bins = np.searchsorted(self._starts, values, side="right")
+        positives += np.bincount(bins, minlength=self._count)
+        overlap += np.bincount(bins, defective.overlap, self._count)
+        if defective.saturated is not None:
+            saturated += np.bincount(bins, defective.saturated, self._count)
 
     def histograms(
         self,
         defects: Defects,
         types: Sequence[str | None],
-        pimo: Pimo | None,
+        pimo: Pimo | InterpolatedPimo | None,
         recalls: Mapping[int, np.ndarray],
+        aupro: str,
+        linear: LinearCounts | None,
     ) -> ImageHistograms:
         """What was counted, in descending bins.
 
@@ -73,6 +78,7 @@ class ImageBins:
             types: ``[image]``, type of defect; None for a good image.
             pimo: None if there is not a good image and a defective one.
             recalls: at the thresholds of ``pimo``, by image.
+            aupro, linear: as of `ImageHistograms`.
         """
         normal, positives, overlap, saturated = self._tables[:, :, ::-1]
         return ImageHistograms(
@@ -85,8 +91,12 @@ class ImageBins:
             is_good=np.array([name is None for name in types], bool),
             pimo=None
             if pimo is None
-            else PimoBins(pimo.rates(), np.array([recalls[index] for index in sorted(recalls)])),
+            else PimoBins(
+                pimo.rates(), np.array([recalls[index] for index in sorted(recalls)]), interpolated=pimo.interpolated
+            ),
             has_pimo=np.isin(np.arange(len(types)), list(recalls)),
+            aupro=aupro,
+            linear=linear,
         )
 
 

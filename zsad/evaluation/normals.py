@@ -2,6 +2,7 @@
 
 Pixels in buckets without a threshold are counted by bucket. Where a bucket has one threshold they are compared with it;
 where it has several, they are gathered in a block, sorted and looked up. With four million buckets the last are few.
+An image's pixels come sorted: that takes a vectorised sort less time than going to and fro in such large tables.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from zsad.evaluation.defects import NOT_FINITE
 from zsad.evaluation.ranking import negatives_above
 
 SEVERAL = 2
+IN_BUCKET, ABOVE_OCCUPANT, AT_OCCUPANT = range(3)  # what is counted of each bucket
 ONE = np.int32(1)
 MOST_COUNTED = 1 << 30
 
@@ -56,78 +58,71 @@ class NormalPixels:
     """
 
     def __init__(self, thresholds: np.ndarray, block_pixels: int) -> None:
-        self._thresholds = thresholds
         self.buckets = Buckets(thresholds)
         self._places = self.buckets.of(thresholds)
         self._occupants = np.minimum(np.bincount(self._places, minlength=self.buckets.count), SEVERAL).astype(np.uint8)
         self._occupant = np.zeros(self.buckets.count, np.float32)
         self._occupant[self._places] = thresholds
+        crowded = self._occupants.take(self._places) == SEVERAL
+        self._crowded = np.flatnonzero(crowded)
+        places = self._places[crowded]
+        is_first = np.diff(places, prepend=-1) != 0
+        self._crowds, self._crowd = places[is_first], np.cumsum(is_first) - 1
+        self._crowded_thresholds = thresholds[crowded]
         self._block = np.empty(block_pixels, np.float32)
         self._start()
 
-    def add(self, scores: np.ndarray, buckets: np.ndarray, defective: np.ndarray | None) -> None:
-        """Count the pixels of an image.
+    def add(self, scores: np.ndarray, buckets: np.ndarray) -> None:
+        """Count the normal pixels of an image.
 
         Args:
-            scores: float32 ``[pixel]``.
+            scores: float32 ``[pixel]``, ascending, without which this is right, but slow.
             buckets: ``[pixel]``, those of the scores.
-            defective: bool ``[pixel]``, pixels that do not count; None if all do.
         """
         if self._since_flush + scores.size > MOST_COUNTED:
             self._flush()
         occupants = self._occupants.take(buckets)
-        np.add.at(self._by_bucket, buckets, ONE)
+        np.add.at(self._counts[IN_BUCKET], buckets, ONE)
         self._total += scores.size
         self._since_flush += scores.size
-        if defective is not None:
-            others = buckets[defective]
-            np.subtract.at(self._by_bucket, others, ONE)
-            self._total -= others.size
-            occupants[defective] = 0
-        near = np.flatnonzero(occupants)
-        is_alone = occupants.take(near) == 1
-        alone = near[is_alone]
+        alone = np.flatnonzero(occupants == 1)
         self._compare(scores.take(alone), buckets.take(alone))
-        self._gather(scores.take(near[~is_alone]))
+        self._gather(scores[occupants == SEVERAL])
 
     def taken(self) -> NormalCounts:
         """What was counted since the last time."""
-        self._flush()
         self._count_block()
-        higher = self._flushed
-        higher[self._occupants == SEVERAL] = 0  # these are in the sorted ones
-        of_all = higher.sum()
-        np.cumsum(higher, out=higher)
-        above, from_threshold = self._above, self._from_threshold
-        beyond_bucket = of_all - higher.take(self._places)
-        above += beyond_bucket
-        from_threshold += beyond_bucket
-        of_occupant = self._above_occupant.take(self._places)
-        above += of_occupant
-        from_threshold += of_occupant
-        from_threshold += self._at_occupant.take(self._places)
+        in_bucket, above_occupant, at_occupant = self._counts if self._flushed is None else self._flushed + self._counts
+        up_to = np.cumsum(in_bucket, dtype=np.int64)
+        above = up_to[-1] - up_to.take(self._places)
+        above += above_occupant.take(self._places)
+        from_threshold = above + at_occupant.take(self._places)
+        if self._crowded.size:  # the sorted ones are of all such buckets, of which the higher ones are counted already
+            up_to = np.cumsum(in_bucket.take(self._crowds), dtype=np.int64)
+            higher = (up_to[-1] - up_to).take(self._crowd)
+            above[self._crowded] += self._above - higher
+            from_threshold[self._crowded] += self._from_threshold - higher
         counts = NormalCounts(above, from_threshold, self._total)
         self._start()
         return counts
 
     def _start(self) -> None:
-        self._by_bucket = np.zeros(self.buckets.count, np.int32)
-        self._flushed, self._above_occupant, self._at_occupant = np.zeros((3, self.buckets.count), np.int64)
-        self._above = np.zeros(self._thresholds.size, np.int64)
-        self._from_threshold = np.zeros(self._thresholds.size, np.int64)
+        self._counts = np.zeros((3, self.buckets.count), np.int32)
+        self._flushed: np.ndarray | None = None
+        self._above, self._from_threshold = np.zeros((2, self._crowded.size), np.int64)
         self._held = self._total = self._since_flush = 0
 
     def _flush(self) -> None:
         """Counts of 4 bytes are faster, since more of them are at hand, but not enough for a whole category."""
-        self._flushed += self._by_bucket
-        self._by_bucket[:] = 0
+        self._flushed = self._counts.astype(np.int64) if self._flushed is None else self._flushed + self._counts
+        self._counts[:] = 0
         self._since_flush = 0
 
     def _compare(self, scores: np.ndarray, buckets: np.ndarray) -> None:
         """Count scores of buckets with one threshold."""
         occupants = self._occupant.take(buckets)
-        np.add.at(self._above_occupant, buckets[scores > occupants], 1)
-        np.add.at(self._at_occupant, buckets[scores == occupants], 1)
+        np.add.at(self._counts[ABOVE_OCCUPANT], buckets[scores > occupants], ONE)
+        np.add.at(self._counts[AT_OCCUPANT], buckets[scores == occupants], ONE)
 
     def _gather(self, scores: np.ndarray) -> None:
         while scores.size:
@@ -143,7 +138,7 @@ class NormalPixels:
             return
         scores = self._block[: self._held]
         scores.sort()
-        above, from_threshold = negatives_above(scores, self._thresholds)
+        above, from_threshold = negatives_above(scores, self._crowded_thresholds)
         self._above += above
         self._from_threshold += from_threshold
         self._held = 0

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
-from zsad.evaluation.protocols import NATIVE, PROTOCOLS, Protocol
+from zsad.evaluation.protocols import FORM, NATIVE, Protocol, side_of
 from zsad.registry import Part
 
 # With 40 draws, 2.5 % is one of them.
 MIN_DRAWS = 40
+WIDEST = 100  # pixels, of smoothing
+
+
+def _is_resolution(name: str) -> str:
+    side_of(name)
+    return name
+
+
+Resolution = Annotated[
+    str, AfterValidator(_is_resolution), WithJsonSchema({"type": "string", "pattern": f"^({FORM})$"})
+]
+"""``"native"``, or ``"resizeN"``."""
 
 
 class EvaluationOptions(Part):
     """What the metrics and their confidence limits depend on besides the scores."""
 
-    protocol: Literal["native", "resize256"] = Field(
-        NATIVE, description="resolution at which pixels are compared: native (that of the images, no crop) or resize256"
+    protocol: Resolution = Field(
+        NATIVE,
+        description="resolution at which pixels are compared: native (that of the images, no crop), or resize224, "
+        "resize256, resize518, ..., at so many pixels squared",
+    )
+    smoothing: float = Field(
+        0.0,
+        ge=0,
+        le=WIDEST,
+        description="sigma of the Gaussian that maps are smoothed by before pixel metrics, in pixels at that "
+        "resolution; 4 in most papers, 0 for none",
+    )
+    truth: Literal["nearest", "half", "whole", "any"] = Field(
+        "nearest",
+        description="how true masks are resized: nearest neighbour, or bilinear and then more than half, whole, or any",
+    )
+    grid: Literal["centres", "corners"] = Field(
+        "centres",
+        description="how maps are enlarged: outermost patches centred in their parts of the image, or at its corners",
+    )
+    aupro: Literal["exact", "thresholds200", "fpr300"] = Field(
+        "exact", description="how AUPRO is taken: at every score, at 200 linear thresholds (MuSc), or at 300 even rates"
+    )
+    aupimo: Literal["steps", "interpolated"] = Field(
+        "steps", description="how AUPIMO is taken: at every score, or as by its authors between 300 000 thresholds"
     )
     bootstrap: int = Field(
         1000, ge=0, le=1_000_000, description="resamples of the images for confidence limits; 0 for none"
@@ -33,7 +68,7 @@ class EvaluationOptions(Part):
     @property
     def measured_at(self) -> Protocol:
         """The protocol itself."""
-        return PROTOCOLS[self.protocol]
+        return Protocol(side_of(self.protocol), self.smoothing, self.truth, self.grid, self.aupro, self.aupimo)
 
     @field_validator("bootstrap")
     @classmethod

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zsad.evaluation.aupimo import GoodTail, Pimo
-from zsad.evaluation.aupro import aupro
+from zsad.evaluation.aupimo import AUPIMO, STEPS, GoodTail, InterpolatedPimo, Pimo
+from zsad.evaluation.aupro import AUPRO, EXACT, LINEAR, aupro
 from zsad.evaluation.bootstrap import ImageHistograms
 from zsad.evaluation.defects import (
     BYTES_A_DEFECT,
@@ -31,8 +31,9 @@ from zsad.evaluation.defects import (
 )
 from zsad.evaluation.enclosure import error_bounds
 from zsad.evaluation.image_bins import ImageBins
+from zsad.evaluation.linear_thresholds import LinearThresholds
 from zsad.evaluation.normals import NormalCounts, NormalPixels, finite_scores
-from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_max
+from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_of_f1
 from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 from zsad.progress import Meter
 
@@ -54,25 +55,35 @@ class PixelRanking:
         overlap: ``[threshold]``, mean over the regions of the share at or above each threshold of the ranking.
         saturated: ``[threshold]``, mean saturated overlap over the defects; None without saturation areas.
         aupimo: mean over the anomalous images; NaN without these, or without good ones.
+        aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
+        linear: what that is taken of, if it is one of linear thresholds.
     """
 
     ranking: Ranking
     overlap: np.ndarray
     saturated: np.ndarray | None
     aupimo: float
+    aupro: str = EXACT
+    linear: tuple[Ranking, np.ndarray] | None = None
 
     def metrics(self) -> dict[str, float]:
         """All pixel metrics by the names of `PIXEL_METRICS`; NaN where not known."""
+        f1 = f1_max(self.ranking)
         found = {
             "pixel_auroc": auroc(self.ranking),
             "pixel_ap": average_precision(self.ranking),
-            "pixel_f1max": f1_max(self.ranking),
-            "pixel_ioumax": iou_max(self.ranking),
-            **{name: aupro(self.ranking, self.overlap, limit) for name, limit in AUPRO_LIMITS.items()},
+            "pixel_f1max": f1,
+            "pixel_ioumax": iou_of_f1(f1),
+            **{name: self.aupro_to(limit) for name, limit in AUPRO_LIMITS.items()},
             "aupimo": self.aupimo,
             "auspro_005": np.nan if self.saturated is None else aupro(self.ranking, self.saturated, AUSPRO_LIMIT),
         }
         return {name: float(value) for name, value in found.items()}
+
+    def aupro_to(self, limit: float) -> float:
+        """AUPRO up to a false-positive rate in (0, 1]."""
+        ranking, overlap = (self.ranking, self.overlap) if self.linear is None else self.linear
+        return float(AUPRO[self.aupro](ranking, overlap, limit))
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,7 @@ class PixelStatistics(PixelRanking):
         regions: int ``[image]``, number of defective regions.
         exact: whether nothing was rounded; see `errors`.
         histograms: for the bootstrap; None if not asked for or if no pixel is defective.
+        remark: what is wrong with AUPIMO, a sentence; or empty.
     """
 
     by_type: Mapping[str, PixelRanking] = field(default_factory=dict)
@@ -92,10 +104,11 @@ class PixelStatistics(PixelRanking):
     regions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     exact: bool = True
     histograms: ImageHistograms | None = None
+    remark: str = ""
 
     def errors(self) -> dict[str, float]:
         """By how much each metric may be off at most, where scores had to be rounded to levels; else nothing."""
-        return {} if self.exact else error_bounds(self.ranking, self.overlap, self.saturated)
+        return {} if self.exact else error_bounds(self.ranking, self.overlap, self.saturated, self.aupro)
 
 
 def pixel_statistics(
@@ -107,12 +120,14 @@ def pixel_statistics(
     block_pixels: int | None = None,
     observe: Observer | None = None,
     work: Sequence[float] | None = None,
+    aupro: str = EXACT,
+    aupimo: str = STEPS,
 ) -> PixelStatistics:
     """Gather the statistics of a category.
 
     Args:
-        images: each is asked for once, or if it has a type twice, and may be made at that time. Without defective
-            pixels the truth may be None.
+        images: each is asked for once, or if it has a type twice, and may be made at that time; once more for an AUPRO
+            at linear thresholds. Without defective pixels the truth may be None.
         with_histograms: gather each image's histograms too.
         types: ``[image]``, the type of defect; None for a good image, which has no defective pixel. By default an image
             is good if its truth is None, and the others are of one type.
@@ -120,6 +135,7 @@ def pixel_statistics(
         block_pixels: normal pixels that are sorted at a time; by default a share of the memory.
         observe: is called with each image's position and the image, once.
         work: of each image, e.g. its pixels, to tell how far it is; by default all are alike.
+        aupro, aupimo: definitions, see `zsad.evaluation.aupro.AUPRO` and `zsad.evaluation.aupimo.AUPIMO`.
 
     Raises:
         DataError: a map has a NaN or an infinite value.
@@ -131,7 +147,7 @@ def pixel_statistics(
     quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
     quantiles = int(np.clip(quantiles, LEAST_QUANTILES, MOST_QUANTILES)) if with_histograms else 0
     work = [1.0] * len(images) if work is None else work
-    return _Pass(images, types, defects, block, quantiles, observe, work).statistics()
+    return _Pass(images, types, defects, block, quantiles, observe, work, aupro, aupimo).statistics()
 
 
 class _Pass:
@@ -146,6 +162,8 @@ class _Pass:
         quantiles: int,
         observe: Observer | None,
         work: Sequence[float],
+        aupro: str,
+        aupimo: str,
     ) -> None:
         self._images = images
         self._types = types
@@ -157,7 +175,9 @@ class _Pass:
             ImageBins(defects, self._normal.buckets, len(images), quantiles) if quantiles and self._normal else None
         )
         self._tail = GoodTail(sum(name is None for name in types))
-        self._pimo: Pimo | None = None
+        self._aupro, self._aupimo = aupro, AUPIMO[aupimo]
+        self._linear = LinearThresholds(*_range(images), defects.regions) if aupro == LINEAR else None
+        self._pimo: Pimo | InterpolatedPimo | None = None
         self._image_aupimo = np.full(len(images), np.nan)
         self._recalls: dict[int, np.ndarray] = {}
         self._total_normal = 0
@@ -172,7 +192,7 @@ class _Pass:
                     meter.add(self._work[index])
                 counts[name] = self._taken()
                 if name is None and any(other is None for other in self._types):
-                    self._pimo = Pimo(self._tail)
+                    self._pimo = self._aupimo(self._tail)
         return self._put_together(counts)
 
     def _count(self, index: int) -> None:
@@ -180,20 +200,25 @@ class _Pass:
         if self._observe is not None:
             self._observe(index, image)
         scores = finite_scores(image.anomaly_map)
-        defective = None if image.truth is None or self._defects.regions[index] == 0 else image.truth.ravel()
-        if self._types[index] is None:
-            self._tail.add(scores)
+        defective = self._defects.taken(index, image)
+        if defective is not None and image.truth is not None:
+            scores = scores[~image.truth.ravel()]
         if self._normal is None:
             self._total_normal += scores.size
-            return
-        buckets = self._normal.buckets.of(scores)
-        self._normal.add(scores, buckets, defective)
+        else:
+            scores = np.sort(scores)
+            buckets = self._normal.buckets.of(scores)
+            self._normal.add(scores, buckets)
+            if self._bins is not None:
+                self._bins.add(index, scores, buckets, defective)
+        if self._types[index] is None:
+            self._tail.add(scores)
+        if self._linear is not None:
+            self._linear.add(index, scores, defective)
         if self._pimo is not None and defective is not None:
-            self._image_aupimo[index] = self._pimo.of(scores[defective])
-        if self._bins is not None:
-            self._bins.add(index, image, buckets, defective)
-            if self._pimo is not None and defective is not None:
-                self._recalls[index] = self._pimo.recalls(scores[defective])
+            self._image_aupimo[index] = self._pimo.of(defective.scores)
+            if self._bins is not None:
+                self._recalls[index] = self._pimo.recalls(defective.scores)
 
     def _taken(self) -> NormalCounts:
         if self._normal is None:
@@ -207,26 +232,45 @@ class _Pass:
 
     def _put_together(self, counts: Mapping[str | None, NormalCounts]) -> PixelStatistics:
         good = counts[None]
+        linear = None if self._linear is None else self._linear.counts()
         every = functools.reduce(NormalCounts.plus, counts.values())
         by_type = {}
         for name, of_type in self._defects.by_type.items():
             of_name = np.array([other == name for other in self._types])
             # With one type alone there is nothing to choose among thresholds and images.
             normal = good.at(of_type.places).plus(counts[name].at(of_type.places)) if len(counts) > 2 else every
-            by_type[name] = PixelRanking(*_ranked(of_type, normal), _mean(self._image_aupimo[of_name]))
+            of_them = of_name | np.array([other is None for other in self._types])
+            by_type[name] = PixelRanking(
+                *_ranked(of_type, normal),
+                _mean(self._image_aupimo[of_name]),
+                self._aupro,
+                None if linear is None else linear.of_images(of_them).together(),
+            )
         together = self._defects.together()
         pimo = None if self._pimo is None or not self._recalls else self._pimo
         return PixelStatistics(
             *_ranked(together, every),
             aupimo=_mean(self._image_aupimo),
+            aupro=self._aupro,
+            linear=None if linear is None else linear.together(),
             by_type=by_type,
             image_aupimo=self._image_aupimo,
             regions=self._defects.regions,
             exact=self._defects.exact,
             histograms=None
             if self._bins is None
-            else self._bins.histograms(self._defects, self._types, pimo, self._recalls),
+            else self._bins.histograms(self._defects, self._types, pimo, self._recalls, self._aupro, linear),
+            remark="" if self._pimo is None or not self._defects.regions.any() else self._pimo.remark,
         )
+
+
+def _range(images: PixelImages) -> tuple[np.float32, np.float32]:
+    """The least and the greatest score."""
+    least, greatest = np.float32(np.inf), np.float32(-np.inf)
+    for index in range(len(images)):
+        scores = finite_scores(pixel_image(images[index]).anomaly_map)
+        least, greatest = min(least, scores.min()), max(greatest, scores.max())
+    return least, greatest
 
 
 def _counted_thresholds(defects: Defects) -> np.ndarray:

@@ -1,60 +1,154 @@
-"""At which resolution maps, masks and truth are compared, by name."""
+"""How maps, masks and truth are brought together to be compared: resolution, smoothing, and readings, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import cv2
 import numpy as np
 
-from zsad.maps import at_image_size
+from zsad.evaluation.aupimo import AUPIMO, STEPS
+from zsad.evaluation.aupro import AUPRO, EXACT
+from zsad.evaluation.smoothing import smoothed
+from zsad.evaluation.truth_readings import NEAREST, TRUTH_READINGS, nearest
+from zsad.maps import at_image_size, with_corners_on_corners
 
 if TYPE_CHECKING:
     from zsad.data.saturation import Region
 
 NATIVE: Final = "native"
+LEAST_SIDE, GREATEST_SIDE = 32, 4096
+FORM: Final = r"native|resize([1-9][0-9]{1,3})"
+CENTRES: Final = "centres"
+GRIDS = MappingProxyType({CENTRES: at_image_size, "corners": with_corners_on_corners})
+SEPARATOR: Final = " + "
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A resolution, without any crop.
+    """How pixels are compared, without any crop.
 
     Attributes:
-        name: as it stands in the configuration and in every table.
-        words: the same in words.
         side: pixels of the square that everything is brought to; None for each image's own size.
+        smoothing: standard deviation, in pixels of that size, of the Gaussian that maps are smoothed by; 0 for none.
+        truth: how a true mask is brought to that size, see `TRUTH_READINGS`.
+        grid: how a map on the patch grid is, see `GRIDS`.
+        aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
+        aupimo: definition of AUPIMO, see `zsad.evaluation.aupimo.AUPIMO`.
     """
 
-    name: str
-    words: str
     side: int | None = None
+    smoothing: float = 0.0
+    truth: str = NEAREST
+    grid: str = CENTRES
+    aupro: str = EXACT
+    aupimo: str = STEPS
+
+    @property
+    def name(self) -> str:
+        """As it stands in every table, e.g. ``"resize256"``, or ``"native + smoothing 4"``."""
+        size = NATIVE if self.side is None else f"resize{self.side}"
+        told = [f"{name} {value:g}" if name == "smoothing" else f"{name} {value}" for name, value in self._departures]
+        return SEPARATOR.join([size, *told])
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        size = "at the resolution of the images, without a crop"
+        if self.side is not None:
+            readings = f"maps bilinear, truth {TRUTH_READINGS[self.truth].words}"
+            size = f"at {self.side} x {self.side} pixels ({readings}), without a crop"
+        return "; ".join([size, *(_WORDS[name].format(value) for name, value in self._departures if name in _WORDS)])
+
+    @property
+    def _departures(self) -> list[tuple[str, Any]]:
+        """What is not as by default, by its name; the reading of the truth where there is anything to read."""
+        names = ("smoothing", *(("truth",) if self.side is not None else ()), "grid", "aupro", "aupimo")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) != getattr(_DEFAULT, name)]
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """The height and width at which an image is measured."""
         return (height, width) if self.side is None else (self.side, self.side)
 
     def anomaly_map(self, anomaly_map: np.ndarray, height: int, width: int) -> np.ndarray:
-        """A map on the patch grid, bilinear, float32, at the size of an image of ``height x width``."""
-        return at_image_size(anomaly_map, *self.size(height, width))
+        """A map on the patch grid, bilinear and then smoothed, float32, at the size for an image ``height x width``."""
+        return smoothed(GRIDS[self.grid](anomaly_map, *self.size(height, width)), self.smoothing)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
-        """A bool mask of an image, nearest neighbour, so that a pixel is defective if its centre was."""
-        height, width = self.size(*mask.shape)
-        if (height, width) == mask.shape:
-            return mask
-        return cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
+        """A bool mask that was made for an image, nearest neighbour, so that a pixel is marked if its centre was."""
+        return nearest(mask, *self.size(*mask.shape))
+
+    def true_mask(self, mask: np.ndarray) -> np.ndarray:
+        """A bool mask of the truth."""
+        return TRUTH_READINGS[self.truth].read(mask, *self.size(*mask.shape))
 
     def defects(self, defects: Sequence[Region]) -> list[Region]:
         """Defects with their saturation areas scaled alike; one that is left without a pixel is left out."""
-        resized = [(defect, self.mask(defect.pixels)) for defect in defects]
+        resized = [(defect, self.true_mask(defect.pixels)) for defect in defects]
         return [
             replace(defect, pixels=pixels, saturation_area=_scaled(defect, pixels))
             for defect, pixels in resized
             if pixels.any()
         ]
+
+
+_DEFAULT = Protocol()
+_WORDS = MappingProxyType(
+    {
+        "smoothing": "maps smoothed by a Gaussian of {:g} px",
+        "grid": "the outermost patches at the image's {}",
+        "aupro": "AUPRO as `{}`",
+        "aupimo": "AUPIMO as `{}`",
+    }
+)
+_CHOICES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"truth": TRUTH_READINGS, "grid": GRIDS, "aupro": AUPRO, "aupimo": AUPIMO}
+)
+
+
+def side_of(name: str) -> int | None:
+    """The side in pixels of a resolution by its name; None for that of each image.
+
+    Raises:
+        ValueError: it is neither ``"native"`` nor ``"resizeN"`` of a usable side; the message is a sentence.
+    """
+    found = re.fullmatch(FORM, name)
+    side = int(found[1]) if found and found[1] else None
+    if not found or (side is not None and not LEAST_SIDE <= side <= GREATEST_SIDE):
+        raise ValueError(
+            f"it must be {NATIVE}, or resizeN with a side N of {LEAST_SIDE} to {GREATEST_SIDE} pixels, e.g. resize518"
+        )
+    return side
+
+
+def read_protocol(name: str) -> Protocol:
+    """The protocol whose `Protocol.name` this is.
+
+    Raises:
+        ValueError: it is the name of none; the message is a sentence.
+    """
+    resolution, *others = name.split(SEPARATOR)
+    told: dict[str, Any] = {}
+    for other in others:
+        part, _, value = other.partition(" ")
+        told[part] = _read_smoothing(value) if part == "smoothing" else value
+        if part != "smoothing" and value not in _CHOICES.get(part, {}):
+            known = ", ".join(f"{one} {choice}" for one, choices in _CHOICES.items() for choice in choices)
+            raise ValueError(f"after the resolution may stand smoothing N, {known}, and not '{other}'")
+    return Protocol(side=side_of(resolution), **told)
+
+
+def _read_smoothing(value: str) -> float:
+    try:
+        sigma = float(value)
+    except ValueError:
+        sigma = -1.0
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"smoothing must be a number of pixels, 0 or more, and not '{value}'")
+    return sigma
 
 
 def _scaled(defect: Region, pixels: np.ndarray) -> int:
@@ -64,12 +158,4 @@ def _scaled(defect: Region, pixels: np.ndarray) -> int:
     return int(np.clip(area, 1, np.count_nonzero(pixels)))
 
 
-PROTOCOLS = MappingProxyType(
-    {
-        protocol.name: protocol
-        for protocol in (
-            Protocol(NATIVE, "at the resolution of the images, without a crop"),
-            Protocol("resize256", "at 256 x 256 pixels (maps bilinear, truth nearest neighbour), without a crop", 256),
-        )
-    }
-)
+PROTOCOLS = MappingProxyType({protocol.name: protocol for protocol in (Protocol(), Protocol(side=256))})

@@ -120,7 +120,11 @@ def iou_max(ranking: Ranking) -> np.ndarray:
 
     NaN where positives or negatives are lacking.
     """
-    f1 = f1_max(ranking)
+    return iou_of_f1(f1_max(ranking))
+
+
+def iou_of_f1(f1: np.ndarray) -> np.ndarray:
+    """The intersection over union ``[...]`` of the same pixels."""
     return f1 / (2.0 - f1)
 
 

@@ -89,7 +89,7 @@ class MapsWithTruth:
         anomaly_map = self._protocol.anomaly_map(self._scores.anomaly_map(index), record.height, record.width)
         if record.label == 0:
             return PixelImage(anomaly_map)
-        return PixelImage(anomaly_map, self._protocol.mask(pixel_truth(record)), self._defects(record))
+        return PixelImage(anomaly_map, self._protocol.true_mask(pixel_truth(record)), self._defects(record))
 
     def _defects(self, record: ImageRecord) -> list[Region]:
         if self._saturation is None:

@@ -87,14 +87,17 @@ def require_both(labels: np.ndarray) -> None:
 
 
 def protocol_named(name: str) -> protocols.Protocol:
-    """The resolution at which pixels are compared, by its name.
+    """How pixels are compared, by the name that stands in every table.
 
     Raises:
         ArrayError: there is none of that name.
     """
-    if name not in protocols.PROTOCOLS:
-        raise ArrayError(f"there is no protocol '{name}'{nearest_hint(str(name), protocols.PROTOCOLS)}")
-    return protocols.PROTOCOLS[name]
+    try:
+        return protocols.read_protocol(str(name))
+    except ValueError as error:
+        raise ArrayError(
+            f"there is no protocol '{name}'{nearest_hint(str(name), protocols.PROTOCOLS)}; {error}"
+        ) from None
 
 
 def require_masks(masks: Arrays, others: Arrays, what: str) -> int:
@@ -199,7 +202,7 @@ class MeasuredImages:
         anomaly_map = self._protocol.anomaly_map(map_of(self._maps, position), *mask.shape)
         if not self.marks[position]:
             return PixelImage(anomaly_map)
-        return PixelImage(anomaly_map, self._protocol.mask(mask), self._regions(position, mask))
+        return PixelImage(anomaly_map, self._protocol.true_mask(mask), self._regions(position, mask))
 
     def _regions(self, position: int, mask: np.ndarray) -> list[Region]:
         if self._defects is None:

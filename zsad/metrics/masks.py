@@ -26,7 +26,7 @@ def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) 
 
     Args:
         predictions, masks: an array ``[height, width]`` an image, bool or 0 and 1, of the same size.
-        protocol: ``"native"``, or ``"resize256"``, at 256 x 256 pixels.
+        protocol: ``"native"``, or ``"resize256"``, ... at so many pixels squared; see `zsad.metrics.pixel_auroc`.
 
     Returns:
         ``mask_precision``, ``mask_recall``, ``mask_f1`` and ``mask_iou`` of pixels; ``region_recall``, the share of
@@ -212,7 +212,7 @@ def _counts_of_maps(
         else:
             pair = (float(np.float32(values[position])) for values in (pixel, highest))
             mask = marked(anomaly_map, Thresholds(*pair), *size)
-        counts[position] = mask_counts(mask, measured_at.mask(truth))
+        counts[position] = mask_counts(mask, measured_at.true_mask(truth))
     return counts
 
 
@@ -243,7 +243,7 @@ def _pairs(predictions: Arrays, masks: Arrays, protocol: str) -> Iterator[tuple[
                 f"prediction {position} has the shape {marked.shape} and its mask {truth.shape}; "
                 "bring it to the size of the image"
             )
-        yield measured_at.mask(marked), measured_at.mask(truth)
+        yield measured_at.mask(marked), measured_at.true_mask(truth)
 
 
 def _metrics(counts: np.ndarray) -> dict[str, float]:

@@ -30,7 +30,9 @@ def pixel_auroc(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_m
             patches; compared as float32, at the size of the mask (bilinear, as by `zsad.maps.at_image_size`).
         masks: an array ``[height, width]`` an image, bool or 0 and 1, at the image's size; of a good image it marks
             nothing.
-        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, at 256 x 256 pixels.
+        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, ``"resize518"``, ... at so many pixels
+            squared; after it may stand what else departs from the default, in the words of the column ``protocol`` of
+            ``metrics.csv``, e.g. ``"native + smoothing 4"`` (see ``docs/metrics.md``).
         memory_mb: about what may be held besides the arrays. With more defective pixels than that allows, scores are
             rounded, and a warning says by how much the metric may be off.
 
@@ -97,7 +99,7 @@ def aupro(
     """
     _require_limit(limit)
     statistics = _statistics(maps, masks, protocol, memory_mb)
-    return float(area_under_pro(statistics.ranking, statistics.overlap, limit))
+    return statistics.aupro_to(limit)
 
 
 def auspro(
@@ -281,7 +283,8 @@ def _statistics(
 ) -> PixelStatistics:
     if memory_mb < LEAST_MEMORY:
         raise ArrayError(f"memory_mb is {memory_mb}, but must be at least {LEAST_MEMORY}")
-    images = MeasuredImages(maps, masks, protocol_named(protocol), defects)
+    measured_at = protocol_named(protocol)
+    images = MeasuredImages(maps, masks, measured_at, defects)
     if not images.marks.any():
         raise ArrayError(
             f"none of the {len(images)} masks marks a pixel, so there is nothing to find; give one that does"
@@ -292,6 +295,8 @@ def _statistics(
         with_histograms=with_histograms,
         types=[ANY if defective else None for defective in is_defective],
         memory_bytes=memory_mb * 1_000_000,
+        aupro=measured_at.aupro,
+        aupimo=measured_at.aupimo,
     )
     if statistics.ranking.positives == 0:
         raise ArrayError(f"no defective pixel is left at the protocol '{protocol}'; choose '{NATIVE}'")
@@ -323,5 +328,7 @@ def _require_limit(limit: float) -> None:
 
 
 def _require_aupimo(statistics: PixelStatistics) -> None:
+    if np.isnan(statistics.aupimo) and statistics.remark:
+        raise ArrayError(statistics.remark.removesuffix("."))
     if np.isnan(statistics.aupimo):
         raise ArrayError("no image is good, and AUPIMO asks how much a threshold marks on good ones; give some")

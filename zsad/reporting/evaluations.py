@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,6 @@ from zsad.files.json_values import number
 from zsad.names import TITLES, setting_order
 
 METRIC_TITLES = {metric: title[0].upper() + title[1:] for metric, title in TITLES.items()}
-_PROTOCOLS = {"native": "native resolution", "resize256": "256 × 256"}
 EVALUATION_KEYS = (
     *("dataset", "category", "method", "backbone", "setting", "metrics", "confidence"),
     *("localises", "decision", "mask", "curves", "bands", "by_type", "images", "counts", "notes", "protocol"),
@@ -48,8 +48,12 @@ def display_names(keys: Iterable[MethodKey]) -> dict[MethodKey, str]:
 
 
 def protocol_in_words(protocols: Iterable[str]) -> str:
-    """At which resolution pixels were compared, for every table and figure, e.g. ``"native resolution"``."""
-    return ", ".join(_PROTOCOLS.get(protocol, protocol) for protocol in dict.fromkeys(protocols) if protocol)
+    """How pixels were compared, for every table and figure, e.g. ``"native resolution"``, ``"256 × 256"``."""
+    return ", ".join(_in_words(protocol) for protocol in dict.fromkeys(protocols) if protocol)
+
+
+def _in_words(protocol: str) -> str:
+    return re.sub(r"^resize(\d+)", r"\1 × \1", re.sub("^native", "native resolution", protocol))
 
 
 def read_evaluations(paths: Iterable[Path]) -> list[Evaluation]:

@@ -15,7 +15,6 @@ IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # a pixel: map, truth and regions; comp
 MARK_PIXEL_BYTES, MARK_PIXEL_SECONDS = 15, 3e-8  # the thresholded map at the size of the image, and its regions
 MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 12, 1.5e-8
 DRAW_SECONDS = 2.2e-5  # an image and draw of the bootstrap
-COMPARED_SIDE = {"resize256": 256}  # pixels, of protocols that resize
 IMAGE_SECONDS = 1e-3
 TABLES_MEGABYTES = 40
 RESULT_SECONDS, RESULT_MEGABYTES = 0.02, 0.5  # a method in a category: read, compared, written
@@ -68,5 +67,5 @@ def number_of_results(run: Run) -> int:
 def compared(run: Run, category: str) -> Images:
     """The test images at the resolution at which pixels are compared."""
     images = run.workload(category).test
-    side = COMPARED_SIDE.get(run.settings.evaluation.protocol)
+    side = run.settings.evaluation.measured_at.side
     return images if side is None else Images.of([(side, side)] * images.number)

@@ -136,7 +136,7 @@ def collect_tables(
         AGAINST_PUBLISHED.write(against_csv, against)
     for document, in_words in ((markdown, as_markdown), (latex, as_latex)):
         if document is not None:
-            write_text(document, in_words(known, notes))
+            write_text(document, in_words(known, notes, metrics["protocol"]))
     if checksums is not None:
         made = (
             metrics_csv,

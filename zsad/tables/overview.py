@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from zsad.evaluation.measured import first_places
-from zsad.evaluation.protocols import PROTOCOLS
+from zsad.evaluation.protocols import PROTOCOLS, read_protocol
 from zsad.names import (
     DECISION_METRICS,
     IMAGE_METRICS,
@@ -98,19 +98,24 @@ def overview_notes(documents: Sequence[Mapping[str, Any]], metrics: pd.DataFrame
     return list(dict.fromkeys(notes))
 
 
-def as_markdown(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    """A Markdown document of the tables, explained, with the notes at its end."""
-    return markdown_source("Results", (EXPLANATION, _protocol_words()), tables, notes)
+def as_markdown(tables: Sequence[Table], notes: Sequence[str], protocols: Iterable[str] = ()) -> str:
+    """A Markdown document of the tables, explained, with the notes at its end.
+
+    Args:
+        protocols: names that stand in the titles.
+    """
+    return markdown_source("Results", (EXPLANATION, _protocol_words(protocols)), tables, notes)
 
 
-def as_latex(tables: Sequence[Table], notes: Sequence[str]) -> str:
-    """LaTeX source of the tables; explanation and notes are comments."""
-    return latex_source(tables, (EXPLANATION, _protocol_words(), *notes))
+def as_latex(tables: Sequence[Table], notes: Sequence[str], protocols: Iterable[str] = ()) -> str:
+    """LaTeX source of the tables; explanation and notes are comments; arguments as of `as_markdown`."""
+    return latex_source(tables, (EXPLANATION, _protocol_words(protocols), *notes))
 
 
-def _protocol_words() -> str:
+def _protocol_words(names: Iterable[str]) -> str:
     """What the names of the protocols in the titles mean."""
-    return "Pixels are compared " + ", or ".join(f"{one.words} (`{one.name}`)" for one in PROTOCOLS.values()) + "."
+    every = {**PROTOCOLS, **{name: read_protocol(name) for name in sorted(set(names))}}
+    return "Pixels are compared " + ", or ".join(f"{one.words} (`{one.name}`)" for one in every.values()) + "."
 
 
 def _mean_tables(metrics: pd.DataFrame) -> list[Table]:

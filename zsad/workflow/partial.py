@@ -216,13 +216,13 @@ def _score_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, 
         "method": method.name,
         "group": method.group,
         "setting": method.description["setting"],
-        "protocol": settings.evaluation.protocol,
+        "protocol": settings.evaluation.measured_at.name,
     }
 
 
 def _mask_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
     names = {name: wildcards[name] for name in ("category", "method", "refiner")}
-    return {**names, "protocol": settings.evaluation.protocol}
+    return {**names, "protocol": settings.evaluation.measured_at.name}
 
 
 def _oracle_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, str]:
@@ -233,7 +233,7 @@ def _oracle_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str,
         "method": ORACLE,
         "setting": ORACLE,
         "refiner": wildcards["segmenter"],
-        "protocol": settings.evaluation.protocol,
+        "protocol": settings.evaluation.measured_at.name,
     }
 
 

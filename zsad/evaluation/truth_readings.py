@@ -1,0 +1,61 @@
+"""How a true mask is brought to another size, by name: published figures differ in it without saying so.
+
+All but `NEAREST` shrink the mask, with 255 for a defective pixel and 0 for others, by Pillow's bilinear filter, as
+torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels from some level on. The
+filter covers about twice the pixels that a new one stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+NEAREST: Final = "nearest"
+FULL = 255
+
+
+class TruthReading(NamedTuple):
+    """How a mask, bool ``[height, width]``, is brought to another height and width.
+
+    Attributes:
+        words: in words.
+        read: does it.
+    """
+
+    words: str
+    read: Callable[[np.ndarray, int, int], np.ndarray]
+
+
+def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Nearest neighbour: a pixel is defective if its centre was."""
+    if (height, width) == mask.shape:
+        return mask
+    return cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
+
+
+def from_level(mask: np.ndarray, height: int, width: int, *, level: int) -> np.ndarray:
+    """Bilinear: a pixel is defective if it has ``level`` of 255 at least."""
+    if (height, width) == mask.shape:
+        return mask
+    shades = Image.fromarray(mask.view(np.uint8) * np.uint8(FULL))
+    at_least: np.ndarray = np.asarray(shades.resize((width, height), Image.Resampling.BILINEAR)) >= level
+    return at_least
+
+
+TRUTH_READINGS = MappingProxyType(
+    {
+        NEAREST: TruthReading("nearest neighbour", nearest),
+        # `gt > 0.5`, the most common way
+        "half": TruthReading("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
+        # `.astype(int)` of numbers in 0..1, of MuSc on MVTec AD, and of PatchCore
+        "whole": TruthReading("bilinear, where it is wholly defective", partial(from_level, level=FULL)),
+        # `gt > 0`, of MuSc on VisA, and of Dinomaly
+        "any": TruthReading("bilinear, where any of it is defective", partial(from_level, level=1)),
+    }
+)
