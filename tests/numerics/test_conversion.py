@@ -310,12 +310,17 @@ def dinov3_outputs(w: Weights, pixels: torch.Tensor) -> list[torch.Tensor]:
     return [*outputs, w.norm("norm", tokens, 1e-5)]
 
 
-def dinov2_outputs(w: Weights, pixels: torch.Tensor) -> list[torch.Tensor]:
-    """Tokens after each block, and after the norm of the last."""
+def dinov2_outputs(w: Weights, pixels: torch.Tensor, offset: float = 0.0) -> list[torch.Tensor]:
+    """Tokens after each block, and after the norm of the last.
+
+    Args:
+        offset: how many patches more the interpolation of positions aims at: 0 in transformers, and 0.1 in the
+            authors' code for models without registers.
+    """
     patches, rows, columns = patch_tokens(w, pixels, 14)
     positions = w["pos_embed"][0]
     registers = w["register_tokens"][0] if "register_tokens" in w else torch.empty(0, WIDTH).double()
-    grid = interpolated(positions[1:], rows, columns, antialias=len(registers) > 0)
+    grid = interpolated(positions[1:], rows, columns, antialias=len(registers) > 0, offset=offset)
     tokens = torch.cat([w["cls_token"][0] + positions[:1], registers, patches + grid])
     outputs = []
     for index in range(BLOCKS):
@@ -324,17 +329,17 @@ def dinov2_outputs(w: Weights, pixels: torch.Tensor) -> list[torch.Tensor]:
     return [*outputs, w.norm("norm", tokens, 1e-6)]
 
 
-def interpolated(positions: torch.Tensor, rows: int, columns: int, *, antialias: bool) -> torch.Tensor:
-    """Positions on another grid.
-
-    The authors' code for models without registers adds 0.1 to rows and columns first, against rounding, which
-    ``transformers`` does not: here it is done as there. On the trained grid both leave the positions as they are.
-    """
+def interpolated(
+    positions: torch.Tensor, rows: int, columns: int, *, antialias: bool, offset: float = 0.0
+) -> torch.Tensor:
+    """Positions on another grid; on the trained one, as they are."""
     side = math.isqrt(len(positions))
     if (rows, columns) == (side, side):
         return positions
     plane = positions.T.reshape(1, WIDTH, side, side)
-    resized = functional.interpolate(plane, size=(rows, columns), mode="bicubic", antialias=antialias)
+    factors = ((rows + offset) / side, (columns + offset) / side)
+    target: dict[str, Any] = {"scale_factor": factors} if offset else {"size": (rows, columns)}
+    resized = functional.interpolate(plane, **target, mode="bicubic", antialias=antialias)
     return resized[0].flatten(1).T
 
 

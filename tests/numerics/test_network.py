@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,13 @@ def normalised(image: np.ndarray, statistics: tuple[list[float], list[float]] = 
 
 @pytest.mark.parametrize("case", [case for case in MODELS if case != "clip tower"])
 @pytest.mark.parametrize(("resolution", "size"), [(32, (32, 32)), (64, (90, 90)), (32, (41, 80))])
-def test_the_default_is_what_transformers_gives_for_the_resized_and_normalised_image(
+def test_tokens_are_what_transformers_gives_for_the_resized_and_normalised_image(
     case: str, resolution: int, size: tuple[int, int], tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     network = MODELS[case]().eval()
     network.save_pretrained(tmp_path)
-    extractor = extractor_of(tmp_path, resolution=resolution)
+    extractor = extractor_of(tmp_path, resolution=resolution, positions="transformers")
     image = photograph(*size)
     pixels = normalised(extractor.prepare(image), CLIP if case == "clip" else IMAGENET).float()[None]
     with torch.no_grad():
@@ -95,7 +96,13 @@ def timm(architecture: str) -> Callable[[dict[str, torch.Tensor], Path], Path]:
 
 PUBLISHED = {
     "dinov3 of torch.hub": (dinov3_vit_state, dinov3_outputs, pth("dinov3_vits16.pth"), 16, 1 + REGISTERS),
-    "dinov2 of torch.hub": (dinov2_state, dinov2_outputs, pth("dinov2_vits14_pretrain.pth"), 14, 1),
+    "dinov2 of torch.hub": (
+        dinov2_state,
+        partial(dinov2_outputs, offset=0.1),
+        pth("dinov2_vits14_pretrain.pth"),
+        14,
+        1,
+    ),
     "convnext of torch.hub": (convnext_state, convnext_outputs, pth("dinov3_convnext.pth"), 32, 0),
     "dinov3 of timm": (timm_vit_state, dinov3_outputs, timm("vit_small_patch16_dinov3"), 16, 1 + REGISTERS),
     "convnext of timm": (timm_convnext_state, convnext_outputs, timm("convnext_tiny"), 32, 0),

@@ -17,7 +17,7 @@ from zsad.features.execution import Execution
 from zsad.features.network_options import NetworkOptions
 from zsad.files.tracked import local_files
 from zsad.models.catalogue import MODELS, facts_of
-from zsad.models.weight_files import config_beside
+from zsad.models.weight_files import files_beside
 
 if TYPE_CHECKING:
     from zsad.features.architecture import Architecture
@@ -67,9 +67,8 @@ class HuggingFace(NetworkOptions, Backbone):
         return sum(Path(path).stat().st_size for path in local_files(self.model)) // 10**6 or None
 
     def local_files(self) -> list[str]:
-        """The files of a model that lies in a local folder, or the single file that it is and its configuration."""
-        beside = config_beside(Path(self.model))
-        return sorted([*local_files(self.model), *([beside.as_posix()] if beside is not None else [])])
+        """The files of a model that lies in a local folder, or the single file that it is and what describes it."""
+        return sorted([*local_files(self.model), *(path.as_posix() for path in files_beside(Path(self.model)))])
 
     def known_layout(self) -> TokenLayout | None:
         """How its tokens will lie, of a published model or one in a local folder."""

@@ -64,11 +64,6 @@ class ImageText(HuggingFace):
     windows: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = Field(
         (2, 3), description="of the path windows: sides of the windows, patches"
     )
-    positions: Literal["bicubic", "bilinear", "antialiased"] | None = Field(
-        None,
-        description="CLIP: how positions are interpolated to another grid: bicubic (transformers), bilinear "
-        "(AnomalyCLIP), antialiased (bicubic, open_clip); null for the model's own",
-    )
     class_norm: bool = Field(
         True,
         description="CLIP: whether the image's vector goes through the final LayerNorm before it is projected; "

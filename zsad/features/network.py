@@ -48,6 +48,10 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
         keep_freed_memory()
     network = checkpoint.load(_attention(device, dtype), projected=reading.projected)
     with sense_of_config(name, checkpoint.source):
+        positions = backbone.positions
+        if positions == "authors":
+            positions = family.authors_positions(config, checkpoint.normalisation)
+        family.place_positions(network, config, positions)
         reader = reading.reader(family, network, config, name)
     _move(in_format(network, dtype), device, name)
     if not family.has_attention:
@@ -61,6 +65,8 @@ def load_extractor(backbone: NetworkOptions, execution: Execution) -> NetworkExt
         "patch_size": patch,
         "prefix_tokens": reader.prefix_tokens,
         "dtype": str(dtype).removeprefix("torch."),
+        "positions": positions,
+        "pixels": checkpoint.pixels.described(),
     }
     return NetworkExtractor(backbone, checkpoint, reader, dtype, device, execution.batch, model)
 

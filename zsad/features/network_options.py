@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zsad.files.user_paths import UserPath
 from zsad.grids import Fit
+from zsad.models.positions import Positions
 from zsad.registry import Part
 
 if TYPE_CHECKING:
@@ -36,6 +37,13 @@ class NetworkOptions(Part):
     )
     normed: bool = Field(True, description="whether the model's final LayerNorm is applied to every kept layer")
     projected: bool = Field(False, description="CLIP only: whether tokens are projected to the space of its texts")
+    positions: Positions = Field(
+        "authors",
+        description="how learned positions are brought to another grid than that of training: authors (as the model's "
+        "authors do), transformers (as that library does), offset (DINO, DINOv2: aiming at 0.1 patches more, their "
+        "authors' way), or of CLIP bicubic (transformers, MuSc), bilinear (AnomalyCLIP), antialiased (bicubic, "
+        "open_clip); DINOv3 has no learned positions",
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="format of matrix products; auto: bfloat16 where the device has it natively, else float32"
     )
@@ -46,6 +54,11 @@ class NetworkOptions(Part):
     debias: int = Field(
         0, ge=0, description="directions of the position in the image that are taken out of the tokens; 0 for none"
     )
+
+    @field_validator("positions", mode="before")
+    @classmethod
+    def _null_is_the_authors(cls, value: Any) -> Any:
+        return "authors" if value is None else value
 
     @model_validator(mode="after")
     def _tiles_fit(self) -> Self:
@@ -64,4 +77,6 @@ class NetworkOptions(Part):
         # It knows the families of networks, which declaring the parameters does not need.
         from zsad.features.reading import TokensOfLayers
 
-        return TokensOfLayers(layers=self.layers, normed=self.normed, projected=self.projected)
+        return TokensOfLayers(
+            layers=self.layers, normed=self.normed, projected=self.projected, positions=self.positions
+        )

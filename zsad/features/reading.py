@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError
-from zsad.models.families import FAMILIES, TEXT_FAMILIES, Family, TokenReader
+from zsad.models.families import FAMILIES, PUBLISHED_FAMILIES, Family, TokenReader
 from zsad.models.image_text.options import ImageTextOptions
 from zsad.models.layers import chosen_layers
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
     from zsad.models.catalogue import ModelFacts
+    from zsad.models.positions import Positions
 
 
 class Reading(ABC):
@@ -66,17 +67,20 @@ class Reading(ABC):
 class TokensOfLayers(Reading):
     """The tokens of chosen layers, class tokens included; see `zsad.features.network_options.NetworkOptions`."""
 
-    def __init__(self, *, layers: tuple[int, ...], normed: bool, projected: bool) -> None:
-        self._layers, self._normed, self.projected = layers, normed, projected
+    def __init__(self, *, layers: tuple[int, ...], normed: bool, projected: bool, positions: Positions) -> None:
+        self._layers, self._normed, self.projected, self._positions = layers, normed, projected, positions
 
     def check(self, family: Family[Any], config: PretrainedConfig, name: str) -> None:
         """See `Reading.check`."""
+        family.check_positions(self._positions, name)
         family.chosen_layers(config, self._layers, projected=self.projected, name=name)
 
     def check_published(self, facts: ModelFacts, count: int, noun: str, name: str) -> None:
         """See `Reading.check_published`."""
         chosen_layers(self._layers, count, noun=noun, name=name)
-        if self.projected and not family_of_published(facts, noun).shares_space_with_text:
+        family = family_of_published(facts, noun)
+        family.check_positions(self._positions, name)
+        if self.projected and not family.shares_space_with_text:
             raise ConfigError(
                 f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
             )
@@ -131,11 +135,11 @@ class ImageTextTokens(Reading):
 
 
 def family_of_published(facts: ModelFacts, noun: str) -> Family[Any]:
-    """The family of a published model, as far as texts go.
+    """The family of a published model.
 
     Args:
         noun: what a layer of it is called.
     """
     if noun == "stage":
         return FAMILIES["dinov3_convnext"]
-    return FAMILIES[TEXT_FAMILIES.get(facts.family, "vit")]  # all others have no texts, as DINO has none
+    return FAMILIES[PUBLISHED_FAMILIES[facts.family]]

@@ -7,6 +7,7 @@ the libraries underneath stay silent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -15,8 +16,9 @@ import torch
 from safetensors.torch import load_file
 
 from zsad.errors import ModelError
-from zsad.models.colours import OTHER_COLOURS, Normalisation
-from zsad.models.config_files import config_content, normalisation_in, parsed_config, silence_libraries
+from zsad.models.catalogue import facts_of
+from zsad.models.colours import Normalisation
+from zsad.models.config_files import config_content, parsed_config, silence_libraries
 from zsad.models.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
 from zsad.models.conversion import open_clip
 from zsad.models.conversion.converted import Converted
@@ -26,15 +28,18 @@ from zsad.models.conversion.torch_hub import from_torch_hub
 from zsad.models.conversion.weights import OriginalWeights
 from zsad.models.families import Family, family_of
 from zsad.models.hub import locate
+from zsad.models.preprocessing import Stated, stated_normalisation
 from zsad.models.pth import read_pth
-from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, form_of, required_weights
+from zsad.models.weight_files import OPEN_CLIP, OPEN_CLIP_CONFIG, PREPROCESSOR, form_of, required_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
 Network = TypeVar("Network", bound="PreTrainedModel")
 
-CLIP_TYPES = ("clip", "clip_vision_model")  # whose models were trained with pixels normalised in several ways
+USUAL = "usual of its family"  # the source of a normalisation that a checkpoint says nothing of
+
+logger = logging.getLogger(__name__)
 
 
 class Checkpoint(NamedTuple):
@@ -48,7 +53,7 @@ class Checkpoint(NamedTuple):
         family: the kind of network.
         weight_files: where its weights are.
         state: its weights by their names in ``transformers``, if they had to be converted; None if not.
-        normalisation: of pixels.
+        pixels: how they are normalised, and which file says so, or `USUAL`.
     """
 
     name: str
@@ -58,7 +63,12 @@ class Checkpoint(NamedTuple):
     family: Family[Any]
     weight_files: list[Path]
     state: dict[str, torch.Tensor] | None
-    normalisation: Normalisation
+    pixels: Stated
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Of pixels."""
+        return self.pixels.normalisation
 
     def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
         """The network with its weights in float32, for inference, on the CPU.
@@ -113,14 +123,15 @@ class FoundCheckpoint(NamedTuple):
         """Its weights by their names in ``transformers``, if they had to be converted; None if not."""
         return None if self.converted is None else self.converted.state
 
-    @property
-    def normalisation(self) -> Normalisation | None:
-        """Of pixels, where it is known to be another than its family's."""
+    def pixels(self) -> Stated | None:
+        """How they are normalised; None if nothing says so.
+
+        Raises:
+            ModelError: a file that is to say it is not usable.
+        """
         if self.converted is not None and self.converted.normalisation is not None:
-            return self.converted.normalisation
-        if self.commit is None and self.source.is_dir() and self.model_type in CLIP_TYPES:
-            return normalisation_in(self.source)
-        return OTHER_COLOURS.get(self.name)
+            return Stated(self.converted.normalisation, OPEN_CLIP_CONFIG)
+        return stated_normalisation(self.name, self.source)
 
     def config(self) -> PretrainedConfig:
         """Its configuration.
@@ -215,6 +226,10 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
     found = locate_checkpoint(name, revision)
     family = family_of(found.model_type, name)
     config = checked_config(family, found.config(), name, found.source)
+    pixels = found.pixels()
+    if pixels is None:
+        pixels = Stated(Normalisation(family.mean, family.std), USUAL)
+        _tell_of_usual(found, pixels.normalisation)
     return Checkpoint(
         name=name,
         source=found.source,
@@ -223,7 +238,7 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         family=family,
         weight_files=found.weight_files,
         state=found.state,
-        normalisation=found.normalisation or Normalisation(family.mean, family.std),
+        pixels=pixels,
     )
 
 
@@ -259,6 +274,20 @@ def family_in(name: str, folder: Path) -> tuple[Family[Any], PretrainedConfig]:
         family = family_of(config_content(name, folder).get("model_type"), name)
         config = parsed_config(name, folder)
     return family, checked_config(family, config, name, folder)
+
+
+def _tell_of_usual(found: FoundCheckpoint, normalisation: Normalisation) -> None:
+    """Say that pixels are normalised as usual; of a published model, which is known to be so, only by the way."""
+    folder = found.source if found.source.is_dir() else found.source.parent
+    logger.log(
+        logging.WARNING if facts_of(found.name) is None else logging.INFO,
+        "model '%s' does not say how its pixels are normalised (no %s in %s): it is given what is usual of its family, "
+        "mean %s and deviation %s",
+        found.name,
+        PREPROCESSOR,
+        folder,
+        *(", ".join(f"{value:g}" for value in values) for values in normalisation),
+    )
 
 
 def _tensors(files: Sequence[Path]) -> dict[str, torch.Tensor]:

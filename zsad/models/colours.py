@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, NamedTuple
 
 Colour = tuple[float, float, float]
@@ -21,8 +22,16 @@ class Normalisation(NamedTuple):
         return None if centre is None or spread is None or min(spread) <= 0 else cls(centre, spread)
 
 
-# Of models on the hub, by their ids, where it is another than their family's (open_clip's ``pretrained.py``).
-OTHER_COLOURS = {"laion/CLIP-ViT-L-14-laion2B-s32B-b82K": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))}
+# Of DINOv3 on satellite images, SAT-493M (https://github.com/facebookresearch/dinov3, README.md, "Image transforms").
+SATELLITE = Normalisation((0.430, 0.411, 0.296), (0.213, 0.156, 0.143))
+SATELLITE_FILES = re.compile(r"^dinov3_.*sat493m")  # names of its single files
+# Of models on the hub, by their ids, where it is another than their family's; the first by open_clip's
+# ``pretrained.py``.
+OTHER_COLOURS = {
+    "laion/CLIP-ViT-L-14-laion2B-s32B-b82K": Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "facebook/dinov3-vitl16-pretrain-sat493m": SATELLITE,
+    "facebook/dinov3-vit7b16-pretrain-sat493m": SATELLITE,
+}
 
 
 def _colour(values: Any) -> Colour | None:

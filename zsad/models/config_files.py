@@ -11,14 +11,11 @@ import transformers
 
 from zsad.errors import DataError, ModelError
 from zsad.files.json_values import read_foreign_json
-from zsad.models.colours import Normalisation
 from zsad.models.config_sense import check_content, sense_of_config
 from zsad.models.weight_files import CONFIG, TRANSFORMERS, form_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-PREPROCESSING = "preprocessor_config.json"
 
 
 def silence_libraries() -> None:
@@ -45,15 +42,6 @@ def config_content(name: str, folder: Path) -> dict[str, Any]:
             return {}
         check_content(name, folder, content)
     return content
-
-
-def normalisation_in(folder: Path) -> Normalisation | None:
-    """Mean and deviation of the colour channels that ``preprocessor_config.json`` tells; None if it tells none."""
-    try:
-        content = read_foreign_json(folder / PREPROCESSING)
-    except DataError:
-        return None
-    return Normalisation.of(content.get("image_mean"), content.get("image_std")) if isinstance(content, dict) else None
 
 
 def timm_architecture(name: str, folder: Path) -> Any:

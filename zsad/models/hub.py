@@ -38,6 +38,8 @@ from zsad.models.weight_files import (
     CONFIG,
     OPEN_CLIP,
     OPEN_CLIP_CONFIG,
+    PREPROCESSOR,
+    PROCESSOR,
     TOKENIZER,
     TRANSFORMERS,
     Form,
@@ -363,16 +365,17 @@ def _form_on_hub(hub_id: str, revision: str | None, files: Collection[str]) -> F
 
 
 def _wanted(files: Collection[str], form: Form, name: str) -> list[str]:
-    """What of a model is downloaded: configuration, tokenizer and one set of weights, as patterns."""
+    """What of a model is downloaded: configurations, tokenizer and one set of weights, as patterns."""
     if form.config not in files:
         raise ModelError(
             f"model '{name}' has no {CONFIG} on the hub; choose one in the format of transformers, timm or open_clip"
         )
+    described = (form.config, PREPROCESSOR, PROCESSOR, *TOKENIZER)
     for weights in form.weight_sets:
         if weights.whole in files:
-            return [form.config, *TOKENIZER, weights.whole]
+            return [*described, weights.whole]
         if weights.shard_index in files:
-            return [form.config, *TOKENIZER, weights.shard_index, weights.shards]
+            return [*described, weights.shard_index, weights.shards]
     raise ModelError(
         f"model '{name}' has no weights ({form.weight_sets[0].whole} or {form.weight_sets[-1].whole}) on the hub; "
         "choose another"

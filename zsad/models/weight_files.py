@@ -10,6 +10,7 @@ from zsad.files.json_values import read_foreign_json
 
 CONFIG = "config.json"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"  # how pixels are normalised
 TOKENIZER = (  # which image tokens do not depend on
     "tokenizer.json",
     "tokenizer_config.json",
@@ -77,6 +78,14 @@ def config_beside(file: Path) -> Path | None:
     """The configuration of a single file of weights, which only open_clip's have; None if there is none."""
     beside = file.with_name(OPEN_CLIP_CONFIG)
     return beside if file.is_file() and beside.is_file() else None
+
+
+def files_beside(file: Path) -> list[Path]:
+    """All files that are read beside a single file of weights."""
+    if not file.is_file():
+        return []
+    beside = (file.with_name(name) for name in (OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR))
+    return [path for path in beside if path.is_file()]
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ REVISIONS: Mapping[str, int] = MappingProxyType(  # by the name of the script
         "build_manifest": 1,
         "check_images": 1,
         "check_unseen": 1,
-        "extract_features": 1,
+        "extract_features": 2,
         "join_features": 1,
         "encode_texts": 1,
         "embed_images": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zsad.errors import ModelError
-from zsad.models.catalogue import CLIP, DINOV3, OPEN_CLIP, SIGLIP2, TIPSV2
+from zsad.models.catalogue import CLIP, DINO, DINOV2, DINOV3, OPEN_CLIP, REGISTERS, SIGLIP2, TIPSV2
 from zsad.models.families.base import Family, TokenReader
 from zsad.models.families.clip import Clip
 from zsad.models.families.dino import Dino
@@ -35,8 +35,11 @@ FAMILIES: dict[str, Family[Any]] = {
     "tipsv2_vision_model": Tipsv2(),
 }
 
-# Of the published models that have texts: their `ModelFacts.family`, and the type of their checkpoints.
-TEXT_FAMILIES: dict[str, str] = {
+# Of the published models, ConvNeXts apart: their `ModelFacts.family`, and the type of their checkpoints.
+PUBLISHED_FAMILIES: dict[str, str] = {
+    DINO: "vit",
+    DINOV2: "dinov2",
+    REGISTERS: "dinov2_with_registers",
     CLIP: "clip",
     OPEN_CLIP: "clip",
     SIGLIP2: "siglip",
@@ -44,7 +47,7 @@ TEXT_FAMILIES: dict[str, str] = {
     DINOV3: "dinov3_vit",
 }
 
-__all__ = ["FAMILIES", "TEXT_FAMILIES", "Family", "TokenReader", "family_of"]
+__all__ = ["FAMILIES", "PUBLISHED_FAMILIES", "Family", "TokenReader", "family_of"]
 
 
 def family_of(model_type: object, name: str) -> Family[Any]:

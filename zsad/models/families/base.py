@@ -11,14 +11,17 @@ from zsad.errors import ConfigError, ModelError
 from zsad.models.image_text.options import ImageTextOptions, window_layers
 from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zsad.models.layers import chosen_layers
+from zsad.models.positions import Positions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers import PretrainedConfig, PreTrainedModel
 
+    from zsad.models.colours import Normalisation
+
 Network = TypeVar("Network", bound="PreTrainedModel")
 
-SPECIAL_OPTIONS = ("positions", "class_norm", "head")  # of `ImageTextOptions`, that mean something to some families
+SPECIAL_OPTIONS = ("class_norm", "head")  # of `ImageTextOptions`, that mean something to some families
 
 
 class TokenReader(ABC):
@@ -73,7 +76,8 @@ class Family(ABC, Generic[Network]):
         has_attention: whether it has layers of attention, for which an implementation can be chosen.
         load_arguments: keyword arguments of ``from_pretrained`` besides those that every family takes.
         text_paths: the paths of `zsad.features.image_text.ImageText` that it can be read by; none of what has no texts.
-        text_options: which of its parameters ``positions``, ``class_norm`` and ``head`` mean something to it.
+        text_options: which of its parameters ``class_norm`` and ``head`` mean something to it.
+        position_ways: the ways in which its positions can be brought to another grid.
     """
 
     model_type: ClassVar[str]
@@ -85,6 +89,7 @@ class Family(ABC, Generic[Network]):
     load_arguments: ClassVar[Mapping[str, Any]] = {}
     text_paths: ClassVar[tuple[str, ...]] = ()
     text_options: ClassVar[frozenset[str]] = frozenset()
+    position_ways: ClassVar[frozenset[Positions]] = frozenset({"authors", "transformers"})
 
     @abstractmethod
     def model_class(self) -> type[Network]:
@@ -129,6 +134,33 @@ class Family(ABC, Generic[Network]):
                 f"model '{name}' has no space that it shares with text; leave 'projected' out, or choose a CLIP model"
             )
         return chosen_layers(layers, self.layer_count(config), noun=self.layer_noun, name=name)
+
+    def check_positions(self, asked: Positions, name: str) -> None:
+        """Refuse a way to bring positions to another grid that means nothing to this family.
+
+        Args:
+            name: of the model, for the message.
+
+        Raises:
+            ConfigError: it does.
+        """
+        if asked not in self.position_ways:
+            raise ConfigError(f"positions {asked} means nothing to model '{name}'; leave it out")
+
+    def authors_positions(self, config: PretrainedConfig, normalisation: Normalisation) -> Positions:
+        """How a model's authors bring its positions to another grid; as ``transformers`` does unless they differ.
+
+        Args:
+            config: of the checkpoint, or the part of it from `config_for`.
+            normalisation: of its pixels.
+
+        Raises:
+            ValueError: the configuration names a way that is not known.
+        """
+        return "transformers"
+
+    def place_positions(self, network: Network, config: PretrainedConfig, how: Positions) -> None:
+        """Have a network bring its positions to other grids in a way of `position_ways`, ``authors`` apart."""
 
     @abstractmethod
     def reader(
@@ -177,6 +209,7 @@ class Family(ABC, Generic[Network]):
                 f"model '{name}' cannot be read by path {options.path}, which is for CLIP models; choose one, or path "
                 f"{' or '.join(self.text_paths)}"
             )
+        self.check_positions(options.positions, name)
         for option in SPECIAL_OPTIONS:
             value = getattr(options, option)
             if option not in self.text_options and value != ImageTextOptions._field_defaults[option]:

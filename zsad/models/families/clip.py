@@ -6,19 +6,21 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zsad.errors import ConfigError, ModelError
+from zsad.errors import ConfigError
 from zsad.lazy import transformers
 from zsad.models.families.clip_plain import PlainReader
 from zsad.models.families.clip_tower import ClipReader, ClipTower
 from zsad.models.families.clip_values import ValuesReader
 from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
-from zsad.models.image_text.options import ImageTextOptions, Positions, first_value_block
-from zsad.models.image_text.positions import MODES
+from zsad.models.image_text.options import ImageTextOptions, first_value_block
+from zsad.models.positions import MODES, Positions, interpolate_by
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, PretrainedConfig
+
+    from zsad.models.colours import Normalisation
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -27,9 +29,12 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     """CLIP's image tower, from a checkpoint of both towers or of this one alone.
 
-    Of a checkpoint of both, the text tower is left on the disk. The positions are interpolated to the grid of the
-    input, as ``transformers`` does it. ``projected`` tokens have gone through the final LayerNorm and the projection,
-    as the class token does in training; their cosines to text embeddings are meaningful, those of raw tokens are not.
+    Of a checkpoint of both, the text tower is left on the disk. ``projected`` tokens have gone through the final
+    LayerNorm and the projection, as the class token does in training; their cosines to text embeddings are meaningful,
+    those of raw tokens are not.
+
+    OpenAI's code knows no other grid of positions than that of training. They are brought to another as by
+    ``transformers`` and by MuSc's code (``bicubic``), and those of open_clip's files as by open_clip (``antialiased``).
     """
 
     model_type: ClassVar[str] = "clip"
@@ -38,7 +43,10 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     shares_space_with_text: ClassVar[bool] = True
     forward_arguments: ClassVar[Mapping[str, Any]] = {"interpolate_pos_encoding": True}
     text_paths: ClassVar[tuple[str, ...]] = ("plain", "values", "windows")
-    text_options: ClassVar[frozenset[str]] = frozenset({"positions", "class_norm"})
+    text_options: ClassVar[frozenset[str]] = frozenset({"class_norm"})
+    position_ways: ClassVar[frozenset[Positions]] = frozenset(
+        {"authors", "transformers", "bicubic", "bilinear", "antialiased"}
+    )
 
     def model_class(self) -> type[CLIPVisionModelWithProjection]:
         """``CLIPVisionModelWithProjection``."""
@@ -77,6 +85,16 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         width: int = config.projection_dim if projected else config.hidden_size
         return width
 
+    def authors_positions(self, config: PretrainedConfig, normalisation: Normalisation) -> Positions:
+        """See `Family.authors_positions`."""
+        return own_positions(self.config_for(config))
+
+    def place_positions(self, network: CLIPVisionModelWithProjection, config: PretrainedConfig, how: Positions) -> None:
+        """See `Family.place_positions`."""
+        if MODES[how] != MODES["transformers"]:
+            embeddings: Any = network.vision_model.embeddings
+            interpolate_by(embeddings, lambda: embeddings.position_embedding.weight, self.patch(config), how)
+
     def text_layers(self, count: int, options: ImageTextOptions, name: str) -> tuple[str, ...]:
         """See `Family.text_layers`."""
         layers = super().text_layers(count, options, name)
@@ -106,14 +124,8 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
         count = self.layer_count(config)
         layers = self.text_layers(count, options, name)
         own = self.config_for(config)
-        # A checkpoint that was converted from another library says how that library treats positions.
-        own_way: Positions = getattr(own, "position_interpolation", "bicubic")
-        if own_way not in MODES:
-            raise ModelError(
-                f"the config.json of model '{name}' names a way to interpolate positions that is not known here "
-                f"({own_way!s:.40}); use one of {', '.join(MODES)}"
-            )
-        tower = ClipTower(network, self.patch(config), options.positions or own_way, options.class_norm)
+        way = own_positions(own) if options.positions == "authors" else options.positions
+        tower = ClipTower(network, self.patch(config), way, options.class_norm)
         channels = options.token_channels(own.hidden_size, own.projection_dim)
         if options.path == "windows":
             return WindowsReader(tower, options.windows, channels=channels)
@@ -122,6 +134,24 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
             first = first_block(options.first_value_block, count, name)
             return ValuesReader(tower, chosen, channels=channels, first=first)
         return PlainReader(tower, chosen, channels=channels, normed=options.normed, projected=options.projected)
+
+
+def own_positions(config: PretrainedConfig) -> Positions:
+    """How the library that a checkpoint is from brings positions to another grid.
+
+    Args:
+        config: of the image tower; one that was converted from another library than ``transformers`` says it.
+
+    Raises:
+        ValueError: it says a way that is not known.
+    """
+    way: Positions = getattr(config, "position_interpolation", "bicubic")
+    if way not in Clip.position_ways - {"authors"}:
+        raise ValueError(
+            f"it names a way to interpolate positions that is not known here ({way!s:.40}); use one of bicubic, "
+            "bilinear, antialiased"
+        )
+    return way
 
 
 def first_block(asked: int | None, count: int, name: str) -> int:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zsad.lazy import torch
 from zsad.models.families.base import TokenReader
-from zsad.models.image_text.options import Positions
-from zsad.models.image_text.positions import positions_for
 from zsad.models.image_text.vectors import image_vectors, padded
+from zsad.models.positions import Positions, positions_for
 
 if TYPE_CHECKING:
     from torch import Tensor

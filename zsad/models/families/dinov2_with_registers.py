@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class Dinov2WithRegisters(VisionTransformer["Dinov2WithRegistersModel"]):
-    """DINOv2 with registers; the positions are interpolated with antialiasing, as by the authors."""
+    """DINOv2 with registers.
+
+    The positions are interpolated with antialiasing and without the offset of `Dinov2`, by the authors as by
+    ``transformers``.
+    """
 
     model_type: ClassVar[str] = "dinov2_with_registers"
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from zsad.grids import PATCHES, WINDOW
+from zsad.models.positions import Positions
 
 Path = Literal["plain", "values", "windows"]
-Positions = Literal["bicubic", "bilinear", "antialiased"]
 ANOMALY_CLIP_BLOCKS, CLIP_SURGERY_BLOCKS = 19, 6  # last ones that have a second path in the authors' code
 
 
@@ -22,7 +22,7 @@ class ImageTextOptions(NamedTuple):
         projected: whether patch tokens are mapped to the space of texts.
         first_value_block: of the path ``values``; None for what suits the number of blocks, see `first_value_block`.
         windows: sides of the windows, patches.
-        positions: how positions are brought to another grid; None for the model's own way.
+        positions: how positions are brought to another grid, see `zsad.features.network_options.NetworkOptions`.
         class_norm: whether the image's vector goes through the final LayerNorm before its projection.
         head: the file of dino.txt.
     """
@@ -33,7 +33,7 @@ class ImageTextOptions(NamedTuple):
     projected: bool = True
     first_value_block: int | None = None
     windows: tuple[int, ...] = (2, 3)
-    positions: Positions | None = None
+    positions: Positions = "authors"
     class_norm: bool = True
     head: str | None = None
 

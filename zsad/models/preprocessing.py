@@ -1,0 +1,150 @@
+"""How pixels are normalised, as the files beside a checkpoint's weights say it.
+
+Every family has a usual way, but a checkpoint may have been trained in another: DINOv3 on satellite images has means
+and deviations of its own, and Google's plain vision transformers are centred at 0.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zsad.errors import DataError, ModelError
+from zsad.files.json_values import read_foreign_json
+from zsad.models.colours import OTHER_COLOURS, SATELLITE, SATELLITE_FILES, Normalisation
+from zsad.models.weight_files import CONFIG, PREPROCESSOR, PROCESSOR
+
+BRIGHTEST = 255  # of the values of a pixel
+FACTOR_TOLERANCE = 1e-6  # relative; the files have 0.00392156862745098 for 1 / 255
+UNCHANGED = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+OF_TIMM = "pretrained_cfg"  # the key of timm's ``config.json`` under which mean and deviation stand
+RELEASE = "its release"  # the source of what is known by a model's name
+
+
+class Stated(NamedTuple):
+    """How a checkpoint's pixels are normalised.
+
+    Attributes:
+        normalisation: of pixels in [0, 1].
+        source: the file that says it, or `RELEASE`.
+    """
+
+    normalisation: Normalisation
+    source: str
+
+    def described(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        mean, std = map(list, self.normalisation)
+        return {"mean": mean, "std": std, "source": self.source}
+
+
+def stated_normalisation(name: str, source: Path) -> Stated | None:
+    """What is said of a checkpoint's pixels by its name, or by the files in its folder or beside its file.
+
+    Args:
+        name: of the model.
+        source: its folder, or its single file.
+
+    Returns:
+        None if nothing is said.
+
+    Raises:
+        ModelError: a file is damaged, or says what no pixels are normalised by.
+    """
+    if (known := OTHER_COLOURS.get(name)) is not None:
+        return Stated(known, RELEASE)
+    folder = source if source.is_dir() else source.parent
+    for file, keys in ((PREPROCESSOR, ()), (PROCESSOR, ("image_processor",)), (CONFIG, (OF_TIMM,))):
+        if file == CONFIG and source.is_file():
+            continue  # that of another model
+        if (folder / file).is_file() and (stated := _read(name, folder / file, keys)) is not None:
+            return Stated(stated, file)
+    if source.is_file() and SATELLITE_FILES.search(source.name):
+        return Stated(SATELLITE, RELEASE)
+    return None
+
+
+def _read(name: str, path: Path, keys: tuple[str, ...]) -> Normalisation | None:
+    """What a file says under keys, each within the one before."""
+    try:
+        content = read_foreign_json(path)
+    except (DataError, OSError) as error:
+        raise ModelError(f"model '{name}': {error}") from None
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        if keys:
+            return None
+        raise _unusable(name, path, "it is no object")
+    if keys == (OF_TIMM,):
+        content = {"image_mean": content.get("mean"), "image_std": content.get("std")}
+    reading = _Reading(name, path, content)
+    return reading.normalisation()
+
+
+class _Reading:
+    """The settings of an image processor of ``transformers``, of which a null is as good as nothing."""
+
+    def __init__(self, name: str, path: Path, content: Mapping[str, Any]) -> None:
+        self._name, self._path = name, path
+        self._content = {key: value for key, value in content.items() if value is not None}
+
+    def normalisation(self) -> Normalisation | None:
+        """Mean and deviation, with what the file says of the factor before them.
+
+        A processor multiplies values of 0 to 255 with its factor, then subtracts the mean and divides by the deviation;
+        here values come in [0, 1], so that mean and deviation take in by how much the factor is not 1 / 255.
+        """
+        factor = self._factor()
+        if not self._switch("do_normalize"):
+            chosen: Normalisation | None = UNCHANGED
+        else:
+            chosen = self._chosen()
+            if chosen is None and factor != 1:
+                raise _unusable(self._name, self._path, "it has a factor of pixels but no image_mean and image_std")
+        if chosen is None or factor == 1:
+            return chosen
+        (mean, std) = ([value / factor for value in values] for values in chosen)
+        return Normalisation.of(mean, std)
+
+    def _chosen(self) -> Normalisation | None:
+        mean, std = (self._content.get(key) for key in ("image_mean", "image_std"))
+        if mean is None and std is None:
+            return None
+        chosen = Normalisation.of(_for_each_colour(mean), _for_each_colour(std))
+        if chosen is None:
+            reason = (
+                f"image_mean {mean!r:.60} and image_std {std!r:.60} are not three numbers each, or a deviation is 0"
+            )
+            raise _unusable(self._name, self._path, reason)
+        return chosen
+
+    def _factor(self) -> float:
+        """By how much values are larger than in [0, 1] before mean and deviation are taken."""
+        factor = self._content.get("rescale_factor", 1 / BRIGHTEST)
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
+            raise _unusable(self._name, self._path, f"rescale_factor is {factor!r:.60}, not a number above 0")
+        if not self._switch("do_rescale"):
+            factor = 1
+        scale = BRIGHTEST * float(factor)
+        return 1.0 if math.isclose(scale, 1, rel_tol=FACTOR_TOLERANCE) else scale
+
+    def _switch(self, key: str) -> bool:
+        value = self._content.get(key, True)
+        if not isinstance(value, bool):
+            raise _unusable(self._name, self._path, f"{key} is {value!r:.60}, neither true nor false")
+        return value
+
+
+def _for_each_colour(value: Any) -> Any:
+    """A single number is meant for all three."""
+    return [value] * 3 if isinstance(value, (int, float)) else value
+
+
+def _unusable(name: str, path: Path, reason: str) -> ModelError:
+    return ModelError(
+        f"the {path.name} of model '{name}' is not usable ({reason}, in {path.parent}); mend it, or download the model "
+        "again"
+    )
