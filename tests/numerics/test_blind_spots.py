@@ -104,6 +104,7 @@ def image_scores(name: str, folder: Path, test: Tokens, **params: object) -> np.
         ("mutual", {}, swapped, 1, spot),
         ("batch_neighbours", {}, swapped, 1, spot),
         ("memory_bank", {}, swapped, 1, spot),
+        ("patchcore", {"coreset": 0.5}, swapped, 1, spot),
         ("subspace", {}, swapped, 1, spot),
         ("subspace", {}, between, 1, spot),
         ("mahalanobis", {}, swapped, 1, spot),

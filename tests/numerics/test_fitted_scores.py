@@ -20,6 +20,8 @@ from zsad.scoring.gmm import GMM
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mahalanobis import Mahalanobis
 from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.padim import Padim
+from zsad.scoring.patchcore import PatchCore
 from zsad.scoring.references import SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.residual_prompts import ResidualPrompts
@@ -42,6 +44,8 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "memory_bank window": (MemoryBank(rotations=False, window=1), MIXED),
     "memory_bank window k": (MemoryBank(rotations=False, window=2, k=4, layers=("0",)), MIXED),
     "memory_bank otsu": (MemoryBank(foreground="otsu"), MIXED),
+    "patchcore": (PatchCore(), MIXED),
+    "patchcore approximate": (PatchCore(coreset=0.3, selection="approximate", layers=("2", "0")), MIXED),
     "subspace": (Subspace(), MIXED),
     "subspace of little": (Subspace(explained_variance=0.3, layers=("0", "2")), MIXED),
     "mahalanobis": (Mahalanobis(), MIXED),
@@ -50,6 +54,8 @@ CASES: dict[str, tuple[ReferenceScorer, Sequence[tuple[int, int]]]] = {
     "mahalanobis per_position": (Mahalanobis(per_position=True), ALIKE),
     "mahalanobis per_position of one": (Mahalanobis(per_position=True), ALIKE[:1]),
     "mahalanobis per_position channels": (Mahalanobis(per_position=True, channels=4, layers=("1", "0")), ALIKE),
+    "padim": (Padim(), ALIKE),
+    "padim channels": (Padim(channels=4, layers=("1", "0")), ALIKE),
     "gmm": (GMM(), ALIKE),
     "gmm class": (GMM(pooling="class", dimensions=2), ALIKE),
     "gmm diag": (GMM(components=2, covariance="diag", seed=3), ALIKE),
@@ -117,7 +123,7 @@ def test_restored_scores_are_those_of_a_fresh_fit(name: str, memory: int, tmp_pa
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float32", "auto"])
-@pytest.mark.parametrize("scorer", [MemoryBank(), MemoryBank(coreset=0.2), ClassTokenKnn()], ids=str)
+@pytest.mark.parametrize("scorer", [MemoryBank(), MemoryBank(coreset=0.2), PatchCore(), ClassTokenKnn()], ids=str)
 def test_the_number_format_is_that_of_the_model(scorer: ReferenceScorer, precision: str, tmp_path: Path) -> None:
     compute = Compute(precision=precision)
     references, test = tokens(0, MIXED, "train"), tokens(1, [GRID] * 3, "test")

@@ -12,6 +12,8 @@ from zsad.scoring.mahalanobis import Mahalanobis
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mirror_symmetry import MirrorSymmetry
 from zsad.scoring.mutual import Mutual
+from zsad.scoring.padim import Padim
+from zsad.scoring.patchcore import PatchCore
 from zsad.scoring.self_similarity import SelfSimilarity
 from zsad.scoring.subspace import Subspace
 from zsad.scoring.tile_distribution import TileDistribution
@@ -100,6 +102,20 @@ def test_memory_bank_in_a_window_takes_differences_of_vectors_at_each_place_of_e
     assert scorer.operations(BOTH) == read(TEST, REFERENCES) + expected
 
 
+@pytest.mark.parametrize(
+    ("params", "compared"), [({}, 33), ({"selection": "approximate"}, 128), ({"image_score": "max"}, 33)]
+)
+def test_patchcore_compares_joined_patches_to_choose_the_coreset_and_with_it(params, compared):
+    kept = 4 * 6 // 2
+    chosen = kept * 4 * 6 * distance(LEAST, compared)
+    queries = 5 * 7 if "image_score" in params else 5 * (7 + 1)
+    scorer = PatchCore(coreset=0.5, **params)
+    expected = read(TEST, REFERENCES) + chosen + queries * kept * distance(LEAST, 33)
+    assert scorer.operations(BOTH) == expected
+    assert PatchCore(coreset=1).operations(BOTH) == read(TEST, REFERENCES) + 5 * 8 * 24 * distance(LEAST, 33)
+    assert scorer.working_bytes(BOTH) == 4 * 4 * 6 * 33
+
+
 def test_subspace_fits_one_covariance_and_projects_each_patch():
     products = sum(2 * 11 * 11 for _ in range(5 * 7))
     assert Subspace().operations(BOTH) == read(TEST, REFERENCES) + covariance(REFERENCES, 11) + products
@@ -115,8 +131,9 @@ def test_mahalanobis_fits_one_covariance_or_one_of_low_rank_at_each_place(channe
     axes = min(width, 4)  # of four references
     fits = sum(DECOMPOSITION * width * axes * axes for _ in range(6))
     products = sum(2 * width * axes for _ in range(5 * 7))
-    assert by_place.operations(BOTH) == read(TEST, REFERENCES) + fits + products
-    assert by_place.working_bytes(BOTH) == sum(8 * width * axes for _ in range(6))
+    for scorer in (by_place, Padim(channels=channels)):
+        assert scorer.operations(BOTH) == read(TEST, REFERENCES) + fits + products
+        assert scorer.working_bytes(BOTH) == sum(8 * width * axes for _ in range(6))
 
 
 @pytest.mark.parametrize("tie_break", [False, True])

@@ -35,9 +35,7 @@ def published(tokens, threshold, border=0.2, least=0.35):
     rows, columns, channels = tokens.shape
     component = PCA(1, svd_solver="full").fit_transform(tokens.reshape(-1, channels).numpy())[:, 0]
     mask = (component > threshold).reshape(rows, columns)
-    middle = mask[
-        int(rows * border) : rows - int(rows * border), int(columns * border) : columns - int(columns * border)
-    ]
+    middle = mask[int(rows * border) : int(rows * (1 - border)), int(columns * border) : int(columns * (1 - border))]
     if middle.sum() <= least * middle.size:
         mask = (-component > threshold).reshape(rows, columns)
     kernel = np.ones((3, 3), np.uint8)
@@ -50,6 +48,21 @@ def test_a_number_gives_the_published_mask(seed):
     found = foreground_mask(tokens, 10.0).numpy()
     np.testing.assert_array_equal(found, published(tokens, 10.0))
     assert found[inside].all()
+
+
+@pytest.mark.parametrize(("columns", "is_part"), [(11, True), (10, False)])
+def test_a_numbers_middle_is_that_of_the_authors_code(columns, is_part):
+    """Of 28 columns it is those from 5 to 21: the left end fills 6 of 17, or 5 and too few (less than 35 %)."""
+    tokens = torch.full((28, 28, 1), -20.0)
+    tokens[:, :columns] = 20
+    found = foreground_mask(tokens, 10.0)
+    np.testing.assert_array_equal(found.numpy(), published(tokens, 10.0))
+    assert found[0, 0] == is_part
+
+
+def test_an_image_of_one_row_of_patches_has_a_middle():
+    tokens = torch.tensor([-20.0, 20, 20, 20, -20]).reshape(1, 5, 1)
+    assert foreground_mask(tokens, 10.0).shape == (1, 5)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -179,6 +192,8 @@ def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(rea
         segmented_part(features, 0)[0], segmented_part(reader({"test/0.png": PART}, name="plain"), 0)[0]
     )
     assert segmented_part(features, 2)[0].all()
+    named = reader({"train/1.png": PART}, ids=["train/1.png@000"], view="rotations_subspacead", name="named")
+    np.testing.assert_array_equal(segmented_part(named, 0)[0], segmented_part(features, 0)[0])
     with pytest.raises(ValueError, match=r"not of train/1\.png@045 in the view 'rotations'"):
         segmented_part(features, 1)
 

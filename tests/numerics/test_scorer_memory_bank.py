@@ -13,6 +13,7 @@ from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import CANDIDATES, greedy_coreset
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.similarity import Metric
+from zsad.scoring.subspace import Subspace
 
 
 def reference(tokens, references, k, window=None):
@@ -94,7 +95,11 @@ def test_more_neighbours_than_reference_patches_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"window": 1}, "rotations: false"), ({"window": 1, "rotations": False, "coreset": 0.1}, "leave one of them out")],
+    [
+        ({"window": 1}, "rotations: false"),
+        ({"window": 1, "rotations": "subspacead"}, "rotations: false"),
+        ({"window": 1, "rotations": False, "coreset": 0.1}, "leave one of them out"),
+    ],
 )
 def test_options_that_contradict_each_other_are_refused(params, message):
     with pytest.raises(ConfigError, match=message):
@@ -105,6 +110,13 @@ def test_the_setting_and_the_features_name_shots_and_seed():
     scorer = MemoryBank(shots=4, seed=2)
     assert scorer.setting == "few-shot-4"
     assert scorer.feature_sets()["references"].subset == "references-k4-seed2"
+    for scorer_class in (MemoryBank, Subspace):
+        by_name = scorer_class.build({"rotations": "anomalydino"}, where="m")
+        assert by_name.feature_sets()["references"].view == "rotations_anomalydino"
+        assert scorer_class(rotations="subspacead").feature_sets()["references"].view == "rotations_subspacead"
+        assert scorer_class.build({"rotations": "false"}, where="m").rotations is False
+        with pytest.raises(ConfigError, match="must be true, false, 'anomalydino' or 'subspacead'"):
+            scorer_class.build({"rotations": "some"}, where="m")
     full = MemoryBank(shots="all", rotations=False)
     assert full.setting == "full-shot"
     assert full.feature_sets()["references"] == ("train", "original")

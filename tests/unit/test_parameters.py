@@ -70,6 +70,16 @@ memory_bank coreset None (0,1]
 memory_bank window None [0,)
 memory_bank foreground None
 memory_bank layers None
+patchcore shots all
+patchcore seed 0 [0,)
+patchcore draw random
+patchcore coreset 0.1 (0,1]
+patchcore selection greedy
+patchcore selection_seed 0 [0,)
+patchcore distance euclidean
+patchcore image_score reweighted
+patchcore neighbours 9 [1,)
+patchcore layers None
 subspace shots 1
 subspace seed 0 [0,)
 subspace draw random
@@ -85,6 +95,13 @@ mahalanobis channels None [1,)
 mahalanobis channel_seed 0 [0,)
 mahalanobis rotations False
 mahalanobis layers None
+padim shots all
+padim seed 0 [0,)
+padim draw random
+padim channels None [1,)
+padim channel_seed 1024 [0,)
+padim regularisation 0.01 [1e-06,)
+padim layers None
 gmm shots all
 gmm seed 0 [0,)
 gmm draw random
@@ -302,7 +319,10 @@ scoring memory_mb 1000 [16,)
 scoring precision auto
 image aggregate top_mean
 image fraction 0.01 (0,1]
+image rounding up
 image smoothing 0.0 [0,)
+image patch_pixels 1 [1,64]
+image pixel_smoothing 0.0 [0,)
 embedding kind image
 embedding layers None
 """

@@ -20,6 +20,8 @@ import numpy as np
 
 from zsad.errors import DataError
 
+TURNS = ("rotations", "rotations_anomalydino", "rotations_subspacead")
+"""Views that show an image at several angles, upright among them; see `zsad.features.views`."""
 VIEWS = (
     "original",
     "hflip",
@@ -33,7 +35,7 @@ VIEWS = (
     "rot270",
     "rot288",
     "rot300",
-    "rotations",
+    *TURNS,
 )
 SUPPORT = "support-"  # begins the names of subsets of images that lie beside the data set
 RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
@@ -44,7 +46,7 @@ DRAWS = rf"references-k\d+-seed\d+(?:{CONSECUTIVE})?"  # the pattern of names of
 SUBSETS = rf"test|train|{DRAWS}|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
 _REFERENCES = re.compile(rf"references-k(\d+)-seed(\d+)({CONSECUTIVE})?")
 _SYNTHETIC = re.compile(rf"synthetic-(?:k(\d+)|all)-seed(\d+)-n([1-9]\d*)-([{''.join(RECIPES)}]+)")
-_VARIANT = re.compile(r"@(\d{3})$")  # at the end of an image's identifier, behind the ending of its file
+_VARIANT = re.compile(r"@(\d{3}(?:\.\d{3})?)$")  # at the end of an image's identifier, behind the ending of its file
 
 
 Split = Literal["train", "test"]
@@ -103,7 +105,7 @@ class FeatureSet(NamedTuple):
 
     Attributes:
         view: ``original``, ``hflip`` (mirrored left to right), ``vflip`` (top to bottom), ``rot060`` and its like
-            (turned counter-clockwise by as many degrees) or ``rotations`` (each image at eight angles).
+            (turned counter-clockwise by as many degrees) or one of `TURNS` (each image at several angles).
     """
 
     subset: str
@@ -238,9 +240,13 @@ def _consecutive(train: Sequence[Image], count: int, seed: int, category: str) -
     return sorted(train, key=lambda image: image.image_id)[seed * count : wanted]
 
 
-def angle_suffix(angle: int) -> str:
-    """What a view that shows an image at several angles, in degrees, adds to its identifier."""
-    return f"@{angle:03d}"
+def angle_suffix(angle: float) -> str:
+    """What a view that shows an image at several angles adds to its identifier: ``@045``, or ``@123.457``.
+
+    Args:
+        angle: degrees, at least 0 and below 360; thousandths are told apart.
+    """
+    return f"@{angle:03.0f}" if angle == int(angle) else f"@{angle:07.3f}"
 
 
 def base_id(image_id: str) -> str:
@@ -251,4 +257,4 @@ def base_id(image_id: str) -> str:
 def is_upright(image_id: str) -> bool:
     """Whether a view shows the image as it is."""
     match = _VARIANT.search(image_id)
-    return match is None or int(match[1]) == 0
+    return match is None or float(match[1]) == 0

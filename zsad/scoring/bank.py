@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -15,13 +15,16 @@ from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.stored import as_array, as_tensor, store_tokens, stored_type
 from zsad.scoring.token_source import PatchSource
-from zsad.scoring.tokens import unit_tokens
+from zsad.scoring.tokens import image_tokens, side_by_side, unit_tokens
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
 
 FOUND_SHARE = 0.2  # of the memory, for distances at different places of a window
 BANK_SHARE = 0.5  # of the memory, for the pieces of a bank; products take the rest
+
+Selection = Callable[["torch.Tensor", int, Metric], "torch.Tensor"]
+"""Chooses the positions of so many of some right operands of a metric, as `greedy_coreset` does."""
 
 
 class Piece:
@@ -105,7 +108,8 @@ class ImageBank(Bank):
         size = self.compute.count(largest * bytes_a_patch * len(self.layers), BANK_SHARE)
         return [self.indices[start : start + size] for start in range(0, len(self.indices), size)]
 
-    def _unit_tokens(self, index: int) -> torch.Tensor:
+    def _vectors(self, index: int) -> torch.Tensor:
+        """What is compared of an image, float32 ``[layer, row, column, channel]``: unit tokens."""
         return unit_tokens(self.source, index, self.layers, self.compute.device)
 
 
@@ -120,7 +124,7 @@ class FreeBank(ImageBank):
 
     def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
         super().__init__(source, indices, layers, compute)
-        centres = self._unit_tokens(self.indices[0]).flatten(1, 2).mean(dim=1)
+        centres = self._vectors(self.indices[0]).flatten(1, 2).mean(dim=1)
         self.metrics = [Metric(compute, centre) for centre in centres]
         self._entries = int(source.grid_sizes.prod(axis=1)[self.indices].sum())
         self._runs = self._split(self.metrics[0].point_bytes)
@@ -136,11 +140,34 @@ class FreeBank(ImageBank):
         return self._entries
 
     def _piece(self, run: Sequence[int]) -> FreePiece:
-        images = [self._unit_tokens(index) for index in run]
+        images = [self._vectors(index) for index in run]
         points = [
             torch.cat([metric.points(tokens[layer]) for tokens in images]) for layer, metric in enumerate(self.metrics)
         ]
         return FreePiece(self.metrics, points)
+
+
+class JoinedBank(FreeBank):
+    """Patches wherever they lie, as vectors of all layers side by side and of their own lengths, in a common unit.
+
+    Attributes:
+        unit: what all vectors are divided by: a power of two, so that nothing is rounded by it, near the length of
+            those of the first image about their mean. Squares of lengths then fit every number format.
+    """
+
+    def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:
+        self.unit = 1.0
+        first = side_by_side(image_tokens(source, indices[0], layers, compute.device)).flatten(0, 1)
+        self.unit = _power_of_two(float((first - first.mean(dim=0)).square().sum(dim=1).mean().sqrt()))
+        super().__init__(source, indices, layers, compute)
+
+    def _vectors(self, index: int) -> torch.Tensor:
+        """What is compared of an image, float32 ``[1, row, column, layer * channel]``."""
+        return side_by_side(image_tokens(self.source, index, self.layers, self.compute.device))[None] / self.unit
+
+    def _split(self, bytes_a_patch: int) -> list[list[int]]:
+        """The images in runs that fit the memory: the layers of a patch are one vector, whose bytes are all."""
+        return super()._split(math.ceil(bytes_a_patch / len(self.layers)))
 
 
 class Coreset(Bank):
@@ -157,19 +184,19 @@ class Coreset(Bank):
         self._metrics, self._points = metrics, points
 
     @classmethod
-    def of(cls, bank: FreeBank, share: float) -> Self:
+    def of(cls, bank: FreeBank, share: float, choose: Selection = greedy_coreset) -> Self:
         """The coresets of all pieces together: of each its share, so that one piece at a time is in memory."""
         kept: list[list[torch.Tensor]] = [[] for _ in bank.metrics]
         for piece in bank.pieces():
             for layer, points in enumerate(piece.points):
                 count = max(1, math.ceil(share * len(points) - 1e-9))
-                kept[layer].append(points[greedy_coreset(points, count, bank.metrics[layer])])
+                kept[layer].append(points[choose(points, count, bank.metrics[layer])])
         return cls(bank.metrics, [torch.cat(points) for points in kept])
 
     @classmethod
-    def restored(cls, reader: FittedReader, layers: int, compute: Compute) -> Self:
-        """What `store` kept of so many layers."""
-        centres = reader.array("centres", np.float32, (layers, reader.channels))
+    def restored(cls, reader: FittedReader, layers: int, compute: Compute, channels: int | None = None) -> Self:
+        """What `store` kept of so many layers; ``channels`` of each, where they are not those of a token."""
+        centres = reader.array("centres", np.float32, (layers, channels or reader.channels))
         metrics = [Metric(compute, as_tensor(centre, compute.device)) for centre in centres]
         number_format = metrics[0].format
         points = [
@@ -178,9 +205,14 @@ class Coreset(Bank):
         ]
         return cls(metrics, [as_tensor(each, compute.device, number_format) for each in points])
 
+    @property
+    def only(self) -> FreePiece:
+        """All of it."""
+        return FreePiece(self._metrics, self._points)
+
     def pieces(self) -> Iterator[Piece]:
         """All of it."""
-        yield FreePiece(self._metrics, self._points)
+        yield self.only
 
     def least_candidates(self) -> int:
         """All that are kept."""
@@ -197,15 +229,16 @@ class FreePiece(Piece):
     """Patches of some references side by side.
 
     Attributes:
+        metrics: how distances are measured, one a layer.
         points: for each layer, right operands of its metric, ``[entry, width]``.
     """
 
     def __init__(self, metrics: Sequence[Metric], points: Sequence[torch.Tensor]) -> None:
-        self._metrics, self.points = metrics, points
+        self.metrics, self.points = metrics, points
 
     def nearest(self, tokens: torch.Tensor, layer: int, k: int) -> torch.Tensor:
         """By matrix products, the nearest of all."""
-        metric, points = self._metrics[layer], self.points[layer]
+        metric, points = self.metrics[layer], self.points[layer]
         nearest = metric.nearest(metric.queries(metric.points(tokens)), points, min(k, len(points)))
         return nearest.reshape(*tokens.shape[:2], -1)
 
@@ -228,7 +261,7 @@ class AlignedBank(ImageBank):
         return sum(window_candidates(rows, columns, self._window) for rows, columns in grids)
 
     def _piece(self, run: Sequence[int]) -> AlignedPiece:
-        return AlignedPiece([self._unit_tokens(index) for index in run], self._window, self.compute)
+        return AlignedPiece([self._vectors(index) for index in run], self._window, self.compute)
 
 
 class AlignedPiece(Piece):
@@ -272,6 +305,11 @@ def _with(nearest: torch.Tensor, found: Sequence[torch.Tensor], k: int) -> torch
 def window_candidates(rows: int, columns: int, window: int) -> int:
     """Patches in the window of a corner of a grid, of which a quarter lies in the image."""
     return min(rows, window + 1) * min(columns, window + 1)
+
+
+def _power_of_two(length: float) -> float:
+    """The nearest to a length; 1 for none."""
+    return float(2.0 ** round(math.log2(length))) if length > 0 else 1.0
 
 
 def _place(size: int, other: int, device: torch.device) -> torch.Tensor:

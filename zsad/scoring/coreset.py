@@ -8,10 +8,11 @@ from zsad.lazy import torch
 from zsad.scoring.similarity import Metric
 
 SAME = 1e-6  # distance of equal vectors, but for rounding
+PROJECTED, STARTS = 128, 10  # of PatchCore's code: channels that vectors are projected to, and vectors drawn at first
 CANDIDATES = 1024  # vectors among which the next ones are looked for before the distances of all are renewed
 
 
-def greedy_coreset(points: torch.Tensor, count: int, metric: Metric) -> torch.Tensor:
+def greedy_coreset(points: torch.Tensor, count: int, metric: Metric, bound: torch.Tensor | None = None) -> torch.Tensor:
     """Positions of ``count`` vectors, chosen so that each vector is near a chosen one.
 
     Farthest-point selection (PatchCore: Roth et al., CVPR 2022, algorithm 1; Gonzalez 1985): the next vector is the one
@@ -25,19 +26,22 @@ def greedy_coreset(points: torch.Tensor, count: int, metric: Metric) -> torch.Te
     Args:
         points: right operands of ``metric``, ``[vector, width]``.
         count: at least 1; where fewer vectors differ, no more than these are chosen.
+        bound: ``[vector]``, what the ``h`` of each to its nearest chosen one counts as at most. The first is then the
+            one that may be farthest by it, and not the one farthest from the centre.
 
     Returns:
         int64 ``[chosen]``, in the order of choice.
     """
     queries = metric.queries(points)
-    gap = _distances_to(queries, _centre(points, metric), metric)
+    gap = _distances_to(queries, _centre(points, metric), metric) if bound is None else bound
     chosen = [int(gap.argmax())]
-    gap = _distances_to(queries, points[chosen], metric)
+    nearest = _distances_to(queries, points[chosen], metric)
+    gap = nearest if bound is None else torch.minimum(nearest, bound)
     while len(chosen) < min(count, len(points)):
         candidates = gap.topk(min(CANDIDATES, len(gap))).indices
-        bound = float(gap[candidates[-1]]) if len(candidates) < len(gap) else 0.0
+        beyond = float(gap[candidates[-1]]) if len(candidates) < len(gap) else 0.0
         between = (queries[candidates] @ points[candidates].T).float().clamp_(min=0).cpu().numpy()
-        picked = _farthest(gap[candidates].cpu().numpy(), between, bound, count - len(chosen))
+        picked = _farthest(gap[candidates].cpu().numpy(), between, beyond, count - len(chosen))
         if not picked:
             break
         new = candidates[picked]
@@ -45,6 +49,35 @@ def greedy_coreset(points: torch.Tensor, count: int, metric: Metric) -> torch.Te
         gap = torch.minimum(gap, _distances_to(queries, points[new], metric))
         gap[new] = 0  # in 16 bits rounding could leave a trace
     return torch.tensor(chosen, device=points.device)
+
+
+def approximate_coreset(points: torch.Tensor, count: int, metric: Metric, seed: int) -> torch.Tensor:
+    """The same as the code of PatchCore does it, by which its published figures were made.
+
+    Vectors are compared by a random projection to 128 channels (uniform weights; those of 128 channels are compared as
+    they are), and the distance to the nearest chosen one counts as no more than the mean distance to 10 vectors drawn
+    at random; the first is the one where that mean is greatest. The authors' draws cannot be had again, as they hang
+    on the state of a generator that their whole run shares.
+
+    Args:
+        points: right operands of ``metric``, ``[vector, width]``.
+        count: at least 1.
+        seed: of the projection and of the draw.
+
+    Returns:
+        int64 ``[chosen]``, in the order of choice.
+    """
+    rng = np.random.default_rng(seed)
+    vectors = points[:, : metric.channels].float()
+    if metric.channels != PROJECTED:
+        weights = rng.uniform(-1, 1, (metric.channels, PROJECTED)).astype(np.float32)
+        vectors = vectors @ torch.from_numpy(weights).to(vectors.device) * (3 / PROJECTED) ** 0.5  # keeps lengths
+    projected = Metric(metric.compute, vectors.mean(dim=0))
+    points = projected.points(vectors)
+    queries = projected.queries(points)
+    starts = rng.choice(len(points), min(STARTS, len(points)), replace=False).tolist()
+    to_starts = [_distances_to(queries, points[[start]], projected).mul(2).sqrt() for start in starts]
+    return greedy_coreset(points, count, projected, torch.stack(to_starts).mean(dim=0).square() / 2)
 
 
 def _farthest(gap: np.ndarray, between: np.ndarray, bound: float, count: int) -> list[int]:

@@ -1,4 +1,16 @@
-"""From an anomaly map to one score for the image."""
+"""From an anomaly map to one score for the image.
+
+``smoothing`` changes the map that is stored. ``patch_pixels`` and ``pixel_smoothing`` change the image score alone: the
+map is enlarged by bilinear interpolation between the centres of its patches, smoothed (``sigma`` in pixels, cut off at
+4 of them, reflected at the border, as `scipy.ndimage.gaussian_filter` does), and then summed up. Smoothing for the
+measures of pixels is a matter of the evaluation.
+
+Of 28 x 28 patches 1 % are 8 rounded up and 7 rounded down. On 41 photographs of magnetic tiles (`embedded`, 28 rows of
+patches) rounding down raises the image scores of `memory_bank` by 1.1 % in the mean and 2.2 % at most, those of
+`subspace` by 1.4 % and 4.1 %; their ranks correlate by .999 and .996. At 14 pixels a patch they are lower by 10 % and
+19 % (.99 and .98). SubspaceAD blurs by a kernel of 3 x 3 pixels with sigma 4: ``pixel_smoothing: 0.81`` is the same to
+1.3e-4 of a score, and none to 0.6 %.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +25,8 @@ from pydantic import Field
 from zsad.registry import Part
 from zsad.scoring.base import ImageScore
 
+REACH = 4  # sigmas, at which a Gaussian over pixels ends
+
 
 class ImageScoring(Part):
     """How a map is smoothed and summed up; the image score is in the unit of the map."""
@@ -22,10 +36,27 @@ class ImageScoring(Part):
         description="top_mean (of the highest patches, as AnomalyDINO), max (as MuSc) or mean",
     )
     fraction: float = Field(
-        0.01, gt=0, le=1, description="share of the patches that top_mean averages, rounded up to whole patches"
+        0.01, gt=0, le=1, description="share of the patches that top_mean averages, rounded to whole patches"
+    )
+    rounding: Literal["up", "down"] = Field(
+        "up",
+        description="to whole patches: up, or down as the code of AnomalyDINO and SubspaceAD; one at least",
     )
     smoothing: float = Field(
         0.0, ge=0, description="Gaussian smoothing of the map beforehand, sigma in patches; 0 for none"
+    )
+    patch_pixels: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="pixels along a patch, to sum up the map at pixel size and not by its patches (SubspaceAD: 14, "
+        "PaDiM: 4); 1 for patches",
+    )
+    pixel_smoothing: float = Field(
+        0.0,
+        ge=0,
+        description="Gaussian smoothing of what is summed up at pixel size, sigma in those pixels (PaDiM: 4); 0 for "
+        "none",
     )
 
     def summed_up(self, score: ImageScore) -> ImageScore:
@@ -48,12 +79,25 @@ class ImageScoring(Part):
 
     def image_score(self, anomaly_map: np.ndarray) -> float:
         """Score of an image from its map, float ``[row, column]``."""
-        values = np.asarray(anomaly_map, dtype=np.float64).ravel()
+        values = np.asarray(self._at_pixel_size(anomaly_map), dtype=np.float64).ravel()
         if self.aggregate == "mean":
             return float(values.mean())
-        count = 1 if self.aggregate == "max" else self._patches(values.size)
+        count = 1 if self.aggregate == "max" else self._count(values.size)
         return float(np.partition(values, -count)[-count:].mean())
 
-    def _patches(self, total: int) -> int:
-        """How many patches ``top_mean`` averages: at least one, and no more for a product's rounding error."""
-        return max(1, math.ceil(self.fraction * total - 1e-9))
+    def _at_pixel_size(self, anomaly_map: np.ndarray) -> np.ndarray:
+        """What is summed up: the map itself, or enlarged and smoothed."""
+        if self.patch_pixels > 1:
+            rows, columns = (self.patch_pixels * size for size in anomaly_map.shape)
+            anomaly_map = cv2.resize(np.float32(anomaly_map), (columns, rows), interpolation=cv2.INTER_LINEAR)
+        if self.pixel_smoothing > 0:
+            side = 2 * int(REACH * self.pixel_smoothing + 0.5) + 1
+            anomaly_map = cv2.GaussianBlur(
+                np.float32(anomaly_map), (side, side), self.pixel_smoothing, borderType=cv2.BORDER_REFLECT
+            )
+        return anomaly_map
+
+    def _count(self, total: int) -> int:
+        """How many values ``top_mean`` averages: at least one, and none more or less for a product's rounding error."""
+        share = self.fraction * total
+        return max(1, math.ceil(share - 1e-9) if self.rounding == "up" else math.floor(share + 1e-9))

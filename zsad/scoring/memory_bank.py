@@ -15,7 +15,7 @@ from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
 from zsad.scoring.foreground import Foreground, find_part
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import ReferenceScorer, Rotations
 from zsad.scoring.similarity import smallest
 from zsad.scoring.stored import StoredTokens
 from zsad.scoring.token_source import PatchSource, TokenSource
@@ -39,6 +39,12 @@ class MemoryBank(ReferenceScorer):
     ``window``, the bank of a patch is what lies at most so many patches from its place in the references, for aligned
     parts. With ``foreground``, patches of the background score 0; the references stay whole, as published.
 
+    AnomalyDINO as its authors' code runs it is ``rotations: anomalydino`` (half a pixel off the middle) with
+    ``image_score: {rounding: down}``, and for its masked categories ``foreground: 10``. The sizes of these are told in
+    `zsad.features.views`, `zsad.scoring.image_level` and `zsad.scoring.foreground.foreground_mask`. As references it
+    takes files that follow each other (of seed ``s`` those from ``s * shots`` on), here they are drawn by ``seed``:
+    other images. PatchCore as published, by Euclidean distance of tokens as they are, is `patchcore`.
+
     A bank that does not fit the memory is read in pieces, each compared with all images; a coreset is then chosen from
     each piece.
     """
@@ -54,7 +60,7 @@ class MemoryBank(ReferenceScorer):
     )
 
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")
-    rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: Rotations = True
     coreset: float | None = Field(
         None, gt=0, le=1, description="Share of the bank that is kept; PatchCore keeps 0.01 to 0.25; null for all."
     )

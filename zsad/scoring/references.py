@@ -41,10 +41,33 @@ Shots = Annotated[
 ]
 
 
+PUBLISHED_TURNS = ("anomalydino", "subspacead")  # papers whose code turns references in a way of its own
+
+
+def _rotations(value: Any) -> Any:
+    """Read a yes, a no or a paper's name, so that anything else gets one sentence and not one for each type."""
+    if isinstance(value, bool) or value in PUBLISHED_TURNS:
+        return value
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    raise ValueError(f"it must be true, false, {' or '.join(map(repr, PUBLISHED_TURNS))}")
+
+
+Rotations = Annotated[
+    bool | Literal["anomalydino", "subspacead"],
+    BeforeValidator(_rotations),
+    Field(
+        description="Turn each reference by 0, 45, ... 315 degrees as well: true; 'anomalydino' for turns half a pixel "
+        "off the middle, as in its code; 'subspacead' for 30 random angles with black corners, as in its code."
+    ),
+]
+
+
 class ReferenceScorer(Scorer):
     """Base of few-shot and full-shot scorers; a subclass says what is fitted, and how an image is scored by it.
 
-    A subclass with a field ``rotations`` that is true gets each reference at eight angles.
+    A subclass with a field ``rotations`` that is true gets each reference at eight angles, or as the paper that it
+    names, see `Rotations`.
 
     Class attributes:
         folds: of cross-fitting, by which the references are scored: so many more fits, where there are as many
@@ -70,7 +93,8 @@ class ReferenceScorer(Scorer):
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images and the references."""
         subset = "train" if self.shots == ALL else references(self.shots, self.seed, consecutive=self._is_consecutive)
-        view = "rotations" if getattr(self, "rotations", False) else "original"
+        turns = getattr(self, "rotations", False)
+        view = f"rotations_{turns}" if isinstance(turns, str) else "rotations" if turns else "original"
         return {"test": FeatureSet("test"), "references": FeatureSet(subset, view)}
 
     def fewest_references(self) -> int:

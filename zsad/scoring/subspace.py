@@ -14,7 +14,7 @@ from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, covariance_operations
 from zsad.scoring.moments import ROUNDING, Moments
-from zsad.scoring.references import ReferenceScorer
+from zsad.scoring.references import ReferenceScorer, Rotations
 from zsad.scoring.stored import as_array, as_tensor
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices
@@ -61,10 +61,15 @@ class Subspace(ReferenceScorer):
     the number format, which keeps ``S`` to about 1e-6 of itself.
 
     One axis is always left out, that of the least variance: otherwise every patch would score 0. References that do
-    not vary have no axes, and ``S`` is the squared distance to them.
+    not vary have no axes, and ``S`` is the squared distance to them. The authors' code keeps that axis where
+    ``explained_variance`` asks for all, and scores 0; below that it is the same.
 
-    With ``rotations`` each reference is seen at eight angles; the paper draws 30 angles at random. The image score is
-    the pipeline's (the paper's is its default, the mean of the top 1 %), and so is the smoothing of the map.
+    With ``rotations`` each reference is seen at eight angles, or with ``rotations: subspacead`` at 30 random ones as in
+    the authors' code, which takes none for the transistor of MVTec AD; the size of it is told in
+    `zsad.features.views`. Their image score is the mean of the top 1 % of the pixels of the map, enlarged to the size
+    of the network's input and blurred: ``image_score: {rounding: down, patch_pixels: 14, pixel_smoothing: 0.81}``, see
+    `zsad.scoring.image_level`. Their references are the first of a shuffled list, here a draw by ``seed``: other
+    images.
     """
 
     summary: ClassVar[str] = "A patch against the principal subspace of all patches of a few good reference images."
@@ -77,7 +82,7 @@ class Subspace(ReferenceScorer):
     explained_variance: float = Field(
         0.99, gt=0, le=1, description="Share of the variance of the reference patches that the subspace holds at least."
     )
-    rotations: bool = Field(True, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: Rotations = True
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:

@@ -71,6 +71,11 @@ def unit_tokens(reader: PatchSource, index: int, layers: Sequence[int], device: 
     return normalise(image_tokens(reader, index, layers, device))
 
 
+def side_by_side(tokens: torch.Tensor) -> torch.Tensor:
+    """Tokens ``[layer, row, column, channel]`` as one vector a patch, ``[row, column, layer * channel]``."""
+    return tokens.permute(1, 2, 0, 3).flatten(2)
+
+
 def normalise(tokens: torch.Tensor) -> torch.Tensor:
     """Scale vectors along the last axis to length one.
 
