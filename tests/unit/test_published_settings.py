@@ -55,6 +55,23 @@ def test_a_method_is_to_meet_the_row_of_its_own_setting_unless_another_is_named(
     assert settings_of(None).to_meet() == settings_of({"mutual": None}).to_meet() == {}
 
 
+def test_our_protocol_is_told_in_words(settings_of):
+    said = settings_of({"mutual": MUSC}).to_meet()["mutual"]["protocol"]
+    assert said == (
+        "input of 256 px; pixels compared at the resolution of the images, without a crop; maps not smoothed; image score: "
+        "mean of the highest 1 % of the patches; exact AUPRO up to a false-positive rate of 0.3"
+    )
+    musc = load(REPOSITORY / "config/published/musc.yaml").to_meet()["musc"]["protocol"]
+    assert musc.startswith("input of 518 px (fit: square); pixels compared at 518 x 518 pixels")
+    assert "image score: the highest patch" in musc
+    assert "exact" not in musc
+    dino = load(REPOSITORY / "config/published/anomalydino_1shot.yaml").to_meet()["anomalydino"]["protocol"]
+    assert "maps smoothed by a Gaussian of 4 px" in dino
+    assert "not smoothed" not in dino
+    patchcore = load(REPOSITORY / "config/published/patchcore.yaml").to_meet()["patchcore"]["protocol"]
+    assert "image score: the method's own" in patchcore
+
+
 def test_seeds_meet_it_by_the_name_that_they_share_or_one_by_one(settings_of):
     row = {"method": "AnomalyDINO", "backbone": "DINOv2 ViT-S/14", "resolution": "448"}
     bank = {"scorer": "memory_bank", "params": {"shots": 1}, "seeds": [0, 1]}

@@ -11,6 +11,7 @@ from typing import Any
 from zsad.errors import ConfigError, nearest_hint
 from zsad.evaluation.options import EvaluationOptions
 from zsad.names import AUPRO_LIMITS
+from zsad.scoring.registry import SCORERS
 from zsad.tables.published import PublishedFigure, read_published, rows_to_meet
 from zsad.workflow.entries import BackboneEntry, MethodEntry
 from zsad.workflow.sections import PublishedRow
@@ -117,11 +118,16 @@ def our_protocol(evaluation: EvaluationOptions, entry: MethodEntry, backbone: Ba
     parts = [
         _input_in_words(backbone) if backbone else "",
         f"pixels compared {evaluation.measured_at.words}",
-        _smoothing_in_words(scoring.get("smoothing", 0), evaluation.parameters().get("smoothing", 0)),
-        _image_score_in_words(scoring),
-        f"exact AUPRO up to a false-positive rate of {AUPRO_LIMITS['aupro']:g}",
+        _smoothing_in_words(scoring.get("smoothing", 0), evaluation.smoothing),
+        "image score: the method's own" if _scores_images(entry) else _image_score_in_words(scoring),
+        f"exact AUPRO up to a false-positive rate of {AUPRO_LIMITS['aupro']:g}" if evaluation.aupro == "exact" else "",
     ]
     return "; ".join(filter(None, parts))
+
+
+def _scores_images(entry: MethodEntry) -> bool:
+    """Whether a method has image scores of its own, which are not summed up from its map."""
+    return not entry.members and SCORERS.build(entry.scorer, entry.params).own_image_scores
 
 
 def told_against_published(path: Path) -> str:
@@ -143,8 +149,8 @@ def _input_in_words(backbone: BackboneEntry) -> str:
 
 
 def _smoothing_in_words(patches: float, pixels: float) -> str:
-    said = [f"sigma {patches:g} patches" if patches else "", f"sigma {pixels:g} px" if pixels else ""]
-    return f"maps smoothed by {' and '.join(filter(None, said))}" if any(said) else "maps not smoothed"
+    """What the protocol's own words leave out."""
+    return f"maps smoothed by {patches:g} patches" if patches else "" if pixels else "maps not smoothed"
 
 
 def _image_score_in_words(scoring: Mapping[str, Any]) -> str:
