@@ -58,8 +58,8 @@ def test_a_method_is_to_meet_the_row_of_its_own_setting_unless_another_is_named(
 def test_our_protocol_is_told_in_words(settings_of):
     said = settings_of({"mutual": MUSC}).to_meet()["mutual"]["protocol"]
     assert said == (
-        "input of 256 px; pixels compared at the resolution of the images, without a crop; maps not smoothed; image score: "
-        "mean of the highest 1 % of the patches; exact AUPRO up to a false-positive rate of 0.3"
+        "input of 256 px; pixels compared at the resolution of the images, without a crop; maps not smoothed; "
+        "image score: mean of the highest 1 % of the patches; exact AUPRO up to a false-positive rate of 0.3"
     )
     musc = load(REPOSITORY / "config/published/musc.yaml").to_meet()["musc"]["protocol"]
     assert musc.startswith("input of 518 px (fit: square); pixels compared at 518 x 518 pixels")
@@ -68,6 +68,8 @@ def test_our_protocol_is_told_in_words(settings_of):
     dino = load(REPOSITORY / "config/published/anomalydino_1shot.yaml").to_meet()["anomalydino"]["protocol"]
     assert "maps smoothed by a Gaussian of 4 px" in dino
     assert "not smoothed" not in dino
+    padim = load(REPOSITORY / "config/published/padim.yaml").to_meet()["padim_resnet18"]["protocol"]
+    assert "image score: the highest pixel, 4 along a patch, smoothed by 4 of them" in padim
     patchcore = load(REPOSITORY / "config/published/patchcore.yaml").to_meet()["patchcore"]["protocol"]
     assert "image score: the method's own" in patchcore
 

@@ -154,7 +154,13 @@ def _smoothing_in_words(patches: float, pixels: float) -> str:
 
 
 def _image_score_in_words(scoring: Mapping[str, Any]) -> str:
-    aggregate = scoring.get("aggregate")
-    if aggregate == "top_mean":
-        return f"image score: mean of the highest {100 * scoring['fraction']:g} % of the patches"
-    return {"max": "image score: the highest patch", "mean": "image score: mean of the patches"}.get(aggregate, "")
+    aggregate, along, pixels = (scoring.get(name) for name in ("aggregate", "patch_pixels", "pixel_smoothing"))
+    unit, plural = ("patch", "patches") if along == 1 and not pixels else ("pixel", "pixels")
+    said = {
+        "top_mean": f"mean of the highest {100 * scoring.get('fraction', 0):g} % of the {plural}",
+        "max": f"the highest {unit}",
+        "mean": f"mean of the {plural}",
+    }.get(str(aggregate), "")
+    size = f", {along} along a patch" if unit == "pixel" else ""
+    smoothed = f", smoothed by {pixels:g} of them" if pixels else ""
+    return f"image score: {said}{size}{smoothed}" if said else ""
