@@ -37,6 +37,7 @@ from zsad.data.images import read_image
 from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.masks import read_mask
 from zsad.evaluation.pixels import pixel_statistics
+from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.ranking import auroc, average_precision, rank_scores
 from zsad.features.base import Execution
 from zsad.features.embedded import Embedded
@@ -235,10 +236,9 @@ def every_score_stretched(category: Category) -> float:
 
 
 def aupimo_at_steps(category: Category) -> float:
-    """300 000 thresholds between the least and the greatest score; from the one nearest to 1e-5 to that of 1e-4."""
-    maps = [anomaly_map for anomaly_map, _ in category.images]
-    thresholds = np.linspace(min(map(np.min, maps)), max(map(np.max, maps)), PIMO_STEPS)
+    """300 000 thresholds between the ends of good images' scores; from the one nearest to 1e-5 to that of 1e-4."""
     good = [anomaly_map for anomaly_map, truth in category.images if not truth.any()]
+    thresholds = np.linspace(min(map(np.min, good)), max(map(np.max, good)), PIMO_STEPS)
     rates = np.mean([_shares_from(thresholds, anomaly_map.ravel()) for anomaly_map in good], axis=0)
     last, first = (int(np.argmin(np.abs(rates - rate))) for rate in PIMO_RATES)
     inside = np.arange(first, last + 1)[rates[first : last + 1] > 0][::-1]
@@ -328,6 +328,22 @@ def cropped(image: MapAndTruth) -> MapAndTruth:
     return anomaly_map[margin:-margin, margin:-margin], truth[margin:-margin, margin:-margin]
 
 
+def whole(image: MapAndTruth) -> MapAndTruth:
+    """At 256 x 256, what Pillow's bilinear filter leaves wholly defective."""
+    measured_at = Protocol(side=RESIZED, truth="whole")
+    return measured_at.anomaly_map(image[0], *image[1].shape), measured_at.true_mask(image[1])
+
+
+def smoothed(image: MapAndTruth) -> MapAndTruth:
+    """A map at its image's size, smoothed by a Gaussian of 4 pixels."""
+    return Protocol(smoothing=4).anomaly_map(image[0], *image[1].shape), image[1]
+
+
+def with_corners(image: MapAndTruth) -> MapAndTruth:
+    """A map at its image's size, whose outermost patches lie at the image's corners."""
+    return Protocol(grid="corners").anomaly_map(image[0], *image[1].shape), image[1]
+
+
 def normalised(image: MapAndTruth) -> MapAndTruth:
     """A map at its image's size, stretched to 0..1 by itself."""
     anomaly_map, truth = at_image_size(image[0], *image[1].shape), image[1]
@@ -376,7 +392,10 @@ CHANGES: tuple[tuple[str, str, Change], ...] = (
         lambda image: resized(image, smoothed_above(0.5)),
     ),
     ("at 256 px, truth averaged, `> 0`", "Dinomaly, INP-Former", lambda image: resized(image, smoothed_above(0.0))),
+    ("at 256 px, truth bilinear, whole", "MuSc on MVTec AD, PatchCore", whole),
     ("at 256 px, cropped to the middle 224", "PatchCore", cropped),
+    ("maps smoothed, 4 px", "PaDiM, PatchCore, AnomalyDINO", smoothed),
+    ("outermost patches at the corners", "MuSc", with_corners),
     ("each map stretched to 0..1 by itself", HOME, normalised),
 )
 DEFINITIONS: tuple[Definition, ...] = (

@@ -454,6 +454,14 @@ def test_a_protocol_changes_what_pixels_are_compared_and_nothing_of_the_images(c
     complete.write_masks(complete.truths)
     assert complete.evaluate_masks(protocol="resize256")["protocol"] == "resize256"
     assert complete.evaluate_masks(protocol="resize256")["metrics"]["mask_iou"] == 1.0
+    others = {"smoothing": 2, "aupro": "fpr300", "aupimo": "interpolated"}
+    smooth = complete.evaluate(**others)
+    assert smooth["protocol"] == "native + smoothing 2 + aupro fpr300 + aupimo interpolated"
+    assert smooth["metrics"]["pixel_ap"] != native["metrics"]["pixel_ap"]
+    assert (smooth["decision"], smooth["mask"]) == (native["decision"], native["mask"])
+    assert smooth["metrics"]["aupimo"] is None  # a few hundred good pixels
+    assert any("AUPIMO is not known" in note for note in smooth["notes"])
+    assert complete.evaluate_masks(**others)["protocol"] == smooth["protocol"]
 
 
 def test_one_type_of_defect_is_measured_like_a_category_of_its_images_and_the_good_ones(category):

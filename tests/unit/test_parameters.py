@@ -312,6 +312,11 @@ crops below 0.0625 (0,1]
 crops context 4.0 [1,)
 crops least 0.125 (0,1]
 evaluation protocol native
+evaluation smoothing 0.0 [0,100]
+evaluation truth nearest
+evaluation grid centres
+evaluation aupro exact
+evaluation aupimo steps
 evaluation bootstrap 1000 [0,1000000]
 evaluation seed 0 [0,)
 evaluation memory_mb 1000 [50,)

@@ -42,17 +42,21 @@ class EvaluationOptions(Part):
     )
     truth: Literal["nearest", "half", "whole", "any"] = Field(
         "nearest",
-        description="how true masks are resized: nearest neighbour, or bilinear and then more than half, whole, or any",
+        description="how true masks are resized: nearest neighbour, or bilinear and what is then defective by "
+        "more than half, whole (MuSc, PatchCore), or any part of it",
     )
     grid: Literal["centres", "corners"] = Field(
         "centres",
-        description="how maps are enlarged: outermost patches centred in their parts of the image, or at its corners",
+        description="how maps are enlarged: centres of patches in the middle of their parts of the image, or "
+        "the outermost at its corners (MuSc)",
     )
     aupro: Literal["exact", "thresholds200", "fpr300"] = Field(
-        "exact", description="how AUPRO is taken: at every score, at 200 linear thresholds (MuSc), or at 300 even rates"
+        "exact",
+        description="how AUPRO is taken: exact (at every score), thresholds200 (linear, MuSc), or fpr300 (SubspaceAD)",
     )
     aupimo: Literal["steps", "interpolated"] = Field(
-        "steps", description="how AUPIMO is taken: at every score, or as by its authors between 300 000 thresholds"
+        "steps",
+        description="how AUPIMO is taken: steps (at every score), or interpolated (its authors' 300 000 thresholds)",
     )
     bootstrap: int = Field(
         1000, ge=0, le=1_000_000, description="resamples of the images for confidence limits; 0 for none"
