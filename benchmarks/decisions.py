@@ -70,8 +70,8 @@ from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import Mutual
-from zsad.scoring.mutual_base import interval_mean, rescored_by_neighbours
-from zsad.scoring.mutual_distances import Stage, distance_rows
+from zsad.scoring.mutual_base import SIMILARITIES, interval_mean, rescored_by_neighbours
+from zsad.scoring.mutual_distances import distance_rows
 from zsad.scoring.references import REFERENCES, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.token_source import MemoryTokens, TokenSource
@@ -397,7 +397,7 @@ def _batch_scores(scorer: Scorer, test: TokenSource, indices: np.ndarray, comput
 
 def mutual_scores(scorer: Mutual, test: TokenSource, drawn: Sequence[np.ndarray], compute: Compute) -> list[Scores]:
     """Mutual scores of every batch, from distances between all pairs of images, which are computed once."""
-    stages = [Stage(*pair) for pair in product(layer_indices(test, scorer.layers), scorer.neighbourhoods)]
+    stages = scorer.stages(test)
     maps = [{index: np.zeros(test.grid_sizes[index].prod()) for index in indices.tolist()} for indices in drawn]
     for stage in stages:
         for position, distances in distance_rows(test, range(len(test)), stage, scorer.distance, compute):
@@ -411,7 +411,8 @@ def mutual_scores(scorer: Mutual, test: TokenSource, drawn: Sequence[np.ndarray]
         shaped = (ImageScore(index, of_batch[index].reshape(test.grid_sizes[index])) for index in indices.tolist())
         in_order, scores = _summed_up(shaped)
         visible = scorer.visible(len(indices))
-        scores = rescored_by_neighbours(scores, cls_tokens[indices], scorer.rescoring, visible)
+        similar = SIMILARITIES[scorer.class_tokens](cls_tokens[indices])
+        scores = rescored_by_neighbours(scores, similar, scorer.rescoring, visible)
         found.append(Scores(in_order, scores, [], np.empty(0)))
     return found
 

@@ -52,9 +52,9 @@ class ResNet(Cnn):
     Three departures remain. The authors resize to 256 px and cut out the middle 224 x 224 px; nothing is cut here, and
     ``resolution: 224`` gives their grid. EfficientAD's authors have measured what the cut is worth to PatchCore on
     MVTec AD, where defects lie in the middle: an image AUROC of 99.2 with it, as published, and of 98.7 without it.
-    Images are resized bicubically, theirs bilinearly. And tokens are stored in float16, as all are: each value is rounded
-    by at most 0.05 %, distances of tokens of a photograph by .003 % in the median and .12 % at most with networks of
-    random weights; values beyond 65504 are refused. On a GPU, ``dtype: float32`` computes in the authors' format.
+    Images are resized bicubically, theirs bilinearly. And tokens are stored in float16, as all are: a value is off by
+    0.05 % at most, a distance of two tokens of a photograph by .003 % in the median and by .12 % at most, with networks
+    of random weights; values beyond 65504 are refused. On a GPU, ``dtype: float32`` computes in the authors' format.
 
     As in the papers, a token looks at the first pixel of its patch and not at the middle, 3.5 px further, or 1.5 px.
     """
