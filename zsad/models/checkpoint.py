@@ -1,8 +1,8 @@
 """Checkpoints: recognised, checked and loaded, in the forms in which they are published.
 
 ``transformers`` folders, ``timm`` folders (DINOv3), ``open_clip`` folders, and single files (DINOv2 and DINOv3 of
-``torch.hub``, ``.pth``; open_clip, ``.pt``). Whatever goes wrong on the way is a `ModelError` that says how to mend it;
-the libraries underneath stay silent.
+``torch.hub``, ``.pth``; OpenAI's CLIP and open_clip, ``.pt``). Whatever goes wrong on the way is a `ModelError` that
+says how to mend it; the libraries underneath stay silent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import load_file
 
 from zsad.errors import ModelError
-from zsad.models.catalogue import facts_of
 from zsad.models.colours import Normalisation
 from zsad.models.config_files import config_content, parsed_config, silence_libraries
 from zsad.models.config_sense import built_within, sense_of_config, sense_of_weights, whole_number
@@ -277,10 +276,9 @@ def family_in(name: str, folder: Path) -> tuple[Family[Any], PretrainedConfig]:
 
 
 def _tell_of_usual(found: FoundCheckpoint, normalisation: Normalisation) -> None:
-    """Say that pixels are normalised as usual; of a published model, which is known to be so, only by the way."""
+    """Say in the log that pixels are normalised as usual."""
     folder = found.source if found.source.is_dir() else found.source.parent
-    logger.log(
-        logging.WARNING if facts_of(found.name) is None else logging.INFO,
+    logger.info(
         "model '%s' does not say how its pixels are normalised (no %s in %s): it is given what is usual of its family, "
         "mean %s and deviation %s",
         found.name,

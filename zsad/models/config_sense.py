@@ -22,6 +22,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from zsad.errors import ModelError, ZsadError, first_line
 from zsad.errors.boundary import known_sentence
 from zsad.models.memory import is_out_of_memory
+from zsad.models.torchscript import is_torchscript, read_torchscript
 
 logger = logging.getLogger(__name__)
 
@@ -175,6 +176,8 @@ def _shapes(file: Path) -> list[Sequence[int]]:
     if file.suffix == ".safetensors":
         with safe_open(file, "pt") as weights:
             return [weights.get_slice(key).get_shape() for key in weights.keys()]  # noqa: SIM118
+    if is_torchscript(file):
+        return [tensor.shape for tensor in read_torchscript(file, shapes_only=True).values()]
     return list(_shapes_in(torch.load(file, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(file))))
 
 

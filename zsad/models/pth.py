@@ -1,4 +1,4 @@
-"""Reading ``.pth`` files, without running the code that such a file can hold."""
+"""Reading ``.pth`` and ``.pt`` files, without running the code that such a file can hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from zsad.errors import ModelError
+from zsad.models.torchscript import is_torchscript, read_torchscript
 
 WRAPPERS = ("teacher", "model", "state_dict")  # where training scripts put the weights among other things
 PREFIXES = ("module.", "backbone.")  # of distributed training, and of a backbone beside its heads
@@ -29,15 +30,16 @@ def read_pth(path: Path) -> dict[str, torch.Tensor]:
 def load_pth(path: Path) -> Any:
     """What a file of ``torch.save`` holds, be it tensors or collections of them, on the CPU.
 
-    Files of the present format are mapped into memory, so that weights are read when they are used.
+    Of one of ``torch.jit.save``, with code, it is the state dict. Files of the present format are mapped into memory,
+    so that weights are read when they are used.
 
     Raises:
         ModelError: the file is absent, damaged, or holds more than tensors.
     """
     try:
-        is_zip = zipfile.is_zipfile(path)
-        holds_code = is_zip and _holds_code(path)
-        content = None if holds_code else torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        if is_torchscript(path):
+            return read_torchscript(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
         reason = "is damaged, or holds more than tensors, which may be harmful code"
     except OSError as error:
@@ -48,20 +50,7 @@ def load_pth(path: Path) -> Any:
         raise
     except Exception:  # over an arbitrary sequence of bytes, archives and unpicklers raise whatever there is
         reason = "is damaged"
-    else:
-        if not holds_code:
-            return content
-        raise ModelError(
-            f"the file of weights {path} is a TorchScript archive, as OpenAI publishes CLIP, which holds code and is "
-            "not read; use the same model in the format of transformers, such as clip-vitl14-336"
-        )
     raise ModelError(f"the file of weights {path} {reason}; download it again from its authors")
-
-
-def _holds_code(path: Path) -> bool:
-    """Whether an archive is of ``torch.jit.save``."""
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
 
 
 def _unwrapped(content: Any) -> Any:

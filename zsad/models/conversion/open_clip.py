@@ -1,8 +1,10 @@
-"""CLIP as open_clip trains and publishes it (Cherti et al., CVPR 2023), with both towers.
+"""CLIP as OpenAI publishes it (Radford et al., ICML 2021), and as open_clip does (Cherti et al., CVPR 2023).
 
-Source: https://github.com/mlfoundations/open_clip, ``open_clip/model.py`` and ``open_clip/transformer.py``. Tensors say
-neither how many heads there are nor which activation: folders say so in ``open_clip_config.json``, and of single files
-those do that its authors released, by their names. For any other file, an ``open_clip_config.json`` must lie beside it.
+Source: https://github.com/openai/CLIP, ``clip/model.py``, and https://github.com/mlfoundations/open_clip,
+``open_clip/model.py`` and ``open_clip/transformer.py``, whose tensors have the same names. They say neither how many
+heads there are nor which activation: open_clip's folders say so in ``open_clip_config.json``, and of single files those
+do that OpenAI or open_clip's authors released, by what is in them or by their names. For any other file, an
+``open_clip_config.json`` must lie beside it.
 """
 
 from __future__ import annotations
@@ -19,20 +21,24 @@ from zsad.models.conversion.converted import Converted, checked
 from zsad.models.conversion.open_clip_config import Described, Sizes, read_config
 from zsad.models.conversion.patches import head_count
 from zsad.models.conversion.weights import OriginalWeights
+from zsad.models.positions import Positions
 from zsad.models.weight_files import OPEN_CLIP_CONFIG, config_beside
 
 MARKS = ("visual.class_embedding", "visual.conv1.weight")
 DROPPED = (
-    r"attn_mask",  # a buffer that old versions saved
+    r"(.*\.)?attn_mask",  # a buffer that old versions saved
     r"logit_bias",  # of SigLIP's loss
-    r"input_resolution|context_length|vocab_size",  # numbers in OpenAI's files
+    r"input_resolution|context_length|vocab_size",  # OPENAI_NUMBERS
 )
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")  # besides the weights, in OpenAI's files alone
+OPENAI_RELEASE = re.compile(r"ViT-(B-32|B-16|L-14|L-14-336px)\.pt")  # in half precision, as are all
 # What is released by itself has heads of 64 channels, CLIP's pixels, and QuickGELU where its name says so:
 # https://github.com/mlfoundations/open_clip/releases/tag/v0.2-weights and ``open_clip/pretrained.py``.
 RELEASE = re.compile(r"vit_[bl]_\d+(_plus)?(_\d+)?(?P<quick>-quickgelu)?-laion(400m|2b)_e\d+-[0-9a-f]{8}\.pth?")
 HEAD_WIDTH = 64
 NORM_EPSILON = 1e-5  # torch's own, of every norm
-POSITIONS = "antialiased"  # how they are brought to another grid: bicubic, ``resize_pos_embed`` in ``model.py``
+POSITIONS: Positions = "antialiased"  # open_clip's way to another grid: bicubic, ``resize_pos_embed`` in ``model.py``
+OPENAI_POSITIONS: Positions = "bicubic"  # OpenAI's code knows none; it is that of its models in ``transformers``
 ACTIVATIONS = {False: "gelu", True: "quick_gelu"}
 
 
@@ -56,6 +62,10 @@ def from_file(weights: OriginalWeights) -> Converted:
     file = weights.source
     if file is not None and (beside := config_beside(file)) is not None:
         return convert(weights, read_config(weights.name, beside))
+    heads = (_heads(weights, "visual.class_embedding", 1), _heads(weights, "ln_final.weight", 1))
+    if _is_openai(weights):
+        sizes = sizes_of(weights, *heads)
+        return _converted(weights, sizes, quick_gelu=True, normalisation=None, positions=OPENAI_POSITIONS)
     release = None if file is None else RELEASE.fullmatch(file.name)
     if release is None:
         raise ModelError(
@@ -63,8 +73,19 @@ def from_file(weights: OriginalWeights) -> Converted:
             f"or QuickGELU; put the model's {OPEN_CLIP_CONFIG} beside the file (with model_cfg.quick_gelu), or give a "
             "released file its name back"
         )
-    heads = (_heads(weights, "visual.class_embedding", 1), _heads(weights, "ln_final.weight", 1))
     return _converted(weights, sizes_of(weights, *heads), quick_gelu=release["quick"] is not None, normalisation=None)
+
+
+def _is_openai(weights: OriginalWeights) -> bool:
+    """Whether weights are OpenAI's.
+
+    Their archives hold three numbers besides. A file of the state dict alone is known by half precision and the name of
+    a release.
+    """
+    if all(key in weights for key in OPENAI_NUMBERS):
+        return True
+    is_half = weights.take("visual.conv1.weight").dtype == torch.float16
+    return is_half and weights.source is not None and OPENAI_RELEASE.fullmatch(weights.source.name) is not None
 
 
 def convert(weights: OriginalWeights, described: Described) -> Converted:
@@ -115,7 +136,7 @@ def sizes_of(weights: OriginalWeights, image_heads: int, text_heads: int) -> Siz
     )
 
 
-def config_of(sizes: Sizes, *, quick_gelu: bool) -> CLIPConfig:
+def config_of(sizes: Sizes, *, quick_gelu: bool, positions: Positions = POSITIONS) -> CLIPConfig:
     """The configuration of ``transformers`` for a model of these sizes."""
     shared: dict[str, Any] = {"hidden_act": ACTIVATIONS[quick_gelu], "layer_norm_eps": NORM_EPSILON}
     return CLIPConfig(
@@ -129,7 +150,7 @@ def config_of(sizes: Sizes, *, quick_gelu: bool) -> CLIPConfig:
             "patch_size": sizes.patch,
             "image_size": sizes.grid * sizes.patch,
             "projection_dim": sizes.projected,
-            "position_interpolation": POSITIONS,
+            "position_interpolation": positions,
         },
         text_config=shared
         | {
@@ -149,7 +170,12 @@ def config_of(sizes: Sizes, *, quick_gelu: bool) -> CLIPConfig:
 
 
 def _converted(
-    weights: OriginalWeights, sizes: Sizes, *, quick_gelu: bool, normalisation: Normalisation | None
+    weights: OriginalWeights,
+    sizes: Sizes,
+    *,
+    quick_gelu: bool,
+    normalisation: Normalisation | None,
+    positions: Positions = POSITIONS,
 ) -> Converted:
     weights.drop(DROPPED)
     state = {
@@ -168,7 +194,8 @@ def _converted(
     for part, blocks in ((IMAGE, sizes.image_blocks), (TEXT, sizes.text_blocks)):
         for block in range(blocks):
             state |= _block(weights, f"{part.source}{block}", f"{part.target}{block}")
-    converted = checked(config_of(sizes, quick_gelu=quick_gelu), state, weights)
+    config = config_of(sizes, quick_gelu=quick_gelu, positions=positions)
+    converted = checked(config, state, weights)
     return converted._replace(normalisation=normalisation)
 
 

@@ -32,12 +32,15 @@ LAYOUTS = {
     "DINOv3 ViT": Layout(dinov3_vit.MARKS, dinov3_vit.from_torch_hub),
     "DINOv3 ConvNeXt": Layout(dinov3_convnext.MARKS, dinov3_convnext.from_torch_hub),
     "DINOv2": Layout(dinov2.MARKS, dinov2.from_torch_hub, dinov2.without_chunks),
-    "open_clip": Layout(open_clip.MARKS, open_clip.from_file),
+    "CLIP": Layout(open_clip.MARKS, open_clip.from_file),
 }
 
 
+OF_RESNETS = "visual.attnpool.positional_embedding"  # in OpenAI's and open_clip's models of another image tower
+
+
 def from_torch_hub(state: Mapping[str, torch.Tensor], name: str, source: Path | None = None) -> Converted:
-    """Convert a state dict in the names of facebookresearch/dinov3, facebookresearch/dinov2, or open_clip.
+    """Convert a state dict in the names of DINOv3's and DINOv2's authors, of OpenAI's CLIP, or of open_clip.
 
     Args:
         state: as `zsad.models.pth.read_pth` returns it.
@@ -51,6 +54,11 @@ def from_torch_hub(state: Mapping[str, torch.Tensor], name: str, source: Path | 
         if all(mark in state for mark in layout.marks):
             renamed = {layout.release_name(key): tensor for key, tensor in state.items()}
             return layout.convert(OriginalWeights(renamed, name, source))
+    if OF_RESNETS in state:
+        raise ModelError(
+            f"model '{name}' is a CLIP whose image tower is a ResNet (such as RN50), which has no patch tokens and is "
+            "not supported; use one with a vision transformer, such as ViT-L-14-336px.pt or clip-vitl14-336"
+        )
     raise ModelError(
         f"the weights of model '{name}' are not in the names of any of {', '.join(LAYOUTS)} (the first is "
         f"'{next(iter(state), '')}'); use a .pth file of these releases, or a transformers folder"
