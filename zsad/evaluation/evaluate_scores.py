@@ -16,8 +16,15 @@ from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, 
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
-from zsad.evaluation.marks import marks_of, mask_of
-from zsad.evaluation.mask_counts import COUNTED, mask_counts, mask_metrics
+from zsad.evaluation.marks import Marks, marks_of, mask_of
+from zsad.evaluation.mask_counts import (
+    COMPONENTS,
+    COUNTED,
+    FALSE_POSITIVES,
+    TRUE_POSITIVES,
+    mask_counts,
+    mask_metrics,
+)
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS, Measured
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
@@ -98,7 +105,7 @@ def evaluate_scores(
             "by_type": _by_type(images, pixels, records, sampler),
             "curves": {name: _curve_json(curve) for name, curve in {**images.curves(), **pixels.curves()}.items()},
             "bands": images.bands(sampler) | pixels.bands(sampler),
-            "images": _image_rows(reader, decided, records, pixels.aupimo()),
+            "images": _image_rows(reader, decided, records, pixels),
             "counts": counts(records),
             "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes) + training_notes(training),
             "provenance": {
@@ -188,6 +195,7 @@ class _Pixels:
         self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
         self._records = [records[index] for index in self._places]
         self._localises = reader.localises
+        self._is_native = options.measured_at.side is None
         maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
         self._types = maps.types
         self._counts = np.zeros((len(maps), COUNTED), np.int64)
@@ -230,6 +238,16 @@ class _Pixels:
     def aupimo(self) -> dict[int, float]:
         """AUPIMO of images by their position among all, NaN for good ones."""
         return dict(zip(self._places, self._statistics.image_aupimo.tolist(), strict=True))
+
+    def marks(self) -> dict[int, Marks]:
+        """What is marked in images that were measured at their own size, by their position among all."""
+        if not self._is_native:
+            return {}
+        pixels = self._counts[:, TRUE_POSITIVES] + self._counts[:, FALSE_POSITIVES]
+        return {
+            index: Marks(int(counts[COMPONENTS]), float(marked / (record.height * record.width)))
+            for index, record, counts, marked in zip(self._places, self._records, self._counts, pixels, strict=True)
+        }
 
     def curves(self) -> dict[str, Curve | None]:
         ranking, overlap = self._statistics.ranking, self._statistics.overlap
@@ -322,11 +340,10 @@ def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
 
 
 def _image_rows(
-    reader: ScoreReader, decisions: DecisionReader, records: Sequence[ImageRecord], aupimo: Mapping[int, float]
+    reader: ScoreReader, decisions: DecisionReader, records: Sequence[ImageRecord], pixels: _Pixels
 ) -> list[dict[str, Any]]:
-    columns = zip(
-        records, reader.image_scores, marks_of(reader, decisions, records), reader.notes, reader.seconds, strict=True
-    )
+    aupimo, every_mark = pixels.aupimo(), marks_of(reader, decisions, records, pixels.marks())
+    columns = zip(records, reader.image_scores, every_mark, reader.notes, reader.seconds, strict=True)
     return [
         {
             "image_id": record.image_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -27,14 +28,26 @@ class Marks(NamedTuple):
 
 
 NOTHING = Marks(0, 0.0)
+NONE_KNOWN: Mapping[int, Marks] = MappingProxyType({})
 
 
-def marks_of(scores: ScoreReader, decisions: DecisionReader, records: Sequence[ImageRecord]) -> list[Marks | None]:
-    """The marks of every image, read one at a time; None where the method does not localise."""
+def marks_of(
+    scores: ScoreReader,
+    decisions: DecisionReader,
+    records: Sequence[ImageRecord],
+    known: Mapping[int, Marks] = NONE_KNOWN,
+) -> list[Marks | None]:
+    """The marks of every image, read one at a time; None where the method does not localise.
+
+    Args:
+        known: those that were found already, by position.
+    """
     if not scores.localises:
         return [None] * len(records)
     return [
-        marks_in(scores.anomaly_map(index), decisions.thresholds(index), record.height, record.width)
+        known[index]
+        if index in known
+        else marks_in(scores.anomaly_map(index), decisions.thresholds(index), record.height, record.width)
         for index, record in enumerate(records)
     ]
 

@@ -7,7 +7,6 @@ do, pooled over all images. So taken, the F1 is the SegF1 of MVTec AD 2 (Heckler
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from zsad.evaluation.defects import region_areas
@@ -32,9 +31,9 @@ def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
     marked = int(np.count_nonzero(mask))
     found = np.zeros_like(mask) if truth is None else mask & truth
     if marked:
-        components, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-        counts[COMPONENTS] = components - 1
-        counts[RIGHT] = np.unique(labels[found]).size
+        component, areas = region_areas(mask)
+        counts[COMPONENTS] = areas.size
+        counts[RIGHT] = np.unique(component[found[mask]]).size
     if truth is not None:
         counts[TRUE_POSITIVES] = np.count_nonzero(found)
         counts[FALSE_NEGATIVES] = np.count_nonzero(truth) - counts[TRUE_POSITIVES]

@@ -17,6 +17,7 @@ from zsad.evaluation.protocols import Protocol
 from zsad.files.scores import ScoreReader
 
 NAMES_IN_A_NOTE = 5
+HELD_BYTES = 50_000_000  # of true masks that are kept, an eighth of a byte a pixel
 IMAGES_ALONE = "The method scores images and says nothing of pixels, so it has no pixel metrics."
 
 
@@ -52,7 +53,7 @@ def pixel_truth(record: ImageRecord) -> np.ndarray:
 
 
 class MapsWithTruth:
-    """The anomaly maps of a category, each with its truth, read one at a time.
+    """The anomaly maps of a category, each with its truth, read one at a time; masks are read once if they fit.
 
     Args:
         scores: an open score file.
@@ -78,6 +79,8 @@ class MapsWithTruth:
         self._indices = indices
         self._protocol = protocol
         self._saturation = saturation
+        self._held: dict[int, np.ndarray] = {}
+        self._held_bytes = 0
         self.types = [None if records[index].label == 0 else records[index].defect_type for index in indices]
 
     def __len__(self) -> int:
@@ -89,7 +92,19 @@ class MapsWithTruth:
         anomaly_map = self._protocol.anomaly_map(self._scores.anomaly_map(index), record.height, record.width)
         if record.label == 0:
             return PixelImage(anomaly_map)
-        return PixelImage(anomaly_map, self._protocol.true_mask(pixel_truth(record)), self._defects(record))
+        return PixelImage(anomaly_map, self._mask(index, record), self._defects(record))
+
+    def _mask(self, index: int, record: ImageRecord) -> np.ndarray:
+        """The true mask; read anew only if it was not held."""
+        height, width = self._protocol.size(record.height, record.width)
+        if index in self._held:
+            return np.unpackbits(self._held[index], count=height * width).view(bool).reshape(height, width)
+        mask = self._protocol.true_mask(pixel_truth(record))
+        packed = np.packbits(mask)
+        if self._held_bytes + packed.nbytes <= HELD_BYTES:
+            self._held[index] = packed
+            self._held_bytes += packed.nbytes
+        return mask
 
     def _defects(self, record: ImageRecord) -> list[Region]:
         if self._saturation is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from zsad.evaluation.aupro import LINEAR
 from zsad.evaluation.defects import BYTES_A_DEFECT
 from zsad.resources.estimate import Estimate
 from zsad.resources.libraries import PANDAS_MEGABYTES, PANDAS_SECONDS, PLAIN, STATISTICS
@@ -14,6 +15,7 @@ DEFECTIVE_SHARE = 0.02  # of the pixels; what they take is bounded by evaluation
 IMAGE_BYTES, PIXEL_SECONDS = 25, 2.5e-8  # a pixel: map, truth and regions; compared and counted
 MARK_PIXEL_BYTES, MARK_PIXEL_SECONDS = 15, 3e-8  # the thresholded map at the size of the image, and its regions
 MASK_PIXEL_BYTES, MASK_PIXEL_SECONDS = 12, 1.5e-8
+SMOOTHED_PIXEL_SECONDS = 5e-9  # a pixel, of sigma
 DRAW_SECONDS = 2.2e-5  # an image and draw of the bootstrap
 IMAGE_SECONDS = 1e-3
 TABLES_MEGABYTES = 40
@@ -29,12 +31,14 @@ def evaluate_scores(run: Run, names: Mapping[str, str]) -> Estimate:
     options = run.settings.evaluation
     defects = DEFECTIVE_SHARE * BYTES_A_DEFECT * images.pixels / 1e6
     draws = DRAW_SECONDS * options.bootstrap * images.number
+    smoothing = SMOOTHED_PIXEL_SECONDS * options.smoothing * images.pixels
+    again = PIXEL_SECONDS * images.pixels if options.aupro == LINEAR else 0.0  # for the ends of the thresholds
     return STATISTICS.plus(
         max(
             IMAGE_BYTES * images.largest.pixels / 1e6 + min(defects, options.memory_mb),
             MARK_PIXEL_BYTES * whole.largest.pixels / 1e6,
         ),
-        PIXEL_SECONDS * images.pixels + MARK_PIXEL_SECONDS * whole.pixels + draws,
+        PIXEL_SECONDS * images.pixels + MARK_PIXEL_SECONDS * whole.pixels + draws + smoothing + again,
     )
 
 
