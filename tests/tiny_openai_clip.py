@@ -6,6 +6,7 @@ own.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -84,7 +85,11 @@ class Clip(nn.Module):
         self.text_projection = nn.Parameter(torch.empty(shape.text_width, shape.projected))
         self.logit_scale = nn.Parameter(torch.empty(()))
         self.load_state_dict(state_of(shape))
-        for name, number in (("input_resolution", shape.side), ("context_length", shape.longest), ("vocab_size", WORDS)):
+        for name, number in (
+            ("input_resolution", shape.side),
+            ("context_length", shape.longest),
+            ("vocab_size", WORDS),
+        ):
             self.register_buffer(name, torch.tensor(number))
         for module in self.modules():  # as `convert_weights` leaves them: norms and embeddings stay in float32
             if isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)):
@@ -111,7 +116,9 @@ def save_archive(path: Path, shape: Shape = RELEASED) -> Clip:
     kinds = {key: tensor.dtype for key, tensor in network.state_dict().items()}
     network.float()
     texts = torch.tensor([[3, WORDS - 1, 0]])
-    traced = torch.jit.trace(network, (torch.randn(1, 3, shape.side, shape.side), texts), check_trace=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of shapes that are taken as they are, and of TorchScript's age
+        traced = torch.jit.trace(network, (torch.randn(1, 3, shape.side, shape.side), texts), check_trace=False)
     for key, tensor in [*traced.named_parameters(), *traced.named_buffers()]:
         tensor.data = tensor.data.to(kinds[key])
     traced.save(str(path))

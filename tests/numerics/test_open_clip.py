@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -301,15 +300,6 @@ def test_a_file_that_does_not_say_its_activation_is_refused(tmp_path: Path) -> N
         assert (
             "do not say whether their activation is GELU or QuickGELU; put the model's open_clip_config.json" in message
         )
-
-
-def test_a_torchscript_archive_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "ViT-L-14-336px.pt"
-    with zipfile.ZipFile(path, "w") as archive:  # as torch.jit.save writes them
-        for name in ("data.pkl", "code/__torch__/model.py", "constants.pkl", "version"):
-            archive.writestr(f"ViT-L-14-336px/{name}", b"")
-    assert "is a TorchScript archive, as OpenAI publishes CLIP" in refusal(path)
-    assert "such as clip-vitl14-336" in refusal(path)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "open_clip_pytorch_model.bin"])

@@ -14,7 +14,7 @@ from zsad.models.families.clip_values import ValuesReader
 from zsad.models.families.clip_windows import WindowsReader
 from zsad.models.families.vision_transformer import VisionTransformer
 from zsad.models.image_text.options import ImageTextOptions, first_value_block
-from zsad.models.positions import MODES, Positions, interpolate_by
+from zsad.models.positions import MODES, Positions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -92,6 +92,8 @@ class Clip(VisionTransformer["CLIPVisionModelWithProjection"]):
     def place_positions(self, network: CLIPVisionModelWithProjection, config: PretrainedConfig, how: Positions) -> None:
         """See `Family.place_positions`."""
         if MODES[how] != MODES["transformers"]:
+            from zsad.models.interpolation import interpolate_by  # imports torch
+
             embeddings: Any = network.vision_model.embeddings
             interpolate_by(embeddings, lambda: embeddings.position_embedding.weight, self.patch(config), how)
 

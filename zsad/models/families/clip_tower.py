@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zsad.lazy import torch
 from zsad.models.families.base import TokenReader
 from zsad.models.image_text.vectors import image_vectors, padded
-from zsad.models.positions import Positions, positions_for
+from zsad.models.positions import Positions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +52,8 @@ class ClipTower(NamedTuple):
         Returns:
             float32 ``[image, 1 + patch, channel]``.
         """
+        from zsad.models.interpolation import positions_for  # imports torch
+
         parts: Any = self.network.vision_model.embeddings
         patches = parts.patch_embedding(pixels.to(parts.patch_embedding.weight.dtype))
         rows, columns = patches.shape[-2:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zsad.lazy import transformers
 from zsad.models.colours import Normalisation
 from zsad.models.families.vision_transformer import VisionTransformer
-from zsad.models.positions import Positions, interpolate_by
+from zsad.models.positions import Positions
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,5 +54,7 @@ class Dino(VisionTransformer["ViTModel"]):
     def place_positions(self, network: ViTModel, config: PretrainedConfig, how: Positions) -> None:
         """See `Family.place_positions`."""
         if how == "offset":
+            from zsad.models.interpolation import interpolate_by  # imports torch
+
             embeddings: Any = network.embeddings
             interpolate_by(embeddings, lambda: embeddings.position_embeddings[0], self.patch(config), how)
