@@ -13,6 +13,9 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+ALIGNED = ("padim",)  # methods that take images of one size alone
+
+
 def small(name: str) -> dict[str, Any]:
     """Those of a method."""
     return dict(SMALL.get(name, {}))

@@ -6,10 +6,13 @@ import torch
 
 from closeness import assert_close
 from feature_files import random_tokens, scores
-from zsad.errors import ConfigError
+from fitted_files import fitted_file
+from hdf5_edits import edited, replaced
+from zsad.errors import ConfigError, DamagedFileError
 from zsad.scoring.bank import JoinedBank
 from zsad.scoring.compute import Compute
 from zsad.scoring.coreset import approximate_coreset
+from zsad.scoring.fitted import load_fitted
 from zsad.scoring.patchcore import PatchCore
 from zsad.scoring.similarity import Metric
 from zsad.scoring.token_source import MemoryTokens
@@ -132,6 +135,14 @@ def test_it_scores_images_itself_and_sees_all_good_images_by_default():
     assert scorer.feature_sets()["references"] == ("train", "original")
     with pytest.raises(ConfigError, match=r"methods\.p: coreset"):
         PatchCore.build({"coreset": 0}, where="methods.p")
+
+
+def test_a_model_whose_vectors_have_no_unit_is_refused(tmp_path):
+    tokens = MemoryTokens(random_tokens(17, (4, 4), (4, 4)), np.zeros((2, 2, 6)), ["train/0.png", "train/1.png"])
+    model = fitted_file(tmp_path / "model.h5", tokens, PatchCore(), Compute())
+    edited(model, replaced("fit/unit", np.zeros(1)))
+    with pytest.raises(DamagedFileError, match="the unit of its vectors is 0"):
+        load_fitted(model, Compute())
 
 
 # --- approximate selection ----------------------------------------------------------------------------------------

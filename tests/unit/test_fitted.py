@@ -31,6 +31,8 @@ from zsad.scoring.gmm import GMM
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mahalanobis import Mahalanobis
 from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.padim import Padim
+from zsad.scoring.patchcore import PatchCore
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.score_images import score_images
 from zsad.scoring.self_similarity import SelfSimilarity
@@ -410,6 +412,9 @@ def test_what_no_fit_wrote_is_one_sentence(name: str, model: Path) -> None:
         (Mahalanobis(shots=4, per_position=True), "axes"),
         (Mahalanobis(shots=4, per_position=True), "epsilon"),
         (MemoryBank(shots=4, coreset=0.5), "points1"),
+        (PatchCore(shots=4), "points0"),
+        (PatchCore(shots=4), "unit"),
+        (Padim(shots=4), "epsilon"),
         (ClassTokenKnn(shots=4), "points"),
         (GMM(), "precisions_cholesky"),
         (GMM(), "means"),

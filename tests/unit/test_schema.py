@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from zsad.errors import ConfigError
+from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import SCORERS
 from zsad.workflow import settings
 from zsad.workflow.schema import Config, checked, default_config
@@ -83,7 +84,8 @@ def test_a_method_keeps_of_its_own_only_what_it_is_given() -> None:
     general = {"threshold": {"rule": "robust_tail", "params": {"z": 7}}, "image_score": {"aggregate": "max"}}
     found = Settings({"methods": own, **general}).methods["mine"]
     assert found.deciding["params"]["z"] == 4
-    assert found.scoring["image_score"] == {"aggregate": "max", "fraction": 0.5, "smoothing": 0.0}
+    expected = ImageScoring(aggregate="max", fraction=0.5).parameters()
+    assert found.scoring["image_score"] == expected
 
 
 def test_an_installed_package_needs_no_config_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

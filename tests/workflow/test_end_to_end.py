@@ -176,6 +176,8 @@ def test_every_scorer_that_compares_and_a_fusion_of_them_goes_from_images_to_tab
     methods |= {
         "flip_consistency": {"scorer": "flip_consistency"},
         "mutual": {"scorer": "mutual"},
+        "patchcore": {"scorer": "patchcore"},
+        "padim": {"scorer": "padim", "params": {"channels": 20}},
         "tile_distribution": {"scorer": "tile_distribution", "params": {"tile": 3}},
         "drawn": seeds,
     }

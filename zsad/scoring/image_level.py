@@ -87,13 +87,16 @@ class ImageScoring(Part):
 
     def _at_pixel_size(self, anomaly_map: np.ndarray) -> np.ndarray:
         """What is summed up: the map itself, or enlarged and smoothed."""
+        if self.patch_pixels == 1 and self.pixel_smoothing == 0:
+            return anomaly_map
+        anomaly_map = np.asarray(anomaly_map, dtype=np.float32)
         if self.patch_pixels > 1:
             rows, columns = (self.patch_pixels * size for size in anomaly_map.shape)
-            anomaly_map = cv2.resize(np.float32(anomaly_map), (columns, rows), interpolation=cv2.INTER_LINEAR)
+            anomaly_map = cv2.resize(anomaly_map, (columns, rows), interpolation=cv2.INTER_LINEAR)
         if self.pixel_smoothing > 0:
             side = 2 * int(REACH * self.pixel_smoothing + 0.5) + 1
             anomaly_map = cv2.GaussianBlur(
-                np.float32(anomaly_map), (side, side), self.pixel_smoothing, borderType=cv2.BORDER_REFLECT
+                anomaly_map, (side, side), self.pixel_smoothing, borderType=cv2.BORDER_REFLECT
             )
         return anomaly_map
 
