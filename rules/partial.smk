@@ -1,6 +1,7 @@
 # What is done before the first job: the places to write to are looked at. What is done after the last job: the images
-# that were left out are named, and where something failed, tables of what there is are written, which say what is
-# missing. Of a module only the last is left to the other workflow: `onerror: NAME.onerror()`.
+# that were left out are named, ours are printed beside the published figures that were to be met, and where something
+# failed, tables of what there is are written, which say what is missing. Of a module only the last is left to the other
+# workflow: `onerror: NAME.onerror()`.
 import atexit
 
 from zsad.data.readings import skipped_text
@@ -10,6 +11,7 @@ from zsad.workflow.partial import (
     forget_what_was_missing,
     tell_what_is_missing,
 )
+from zsad.workflow.published import told_against_published
 from zsad.workflow.snakemake_api import name_in_use
 
 # The rules that collect tables, by their names in this run, with what they collect.
@@ -42,6 +44,19 @@ def tell_what_was_skipped():
         print(f"zsad: {said}", flush=True)
 
 
+def tell_what_was_met():
+    """Print ours beside the published figures that the methods were to meet."""
+    path = placed(f"{TABLES}/against_published.csv".format(dataset=settings.dataset))
+    if "against_csv" not in settings.measurable.tables or not path.is_file():
+        return
+    try:
+        said = told_against_published(path)
+    except (ZsadError, OSError):  # at the end of a run, whose own outcome counts
+        return
+    if said:
+        print(f"zsad: {said}", flush=True)
+
+
 onstart:
     for data in settings.data_sets:
         check_writable(data.name, results=settings.results)
@@ -49,6 +64,7 @@ onstart:
 
 onsuccess:
     tell_what_was_skipped()
+    tell_what_was_met()
 
 
 onerror:

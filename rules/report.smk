@@ -320,7 +320,10 @@ rule draw_summary:
 rule build_page:
     """The page: one HTML file that opens offline, or an index with a page a category if that would be heavy."""
     input:
-        **{name: made_table(name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")},
+        **{
+            name: made_table(name)
+            for name in ("metrics_csv", "refinement_csv", "comparisons_csv", "against_csv")
+        },
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
         table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",

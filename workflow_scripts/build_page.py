@@ -7,7 +7,8 @@ from zsad.reporting.build_page import build_page
 from zsad.workflow.job import job, path_of
 
 with job(snakemake) as this:
-    tables = {name: path_of(snakemake.input, name) for name in ("metrics_csv", "refinement_csv", "comparisons_csv")}
+    names = ("metrics_csv", "refinement_csv", "comparisons_csv", "against_csv")
+    tables = {name: path_of(snakemake.input, name) for name in names}
     cost_csv = Path(snakemake.input.cost_csv)
     require_unchanged(tables.values(), Path(snakemake.input.table_sums))
     require_unchanged([cost_csv], Path(snakemake.input.cost_sums))

@@ -16,6 +16,8 @@ with job(snakemake) as this:
         oracle_draws=[Path(path) for path in snakemake.input.oracle_draws],
         textures=this.cfg["textures"],
         published=this.cfg["published"],
+        to_meet=this.cfg.get("to_meet", {}),
+        all_categories=this.cfg.get("all_categories", []),
         unmade=[Path(path) for path in this.cfg["unmade"]],
         **{name: path for name in TABLES if (path := path_of(snakemake.output, name))},
     )

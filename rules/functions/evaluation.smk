@@ -45,6 +45,7 @@ SHOWN_TABLES = {
     "decisions_csv": "decisions",
     "refinement_csv": "refinement",
     "comparisons_csv": "comparisons",
+    "against_csv": "ours beside published figures",
 }
 
 
@@ -88,4 +89,15 @@ def tables_config(wildcards):
     unmade = [
         (settings.results / settings.dataset / path).as_posix() for path in settings.measurable.unmade()
     ]
-    return as_parameter({"textures": data.textures, "published": settings.data.published, "unmade": unmade})
+    asked = {
+        "to_meet": settings.to_meet(),
+        "all_categories": settings.published_categories,
+    }
+    return as_parameter(
+        {
+            "textures": data.textures,
+            "published": settings.data.published,
+            "unmade": unmade,
+            **(asked if asked["to_meet"] else {}),
+        }
+    )

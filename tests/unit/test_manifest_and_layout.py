@@ -15,7 +15,7 @@ from zsad.data.layouts.mvtec import MvtecLayout
 from zsad.data.manifest import COLUMNS, read_manifest, write_manifest
 from zsad.data.masks import mask_sha256
 from zsad.data.readings import read_all
-from zsad.data.subsets import references, select, support_subset
+from zsad.data.subsets import references, references_count, select, support_subset
 from zsad.errors import DataError
 from zsad.files.provenance import file_sha256
 
@@ -132,6 +132,18 @@ def test_reference_draws_are_seeded_nested_and_from_train_alone(category: Path) 
     assert {record.split for record in two} == {"train"}
     draws = {tuple(record.image_id for record in select(records, references(1, seed), "bottle")) for seed in range(10)}
     assert len(draws) > 1
+
+
+def test_consecutive_references_are_the_next_files_by_name(category: Path) -> None:
+    """AnomalyDINO's ``sorted(train)[seed * k:(seed + 1) * k]``, whatever the order of the list."""
+    records = LAYOUT.records(category.parent, "bottle")
+    names = sorted(record.image_id for record in records if record.split == "train")
+    for shots, seed in ((1, 0), (1, 2), (3, 0)):
+        drawn = select(records[::-1], references(shots, seed, consecutive=True), "bottle")
+        assert [record.image_id for record in drawn] == names[seed * shots : (seed + 1) * shots]
+    assert references_count(references(3, 1, consecutive=True)) == 3
+    with pytest.raises(DataError, match=r"has 3 training images, and 'draw: consecutive' of 2 with seed 1 .* number 4"):
+        select(records, references(2, 1, consecutive=True), "bottle")
 
 
 def test_fewer_training_images_than_references_is_an_error_with_both_numbers(category: Path) -> None:

@@ -63,6 +63,7 @@ batch_neighbours foreground None
 batch_neighbours layers None
 memory_bank shots 1
 memory_bank seed 0 [0,)
+memory_bank draw random
 memory_bank k 1 [1,)
 memory_bank rotations True
 memory_bank coreset None (0,1]
@@ -71,6 +72,7 @@ memory_bank foreground None
 memory_bank layers None
 patchcore shots all
 patchcore seed 0 [0,)
+patchcore draw random
 patchcore coreset 0.1 (0,1]
 patchcore selection greedy
 patchcore selection_seed 0 [0,)
@@ -80,11 +82,13 @@ patchcore neighbours 9 [1,)
 patchcore layers None
 subspace shots 1
 subspace seed 0 [0,)
+subspace draw random
 subspace explained_variance 0.99 (0,1]
 subspace rotations True
 subspace layers None
 mahalanobis shots 1
 mahalanobis seed 0 [0,)
+mahalanobis draw random
 mahalanobis per_position False
 mahalanobis regularisation 0.01 [1e-06,)
 mahalanobis channels None [1,)
@@ -93,12 +97,14 @@ mahalanobis rotations False
 mahalanobis layers None
 padim shots all
 padim seed 0 [0,)
+padim draw random
 padim channels None [1,)
 padim channel_seed 1024 [0,)
 padim regularisation 0.01 [1e-06,)
 padim layers None
 gmm shots all
 gmm seed 0 [0,)
+gmm draw random
 gmm pooling patches
 gmm dimensions 16 [1,)
 gmm components 1 [1,)
@@ -107,11 +113,13 @@ gmm reg_covar 0.01 [0,)
 gmm layers None
 class_token_knn shots 1
 class_token_knn seed 0 [0,)
+class_token_knn draw random
 class_token_knn k 1 [1,)
 class_token_knn rotations False
 class_token_knn layers None
 flow shots all
 flow seed 0 [0,)
+flow draw random
 flow dimensions 128 [1,)
 flow position False
 flow rotations False
@@ -129,6 +137,7 @@ flow width 256 [1,)
 flow blocks 2 [1,)
 coupling_flow shots all
 coupling_flow seed 0 [0,)
+coupling_flow draw random
 coupling_flow dimensions 128 [2,)
 coupling_flow position False
 coupling_flow rotations False
@@ -163,6 +172,7 @@ residual_prompts weights None
 residual_prompts trained_on None
 residual_prompts shots 4
 residual_prompts seed 0 [0,)
+residual_prompts draw random
 residual_prompts learns_from synthetic
 residual_prompts input residual
 residual_prompts combine harmonic
@@ -189,6 +199,7 @@ winclip_plus averaging raw
 winclip_plus temperature 0.07 (0,)
 winclip_plus shots 1
 winclip_plus seed 0 [0,)
+winclip_plus draw random
 winclip_plus combine sum
 winclip_plus scales None
 fusion methods required

@@ -109,7 +109,9 @@ def settings():
     return SimpleNamespace(
         methods={name: SimpleNamespace(name=name, **method) for name in METHODS},
         data=SimpleNamespace(textures=[], published=""),
-        evaluation=SimpleNamespace(protocol="native"),
+        to_meet=dict,
+        published_categories=[],
+        evaluation=SimpleNamespace(measured_at=SimpleNamespace(name="native")),
     )
 
 

@@ -30,8 +30,10 @@ from zsad.reporting.options import ReportOptions
 from zsad.reporting.results import read_comparisons, read_costs, read_metrics
 from zsad.reporting.sections.metrics import image_table, pixel_table, type_table
 from zsad.reporting.settings_in_words import setting_meaning
+from zsad.tables.against_published import against_published
 from zsad.tables.comparisons import comparison_tables
-from zsad.tables.csv_tables import defect_types_frame
+from zsad.tables.csv_tables import AGAINST_PUBLISHED, defect_types_frame
+from zsad.tables.csv_tables import METRICS as METRICS_TABLE
 from zsad.tables.table import record
 
 LISTED = [field.name for field in fields(ListedImage)]
@@ -599,6 +601,29 @@ def test_what_is_not_given_is_left_out(tmp_path):
     page = Page(arguments["output"].read_text(encoding="utf-8"))
     assert not re.search("Who wins|Wall-clock|side by side", page.text)
     assert page.misnested == page.open == []
+
+
+def test_what_is_to_be_met_stands_beside_ours_with_both_protocols(tmp_path):
+    arguments = build(tmp_path, ["bottle"], {"mutual": "zero-shot-batch"}, refiners=("none",))
+    names = {"method": "MuSc", "backbone": "CLIP ViT-L/14-336", "resolution": "518", "setting": "zero-shot-batch"}
+    values = {name: value for metric in METRICS for name, value in {metric: 0.9, f"{metric}_low": 0.8}.items()}
+    rows = [
+        {"category": category, "method": "mutual", "refiner": "none", "categories": 1, "pixel_categories": 1, **values}
+        | {f"{metric}_high": 0.99 for metric in METRICS}
+        | {"seeds": 1}
+        for category in ("bottle", "mean")
+    ]
+    wanted = {"mutual": {**names, "source": "", "protocol": "by our own lights"}}
+    against = against_published(METRICS_TABLE.frame(rows), wanted, "mvtec_ad", ["bottle", "cable"])
+    AGAINST_PUBLISHED.write(tmp_path / "against.csv", against)
+    build_page(**arguments, against_csv=tmp_path / "against.csv")
+    page = Page(arguments["output"].read_text(encoding="utf-8"))
+    assert page.misnested == page.open == []
+    said = page.text.split("Ours beside published figures")[1].split("What each refiner")[0]
+    assert "MuSc, CLIP ViT-L/14-336, 518 px" in said
+    assert "90.0 (99.92; \u22129.9)" in said.replace("90.0(", "90.0 (")
+    assert "Ours: by our own lights. Theirs: metrics at the network's input size" in said
+    assert "the published row of the one category of the run" in said
 
 
 def test_means_of_textures_and_objects_stand_apart(tmp_path):

@@ -139,6 +139,11 @@ def _listing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def _published_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="of which alone, e.g. visa (default: all)")
+    _listing_options(parser)
+
+
 def _prompts_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "prompts", nargs="?", metavar="NAME_OR_FILE", help="a set, or a file, whose sentences are printed word by word"
@@ -298,6 +303,12 @@ COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]],
         "list the published data sets, and what their layouts leave open",
         "zsad.cli.listings:show_datasets",
         _listing_options,
+    ),
+    (
+        "published",
+        "list the published figures that methods can be set beside, and the configurations that are papers",
+        "zsad.cli.published:show_published",
+        _published_options,
     ),
     (
         "prompts",

@@ -1,6 +1,7 @@
 """Named subsets of a category's images: what features are extracted for.
 
 ``test`` is every test image, ``train`` every training image, ``references-k4-seed0`` a draw of 4 training images, and
+``references-k4-seed0-consecutive`` the first 4 of them by name, with ``seed1`` the next 4,
 ``support-NAME`` every labelled example of a support, which lies beside the data set and has a list of its own.
 ``synthetic-k4-seed0-n40-cpns`` are 40 images with anomalies made for training from 4 references, of the kinds whose
 letters stand at the end; they have a list of their own, too.
@@ -40,8 +41,10 @@ SUPPORT = "support-"  # begins the names of subsets of images that lie beside th
 RECIPES: Mapping[str, str] = MappingProxyType({"c": "cutpaste", "p": "perlin", "n": "normal_patch", "s": "scar"})
 """What anomalies are made by, see `zsad.adaptation.synthetic`, and the letter of each in the names of subsets."""
 SYNTHETIC = rf"synthetic-(?:k\d+|all)-seed\d+-n[1-9]\d*-[{''.join(RECIPES)}]+"  # the pattern of such names
-SUBSETS = rf"test|train|references-k\d+-seed\d+|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
-_REFERENCES = re.compile(r"references-k(\d+)-seed(\d+)")
+CONSECUTIVE = "-consecutive"  # ends the names of references that are the next files by name, and no random draw
+DRAWS = rf"references-k\d+-seed\d+(?:{CONSECUTIVE})?"  # the pattern of names of references
+SUBSETS = rf"test|train|{DRAWS}|{SYNTHETIC}|{SUPPORT}[A-Za-z0-9][A-Za-z0-9_-]*"  # of all names
+_REFERENCES = re.compile(rf"references-k(\d+)-seed(\d+)({CONSECUTIVE})?")
 _SYNTHETIC = re.compile(rf"synthetic-(?:k(\d+)|all)-seed(\d+)-n([1-9]\d*)-([{''.join(RECIPES)}]+)")
 _VARIANT = re.compile(r"@(\d{3}(?:\.\d{3})?)$")  # at the end of an image's identifier, behind the ending of its file
 
@@ -86,6 +89,10 @@ class OfSplit(Protocol):
     """What is of a split: an image of a list or of the manifest, or a `SizedImage`."""
 
     @property
+    def image_id(self) -> str:
+        """What the image is called."""
+
+    @property
     def split(self) -> Split:
         """``"train"`` or ``"test"``."""
 
@@ -105,9 +112,13 @@ class FeatureSet(NamedTuple):
     view: str = "original"
 
 
-def references(count: int, seed: int) -> str:
-    """Name of the subset of ``count`` training images drawn with ``seed``."""
-    return f"references-k{count}-seed{seed}"
+def references(count: int, seed: int, *, consecutive: bool = False) -> str:
+    """Name of the subset of ``count`` training images drawn with ``seed``.
+
+    Args:
+        consecutive: whether they are the files ``seed * count`` and following by name, and no random draw.
+    """
+    return f"references-k{count}-seed{seed}{CONSECUTIVE if consecutive else ''}"
 
 
 def references_count(subset: str) -> int | None:
@@ -208,8 +219,25 @@ def select(records: Sequence[Image], subset: str, category: str) -> list[Image]:
             f"category '{category}' has {len(train)} training images, fewer than the {count} references asked for; "
             f"{fewer if train else 'add some, or leave out the methods with references'}"
         )
+    if match[3]:
+        return _consecutive(train, count, seed, category)
     order = np.random.default_rng(seed).permutation(len(train))
     return [train[index] for index in sorted(order[:count])]
+
+
+def _consecutive(train: Sequence[Image], count: int, seed: int, category: str) -> list[Image]:
+    """The next ``count`` images by name, after as many for each lower seed.
+
+    Raises:
+        DataError: there are not so many.
+    """
+    wanted = (seed + 1) * count
+    if len(train) < wanted:
+        raise DataError(
+            f"category '{category}' has {len(train)} training images, and 'draw: consecutive' of {count} with seed "
+            f"{seed} takes those to number {wanted}; lower 'shots' or the seed"
+        )
+    return sorted(train, key=lambda image: image.image_id)[seed * count : wanted]
 
 
 def angle_suffix(angle: float) -> str:

@@ -22,7 +22,7 @@ from zsad.reporting.contents import ClassContents, Contents, plot_of, regions_re
 from zsad.reporting.evaluations import Evaluation, MethodKey, display_names, key_of, read_evaluations
 from zsad.reporting.page import HEAVIEST, write_pages
 from zsad.reporting.results import keys_of, read_comparisons, read_costs, read_metrics, read_refinement, with_names
-from zsad.tables.csv_tables import COMPARISONS, COSTS, METRICS
+from zsad.tables.csv_tables import AGAINST_PUBLISHED, COMPARISONS, COSTS, METRICS
 
 
 def build_page(
@@ -41,6 +41,7 @@ def build_page(
     output: Path,
     checks: Mapping[str, Path] = MappingProxyType({}),
     comparisons_csv: Path | None = None,
+    against_csv: Path | None = None,
     cost_csv: Path | None = None,
     bars_plot: Path | None = None,
     quality_plot: Path | None = None,
@@ -75,6 +76,7 @@ def build_page(
         output: HTML; of a heavy page, the index.
         checks: by category what the check of its images found (see `zsad.data.inspection.Inspection`).
         comparisons_csv: methods in pairs; who wins is left out without it.
+        against_csv: ours beside the published figures that methods are to meet; likewise.
         cost_csv: seconds and memory; the cost is left out without it.
         summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
             against cost; may be left out.
@@ -123,6 +125,7 @@ def build_page(
         refinement=with_names(refinement, in_tables),
         comparisons=with_names_of_pairs(comparisons, in_tables),
         costs=with_names(costs, in_tables),
+        against=AGAINST_PUBLISHED.read(against_csv) if against_csv else AGAINST_PUBLISHED.frame([]),
         galleries=by_category,
         checks={category: read_json(path) for category, path in checks.items()},
         curves={category: plot_of(path) for category, path in curve_plots.items()},

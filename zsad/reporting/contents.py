@@ -18,7 +18,7 @@ from zsad.reporting.class_evaluations import ClassEvaluation
 from zsad.reporting.contact_sheets import SheetFiles
 from zsad.reporting.data_address import data_address
 from zsad.reporting.evaluations import Evaluation, MethodKey, key_of, protocol_in_words
-from zsad.tables.csv_tables import REFINEMENT
+from zsad.tables.csv_tables import AGAINST_PUBLISHED, REFINEMENT
 from zsad.tables.frames import rows_of
 
 _REGIONS = {"regions_found": "found", "regions_prompted": "prompted", "regions_accepted": "accepted"}
@@ -78,8 +78,8 @@ class Contents:
     Attributes:
         results, mask_results: evaluations of scores and of masks.
         names: what each method with evaluations is called, in order; ``in_tables``: the means over seeds besides.
-        metrics, refinement, comparisons, costs: the tables; without rows where there are none. Refinement has the
-            oracle too, and without labels the regions alone.
+        metrics, refinement, comparisons, costs, against: the tables; without rows where there are none. Refinement has
+            the oracle too, and without labels the regions alone.
         galleries: by category and method.
         checks: by category what the check of its images found.
         curves, histograms: by category; ``plots``: by name, of all methods, None where there is none.
@@ -108,6 +108,7 @@ class Contents:
     sheets: Mapping[str, SheetFiles]
     root: str
     classes: ClassContents = field(default_factory=ClassContents)
+    against: pd.DataFrame = field(default_factory=lambda: AGAINST_PUBLISHED.frame([]))
 
     @cached_property
     def categories(self) -> list[str]:

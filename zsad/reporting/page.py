@@ -35,6 +35,7 @@ from zsad.reporting.sections import (
     cost,
     heading,
     provenance,
+    published,
     reading,
     refinement,
     summary,
@@ -54,6 +55,7 @@ _ANCHOR = re.compile(r"category-\d+", re.IGNORECASE)
 OF_ALL: Sequence[Callable[[Contents], Section | None]] = (
     at_a_glance.section,
     summary.section,
+    published.section,
     words.section,
     training.section,
     wins.section,

@@ -79,6 +79,11 @@ class ReferenceScorer(Scorer):
 
     shots: Shots = 1
     seed: int = Field(0, ge=0, description="Seed of the draw; draws of one seed are nested.")
+    draw: Literal["random", "consecutive"] = Field(
+        "random",
+        description="How references are drawn: at random; or, as AnomalyDINO's code, the files by name from number "
+        "seed * shots on, consecutive.",
+    )
 
     @property
     def setting(self) -> str:
@@ -87,7 +92,7 @@ class ReferenceScorer(Scorer):
 
     def feature_sets(self) -> dict[str, FeatureSet]:
         """The test images and the references."""
-        subset = "train" if self.shots == ALL else references(self.shots, self.seed)
+        subset = "train" if self.shots == ALL else references(self.shots, self.seed, consecutive=self._is_consecutive)
         turns = getattr(self, "rotations", False)
         view = f"rotations_{turns}" if isinstance(turns, str) else "rotations" if turns else "original"
         return {"test": FeatureSet("test"), "references": FeatureSet(subset, view)}
@@ -104,7 +109,14 @@ class ReferenceScorer(Scorer):
         least = self.fewest_references()
         if scores_references:
             least = next(number for number in count(2) if _fewest_in_a_fit(number, self.folds) >= least)
-        return Needs(train=least if self.shots == ALL else max(self.shots, least), least_train=least)
+        if self.shots == ALL:
+            return Needs(train=least, least_train=least)
+        drawn = self.shots * (self.seed + 1 if self._is_consecutive else 1)
+        return Needs(train=max(drawn, least), least_train=least)
+
+    @property
+    def _is_consecutive(self) -> bool:
+        return self.draw == "consecutive"
 
     def refusal(self, images: Mapping[str, Shown], *, scores_references: bool = False) -> str:
         """The references are too few, or what `fit_refusal` says of all of them and of every fold."""

@@ -138,6 +138,10 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         given = next((name for name in ("weights", "trained_on") if getattr(self, name) is not None), None)
         if given and not self.learns_elsewhere:
             raise ValueError(f"'{given}' is of a training on an auxiliary data set; set 'learns_from: auxiliary' too")
+        if self.draw != "random" and not self.learns_elsewhere:
+            raise ValueError(
+                f"synthetic anomalies are made on references drawn at random; leave 'draw: {self.draw}' out"
+            )
         return self
 
     @property

@@ -11,8 +11,9 @@ images.csv is a ranked list for each category and method: ``rank`` 1 is the most
 better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
 images and the good ones. comparisons.csv says of two methods which is better (see `zsad.tables.comparisons`);
 refinement.csv what refiners do to masks; decisions.csv what is called defective, with the rule, the rate of false
-alarms that it promises and the one that it has. The tables to read leave out what nothing is known of; without any
-label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
+alarms that it promises and the one that it has; against_published.csv, where the configuration names published figures
+that methods are to meet, ours beside theirs (see `zsad.tables.against_published`). The tables to read leave out what
+nothing is known of; without any label only images.csv and decisions.csv are made (see `zsad.workflow.measurable`).
 
 Of a run that did not make all of its results, the tables say which are missing: their rows have names and no figures,
 as has every mean, over categories or seeds, that they belong to.
@@ -30,8 +31,10 @@ from zsad.files.atomic import write_text
 from zsad.files.checksums import write_checksums
 from zsad.files.draws import read_draws
 from zsad.files.evaluations import read_evaluation
+from zsad.tables.against_published import against_published, against_tables
 from zsad.tables.comparisons import comparisons
 from zsad.tables.csv_tables import (
+    AGAINST_PUBLISHED,
     COMPARISONS,
     DECISIONS,
     DEFECT_TYPES,
@@ -63,6 +66,8 @@ def collect_tables(
     oracle_draws: Sequence[Path] = (),
     textures: Sequence[str] = (),
     published: str = "",
+    to_meet: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    all_categories: Sequence[str] = (),
     missing: Mapping[Path, MissingResult] = NOTHING,
     unmade: Sequence[Path] = (),
     images_csv: Path,
@@ -71,6 +76,7 @@ def collect_tables(
     defect_types_csv: Path | None = None,
     refinement_csv: Path | None = None,
     comparisons_csv: Path | None = None,
+    against_csv: Path | None = None,
     markdown: Path | None = None,
     latex: Path | None = None,
     checksums: Path | None = None,
@@ -88,6 +94,8 @@ def collect_tables(
             none, as where no test image has a label.
         textures: the categories that are textures; the others are objects.
         published: the published data set whose figures stand beside ours; empty for none.
+        to_meet: by method the published rows that it is to meet; see `zsad.tables.against_published`.
+        all_categories: those that the published data set has, in the run or not.
         missing: the results that were not made, by their JSON file among those above, which is not read.
         unmade: files and folders that an earlier run with more labels may have left; they are removed.
         images_csv: the list of images. The other tables are written where they are given.
@@ -106,7 +114,9 @@ def collect_tables(
     metrics, compared = metrics_frame(rows), comparisons(rows)
     refined = refinement_frame(evaluations, refinements, oracles)
     decided = decisions_frame(evaluations, metrics)
+    against = against_published(metrics, to_meet, published, all_categories)
     tables = overview_tables(metrics, refined, compared, decided, published_for(published) if published else [])
+    tables += against_tables(against)
     documents = [*evaluations, *refinements, *oracles]
     not_made = missing_note(documents)
     notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
@@ -122,6 +132,8 @@ def collect_tables(
         REFINEMENT.write(refinement_csv, refined)
     if comparisons_csv is not None:
         COMPARISONS.write(comparisons_csv, compared)
+    if against_csv is not None:
+        AGAINST_PUBLISHED.write(against_csv, against)
     for document, in_words in ((markdown, as_markdown), (latex, as_latex)):
         if document is not None:
             write_text(document, in_words(known, notes, metrics["protocol"]))
@@ -133,6 +145,7 @@ def collect_tables(
             decisions_csv,
             refinement_csv,
             comparisons_csv,
+            against_csv,
             markdown,
             latex,
         )

@@ -117,6 +117,26 @@ DECISIONS = TableFormat(
     names=DECISION_KEYS,
     is_missing="images",
 )
+AGAINST_PUBLISHED = TableFormat(
+    "figures beside published ones",
+    {
+        **dict.fromkeys(("method", "category", "metric"), text),
+        **dict.fromkeys(("ours", "ours_low", "ours_high"), decimal),
+        "ours_std": optional_decimal(6),
+        "seeds": count,
+        "theirs": decimal,
+        "theirs_step": optional_number,
+        "difference": decimal,
+        **dict.fromkeys(("verdict", "remark"), text),
+        **dict.fromkeys(("published_method", "published_backbone", "published_resolution", "setting"), text),
+        **dict.fromkeys(("our_protocol", "their_protocol", "source", "note"), text),
+    },
+    names=(
+        *("method", "category", "metric"),
+        *("published_method", "published_backbone", "published_resolution"),
+    ),
+    is_missing="verdict",
+)
 COSTS = TableFormat(
     "costs",
     {

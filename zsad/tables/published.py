@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class PublishedFigure:
         image_auroc, image_ap, image_f1max, pixel_auroc, pixel_ap, pixel_f1max, aupro: in 0..1; NaN where not reported.
         source: paper, repository, or both.
         note: what else to know, e.g. training, or that the figure was read at third hand; may be empty.
+        steps: the last digit that each of the figures was printed with, e.g. 0.001 of one printed as ``96.5``.
     """
 
     dataset: str
@@ -54,9 +55,10 @@ class PublishedFigure:
     aupro: float
     source: str
     note: str
+    steps: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
-COLUMNS = tuple(field.name for field in fields(PublishedFigure))
+COLUMNS = tuple(one.name for one in fields(PublishedFigure) if one.name != "steps")
 
 
 def read_published(path: Path = DEFAULT) -> list[PublishedFigure]:
@@ -89,6 +91,18 @@ def published_for(dataset: str, category: str = MEAN, path: Path = DEFAULT) -> l
     return sorted(found, key=lambda row: (setting_order(row.setting), row.method.lower(), row.method))
 
 
+def rows_to_meet(
+    rows: Sequence[PublishedFigure], *, method: str, backbone: str, resolution: str, setting: str, source: str = ""
+) -> list[PublishedFigure]:
+    """The rows with these names; of a source that is given, those whose source has it in its text."""
+    wanted = (method, backbone, resolution, setting)
+    return [
+        row
+        for row in rows
+        if (row.method, row.backbone, row.resolution, row.setting) == wanted and source in row.source
+    ]
+
+
 def _check_columns(path: Path, found: Sequence[str]) -> None:
     unknown = [name for name in found if name not in COLUMNS]
     if unknown:
@@ -112,8 +126,15 @@ def _figure(row: Mapping[str | None, str | None], where: str) -> PublishedFigure
         raise DataError(f"{where}: {empty[0]} is empty; fill it in, for a published figure says nothing without it")
     if not is_of_detector(texts["setting"]):
         raise DataError(f"{where}: '{texts['setting']}' is no setting; write one as `zsad methods` lists them")
-    fields_of: dict[str, Any] = {**texts, **values}
+    fields_of: dict[str, Any] = {**texts, **values, "steps": _steps({name: str(row[name]) for name in FIGURES})}
     return PublishedFigure(**fields_of)
+
+
+def _steps(cells: Mapping[str, str]) -> dict[str, float]:
+    """The last printed digit of the figures of a row; a whole number, such as 100, has as many digits as the others."""
+    digits = {name: len(cell.strip().partition(".")[2]) for name, cell in cells.items() if cell.strip()}
+    most = max(digits.values())
+    return {name: 0.01 * 0.1 ** (number or most) for name, number in digits.items()}
 
 
 def _share(cell: str, column: str, where: str) -> float:

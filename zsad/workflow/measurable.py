@@ -24,6 +24,7 @@ TABLES = MappingProxyType(
         "defect_types_csv": "defect_types.csv",
         "refinement_csv": "refinement.csv",
         "comparisons_csv": "comparisons.csv",
+        "against_csv": "against_published.csv",
         "markdown": "metrics.md",
         "latex": "metrics.tex",
         "checksums": "tables.sha256",
@@ -49,11 +50,15 @@ class Measurable:
     Args:
         localises: whether any of the methods says where a defect is.
         classifiers: the names of those that tell kinds of defect.
+        meets: whether any of the methods is to meet published figures.
     """
 
-    def __init__(self, data: Dataset, *, localises: bool, classifiers: Collection[str] = ()) -> None:
+    def __init__(
+        self, data: Dataset, *, localises: bool, classifiers: Collection[str] = (), meets: bool = False
+    ) -> None:
         self._data = data
         self._localises = localises
+        self._meets = meets
         self._classifiers = classifiers
 
     @cached_property
@@ -96,6 +101,7 @@ class Measurable:
             **dict.fromkeys(("images_csv", "decisions_csv", "checksums"), True),
             "refinement_csv": self.is_labelled,
             "comparisons_csv": self.has_ranking,
+            "against_csv": self._meets and self.has_types,
         }
         return {name: file for name, file in TABLES.items() if needs.get(name, self.has_types)}
 

@@ -252,7 +252,14 @@ def _class_names(wildcards: Mapping[str, str], settings: Settings) -> dict[str, 
 def _collect_tables(settings: Settings, files: dict[str, Any], missing: Mapping[Path, MissingResult]) -> None:
     from zsad.tables.collect_tables import collect_tables
 
-    collect_tables(**files, textures=settings.data.textures, published=settings.data.published, missing=missing)
+    collect_tables(
+        **files,
+        textures=settings.data.textures,
+        published=settings.data.published,
+        to_meet=settings.to_meet(),
+        all_categories=settings.published_categories,
+        missing=missing,
+    )
 
 
 def _collect_classes(settings: Settings, files: dict[str, Any], missing: Mapping[Path, MissingResult]) -> None:

@@ -78,8 +78,9 @@ def _too_few_references(
     if not short:
         return ""
     mends = [more_references]
-    if method.shots is not None and min(short.values()) >= needs.least_train:
-        mends.append(f"lower {place}.params.shots to {min(short.values())}")
+    draws = needs.train // method.shots if method.shots else 1  # that do not overlap, so that the last begins late
+    if method.shots is not None and min(short.values()) // draws >= needs.least_train:
+        mends.append(f"lower {place}.params.shots to {min(short.values()) // draws}")
     noun = "good training image" if needs.train == 1 else "good training images"
     return f"it needs {needs.train} {noun}, and {_having(short)}; {_mends(mends, short, images)}"
 

@@ -28,6 +28,7 @@ from zsad.workflow.sections import (
     ConfiguredSupport,
     DatasetOptions,
     ExportSection,
+    PublishedRow,
     ReportSection,
     Threshold,
 )
@@ -167,6 +168,11 @@ class Config(Part):
         "classifier + backbone + embedding + support + params (see docs/classification.md)",
     )
     evaluation: EvaluationOptions = Field(default_factory=EvaluationOptions, description="how results are measured")
+    published: dict[Name, PublishedRow | None] | None = Field(
+        None,
+        description="by method, the published figures that it is to meet: method + backbone + resolution (see `zsad "
+        "published` and docs/published.md); null for none",
+    )
     report: ReportSection = Field(default_factory=ReportSection, description="how the page and its pictures look")
     exports: ExportSection = Field(
         default_factory=ExportSection, description="files for other programs, which the target `exports` makes"

@@ -29,6 +29,7 @@ from zsad.workflow.value_types import (
     References,
     Seeds,
     ShotsList,
+    TextOrNumber,
 )
 
 
@@ -194,6 +195,18 @@ class ConfiguredClassifier(_Answering, DrawOptions, _Looking):
     )
     seeds: DrawSeeds = Field(
         [0, 1, 2, 3, 4], description="of the draws; a result for each, and mean and deviation in the tables"
+    )
+
+
+class PublishedRow(Part):
+    """An entry of ``published``: which row of the published figures a method is to meet."""
+
+    method: str = Field(description="the method as the row has it, e.g. MuSc")
+    backbone: str = Field(description="the backbone as the row has it, e.g. CLIP ViT-L/14-336")
+    resolution: TextOrNumber = Field(description="the resolution as the row has it, e.g. 518, or not stated")
+    setting: str | None = Field(None, description="the setting as the row has it; null for that of the method")
+    source: str | None = Field(
+        None, description="a part of the row's source, where several sources report the same; null where one does"
     )
 
 

@@ -37,6 +37,7 @@ from zsad.workflow.exports import exports_of
 from zsad.workflow.learnable import check_labels, check_references
 from zsad.workflow.measurable import Measurable
 from zsad.workflow.methods import method_entries
+from zsad.workflow.published import our_protocol, published_rows
 from zsad.workflow.references import Models
 from zsad.workflow.refiners import check_shown, refiner_entries
 from zsad.workflow.runnable import methods_left_out, sentences
@@ -111,6 +112,7 @@ class Settings:
         check_origins(self.methods.values())
         classifiers = classifier_entries(given, models, self.methods, self.refiners)
         self.backbones, self.segmenters = models.backbones, models.segmenters
+        to_meet = published_rows(given.published, self.methods, self.data.published, self.data.layout_name)
         self.left_out = dict(self._unable() if left_out is None else left_out)
         self.classifiers = {name: entry for name, entry in classifiers.items() if entry.method not in self.left_out}
         self.classifiers_left_out = {
@@ -124,10 +126,13 @@ class Settings:
             check_truth(self.classifiers, self.data)
             check_supports(self.supports, self.data)
             check_kinds_left_out(self.classifiers, self.supports, self.data)
+        running = {called for entry in self.methods.values() for called in (entry.name, entry.group)}
+        self._to_meet = {name: row for name, row in to_meet.items() if name in running}
         self.measurable = Measurable(
             self.data,
             localises=any(localises(name, self.methods) for name in self.methods),
             classifiers=self.classifiers,
+            meets=bool(self._to_meet),
         )
         self.scoring, self.foreground = given.scoring, given.foreground
         self.extraction, self.evaluation = given.extraction, given.evaluation
@@ -365,6 +370,22 @@ class Settings:
             for name, entry in self.methods.items()
             if entry.texts is not None
         }
+
+    def to_meet(self) -> dict[str, dict[str, str]]:
+        """By method, or what stands for several seeds of one: the published rows that it is to meet, and our protocol.
+
+        See `zsad.tables.against_published`.
+        """
+        entries = {called: entry for entry in self.methods.values() for called in (entry.group, entry.name)}
+        return {name: {**row, "protocol": self._our_protocol(entries[name])} for name, row in self._to_meet.items()}
+
+    def _our_protocol(self, entry: MethodEntry) -> str:
+        return our_protocol(self.evaluation, entry, self.backbones.get(entry.backbone))
+
+    @property
+    def published_categories(self) -> list[str]:
+        """All categories of the published data set under test, in the run or not; empty for anybody's images."""
+        return list(self.data.facts.categories) if self.data.published and self.data.facts else []
 
     @property
     def oracle_segmenters(self) -> list[str]:

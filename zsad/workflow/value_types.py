@@ -99,6 +99,13 @@ RefinerName = Annotated[
 
 OptionalName = Annotated[Name | None, BeforeValidator(_or_null)]
 
+TextOrNumber = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
+"""A text, which may be a whole number as it is written."""
+
 Reference = Annotated[UserPath, StringConstraints(min_length=1)]
 """A path, or a name that may be one; never empty."""
 

@@ -1,0 +1,88 @@
+"""The published figures, and the configurations that are to meet some of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from zsad.columns import aligned
+from zsad.errors import ConfigError, nearest_hint
+from zsad.files.yaml_files import read_yaml
+from zsad.names import MEAN, TITLES, setting_order
+from zsad.tables.against_published import as_printed
+from zsad.tables.published import FIGURES, PublishedFigure, read_published
+from zsad.workflow.settings import REPOSITORY
+
+PRESETS = REPOSITORY / "config" / "published"
+ROW_COLUMNS = ("method", "backbone", "resolution", "setting", *(TITLES[name] for name in FIGURES), "categories")
+
+
+def show_published(options: argparse.Namespace) -> None:
+    """Print the configurations that are papers, and the rows of published figures, those of categories counted.
+
+    Raises:
+        ConfigError: nothing is published of the data set that is asked for.
+    """
+    rows = read_published()
+    datasets = sorted({row.dataset for row in rows})
+    if options.dataset is not None and options.dataset not in datasets:
+        raise ConfigError(f"no figures are published of '{options.dataset}'{nearest_hint(options.dataset, datasets)}")
+    asked = [name for name in datasets if options.dataset in (None, name)]
+    if options.json:
+        listed = [asdict(row) for row in rows if row.dataset in asked]
+        print(json.dumps({"presets": _presets(), "rows": _without_nan(listed)}, indent=1, ensure_ascii=False))
+        return
+    if presets := _presets():
+        print("Configurations that are papers: snakemake --cores 8 --configfile FILE\n")
+        for line in aligned([("file", "what it is"), *presets.items()]):
+            print(f"  {line}")
+        print()
+    for dataset in asked:
+        print(f"Published on {dataset}, in per cent\n")
+        for line in aligned([ROW_COLUMNS, *_lines([row for row in rows if row.dataset == dataset])], ROW_COLUMNS[4:]):
+            print(f"  {line}")
+        print()
+    print("categories: of how many there is a row each. `--json` has sources, protocols and notes besides, and")
+    print("docs/published.md says how a configuration names the rows that its methods are to meet.")
+
+
+def _presets() -> dict[str, str]:
+    """By path from the project's folder, the first line of what each says of itself; empty where none lie beside."""
+    return {
+        path.relative_to(REPOSITORY).as_posix(): _first_comment(path)
+        for path in sorted(PRESETS.glob("*.yaml"))
+        if read_yaml(path, "configuration file")
+    }
+
+
+def _first_comment(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
+
+
+def _lines(rows: list[PublishedFigure]) -> list[tuple[str, ...]]:
+    """A line a mean, and one without figures of what is published by category alone."""
+    categories = Counter(_names(row) for row in rows if row.category != MEAN)
+    means = [row for row in rows if row.category == MEAN]
+    known = set(map(_names, means))
+    lines = [
+        (*_names(row), *(_figure(row, name) for name in FIGURES), str(categories.get(_names(row), ""))) for row in means
+    ]
+    lines += [
+        (*names, *("" for _ in FIGURES), str(number)) for names, number in categories.items() if names not in known
+    ]
+    return sorted(lines, key=lambda line: (line[0].lower(), setting_order(line[3]), line))
+
+
+def _names(row: PublishedFigure) -> tuple[str, str, str, str]:
+    return row.method, row.backbone, row.resolution, row.setting
+
+
+def _figure(row: PublishedFigure, name: str) -> str:
+    return as_printed(getattr(row, name), row.steps[name]) if name in row.steps else ""
+
+
+def _without_nan(listed: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{key: None if value != value else value for key, value in row.items()} for row in listed]
