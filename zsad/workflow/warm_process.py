@@ -348,7 +348,8 @@ def status_of(main: Callable[[], object], script: str | None = None) -> int:
             print(end.code, file=sys.stderr)
         return int(end.code is not None)
     except BaseException as error:
-        sys.excepthook(type(error), error, _within(script, error.__traceback__))
+        frames = _within(script, error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(frames), frames)
         return signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
