@@ -28,6 +28,7 @@ from zsad.workflow.snakemake_api import (
     is_main_process,
     kept,
     results_folder,
+    start_scripts_by,
     uses_conda,
     uses_image,
 )
@@ -40,6 +41,7 @@ from zsad.workflow.variables import (
 )
 from zsad.files.tracked import literal, stamp
 from zsad.watching.watch import watch_run
+from zsad.workflow.warm import WarmStart, is_wanted
 from zsad.workflow.workplace import check_folders
 
 
@@ -86,6 +88,9 @@ except ZsadError as error:
 # The terminal of the run itself, not of its jobs, nor of another workflow.
 if is_main_process(workflow) and not MODULE:
     watch_run(dry_run=is_dry_run(workflow))
+
+if is_main_process(workflow) and is_wanted():
+    start_scripts_by(WarmStart(ROOT / "workflow_scripts").start, workflow)
 
 # Snakemake puts the prefix of a module before the paths of rules, and before what functions give as inputs.
 CATEGORY = "results/{dataset}/{category}"

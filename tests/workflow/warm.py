@@ -10,6 +10,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from zsad.workflow.warm import THREADS
+from zsad.workflow.warm_process import socket_pair
+
 SERVER = Path(__file__).with_name("warm_python.py")
 
 
@@ -22,16 +25,18 @@ def warm_python() -> str:
     command.write_text(f'#!/bin/sh\nWARM_PYTHON="$0" exec "{sys.executable}" -I -S "{SERVER}" "{place}" "$@"\n')
     command.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ours, theirs = socket_pair()
     server = subprocess.Popen(
         [sys.executable, str(SERVER), str(place)],
-        env=environment,
+        env={**environment, **dict.fromkeys(THREADS, "1")},
         cwd=folder.name,
-        stdin=subprocess.PIPE,
+        stdin=theirs.fileno(),
         stdout=subprocess.PIPE,
     )
+    theirs.close()
 
     def end() -> None:
-        server.stdin.close()
+        ours.close()
         server.wait()
         folder.cleanup()
 

@@ -41,8 +41,9 @@ Cost = dict[str, Any]
 
 _LONG_ENOUGH = 1.0  # seconds; Snakemake looks at a job's memory as it starts, and then every half second
 _EXPLANATION = (
-    "Wall-clock time of this run, the start of every job included: to load libraries and a model takes seconds "
-    "whatever the number of images, so that small categories look dear. Jobs that ran side by side shared the machine. "
+    "Wall-clock time of this run. To load a model takes seconds whatever the number of images, and so does to load "
+    "libraries where each job starts by itself, so that small categories look dear. Jobs that ran side by side shared "
+    "the machine. "
     "A step that several methods share is counted for each of them. "
     "The total of an image is everything until it has a map and a score; references stand apart, with the model that "
     "is fitted to them, as both are made once. Sentences, which are encoded once, trainings on another data set, masks "

@@ -5,10 +5,15 @@ Written for Snakemake 9: what is here must be read again before a newer one is a
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from snakemake import __version__ as snakemake_version
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_VERSION = 10  # the first whose internals nobody has looked at
 RESULTS = "results"
+SHELL_PREFIX = "set -euo pipefail; "  # what Snakemake has bash do before each command
+SCRIPTS = (".snakemake", "scripts")  # where it writes scripts to, with what they are given
 KEPT = "_zsad"  # the attribute of a workflow that holds what `kept` returns
 
 
@@ -180,6 +187,58 @@ def cache_folder() -> Path:
         RuntimeError: the home folder of this user is not known.
     """
     return Path(get_appdirs().user_cache_dir)
+
+
+# How the scripts of jobs are started: see `zsad.workflow.warm`.
+
+
+# What starts a script that Snakemake has written, given its path, the environment of the job, its standard input,
+# output and error, and what starts it by a fresh Python; None in place of a process where that is to be done after all.
+StartScript = Callable[[Path, Mapping[str, str], Sequence[int], Callable[[], "subprocess.Popen[Any]"]], Any]
+
+
+def start_scripts_by(start: StartScript, workflow: Workflow) -> None:
+    """Have the scripts of jobs started by a function, where Snakemake would run its own Python and nothing else.
+
+    A command that is more than that, as in a conda environment, a container, or with `shell.prefix`, is left as it is.
+    So is what runs beside jobs that are handed to a cluster, which is known once all rules are read.
+    """
+
+    def popen(command: Any, **settings: Any) -> Any:
+        start_cold = partial(subprocess.Popen, command, **settings)
+        script, streams = _script_in(command), _streams(settings)
+        if script is None or streams is None or not _runs_jobs_itself(workflow):
+            return start_cold()
+        return start(script, settings["env"], streams, start_cold) or start_cold()
+
+    standing_in = ModuleType("subprocess")
+    vars(standing_in).update({**vars(subprocess), "Popen": popen})
+    vars(importlib.import_module("snakemake.shell"))["sp"] = standing_in  # not the class of that name
+
+
+def _runs_jobs_itself(workflow: Workflow) -> bool:
+    return workflow.executor_plugin is not None and not workflow.executor_plugin.common_settings.non_local_exec
+
+
+def _script_in(command: Any) -> Path | None:
+    """The script that a command runs by Snakemake's own Python; None if it does anything else."""
+    try:
+        match shlex.split(command.removeprefix(SHELL_PREFIX)):
+            case [sys.executable, path]:
+                script = Path(path)
+                return script if script.suffix == ".py" and script.parent.parts[-2:] == SCRIPTS else None
+    except (AttributeError, ValueError):  # no text, or no command of a shell
+        pass
+    return None
+
+
+def _streams(settings: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """What a process is to have as its standard streams; None where they are not those of this one."""
+    output = settings.get("stdout")
+    try:
+        return 0, 1 if output is None else output.fileno(), 2
+    except (AttributeError, ValueError, OSError):  # a pipe, or no file
+        return None
 
 
 # The graph of jobs, to tell after a run what is missing: `onerror` is given the log file alone.

@@ -1,0 +1,398 @@
+"""A process that has imported what jobs need, and runs each job in a copy of itself, a fork.
+
+It is started by `zsad.workflow.warm`, which says there when and why; this file is run as a script, so that it imports
+nothing but the standard library by itself. It is told what to do on a socket, its standard input, and ends when that
+is closed, as it is by the kernel if the process that it works for is killed. The kernel also ends its forks with it.
+
+A process can be forked safely as long as it has one thread and has not started a GPU. Neither is taken on trust: it is
+looked at before each fork, and what cannot be forked safely says so, and its jobs start Python anew.
+
+What a fork shares with the process that it came from is what a fresh Python would have after the same imports, but for
+what is made anew here: streams, working folder, environment, search path, arguments, the main module, random numbers of
+numpy, the folder of temporary files, and the handling of Ctrl-C.
+"""
+
+from __future__ import annotations
+
+# Not `socket`, which takes longer than all else that a client of this needs.
+import _socket
+import ast
+import gc
+import importlib
+import marshal
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+LONGEST = 1 << 20  # bytes of a message
+FILES = 4  # open files that come with a message, at most
+
+# What a job of this process is asked for: arguments of Python, working folder, environment.
+Request = tuple[list[str], str, dict[str, str]]
+
+
+# Messages: one sends and receives them whole or not at all.
+
+
+def socket_pair() -> tuple[_socket.socket, _socket.socket]:
+    """Two ends of a connection of messages."""
+    return _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+
+
+def send(end: _socket.socket, message: Any, files: Iterable[int] = ()) -> None:
+    """Send a message of plain values, with open files.
+
+    Raises:
+        OSError: the other end is closed, or the message is too long.
+    """
+    numbers = b"".join(number.to_bytes(4, sys.byteorder) for number in files)
+    beside = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, numbers)] if numbers else []
+    end.sendmsg([marshal.dumps(message)], beside)
+
+
+def receive(end: _socket.socket) -> tuple[Any, list[int]]:
+    """Wait for a message and the open files that come with it.
+
+    Raises:
+        EOFError: the other end is closed.
+    """
+    try:
+        text, beside, _, _ = end.recvmsg(LONGEST, _socket.CMSG_SPACE(4 * FILES))
+    except ConnectionError:
+        text, beside = b"", []
+    if not text:
+        raise EOFError
+    numbers = b"".join(data for _, _, data in beside)
+    files = [int.from_bytes(numbers[place : place + 4], sys.byteorder) for place in range(0, len(numbers), 4)]
+    for number in files:
+        os.set_inheritable(number, False)
+    return marshal.loads(text), files
+
+
+class Server:
+    """Does what it is told on its controls, one after the other, until the first of them is closed.
+
+    Messages are ``("run", None)`` with a connection and three streams: run what is asked for on that connection in a
+    fork; ``("copy", None)`` with a control: fork another server, which is told by it; ``("imports", path)``: run the
+    import statements at the top of a script; ``("modules", names)``: import modules. Nothing is answered to these but
+    to the first: the process id, or None where no fork is safe; when it ends, what it imported and its exit status.
+
+    Args:
+        listener: takes further controls; None for none.
+        run: given three streams and a request, does what is asked for in a fork, and returns its exit status;
+            `run_script` if None.
+    """
+
+    def __init__(
+        self,
+        control: _socket.socket,
+        listener: _socket.socket | None = None,
+        run: Callable[[list[int], Request], int] | None = None,
+    ) -> None:
+        import select
+
+        self._run_request = run or run_script
+
+        self._events = select.poll()
+        self._control = control
+        self._listener = listener
+        self._controls: dict[int, _socket.socket] = {}
+        self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes as a fork ends
+        self._asking: dict[int, int] = {}  # who runs for a connection
+        self._add_control(control)
+        if listener is not None:
+            self._events.register(listener, select.POLLIN)
+
+    def serve(self) -> None:
+        """Do what it is told until the first control is closed."""
+        while self._control.fileno() >= 0:
+            number, _ = self._events.poll()[0]  # one, as what is done for it may close others, and reuse their numbers
+            if self._listener is not None and number == self._listener.fileno():
+                self._add_control(_accepted(self._listener))
+            elif number in self._controls:
+                self._obey(self._controls[number])
+            elif number in self._running:
+                self._tell_end(number)
+            else:  # who asked is gone
+                self._events.unregister(number)
+                os.kill(self._asking.pop(number), signal.SIGTERM)
+
+    def _add_control(self, control: _socket.socket) -> None:
+        import select
+
+        self._controls[control.fileno()] = control
+        self._events.register(control, select.POLLIN)
+
+    def _obey(self, control: _socket.socket) -> None:
+        try:
+            (verb, what), files = receive(control)
+        except EOFError:
+            self._events.unregister(control)
+            del self._controls[control.fileno()]
+            control.close()
+            return
+        match verb:
+            case "run":
+                self._run(_socket.socket(fileno=files[0]), files[1:])
+            case "copy":
+                self._copy(_socket.socket(fileno=files[0]))
+            case "imports":
+                with suppress(Exception):  # the job itself tells of it
+                    _run_imports(what)
+                leave_alone_what_is_imported()
+            case "modules":
+                _import(what)
+                leave_alone_what_is_imported()
+
+    def _run(self, connection: _socket.socket, streams: list[int]) -> None:
+        """Run what is asked for on a connection in a fork."""
+        process = self._fork(connection) if is_safe_to_fork() else None
+        if process == 0:
+            self._become_fork()
+            _attend(connection, streams, self._run_request)
+        for stream in streams:
+            os.close(stream)
+        with suppress(OSError):  # who asked may be gone
+            send(connection, process)
+        if process is None:
+            connection.close()
+
+    def _copy(self, control: _socket.socket) -> None:
+        """Fork another server."""
+        if is_safe_to_fork() and self._fork(None) == 0:
+            self._become_fork()
+            status = 1
+            try:
+                Server(control).serve()
+                status = 0
+            finally:
+                os._exit(status)
+        control.close()
+
+    def _fork(self, connection: _socket.socket | None) -> int:
+        """Fork; 0 in the fork, as of `os.fork`."""
+        ended, alive = os.pipe()
+        parent = os.getpid()
+        process = os.fork()
+        if process == 0:
+            end_with(parent)
+            os.close(ended)
+            return 0
+        os.close(alive)
+        self._running[ended] = process, connection
+        self._events.register(ended, 0)  # told of as it is closed
+        if connection is not None:
+            self._asking[connection.fileno()] = process
+            self._events.register(connection, 0)
+        return process
+
+    def _become_fork(self) -> None:
+        """Let go of all that is the parent's."""
+        others = [*self._controls.values(), *([self._listener] if self._listener is not None else [])]
+        others += [connection for _, connection in self._running.values() if connection is not None]
+        for other in others:
+            other.close()
+        for number in self._running:
+            os.close(number)
+
+    def _tell_end(self, number: int) -> None:
+        """Tell who asked how a fork ended."""
+        self._events.unregister(number)
+        os.close(number)
+        process, connection = self._running.pop(number)
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        if connection is None:
+            return
+        if self._asking.pop(connection.fileno(), None):
+            self._events.unregister(connection)
+        with suppress(OSError):
+            send(connection, status)
+        connection.close()
+
+
+def _accepted(listener: _socket.socket) -> _socket.socket:
+    number, _ = listener._accept()  # type: ignore[attr-defined]
+    return _socket.socket(fileno=number)
+
+
+def is_safe_to_fork() -> bool:
+    """Whether a fork of this process is like a fresh one: nothing but this thread runs, and no GPU was started."""
+    return len(list(Path("/proc/self/task").iterdir())) == 1 and not any(map(_is_gpu, _open_files()))
+
+
+def _open_files() -> Iterator[str]:
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            yield str(file.readlink())
+
+
+def _is_gpu(path: str) -> bool:
+    return path.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri"))
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, however that ends."""
+    import ctypes
+
+    set_death_signal = 1  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        os._exit(1)
+
+
+def leave_alone_what_is_imported() -> None:
+    """Keep forks from visiting, and so copying, all that they share, to collect garbage or as they end."""
+    import weakref
+
+    gc.collect()
+    for each in gc.get_objects():
+        if type(each) is weakref.finalize:
+            each.atexit = False
+    gc.freeze()
+
+
+def _run_imports(script: str) -> None:
+    """Run the import statements at the top of a script."""
+    tree = ast.parse(Path(script).read_bytes())
+    imports: list[ast.stmt] = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    exec(compile(ast.Module(imports, type_ignores=[]), script, "exec"), {})
+
+
+def _import(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in sys.modules:
+            with suppress(Exception):
+                importlib.import_module(name)
+
+
+def _imported_since(before: set[str]) -> list[str]:
+    """The modules that were imported from files since then, in their order."""
+    since = [(name, module) for name, module in list(sys.modules.items()) if name not in before]
+    return [name for name, module in since if getattr(getattr(module, "__spec__", None), "has_location", False)]
+
+
+# In the fork of a job.
+
+
+def _attend(connection: _socket.socket, streams: list[int], run: Callable[[list[int], Request], int]) -> None:
+    """Run what is asked for, tell what it imported, and end."""
+    status = 1
+    try:
+        before = set(sys.modules)
+        asked, _ = receive(connection)
+        status = run(streams, asked)
+        with suppress(OSError):
+            send(connection, _imported_since(before))
+    finally:
+        if isinstance(status, signal.Signals):
+            signal.signal(status, signal.SIG_DFL)
+            os.kill(os.getpid(), status)
+        os._exit(status)
+
+
+def run_script(streams: list[int], request: Request) -> int:
+    """Run ``python SCRIPT ARGUMENT ...`` to its end; its exit status, or the signal that it is to end by."""
+    arguments, folder, environment = request
+    become_fresh(streams, folder, environment)
+    set_path(environment, first=str(Path(arguments[0]).resolve().parent))
+    sys.argv = arguments
+    status = status_of(lambda: runpy.run_path(arguments[0], run_name="__main__"), arguments[0])
+    end_as_python_does()
+    return status
+
+
+def become_fresh(streams: list[int], folder: str, environment: dict[str, str]) -> None:
+    """Take on streams, working folder and environment, and forget what is a process's own."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, handler in HANDLED.items():
+        signal.signal(number, handler)
+    if "tempfile" in sys.modules:
+        vars(sys.modules["tempfile"])["tempdir"] = None  # looked up in the environment again
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
+
+
+def set_path(environment: Mapping[str, str], *, first: str | None = None) -> None:
+    """Set the search path of modules as of a Python of that environment."""
+    asked = [str(Path(path).absolute()) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [*([first] if first is not None else []), *asked, *LIBRARIES]
+
+
+def status_of(main: Callable[[], object], script: str | None = None) -> int:
+    """Run a main program to its end, as Python does; its exit status, or the signal that it is to end by.
+
+    Args:
+        script: its path, from which on a traceback is shown.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            return end.code
+        if end.code is not None:
+            print(end.code, file=sys.stderr)
+        return int(end.code is not None)
+    except BaseException as error:
+        frames = _within(script, error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(frames), frames)
+        return signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    return 0
+
+
+def _within(script: str | None, frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the script begins; the whole one if it does not come so far."""
+    first = frames
+    while first is not None and first.tb_frame.f_code.co_filename != script:
+        first = first.tb_next
+    return first or frames
+
+
+def end_as_python_does() -> None:
+    """Do what Python does at its end, but for taking modules apart."""
+    import atexit
+    import threading
+
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for other threads
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+# As this process began.
+
+LIBRARIES = sys.path[1:]  # it is started without PYTHONPATH
+HANDLED = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+
+def main() -> None:
+    """Serve on the standard input, of which the first message is PYTHONPATH."""
+    control = _socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for number in HANDLED:  # Ctrl-C and the like are for jobs; this ends with the process that it works for
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(EOFError):
+        os.environ["PYTHONPATH"], _ = receive(control)
+        set_path(os.environ)
+        Server(control).serve()
+
+
+if __name__ == "__main__":
+    main()
