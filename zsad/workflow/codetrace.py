@@ -30,6 +30,7 @@ EXEMPT: Mapping[str, str] = MappingProxyType(
         "zsad/errors/": "messages; a job that fails leaves no result. Raise a number if other images are left out, as "
         "the classes of errors decide what is left out as unreadable",
         "zsad/progress.py": "lines in a log and bars on a terminal",
+        "zsad/timing.py": "seconds in a log",
         "zsad/lazy.py": "puts off the import of a library",
         "zsad/registry.py": "finds classes by name and refuses wrong parameters; the values in use are parameters of "
         "the rules, and the classes are traced",
