@@ -25,9 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,8 +50,7 @@ VIT_S: Mapping[str, int] = {
 }
 
 
-@dataclass
-class Spent:
+class Spent(NamedTuple):
     """What the jobs of a rule took, or what a whole run took.
 
     Attributes:
@@ -75,9 +73,12 @@ class Spent:
         """The share that is not work, 0 to 1; 0 where nothing was spent."""
         return 1 - self.kinds.get(WORK, 0.0) / self.processor if self.processor else 0.0
 
-    def __add__(self, other: Spent) -> Spent:
-        kinds = {kind: self.kinds.get(kind, 0.0) + other.kinds.get(kind, 0.0) for kind in KINDS}
-        return Spent(self.jobs + other.jobs, self.clock + other.clock, kinds)
+
+def added(several: Iterable[Spent]) -> Spent:
+    """What several took together."""
+    listed = list(several)
+    kinds = {kind: sum(each.kinds.get(kind, 0.0) for each in listed) for kind in KINDS}
+    return Spent(sum(each.jobs for each in listed), sum(each.clock for each in listed), kinds)
 
 
 class Prepared(NamedTuple):
@@ -173,9 +174,8 @@ def run(root: Path, prepared: Prepared, folder: Path, cores: int) -> dict[str, S
     if done.returncode:
         raise RuntimeError(f"the run by {root} failed:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
     rules = read_rules(folder / "results")
-    in_jobs = sum((spent.processor for spent in rules.values()), 0.0)
-    rules[SNAKEMAKE] = Spent(0, 0.0, {START: max(processor - in_jobs, 0.0)})
-    rules[ALL] = sum(rules.values(), Spent(0, -sum(each.clock for each in rules.values()) + clock, {}))
+    rules[SNAKEMAKE] = Spent(0, 0.0, {START: max(processor - added(rules.values()).processor, 0.0)})
+    rules[ALL] = added(rules.values())._replace(clock=clock)
     return rules
 
 
@@ -196,7 +196,7 @@ def read_rules(results: Path) -> dict[str, Spent]:
         rule = place.parts[0].removesuffix(".tsv")
         log = results / path.relative_to(results).parts[0] / "logs" / place.with_suffix(".log")
         spent = _spent_in_job(path, log)
-        rules[rule] = rules[rule] + spent if rule in rules else spent
+        rules[rule] = added([rules[rule], spent]) if rule in rules else spent
     return rules
 
 
