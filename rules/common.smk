@@ -4,6 +4,7 @@
 # what is here goes by ROOT, MODULE and `settings.results`, and changes nothing of theirs.
 import os
 import re
+from functools import cache
 
 from zsad.watching.failures import tell_failures_in_sentences
 
@@ -260,6 +261,7 @@ def environment():
     return f"../{device_environment(settings.config['device'])}"
 
 
+@cache
 def code(script, *entries):
     """The content of the code behind a rule, as one parameter; see zsad/workflow/codetrace.py."""
     return as_parameter(code_hashes(ROOT, f"workflow_scripts/{script}", entries))

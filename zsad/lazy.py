@@ -7,7 +7,10 @@ more than double that time (1.9 s on a laptop, far more from a cluster's network
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from zsad.timing import IMPORTS, counted
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +22,10 @@ else:
             self._name = name
 
         def __getattr__(self, attribute: str) -> Any:
-            return getattr(importlib.import_module(self._name), attribute)
+            if self._name not in sys.modules:
+                with counted(IMPORTS):
+                    importlib.import_module(self._name)
+            return getattr(sys.modules[self._name], attribute)
 
     torch = _LazyModule("torch")
     transformers = _LazyModule("transformers")

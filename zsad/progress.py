@@ -13,9 +13,10 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Item = TypeVar("Item")
 Clock = Callable[[], float]
@@ -37,6 +38,17 @@ logger = logging.getLogger(__name__)
 def is_watched() -> bool:
     """Whether another process shows what this one logs, so that it writes nothing to the terminal."""
     return os.environ.get(WATCHED) == "1"
+
+
+def is_shown() -> bool:
+    """Whether there is a terminal to show a bar on, which nobody else writes to."""
+    return not is_watched() and sys.stderr.isatty()
+
+
+def _bar(**options: Any) -> tqdm:
+    from tqdm import tqdm  # which takes longer to import than a job that shows none should wait
+
+    return tqdm(leave=False, **options)
 
 
 class Report(NamedTuple):
@@ -121,15 +133,15 @@ class Meter:
         self._ended = False
         self._pace = Pace(work)
         self._start = self._logged = clock()
-        hidden = is_watched() or not sys.stderr.isatty()
-        self._bar = tqdm(total=work, desc=label, leave=False, disable=hidden, bar_format=BAR)
+        self._bar = _bar(total=work, desc=label, bar_format=BAR) if is_shown() else None
         logger.info("%s", self._report(0.0))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def add(self, work: float, items: int = 1) -> None:
         """Count some more."""
@@ -143,8 +155,8 @@ class Meter:
         if ends or (now - self._logged >= interval and not self._ended):
             self._logged, self._ended = now, ends
             logger.info("%s", self._report(elapsed))
-        if not self._bar.disable:
-            self._show(self._report(elapsed), work)
+        if self._bar is not None:
+            self._show(self._bar, self._report(elapsed), work)
 
     def _is_done(self) -> bool:
         return self._done >= self._work * (1 - ROUNDING) if self._items is None else self._done_items == self._items
@@ -156,11 +168,11 @@ class Meter:
         # Rounding must not make 28 of 57.
         return Report(self._label, int(100 * share + 1e-6), done, self._items, elapsed, left)
 
-    def _show(self, report: Report, work: float) -> None:
+    def _show(self, bar: tqdm, report: Report, work: float) -> None:
         left = "" if report.left is None else f", about {report.left} s left"
         items = "" if report.total is None else f" {report.done} of {report.total}"
-        self._bar.set_postfix_str(f"{items}{left}", refresh=False)
-        self._bar.update(work)
+        bar.set_postfix_str(f"{items}{left}", refresh=False)
+        bar.update(work)
 
 
 def progress(items: Iterable[Item], *, total: int, label: str, work: Sequence[float] | None = None) -> Iterator[Item]:
@@ -190,8 +202,7 @@ class Progress:
 
     def __init__(self, name: str, *, bar: bool, clock: Clock = time.monotonic) -> None:
         self._name, self._clock = name, clock
-        shown = bar and not is_watched()
-        self._bar = tqdm(desc=name, unit="B", unit_scale=True, leave=False, disable=None if shown else True)
+        self._bar = _bar(desc=name, unit="B", unit_scale=True) if bar and is_shown() else None
         self._total: int | None = None
         self._done = 0
         self._ended = False
@@ -202,18 +213,21 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def start(self, total: int | None, done: int = 0) -> None:
         """Begin, or begin again, with what is done already, in bytes; ``total`` is None if unknown."""
-        self._total = self._bar.total = total
-        self._done = self._bar.n = done
+        self._total, self._done = total, done
+        if self._bar is not None:
+            self._bar.total, self._bar.n = total, done
         self._pace = Pace(total or 0)
 
     def add(self, amount: int) -> None:
         """Count some more bytes."""
         self._done += amount
-        self._bar.update(amount)
+        if self._bar is not None:
+            self._bar.update(amount)
         if self._total:
             self._log(self._total)
 

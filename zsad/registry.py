@@ -13,7 +13,6 @@ from functools import cache
 from types import NoneType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from zsad.errors import ConfigError, nearest_hint
@@ -112,6 +111,8 @@ class Registry(Generic[ChoiceType]):
 
 def from_text(text: str) -> Any:
     """What YAML makes of a text; the text itself where that is nothing."""
+    import yaml  # which jobs do without: their parameters have the types that they are to have
+
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError):  # of what does not fit its type

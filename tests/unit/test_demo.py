@@ -15,7 +15,7 @@ from zsad.data.demo import generate, textures
 from zsad.data.demo.board import board
 from zsad.data.demo.board_components import Canvas, draw_component
 from zsad.data.demo.board_layout import COMPONENTS, HALF_SIZES
-from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image, good_image, visibility
+from zsad.data.demo.generate import DEFECTS, SPECIMENS, VISIBLE, defective_image, detail_of, good_image, visibility
 from zsad.data.demo.make_demo import make_category
 from zsad.data.demo.photograph import Light, lit
 from zsad.data.demo.plan import CATEGORIES, DEFECT_KINDS, DemoOptions, defect_counts, planned_files
@@ -191,11 +191,11 @@ def test_visibility_grows_with_the_change_and_sinks_with_the_detail_around_it():
     change = np.zeros_like(good)
     change[20:30, 20:30] = 0.1
     body = np.ones((64, 64), np.float32)
-    seen = visibility(change, good, body)
-    assert visibility(2 * change, good, body) == pytest.approx(2 * seen, rel=1e-5)
-    assert visibility(change, 2 * good, body) == pytest.approx(seen / 2, rel=1e-5)
+    seen = visibility(change, detail_of(good, body))
+    assert visibility(2 * change, detail_of(good, body)) == pytest.approx(2 * seen, rel=1e-5)
+    assert visibility(change, detail_of(2 * good, body)) == pytest.approx(seen / 2, rel=1e-5)
     change[20:30, 20:50] = 0.1
-    assert visibility(change, good, body) == pytest.approx(np.sqrt(3) * seen, rel=1e-5)
+    assert visibility(change, detail_of(good, body)) == pytest.approx(np.sqrt(3) * seen, rel=1e-5)
 
 
 def seen_and_drawn(monkeypatch, bound):
@@ -208,7 +208,7 @@ def seen_and_drawn(monkeypatch, bound):
     picture, _, change, _ = generate._visible_defect(specimen, light, DEFECTS["scratch"], rng)
     good = lit(specimen.surface, light)
     np.testing.assert_allclose(picture, good + change, atol=1e-12)
-    return visibility(change, good, specimen.body), drawn
+    return visibility(change, detail_of(good, specimen.body)), drawn
 
 
 def test_a_defect_is_drawn_until_it_is_visible(monkeypatch):

@@ -118,7 +118,7 @@ def test_what_does_not_matter_does_not_change_it(given: dict[str, Any], name: st
 
 def test_weights_are_hashed_once_by_whoever_loads_them(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     hashed = []
-    monkeypatch.setattr(module, "file_sha256", lambda path: hashed.append(path.name) or "")
+    monkeypatch.setattr(module, "known_sha256", lambda path: hashed.append(path.name) or "")
     key(given)
     assert hashed == ["config.json"]
 

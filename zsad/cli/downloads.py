@@ -62,7 +62,7 @@ def _downloaded_backbone(name: str, revision: str | None) -> tuple[Path | str, s
     if name not in BACKBONE_MODELS.hub_ids and (known := listed(name)) is not None:
         return _brought_otherwise(*known), "on this machine: nothing is downloaded"
     located = download_model(name, revision, BACKBONE_MODELS.joined(published_models()), progress=True)
-    check_weights(weight_files(located.path), None, name)
+    check_weights(weight_files(located.path), None, name, anew=True)
     return located.path, f"commit {located.commit}"
 
 

@@ -6,7 +6,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, gammaln
 
 LEVEL = 0.1  # of batches that are all good, how many at most are said to have more images called than a good one has
 _NOUNS = ("photograph", "photographs")
@@ -80,6 +79,8 @@ def chance_of_as_many(called: int, images: int, nominal: float, references: int 
     if nominal >= 1:
         return 1.0
     counts = np.arange(called, images + 1, dtype=np.float64)
+    from scipy.special import betaln, gammaln  # which takes longer to import than most of what imports this module
+
     ways = gammaln(images + 1) - gammaln(counts + 1) - gammaln(images - counts + 1)
     if references:
         above = nominal * (references + 1)

@@ -29,6 +29,7 @@ from zsad.files.provenance import contents_sha256, file_sha256
 from zsad.progress import Meter
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
+from zsad.timing import MODEL, counted
 
 IMAGES_A_WORKER = 4  # below that, a process costs more than it saves
 
@@ -80,7 +81,8 @@ def extract_features(
         raise DataError(one_sentence(reasons))
     image_ids = [record.image_id + variant.suffix for record in records for variant in views]
     with _loader(execution, backbone, len(records)) as loader:
-        extractor = backbone.load(execution)
+        with counted(MODEL):
+            extractor = backbone.load(execution)
         _check_patches(extractor, records, max_patches)
         details: dict[str, Any] = {
             "contents_sha256": contents_sha256({record.image_id: record.sha256 for record in records}),

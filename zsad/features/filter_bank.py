@@ -11,6 +11,7 @@ border does not stand out, and the responses of a mirrored image are the mirrore
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import cv2
 import numpy as np
@@ -65,9 +66,10 @@ def kind(channel: str) -> str:
     return channel.partition("/")[0]
 
 
-def channel_names() -> list[str]:
+@cache
+def channel_names() -> tuple[str, ...]:
     """Names of all channels, in the order of `filter_responses`."""
-    return list(filter_responses(np.zeros((8, 8, 3), dtype=np.uint8), stride=8))
+    return tuple(filter_responses(np.zeros((8, 8, 3), dtype=np.uint8), stride=8))
 
 
 def opponent_planes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

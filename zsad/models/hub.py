@@ -32,7 +32,7 @@ from huggingface_hub.utils import validate_repo_id
 from tqdm import tqdm
 
 from zsad.errors import ConfigError, ModelError, first_line, nearest_hint
-from zsad.files.provenance import file_sha256
+from zsad.files.known_hashes import known_sha256
 from zsad.models.catalogue import MODELS, ungated_twin
 from zsad.models.weight_files import (
     CONFIG,
@@ -242,7 +242,7 @@ def is_cached(hub_id: str, revision: str | None) -> bool:
 
 
 def check_weights(
-    paths: Sequence[Path], expected: str | None, name: str, *, published: str | None = None
+    paths: Sequence[Path], expected: str | None, name: str, *, published: str | None = None, anew: bool = False
 ) -> dict[str, str]:
     """Compare weights with every hash that is known of them, and return their hashes.
 
@@ -253,6 +253,7 @@ def check_weights(
         expected: what the configuration says of a single file: its SHA-256, or at least the first 8 digits.
         name: of the model, as the configuration has it.
         published: the SHA-256 of the single file that a name of a catalogue stands for; None if it is not known.
+        anew: read the files in any case; if not, a hash that is kept of an unchanged file is as good.
 
     Returns:
         SHA-256 by file name.
@@ -263,7 +264,7 @@ def check_weights(
     """
     if expected is not None:
         expected = _checked_prefix(expected, paths, name)
-    digests = {path.name: _digest(path, name) for path in paths}
+    digests = {path.name: _digest(path, name, anew=anew) for path in paths}
     for path in paths:
         digest = digests[path.name]
         if not digest.startswith(_hash_in_cache(path)):
@@ -494,9 +495,9 @@ def _checked_prefix(expected: str, paths: Sequence[Path], name: str) -> str:
     return prefix
 
 
-def _digest(path: Path, name: str) -> str:
+def _digest(path: Path, name: str, *, anew: bool) -> str:
     try:
-        return file_sha256(path)
+        return known_sha256(path, anew=anew)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ModelError(

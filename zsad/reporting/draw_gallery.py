@@ -20,6 +20,7 @@ from zsad.reporting.selection import GROUP_TITLES
 from zsad.reporting.sheet import contact_sheet
 
 _JPEG_QUALITY = 85
+_PNG_EFFORT = 4  # of 9, by which a sheet takes a fourth of the time and 2 % more bytes
 
 
 def draw_gallery(
@@ -48,7 +49,7 @@ def draw_gallery(
     """
     gallery = collect_gallery(manifest, scores, decisions, masks, refiner, evaluation, options)
     with atomic_path(sheet) as temporary:
-        contact_sheet(gallery).save(temporary, format="PNG", optimize=True)
+        contact_sheet(gallery).save(temporary, format="PNG", compress_level=_PNG_EFFORT)
     write_json(panels, _as_json(gallery, options))
 
 

@@ -8,9 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 
 from zsad.maps import at_image_size
@@ -71,6 +69,8 @@ def colour_scale(maps: Iterable[np.ndarray], colormap: str) -> ColourScale:
 
     Scaling each map to its own range would paint every good image with the colours of a defect.
     """
+    from matplotlib import colormaps  # which thumbnails do without
+
     values = np.concatenate([np.ravel(anomaly_map) for anomaly_map in maps])
     low, high = np.percentile(values, SCALE_PERCENTILES)
     colours = np.rint(255 * colormaps[colormap](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
@@ -169,6 +169,8 @@ def tagged(picture: np.ndarray, words: str) -> np.ndarray:
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """The typeface of all pictures: DejaVu Sans, which comes with matplotlib and so is the same everywhere."""
+    import matplotlib
+
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError, DataError
-from zsad.files.provenance import file_sha256
+from zsad.files.known_hashes import known_sha256
 from zsad.scoring.described_texts import described_texts
 from zsad.scoring.same_model import model_difference
 
@@ -63,4 +63,4 @@ def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
 def _digest(path: str, param: str) -> str:
     if not Path(path).is_file():
         raise ConfigError(f"{param}: {path} does not exist; correct the path, or put the file there")
-    return file_sha256(path)
+    return known_sha256(path)

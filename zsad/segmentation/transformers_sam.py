@@ -8,6 +8,7 @@ from pydantic import Field
 
 from zsad.files.user_paths import UserPath
 from zsad.segmentation.base import SegmenterPart
+from zsad.timing import MODEL, counted
 
 if TYPE_CHECKING:
     from zsad.segmentation.network import NetworkSegmenter
@@ -35,6 +36,7 @@ class TransformersSam(SegmenterPart):
         "auto", description="number format of the image encoder; auto: bfloat16 where the device has it, else float32"
     )
 
+    @counted(MODEL)
     def load(self, device: str, batch: int | None = None) -> NetworkSegmenter:
         """Load the weights onto the device.
 

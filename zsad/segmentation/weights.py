@@ -71,7 +71,7 @@ def download(name: str, revision: str | None, *, progress: bool = False) -> Weig
 
     if (file := _file_of(name)) is not None:
         return _fetched(*file, revision, progress=progress)
-    return _checked(name, *download_from_hub(name, revision, published_models(), progress=progress))
+    return _checked(name, *download_from_hub(name, revision, published_models(), progress=progress), anew=True)
 
 
 def is_cached(facts: SegmenterFacts) -> bool:
@@ -152,16 +152,23 @@ def _fetched(
         )
     except DownloadError as error:
         raise ModelError(str(error)) from None
-    return _checked(facts.name, path, None, sha256, published=facts.sha256)
+    by_command = ahead is None  # which is also how a file is checked
+    return _checked(facts.name, path, None, sha256, published=facts.sha256, anew=by_command)
 
 
 def _checked(
-    model: str, path: Path, commit: str | None, sha256: str | None = None, *, published: str | None = None
+    model: str,
+    path: Path,
+    commit: str | None,
+    sha256: str | None = None,
+    *,
+    published: str | None = None,
+    anew: bool = False,
 ) -> Weights:
     from zsad.models.hub import check_weights
 
     files = _weight_files(path, model)
-    return Weights(path, files, commit, check_weights(files, sha256, model, published=published))
+    return Weights(path, files, commit, check_weights(files, sha256, model, published=published, anew=anew))
 
 
 def _weight_files(path: Path, model: str) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from zsad.data.image_list import ListedImage
 from zsad.files.json_values import canonical_json
-from zsad.files.provenance import file_sha256
+from zsad.files.known_hashes import known_sha256
 
 INGREDIENTS = ("stage", "params", "code", "versions")  # of the provenance of a stage
 
@@ -45,7 +45,7 @@ def content_key(
         "stage": {name: provenance[name] for name in INGREDIENTS},
         "images": identities(records),
         "model": dict(model),
-        "model_files": {name: file_sha256(path) for name, path in files.items()},
+        "model_files": {name: known_sha256(path) for name, path in files.items()},
         "device": device.partition(":")[0],
         "details": details,
     }

@@ -30,6 +30,7 @@ EXEMPT: Mapping[str, str] = MappingProxyType(
         "zsad/errors/": "messages; a job that fails leaves no result. Raise a number if other images are left out, as "
         "the classes of errors decide what is left out as unreadable",
         "zsad/progress.py": "lines in a log and bars on a terminal",
+        "zsad/timing.py": "seconds in a log",
         "zsad/lazy.py": "puts off the import of a library",
         "zsad/registry.py": "finds classes by name and refuses wrong parameters; the values in use are parameters of "
         "the rules, and the classes are traced",
@@ -40,6 +41,7 @@ EXEMPT: Mapping[str, str] = MappingProxyType(
         "digests agree; another way to form the key gives other keys",
         "zsad/files/atomic.py": "a file is there whole or not at all, whatever is in it",
         "zsad/files/provenance.py": "what is told of a result beside its content; Snakemake compares the parameters",
+        "zsad/files/known_hashes.py": "hashes, which are those of the bytes or those that were kept of them",
         "zsad/files/download.py": "what it fetches has the SHA-256 of a catalogue, or is refused",
         "zsad/files/tracked.py": "tells Snakemake of files; their content is tracked by that",
         "zsad/files/user_paths.py": "writes out a home folder; the paths in use are parameters of the rules",

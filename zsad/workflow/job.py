@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from zsad.errors.boundary import is_debugged, sentence_of, with_traceback
 from zsad.errors.sections import DATASET, naming
 from zsad.files.provenance import stage_provenance
 from zsad.progress import is_watched
+from zsad.timing import described
 from zsad.workflow.gpus import own_gpus
 
 if TYPE_CHECKING:
@@ -55,8 +57,9 @@ class Job:
 def job(snakemake: Snakemake) -> Iterator[Job]:
     """Run the block as a job: log to its file, keep to its threads and GPUs, end on any error with one sentence.
 
-    The traceback of an error that is no `ZsadError` is in the log.
+    The traceback of an error that is no `ZsadError` is in the log, and so is what the time of the process went to.
     """
+    start = time.process_time()
     log = snakemake.log[0]
     try:
         _log_to(log)
@@ -73,6 +76,7 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
         if not is_watched() or not _is_logged_to(log):
             print(f"zsad: {snakemake.rule}: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None
+    logger.info("%s", described(start, _processor_seconds()))
     logger.info("done")
 
 
@@ -96,6 +100,11 @@ def features_of(files: Any) -> dict[str, Path]:
         for name, path in files.items()
         if name not in others and not name.startswith(FOREGROUND) and not name.endswith((MANIFEST, ORIGINS))
     }
+
+
+def _processor_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _results_in(files: Any) -> list[str]:

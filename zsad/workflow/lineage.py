@@ -32,6 +32,7 @@ class Lineages:
     def __init__(self, rules: Mapping[str, OwnRule]) -> None:
         self._rules = rules
         self._known: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+        self._known_of_paths: dict[str, str] = {}  # the same, for those who ask again: rules are many
 
     def parameter(self, rule: Rule) -> Callable[[Any], str]:
         """The parameter of a rule: a function of wildcards. Snakemake asks again once a checkpoint is done."""
@@ -46,6 +47,8 @@ class Lineages:
 
     def _of_result(self, path: str) -> str:
         """Of the parameters of the job that makes a result, and of all before it; empty for what no job makes."""
+        if path in self._known_of_paths:
+            return self._known_of_paths[path]
         maker = next((own for own in self._rules.values() if own.rule.is_producer(path)), None)
         if maker is None:
             return ""
@@ -55,6 +58,7 @@ class Lineages:
         if key not in self._known:
             own = [f"{param}={value}" for param, value in compared_parameters(rule, wildcards) if param != NAME]
             self._known[key] = _digest([name, *own, self._of_inputs(rule, wildcards)])
+        self._known_of_paths[path] = self._known[key]
         return self._known[key]
 
 

@@ -73,20 +73,30 @@ def defective_image(category: str, kind: str, size: int, rng: np.random.Generato
     return exposed(picture, size, camera_rng), _mask(cover, np.abs(change).max(axis=2), size)
 
 
-def visibility(change: np.ndarray, good: np.ndarray, body: np.ndarray) -> float:
+def visibility(change: np.ndarray, detail: np.float32) -> float:
     """How far a defect stands out: its change against the detail among which the eye must find it.
 
     Args:
         change: what the defect changes in the noise-free picture, float32 ``[side, side, 3]``.
-        good: the picture without it.
-        body: cover of the part, ``[side, side]``.
+        detail: see `detail_of`.
 
     Returns:
         Root mean square of the change over the whole picture, in standard deviations of the part's brightness detail.
     """
+    return float(np.sqrt((change**2).mean()) / detail)
+
+
+def detail_of(good: np.ndarray, body: np.ndarray) -> np.float32:
+    """Standard deviation of a part's brightness detail.
+
+    Args:
+        good: noise-free picture, float32 ``[side, side, 3]``.
+        body: cover of the part, ``[side, side]``.
+    """
     brightness = good.mean(axis=2)
-    detail = brightness - cv2.GaussianBlur(brightness, (0, 0), len(good) / 16)
-    return float(np.sqrt((change**2).mean()) / detail[body > 0.5].std())
+    fine = brightness - cv2.GaussianBlur(brightness, (0, 0), len(good) / 16)
+    deviation: np.float32 = fine[body > 0.5].std()
+    return deviation
 
 
 class _Drawn(NamedTuple):
@@ -101,22 +111,28 @@ class _Drawn(NamedTuple):
 def _visible_defect(specimen: Specimen, light: Light, defect: defects.Defect, rng: np.random.Generator) -> _Drawn:
     """The first drawn defect that is visible, or else the most visible."""
     good = lit(specimen.surface, light)
+    detail = detail_of(good, specimen.body)
     first, *others = rng.spawn(DRAWS)
-    best = _drawn(specimen, light, defect, first, good)
+    best = _drawn(specimen, light, defect, first, good, detail)
     for draw in others:
         if best.visibility >= VISIBLE:
             break
-        best = max(best, _drawn(specimen, light, defect, draw, good), key=lambda drawn: drawn.visibility)
+        best = max(best, _drawn(specimen, light, defect, draw, good, detail), key=lambda drawn: drawn.visibility)
     return best
 
 
 def _drawn(
-    specimen: Specimen, light: Light, defect: defects.Defect, draw: np.random.Generator, good: np.ndarray
+    specimen: Specimen,
+    light: Light,
+    defect: defects.Defect,
+    draw: np.random.Generator,
+    good: np.ndarray,
+    detail: np.float32,
 ) -> _Drawn:
     surface, cover = defect(specimen, draw)
     picture = lit(surface, light)
     change = picture - good
-    return _Drawn(picture, cover, change, visibility(change, good, specimen.body))
+    return _Drawn(picture, cover, change, visibility(change, detail))
 
 
 def write_image(folder: Path, category: str, split: Split, index: int, options: DemoOptions) -> None:

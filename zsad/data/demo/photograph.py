@@ -45,13 +45,13 @@ def lit(surface: Surface, light: Light) -> np.ndarray:
     normal_z = 1 / np.sqrt(1 + slope_x**2 + slope_y**2)
     normal_x, normal_y = -slope_x * normal_z, -slope_y * normal_z
     lamp_x, lamp_y, lamp_z = light.direction
-    unblocked = 1 - _shadow(surface, light)
+    unblocked, openness = 1 - _shadow(surface, light), _openness(surface)
     facing = np.maximum(normal_x * lamp_x + normal_y * lamp_y + normal_z * lamp_z, 0) / lamp_z
-    matt = (light.ambient * normal_z + (1 - light.ambient) * facing * unblocked) * _openness(surface)
+    matt = (light.ambient * normal_z + (1 - light.ambient) * facing * unblocked) * openness
     # Mirrored by a flat surface, the line of sight goes up, beside the lamp; the lamp is broad enough to glow there.
     seen_x, seen_y = 2 * normal_z * normal_x, 2 * normal_z * normal_y
     glow = np.exp(-((seen_x - 0.6 * lamp_x) ** 2 + (seen_y - 0.6 * lamp_y) ** 2) / (2 * 0.3**2))
-    metal = (0.3 + 1.15 * glow * (0.5 + 0.5 * unblocked)) * _openness(surface)
+    metal = (0.3 + 1.15 * glow * (0.5 + 0.5 * unblocked)) * openness
     reflected: np.ndarray = surface.albedo * (matt + surface.gloss * (metal - matt))[..., None]
     return reflected
 

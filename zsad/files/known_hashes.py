@@ -1,0 +1,117 @@
+"""Hashes of large files, kept from one job to the next: a file of weights is read whole once, not by every job.
+
+A hash is believed for a file of the same path, inode, size, and times of change (of content and of the entry in the
+file system) in nanoseconds. A file that was changed less than two seconds before it was read is hashed each time: a
+clock of that resolution may give another change the same time. A file whose content changed and whose size and both
+times are as before, as on a disk whose bits flip, is out of reach: ``zsad download`` reads all of it again.
+
+The hashes lie in the user's own cache, never in a shared folder, where others could say what a file holds: a file for
+each, written whole or not at all, so that jobs side by side do not disturb each other. What cannot be read or written
+there is no error, and is hashed anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from zsad.errors import DataError
+from zsad.files.atomic import atomic_path
+from zsad.files.provenance import file_sha256
+from zsad.timing import HASHES, counted
+
+SMALL = 2**22  # bytes; below, reading a file takes no longer than looking up its hash
+SETTLED_NS = 2 * 10**9  # the coarsest resolution of a file system's times, as of FAT
+HEXADECIMAL = frozenset("0123456789abcdef")
+
+Clock = Callable[[], int]
+
+logger = logging.getLogger(__name__)
+
+
+@counted(HASHES)
+def known_sha256(path: str | Path, *, anew: bool = False, clock: Clock = time.time_ns) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; by what is kept of it if it is unchanged.
+
+    Args:
+        anew: read the file in any case.
+        clock: the time now, in nanoseconds since 1970.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    before = _state(path)
+    if before["size"] < SMALL:
+        return file_sha256(path)
+    kept = _kept(before)
+    if not anew and kept is not None and _is_settled(before, clock()) and os.access(path, os.R_OK):
+        return kept
+    begun = clock()
+    digest = file_sha256(path)
+    if digest != kept and _is_settled(before, begun) and _state(path) == before:
+        _keep(before, digest)
+    return digest
+
+
+def cache_folder() -> Path | None:
+    """Where hashes are kept; None for a user without a home folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (cache if cache.is_absolute() else Path.home() / ".cache") / "zsad" / "sha256"
+    except RuntimeError:
+        return None
+
+
+def _state(path: str | Path) -> dict[str, Any]:
+    """What a file is known by: all of it changes, or may, as its content does."""
+    resolved = Path(path).resolve(strict=True)
+    found = resolved.stat()
+    return {
+        "path": os.fsdecode(resolved).encode(errors="backslashreplace").decode(),
+        "size": found.st_size,
+        "inode": found.st_ino,
+        "changed_ns": found.st_mtime_ns,
+        "entry_changed_ns": found.st_ctime_ns,
+    }
+
+
+def _is_settled(state: dict[str, Any], now: int) -> bool:
+    """Whether a further change would show in the times of a file: they lie behind by more than their resolution."""
+    return max(state["changed_ns"], state["entry_changed_ns"]) + SETTLED_NS < now
+
+
+def _place(state: dict[str, Any]) -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / f"{sha256(state['path'].encode()).hexdigest()[:32]}.json"
+
+
+def _kept(state: dict[str, Any]) -> str | None:
+    """The hash that is kept of a file in this state; None if there is none, or none that is whole."""
+    place = _place(state)
+    try:
+        entry = json.loads(place.read_bytes()) if place is not None else None
+    except (OSError, ValueError):
+        return None
+    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    is_whole = isinstance(digest, str) and len(digest) == 64 and HEXADECIMAL.issuperset(digest)
+    return digest if is_whole and entry == {**state, "sha256": digest} else None
+
+
+def _keep(state: dict[str, Any], digest: str) -> None:
+    place = _place(state)
+    if place is None:
+        return
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with atomic_path(place) as temporary:
+            temporary.write_text(json.dumps({**state, "sha256": digest}))
+    except (OSError, DataError) as error:
+        logger.debug("the hash of %s is not kept: %s", state["path"], error)
