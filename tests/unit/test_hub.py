@@ -34,7 +34,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).save_pretrained(folder)
     for name in ("pytorch_model.bin", "model.onnx", "flax_model.msgpack", "model.fp16.safetensors", "original.pth"):
         (folder / name).write_bytes(b"not needed" * 200)
-    for name in ("tokenizer.json", "tokenizer.model", "merges.txt", "README.md"):
+    for name in ("tokenizer.json", "tokenizer.model", "merges.txt", "processor_config.json", "README.md"):
         (folder / name).write_text(name)
     return folder
 
@@ -84,7 +84,8 @@ def test_a_model_is_downloaded_once_by_its_name_or_its_id(hub: Hub, checkpoint: 
 
 def test_only_configuration_tokenizer_and_one_set_of_weights_are_downloaded(hub: Hub) -> None:
     located = locate("dinov2-small", None)
-    assert sorted(hub.sent_files()) == ["config.json", "merges.txt", WEIGHTS, "tokenizer.json", "tokenizer.model"]
+    described = ["config.json", "merges.txt", WEIGHTS, "processor_config.json", "tokenizer.json", "tokenizer.model"]
+    assert sorted(hub.sent_files()) == described
     assert {path.name for path in located.path.iterdir()} == set(hub.sent_files())
 
 

@@ -72,6 +72,7 @@ def show_backbones(options: argparse.Namespace) -> None:
         "px is the default short side of the image",
         BACKBONES,
         "Texts are read by a model's own text tower, or by that of a head (dino.txt), whose file must be named.",
+        "Pixels are normalised as a checkpoint's preprocessor_config.json says; without one, as usual of its family.",
     )
 
 

@@ -90,15 +90,16 @@ class _Known:
     """A function that the pickle may call, which it cannot change."""
 
     __slots__ = ("_call",)
+    _call: Callable[..., Any]
 
     def __init__(self, call: Callable[..., Any]) -> None:
-        object.__setattr__(self, "_call", call)
+        self._call = call
 
     def __call__(self, *arguments: Any) -> Any:
         return self._call(*arguments)
 
-    def __setattr__(self, name: str, value: Any) -> Never:
-        raise pickle.UnpicklingError(f"it sets {name} of a function")
+    def __setstate__(self, state: Any) -> Never:
+        raise pickle.UnpicklingError("it changes a function")
 
 
 class _Type(NamedTuple):
@@ -177,7 +178,7 @@ class _Parts:
             raise ValueError(f"its data.pkl has {info.file_size} bytes")
         content = self._archive.read(info)
         for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            if not OPCODES.fullmatch(opcode.name) or (opcode.name == "LONG_BINPUT" and argument > count):
+            if not OPCODES.fullmatch(opcode.name) or (opcode.name == "LONG_BINPUT" and int(argument or 0) > count):
                 raise pickle.UnpicklingError(f"its data.pkl has the opcode {opcode.name}")
         return content
 
