@@ -15,7 +15,7 @@ There are two definitions by name, `AUPIMO`:
     from the threshold whose rate is nearest to 1e-4 to that nearest to 1e-5. Where 30 thresholds or fewer lie between,
     or the highest one already exceeds 1e-5, the authors' code refuses, and here the metric is not known.
 
-The two differ by half a step or so: by 0.5 points or less where we measured it (docs/metrics.md).
+The two differ by half a step or so: by about 0.5 points where we measured it (docs/metrics.md).
 
 Only the highest pixels of good images matter, which are few: they alone are kept.
 """

@@ -16,9 +16,8 @@ is in docs/metrics.md: at 200 linear thresholds 0.5 to 1.3 less, and nearly all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -73,9 +72,12 @@ def aupro_at_even_rates(ranking: Ranking, overlap: np.ndarray, limit: float) -> 
     shape = overlap.shape[:-1]
     negatives = np.broadcast_to(ranking.negatives, shape).reshape(-1)
     ranked = (ranking.false_positives_above, ranking.false_positives, overlap)
-    rows = zip(negatives, *(np.reshape(values, (negatives.size, -1)) for values in ranked), strict=True)
+    above, from_threshold, overlaps = (np.reshape(values, (negatives.size, -1)) for values in ranked)
     with np.errstate(invalid="ignore", divide="ignore"):
-        areas = [_area_at_even_rates(*row, limit) for row in rows]
+        areas = [
+            _area_at_even_rates(negatives[row], above[row], from_threshold[row], overlaps[row], limit)
+            for row in range(negatives.size)
+        ]
     return _where_known(ranking, np.reshape(areas, shape))
 
 
@@ -123,11 +125,17 @@ def aupro_stretched(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.n
     return _where_known(ranking, stretched)
 
 
+class AtThresholds(Protocol):
+    """A definition of AUPRO; see `aupro`."""
+
+    def __call__(self, ranking: Ranking, overlap: np.ndarray, limit: float) -> np.ndarray:
+        """Normalised area ``[...]``."""
+
+
 def _where_known(ranking: Ranking, areas: np.ndarray) -> np.ndarray:
     return np.where((ranking.positives > 0) & (ranking.negatives > 0), areas, np.nan)
 
 
-AtThresholds = Callable[[Ranking, np.ndarray, float], np.ndarray]
 LINEAR: Final = "thresholds200"
 AUPRO: MappingProxyType[str, AtThresholds] = MappingProxyType(
     {EXACT: aupro, LINEAR: aupro_stretched, "fpr300": aupro_at_even_rates}

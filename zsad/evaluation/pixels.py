@@ -6,7 +6,7 @@ few and serve as thresholds, then all of them for the normal pixels, which are c
 type of defect (its images and the good ones) as well as those of all together.
 
 Memory: about 100 bytes a defective pixel, for as many of them as the budget allows; 4 bytes a normal pixel of a block;
-140 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
+110 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
 """
 
 from __future__ import annotations

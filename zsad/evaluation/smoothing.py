@@ -18,7 +18,8 @@ def smoothed(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
     kernel = gaussian_kernel(sigma)
     if kernel.size == 1:
         return anomaly_map
-    return cv2.sepFilter2D(anomaly_map, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+    smooth: np.ndarray = cv2.sepFilter2D(anomaly_map, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
+    return smooth
 
 
 def gaussian_kernel(sigma: float) -> np.ndarray:
