@@ -284,3 +284,20 @@ def test_metrics_of_arrays_take_a_protocol_by_the_words_of_the_tables() -> None:
     ):
         with pytest.raises(ArrayError, match=reason):
             metrics.pixel_auroc(maps, masks, protocol=wrong)
+
+
+@pytest.mark.parametrize("aupro", ["exact", "thresholds200", "fpr300"])
+@pytest.mark.parametrize("aupimo", ["steps", "interpolated"])
+def test_without_a_defective_or_a_good_pixel_nothing_is_known(aupro: str, aupimo: str) -> None:
+    anomaly_map = np.random.default_rng(0).normal(size=(20, 20)).astype(np.float32)
+    full = np.ones((20, 20), bool)
+    for pairs in (
+        [(anomaly_map, None)],
+        [(anomaly_map, full)],
+        [(anomaly_map, ~full)],
+        [(0 * anomaly_map, full), (0 * anomaly_map, None)],
+    ):
+        found = pixel_statistics(pairs, with_histograms=True, aupro=aupro, aupimo=aupimo).metrics()
+        is_known = len(pairs) == 2 and aupro != "thresholds200"  # equal scores have no thresholds between them
+        assert np.isnan(found["aupro"]) == (not is_known)
+        assert found["aupimo"] == 0.0 if len(pairs) == 2 and aupimo == "steps" else np.isnan(found["aupimo"])
