@@ -103,7 +103,10 @@ def _fill(
         if not wanted:
             continue
         queries = tokens.stacked_queries(block) if queries is None else queries
-        points = tokens.points(j)
+        if j in block:
+            points = tokens.metric.queries(queries[places[j - start] : places[j - start + 1]])
+        else:
+            points = tokens.points(j)
         for _, alike in groupby(wanted, key=patches.__getitem__):
             some = list(alike)  # one after another, as those are that have a table, or come before j
             rows = queries[places[some[0] - start] : places[some[-1] - start + 1]]

@@ -80,10 +80,10 @@ class Metric:
         return points
 
     def queries(self, points: torch.Tensor) -> torch.Tensor:
-        """The same vectors as left operands: ``(-f', |f'|^2 / 2, 1)``."""
+        """The same vectors as left operands, ``(-f', |f'|^2 / 2, 1)``; of left operands the right ones."""
         queries = torch.neg(points)
         queries[:, self._ones] = points[:, self._halves]
-        queries[:, self._halves] = 1
+        queries[:, self._halves] = points[:, self._ones]
         return queries
 
     def nearest(self, queries: torch.Tensor, points: torch.Tensor, k: int = 1) -> torch.Tensor:
@@ -195,7 +195,8 @@ class Metric:
         out = self._space[:size].view(len(queries), len(points))
         if not _by_numpy(out):
             return torch.mm(queries, points.T, out=out)
-        np.matmul(queries.numpy(), points.numpy().T, out=out.numpy())
+        filled = slice(0, self._halves.stop)  # what fills an operand up only costs time here
+        np.matmul(queries[:, filled].numpy(), points[:, filled].numpy().T, out=out.numpy())
         return out
 
     def block(self, queries: int, points: int, k: int, *, whole_width: bool = False) -> tuple[int, int]:
