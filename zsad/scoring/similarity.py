@@ -158,9 +158,12 @@ class Metric:
         self, queries: torch.Tensor, points: torch.Tensor, height: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """`nearest_both_ways` of one image of which a product takes ``height`` patches."""
-        parts = [self._block_both_ways(rows, points, 1) for rows in queries.split(height)]
-        of_queries, of_points = zip(*parts, strict=True)
-        return torch.cat(of_queries, dim=1), torch.cat(of_points).amin(dim=0, keepdim=True)
+        of_queries, of_points = [], queries.new_full((1, len(points)), torch.inf, dtype=torch.float32)
+        for rows in queries.split(height):
+            of_rows, nearest = self._block_both_ways(rows, points, 1)
+            of_queries.append(of_rows)
+            of_points = torch.minimum(of_points, nearest)
+        return torch.cat(of_queries, dim=1), of_points
 
     def _block_both_ways(
         self, queries: torch.Tensor, points: torch.Tensor, images: int
