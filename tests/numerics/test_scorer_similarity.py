@@ -92,7 +92,7 @@ def test_the_first_of_equal_rows_is_the_place_of_the_least(monkeypatch):
     image, column, row = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 2, 1, 2])
     for by_numpy in (True, False):
         monkeypatch.setattr(similarity, "_by_numpy", lambda _, answer=by_numpy: answer)
-        assert similarity._places_along_columns(h, image, column).tolist() == [1, 0, 1, 0]
+        assert similarity._places_along_columns(h, h.amin(dim=1), image, column).tolist() == [1, 0, 1, 0]
         assert similarity._places_along_rows(h, image, row).tolist() == [1, 0, 0, 0]
         assert similarity._places_along_rows(h, image[:1], row[1:2]).tolist() == [0]
 
