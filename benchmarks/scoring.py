@@ -2,24 +2,41 @@
 
     pip install -r benchmarks/requirements.txt          # faiss, for the second comparison
     python benchmarks/scoring.py                        # all of it on the CPU
-    python benchmarks/scoring.py mutual --images 60     # one of: mutual, scaling, bank, coreset, peak
+    python benchmarks/scoring.py mutual --images 60     # one of: mutual, few, scaling, bank, coreset, peak
     python benchmarks/scoring.py peak --device cuda     # the share of the matrix-product peak; mutual runs there, too
+    python benchmarks/scoring.py --without-bfloat16     # as on a processor without it, see below
 
-mutual   120 images of 28 x 28 patches, 384 channels: each image against all others by `torch.cdist`, and the scorer
-         `mutual`, which reads its features from HDF5, in float32 and in 16 bits: seconds, peak memory beyond the loaded
-         libraries, the greatest difference of a score, and the image AUROC on planted defects
+mutual   120 images of 28 x 28 patches, 384 channels: each image against all others at once by MuSc's own expression
+         (`torch.cdist`, least over the patches of an image, mean of the lowest), and the scorer `mutual`, which reads
+         its features from HDF5, in float32 and in 16 bits: seconds, peak memory beyond the loaded libraries, the
+         greatest difference of a score, and the image AUROC on planted defects
+few      the same with 192 images of 56 channels, as those of the backbone `embedded`, and neighbourhoods of 1, 3 and 5
+         patches: finding the least of a distance matrix costs more there, beside making it
 scaling  the scorer alone for 30, 60, 120 and 240 images
 bank     the nearest of 131 thousand vectors for each patch of an image: faiss `IndexFlatIP`, and the memory bank
 coreset  5 % of 20 thousand vectors: a loop that takes the distances to each new one, and the coreset of the memory bank
 peak     the scorer on 120 images of 37 x 37 patches, 1024 channels, 4 layers, as a share of the rate of large products
 
-Ways take turns, each in a process of its own; figures are medians, ratios are of the same turn.
+Ways take turns, each in a process of its own; figures are medians, ratios are of the same turn. Where the processor
+would emulate bfloat16, it is left out, as nothing but an explicit wish computes in it there; ``--without-bfloat16``
+leaves it out everywhere, and hides AVX512-BF16 and AMX from the libraries (``ONEDNN_MAX_CPU_ISA=AVX512_CORE``). As on a
+machine without AVX-512 it is with
+
+    ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell \\
+        python benchmarks/scoring.py --without-bfloat16
+
+for oneDNN, torch, MKL, and the OpenBLAS of numpy and faiss, in this order.
+
+A kernel that takes the product and both minima at once would gain little: for two images of 784 patches and 56 channels
+the product takes 1.2 ms and both minima another 0.25 ms (numpy, one core of an AMD EPYC without AVX-512), and the same
+fused by numba took 2.1 ms at best, as its product is the slower one. So numba is no extra of this project.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import statistics
 import tempfile
 import threading
@@ -34,18 +51,23 @@ import numpy as np
 import psutil
 import torch
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
+from zsad.device import number_format
 from zsad.files.features import FeatureReader, FeatureWriter
 from zsad.scoring.compute import MEGABYTE, Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import Mutual
+from zsad.scoring.mutual_distances import aggregated
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import normalise
 
 LOWEST = 0.3
+FEW_IMAGES, FEW_CHANNELS = 192, 56
 BANK, BANK_IMAGES, CORESET, CORESET_SHARE = 131_072, 8, 20_000, 0.05
 SAMPLING_SECONDS = 0.005
+LIMITS = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE")
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,8 @@ class Task:
     channels: int = 384
     layers: int = 1
     precision: str = "float32"
+    neighbourhoods: tuple[int, ...] = (1,)
+    sixteen_bits: bool = True
 
     @property
     def features(self) -> Path:
@@ -122,23 +146,37 @@ def clustered(count: int, channels: int, seed: int) -> torch.Tensor:
 
 
 def cdist_mutual(task: Task) -> np.ndarray:
-    """Each image against all others at once, as written down: ``[image, patch]``."""
+    """Each image against all others at once, by the expression of MuSc's code for each neighbourhood.
+
+    Returns:
+        ``[image, patch]``.
+    """
     with FeatureReader(task.features) as reader:
-        tokens = [torch.from_numpy(reader.patch_tokens(i)[0]).flatten(0, 1) for i in range(len(reader))]
-    tokens = normalise(torch.stack(tokens)).to(task.device)  # [image, patch, channel]
-    images, patches, channels = tokens.shape
-    count = max(1, int(LOWEST * (images - 1)))
+        tokens = [normalise(torch.from_numpy(reader.patch_tokens(i)[0])) for i in range(len(reader))]
     scores = []
-    for i in range(images):
-        others = torch.cat([tokens[:i], tokens[i + 1 :]]).reshape(-1, channels)
-        nearest = torch.cdist(tokens[i], others).reshape(patches, images - 1, patches).amin(dim=2)
-        scores.append(nearest.topk(count, dim=1, largest=False).values.mean(dim=1))
-    return torch.stack(scores).cpu().numpy()
+    for side in task.neighbourhoods:
+        pooled = torch.stack([aggregated(image, side).flatten(0, 1) for image in tokens]).to(task.device)
+        scores.append(torch.stack([cdist_scores(pooled, image) for image in range(len(pooled))]))
+    return torch.stack(scores).mean(dim=0).cpu().numpy()
+
+
+def cdist_scores(tokens: torch.Tensor, image: int) -> torch.Tensor:
+    """Scores of the patches of one image, from ``[image, patch, channel]``, as MuSc's `compute_scores_fast` has it.
+
+    That is ``torch.cdist`` to the patches of all other images, ``torch.min`` with its places, and two sorts.
+    """
+    images, patches, channels = tokens.shape
+    others = torch.cat([tokens[:image], tokens[image + 1 :]]).reshape(-1, channels)
+    distances = torch.cdist(tokens[image : image + 1], others).reshape(patches, images - 1, patches)
+    nearest = torch.min(distances, -1)[0]
+    count = max(1, int(LOWEST * (images - 1)))
+    lowest = nearest.topk(count, dim=1, largest=False, sorted=True).values
+    return lowest.topk(count, dim=1, largest=True, sorted=True).values.mean(dim=1)
 
 
 def zsad_mutual(task: Task) -> np.ndarray:
     """The scorer of the pipeline, from HDF5: ``[image, patch]``."""
-    scorer = Mutual(interval=(0.0, LOWEST), neighbourhoods=(1,), rescoring=())
+    scorer = Mutual(interval=(0.0, LOWEST), neighbourhoods=task.neighbourhoods, rescoring=())
     with FeatureReader(task.features) as reader:
         found = sorted(scorer.score({"test": reader}, task.compute()), key=lambda score: score.index)
     return np.array([score.anomaly_map.ravel() for score in found])
@@ -224,6 +262,7 @@ def synchronise(device: str) -> None:
 def measured(way: Callable[[Task], np.ndarray], task: Task) -> Measured:
     """Run one way in this process; its memory is what it adds to that of the imported libraries."""
     torch.set_num_threads(task.threads)
+    threadpool_limits(task.threads)  # numpy's as well
     torch.randn(256, 256) @ torch.randn(256, 256)  # the libraries' own buffers and threads
     if task.device == "cuda":
         torch.zeros(1, device="cuda")
@@ -272,9 +311,11 @@ def low_precision(task: Task) -> Task:
 def in_turns(
     task: Task, turns: int, plain: tuple[str, Callable[[Task], np.ndarray]], own: Callable[[Task], np.ndarray]
 ) -> dict[str, list[Measured]]:
-    """What the plain way, ours in float32 and ours in 16 bits took in each turn, by name."""
-    low = low_precision(task)
-    ways = {plain[0]: (plain[1], task), "zsad float32": (own, task), f"zsad {low.precision}": (own, low)}
+    """What the plain way, ours in float32 and ours in 16 bits took in each turn, by name; the last if it is native."""
+    ways = {plain[0]: (plain[1], task), "zsad float32": (own, task)}
+    if task.sixteen_bits:
+        low = low_precision(task)
+        ways[f"zsad {low.precision}"] = own, low
     found: dict[str, list[Measured]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, (way, how) in ways.items():
@@ -291,10 +332,10 @@ def print_ratios(seconds: dict[str, list[float]]) -> None:
 
 
 def compare_mutual(task: Task, turns: int) -> None:
-    """`mutual` against `torch.cdist`."""
+    """`mutual` against MuSc's own expression."""
     write_features(task)
     found = in_turns(task, turns, ("torch.cdist", cdist_mutual), zsad_mutual)
-    print(f"mutual: {described(task)}")
+    print(f"mutual, neighbourhoods {task.neighbourhoods}: {described(task)}")
     labels = [is_defective(index) for index in range(task.images)]
     plain = found["torch.cdist"][0].result
     most = max(measure.megabytes for measure in found["torch.cdist"])
@@ -310,6 +351,11 @@ def compare_mutual(task: Task, turns: int) -> None:
     print_ratios({name: [measure.seconds for measure in measures] for name, measures in found.items()})
 
 
+def compare_few(task: Task, turns: int) -> None:
+    """`mutual` where the least of distances weighs as much as the distances."""
+    compare_mutual(replace(task, images=FEW_IMAGES, channels=FEW_CHANNELS, neighbourhoods=(1, 3, 5)), turns)
+
+
 def compare_scaling(task: Task, turns: int) -> None:
     """`mutual` on ever more images: time grows with their square, memory stays."""
     print(f"scaling of mutual: {described(task)}")
@@ -317,7 +363,7 @@ def compare_scaling(task: Task, turns: int) -> None:
         own = replace(task, images=images)
         write_features(own)
         cells = []
-        for how in (own, low_precision(own)):
+        for how in (own, low_precision(own)) if task.sixteen_bits else (own,):
             runs = [in_own_process(zsad_mutual, how) for _ in range(turns)]
             seconds = statistics.median(run.seconds for run in runs)
             pairs = images * (images - 1) / 2
@@ -354,7 +400,8 @@ def compare_peak(task: Task, turns: int) -> None:
     large = replace(task, side=37, channels=1024, layers=4)
     if task.device == "cpu":
         large = replace(large, images=min(task.images, 8))
-    large = low_precision(large)
+    if task.sixteen_bits:
+        large = low_precision(large)
     write_features(large)
     rates, peaks = [], []
     for _ in range(turns):
@@ -388,8 +435,22 @@ def described(task: Task) -> str:
     return f"{what}, {task.threads} threads, budget {task.memory_mb} MB"
 
 
+def machine(device: str) -> str:
+    """What decides about speed: the processor, its vector instructions and number formats, the libraries."""
+    described = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in described if line.startswith("model name")), "")
+    capabilities = torch.cpu.get_capabilities()
+    has = [f"{name} {'yes' if capabilities.get(name) else 'no'}" for name in ("avx512_f", "avx512_bf16", "amx_bf16")]
+    where = f", on {torch.cuda.get_device_name()}" if device == "cuda" else ""
+    kept = [f"{name}={os.environ[name]}" for name in LIMITS if name in os.environ]
+    name = f"{model or capabilities.get('cpu_name', 'unknown processor')}{where}"
+    libraries = [f"torch {torch.__version__}", f"numpy {np.__version__}"]
+    return ", ".join([name, *has, f"{os.cpu_count()} cores", *libraries, *kept])
+
+
 COMPARISONS: dict[str, Callable[[Task, int], None]] = {
     "mutual": compare_mutual,
+    "few": compare_few,
     "scaling": compare_scaling,
     "bank": compare_bank,
     "coreset": compare_coreset,
@@ -405,10 +466,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--memory", type=int, default=66, help="budget of the scorer in MB")
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--without-bfloat16", action="store_true", help="hide it from the libraries, and leave it out")
     options = parser.parse_args()
+    if options.without_bfloat16:
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")  # read by the processes that measure
+    native = options.device != "cpu" or number_format("auto", "cpu") == torch.bfloat16
+    sixteen_bits = native and not options.without_bfloat16
+    print(machine(options.device))
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(Path(folder), options.device, options.threads, options.memory, options.images)
+        task = Task(
+            Path(folder),
+            options.device,
+            options.threads,
+            options.memory,
+            options.images,
+            sixteen_bits=sixteen_bits,
+        )
         for name in options.what or COMPARISONS:
             COMPARISONS[name](task, options.turns)
 

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from zsad.workflow.codetrace import code_hashes, import_package_from
+from zsad.workflow.emulated import emulation_sentences
 from zsad.workflow.settings import Settings
 from zsad.workflow.configfiles import read_configuration
 from zsad.data.catalogue import datasets
@@ -65,7 +66,7 @@ try:
     if is_main_process(workflow):
         files = None if MODULE else [read_configuration(Path(path)) for path in workflow.configfiles]
         settings = Settings(config, files=files, results=results)
-        for sentence in settings.left_out_sentences():
+        for sentence in [*settings.left_out_sentences(), *emulation_sentences(settings)]:
             logger.warning(sentence)
         tell_left_out(MODULE, settings.left_out)
     else:

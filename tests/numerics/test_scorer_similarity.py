@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from closeness import assert_close
+from zsad.scoring import similarity
 from zsad.scoring.compute import Compute
 from zsad.scoring.similarity import Metric, euclidean, fewest_candidates, self_dissimilarity
 from zsad.scoring.tokens import normalise
@@ -46,8 +47,60 @@ def test_one_product_gives_the_nearest_both_ways(memory, precision):
     metric = Metric(Compute(memory=memory, precision=precision), first.mean(dim=0))
     of_first, of_second = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
     exact = distances(first, second)
-    np.testing.assert_allclose(of_first, exact.min(axis=1), **TOLERANCE[precision])
-    np.testing.assert_allclose(of_second, exact.min(axis=0), **TOLERANCE[precision])
+    np.testing.assert_allclose(of_first[0], exact.min(axis=1), **TOLERANCE[precision])
+    np.testing.assert_allclose(of_second[0], exact.min(axis=0), **TOLERANCE[precision])
+
+
+# Blocks of one patch, of some of an image, of one, of two of three, and of all.
+@pytest.mark.parametrize("entries", [1, 14 * 4, 14 * 9, 14 * 19, 1 << 20])
+@pytest.mark.parametrize("points", [1, 14])
+def test_several_images_share_a_product_whatever_its_size(entries, points, precision):
+    images, other = [unit(seed, 9, 4) for seed in (20, 21, 22)], unit(23, points, 4)
+    itemsize = 4 if precision == "float32" else 2
+    metric = Metric(Compute(memory=4 * entries * itemsize, precision=precision), other.mean(dim=0))
+    queries = torch.cat([metric.queries(metric.points(image)) for image in images])
+    of_images, of_other = metric.nearest_both_ways(queries, metric.points(other), len(images))
+    assert of_images.shape == (3, 9)
+    assert of_other.shape == (3, points)
+    for place, image in enumerate(images):
+        exact = distances(image, other)
+        np.testing.assert_allclose(of_images[place], exact.min(axis=1), **TOLERANCE[precision])
+        np.testing.assert_allclose(of_other[place], exact.min(axis=0), **TOLERANCE[precision])
+
+
+@pytest.mark.parametrize("by_numpy", [True, False])
+@pytest.mark.parametrize("copies", [1, 8])
+def test_equal_patches_are_at_zero_exactly_wherever_they_lie(by_numpy, copies, monkeypatch):
+    """A few, which are looked for one by one, or most of them, which are looked for together; twins among them."""
+    monkeypatch.setattr(similarity, "_by_numpy", lambda _: by_numpy)
+    first, other = unit(24, 3, 12, 6), unit(25, 20, 6)
+    for image, patches in enumerate(first):
+        patches[:copies] = other[image : image + copies]
+    other[-1] = other[0]
+    metric = Metric(Compute(), other.mean(dim=0))
+    queries = torch.cat([metric.queries(metric.points(image)) for image in first])
+    of_images, of_other = metric.nearest_both_ways(queries, metric.points(other), 3)
+    exact = np.array([distances(image, other) for image in first])
+    for found, expected in ((of_images, exact.min(axis=2)), (of_other, exact.min(axis=1))):
+        np.testing.assert_array_equal(found.numpy()[expected == 0], 0)
+        assert (expected == 0).sum() >= 3 * copies
+        np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_the_first_of_equal_rows_is_the_place_of_the_least(monkeypatch):
+    h = torch.tensor([[[3.0, 0.0], [1.0, 0.0], [1.0, 2.0]], [[5.0, 4.0], [0.0, 4.0], [2.0, 4.0]]])
+    image, column, row = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([0, 2, 1, 2])
+    for by_numpy in (True, False):
+        monkeypatch.setattr(similarity, "_by_numpy", lambda _, answer=by_numpy: answer)
+        assert similarity._places_along_columns(h, h.amin(dim=1), image, column).tolist() == [1, 0, 1, 0]
+        assert similarity._places_along_rows(h, image, row).tolist() == [1, 0, 0, 0]
+        assert similarity._places_along_rows(h, image[:1], row[1:2]).tolist() == [0]
+
+
+def test_left_operands_turn_into_right_ones_and_back(precision):
+    metric = Metric(Compute(precision=precision), unit(26, 6))
+    points = metric.points(unit(27, 5, 6))
+    assert torch.equal(metric.queries(metric.queries(points)), points)
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 1e-4, 1e-2])
@@ -56,7 +109,7 @@ def test_euclidean_distances_of_near_duplicates_lose_no_digits(scale):
     second = normalise(first.flip(0) + scale * unit(5, 30, 64))
     metric = Metric(Compute(), first.mean(dim=0))
     found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
-    np.testing.assert_allclose(euclidean(found), np.sqrt(2 * distances(first, second).min(axis=1)), atol=1e-6)
+    np.testing.assert_allclose(euclidean(found[0]), np.sqrt(2 * distances(first, second).min(axis=1)), atol=1e-6)
 
 
 @pytest.mark.parametrize("centre", [0.0, 0.1, -3.0])
@@ -65,7 +118,7 @@ def test_the_centre_does_not_matter(centre):
     metric = Metric(Compute(), torch.full((6,), centre))
     found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
     # The products are of vectors as long as the distance to the centre, of which six channels are alike.
-    assert_close(found, distances(first, second).min(axis=1), size=1 + 6 * centre**2, share=2e-6)
+    assert_close(found[0], distances(first, second).min(axis=1), size=1 + 6 * centre**2, share=2e-6)
 
 
 def test_bfloat16_is_precise_in_proportion_where_cosines_would_not_be():
@@ -76,7 +129,7 @@ def test_bfloat16_is_precise_in_proportion_where_cosines_would_not_be():
     assert exact.max() < 0.01
     metric = Metric(Compute(precision="bfloat16"), common[0])
     found, _ = metric.nearest_both_ways(metric.queries(metric.points(first)), metric.points(second))
-    np.testing.assert_allclose(found, exact.min(axis=1), rtol=0.02)
+    np.testing.assert_allclose(found[0], exact.min(axis=1), rtol=0.02)
 
 
 def test_equal_vectors_are_at_zero_and_all_is_finite_in_every_format(precision):

@@ -37,6 +37,9 @@ class Compute(NamedTuple):
         device: torch device, ``"cpu"``, ``"cuda"`` or ``"mps"``.
         memory: bytes that the scorer's blocks of tokens, distances and tables may take together.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Sums of float32 are rounded in another order where blocks, and so the memory, or the number of threads are others:
+    distances may then differ in their seventh digit, and no table shows it.
     """
 
     device: str = "cpu"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Literal, NamedTuple
 
 from zsad.lazy import torch
@@ -71,12 +71,12 @@ def distance_rows(
     blocks = _runs(len(images), compute.count(max(patches) * tokens.metric.point_bytes, BLOCK_SHARE))
     distances = _distances(patches, groups, earlier_only=earlier_only)
     for group in groups:
-        tables = {i: torch.full((patches[i], len(images)), torch.inf, device=compute.device) for i in group}
+        tables = {i: torch.full((len(images), patches[i]), torch.inf, device=compute.device) for i in group}
         for block in blocks:
             for computed in _fill(tables, block, patches, tokens, earlier_only=earlier_only):
                 advance(computed / distances)
         for position, h in tables.items():
-            yield Rows(position, euclidean(h) if distance == "euclidean" else h)
+            yield Rows(position, (euclidean(h) if distance == "euclidean" else h).T.contiguous())
 
 
 def _distances(patches: Sequence[int], groups: Sequence[range], *, earlier_only: bool) -> int:
@@ -95,22 +95,32 @@ def _fill(
 ) -> Iterator[int]:
     """Enter the distances between a block of images and all that come after each of them, where a table is for them.
 
+    Tables are ``[image of the batch, patch]``, so that what a product gives lies together.
+
     The block is in memory; the others are read one by one. Yields how many pairs of patches each has been compared in.
     """
-    count = len(patches)
-    queries: dict[int, torch.Tensor] = {}
-    for j in range(block[0] + 1, count):
+    start = block[0]
+    queries: torch.Tensor | None = None
+    places = [0, *accumulate(patches[i] for i in block)]
+    for j in range(start + 1, len(patches)):
         wanted = [i for i in block if i < j and (j in tables or (i in tables and not earlier_only))]
         if not wanted:
             continue
-        queries = queries or {i: tokens.queries(i) for i in block}
-        points = tokens.points(j)
-        for i in wanted:
-            of_i, of_j = tokens.metric.nearest_both_ways(queries[i], points)
-            if i in tables and not earlier_only:
-                tables[i][:, j] = of_i
+        queries = tokens.stacked_queries(block) if queries is None else queries
+        if j in block:
+            points = tokens.metric.queries(queries[places[j - start] : places[j - start + 1]])
+        else:
+            points = tokens.points(j)
+        for _, alike in groupby(wanted, key=patches.__getitem__):
+            some = list(alike)  # one after another, as those are that have a table, or come before j
+            rows = queries[places[some[0] - start] : places[some[-1] - start + 1]]
+            of_some, of_j = tokens.metric.nearest_both_ways(rows, points, len(some))
+            if not earlier_only:
+                for i, of_i in zip(some, of_some, strict=True):
+                    if i in tables:
+                        tables[i][j] = of_i
             if j in tables:
-                tables[j][:, i] = of_j
+                tables[j][some[0] : some[-1] + 1] = of_j
         yield patches[j] * sum(patches[i] for i in wanted)
 
 
@@ -125,9 +135,13 @@ class _Tokens:
         """Right operands of an image."""
         return self.metric.points(self._aggregated(position))
 
-    def queries(self, position: int) -> torch.Tensor:
-        """Left operands of an image."""
-        return self.metric.queries(self.points(position))
+    def stacked_queries(self, positions: Sequence[int]) -> torch.Tensor:
+        """Left operands of some images, one after another."""
+        counts = self._reader.grid_sizes.prod(axis=1)[[self._images[position] for position in positions]].tolist()
+        stacked = torch.empty(sum(counts), self.metric.width, dtype=self.metric.format, device=self._device)
+        for position, operands in zip(positions, stacked.split(counts), strict=True):
+            operands.copy_(self.metric.queries(self.points(position)))
+        return stacked
 
     def _aggregated(self, position: int) -> torch.Tensor:
         tokens = image_tokens(self._reader, self._images[position], [self._stage.layer], self._device)[0]

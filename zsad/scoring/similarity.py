@@ -17,12 +17,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
 
 ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
 CACHED_BYTES = 4 << 20  # larger blocks of distances leave the processor's cache and are slower
 LEAST_HEIGHT = 16  # rows of a block of distances, below which it is narrowed
+GATHERED = 4  # a row that is copied to be looked through takes as long as so many that lie in their place
 SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
 
 
@@ -77,10 +80,10 @@ class Metric:
         return points
 
     def queries(self, points: torch.Tensor) -> torch.Tensor:
-        """The same vectors as left operands: ``(-f', |f'|^2 / 2, 1)``."""
+        """The same vectors as left operands, ``(-f', |f'|^2 / 2, 1)``; of left operands the right ones."""
         queries = torch.neg(points)
         queries[:, self._ones] = points[:, self._halves]
-        queries[:, self._halves] = 1
+        queries[:, self._halves] = points[:, self._ones]
         return queries
 
     def nearest(self, queries: torch.Tensor, points: torch.Tensor, k: int = 1) -> torch.Tensor:
@@ -126,36 +129,79 @@ class Metric:
         """The vectors behind right operands, float32 ``[vector, channel]``: as `points` has rounded them."""
         return points[:, self._vector].float() + self.centre
 
-    def nearest_both_ways(self, queries: torch.Tensor, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """``h`` of each vector of one image and the nearest of another, and the other way round, from one product.
+    def nearest_both_ways(
+        self, queries: torch.Tensor, points: torch.Tensor, images: int = 1
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` of each vector of some images and the nearest of another, and the other way round, from one product.
 
         Very near ones are measured again from the difference of the vectors, which loses no digits.
 
         Args:
-            queries: left operands ``[vector, width]`` of the one.
+            queries: left operands ``[vector, width]`` of the images, of all of one the same number, one after another.
             points: right operands ``[other vector, width]`` of the other.
+            images: how many they are; several small ones share a product.
 
         Returns:
-            float32 ``[vector]`` and ``[other vector]``.
+            float32 ``[image, vector]`` and ``[image, other vector]``.
         """
+        patches = len(queries) // images
         height, _ = self.block(len(queries), len(points), 1, whole_width=True)
-        of_queries, of_points = [], queries.new_full((len(points),), torch.inf, dtype=torch.float32)
+        if height < patches:
+            parts = [self._image_both_ways(image, points, height) for image in queries.split(patches)]
+        else:
+            together = queries.split(height // patches * patches)
+            parts = [self._block_both_ways(rows, points, len(rows) // patches) for rows in together]
+        of_queries, of_points = zip(*parts, strict=True)
+        return torch.cat(of_queries), torch.cat(of_points)
+
+    def _image_both_ways(
+        self, queries: torch.Tensor, points: torch.Tensor, height: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`nearest_both_ways` of one image of which a product takes ``height`` patches."""
+        of_queries, of_points = [], queries.new_full((1, len(points)), torch.inf, dtype=torch.float32)
         for rows in queries.split(height):
-            h = self.product(rows, points)
-            of_queries.append(self._remeasured(_least(h, 1), h, rows, points))
-            of_points = torch.minimum(of_points, self._remeasured(_least(h, 0), h.T, points, rows))
-        return torch.cat(of_queries), of_points
+            of_rows, nearest = self._block_both_ways(rows, points, 1)
+            of_queries.append(of_rows)
+            of_points = torch.minimum(of_points, nearest)
+        return torch.cat(of_queries, dim=1), of_points
+
+    def _block_both_ways(
+        self, queries: torch.Tensor, points: torch.Tensor, images: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`nearest_both_ways` by a single product."""
+        h = self.product(queries, points).view(images, -1, len(points))
+        least_of_queries, least_of_points = _least(h, 2), _least(h, 1)
+        of_queries, of_points = (least.float().clamp(min=0) for least in (least_of_queries, least_of_points))
+        if self.format == torch.float32:
+            image, patch = (of_queries < SMALL).nonzero(as_tuple=True)
+            if len(image):
+                place = _places_along_rows(h, image, patch)
+                of_queries[image, patch] = self._measured(queries[image * h.shape[1] + patch], points[place])
+            image, point = (of_points < SMALL).nonzero(as_tuple=True)
+            if len(image):
+                place = _places_along_columns(h, least_of_points, image, point)
+                of_points[image, point] = self._measured(queries[image * h.shape[1] + place], points[point])
+        return of_queries, of_points
+
+    def _measured(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        """``h`` of pairs of operands, ``[pair, width]`` each, from differences of their vectors; float32 ``[pair]``."""
+        return (queries[:, self._vector] + points[:, self._vector]).square().sum(dim=1) / 2
 
     def product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """``h`` of all pairs, ``[query, point]``, valid until the next call.
 
-        The memory is used again: fresh pages cost a CPU as much as a tenth of the product.
+        The memory is used again: fresh pages cost a CPU as much as a tenth of the product. In float32 a CPU multiplies
+        by numpy's library, OpenBLAS, which on AMD's processors is a tenth to a fifth faster than torch's, MKL.
         """
         size = len(queries) * len(points)
         if self._space is None or self._space.numel() < size:
             self._space = queries.new_empty(size)
         out = self._space[:size].view(len(queries), len(points))
-        return torch.mm(queries, points.T, out=out)
+        if not _by_numpy(out):
+            return torch.mm(queries, points.T, out=out)
+        filled = slice(0, self._halves.stop)  # what fills an operand up only costs time here
+        np.matmul(queries[:, filled].numpy(), points[:, filled].numpy().T, out=out.numpy())
+        return out
 
     def block(self, queries: int, points: int, k: int, *, whole_width: bool = False) -> tuple[int, int]:
         """Height and width of a block of distances: within the memory, and on a CPU within the cache."""
@@ -173,22 +219,6 @@ class Metric:
             return height, width
         height, width = self.block(patches, max(k, height * width // LEAST_HEIGHT), k, whole_width=True)
         return height, min(width, patches)
-
-    def _remeasured(
-        self, least: torch.Tensor, h: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor
-    ) -> torch.Tensor:
-        """``least`` of each row of ``h``, float32, with the small ones taken from differences; 16-bit ones are kept.
-
-        Args:
-            rows, columns: the operands of ``h``, one of them left and so with its sign turned.
-        """
-        least = least.float().clamp_(min=0)
-        if self.format == torch.float32:
-            small = (least < SMALL).nonzero()[:, 0]
-            if len(small):
-                nearest = columns[h[small].argmin(dim=1), self._vector]
-                least[small] = (rows[small, self._vector] + nearest).square().sum(dim=1) / 2
-        return least
 
     def _split(self, values: torch.Tensor) -> torch.Tensor:
         """Float32 values as sums of numbers in the format, ``[value, part]``."""
@@ -271,15 +301,53 @@ def _parts(rows: int, columns: int, patches: int) -> Iterator[tuple[slice, slice
             yield slice(top, top + max(1, patches // columns)), slice(left, left + patches)
 
 
+def _by_numpy(values: torch.Tensor) -> bool:
+    """Whether numpy computes with them, beside whose threads torch's had better not wait for work."""
+    return values.dtype == torch.float32 and values.device.type == "cpu"
+
+
 def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
-    """The least of each row or column; what is below zero by rounding counts as least.
+    """The least along an axis; what is below zero by rounding counts as least.
 
     Numbers of 16 bits that are not negative are in the order of their bits, and a CPU compares integers six times as
     fast as bfloat16.
     """
     if h.dtype.itemsize == 2:
         return h.view(torch.int16).amin(dim=dim).view(h.dtype)
-    return h.amin(dim=dim)
+    return torch.from_numpy(h.numpy().min(axis=dim)) if _by_numpy(h) else h.amin(dim=dim)
+
+
+def _places_along_rows(h: torch.Tensor, image: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    """Where some rows of ``h``, ``[image, row, column]``, are least: int64 ``[place]``, a column of each.
+
+    numpy finds them nine times as fast as torch.
+    """
+    if not _by_numpy(h):
+        return h[image, row].argmin(dim=1)
+    rows = h.numpy()
+    if GATHERED * len(image) < h.shape[0] * h.shape[1]:
+        return torch.from_numpy(rows[image.numpy(), row.numpy()].argmin(axis=1))
+    return torch.from_numpy(rows.argmin(axis=2))[image, row]
+
+
+def _places_along_columns(
+    h: torch.Tensor, least: torch.Tensor, image: torch.Tensor, column: torch.Tensor
+) -> torch.Tensor:
+    """Where some columns of ``h``, ``[image, row, column]``, are least: int64 ``[place]``, a row of each, the first.
+
+    ``least`` is what they have there, ``[image, column]``.
+
+    A pass over whole rows that looks for the least is six times as fast as one along the columns.
+    """
+    if not _by_numpy(h):
+        return h.transpose(1, 2)[image, column].argmin(dim=1)
+    images, _, columns = h.shape
+    sought = np.full((images, 1, columns), np.nan, dtype=np.float32)
+    sought[image.numpy(), 0, column.numpy()] = least[image, column].numpy()
+    there, rows, found = np.unravel_index(np.flatnonzero(h.numpy() == sought)[::-1], h.shape)
+    places = np.empty((images, columns), dtype=np.int64)
+    places[there, found] = rows  # backwards, so that the first row of several stays
+    return torch.from_numpy(places[image.numpy(), column.numpy()])
 
 
 def smallest(h: torch.Tensor, k: int) -> torch.Tensor:

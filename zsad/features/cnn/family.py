@@ -9,7 +9,6 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from zsad.device import number_format
-from zsad.errors import ConfigError
 from zsad.features.base import Backbone
 from zsad.features.cnn.places import MapLayer, joined_name, margin_around
 from zsad.features.constant import CONSTANT_WEIGHT
@@ -88,18 +87,14 @@ class Cnn(Backbone):
     def number_format(self, device: str) -> str:
         """The format of convolutions.
 
-        A CPU computes in float32, so that results are the same whether it has bfloat16 or not: there is little to gain
-        in a small network, and much to lose where it would be emulated.
+        A CPU computes in float32 unless it is told otherwise, so that results are the same whether it has bfloat16 or
+        not: there is little to gain in a small network.
 
         Raises:
-            ConfigError: the device does not have the format natively.
+            ConfigError: float16 on a CPU.
         """
-        native = str(number_format("auto", device)).removeprefix("torch.")
-        if self.dtype == "auto":
-            return "float32" if device == "cpu" else native
-        if self.dtype == "bfloat16" and native != "bfloat16":
-            raise ConfigError(f"dtype 'bfloat16' is emulated on {device} here, which is slow; use 'auto' or 'float32'")
-        return str(number_format(self.dtype, device)).removeprefix("torch.")
+        dtype = "float32" if self.dtype == "auto" and device == "cpu" else self.dtype
+        return str(number_format(dtype, device)).removeprefix("torch.")
 
     def _with_margin(self, length: int) -> int:
         margin = margin_around(length, PATCH, self.kept_layers(), self.multiple())
