@@ -84,7 +84,8 @@ def _state(path: str | Path) -> dict[str, Any]:
 
 def _is_settled(state: dict[str, Any], now: int) -> bool:
     """Whether a further change would show in the times of a file: they lie behind by more than their resolution."""
-    return max(state["changed_ns"], state["entry_changed_ns"]) + SETTLED_NS < now
+    latest: int = max(state["changed_ns"], state["entry_changed_ns"])
+    return latest + SETTLED_NS < now
 
 
 def _place(state: dict[str, Any]) -> Path | None:
