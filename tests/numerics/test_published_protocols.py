@@ -10,11 +10,11 @@ from zsad import metrics
 from zsad.errors import ArrayError
 from zsad.evaluation.aupimo import FEWEST, THRESHOLDS
 from zsad.evaluation.bootstrap import Sampler, histogram_metrics, pixel_draws
+from zsad.evaluation.grids import with_corners_on_corners
 from zsad.evaluation.linear_thresholds import linear_thresholds
 from zsad.evaluation.pixels import PixelStatistics, pixel_statistics
 from zsad.evaluation.smoothing import smoothed
 from zsad.evaluation.truth_readings import TRUTH_READINGS
-from zsad.maps import with_corners_on_corners
 
 LIMIT = 0.3
 MapAndMask = tuple[np.ndarray, np.ndarray | None]

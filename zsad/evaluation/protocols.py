@@ -12,9 +12,9 @@ import numpy as np
 
 from zsad.evaluation.aupimo import AUPIMO, STEPS
 from zsad.evaluation.aupro import AUPRO, EXACT
+from zsad.evaluation.grids import CENTRES, GRIDS
 from zsad.evaluation.smoothing import smoothed
 from zsad.evaluation.truth_readings import NEAREST, TRUTH_READINGS, nearest
-from zsad.maps import at_image_size, with_corners_on_corners
 
 if TYPE_CHECKING:
     from zsad.data.saturation import Region
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 NATIVE: Final = "native"
 LEAST_SIDE, GREATEST_SIDE = 32, 4096
 FORM: Final = r"native|resize([1-9][0-9]{1,3})"
-CENTRES: Final = "centres"
-GRIDS = MappingProxyType({CENTRES: at_image_size, "corners": with_corners_on_corners})
 SEPARATOR: Final = " + "
 
 

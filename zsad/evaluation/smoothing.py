@@ -28,4 +28,5 @@ def gaussian_kernel(sigma: float) -> np.ndarray:
     if not radius:
         return np.ones(1)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
