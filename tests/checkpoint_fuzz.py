@@ -180,7 +180,7 @@ def write(family: str, folder: Path) -> Path:
         (folder / name).write_bytes(sentence_piece_file(PIECES, UNIGRAM))
     if family.startswith("tipsv2_flat"):
         (folder / "config.json").write_text(json.dumps(FLAT_TIPSV2))
-    (folder / "preprocessor_config.json").write_text(json.dumps({"size": 8, "do_resize": True, "image_mean": [0.5]}))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"size": 8, "do_resize": True, "image_mean": None}))
     return folder
 
 

@@ -654,7 +654,7 @@ def test_weights_of_an_unknown_layout_are_refused() -> None:
     dino = {key: tensor for key, tensor in CASES["dinov2"].state().items() if key != "mask_token"}
     message = sentence(lambda: hub(dino))
     assert (
-        "not in the names of any of DINOv3 ViT, DINOv3 ConvNeXt, DINOv2, open_clip (the first is 'cls_token')"
+        "not in the names of any of DINOv3 ViT, DINOv3 ConvNeXt, DINOv2, CLIP (the first is 'cls_token')"
         in message
     )
     sentence(lambda: hub({}))

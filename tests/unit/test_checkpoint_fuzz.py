@@ -102,10 +102,14 @@ def test_hostile_configurations_are_refused_in_a_sentence(case: str, folders: di
 
 def test_files_beside_the_configuration_do_no_harm(folders: dict[str, Path]) -> None:
     folder = folders["vit"]
-    before = outcome("vit", folder).result
-    for value in ("[", '"x"', '{"size": -1, "image_mean": "x", "do_resize": []}'):
-        (folder / "preprocessor_config.json").write_text(value)
-        assert (outcome("vit", folder).result == before).all()
+    path = folder / "preprocessor_config.json"
+    before, content = outcome("vit", folder).result, path.read_text()
+    path.write_text('{"size": -1, "do_resize": []}')
+    assert (outcome("vit", folder).result == before).all()
+    for value in ("[", '"x"', '{"image_mean": "x"}', '{"rescale_factor": [[]]}', '{"do_normalize": {}}'):
+        path.write_text(value)
+        assert "preprocessor_config.json" in str(outcome("vit", folder).error)
+    path.write_text(content)
     (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "someone/other"}))
     assert "is an adapter of another model" in str(outcome("vit", folder).error)
     (folder / "adapter_config.json").unlink()

@@ -101,7 +101,13 @@ class SiglipTower(VisionTransformer[Tower]):
 
 
 class Siglip(SiglipTower["SiglipVisionModel"]):
-    """SigLIP's image tower; positions are interpolated to the grid of the input, as ``transformers`` does it."""
+    """SigLIP's image tower.
+
+    **Departures.** Positions are brought to the grid of the input as ``transformers`` does it, bicubically. The authors
+    have a checkpoint for each resolution, and do it for training alone: linearly, with outer patches on outer patches
+    (``resample_posemb`` in big_vision's ``models/vit.py``). From 16 x 16 to 28 x 28 patches that moves the outermost by
+    0.21 of a learned patch. At a checkpoint's own resolution, positions are the learned ones either way.
+    """
 
     model_type: ClassVar[str] = "siglip"
     forward_arguments: ClassVar[Mapping[str, Any]] = {"interpolate_pos_encoding": True}
