@@ -181,7 +181,11 @@ def test_a_job_whose_server_is_killed_is_run_by_a_fresh_python(tmp_path: Path) -
     started.warm.close()
 
 
-def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("send", "number"), [(os.kill, signal.SIGKILL), (os.killpg, signal.SIGINT), (os.killpg, signal.SIGTERM)]
+)
+def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path, send: Callable[[int, int], None], number: int) -> None:
+    """Outright, by Ctrl-C, which a terminal sends to all processes of a run, or by a cluster."""
     running = tmp_path / "running.py"
     running.write_text(
         "import os, sys\nfrom pathlib import Path\nsys.path[:0] = [sys.argv[2]]\n"
@@ -191,11 +195,13 @@ def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
         "print(job.pid, flush=True)\njob.wait()\n"
     )
     command = [sys.executable, str(running), str(tmp_path / "project"), str(Path(__file__).parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    ) as process:
         job = psutil.Process(int(process.stdout.readline()))
         servers = servers_of(process.pid)
         assert len(servers) == 3  # of all scripts, of this one, and the job
-        process.send_signal(signal.SIGKILL)
+        send(process.pid, number)
     wait_until(lambda: not any(map(is_there, (job, *servers))))
 
 
