@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import logging
 import os
@@ -60,6 +62,7 @@ def job(snakemake: Snakemake) -> Iterator[Job]:
     The traceback of an error that is no `ZsadError` is in the log, and so is what the time of the process went to.
     """
     start = time.process_time()
+    atexit.register(gc.freeze)  # else Python visits all objects as it ends, after torch for most of a second
     log = snakemake.log[0]
     try:
         _log_to(log)
