@@ -18,8 +18,7 @@ def smoothed(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
     kernel = gaussian_kernel(sigma)
     if kernel.size == 1:
         return anomaly_map
-    smooth: np.ndarray = cv2.sepFilter2D(anomaly_map, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT)
-    return smooth
+    return np.asarray(cv2.sepFilter2D(anomaly_map, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT))
 
 
 def gaussian_kernel(sigma: float) -> np.ndarray:
