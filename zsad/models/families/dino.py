@@ -19,7 +19,7 @@ class Dino(VisionTransformer["ViTModel"]):
     """DINO v1; other plain vision transformers, which are called ``vit`` as well, load too.
 
     **Departures.** Positions are brought to the grid of the input as the authors do it, who aim at 0.1 patches more
-    (``offset``); ``transformers`` leaves that out. Between the two, tokens differ by 1 to 2 % of their spread over the
+    (``offset``); ``transformers`` leaves that out. Between the two, tokens differ by 1 to 3 % of their spread over the
     image if positions are smooth over one to four patches, and by 5 % if neighbours have nothing in common (ViT-S/16 of
     random weights, 28 x 28 patches; on the 14 x 14 of training, positions are the learned ones either way).
 
