@@ -42,7 +42,7 @@ def test_stages_of_a_folder_are_those_of_transformers(case: str, size: tuple[int
     network.save_pretrained(tmp_path)
     with torch.no_grad():
         expected = network(pixels_of(*size), output_hidden_states=True).hidden_states[1:]
-    weights = read_weights(str(tmp_path))
+    weights = read_weights(str(tmp_path), tmp_path)
     ours = Network(weights.shape).eval()
     ours.load_state_dict(weights.state)
     kept = list(range(1, len(expected) + 1))
@@ -55,7 +55,7 @@ def test_a_classifier_of_transformers_is_read_as_well(tmp_path: Path) -> None:
     config = ResNetConfig(embedding_size=8, num_labels=3, **CONFIGS["basic"])
     network = filled(ResNetForImageClassification(config))
     network.save_pretrained(tmp_path)
-    weights = read_weights(str(tmp_path))
+    weights = read_weights(str(tmp_path), tmp_path)
     assert weights.shape == BASIC
     assert torch.equal(weights.state["conv1.weight"], network.resnet.embedder.embedder.convolution.weight)
 
@@ -75,7 +75,8 @@ def test_the_network_is_that_of_a_plain_forward_pass(case: str, size: tuple[int,
 @pytest.mark.parametrize("kept", [(2, 3), (3, 1), (4,)])
 def test_maps_of_the_fused_network_are_those_of_the_plain_one(case: str, kept: tuple[int, ...], tmp_path: Path) -> None:
     state = state_of(SHAPES[case])
-    trunk = trunk_of(SHAPES[case], read_weights(str(saved(SHAPES[case], tmp_path / "own.pth"))).state, kept)
+    path = saved(SHAPES[case], tmp_path / "own.pth")
+    trunk = trunk_of(SHAPES[case], read_weights(str(path), path).state, kept)
     expected = plain_stages({k: v.double() for k, v in state.items()}, pixels_of(64, 96, torch.float64), "replicate")
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.network.modules())
     assert trunk.multiple == 4 * 2 ** (max(kept) - 1)

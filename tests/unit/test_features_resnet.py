@@ -75,7 +75,7 @@ FORMS: dict[str, Callable[[State], object]] = {
 def test_files_are_read_in_every_form(form: str, is_zip: bool, tmp_path: Path) -> None:
     path = tmp_path / "own.pth"
     torch.save(FORMS[form](state_of(BASIC)), path, _use_new_zipfile_serialization=is_zip)
-    weights = read_weights(str(path))
+    weights = read_weights(str(path), path)
     assert weights.shape == BASIC
     assert torch.equal(weights.state["layer2.0.conv1.weight"], state_of(BASIC)["layer2.0.conv1.weight"])
 
@@ -89,7 +89,7 @@ def test_weights_in_half_precision_are_computed_with_in_float32(tmp_path: Path) 
 
 def test_a_folder_and_a_file_of_the_same_weights_give_the_same(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "folder")
-    torch.save(read_weights(str(folder)).state, tmp_path / "own.pth")
+    torch.save(read_weights(str(folder), folder).state, tmp_path / "own.pth")
     first, second = (
         ResNet(model=str(model), resolution=32).load(CPU).extract(IMAGE) for model in (folder, tmp_path / "own.pth")
     )
@@ -212,9 +212,9 @@ def test_a_published_name_with_another_network_is_refused(tmp_path: Path) -> Non
 
 def test_a_file_that_changes_is_looked_at_again(tmp_path: Path) -> None:
     path = saved(BASIC, tmp_path / "own.pth")
-    assert shape_of_model(str(path)) == BASIC
+    assert shape_of_model(str(path), path) == BASIC
     saved(WIDE, path)
-    assert shape_of_model(str(path)) == WIDE
+    assert shape_of_model(str(path), path) == WIDE
 
 
 @pytest.mark.parametrize(
@@ -243,13 +243,16 @@ def test_folders_are_claimed_by_their_type(tmp_path: Path) -> None:
     assert ResNet.params_of(str(tmp_path / "other")) is None
 
 
-def test_asking_of_a_published_file_imports_no_framework() -> None:
+def test_asking_of_a_published_network_imports_no_framework() -> None:
     program = (
         "import sys\n"
         "from zsad.features.resnet import ResNet\n"
-        "backbone = ResNet(model='/nowhere/wide_resnet50_2-95faca4d.pth')\n"
-        "print(backbone.known_layout().channels, backbone.operations(900, 900) > 1e9, backbone.weights_megabytes())\n"
-        "print([name for name in ('torch', 'transformers') if name in sys.modules])\n"
+        "for name in ('/nowhere/wide_resnet50_2-95faca4d.pth', 'timm/wide_resnet50_2.tv_in1k', 'wide-resnet50-2'):\n"
+        "    backbone = ResNet(model=name)\n"
+        "    channels, megabytes = backbone.known_layout().channels, backbone.weights_megabytes()\n"
+        "    print(channels, backbone.operations(900, 900) > 1e9, megabytes)\n"
+        "backbone.check_model()\n"
+        "print([name for name in ('torch', 'transformers', 'huggingface_hub') if name in sys.modules])\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout == "1537 True 267\n[]\n"
+    assert run.stdout == 3 * "1537 True 267\n" + "[]\n"

@@ -23,12 +23,12 @@ PRESETS = REPOSITORY / "config" / "published"
 
 
 def test_presets_are_planned_without_their_models(tmp_path: Path) -> None:
-    """One of each data set; tests/unit/test_published_settings.py checks what the others ask for."""
+    """One of each data set, and one of ResNets; tests/unit/test_published_settings.py checks what the others ask for."""
     places = {
         "mvtec_ad": {"root": write_mvtec(tmp_path / "mvtec", ["bottle"]).as_posix()},
         "visa": {"root": write_visa(tmp_path / "visa", ["candle"]).as_posix()},
     }
-    files = [PRESETS / name for name in ("musc.yaml", "anomalydino_1shot_visa.yaml")]
+    files = [PRESETS / name for name in ("musc.yaml", "anomalydino_1shot_visa.yaml", "padim.yaml")]
     done = subprocess.run(
         [
             warm_python(),
@@ -44,11 +44,12 @@ def test_presets_are_planned_without_their_models(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    musc, anomalydino = json.loads(done.stdout.splitlines()[-1]).values()
+    musc, anomalydino, padim = json.loads(done.stdout.splitlines()[-1]).values()
     assert (musc["score_images"], musc["extract_features"], musc["collect_tables"]) == (1, 1, 1)
     assert "fit_method" not in musc
     assert (anomalydino["fit_method"], anomalydino["score_images"]) == (3, 3)
     assert anomalydino["extract_features"] == 1 + 3  # of test images, and of each draw of references
+    assert (padim["fit_method"], padim["score_images"], padim["extract_features"]) == (2, 2, 4)
 
 
 def test_a_run_prints_ours_beside_theirs_at_its_end(tmp_path: Path) -> None:

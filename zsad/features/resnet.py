@@ -1,4 +1,4 @@
-"""ResNets and Wide ResNets from files on this machine: the networks that most papers on the subject use.
+"""ResNets and Wide ResNets, of the hub or from files on this machine: the networks that most papers here use.
 
 He et al., CVPR 2016; Zagoruyko and Komodakis, BMVC 2016. PatchCore (Roth et al., CVPR 2022) and many others take the
 outputs of ``layer2`` and ``layer3`` of a Wide ResNet 50-2, PaDiM (Defard et al., ICPR 2021) those of ``layer1`` to
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zsad.errors import ConfigError, DataError, ModelError
+from zsad.features.base import NamedModel
 from zsad.features.cnn.family import PATCH, VALUE_BYTES, Cnn
 from zsad.features.cnn.published import EMBEDDINGS, Embedding
-from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, STEM_STRIDE, ResNetShape
+from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, STEM_STRIDE, ResNetShape, timm_network
 from zsad.features.constant import CONSTANT_WEIGHT
 from zsad.files.json_values import read_foreign_json
 from zsad.files.user_paths import UserPath
 from zsad.grids import GridRule, TokenLayout
+from zsad.models.catalogue import RESNETS, network_of, resnet_facts_of
 
 if TYPE_CHECKING:
     from zsad.features.cnn.extractor import MapsExtractor
@@ -59,10 +61,14 @@ class ResNet(Cnn):
     As in the papers, a token looks at the first pixel of its patch and not at the middle, 3.5 px further, or 1.5 px.
     """
 
-    summary: ClassVar[str] = "ResNet and Wide ResNet: a .pth file of torchvision's, or a transformers folder."
+    summary: ClassVar[str] = "ResNet and Wide ResNet: by name, a .pth file of torchvision's, or a local folder."
 
     model: Annotated[UserPath, Field(min_length=1)] = Field(
-        description="a .pth file of torchvision's (wide_resnet50_2-95faca4d.pth), or a local transformers folder"
+        description="name of the catalogue (wide-resnet50-2), a .pth file of torchvision's "
+        "(wide_resnet50_2-95faca4d.pth), or a local folder of transformers or timm"
+    )
+    revision: str | None = Field(
+        None, description="of a name: branch, tag or commit on the hub; null for its main branch"
     )
     sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = Field(
         None, description="SHA-256 that the file of weights must have, or its first 8 or more digits; null for any"
@@ -96,28 +102,45 @@ class ResNet(Cnn):
 
     @classmethod
     def params_of(cls, reference: str) -> dict[str, Any] | None:
-        """A ``.pth`` file that is named as torchvision's are, or a folder whose ``config.json`` is of a ResNet."""
+        """A published ResNet, a ``.pth`` file named as torchvision's are, or a folder whose config is of a ResNet."""
+        if facts := resnet_facts_of(reference):
+            return {"model": facts.hub_id, "resolution": facts.resolution}
         path = Path(reference).expanduser()
         if path.suffix in SUFFIXES:
             return {"model": reference} if ANY_FILE.fullmatch(path.name) else None
         return {"model": reference} if _is_folder_of_one(path) else None
 
+    @classmethod
+    def models(cls) -> Sequence[NamedModel]:
+        """The published networks."""
+        return tuple(RESNETS.values())
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether a published network lies whole in the hub's cache."""
+        # It imports the hub's client.
+        from zsad.models.hub import is_cached
+
+        return is_cached(RESNETS[name].hub_id, revision=None)
+
     def check_model(self) -> None:
-        """Compare the layers with the network, which the shapes of its tensors tell; no weights are read.
+        """Compare the layers with the network: by its name, or by the shapes of its tensors; no weights are read.
 
         Raises:
-            ConfigError: a layer does not exist or is named twice.
-            ModelError: the model is absent, damaged, or not a ResNet.
+            ConfigError: a layer does not exist or is named twice, or a revision of a local model.
+            ModelError: a local model is absent, damaged, or not a ResNet.
         """
-        self._check_layers(self._shape_read())
+        self._check_layers(self._shape() if self._is_of_hub else self._shape_read())
 
     def weights_megabytes(self) -> int | None:
         """Size of the weights in float32, 10^6 bytes."""
         return round(4 * self._shape().parameters() / 10**6)
 
     def local_files(self) -> list[str]:
-        """The file, or ``config.json`` and the weights in the folder."""
+        """The file, or ``config.json`` and the weights in the folder; none of a model of the hub."""
         path = Path(self.model)
+        if self._is_of_hub:
+            return []
         if not path.is_dir():
             return [self.model]
         return sorted(str(file) for file in path.iterdir() if file.suffix in (".json", ".safetensors", ".bin"))
@@ -173,21 +196,22 @@ class ResNet(Cnn):
 
         Raises:
             ConfigError: a layer, the device or the number format does not fit the model or the machine.
-            ModelError: the model is absent, damaged, or not a ResNet.
+            ModelError: the model is absent, damaged, not a ResNet, or not the one that it is called.
         """
         # These import torch, which declaring the parameters must not.
         from zsad.features.cnn.extractor import loaded_extractor
         from zsad.features.cnn.published_tokens import loaded_published
         from zsad.features.cnn.resnet import trunk_of
         from zsad.features.cnn.resnet_weights import read_weights, weights_files
-        from zsad.models.hub import check_weights
+        from zsad.models.hub import check_weights, locate
 
         self._check_there()
-        digests = check_weights(weights_files(self.model), self.sha256, self.model)
-        weights = read_weights(self.model)
+        path, commit = locate(self.model, self.revision)
+        digests = check_weights(weights_files(self.model, path), self.sha256, self.model)
+        weights = read_weights(self.model, path)
         self._check_named(weights.shape)
         self._check_layers(weights.shape)
-        model = {"id": self.model, "revision": None, "weights_sha256": digests}
+        model = {"id": self.model, "revision": commit, "weights_sha256": digests}
         if self._published is not None:
             trunk = trunk_of(weights.shape, weights.state, self._stages, padding="zeros")
             return loaded_published(self, trunk, self._published, execution, model)
@@ -205,16 +229,29 @@ class ResNet(Cnn):
         """Channels of the kept stages."""
         return [layer.channels for layer in self.kept_layers()]
 
-    def _shape(self) -> ResNetShape:
-        """By the name of a file of torchvision's, so that no framework is imported for it, or else by its tensors."""
+    @property
+    def _is_of_hub(self) -> bool:
+        """Whether it is downloaded; a folder that is called as a model of the hub goes first."""
+        return resnet_facts_of(self.model) is not None and not Path(self.model).is_dir()
+
+    @property
+    def _network(self) -> str | None:
+        """The published network that the name stands for, or that a file of torchvision's is called by."""
+        if facts := resnet_facts_of(self.model):
+            return network_of(facts)
         named = PUBLISHED_FILE.fullmatch(Path(self.model).name)
-        return PUBLISHED[named[1]] if named else self._shape_read()
+        return named[1] if named else None
+
+    def _shape(self) -> ResNetShape:
+        """By the name of a published network, so that no framework is imported for it, or else by its tensors."""
+        return PUBLISHED[self._network] if self._network else self._shape_read()
 
     def _shape_read(self) -> ResNetShape:
         from zsad.features.cnn.resnet_weights import shape_of_model
+        from zsad.models.hub import locate
 
         self._check_there()
-        shape = shape_of_model(self.model)
+        shape = shape_of_model(self.model, locate(self.model, self.revision).path)
         self._check_named(shape)
         return shape
 
@@ -225,25 +262,27 @@ class ResNet(Cnn):
 
     def _check_there(self) -> None:
         path = Path(self.model)
-        if path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
+        if self._is_of_hub or path.is_dir() or (path.is_file() and path.suffix in SUFFIXES):
             return
         if path.exists():
             raise ModelError(
                 f"model '{self.model}' is neither a .pth file nor a folder; give torchvision's file of weights, or a "
-                "transformers folder"
+                "folder of transformers or timm"
             )
         raise ModelError(
             f"the model file or folder '{self.model}' does not exist; correct 'model', which for the family resnet is "
-            "a .pth file of torchvision's or a transformers folder on this machine"
+            f"a name ({', '.join(RESNETS)}), or a .pth file of torchvision's or a folder of transformers or timm on "
+            "this machine"
         )
 
     def _check_named(self, shape: ResNetShape) -> None:
-        """Refuse a file that is called as a published one is and is another network: its size has been told by it."""
-        named = PUBLISHED_FILE.fullmatch(Path(self.model).name)
-        if named and shape != PUBLISHED[named[1]]:
+        """Refuse what is called as a published network is and is another one: its size has been told by the name."""
+        network = self._network
+        if network and shape != PUBLISHED[network]:
+            mend = "set another revision" if self._is_of_hub else "rename it"
             raise ModelError(
-                f"the weights of model '{self.model}' are not those of a {named[1]}, as its name says; rename the "
-                "file, or download the right one"
+                f"the weights of model '{self.model}' are not those of a {network}, as its name says; {mend}, "
+                "or download the right one"
             )
 
     def _check_layers(self, shape: ResNetShape) -> None:
@@ -266,4 +305,4 @@ def _is_folder_of_one(path: Path) -> bool:
         content = read_foreign_json(path / "config.json")
     except (DataError, OSError):
         return False
-    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
+    return isinstance(content, dict) and (content.get("model_type") == MODEL_TYPE or timm_network(content) is not None)

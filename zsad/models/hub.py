@@ -33,7 +33,8 @@ from tqdm import tqdm
 
 from zsad.errors import ConfigError, ModelError, first_line, nearest_hint
 from zsad.files.known_hashes import known_sha256
-from zsad.models.catalogue import MODELS, ungated_twin
+from zsad.models.catalogue import MODELS, RESNETS, ungated_twin
+from zsad.models.published.resnet import file_of
 from zsad.models.weight_files import (
     CONFIG,
     OPEN_CLIP,
@@ -79,6 +80,7 @@ class PublishedModels(NamedTuple):
         twins: by the hub id of a gated model, the name of one with the same weights that anybody can download.
         gated: the hub ids of models whose licence must be accepted first.
         ungated: the name of a model that anybody can download, to take the place of one that is gated.
+        files: by the hub id of a model, the address of a single file of the same weights that can take its place.
     """
 
     hub_ids: Mapping[str, str]
@@ -88,6 +90,7 @@ class PublishedModels(NamedTuple):
     twins: Mapping[str, str]
     gated: Collection[str]
     ungated: str
+    files: Mapping[str, str]
 
     @property
     def names(self) -> list[str]:
@@ -102,17 +105,19 @@ class PublishedModels(NamedTuple):
             command=f"{self.command} or {other.command}",
             twins={**self.twins, **other.twins},
             gated={*self.gated, *other.gated},
+            files={**self.files, **other.files},
         )
 
 
 BACKBONE_MODELS = PublishedModels(
-    hub_ids={facts.name: facts.hub_id for facts in MODELS.values()},
+    hub_ids={facts.name: facts.hub_id for facts in (*MODELS.values(), *RESNETS.values())},
     elsewhere=(),
     command="`zsad backbones`",
     example="facebook/dinov2-small",
     twins={facts.hub_id: twin.name for facts in MODELS.values() if (twin := ungated_twin(facts)) is not None},
     gated={facts.hub_id for facts in MODELS.values() if facts.gated},
     ungated="dinov2-small",
+    files={facts.hub_id: file_of(facts) for facts in RESNETS.values()},
 )
 
 
@@ -417,7 +422,7 @@ def _clear_failures(
         else:
             message = (
                 f"model '{name}' cannot be downloaded ({first_line(error)}); run again, or point '{option}' at a local "
-                "folder"
+                f"folder{_or_file(hub_id, models)}"
             )
     raise ModelError(message) from None
 
@@ -439,8 +444,15 @@ def _unreachable(
             f"{Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type='model')} from one that has it"
         )
     return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{mend}, or " + (
-        f"point '{option}' at a local folder{_gate(hub_id, models)}"
+        f"point '{option}' at a local folder{_or_file(hub_id, models)}{_gate(hub_id, models)}"
     )
+
+
+def _or_file(hub_id: str, models: PublishedModels) -> str:
+    """What else a model may be but a folder; empty for any that is not published as a single file too."""
+    if (address := models.files.get(hub_id)) is None:
+        return ""
+    return f" or file, such as {address}, which has the same weights as {hub_id}"
 
 
 def _known(hub_id: str, models: PublishedModels) -> str:

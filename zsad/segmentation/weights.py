@@ -114,6 +114,7 @@ def published_models() -> PublishedModels:
         twins={},
         gated={facts.hub_id for facts in MODELS.values() if facts.gated and facts.hub_id is not None},
         ungated="sam-vit-b",
+        files={},
     )
 
 

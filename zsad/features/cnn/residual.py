@@ -6,8 +6,8 @@ and Wide ResNet (Zagoruyko and Komodakis, BMVC 2016), whose bottlenecks are wide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from zsad.features.cnn.places import Cells, MapLayer
 
@@ -144,3 +144,15 @@ PUBLISHED = {
     "wide_resnet50_2": _shape(True, (3, 4, 6, 3), wider=2),
     "wide_resnet101_2": _shape(True, (3, 4, 23, 3), wider=2),
 }
+
+
+def timm_network(content: Mapping[str, Any]) -> str | None:
+    """The network that the ``config.json`` of a folder of timm names.
+
+    Returns:
+        A key of `PUBLISHED`; None for any other network, and any other folder.
+    """
+    if "model_type" in content:
+        return None
+    name = str(content.get("architecture")).partition(".")[0]  # what follows the dot tells how it was trained
+    return name if name in PUBLISHED else None

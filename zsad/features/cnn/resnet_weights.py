@@ -1,7 +1,8 @@
-"""The weights of a ResNet on this machine, from the two forms in which they are published.
+"""The weights of a ResNet on this machine, from the three forms in which they are published.
 
-torchvision's ``.pth`` files, and folders of ``transformers`` (``config.json`` with the type ``resnet``). What network
-it is, is told by the shapes of the tensors. Whatever goes wrong is one sentence.
+torchvision's ``.pth`` files, folders of ``transformers`` (``config.json`` with the type ``resnet``), and folders of
+timm, whose tensors have torchvision's names. What network it is, is told by the shapes of the tensors. Whatever goes
+wrong is one sentence.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from zsad.errors import ModelError
-from zsad.features.cnn.residual import MODEL_TYPE, STEM_KERNEL, ResNetShape, Stage
+from zsad.features.cnn.residual import MODEL_TYPE, PUBLISHED, STEM_KERNEL, ResNetShape, Stage, timm_network
 from zsad.features.cnn.resnet import ResNet
 from zsad.models.config_files import config_content
 from zsad.models.config_sense import sense_of_config, sense_of_weights
 from zsad.models.conversion.weights import OriginalWeights
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zsad.models.preprocessing import stated_normalisation
 from zsad.models.pth import read_pth
 from zsad.models.weight_files import required_weights
 
@@ -78,16 +81,16 @@ class ResNetWeights(NamedTuple):
     files: list[Path]
 
 
-def read_weights(name: str) -> ResNetWeights:
+def read_weights(name: str, path: Path) -> ResNetWeights:
     """All weights, in float32.
 
     Args:
-        name: a ``.pth`` file or a folder.
+        name: of the model, for messages.
+        path: a ``.pth`` file or a folder.
 
     Raises:
         ModelError: absent, damaged, not a ResNet, or with tensors that are missing, left over or of another shape.
     """
-    path = Path(name)
     variant, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
         state = {key: tensor for file in files for key, tensor in _read(file).items()}
@@ -96,23 +99,24 @@ def read_weights(name: str) -> ResNetWeights:
         return ResNetWeights(shape, {key: _usable(key, tensor, name) for key, tensor in own.items()}, files)
 
 
-def shape_of_model(name: str) -> ResNetShape:
+def shape_of_model(name: str, path: Path) -> ResNetShape:
     """Its stages by the shapes of its tensors, which are not read where the format allows it.
+
+    Args:
+        name, path: see `read_weights`.
 
     Raises:
         ModelError: see `read_weights`; the values of tensors are not looked at.
     """
-    path = Path(name)
     _, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
         states = [(str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in (*files, *_configs(path))]
-    return _remembered_shape(name, tuple(states))
+    return _remembered_shape(name, path, tuple(states))
 
 
 @lru_cache(REMEMBERED)
-def _remembered_shape(name: str, states: tuple[tuple[str, int, int], ...]) -> ResNetShape:
+def _remembered_shape(name: str, path: Path, states: tuple[tuple[str, int, int], ...]) -> ResNetShape:
     """``states`` of the files are there for what is remembered alone: one that changes is read again."""
-    path = Path(name)
     variant, files = _variant_and_files(name, path)
     with sense_of_weights(name, path):
         state = {key: tensor for file in files for key, tensor in _outlined(file).items()}
@@ -121,13 +125,16 @@ def _remembered_shape(name: str, states: tuple[tuple[str, int, int], ...]) -> Re
         return shape
 
 
-def weights_files(name: str) -> list[Path]:
+def weights_files(name: str, path: Path) -> list[Path]:
     """The files that hold the weights; none is read.
+
+    Args:
+        name, path: see `read_weights`.
 
     Raises:
         ModelError: there are none.
     """
-    return _variant_and_files(name, Path(name))[1]
+    return _variant_and_files(name, path)[1]
 
 
 def _variant_and_files(name: str, path: Path) -> tuple[Variant, list[Path]]:
@@ -142,6 +149,13 @@ def _configs(path: Path) -> list[Path]:
 
 
 def _variant(content: Mapping[str, Any], name: str) -> Variant:
+    if "architecture" in content and "model_type" not in content:
+        if timm_network(content) is None:
+            raise ModelError(
+                f"model '{name}' is of timm's architecture '{content['architecture']!s:.60}', which is not supported; "
+                f"use one of {', '.join(PUBLISHED)}"
+            )
+        return Variant()
     model_type = content.get("model_type")
     if model_type != MODEL_TYPE:
         raise ModelError(
@@ -167,6 +181,9 @@ def _check_config(shape: ResNetShape, name: str, path: Path) -> None:
     if not path.is_dir():
         return
     content = config_content(name, path)
+    if (network := timm_network(content)) is not None:
+        _check_timm(network, shape, name, path)
+        return
     with sense_of_config(name, path):
         told = {
             "depths": [stage.depth for stage in shape.stages],
@@ -180,6 +197,21 @@ def _check_config(shape: ResNetShape, name: str, path: Path) -> None:
                     f"the config.json of model '{name}' says {key} {content[key]!s:.60}, but its weights are of "
                     f"{found}; correct it, or download the model again"
                 )
+
+
+def _check_timm(network: str, shape: ResNetShape, name: str, path: Path) -> None:
+    """Refuse other weights than of the architecture that is named, and pixels that are normalised in another way."""
+    if shape != PUBLISHED[network]:
+        raise ModelError(
+            f"the config.json of model '{name}' says architecture {network}, of which its weights are not; correct it, "
+            "or download the model again"
+        )
+    stated = stated_normalisation(name, path)
+    if stated is not None and stated.normalisation != (IMAGENET_MEAN, IMAGENET_STD):
+        raise ModelError(
+            f"the {stated.source} of model '{name}' says that pixels are normalised otherwise than ImageNet's are, "
+            "which is not supported for ResNets; choose another model"
+        )
 
 
 def _read(file: Path) -> dict[str, torch.Tensor]:

@@ -38,9 +38,11 @@ def from_timm(state: Mapping[str, torch.Tensor], architecture: str, name: str) -
     for pattern, convert in ARCHITECTURES.items():
         if re.fullmatch(pattern, bare):
             return convert(OriginalWeights(state, name))
+    elsewhere = ", or `family: resnet` for a ResNet" if re.fullmatch(r"(wide_)?resnet\d+(_2)?", bare) else ""
     raise ModelError(
         f"model '{name}' is of timm's architecture '{architecture}', which is not supported; "
         "use a DINOv3 model of timm (vit_..._dinov3, or convnext_....dinov3_lvd1689m), or one of transformers"
+        f"{elsewhere}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-APACHE, MIT = "Apache-2.0", "MIT"
+APACHE, BSD, MIT = "Apache-2.0", "BSD-3-Clause", "MIT"
 LAST_BLOCK = (-1,)
 RESOLUTION = 448  # pixels; a multiple of 8, 14, 16 and 32
 FLOAT32_BYTES = 4
@@ -23,7 +23,8 @@ class ModelFacts(NamedTuple):
         patch: what sides of the image must be a multiple of, pixels.
         prefix_tokens: class and register tokens before the patch tokens.
         gated: whether the hub asks for an account that has accepted the licence.
-        layers: blocks (of a ConvNeXt: stages) whose output is used unless the configuration says otherwise.
+        layers: blocks (of a ConvNeXt: stages; of a ResNet: stages counted from 1) whose output is used unless the
+            configuration says otherwise.
         resolution: short side of the resized image unless the configuration says otherwise, pixels.
         normalisation: whose mean and standard deviation the pixels are normalised with.
         texts: by what its texts are read: ``"own"`` for a text tower of its own, ``"head"`` for one in another file,
