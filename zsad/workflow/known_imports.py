@@ -1,9 +1,9 @@
 """What Python files import of the package, kept from one start of the workflow to the next.
 
-Every start asks for the modules behind all rules, and parsing them took a fifth of its seconds. An entry is found by the
-SHA-256 of a file's bytes, and all entries by that of the code that reads imports, so that none is ever out of date. They
-lie in one file of the user's own cache, which is written whole or not at all. What cannot be read or written there is no
-error, and is parsed anew.
+Every start asks for the modules behind all rules, and parsing them took a fifth of its seconds. An entry is found by
+the SHA-256 of a file's bytes, and all entries by that of the code that reads imports, so that none is ever out of
+date. They lie in one file of the user's own cache, which is written whole or not at all. What cannot be read or
+written there is no error, and is parsed anew.
 """
 
 from __future__ import annotations
