@@ -65,8 +65,8 @@ from zsad.evaluation.bootstrap import Sampler, interval, pixel_draws
 from zsad.evaluation.defects import region_areas
 from zsad.evaluation.pixels import pixel_statistics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max
-from zsad.evaluation.smoothing import smoothed
 from zsad.scoring.compute import MEGABYTE
+from zsad.smoothing import smoothed
 
 METRICS = ("aupro", "pixel_auroc", "pixel_ap", "pixel_f1max")
 LIMIT = 0.3
@@ -582,23 +582,23 @@ def print_ratios(results: dict[str, Measured], found: dict[str, list[Measured]])
 
 
 def print_faster(what: str, fast: str, slow: str, asked: float, found: dict[str, list[Measured]]) -> None:
-    """How many times as fast one way is as the other, which takes all four: median over the turns, and range."""
-    ratios = sorted(a.seconds / b.seconds for a, b in zip(found[slow], found[fast], strict=True))
-    ratio = statistics.median(ratios)
-    print(
-        f"- {what}: {ratio:.1f} times as fast as all four by {slow} (turn by turn {ratios[0]:.1f} to {ratios[-1]:.1f}; "
-        f"at least {asked:g} asked: {met(ratio >= asked)})"
-    )
+    """How many times as fast one way is as the other, which takes all four."""
+    ratio, of_turns = ratio_of(slow, fast, found, ".1f")
+    fulfilled = f"at least {asked:g} asked: {met(ratio >= asked)}"
+    print(f"- {what}: {ratio:.1f} times as fast as all four by {slow} ({of_turns}; {fulfilled})")
 
 
 def print_slower(what: str, slow: str, fast: str, asked: float, found: dict[str, list[Measured]]) -> None:
-    """How many times as long one way took as the other: the median over the turns, and their range."""
+    """How many times as long one way took as the other."""
+    ratio, of_turns = ratio_of(slow, fast, found, ".2f")
+    fulfilled = f"at most {asked:g} asked: {met(ratio <= asked)}"
+    print(f"- {what}: {ratio:.2f} times the seconds of {fast} ({of_turns}; {fulfilled})")
+
+
+def ratio_of(slow: str, fast: str, found: dict[str, list[Measured]], form: str) -> tuple[float, str]:
+    """Seconds of one way to those of the other: the median over the turns, and their range in words."""
     ratios = sorted(a.seconds / b.seconds for a, b in zip(found[slow], found[fast], strict=True))
-    ratio = statistics.median(ratios)
-    print(
-        f"- {what}: {ratio:.2f} times the seconds of {fast} (turn by turn {ratios[0]:.2f} to {ratios[-1]:.2f}; "
-        f"at most {asked:g} asked: {met(ratio <= asked)})"
-    )
+    return statistics.median(ratios), f"turn by turn {ratios[0]:{form}} to {ratios[-1]:{form}}"
 
 
 def met(is_met: bool) -> str:

@@ -13,8 +13,8 @@ from zsad.evaluation.bootstrap import Sampler, histogram_metrics, pixel_draws
 from zsad.evaluation.grids import with_corners_on_corners
 from zsad.evaluation.linear_thresholds import linear_thresholds
 from zsad.evaluation.pixels import PixelStatistics, pixel_statistics
-from zsad.evaluation.smoothing import smoothed
 from zsad.evaluation.truth_readings import TRUTH_READINGS
+from zsad.smoothing import smoothed
 
 LIMIT = 0.3
 MapAndMask = tuple[np.ndarray, np.ndarray | None]

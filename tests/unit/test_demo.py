@@ -228,7 +228,7 @@ def test_if_none_is_visible_the_most_visible_is_kept(monkeypatch):
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_no_single_brightness_statistic_tells_defective_from_good_images(category):
     images, labels = [], []
-    for index in range(40):
+    for index in range(24):
         images.append(good_image(category, "test", 64, np.random.default_rng([index, 0])))
         kind = DEFECT_KINDS[category][index % len(DEFECT_KINDS[category])]
         images.append(defective_image(category, kind, 64, np.random.default_rng([index, 1]))[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ MOST_LOOSE_MODULES = 12
 Graph = dict[str, set[str]]
 
 
+@cache
 def imports(root: Path) -> Graph:
     """Each module of the package with those that it imports, in functions and for type checking too."""
     files = {dotted(path.relative_to(root)): path for path in (root / PACKAGE).rglob("*.py")}

@@ -9,8 +9,8 @@ from zsad.data.saturation import Region
 from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import PROTOCOLS, read_protocol
-from zsad.evaluation.smoothing import smoothed
 from zsad.maps import at_image_size
+from zsad.smoothing import smoothed
 
 NATIVE, RESIZED = PROTOCOLS["native"], PROTOCOLS["resize256"]
 

@@ -102,7 +102,8 @@ class Project:
 
     def copy(self, folder: Path) -> Project:
         """Copy everything, with modification times."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        folder.mkdir(parents=True)
+        subprocess.run(["cp", "-a", f"{self.folder}/.", str(folder)], check=True)  # in half of Python's time
         return Project(folder)
 
     def result(self, path: str) -> Path:

@@ -13,8 +13,8 @@ import numpy as np
 from zsad.evaluation.aupimo import AUPIMO, STEPS
 from zsad.evaluation.aupro import AUPRO, EXACT
 from zsad.evaluation.grids import CENTRES, GRIDS
-from zsad.evaluation.smoothing import smoothed
 from zsad.evaluation.truth_readings import NEAREST, TRUTH_READINGS, nearest
+from zsad.smoothing import smoothed
 
 if TYPE_CHECKING:
     from zsad.data.saturation import Region

@@ -140,7 +140,7 @@ class EfficientNetLite(Cnn):
         """
         # This imports torch, which declaring the parameters must not.
         from zsad.features.cnn.efficientnet_lite import trunk_of
-        from zsad.features.cnn.extractor import loaded_extractor
+        from zsad.features.cnn.extractor import CnnExtractor
         from zsad.models.pth import read_pth
 
         chosen, weights = self._chosen(), self._variant.weights
@@ -153,7 +153,7 @@ class EfficientNetLite(Cnn):
             "package": weights.package,
             "licence": LICENCE,
         }
-        return loaded_extractor(self, trunk, execution, model)
+        return CnnExtractor(trunk, self, execution, model)
 
     @property
     def _variant(self) -> Variant:

@@ -199,8 +199,8 @@ class ResNet(Cnn):
             ModelError: the model is absent, damaged, not a ResNet, or not the one that it is called.
         """
         # These import torch, which declaring the parameters must not.
-        from zsad.features.cnn.extractor import loaded_extractor
-        from zsad.features.cnn.published_tokens import loaded_published
+        from zsad.features.cnn.extractor import CnnExtractor
+        from zsad.features.cnn.published_tokens import PublishedExtractor
         from zsad.features.cnn.resnet import trunk_of
         from zsad.features.cnn.resnet_weights import read_weights, weights_files
         from zsad.models.hub import check_weights, locate
@@ -214,8 +214,8 @@ class ResNet(Cnn):
         model = {"id": self.model, "revision": commit, "weights_sha256": digests}
         if self._published is not None:
             trunk = trunk_of(weights.shape, weights.state, self._stages, padding="zeros")
-            return loaded_published(self, trunk, self._published, execution, model)
-        return loaded_extractor(self, trunk_of(weights.shape, weights.state, self._stages), execution, model)
+            return PublishedExtractor(trunk, self._published, self, execution, model)
+        return CnnExtractor(trunk_of(weights.shape, weights.state, self._stages), self, execution, model)
 
     @property
     def _published(self) -> Embedding | None:

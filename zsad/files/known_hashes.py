@@ -25,6 +25,7 @@ from typing import Any
 from zsad.errors import DataError
 from zsad.files.atomic import atomic_path
 from zsad.files.provenance import file_sha256
+from zsad.files.user_paths import user_cache
 from zsad.timing import HASHES, counted
 
 SMALL = 2**22  # bytes; below, reading a file takes no longer than looking up its hash
@@ -60,15 +61,6 @@ def known_sha256(path: str | Path, *, anew: bool = False, clock: Clock = time.ti
     return digest
 
 
-def cache_folder() -> Path | None:
-    """Where hashes are kept; None for a user without a home folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        return (cache if cache.is_absolute() else Path.home() / ".cache") / "zsad" / "sha256"
-    except RuntimeError:
-        return None
-
-
 def _state(path: str | Path) -> dict[str, Any]:
     """What a file is known by: all of it changes, or may, as its content does."""
     resolved = Path(path).resolve(strict=True)
@@ -89,7 +81,7 @@ def _is_settled(state: dict[str, Any], now: int) -> bool:
 
 
 def _place(state: dict[str, Any]) -> Path | None:
-    folder = cache_folder()
+    folder = user_cache("sha256")
     return None if folder is None else folder / f"{sha256(state['path'].encode()).hexdigest()[:32]}.json"
 
 

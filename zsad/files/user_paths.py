@@ -42,6 +42,15 @@ def shell_sign(path: str | Path) -> str:
     return found[0] if found else ""
 
 
+def user_cache(name: str) -> Path | None:
+    """A folder of the user's own for what this project keeps of a kind; None for a user without a home folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (cache if cache.is_absolute() else Path.home() / ".cache") / "zsad" / name
+    except RuntimeError:
+        return None
+
+
 UserPath = Annotated[str, AfterValidator(expanded), Field(json_schema_extra={"format": "path"})]
 """A parameter that is a path, or may be one."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from zsad.errors import DataError
+from zsad.errors import ConfigError, DataError
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Shown
@@ -17,7 +17,7 @@ from zsad.scoring.cost import DECOMPOSITION, TokenCount
 from zsad.scoring.moments import Moments
 from zsad.scoring.stored import as_array, as_tensor
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import image_tokens, patch_layers, side_by_side, unit_tokens
+from zsad.scoring.tokens import image_tokens, layer_indices, patch_layers, side_by_side, unit_tokens
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
@@ -48,6 +48,34 @@ class Vectors(NamedTuple):
         tokens = (image_tokens if self.raw else unit_tokens)(self.reader, index, self.layers, device)
         joined = side_by_side(tokens).flatten(0, 1)
         return joined if self.channels is None else joined[:, list(self.channels)]
+
+
+def drawn_vectors(
+    reader: TokenSource,
+    names: Sequence[str] | None,
+    channels: int | None,
+    draw: Callable[[int, int], Sequence[int]],
+    *,
+    raw: bool = False,
+) -> Vectors:
+    """The patches of images as vectors of as many channels as a scorer asks for.
+
+    Args:
+        names: of the layers; None for all.
+        channels: how many; None for all.
+        draw: the channels, of how many there are and how many are asked for.
+        raw: see `Vectors`.
+
+    Raises:
+        ConfigError: more channels are asked for than there are.
+    """
+    layers = layer_indices(reader, names)
+    if channels is None:
+        return Vectors(reader, layers, None, raw)
+    total = len(layers) * reader.channels
+    if channels > total:
+        raise ConfigError(too_few_channels(total, channels))
+    return Vectors(reader, layers, draw(total, channels), raw)
 
 
 class Piece:

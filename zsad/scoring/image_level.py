@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from zsad.maps import at_image_size
 from zsad.registry import Part
 from zsad.scoring.base import ImageScore
-
-REACH = 4  # sigmas, at which a Gaussian over pixels ends
+from zsad.smoothing import smoothed as gaussian_smoothed
 
 
 class ImageScoring(Part):
@@ -89,16 +89,8 @@ class ImageScoring(Part):
         """What is summed up: the map itself, or enlarged and smoothed."""
         if self.patch_pixels == 1 and self.pixel_smoothing == 0:
             return anomaly_map
-        anomaly_map = np.asarray(anomaly_map, dtype=np.float32)
-        if self.patch_pixels > 1:
-            rows, columns = (self.patch_pixels * size for size in anomaly_map.shape)
-            anomaly_map = cv2.resize(anomaly_map, (columns, rows), interpolation=cv2.INTER_LINEAR)
-        if self.pixel_smoothing > 0:
-            side = 2 * int(REACH * self.pixel_smoothing + 0.5) + 1
-            anomaly_map = cv2.GaussianBlur(
-                anomaly_map, (side, side), self.pixel_smoothing, borderType=cv2.BORDER_REFLECT
-            )
-        return anomaly_map
+        rows, columns = (self.patch_pixels * size for size in anomaly_map.shape)
+        return gaussian_smoothed(at_image_size(anomaly_map, rows, columns), self.pixel_smoothing)
 
     def _count(self, total: int) -> int:
         """How many values ``top_mean`` averages: at least one, and none more or less for a product's rounding error."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.errors import ConfigError
 from zsad.lazy import torch
 from zsad.progress import progress
 from zsad.scoring.base import ImageScore, Shown
@@ -24,14 +23,14 @@ from zsad.scoring.gaussians import (
     by_position_bytes,
     by_position_operations,
     channels_refusal,
+    drawn_vectors,
     grids_refusal,
     scored_by,
-    too_few_channels,
 )
 from zsad.scoring.moments import ROUNDING
 from zsad.scoring.references import ReferenceScorer
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, kept_layers, layer_indices
+from zsad.scoring.tokens import Layers, kept_layers
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
@@ -164,14 +163,10 @@ class Mahalanobis(ReferenceScorer):
         yield from scored_by(model, self._vectors(features), indices, compute)
 
     def _vectors(self, reader: TokenSource) -> Vectors:
-        layers = layer_indices(reader, self.layers)
-        total = len(layers) * reader.channels
-        if self.channels is None:
-            return Vectors(reader, layers, None)
-        if self.channels > total:
-            raise ConfigError(too_few_channels(total, self.channels))
-        drawn = np.random.default_rng(self.channel_seed).permutation(total)[: self.channels]
-        return Vectors(reader, layers, sorted(drawn.tolist()))
+        return drawn_vectors(reader, self.layers, self.channels, self._drawn)
+
+    def _drawn(self, total: int, count: int) -> list[int]:
+        return sorted(np.random.default_rng(self.channel_seed).permutation(total)[:count].tolist())
 
 
 def _variance(vectors: Vectors, indices: Sequence[int]) -> float:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from zsad.errors import ConfigError
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount
@@ -20,13 +19,13 @@ from zsad.scoring.gaussians import (
     by_position_bytes,
     by_position_operations,
     channels_refusal,
+    drawn_vectors,
     grids_refusal,
     scored_by,
-    too_few_channels,
 )
 from zsad.scoring.references import ReferenceScorer, Shots
 from zsad.scoring.token_source import TokenSource
-from zsad.scoring.tokens import Layers, kept_layers, layer_indices
+from zsad.scoring.tokens import Layers, kept_layers
 
 if TYPE_CHECKING:
     from zsad.files.fitted import FittedReader, FittedWriter
@@ -117,11 +116,7 @@ class Padim(ReferenceScorer):
         yield from scored_by(model, self._vectors(features), indices, compute)
 
     def _vectors(self, reader: TokenSource) -> Vectors:
-        layers = layer_indices(reader, self.layers)
-        total = len(layers) * reader.channels
-        if self.channels is None:
-            return Vectors(reader, layers, None, raw=True)
-        if self.channels > total:
-            raise ConfigError(too_few_channels(total, self.channels))
-        drawn = random.Random(self.channel_seed).sample(range(total), self.channels)
-        return Vectors(reader, layers, drawn, raw=True)
+        return drawn_vectors(reader, self.layers, self.channels, self._drawn, raw=True)
+
+    def _drawn(self, total: int, count: int) -> list[int]:
+        return random.Random(self.channel_seed).sample(range(total), count)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from zsad.workflow.known_imports import KnownImports
 from zsad.workflow.revisions import REVISIONS
 
 PACKAGE = "zsad"
@@ -104,6 +105,7 @@ def code_hashes(
         path = waiting.pop()
         found.add(path)
         waiting |= {file for file in _behind(root, path) - found if unused not in file.parents}
+    _known_imports().keep()
     files = sorted({file for path in found for file in _with_data(path)})
     hashes = dict(_named_hash(root, file) for file in files)
     return hashes | dict.fromkeys(entries, "entry") | {"revision": str(revisions[Path(script).stem])}
@@ -165,9 +167,20 @@ def _named_hash(root: Path, file: Path) -> tuple[str, str]:
 
 
 @cache
+def _known_imports() -> KnownImports:
+    return KnownImports(Path(__file__))
+
+
+@cache
 def _imported(path: Path) -> tuple[str, ...]:
+    content = path.read_bytes()
+    return _known_imports().of(content, lambda: _names_in(content, path))
+
+
+def _names_in(content: bytes, path: Path) -> tuple[str, ...]:
+    """The modules of the package that a file imports, and what else it takes of them, which may be modules."""
     names: list[str] = []
-    for node in _statements(ast.parse(path.read_bytes(), filename=str(path))):
+    for node in _statements(ast.parse(content, filename=str(path))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -196,7 +209,15 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
 @cache
 def _module_files(root: Path, module: str) -> tuple[Path, ...]:
     """The file of a dotted name, if it is one, and the ``__init__`` of each package on the way."""
-    steps = module.split(".")
-    files = [root.joinpath(*steps[:depth], "__init__.py") for depth in range(1, len(steps) + 1)]
-    files.append(root.joinpath(*steps).with_suffix(".py"))
-    return tuple(file for file in files if file.is_file())
+    place = root.joinpath(*module.split("."))
+    file = place.with_suffix(".py")
+    return (*_package_files(root, place), *([file] if file.is_file() else []))
+
+
+@cache
+def _package_files(root: Path, folder: Path) -> tuple[Path, ...]:
+    """The ``__init__`` of a package, if it is one, and of each that it lies in."""
+    if folder == root:
+        return ()
+    file = folder / "__init__.py"
+    return (*_package_files(root, folder.parent), *([file] if file.is_file() else []))

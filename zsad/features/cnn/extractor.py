@@ -27,54 +27,24 @@ REMEDY = "lower resolution, or choose a smaller model"
 SIZES_REMEMBERED = 16  # images of one size come one after the other
 
 
-def loaded_extractor(backbone: Cnn, trunk: Trunk, execution: Execution, model: dict[str, Any]) -> CnnExtractor:
-    """Move a network to the device that is asked for.
-
-    Args:
-        backbone: its parameters.
-        model: see `CnnExtractor`.
-
-    Raises:
-        ConfigError: the device or the number format is not to be had here.
-    """
-    device = resolve_device(execution.device)
-    return CnnExtractor(
-        trunk,
-        patch=PATCH,
-        resolution=backbone.resolution,
-        constant=backbone.constant,
-        dtype=getattr(torch, backbone.number_format(device)),
-        device=device,
-        execution=execution,
-        model=model,
-    )
-
-
 class MapsExtractor(BatchedExtractor):
-    """A convolutional network on a device, whose maps a subclass joins in tokens.
+    """A convolutional network, moved to the device that is asked for, whose maps a subclass joins in tokens.
 
     Args:
         trunk: the network, on the CPU, in float32.
-        patch: what the sides of a prepared image are multiples of, pixels.
-        resolution: short side of the resized image, pixels.
-        dtype: of convolutions.
+        backbone: its parameters.
         model: for the provenance; ``id`` is the name for messages.
+
+    Raises:
+        ConfigError: the device or the number format is not to be had here.
     """
 
     cls_source = "mean of patch tokens"
     prepare: Preparation
 
-    def __init__(
-        self,
-        trunk: Trunk,
-        *,
-        patch: int,
-        resolution: int,
-        dtype: torch.dtype,
-        device: str,
-        execution: Execution,
-        model: dict[str, Any],
-    ) -> None:
+    def __init__(self, trunk: Trunk, backbone: Cnn, execution: Execution, model: dict[str, Any]) -> None:
+        device = resolve_device(execution.device)
+        dtype: torch.dtype = getattr(torch, backbone.number_format(device))
         super().__init__(name=model["id"], remedy=REMEDY, device=device, batch=execution.batch)
         torch.set_num_threads(execution.threads)
         if device == "cpu":
@@ -83,8 +53,8 @@ class MapsExtractor(BatchedExtractor):
         in_channels_last(network)
         if execution.compiled:
             network.compile(dynamic=False)
-        self.model = {**model, "patch_size": patch, "prefix_tokens": 0, "dtype": str(dtype).removeprefix("torch.")}
-        self.prepare = Preparation(resolution, patch, "short_side")
+        self.model = {**model, "patch_size": PATCH, "prefix_tokens": 0, "dtype": str(dtype).removeprefix("torch.")}
+        self.prepare = Preparation(backbone.resolution, PATCH, "short_side")
         self._network, self._dtype = network, dtype
         self._pixel_mean, self._pixel_scale = (
             torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
@@ -115,31 +85,16 @@ class CnnExtractor(MapsExtractor):
     each channel is standardised by what it was in training, so that none drowns and nothing need be calibrated.
 
     Args:
-        trunk, resolution, dtype, model: see `MapsExtractor`.
-        patch: side of a patch, pixels: the stride of the grid.
-        constant: see `with_constant`.
+        trunk, backbone, model: see `MapsExtractor`.
     """
 
-    def __init__(
-        self,
-        trunk: Trunk,
-        *,
-        patch: int,
-        resolution: int,
-        constant: float,
-        dtype: torch.dtype,
-        device: str,
-        execution: Execution,
-        model: dict[str, Any],
-    ) -> None:
-        super().__init__(
-            trunk, patch=patch, resolution=resolution, dtype=dtype, device=device, execution=execution, model=model
-        )
+    def __init__(self, trunk: Trunk, backbone: Cnn, execution: Execution, model: dict[str, Any]) -> None:
+        super().__init__(trunk, backbone, execution, model)
         self.layers = [joined_name(trunk.layers)]
         self.channels = sum(layer.channels for layer in trunk.layers) + 1
-        self._trunk, self._patch, self._constant = trunk, patch, constant
+        self._trunk, self._constant = trunk, backbone.constant
         moments = [torch.cat(values) for values in zip(*trunk.moments, strict=True)]
-        self._mean, self._deviation = (values.to(device) for values in moments)
+        self._mean, self._deviation = (values.to(self.device) for values in moments)
         self._plan = lru_cache(SIZES_REMEMBERED)(self._planned)
 
     def tokens_of_images(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -173,9 +128,9 @@ class CnnExtractor(MapsExtractor):
 
     def _planned(self, length: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Of a side: the pixels that it shows with its margin, and the weights of each layer's cells for its tokens."""
-        layers, patch = self._trunk.layers, self._patch
-        margin = margin_around(length, patch, layers, self._trunk.multiple)
-        weights = [sampling(length // patch, patch, layer.cells, margin) for layer in layers]
+        layers = self._trunk.layers
+        margin = margin_around(length, PATCH, layers, self._trunk.multiple)
+        weights = [sampling(length // PATCH, PATCH, layer.cells, margin) for layer in layers]
         return self._there(reflected(length, margin)), [self._there(matrix) for matrix in weights]
 
     def _there(self, array: np.ndarray) -> torch.Tensor:

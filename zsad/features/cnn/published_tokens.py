@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from zsad.device import resolve_device
 from zsad.features.cnn.extractor import MapsExtractor
 from zsad.features.cnn.family import PATCH
 from zsad.features.cnn.published import POOLED, SIDE, Embedding
@@ -21,56 +20,23 @@ if TYPE_CHECKING:
     from zsad.features.execution import Execution
 
 
-def loaded_published(
-    backbone: Cnn, trunk: Trunk, embedding: Embedding, execution: Execution, model: dict[str, Any]
-) -> PublishedExtractor:
-    """Move a network to the device that is asked for; see `zsad.features.cnn.extractor.loaded_extractor`.
-
-    Raises:
-        ConfigError: the device or the number format is not to be had here.
-    """
-    device = resolve_device(execution.device)
-    return PublishedExtractor(
-        trunk,
-        embedding,
-        patch=PATCH,
-        resolution=backbone.resolution,
-        dtype=getattr(torch, backbone.number_format(device)),
-        device=device,
-        execution=execution,
-        model=model,
-    )
-
-
 class PublishedExtractor(MapsExtractor):
     """Raw outputs of stages, joined as in a paper: neither standardised nor of unit length, and without a margin.
 
     Args:
         trunk: the network, on the CPU, in float32, its maps being those of the embedding's stages.
         embedding: which one.
-        patch: what the sides of a prepared image are multiples of, pixels; a multiple of the embedding's stride.
-        resolution, dtype, model: see `CnnExtractor`.
+        backbone, model: see `MapsExtractor`.
     """
 
     def __init__(
-        self,
-        trunk: Trunk,
-        embedding: Embedding,
-        *,
-        patch: int,
-        resolution: int,
-        dtype: torch.dtype,
-        device: str,
-        execution: Execution,
-        model: dict[str, Any],
+        self, trunk: Trunk, embedding: Embedding, backbone: Cnn, execution: Execution, model: dict[str, Any]
     ) -> None:
-        super().__init__(
-            trunk, patch=patch, resolution=resolution, dtype=dtype, device=device, execution=execution, model=model
-        )
+        super().__init__(trunk, backbone, execution, model)
         self.layers = [embedding.name]
         self.channels = embedding.token_channels([layer.channels for layer in trunk.layers])
         self.model["patch_size"] = embedding.stride
-        self._finer = patch // embedding.stride
+        self._finer = PATCH // embedding.stride
         self._joined = JOINED[embedding.name]
 
     def grid_size(self, height: int, width: int) -> tuple[int, int]:
