@@ -17,6 +17,7 @@ import pytest
 from snakemake.benchmark import BenchmarkRecord
 from snakemake.shell import shell
 
+import zsad.workflow.warm
 from zsad.workflow import snakemake_api
 from zsad.workflow.warm import WarmJob, WarmStart, is_wanted
 
@@ -152,6 +153,29 @@ def test_a_process_with_threads_is_not_forked(tmp_path: Path) -> None:
         assert one.start(script) is None
         assert one.start(one.script("safe", "import os\n")).wait() == 0
         one.warm.close()
+
+
+def test_a_job_goes_on_while_another_of_its_script_makes_known_that_torch_is_needed(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zsad.workflow.warm, "TORCH", "wave")
+    text = "import os, time\nif True:\n    import wave\nwhile not os.path.exists(OPEN): time.sleep(0.02)\n"
+    gate = tmp_path / "gate"
+    script = started.script("gated", text.replace("OPEN", "os.environ['TMPDIR'] + '/gate'"))
+    begun: list[str] = []
+    waiting = started.warm.start(
+        script, environment_of_a_job(TMPDIR=str(tmp_path)), (0, 1, 2), lambda: begun.append("cold")
+    )
+    server = psutil.Process(waiting.pid).parent()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/gate").touch()
+    for _ in range(2):
+        assert started.start(script, TMPDIR=str(tmp_path / "others")).wait() == 0
+    assert is_there(psutil.Process(waiting.pid))
+    gate.touch()
+    assert waiting.wait() == 0
+    assert begun == []
+    wait_until(lambda: not is_there(server))  # no job is left for it, and other jobs have a server with torch
 
 
 def test_scripts_of_others_and_other_environments_start_cold(started: Started, tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ class WarmStart:
         self._root: socket | None = None
         self._with_torch: socket | None = None
         self._kinds: dict[str, _Kind | None] = {}
+        self._retired: list[socket] = []  # of servers that may still have jobs, which would end with them
         self._is_closed = False
 
     def start(
@@ -179,7 +180,7 @@ class WarmStart:
         with self._lock:
             self._is_closed = True
             controls = [kind.control for kind in self._kinds.values() if kind is not None]
-            for control in (*controls, self._with_torch, self._root):
+            for control in (*controls, *self._retired, self._with_torch, self._root):
                 if control is not None:
                     control.close()
             if self._process is not None:
@@ -211,7 +212,8 @@ class WarmStart:
             return kind
         learned, kind.learned[:] = list(kind.learned), []
         if TORCH in learned and not kind.has_torch:
-            kind.control.close()
+            send(kind.control, ("retire", None))
+            self._retired.append(kind.control)
             kind = self._kinds[name] = self._copy_for(script, with_torch=True)
         send(kind.control, ("modules", learned))
         return kind

@@ -80,8 +80,9 @@ class Server:
 
     Messages are ``("run", None)`` with a connection and three streams: run what is asked for on that connection in a
     fork; ``("copy", None)`` with a control: fork another server, which is told by it; ``("imports", path)``: run the
-    import statements at the top of a script; ``("modules", names)``: import modules. Nothing is answered to these but
-    to the first: the process id, or None where no fork is safe; when it ends, what it imported and its exit status.
+    import statements at the top of a script; ``("modules", names)``: import modules; ``("retire", None)``: end once no
+    fork runs. Nothing is answered to these but to the first: the process id, or None where no fork is safe; when it
+    ends, what it imported and its exit status.
 
     Args:
         listener: takes further controls; None for none.
@@ -105,13 +106,14 @@ class Server:
         self._controls: dict[int, _socket.socket] = {}
         self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes as a fork ends
         self._asking: dict[int, int] = {}  # who runs for a connection
+        self._is_retired = False
         self._add_control(control)
         if listener is not None:
             self._events.register(listener, select.POLLIN)
 
     def serve(self) -> None:
-        """Do what it is told until the first control is closed."""
-        while self._control.fileno() >= 0:
+        """Do what it is told until the first control is closed, or it is retired and no fork runs."""
+        while self._control.fileno() >= 0 and (self._running or not self._is_retired):
             number, _ = self._events.poll()[0]  # one, as what is done for it may close others, and reuse their numbers
             if self._listener is not None and number == self._listener.fileno():
                 self._add_control(_accepted(self._listener))
@@ -149,6 +151,8 @@ class Server:
             case "modules":
                 _import(what)
                 leave_alone_what_is_imported()
+            case "retire":
+                self._is_retired = True
 
     def _run(self, connection: _socket.socket, streams: list[int]) -> None:
         """Run what is asked for on a connection in a fork."""
