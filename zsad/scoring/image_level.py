@@ -26,6 +26,7 @@ from zsad.registry import Part
 from zsad.scoring.base import ImageScore
 
 REACH = 4  # sigmas, at which a Gaussian over pixels ends
+WIDEST = 100  # pixels, of such a Gaussian
 
 
 class ImageScoring(Part):
@@ -55,6 +56,7 @@ class ImageScoring(Part):
     pixel_smoothing: float = Field(
         0.0,
         ge=0,
+        le=WIDEST,
         description="Gaussian smoothing of what is summed up at pixel size, sigma in those pixels (PaDiM: 4); 0 for "
         "none",
     )
