@@ -171,7 +171,9 @@ class WarmStart:
                 return WarmJob(pid, ours, kind.learned.extend, start_cold)
         except (OSError, EOFError):
             pass
-        with self._lock:  # no fork is safe, or no server is left
+        with self._lock:  # no fork is safe, or there is no room for one, or no server is left
+            if (kind := self._kinds.get(name)) is not None:
+                self._retire(kind)
             self._kinds[name] = None
         return None
 
@@ -212,11 +214,16 @@ class WarmStart:
             return kind
         learned, kind.learned[:] = list(kind.learned), []
         if TORCH in learned and not kind.has_torch:
-            send(kind.control, ("retire", None))
-            self._retired.append(kind.control)
+            self._retire(kind)
             kind = self._kinds[name] = self._copy_for(script, with_torch=True)
         send(kind.control, ("modules", learned))
         return kind
+
+    def _retire(self, kind: _Kind) -> None:
+        """Have a server end once its jobs have: they would end with its control."""
+        self._retired.append(kind.control)
+        with suppress(OSError):
+            send(kind.control, ("retire", None))
 
     def _start_root(self, environment: dict[str, str]) -> None:
         """Start the server that all others are copies of."""
