@@ -653,10 +653,7 @@ def test_a_gate_of_an_unknown_width_is_refused() -> None:
 def test_weights_of_an_unknown_layout_are_refused() -> None:
     dino = {key: tensor for key, tensor in CASES["dinov2"].state().items() if key != "mask_token"}
     message = sentence(lambda: hub(dino))
-    assert (
-        "not in the names of any of DINOv3 ViT, DINOv3 ConvNeXt, DINOv2, CLIP (the first is 'cls_token')"
-        in message
-    )
+    assert "not in the names of any of DINOv3 ViT, DINOv3 ConvNeXt, DINOv2, CLIP (the first is 'cls_token')" in message
     sentence(lambda: hub({}))
 
 
