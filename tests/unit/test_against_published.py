@@ -1,10 +1,12 @@
 """Ours beside the published figures that a method is to meet: what is compared, and what is said of it."""
 
+import json
 import math
 
 import pytest
 
 from evaluation_files import Run, score_document
+from zsad.cli import main
 from zsad.names import ALL_METRICS, MEAN, NO_REFINER
 from zsad.tables.against_published import (
     HIGHER,
@@ -18,7 +20,7 @@ from zsad.tables.against_published import (
     told,
 )
 from zsad.tables.collect_tables import collect_tables
-from zsad.tables.csv_tables import METRICS
+from zsad.tables.csv_tables import AGAINST_PUBLISHED, METRICS
 from zsad.tables.frames import rows_of
 from zsad.tables.published import FIGURES, read_published
 
@@ -194,7 +196,7 @@ def test_a_run_says_at_its_end_what_it_met(tmp_path):
     lines = [line.split() for line in said.splitlines()]
     assert ["ours", "beside", "MuSc,", "CLIP", "ViT-L/14-336,", "518", "px", "(zero-shot-batch)"] in lines
     assert ["image", "AUROC", "97.8", "(96.8–98.8)", "97.77", "+0.0", "within", "our", "interval"] in lines
-    assert ["pixel", "AP", "90.0", "(89.0–91.0)", "62.26", "+27.7", "ours", "higher"] in lines
+    assert ["pixel", "AP", "90.0", "(89.0–91.0)", "62.26", "+27.7", "below", "ours"] in lines
     (counted,) = [line for line in said.splitlines() if "by category" in line]
     within = sum(
         abs(getattr(published(category), metric) - 0.9) <= 0.01005 for category in CATEGORIES for metric in FIGURES
@@ -207,3 +209,44 @@ def test_nothing_to_meet_makes_no_table():
     frame = against_published(METRICS.frame([figures(MEAN)]), {}, "mvtec_ad", CATEGORIES)
     assert frame.empty
     assert against_tables(frame) == []
+
+
+def test_a_remark_is_made_once_of_all_categories_that_it_is_of():
+    unknown = dict.fromkeys(ALL_METRICS, math.nan)
+    rows = [figures("bottle", **unknown), figures("screw", **unknown), figures(MEAN, counts=0, **unknown)]
+    wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
+    frame = against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES)
+    told_of = [line.strip() for line in told(frame, "t.csv").splitlines() if "for lack of" in line]
+    assert told_of[-1] == "bottle, screw: ours is not measured, for lack of labels or masks"
+    assert len(told_of) == 2  # of the mean, which has more to be remarked, and of both categories
+    (mean, _) = against_tables(frame)
+    assert mean.note.count("bottle, screw: ours is not measured") == 1
+
+
+def test_the_setting_is_told_though_the_first_category_is_missing():
+    rows = [figures("bottle", missing=True), figures("screw"), figures(MEAN, missing=True)]
+    wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
+    said = told(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), "t.csv")
+    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)\n" in said
+    said = told(against_published(METRICS.frame(rows[::2]), wanted, "mvtec_ad", CATEGORIES), "t.csv")
+    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px\n" in said
+
+
+def test_the_command_tells_again_what_a_run_met(tmp_path, capsys):
+    wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
+    frame = against_published(METRICS.frame([*all_categories(), figures(MEAN)]), wanted, "mvtec_ad", CATEGORIES)
+    (tmp_path / "tables").mkdir()
+    path = tmp_path / "tables/against_published.csv"
+    AGAINST_PUBLISHED.write(path, frame)
+    assert main(["published", "--results", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == told(read_against(path), path) + "\n"
+    assert main(["published", "--results", str(tmp_path), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (len(listed), listed[0]["metric"], listed[0]["theirs"]) == (7 * 16, "image_auroc", 0.9777)
+    AGAINST_PUBLISHED.write(path, frame.iloc[:0])
+    assert main(["published", "--results", str(tmp_path)]) == 0
+    assert "has no rows" in capsys.readouterr().out
+    for damage in ("nothing\n1\n", None):
+        path.unlink() if damage is None else path.write_text(damage)
+        assert main(["published", "--results", str(tmp_path)]) == 1
+        assert capsys.readouterr().err.startswith(f"zsad: {path} ")

@@ -683,11 +683,7 @@ def test_a_model_of_photographs_scores_others_as_the_method_does(
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (
-            {"scorer": "mutual"},
-            ConfigError,
-            "'mutual' is fitted to nothing; choose from: memory_bank, patchcore, subspace",
-        ),
+        ({"scorer": "mutual"}, ConfigError, "is fitted to nothing; choose from: memory_bank, patchcore, subspace"),
         ({"scorer": "memry_bank"}, ConfigError, "did you mean 'memory_bank'"),
         (
             {"params": {"shots": 2}},

@@ -327,7 +327,7 @@ image fraction 0.01 (0,1]
 image rounding up
 image smoothing 0.0 [0,)
 image patch_pixels 1 [1,64]
-image pixel_smoothing 0.0 [0,)
+image pixel_smoothing 0.0 [0,100]
 embedding kind image
 embedding layers None
 """

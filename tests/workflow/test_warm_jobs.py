@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
 from snakemake.benchmark import BenchmarkRecord
 from snakemake.shell import shell
 
-from zsad.workflow import snakemake_api
+import zsad.workflow.warm
+from zsad.workflow import snakemake_api, warm_process
 from zsad.workflow.warm import WarmJob, WarmStart, is_wanted
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
@@ -160,6 +161,70 @@ def test_a_process_with_threads_is_not_forked(tmp_path: Path) -> None:
         assert one.start(script) is None
         assert one.start(one.script("safe", "import os\n")).wait() == 0
         one.warm.close()
+
+
+def test_a_job_goes_on_while_another_of_its_script_makes_known_that_torch_is_needed(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zsad.workflow.warm, "TORCH", "wave")
+    text = "import os, time\nif True:\n    import wave\nwhile not os.path.exists(OPEN): time.sleep(0.02)\n"
+    gate = tmp_path / "gate"
+    script = started.script("gated", text.replace("OPEN", "os.environ['TMPDIR'] + '/gate'"))
+    begun: list[str] = []
+    waiting = started.warm.start(
+        script, environment_of_a_job(TMPDIR=str(tmp_path)), (0, 1, 2), lambda: begun.append("cold")
+    )
+    server = psutil.Process(waiting.pid).parent()
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/gate").touch()
+    for _ in range(2):
+        assert started.start(script, TMPDIR=str(tmp_path / "others")).wait() == 0
+    assert is_there(psutil.Process(waiting.pid))
+    gate.touch()
+    assert waiting.wait() == 0
+    assert begun == []
+    wait_until(lambda: not is_there(server))  # no job is left for it, and other jobs have a server with torch
+
+
+@pytest.mark.parametrize("call", ["fork", "pipe"])
+def test_a_server_lives_on_where_the_system_has_no_room_for_a_fork(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> NoReturn:
+        raise BlockingIOError
+
+    monkeypatch.setattr(warm_process, "is_safe_to_fork", lambda: True)
+    monkeypatch.setattr(os, call, refuse)
+    control, served = warm_process.socket_pair()
+    pairs = [warm_process.socket_pair() for _ in range(3)]
+    before = psutil.Process().num_fds()
+    warm_process.send(control, ("run", None), [pairs[0][1].fileno(), 0, 1, 2])
+    warm_process.send(control, ("run", None), [pairs[1][1].fileno()])  # as where too many files are open
+    warm_process.send(control, ("copy", None), [pairs[2][1].fileno()])
+    control.close()
+    server = warm_process.Server(served)
+    server.serve()
+    assert warm_process.receive(pairs[0][0]) == (None, [])
+    for ours, theirs in pairs:
+        theirs.close()
+        with pytest.raises(EOFError):
+            warm_process.receive(ours)
+        ours.close()
+    del server
+    assert psutil.Process().num_fds() == before - 8
+
+
+def test_a_job_goes_on_while_another_of_its_script_cannot_start_warm(tmp_path: Path) -> None:
+    started = Started(tmp_path)
+    text = f"import os, time\nwhile not os.path.exists({str(tmp_path / 'gate')!r}): time.sleep(0.02)\n"
+    script = started.script("gated", text)
+    begun: list[str] = []
+    waiting = started.warm.start(script, environment_of_a_job(), (0, 1, 2), lambda: begun.append("cold"))
+    assert started.start(script, out=10**6) is None  # no such stream
+    assert started.start(script) is None
+    assert is_there(psutil.Process(waiting.pid))
+    (tmp_path / "gate").touch()
+    assert waiting.wait() == 0
+    assert begun == []
+    started.warm.close()
 
 
 def test_scripts_of_others_and_other_environments_start_cold(started: Started, tmp_path: Path) -> None:

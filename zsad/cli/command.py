@@ -140,7 +140,11 @@ def _listing_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _published_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", nargs="?", metavar="DATASET", help="of which alone, e.g. visa (default: all)")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument("dataset", nargs="?", metavar="DATASET", help="of which alone, e.g. visa (default: all)")
+    asked.add_argument(
+        "--results", type=_path, metavar="FOLDER", help="of a run, e.g. results/musc: print its figures beside theirs"
+    )
     _listing_options(parser)
 
 

@@ -9,23 +9,31 @@ from dataclasses import asdict
 from pathlib import Path
 
 from zsad.columns import aligned
-from zsad.errors import ConfigError, nearest_hint
+from zsad.errors import ConfigError, DataError, nearest_hint
 from zsad.files.yaml_files import read_yaml
 from zsad.names import MEAN, TITLES, setting_order
-from zsad.tables.against_published import as_printed
+from zsad.tables.against_published import as_printed, read_against, told
+from zsad.tables.frames import rows_of
 from zsad.tables.published import FIGURES, PublishedFigure, read_published
 from zsad.workflow.settings import REPOSITORY
 
 PRESETS = REPOSITORY / "config" / "published"
+AGAINST = "against_published.csv"
 ROW_COLUMNS = ("method", "backbone", "resolution", "setting", *(TITLES[name] for name in FIGURES), "categories")
 
 
 def show_published(options: argparse.Namespace) -> None:
     """Print the configurations that are papers, and the rows of published figures, those of categories counted.
 
+    With ``results`` print what a run says at its end instead: its figures beside those that it was to meet.
+
     Raises:
         ConfigError: nothing is published of the data set that is asked for.
+        DataError: there is no such table in the results, or it is damaged.
     """
+    if options.results is not None:
+        _show_met(options.results, as_json=options.json)
+        return
     rows = read_published()
     datasets = sorted({row.dataset for row in rows})
     if options.dataset is not None and options.dataset not in datasets:
@@ -47,6 +55,25 @@ def show_published(options: argparse.Namespace) -> None:
         print()
     print("categories: of how many there is a row each. `--json` has sources, protocols and notes besides, and")
     print("docs/published.md says how a configuration names the rows that its methods are to meet.")
+
+
+def _show_met(results: Path, *, as_json: bool) -> None:
+    """Print the figures of a run beside those that it was to meet.
+
+    Raises:
+        DataError: there is no such table, or it is damaged.
+    """
+    path = results / "tables" / AGAINST
+    if not path.is_file():
+        raise DataError(
+            f"{path} does not exist; give the folder of the results of a data set, e.g. results/musc, of a run whose "
+            "configuration has a section 'published'"
+        )
+    frame = read_against(path)
+    if as_json:
+        print(json.dumps(_without_nan(rows_of(frame)), indent=1, ensure_ascii=False, default=float))
+        return
+    print(told(frame, path) or f"{path} has no rows: nothing is published of the categories of the run")
 
 
 def _presets() -> dict[str, str]:

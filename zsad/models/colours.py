@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from typing import Any, NamedTuple
 
 Colour = tuple[float, float, float]
@@ -35,11 +35,14 @@ OTHER_COLOURS = {
 
 
 def _colour(values: Any) -> Colour | None:
-    if not (isinstance(values, list) and len(values) == 3 and all(map(_is_number, values))):
+    if not (isinstance(values, list) and len(values) == 3 and all(map(is_number, values))):
         return None
     red, green, blue = map(float, values)
     return red, green, blue
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+def is_number(value: Any) -> bool:
+    """Whether a value of a foreign file is a number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max

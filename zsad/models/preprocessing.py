@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from zsad.errors import DataError, ModelError
 from zsad.files.json_values import read_foreign_json
-from zsad.models.colours import OTHER_COLOURS, SATELLITE, SATELLITE_FILES, Normalisation
+from zsad.models.colours import OTHER_COLOURS, SATELLITE, SATELLITE_FILES, Normalisation, is_number
 from zsad.models.weight_files import CONFIG, PREPROCESSOR, PROCESSOR
 
 BRIGHTEST = 255  # of the values of a pixel
@@ -107,7 +107,10 @@ class _Reading:
         if chosen is None or factor == 1:
             return chosen
         (mean, std) = ([value / factor for value in values] for values in chosen)
-        return Normalisation.of(mean, std)
+        scaled = Normalisation.of(mean, std)
+        if scaled is None:
+            raise _unusable(self._name, self._path, f"a factor of pixels of {factor / BRIGHTEST:g} leaves none of them")
+        return scaled
 
     def _chosen(self) -> Normalisation | None:
         mean, std = (self._content.get(key) for key in ("image_mean", "image_std"))
@@ -124,7 +127,7 @@ class _Reading:
     def _factor(self) -> float:
         """By how much values are larger than in [0, 1] before mean and deviation are taken."""
         factor = self._content.get("rescale_factor", 1 / BRIGHTEST)
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 < factor < math.inf:
+        if not is_number(factor) or not factor > 0:
             raise _unusable(self._name, self._path, f"rescale_factor is {factor!r:.60}, not a number above 0")
         if not self._switch("do_rescale"):
             factor = 1

@@ -27,6 +27,8 @@ from zsad.registry import Part
 from zsad.scoring.base import ImageScore
 from zsad.smoothing import smoothed as gaussian_smoothed
 
+WIDEST = 100  # pixels, of such a Gaussian
+
 
 class ImageScoring(Part):
     """How a map is smoothed and summed up; the image score is in the unit of the map."""
@@ -55,6 +57,7 @@ class ImageScoring(Part):
     pixel_smoothing: float = Field(
         0.0,
         ge=0,
+        le=WIDEST,
         description="Gaussian smoothing of what is summed up at pixel size, sigma in those pixels (PaDiM: 4); 0 for "
         "none",
     )

@@ -39,10 +39,10 @@ class MemoryBank(ReferenceScorer):
     ``window``, the bank of a patch is what lies at most so many patches from its place in the references, for aligned
     parts. With ``foreground``, patches of the background score 0; the references stay whole, as published.
 
-    AnomalyDINO as its authors' code runs it is ``rotations: anomalydino`` (half a pixel off the middle) with
-    ``image_score: {rounding: down}``, and for its masked categories ``foreground: 10``. The sizes of these are told in
-    `zsad.features.views`, `zsad.scoring.image_level` and `zsad.scoring.foreground.foreground_mask`. As references it
-    takes files that follow each other (of seed ``s`` those from ``s * shots`` on), here they are drawn by ``seed``:
+    AnomalyDINO as its authors' code runs it is ``rotations: anomalydino`` (half a pixel off the middle) and ``draw:
+    consecutive`` (of seed ``s`` the files from ``s * shots`` on) with ``image_score: {rounding: down}``, and for its
+    masked categories ``foreground: 10``. The sizes of these are told in `zsad.features.views`,
+    `zsad.scoring.image_level` and `zsad.scoring.foreground.foreground_mask`; references that are drawn at random are
     other images. PatchCore as published, by Euclidean distance of tokens as they are, is `patchcore`.
 
     A bank that does not fit the memory is read in pieces, each compared with all images; a coreset is then chosen from

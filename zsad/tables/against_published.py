@@ -24,7 +24,7 @@ from zsad.tables.notation import NOT_AVAILABLE, beside, percent, signed
 from zsad.tables.published import FIGURES, PublishedFigure, read_published, rows_to_meet
 from zsad.tables.table import Entry, Figure, Table, share
 
-WITHIN, HIGHER, LOWER = "within our interval", "ours higher", "ours lower"
+WITHIN, HIGHER, LOWER = "within our interval", "below ours", "above ours"  # where theirs lies
 NOT_COMPARED = "not compared"
 NOTE = (
     "Ours with its 95 % interval (bootstrap over the test images), and after ± the standard deviation over seeds. A "
@@ -188,8 +188,9 @@ def protocols_in_words(frame: pd.DataFrame) -> list[str]:
         note = f" ({row['note']})" if row["note"] else ""
         theirs = f"{row['their_protocol']}; {row['source']}{note}"
         said[f"{row['method']}. Ours: {row['our_protocol']}. Theirs: {theirs}."] = None
-        if row["remark"]:
-            said[f"{row['method']}, {row['category']}: {row['remark']}."] = None
+    for method in frame["method"].unique():
+        remarks = _remarks_in_words(rows_of(frame[frame["method"] == method]))
+        said |= dict.fromkeys(f"{method}, {remark}." for remark in remarks)
     return list(said)
 
 
@@ -269,7 +270,8 @@ def told(frame: pd.DataFrame, path: Path) -> str:
     for method in dict.fromkeys(row["method"] for row in rows):
         of_method = [row for row in rows if row["method"] == method]
         means = [row for row in of_method if row["category"] == MEAN]
-        lines += ["", f"{method} beside {_published_name(of_method[0])} ({of_method[0]['setting'] or NOT_AVAILABLE})"]
+        setting = next((f" ({row['setting']})" for row in of_method if row["setting"]), "")
+        lines += ["", f"{method} beside {_published_name(of_method[0])}{setting}"]
         if means:
             header = ("mean of", "ours", "theirs", "difference", "theirs lies")
             lines += [f"  {line}" for line in aligned([header, *map(_told_row, means)], ("theirs", "difference"))]
@@ -290,6 +292,15 @@ def _told_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _remarks_in_words(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is remarked of one method, with the mean and the categories that it is said of."""
+    said: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["remark"]:
+            said.setdefault(row["remark"], {})[row["category"]] = None
+    return [f"{', '.join(categories)}: {remark}" for remark, categories in said.items()]
+
+
 def _told_besides(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Of one method: how many figures of categories agree, why others are not compared, and both protocols."""
     compared = [
@@ -299,6 +310,6 @@ def _told_besides(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     there = next((row for row in rows if not row["missing"]), None)
     return [
         *([f"by category: {agree} of {len(compared)} published figures lie within our intervals"] if compared else []),
-        *dict.fromkeys(f"{row['category']}: {row['remark']}" for row in rows if row["remark"]),
+        *_remarks_in_words(rows),
         *([f"ours:   {there['our_protocol']}", f"theirs: {there['their_protocol']}"] if there else []),
     ]

@@ -137,6 +137,7 @@ class WarmStart:
         self._root: socket | None = None
         self._with_torch: socket | None = None
         self._kinds: dict[str, _Kind | None] = {}
+        self._retired: list[socket] = []  # of servers that may still have jobs, which would end with them
         self._is_closed = False
 
     def start(
@@ -170,7 +171,9 @@ class WarmStart:
                 return WarmJob(pid, ours, kind.learned.extend, start_cold)
         except (OSError, EOFError):
             pass
-        with self._lock:  # no fork is safe, or no server is left
+        with self._lock:  # no fork is safe, or there is no room for one, or no server is left
+            if (kind := self._kinds.get(name)) is not None:
+                self._retire(kind)
             self._kinds[name] = None
         return None
 
@@ -179,7 +182,7 @@ class WarmStart:
         with self._lock:
             self._is_closed = True
             controls = [kind.control for kind in self._kinds.values() if kind is not None]
-            for control in (*controls, self._with_torch, self._root):
+            for control in (*controls, *self._retired, self._with_torch, self._root):
                 if control is not None:
                     control.close()
             if self._process is not None:
@@ -211,10 +214,16 @@ class WarmStart:
             return kind
         learned, kind.learned[:] = list(kind.learned), []
         if TORCH in learned and not kind.has_torch:
-            kind.control.close()
+            self._retire(kind)
             kind = self._kinds[name] = self._copy_for(script, with_torch=True)
         send(kind.control, ("modules", learned))
         return kind
+
+    def _retire(self, kind: _Kind) -> None:
+        """Have a server end once its jobs have: they would end with its control."""
+        self._retired.append(kind.control)
+        with suppress(OSError):
+            send(kind.control, ("retire", None))
 
     def _start_root(self, environment: dict[str, str]) -> None:
         """Start the server that all others are copies of."""

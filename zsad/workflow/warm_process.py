@@ -31,7 +31,8 @@ from types import TracebackType
 from typing import Any
 
 LONGEST = 1 << 20  # bytes of a message
-FILES = 4  # open files that come with a message, at most
+COMING = {"run": 4, "copy": 1}  # open files that come with a message
+FILES = max(COMING.values())
 
 # What a job of this process is asked for: arguments of Python, working folder, environment.
 Request = tuple[list[str], str, dict[str, str]]
@@ -80,8 +81,9 @@ class Server:
 
     Messages are ``("run", None)`` with a connection and three streams: run what is asked for on that connection in a
     fork; ``("copy", None)`` with a control: fork another server, which is told by it; ``("imports", path)``: run the
-    import statements at the top of a script; ``("modules", names)``: import modules. Nothing is answered to these but
-    to the first: the process id, or None where no fork is safe; when it ends, what it imported and its exit status.
+    import statements at the top of a script; ``("modules", names)``: import modules; ``("retire", None)``: end once no
+    fork runs. Nothing is answered to these but to the first: the process id, or None where no fork is safe; when it
+    ends, what it imported and its exit status.
 
     Args:
         listener: takes further controls; None for none.
@@ -105,13 +107,14 @@ class Server:
         self._controls: dict[int, _socket.socket] = {}
         self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes as a fork ends
         self._asking: dict[int, int] = {}  # who runs for a connection
+        self._is_retired = False
         self._add_control(control)
         if listener is not None:
             self._events.register(listener, select.POLLIN)
 
     def serve(self) -> None:
-        """Do what it is told until the first control is closed."""
-        while self._control.fileno() >= 0:
+        """Do what it is told until the first control is closed, or it is retired and no fork runs."""
+        while self._control.fileno() >= 0 and (self._running or not self._is_retired):
             number, _ = self._events.poll()[0]  # one, as what is done for it may close others, and reuse their numbers
             if self._listener is not None and number == self._listener.fileno():
                 self._add_control(_accepted(self._listener))
@@ -138,6 +141,9 @@ class Server:
             control.close()
             return
         match verb:
+            case "run" | "copy" if len(files) < COMING[verb]:  # too many are open; who asked finds its own end closed
+                for number in files:
+                    os.close(number)
             case "run":
                 self._run(_socket.socket(fileno=files[0]), files[1:])
             case "copy":
@@ -149,10 +155,12 @@ class Server:
             case "modules":
                 _import(what)
                 leave_alone_what_is_imported()
+            case "retire":
+                self._is_retired = True
 
     def _run(self, connection: _socket.socket, streams: list[int]) -> None:
         """Run what is asked for on a connection in a fork."""
-        process = self._fork(connection) if is_safe_to_fork() else None
+        process = self._fork(connection)
         if process == 0:
             self._become_fork()
             _attend(connection, streams, self._run_request)
@@ -165,7 +173,7 @@ class Server:
 
     def _copy(self, control: _socket.socket) -> None:
         """Fork another server."""
-        if is_safe_to_fork() and self._fork(None) == 0:
+        if self._fork(None) == 0:
             self._become_fork()
             status = 1
             try:
@@ -175,16 +183,26 @@ class Server:
                 os._exit(status)
         control.close()
 
-    def _fork(self, connection: _socket.socket | None) -> int:
-        """Fork; 0 in the fork, as of `os.fork`."""
-        ended, alive = os.pipe()
+    def _fork(self, connection: _socket.socket | None) -> int | None:
+        """Fork; 0 in the fork, as of `os.fork`, and None where it is not safe, or the system has no room for it."""
         parent = os.getpid()
-        process = os.fork()
-        if process == 0:
-            end_with(parent)
+        try:
+            if not is_safe_to_fork():
+                return None
+            ended, alive = os.pipe()
+        except OSError:
+            return None
+        try:
+            process = os.fork()
+        except OSError:
             os.close(ended)
+            process = None
+        if process == 0:
+            _begin_fork(parent, ended)
             return 0
         os.close(alive)
+        if process is None:
+            return None
         self._running[ended] = process, connection
         self._events.register(ended, 0)  # told of as it is closed
         if connection is not None:
@@ -234,6 +252,15 @@ def _open_files() -> Iterator[str]:
 
 def _is_gpu(path: str) -> bool:
     return path.startswith(("/dev/nvidia", "/dev/kfd", "/dev/dri"))
+
+
+def _begin_fork(parent: int, ended: int) -> None:
+    """Make of this process one that ends with its parent; it must never go on in the parent's place."""
+    try:
+        end_with(parent)
+        os.close(ended)
+    except BaseException:
+        os._exit(1)
 
 
 def end_with(parent: int) -> None:
