@@ -2,9 +2,9 @@
 
 A run loads the network of its jobs once: a job tells what it loaded, the process that the next ones are forked from
 loads the same (see `zsad.workflow.warm`), and each of them takes it as if it had loaded it itself. What is held is a
-network as it comes from its files, in float32 on the CPU, before anybody chooses its layers, its number format or its
-device. It is taken only if nothing about the files has changed since: neither their names, sizes or inodes nor the
-times of change of their content and of their entries.
+network as it comes from its files, in float32 on the CPU, before anybody chooses its number format or its device. It is
+taken only if nothing about the files has changed since: neither their names, sizes or inodes nor the times of change of
+their content and of their entries.
 """
 
 from __future__ import annotations
@@ -13,18 +13,30 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from zsad.files.tracked import local_files
 from zsad.models.weight_files import files_beside
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from torch import Tensor
 
-Network = TypeVar("Network", bound="Module")
+
+class Weighted(Protocol):
+    """A module of torch, or what has one."""
+
+    def parameters(self) -> Iterable[Tensor]:
+        """See `torch.nn.Module.parameters`."""
+
+    def buffers(self) -> Iterable[Tensor]:
+        """See `torch.nn.Module.buffers`."""
+
+
+Network = TypeVar("Network", bound=Weighted)
+Argument = str | bool | int
 
 MOST_FILES = 64  # beside which a network may lie: each is looked at by each job, and told of in a message
 SHARE = 1 / 4  # of the memory that is free, which a network that is held may take
@@ -50,7 +62,7 @@ class Loaded(NamedTuple):
 
     loader: str
     source: str
-    arguments: tuple[str | bool, ...]
+    arguments: tuple[Argument, ...]
     states: tuple[State, ...]
     size: int
 
@@ -62,11 +74,11 @@ class Loaded(NamedTuple):
 class _Process:
     """What this process holds for others, and what it has loaded by itself."""
 
-    held: tuple[Loaded, Module] | None = None
+    held: tuple[Loaded, Weighted] | None = None
     loaded: Loaded | None = None
 
 
-def take_or_load(loader: str, source: Path, arguments: tuple[str | bool, ...], load: Callable[[], Network]) -> Network:
+def take_or_load(loader: str, source: Path, arguments: tuple[Argument, ...], load: Callable[[], Network]) -> Network:
     """A network that the process before this one has loaded from the same files, or else by loading it.
 
     It belongs to whoever takes it: the next one to ask in this process has it loaded.
@@ -142,7 +154,7 @@ def _is_settled(states: tuple[State, ...]) -> bool:
     return bool(states) and all(max(state[-2:]) + SETTLED_NS < time.time_ns() for state in states)
 
 
-def _bytes_of(network: Module) -> int:
+def _bytes_of(network: Weighted) -> int:
     tensors = {id(tensor): tensor for each in (network.parameters(), network.buffers()) for tensor in each}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
