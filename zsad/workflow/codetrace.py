@@ -50,6 +50,7 @@ EXEMPT: Mapping[str, str] = MappingProxyType(
         "zsad/models/weight_files.py, which is traced; their SHA-256 is in the provenance and in content keys",
         "zsad/segmentation/weights.py": "the same of segmentation models. Raise a number if it takes other files",
         "zsad/models/config_sense.py": "refuses models that make no sense, and changes none",
+        "zsad/models/held.py": "which process loads a network, from the same unchanged files; what loads it is traced",
         "zsad/models/memory.py": "what memory is kept, and whether an error means too little of it",
         "zsad/data/impostors.py": "calls by its name what is no image; what is one, decoders decide",
         "zsad/features/architecture.py": "sizes of a network that plans and requests ask for before it is loaded",

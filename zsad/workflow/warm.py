@@ -7,6 +7,10 @@ jobs. What a job imported while it ran is imported there before the next one. So
 jobs of a script, torch once for all scripts, and nothing that no job needs; the first job waits for no more than it
 would have imported by itself.
 
+So it is with the network that a job loads, by `zsad.models.held`: the next jobs of the script are forked from one more
+copy, which has loaded it, once for all of them. One network is held at a time, and none while the jobs of a script load
+several in turns. A copy in which loading left anything that makes forks unsafe is given up, and jobs load their own.
+
 Snakemake knows nothing of it: what it gets in place of a process has the process id of the fork, so that its benchmarks
 measure the job itself, from when the job's imports are there. Memory that a fork shares is counted as its own, as it
 would be for a job that runs alone, on a cluster say.
@@ -28,6 +32,7 @@ from _socket import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +51,8 @@ TORCH = "torch"  # large enough to be imported once for all scripts that need it
 
 SECONDS_TO_END = 5.0
 
+Network = tuple[Any, ...]  # as `zsad.models.held.loaded_here` tells of it
+
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether jobs are to start warm, as far as this machine and its user say."""
@@ -57,8 +64,8 @@ class WarmJob:
 
     Args:
         pid: its process id.
-        connection: tells what it imported, and how it ends.
-        learn: is told what it imported.
+        connection: tells what it imported and loaded, and how it ends.
+        learn: is told what it imported, and the network that it loaded or None.
         start_cold: starts the same job by a fresh Python, for when its server is gone.
     """
 
@@ -68,7 +75,7 @@ class WarmJob:
         self,
         pid: int,
         connection: socket,
-        learn: Callable[[list[str]], None],
+        learn: Callable[[list[str], Network | None], None],
         start_cold: Callable[[], subprocess.Popen[Any]],
     ) -> None:
         self.pid = pid
@@ -87,8 +94,8 @@ class WarmJob:
                 self._cold = self._start_cold()
                 self.returncode = self._cold.wait()
             else:
-                if isinstance(told, list):
-                    self._learn(told)
+                if isinstance(told, tuple):
+                    self._learn(*told)
                 else:
                     self.returncode = int(told)
         self._connection.close()
@@ -109,17 +116,46 @@ class WarmJob:
 
 
 @dataclass
+class _Holder:
+    """A copy of a script's server that holds a network for its jobs."""
+
+    control: socket
+    network: Network
+
+
+@dataclass
 class _Kind:
     """The server of a script.
 
     Attributes:
         has_torch: whether it was copied from one that has imported torch.
         learned: what jobs imported since it was last told to.
+        loaded: the network that the job which ended last had loaded; None if none has.
+        wanted: the network that is to be held for the next job.
+        holder: what holds one.
+        may_hold: whether nothing has gone wrong with that.
     """
 
     control: socket
     has_torch: bool
     learned: list[str] = field(default_factory=list)
+    loaded: Network | None = None
+    wanted: Network | None = None
+    holder: _Holder | None = None
+    may_hold: bool = True
+
+    def learn(self, modules: list[str], network: Network | None) -> None:
+        """Note what a job imported, and the network that it loaded: to be held, unless the job before had another."""
+        self.learned.extend(modules)
+        if network is not None:
+            self.wanted = network if self.loaded in (None, network) else None
+            self.loaded = network
+
+    def leave_holder(self) -> None:
+        """Have the holder end once its jobs have."""
+        if self.holder is not None:
+            _leave(self.holder.control)
+            self.holder = None
 
 
 class WarmStart:
@@ -137,7 +173,6 @@ class WarmStart:
         self._root: socket | None = None
         self._with_torch: socket | None = None
         self._kinds: dict[str, _Kind | None] = {}
-        self._retired: list[socket] = []  # of servers that may still have jobs, which would end with them
         self._is_closed = False
 
     def start(
@@ -157,32 +192,48 @@ class WarmStart:
         name = script.name.partition(".")[2]
         if not self._is_ours(name, script):
             return None
+        holder = job = None
         try:
             with self._lock:
                 kind = self._kind(name, script, environment)
                 if kind is None:
                     return None
-                ours, theirs = socket_pair()
-                with closing(theirs):
-                    send(kind.control, ("run", None), [theirs.fileno(), *streams])
+                holder = kind.holder
+                ours = _ask(kind.control if holder is None else holder.control, streams)
             send(ours, ([str(script)], os.getcwd(), dict(environment)))  # noqa: PTH109
             pid, _ = receive(ours)
             if pid is not None:
-                return WarmJob(pid, ours, kind.learned.extend, start_cold)
+                job = WarmJob(pid, ours, partial(self._learn, name), start_cold)
         except (OSError, EOFError):
             pass
+        if job is not None:
+            return job
         with self._lock:  # no fork is safe, or there is no room for one, or no server is left
-            if (kind := self._kinds.get(name)) is not None:
-                self._retire(kind)
-            self._kinds[name] = None
-        return None
+            kind = self._kinds.get(name)
+            if kind is not None:
+                kind.leave_holder()
+                kind.may_hold = False
+            if kind is None or holder is None:
+                if kind is not None:
+                    _leave(kind.control)
+                self._kinds[name] = None
+                return None
+        return self.start(script, environment, streams, start_cold)
+
+    def _learn(self, name: str, modules: list[str], network: Network | None) -> None:
+        with self._lock:
+            kind = self._kinds.get(name)
+            if kind is not None:
+                kind.learn(modules, network)
 
     def close(self) -> None:
         """End all servers."""
         with self._lock:
             self._is_closed = True
-            controls = [kind.control for kind in self._kinds.values() if kind is not None]
-            for control in (*controls, *self._retired, self._with_torch, self._root):
+            kinds = [kind for kind in self._kinds.values() if kind is not None]
+            controls = [kind.control for kind in kinds]
+            holders = [kind.holder.control for kind in kinds if kind.holder is not None]
+            for control in (*holders, *controls, self._with_torch, self._root):
                 if control is not None:
                     control.close()
             if self._process is not None:
@@ -210,20 +261,29 @@ class WarmStart:
         if name not in self._kinds:
             self._kinds[name] = self._copy_for(script, with_torch=False)
         kind = self._kinds[name]
-        if kind is None or not kind.learned:
-            return kind
-        learned, kind.learned[:] = list(kind.learned), []
+        if kind is None:
+            return None
+        learned, kind.learned = kind.learned, []
         if TORCH in learned and not kind.has_torch:
-            self._retire(kind)
-            kind = self._kinds[name] = self._copy_for(script, with_torch=True)
-        send(kind.control, ("modules", learned))
+            before, kind = kind, self._copy_for(script, with_torch=True)
+            kind.loaded, kind.wanted, kind.may_hold = before.loaded, before.wanted, before.may_hold
+            _leave(before.control)
+            self._kinds[name] = kind
+        if learned:
+            send(kind.control, ("modules", learned))
+        self._prepare_holder(kind, learned)
         return kind
 
-    def _retire(self, kind: _Kind) -> None:
-        """Have a server end once its jobs have: they would end with its control."""
-        self._retired.append(kind.control)
-        with suppress(OSError):
-            send(kind.control, ("retire", None))
+    def _prepare_holder(self, kind: _Kind, learned: list[str]) -> None:
+        """Have the network held that is wanted, by a copy of a script's server that has imported what was learned."""
+        if kind.holder is not None and kind.holder.network != kind.wanted:
+            kind.leave_holder()
+        if kind.holder is not None and learned:
+            with suppress(OSError):  # if it is gone, it will not answer
+                send(kind.holder.control, ("modules", learned))
+        if kind.holder is None and kind.wanted is not None and kind.may_hold:
+            kind.holder = _Holder(_copy(kind.control), kind.wanted)
+            send(kind.holder.control, ("hold", kind.wanted))
 
     def _start_root(self, environment: dict[str, str]) -> None:
         """Start the server that all others are copies of."""
@@ -252,6 +312,20 @@ class WarmStart:
         control = _copy(parent or self._root)
         send(control, ("imports", str(script)))
         return _Kind(control, with_torch)
+
+
+def _ask(control: socket, streams: Sequence[int]) -> socket:
+    """Ask a server for a fork with these streams; the connection that it is given."""
+    ours, theirs = socket_pair()
+    with closing(theirs):
+        send(control, ("run", None), [theirs.fileno(), *streams])
+    return ours
+
+
+def _leave(control: socket) -> None:
+    """Have a server end once the jobs that it has forked have ended."""
+    with closing(control), suppress(OSError):
+        send(control, ("leave", None))
 
 
 def _copy(control: socket) -> socket:

@@ -7,9 +7,10 @@ is closed, as it is by the kernel if the process that it works for is killed. Th
 A process can be forked safely as long as it has one thread and has not started a GPU. Neither is taken on trust: it is
 looked at before each fork, and what cannot be forked safely says so, and its jobs start Python anew.
 
-What a fork shares with the process that it came from is what a fresh Python would have after the same imports, but for
-what is made anew here: streams, working folder, environment, search path, arguments, the main module, random numbers of
-numpy, the folder of temporary files, and the handling of Ctrl-C.
+What a fork shares with the process that it came from is what a fresh Python would have after the same imports, and a
+network that `zsad.models.held` may hold for whoever would load it from the same files, but for what is made anew here:
+streams, working folder, environment, search path, arguments, the main module, random numbers of numpy, the folder of
+temporary files, and the handling of Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+HELD = "zsad.models.held"  # knows the network that a job has loaded, and holds one for those that are forked
+SECONDS_TO_SETTLE = 0.2  # for which a thread that has ended may still be listed
 
 LONGEST = 1 << 20  # bytes of a message
 COMING = {"run": 4, "copy": 1}  # open files that come with a message
@@ -81,9 +85,10 @@ class Server:
 
     Messages are ``("run", None)`` with a connection and three streams: run what is asked for on that connection in a
     fork; ``("copy", None)`` with a control: fork another server, which is told by it; ``("imports", path)``: run the
-    import statements at the top of a script; ``("modules", names)``: import modules; ``("retire", None)``: end once no
-    fork runs. Nothing is answered to these but to the first: the process id, or None where no fork is safe; when it
-    ends, what it imported and its exit status.
+    import statements at the top of a script; ``("modules", names)``: import modules; ``("hold", values)``: load the
+    network that a job has told of; ``("leave", None)``: do nothing more, and end once all forks have. Nothing is
+    answered to these but to the first: the process id, or None where no fork is safe; when it ends, what it imported,
+    with the network that it loaded or None, and its exit status.
 
     Args:
         listener: takes further controls; None for none.
@@ -107,14 +112,14 @@ class Server:
         self._controls: dict[int, _socket.socket] = {}
         self._running: dict[int, tuple[int, _socket.socket | None]] = {}  # by a pipe that closes as a fork ends
         self._asking: dict[int, int] = {}  # who runs for a connection
-        self._is_retired = False
+        self._is_leaving = False
         self._add_control(control)
         if listener is not None:
             self._events.register(listener, select.POLLIN)
 
     def serve(self) -> None:
-        """Do what it is told until the first control is closed, or it is retired and no fork runs."""
-        while self._control.fileno() >= 0 and (self._running or not self._is_retired):
+        """Do what it is told until the first control is closed, or it is told to leave and its forks have ended."""
+        while self._running if self._is_leaving else self._control.fileno() >= 0:
             number, _ = self._events.poll()[0]  # one, as what is done for it may close others, and reuse their numbers
             if self._listener is not None and number == self._listener.fileno():
                 self._add_control(_accepted(self._listener))
@@ -155,8 +160,13 @@ class Server:
             case "modules":
                 _import(what)
                 leave_alone_what_is_imported()
-            case "retire":
-                self._is_retired = True
+            case "hold":
+                with suppress(Exception):  # a job that cannot load it says why
+                    importlib.import_module(HELD).hold(what)
+                _wait_for_threads_to_end()
+                leave_alone_what_is_imported()
+            case "leave":
+                self._is_leaving = True
 
     def _run(self, connection: _socket.socket, streams: list[int]) -> None:
         """Run what is asked for on a connection in a fork."""
@@ -244,6 +254,14 @@ def is_safe_to_fork() -> bool:
     return len(list(Path("/proc/self/task").iterdir())) == 1 and not any(map(_is_gpu, _open_files()))
 
 
+def _wait_for_threads_to_end() -> None:
+    import time
+
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while not is_safe_to_fork() and time.monotonic() < deadline:
+        time.sleep(SECONDS_TO_SETTLE / 20)
+
+
 def _open_files() -> Iterator[str]:
     for file in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
@@ -307,6 +325,12 @@ def _imported_since(before: set[str]) -> list[str]:
 # In the fork of a job.
 
 
+def _network_loaded() -> Any:
+    """What the job tells of the network that it has loaded, plain values; None if none."""
+    held = sys.modules.get(HELD)
+    return None if held is None else held.loaded_here()
+
+
 def _attend(connection: _socket.socket, streams: list[int], run: Callable[[list[int], Request], int]) -> None:
     """Run what is asked for, tell what it imported, and end."""
     status = 1
@@ -315,7 +339,7 @@ def _attend(connection: _socket.socket, streams: list[int], run: Callable[[list[
         asked, _ = receive(connection)
         status = run(streams, asked)
         with suppress(OSError):
-            send(connection, _imported_since(before))
+            send(connection, (_imported_since(before), _network_loaded()))
     finally:
         if isinstance(status, signal.Signals):
             signal.signal(status, signal.SIG_DFL)

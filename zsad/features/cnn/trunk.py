@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -39,6 +39,14 @@ class Trunk(NamedTuple):
     multiple: int
     pixel_mean: Sequence[float]
     pixel_scale: Sequence[float]
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Of the network."""
+        return self.network.parameters()
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Of the network."""
+        return self.network.buffers()
 
 
 def fused(owner: nn.Module, convolution: str, norm: str) -> None:
