@@ -75,7 +75,7 @@ def ask(place: str, arguments: list[str]) -> int:
     warm_process.send(ours, (arguments, os.getcwd(), dict(os.environ)))  # noqa: PTH109
     warm_process.receive(ours)  # its process id
     status, _ = warm_process.receive(ours)
-    while isinstance(status, list):  # what it imported
+    while isinstance(status, tuple):  # what it imported, and the network that it loaded
         status, _ = warm_process.receive(ours)
     return status if status >= 0 else 128 - status
 
