@@ -22,6 +22,7 @@ from zsad.errors import ConfigError, ModelError, ZsadError
 from zsad.features.base import Execution
 from zsad.features.huggingface import HuggingFace
 from zsad.features.registry import BACKBONES
+from zsad.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 CONFIG = Dinov2Config(
     hidden_size=8, num_hidden_layers=3, num_attention_heads=2, mlp_ratio=1, patch_size=14, image_size=28
@@ -60,6 +61,8 @@ def test_the_provenance_names_folder_weights_and_prefix(checkpoint: Path) -> Non
         "patch_size": 14,
         "prefix_tokens": 1,
         "dtype": "float32",
+        "pixels": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD), "source": "usual of its family"},
+        "positions": "offset",
     }
     assert (extractor.channels, extractor.cls_source, extractor.device) == (8, "class token", "cpu")
 
