@@ -59,7 +59,7 @@ from zsad.scoring.compute import MEGABYTE, Compute
 from zsad.scoring.coreset import greedy_coreset
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.mutual import Mutual
-from zsad.scoring.mutual_distances import aggregated
+from zsad.scoring.mutual_distances import unit_means
 from zsad.scoring.similarity import Metric
 from zsad.scoring.tokens import normalise
 
@@ -152,10 +152,10 @@ def cdist_mutual(task: Task) -> np.ndarray:
         ``[image, patch]``.
     """
     with FeatureReader(task.features) as reader:
-        tokens = [normalise(torch.from_numpy(reader.patch_tokens(i)[0])) for i in range(len(reader))]
+        tokens = [torch.from_numpy(reader.patch_tokens(i)[0]) for i in range(len(reader))]
     scores = []
     for side in task.neighbourhoods:
-        pooled = torch.stack([aggregated(image, side).flatten(0, 1) for image in tokens]).to(task.device)
+        pooled = torch.stack([unit_means(image, side).flatten(0, 1) for image in tokens]).to(task.device)
         scores.append(torch.stack([cdist_scores(pooled, image) for image in range(len(pooled))]))
     return torch.stack(scores).mean(dim=0).cpu().numpy()
 

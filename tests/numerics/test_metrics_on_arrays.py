@@ -487,8 +487,8 @@ def test_scores_and_labels_that_make_no_sense_are_named_in_a_sentence(metric: Ca
         (lambda: metrics.pixel_curves([MAP], [MASK], limit=1.5), "above 0 and at most 1"),
         (lambda: metrics.auspro([MAP], [MASK], [[(MASK, 1)]], limit=-1), "is -1"),
         (
-            lambda: metrics.pixel_ap([MAP], [MASK], protocol="resize255"),
-            "no protocol 'resize255'; did you mean 'resize256'",
+            lambda: metrics.pixel_ap([MAP], [MASK], protocol="resize8"),
+            "32 to 4096 pixels",
         ),
         (lambda: metrics.pixel_ap([MAP], [MASK], memory_mb=0), "memory_mb is 0"),
         (lambda: metrics.pixel_ap([MAP], [np.ones((4, 4))]), "mark every pixel, so none is normal"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -72,7 +73,7 @@ START = 0.5  # seconds: what starting Python and its libraries may take more or 
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
-    """All jobs of a finished run, on one core so that none takes another's time."""
+    """All jobs of a finished run, on one core so that none takes another's time, each with a start of its own."""
     project = Project.copy_of_repository(tmp_path_factory.mktemp("resources") / "project")
     for number, name in enumerate(("crack/0.png", "crack/1.png", "good/0.png", "good/1.png")):
         path = project.folder / "known" / name
@@ -83,7 +84,12 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Comparison]:
     made = "results/t/brick/synthetic/synthetic-k2-seed0-n4-cpns/images.csv"
     python, _, _, *arguments = project.command(SIZED, "--cores", "1", "all", made, *exported)
     done = subprocess.run(
-        [python, "-c", LOOKING_OFTEN, *arguments], cwd=project.folder, capture_output=True, text=True, check=False
+        [python, "-c", LOOKING_OFTEN, *arguments],
+        cwd=project.folder,
+        env={**os.environ, "ZSAD_WARM": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     with pytest.MonkeyPatch.context() as patch:
