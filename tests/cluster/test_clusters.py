@@ -24,7 +24,9 @@ from zsad.files.features import FeatureReader
 if TYPE_CHECKING:
     from submissions import Submission
 
-pytestmark = pytest.mark.slow
+# Jobs of clusters start by themselves, each with all imports, and machines differ.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+PATIENCE = 500  # seconds for a run that should have ended long before
 
 CATEGORY = "ring"
 CATEGORIES = ("brick", CATEGORY)
@@ -131,13 +133,13 @@ def through_slurm(project: Project, config: dict[str, Any], folder: Path) -> OnS
             first = started([*command, "--retries", "0"], project)
             cancelled = [job["JobId"] for job in awaited(lambda: extracting(cluster, project), first)]
             cluster.cancel(*cancelled)
-            output, _ = first.communicate(timeout=240)
+            output, _ = first.communicate(timeout=PATIENCE)
             broken = project.broken_results()
             between = {path: path.stat().st_mtime_ns for path in project.result("t").rglob("*.*") if path.is_file()}
             second = started(command, project)
             awaited(lambda: [job for job in running(cluster, "measure") if job["RunTime"] >= "00:00:04"], second)
             cluster.lose_the_node()
-            rest, _ = second.communicate(timeout=240)
+            rest, _ = second.communicate(timeout=PATIENCE)
             return OnSlurm(
                 project,
                 plan,
@@ -187,7 +189,7 @@ def through_lsf(project: Project, config: dict[str, Any], folder: Path) -> OnLsf
 
     victim = awaited(running_with_a_gpu, run)[0]
     subprocess.run(["bkill", str(victim["id"])], env=environment, check=True, capture_output=True)
-    output, _ = run.communicate(timeout=240)
+    output, _ = run.communicate(timeout=PATIENCE)
     return OnLsf(project, plan, (run.returncode, output), lsf_emulation.submissions(environment), victim["id"])
 
 
@@ -201,7 +203,7 @@ def planned(project: Project, config: dict[str, Any], profile: str) -> list[Subm
 
 def awaited(found: Callable[[], list[Any]], run: subprocess.Popen[str]) -> list[Any]:
     """What is found as soon as anything is."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + PATIENCE
     while not (all_found := found()):
         if run.poll() is not None or time.monotonic() > deadline:
             run.kill()
