@@ -25,7 +25,8 @@ else:
             if self._name not in sys.modules:
                 with counted(IMPORTS):
                     importlib.import_module(self._name)
-            return getattr(sys.modules[self._name], attribute)
+            # Not the entry of `sys.modules`: another thread may be importing it, and this waits until it is whole.
+            return getattr(importlib.import_module(self._name), attribute)
 
     torch = _LazyModule("torch")
     transformers = _LazyModule("transformers")
