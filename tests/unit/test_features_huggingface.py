@@ -214,7 +214,7 @@ def test_without_a_network_a_hub_model_fails_soon_and_in_silence(tmp_path: Path,
     }
     start = time.monotonic()
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 120
     assert "download it ahead" in run.stdout
     assert "point 'model' at a local folder" in run.stdout
     assert run.stderr == ""
