@@ -46,8 +46,9 @@ def tell_what_was_skipped():
 
 def tell_what_was_met():
     """Print ours beside the published figures that the methods were to meet."""
-    path = placed(f"{TABLES}/against_published.csv".format(dataset=settings.dataset))
-    if "against_csv" not in settings.measurable.tables or not path.is_file():
+    file = settings.measurable.tables.get("against_csv")
+    path = file and placed(f"{TABLES}/{file}".format(dataset=settings.dataset))
+    if not path or not path.is_file():
         return
     try:
         said = told_against_published(path)

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from zsad.columns import aligned
 from zsad.errors import ConfigError, DataError, nearest_hint
-from zsad.files.yaml_files import read_yaml
 from zsad.names import MEAN, TITLES, setting_order
 from zsad.tables.against_published import as_printed, read_against, told
 from zsad.tables.frames import rows_of
 from zsad.tables.published import FIGURES, PublishedFigure, read_published
+from zsad.workflow.measurable import TABLES
 from zsad.workflow.settings import REPOSITORY
 
 PRESETS = REPOSITORY / "config" / "published"
-AGAINST = "against_published.csv"
 ROW_COLUMNS = ("method", "backbone", "resolution", "setting", *(TITLES[name] for name in FIGURES), "categories")
 
 
@@ -63,7 +62,7 @@ def _show_met(results: Path, *, as_json: bool) -> None:
     Raises:
         DataError: there is no such table, or it is damaged.
     """
-    path = results / "tables" / AGAINST
+    path = results / "tables" / TABLES["against_csv"]
     if not path.is_file():
         raise DataError(
             f"{path} does not exist; give the folder of the results of a data set, e.g. results/musc, of a run whose "
@@ -78,11 +77,7 @@ def _show_met(results: Path, *, as_json: bool) -> None:
 
 def _presets() -> dict[str, str]:
     """By path from the project's folder, the first line of what each says of itself; empty where none lie beside."""
-    return {
-        path.relative_to(REPOSITORY).as_posix(): _first_comment(path)
-        for path in sorted(PRESETS.glob("*.yaml"))
-        if read_yaml(path, "configuration file")
-    }
+    return {path.relative_to(REPOSITORY).as_posix(): _first_comment(path) for path in sorted(PRESETS.glob("*.yaml"))}
 
 
 def _first_comment(path: Path) -> str:

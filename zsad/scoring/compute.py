@@ -19,8 +19,8 @@ class ScoringOptions(Part):
     memory_mb: int = Field(
         1000,
         ge=16,
-        description="for tokens, distances and tables at a time; it changes the speed alone, nothing is computed anew "
-        "for it",
+        description="for tokens, distances and tables at a time; it changes the speed, and at most the last digits, so "
+        "that nothing is computed anew for it",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",

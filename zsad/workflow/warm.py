@@ -39,7 +39,8 @@ from typing import Any
 from zsad.workflow import warm_process
 from zsad.workflow.warm_process import receive, send, socket_pair
 
-SWITCH = "ZSAD_WARM"  # environment: 0 has every job start a Python of its own
+SWITCH = "ZSAD_WARM"  # environment: 0, no or off has every job start a Python of its own
+OFF = ("0", "no", "off", "false")
 THREADS = tuple(
     f"{library}_NUM_THREADS" for library in ("OMP", "GOTO", "OPENBLAS", "MKL", "NUMEXPR")
 )  # which Snakemake sets for each job; nothing that is imported may start threads, which no fork has
@@ -56,7 +57,7 @@ Network = tuple[Any, ...]  # as `zsad.models.held.loaded_here` tells of it
 
 def is_wanted(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether jobs are to start warm, as far as this machine and its user say."""
-    return sys.platform == "linux" and environment.get(SWITCH) != "0"
+    return sys.platform == "linux" and environment.get(SWITCH, "").lower() not in OFF
 
 
 class WarmJob:
@@ -208,17 +209,27 @@ class WarmStart:
             pass
         if job is not None:
             return job
-        with self._lock:  # no fork is safe, or there is no room for one, or no server is left
-            kind = self._kinds.get(name)
-            if kind is not None:
-                kind.leave_holder()
-                kind.may_hold = False
-            if kind is None or holder is None:
-                if kind is not None:
-                    _leave(kind.control)
-                self._kinds[name] = None
+        with self._lock:
+            if not self._give_up(name, holder):
                 return None
         return self.start(script, environment, streams, start_cold)
+
+    def _give_up(self, name: str, holder: _Holder | None) -> bool:
+        """Leave what made no fork, be it that none is safe, that there is no room for one, or that no server is left.
+
+        Returns:
+            Whether that was a holder, so that the script's server itself may still make one.
+        """
+        kind = self._kinds.get(name)
+        if kind is None:
+            self._kinds[name] = None
+            return False
+        kind.leave_holder()
+        kind.may_hold = False
+        if holder is None:
+            _leave(kind.control)
+            self._kinds[name] = None
+        return holder is not None
 
     def _learn(self, name: str, modules: list[str], network: Network | None) -> None:
         with self._lock:
