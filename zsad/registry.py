@@ -19,7 +19,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.errors.mistakes import branches_of, mistake
 
 
-class Part(BaseModel):
+class Options(BaseModel):
     """Base of every configurable part: immutable, and strict about unknown parameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -47,7 +47,7 @@ class Part(BaseModel):
         return _read(value, cls.model_fields[info.field_name or ""].annotation)
 
 
-class Choice(Part):
+class Choice(Options):
     """Base of the parts that a registry offers.
 
     Class attributes:

@@ -23,7 +23,7 @@ PRESETS = REPOSITORY / "config" / "published"
 
 
 def test_presets_are_planned_without_their_models(tmp_path: Path) -> None:
-    """One of each data set, and one of ResNets; tests/unit/test_published_settings.py checks the others."""
+    """One of each data set, and one of ResNets; tests/unit/workflow/test_published_settings.py checks the others."""
     places = {
         "mvtec_ad": {"root": write_mvtec(tmp_path / "mvtec", ["bottle"]).as_posix()},
         "visa": {"root": write_visa(tmp_path / "visa", ["candle"]).as_posix()},

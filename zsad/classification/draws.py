@@ -20,7 +20,7 @@ from zsad.data.kinds import shown_kind
 from zsad.data.layouts.base import GOOD
 from zsad.data.layouts.words import spelled_alike
 from zsad.errors import ConfigError, DataError, nearest_hint
-from zsad.registry import Part
+from zsad.registry import Options
 
 NAMED = 5  # of what a sentence lists
 
@@ -32,7 +32,7 @@ def _different(items: list[Shots] | list[int]) -> list[Shots] | list[int]:
     return items
 
 
-class DrawOptions(Part):
+class DrawOptions(Options):
     """How labelled images are drawn, of each kind."""
 
     shots: Annotated[

@@ -12,11 +12,11 @@ from zsad.classification.regions import Place, Region, Regions
 from zsad.errors import DataError
 from zsad.files.features import FeatureReader
 from zsad.progress import progress
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.scoring.tokens import Layers, layer_indices
 
 
-class EmbeddingOptions(Part):
+class EmbeddingOptions(Options):
     """What of the tokens is compared."""
 
     kind: Literal["image", "region", "both"] = Field(

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from zsad.registry import Part
+from zsad.registry import Options
 
 
-class ProbabilityOptions(Part):
+class ProbabilityOptions(Options):
     """The section ``probabilities`` of a classifier: the softmax of its scores, for people.
 
     What calibrates them is fitted to calibration images that set no threshold of prediction sets.
@@ -23,7 +23,7 @@ class ProbabilityOptions(Part):
     )
 
 
-class ConformalOptions(Part):
+class ConformalOptions(Options):
     """The section ``conformal`` of a classifier: prediction sets that hold the true kind at a given rate."""
 
     sets: Literal["split", "cross"] = Field(

@@ -19,7 +19,7 @@ from zsad.features.base import NamedModel
 from zsad.features.registry import BACKBONES
 from zsad.inspecting.verdict import FIXED, SUITABLE
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.registry import Choice, Part, Registry
+from zsad.registry import Choice, Options, Registry
 from zsad.scoring.registry import FUSIONS, SCORERS
 from zsad.segmentation.catalogue import MODELS as SEGMENTATION_MODELS
 from zsad.segmentation.catalogue import SegmenterFacts
@@ -54,7 +54,7 @@ def show_classifiers(_: argparse.Namespace) -> None:
     _show(CLASSIFIERS)
     print("Sections of every classifier\n")
     for name, field in ConfiguredClassifier.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Part):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Options):
             print(f"  {name}: {field.description}")
             _show_parameters(field.annotation)
             print()
@@ -232,7 +232,7 @@ def _show(registry: Registry[Choice]) -> None:
         print()
 
 
-def _show_parameters(part: type[Part]) -> None:
+def _show_parameters(part: type[Options]) -> None:
     for parameter, field in part.model_fields.items():
         default = "required" if field.is_required() else f"default {field.default!r}"
         print(f"    {parameter} ({default}): {field.description}")

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field
 
 from zsad.grids import GridRule
-from zsad.registry import Part
+from zsad.registry import Options
 
 
-class BoundOptions(Part):
+class BoundOptions(Options):
     """The bounds in the section ``dataset`` of the configuration."""
 
     max_aspect: float = Field(

@@ -35,7 +35,7 @@ from zsad.errors import ConfigError, DataError, nearest_hint
 from zsad.files.csv_cells import decoded
 from zsad.files.json_values import canonical_json
 from zsad.files.user_paths import UserPath
-from zsad.registry import Part
+from zsad.registry import Options
 
 ENDINGS = ", ".join(IMAGE_SUFFIXES)
 
@@ -56,7 +56,7 @@ class Example(NamedTuple):
     called: str
 
 
-class SupportSource(Part):
+class SupportSource(Options):
     """Labelled examples that lie beside the data set."""
 
     folder: UserPath | None = Field(

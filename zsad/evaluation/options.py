@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema, field_validator
 
 from zsad.evaluation.protocols import FORM, NATIVE, Protocol, side_of
-from zsad.registry import Part
+from zsad.registry import Options
 
 # With 40 draws, 2.5 % is one of them.
 MIN_DRAWS = 40
@@ -25,7 +25,7 @@ Resolution = Annotated[
 """``"native"``, or ``"resizeN"``."""
 
 
-class EvaluationOptions(Part):
+class EvaluationOptions(Options):
     """What the metrics and their confidence limits depend on besides the scores."""
 
     protocol: Resolution = Field(

@@ -6,10 +6,10 @@ from pydantic import Field, field_validator
 
 from zsad.errors import nearest_hint
 from zsad.exporting.registry import FORMATS
-from zsad.registry import Part
+from zsad.registry import Options
 
 
-class ExportOptions(Part):
+class ExportOptions(Options):
     """In which formats."""
 
     formats: list[str] = Field(

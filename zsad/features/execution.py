@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from zsad.registry import Part
+from zsad.registry import Options
 
 AUTO = "auto"  # stands for null among the resources of a rule
 
@@ -29,7 +29,7 @@ class Execution(NamedTuple):
     compiled: bool = False
 
 
-class ExtractionOptions(Part):
+class ExtractionOptions(Options):
     """The section ``extraction`` of the configuration."""
 
     batch: int | None = Field(

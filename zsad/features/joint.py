@@ -20,13 +20,13 @@ from zsad.features.joined_tokens import joined
 from zsad.features.registry import BACKBONES
 from zsad.files.user_paths import expanded
 from zsad.grids import TokenLayout, assumed_joined_layout, joined_layout
-from zsad.registry import Part
+from zsad.registry import Options
 
 JOINT = "joint"  # the name of the family
 WINDOWS = "windows"  # the path of a backbone that describes windows
 
 
-class Member(Part):
+class Member(Options):
     """A backbone whose features are joined with those of others; see `zsad.workflow.entries.BackboneEntry`."""
 
     name: str

@@ -9,13 +9,13 @@ from pydantic import Field, field_validator, model_validator
 from zsad.files.user_paths import UserPath
 from zsad.grids import Fit
 from zsad.models.positions import Positions
-from zsad.registry import Part
+from zsad.registry import Options
 
 if TYPE_CHECKING:
     from zsad.features.reading import Reading
 
 
-class NetworkOptions(Part):
+class NetworkOptions(Options):
     """Which model, how images are prepared for it, and what is taken from it."""
 
     model: Annotated[UserPath, Field(min_length=1)] = Field(

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from zsad.refinement.regions import Box, Region
-from zsad.registry import Part
+from zsad.registry import Options
 
 
-class CropOptions(Part):
+class CropOptions(Options):
     """Which components get a window of their own, and how large it is.
 
     A model sees an image at 1024 pixels and answers at 256, so that a scratch of 3 pixels in a large photograph is

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.refinement.regions import Region, share_of_short_side, slices, widened
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.segmentation.base import MASK_PROMPT_RANGE, Prompt
 
 LEAST_HEIGHT = 0.5  # of a point inside, as a share of the way from the threshold to the peak
@@ -15,7 +15,7 @@ DEPTH_WEIGHT = 0.25  # of the distance from the component's border against the h
 MASK_PROMPT_SIDE = 256  # what the models take; a finer guess would be reduced to it
 
 
-class PromptOptions(Part):
+class PromptOptions(Options):
     """What of a component is told to the model."""
 
     box_margin: float = Field(

@@ -7,12 +7,12 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from zsad.errors import nearest_hint
-from zsad.registry import Part
+from zsad.registry import Options
 
 DEFAULT_COLORMAP = "inferno"
 
 
-class ReportOptions(Part):
+class ReportOptions(Options):
     """What a reader sees; changing one of these re-draws and computes nothing anew."""
 
     gallery: int = Field(

@@ -8,12 +8,12 @@ from pydantic import Field
 
 from zsad.device import number_format, resolve_device
 from zsad.lazy import torch
-from zsad.registry import Part
+from zsad.registry import Options
 
 MEGABYTE = 1_000_000
 
 
-class ScoringOptions(Part):
+class ScoringOptions(Options):
     """The section ``scoring`` of the configuration."""
 
     memory_mb: int = Field(

@@ -23,14 +23,14 @@ import numpy as np
 from pydantic import Field
 
 from zsad.maps import at_image_size
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.scoring.base import ImageScore
 from zsad.smoothing import smoothed as gaussian_smoothed
 
 WIDEST = 100  # pixels, of such a Gaussian
 
 
-class ImageScoring(Part):
+class ImageScoring(Options):
     """How a map is smoothed and summed up; the image score is in the unit of the map."""
 
     aggregate: Literal["top_mean", "max", "mean"] = Field(

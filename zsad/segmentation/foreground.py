@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.segmentation.base import Candidates, Embedding, Prompt, Segmenter, in_calls
 
 MIDDLE = 0.2  # of a side, between the middle and each border: where AnomalyDINO looks for no part
@@ -22,7 +22,7 @@ CRUMB = 0.01  # of the greatest piece; smaller pieces are dropped
 NO_OBJECT = "no object stands out, so that the whole image is the part"
 
 
-class ForegroundOptions(Part):
+class ForegroundOptions(Options):
     """When a mask counts as the part."""
 
     least_value: float = Field(

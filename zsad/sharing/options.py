@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zsad.errors import ConfigError
 from zsad.files.user_paths import UserPath
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.sharing.root import EMBEDDINGS, FEATURES, ROOT_VARIABLE
 
 # The models of the hub alone: HF_HOME would share the user's token as well.
@@ -19,7 +19,7 @@ MOVED_BY_USER = ("HF_HOME", HUB_CACHE, "HUGGINGFACE_HUB_CACHE")
 TORCH_HOME = "TORCH_HOME"
 
 
-class SharingOptions(Part):
+class SharingOptions(Options):
     """The section as it is written."""
 
     root: UserPath | None = Field(

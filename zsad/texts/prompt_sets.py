@@ -20,7 +20,7 @@ from zsad.errors import ConfigError, nearest_hint
 from zsad.files.texts import ANOMALOUS, NORMAL
 from zsad.files.yaml_files import read_yaml
 from zsad.models.texts.published_files import is_learned
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.texts.words import BLANK, check_without_braces, check_words
 
 KIND = "file of prompts"  # in messages
@@ -52,7 +52,7 @@ Pattern = Annotated[str, BeforeValidator(_in_quotes), AfterValidator(_checked_pa
 Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
-class PromptSet(Part):
+class PromptSet(Options):
     """A set of prompts, as its file has it."""
 
     source: str = Field("", description="whose prompts these are, for the provenance and the page")

@@ -14,7 +14,7 @@ from zsad.errors import ConfigError
 from zsad.errors.mistakes import mistake, not_text
 from zsad.evaluation.options import EvaluationOptions
 from zsad.features.execution import ExtractionOptions
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.segmentation.foreground import ForegroundOptions
@@ -44,7 +44,7 @@ class Default(NamedTuple):
     """
 
     meaning: str
-    entry: Part
+    entry: Options
 
 
 DEFAULT_ENTRIES: dict[str, dict[str, Default]] = {
@@ -89,7 +89,7 @@ def _default(section: str) -> Callable[[], dict[str, Any]]:
     return lambda: {name: entry.model_copy(deep=True) for name, (_, entry) in DEFAULT_ENTRIES[section].items()}
 
 
-class Config(Part):
+class Config(Options):
     """The keys of config.yaml. What stands under `params` is checked against the parameters of the named part."""
 
     dataset: DatasetOptions = Field(
@@ -184,7 +184,7 @@ class Config(Part):
 
     def _section(self, name: str) -> Any:
         value = getattr(self, name)
-        if isinstance(value, Part):
+        if isinstance(value, Options):
             return value.model_dump()
         if isinstance(value, dict):
             return {key: entry and entry.model_dump(exclude_unset=True) for key, entry in value.items()}

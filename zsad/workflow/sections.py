@@ -14,7 +14,7 @@ from zsad.data.readings import Policy
 from zsad.data.support_source import SupportSource
 from zsad.exporting.options import ExportOptions
 from zsad.files.user_paths import UserPath
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.tokens import Layers
@@ -33,7 +33,7 @@ from zsad.workflow.value_types import (
 )
 
 
-class _Place(Part):
+class _Place(Options):
     """Whose images, and where they are."""
 
     layout: str = Field(
@@ -83,7 +83,7 @@ class DatasetOptions(BoundOptions, _Place):
         return self.name or self.layout
 
 
-class ConfiguredModel(Part):
+class ConfiguredModel(Options):
     """An entry of ``backbones`` or ``segmenters``."""
 
     family: str = Field(description="the family of the model")
@@ -101,7 +101,7 @@ class ConfiguredBackbone(ConfiguredModel):
     )
 
 
-class Threshold(Part):
+class Threshold(Options):
     """The section ``threshold``, and what a method says of its own."""
 
     rule: str = Field(
@@ -115,7 +115,7 @@ class Threshold(Part):
     )
 
 
-class ConfiguredMethod(Part):
+class ConfiguredMethod(Options):
     """An entry of ``methods``."""
 
     scorer: str = Field(description="which scorer")
@@ -136,7 +136,7 @@ class ConfiguredMethod(Part):
     threshold: Threshold | None = Field(None, description="what differs from `threshold` below")
 
 
-class ConfiguredRefiner(Part):
+class ConfiguredRefiner(Options):
     """An entry of ``refiners``."""
 
     refiner: str = Field(description="which refiner: guided, grabcut, or sam (needs weights; see config/sam.yaml)")
@@ -152,7 +152,7 @@ class ConfiguredSupport(SupportSource):
     """An entry of ``supports``: labelled examples that lie beside the data set."""
 
 
-class _Looking(Part):
+class _Looking(Options):
     """What a classifier is, what it looks at, and where its examples come from."""
 
     classifier: str = Field(description="which classifier (see `zsad classifiers`)")
@@ -175,7 +175,7 @@ class _Looking(Part):
     )
 
 
-class _Answering(Part):
+class _Answering(Options):
     """How a classifier answers."""
 
     params: dict[str, Any] = Field(
@@ -198,7 +198,7 @@ class ConfiguredClassifier(_Answering, DrawOptions, _Looking):
     )
 
 
-class PublishedRow(Part):
+class PublishedRow(Options):
     """An entry of ``published``: which row of the published figures a method is to meet."""
 
     method: str = Field(description="the method as the row has it, e.g. MuSc")
@@ -221,7 +221,7 @@ class ExportSection(ExportOptions):
     )
 
 
-class _Shown(Part):
+class _Shown(Options):
     """Which of the results the page shows."""
 
     refiner: str = Field("guided", description="whose masks the page shows: a name of `refiners`, or none")

@@ -11,7 +11,7 @@ import yaml
 
 from zsad.features.registry import BACKBONES
 from zsad.refinement.registry import REFINERS
-from zsad.registry import Part, Registry
+from zsad.registry import Options, Registry
 from zsad.scoring.registry import SCORERS
 from zsad.workflow.schema import DEFAULT_ENTRIES, Config
 from zsad.workflow.settings import DEFAULT_PATH, REPOSITORY
@@ -44,10 +44,10 @@ def schema_text() -> str:
     return f"# Written by `make config` from zsad/workflow/schema.py.\n{written}"
 
 
-def _key_lines(section: Part, key: str, indent: str = "") -> Iterator[str]:
+def _key_lines(section: Options, key: str, indent: str = "") -> Iterator[str]:
     """The lines of a key of a section, and of all that is under it."""
     value, meaning = getattr(section, key), type(section).model_fields[key].description or ""
-    if isinstance(value, Part):
+    if isinstance(value, Options):
         yield _line(indent, key, meaning=meaning)
         for inner in type(value).model_fields:
             yield from _key_lines(value, inner, indent + INDENT)

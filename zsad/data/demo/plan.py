@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from zsad.errors import ConfigError, nearest_hint
-from zsad.registry import Part
+from zsad.registry import Options
 
 DEFECT_KINDS: dict[str, tuple[str, ...]] = {
     "brick": ("crack", "foreign_body", "hole", "stain"),
@@ -17,7 +17,7 @@ CATEGORIES: tuple[str, ...] = tuple(DEFECT_KINDS)
 TEXTURES: tuple[str, ...] = ("brick", "grass")
 
 
-class DemoOptions(Part):
+class DemoOptions(Options):
     """How large the demo data set is, and the seed that it is drawn from."""
 
     seed: int = Field(0, ge=0, description="another seed draws other images")

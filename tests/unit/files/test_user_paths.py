@@ -22,7 +22,7 @@ from zsad.features.execution import ExtractionOptions
 from zsad.features.registry import BACKBONES
 from zsad.files.user_paths import expanded
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.reporting.options import ReportOptions
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
@@ -61,7 +61,7 @@ def settings(**changes: Any) -> Settings:
     return Settings(merged(DEFAULT, **changes))
 
 
-def parts() -> Iterator[type[Part]]:
+def parts() -> Iterator[type[Options]]:
     yield from SECTIONS
     for registry in REGISTRIES:
         yield from map(registry.load, registry.names())

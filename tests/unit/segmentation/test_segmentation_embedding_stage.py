@@ -234,7 +234,7 @@ stage.embed(Path(sys.argv[1]))
 
 
 def test_a_job_that_is_killed_leaves_nothing_that_looks_finished_and_the_next_clears_up(image_list):
-    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests/unit")]
+    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), str(REPOSITORY / "tests/unit/segmentation")]
     job = subprocess.run([sys.executable, "-c", KILLED, str(image_list), *paths], check=False, capture_output=True)
 
     assert job.returncode == -signal.SIGKILL, job.stderr.decode()

@@ -14,7 +14,7 @@ from zsad.errors import ConfigError
 from zsad.evaluation.options import EvaluationOptions
 from zsad.refinement.crops import CropOptions
 from zsad.refinement.registry import MODULATIONS, REFINERS
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.scoring.compute import ScoringOptions
 from zsad.scoring.image_level import ImageScoring
 from zsad.scoring.registry import FUSIONS, SCORERS
@@ -333,7 +333,7 @@ embedding layers None
 """
 
 
-def parts() -> Iterator[tuple[str, type[Part]]]:
+def parts() -> Iterator[tuple[str, type[Options]]]:
     for registry in (SCORERS, FUSIONS, THRESHOLDS, REFINERS, MODULATIONS, CLASSIFIERS):
         for name in registry.names():
             yield name, registry.load(name)

@@ -6,10 +6,10 @@ import pytest
 from pydantic import Field
 
 from zsad.errors import ConfigError
-from zsad.registry import Choice, Part, Registry
+from zsad.registry import Choice, Options, Registry
 
 
-class Sieve(Part):
+class Sieve(Options):
     """A part for these tests."""
 
     mesh: int = Field(3, ge=1, description="mesh width")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from zsad.errors import ConfigError
-from zsad.registry import Part
+from zsad.registry import Options
 from zsad.texts.part_names import PartNames, check_part_names, part_name
 
 
@@ -62,7 +62,7 @@ def test_a_category_whose_name_is_no_word_needs_one() -> None:
     assert part_name("_-", {"_-": "bolt"}) == "bolt"
 
 
-class Section(Part):
+class Section(Options):
     """As the configuration's section has them."""
 
     part_names: PartNames | None = None
