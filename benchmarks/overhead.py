@@ -7,8 +7,8 @@
 Each run computes everything in a folder of its own, and needs no network. Of each rule it prints how many jobs there
 were, the seconds on the clock in them, the seconds of the processor, and what these went to, as the jobs' logs tell.
 The last lines are of the process of Snakemake, with the servers of warm jobs and the ends of jobs, and of all;
-``outside`` is the share that is not work. Seconds of the processor are those of all threads and grow little with what else runs on the machine; those on the
-clock do.
+``outside`` is the share that is not work. Seconds of the processor are those of all threads and grow little with what
+else runs on the machine; those on the clock do.
 
 --before REV runs the same by another revision of this repository, in turns with this one, and prints its tables and how
 many times the seconds it took. A revision whose jobs do not yet tell of their time counts them as work.
