@@ -2,7 +2,7 @@
 
 A library that shares out every product of a few milliseconds has its threads meet as often, and those of torch, once
 they have worked, spin for a while in the place of others. Threads of Python that take an image each meet far less. For
-pairs of images of 784 patches and 384 channels on two cores, product and both minima take 2.0 ms in place of 2.1 ms, and
+pairs of images of 784 patches and 384 channels on two cores, product and both minima take 2.0 ms and not 2.1 ms, and
 where torch's threads were in the way, as in `mutual`, in place of 2.9 ms. The result does not depend on the number of
 threads. They work at once as long as they are within numpy, which leaves the interpreter to others meanwhile.
 """
