@@ -1,4 +1,4 @@
-"""CutPaste: a patch of the image, pasted elsewhere (Li et al., CVPR 2021, section 3.1)."""
+"""CutPaste: a patch of the image pasted elsewhere (Li et al., CVPR 2021, section 3.1)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from zsad.adaptation.pasting import Draws, Edit, Other, drawn_place, drawn_size
 AREAS = (0.02, 0.15)  # of the image
 ASPECTS = (0.3, 3.3)
 ZOOMS = (0.7, 1.3)
-THINNEST = 5  # pixels of a side, below which there is no inside to blend
+THINNEST = 5  # pixels of a side; a smaller patch has no interior to blend
 RIM = 1  # pixels of the image around the patch, which blending starts from
 
 
@@ -18,8 +18,8 @@ def normal_patch(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
     """Resize a rectangle of another normal image and blend it in; see `zsad.adaptation.pasting.Recipe`.
 
     Blending is Poisson's (Perez et al., SIGGRAPH 2003): the patch keeps its gradients, and its border is the image's.
-    Without another image, the patch is one of the image itself. Of an image that is too small for that, it is pasted as
-    it is. Patches are not bound to lie on the part, as the paper has it for some categories.
+    Without another image, the patch is one of the image itself. In an image that is too small for blending, it
+    is pasted without. Patches need not lie on the object, as the paper requires for some categories.
     """
     source = image if other is None else other()
     rows, columns = drawn_size(image, draws, AREAS, ASPECTS, RIM)
@@ -38,7 +38,7 @@ def normal_patch(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
 
 
 def _blended(image: np.ndarray, patch: np.ndarray, top: int, left: int) -> np.ndarray:
-    """What becomes of a patch between its neighbours, uint8 RGB of its shape."""
+    """A patch blended into its surroundings, uint8 RGB of its shape."""
     rows, columns = patch.shape[:2]
     below = np.ascontiguousarray(image[top - RIM : top + rows + RIM, left - RIM : left + columns + RIM])
     above = cv2.copyMakeBorder(patch, RIM, RIM, RIM, RIM, cv2.BORDER_REPLICATE)

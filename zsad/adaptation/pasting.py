@@ -1,4 +1,4 @@
-"""What all recipes for anomalies share: what a recipe is given and returns, and how sizes and colours are drawn."""
+"""Interface of recipes for synthetic anomalies, and random sizes, places and colours."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Other = Callable[[], np.ndarray]
 
 
 class Edit(NamedTuple):
-    """What a recipe puts into an image.
+    """A change of an image by a recipe.
 
     Attributes:
-        top, left: where, pixels.
-        pixels: uint8 RGB ``[row, column, 3]``, what stands there afterwards.
-        region: bool ``[row, column]``, where something was put.
+        top, left: position, pixels.
+        pixels: uint8 RGB ``[row, column, 3]``, the new content.
+        region: bool ``[row, column]``, the changed pixels.
         uses_other: whether it comes from another image.
     """
 
@@ -33,7 +33,7 @@ class Edit(NamedTuple):
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the image that it takes."""
+        """Rows and columns of the image that it covers."""
         height, width = self.region.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -44,7 +44,7 @@ Recipe = Callable[[np.ndarray, Other | None, Draws], Edit]
 Args:
     image: uint8 RGB ``[height, width, 3]``; not to be changed.
     other: reads another normal image, of any size; None if there is none.
-    draws: where everything random comes from.
+    draws: random number generator.
 """
 
 
@@ -57,9 +57,9 @@ def scale_of(image: np.ndarray) -> float:
 def drawn_size(
     image: np.ndarray, draws: Draws, areas: tuple[float, float], aspects: tuple[float, float], margin: int = 0
 ) -> tuple[int, int]:
-    """Height and width of a rectangle inside an image, pixels; ``margin`` pixels are left free around it.
+    """Random height and width of a rectangle inside an image, pixels; ``margin`` pixels are left free around it.
 
-    Of an image that is too narrow for the aspect, the area counts, as long as there is room for it.
+    In an image that is too narrow for the aspect, the area is kept as far as there is room.
 
     Args:
         areas: bounds of its share of the image; uniform.
@@ -76,14 +76,14 @@ def drawn_size(
 
 
 def drawn_place(outer: tuple[int, ...], inner: tuple[int, int], draws: Draws, margin: int = 0) -> tuple[int, int]:
-    """Top and left of a rectangle of a size inside an image of a size, uniform; ``margin`` pixels off its border."""
+    """Random top and left of a rectangle inside an image, uniform; ``margin`` pixels off its border."""
     top = int(draws.integers(margin, outer[0] - inner[0] - margin + 1))
     left = int(draws.integers(margin, outer[1] - inner[1] - margin + 1))
     return top, left
 
 
 def jittered(pixels: np.ndarray, draws: Draws, amount: float) -> np.ndarray:
-    """Pixels, uint8 RGB ``[row, column, 3]``, with another brightness, contrast, saturation and hue.
+    """Pixels, uint8 RGB ``[row, column, 3]``, with random changes of brightness, contrast, saturation and hue.
 
     Args:
         amount: the factors of the first three lie within 1 - amount and 1 + amount; hue is turned by no more than

@@ -9,7 +9,7 @@ from zsad.adaptation.pasting import Draws, Edit, Other, to_bytes
 from zsad.adaptation.textures import texture_for
 from zsad.data.pixels import strips
 
-CELLS = 6  # powers of two from 1 on, of which the number of cells along a side is one
+CELLS = 6  # number of powers of two, from 1 on, for the cells along a side
 THRESHOLD = 0.5  # of noise that lies within -1 and 1
 OPACITIES = (0.1, 1.0)
 FINE = 256  # pixels of a side at which noise is computed
@@ -18,7 +18,7 @@ FINE = 256  # pixels of a side at which noise is computed
 def perlin(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
     """Blend a texture into blobs of noise; see `zsad.adaptation.pasting.Recipe`.
 
-    Textures are no photographs of other things, as in the paper, but made of normal images or of noise, see
+    Textures are not photographs of other things, as in the paper, but made of normal images or of noise, see
     `zsad.adaptation.textures`.
     """
     region = _blobs(image.shape[0], image.shape[1], draws)
@@ -35,7 +35,7 @@ def perlin(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
 def _blobs(height: int, width: int, draws: Draws) -> np.ndarray:
     """Bool ``[height, width]``: where noise, turned by any angle, is above the threshold.
 
-    Noise that is so nowhere is drawn again.
+    If no noise is above it, the noise is generated again.
     """
     turned = _turned_noise(draws)
     while not (turned > THRESHOLD).any():
@@ -55,7 +55,7 @@ def perlin_noise(rows: int, columns: int, cells: tuple[int, int], draws: Draws) 
     """Gradient noise, float32 ``[row, column]`` within -1 and 1 (Perlin, SIGGRAPH 1985; 2002 for the blending).
 
     Args:
-        cells: how many lie along the rows and along the columns.
+        cells: number along the rows and along the columns.
     """
     angles = draws.uniform(0, 2 * np.pi, (cells[0] + 1, cells[1] + 1))
     y, x = (np.linspace(0, count, side, endpoint=False) for count, side in zip(cells, (rows, columns), strict=True))
@@ -63,7 +63,7 @@ def perlin_noise(rows: int, columns: int, cells: tuple[int, int], draws: Draws) 
     down, right = (y - top)[:, None], (x - left)[None, :]
 
     def slope(below: int, beside: int) -> np.ndarray:
-        """What the gradient at one corner of each cell says."""
+        """The contribution of the gradient at one corner of each cell."""
         angle = angles[np.ix_(top + below, left + beside)]
         height: np.ndarray = np.sin(angle) * (down - below) + np.cos(angle) * (right - beside)
         return height

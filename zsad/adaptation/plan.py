@@ -1,4 +1,4 @@
-"""Which images with anomalies are to be made: of which reference each, and by which recipe."""
+"""Plan of the synthetic images: the reference and the recipe of each."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zsad.data.subsets import SyntheticSubset
 
 
 class Planned(NamedTuple):
-    """An image that is to be made.
+    """A synthetic image to make.
 
     Attributes:
         image_id: its identifier, the name of its file.
-        place: from 0.
-        recipe: what its anomaly is made by.
-        base: identifier of the reference that the anomaly is put into.
+        place: number of the image, from 0.
+        recipe: recipe of its anomaly.
+        base: identifier of the reference that gets the anomaly.
     """
 
     image_id: str
@@ -26,7 +26,7 @@ class Planned(NamedTuple):
 
 
 def planned(references: Sequence[str], wanted: SyntheticSubset) -> list[Planned]:
-    """The images of a subset, in order; the first of many are those of fewer.
+    """Plan the images of a subset, in order; a smaller subset has the first images of a larger one.
 
     References and recipes take turns, so that each recipe meets each reference as often as every other does, give or
     take one, once there are enough images.

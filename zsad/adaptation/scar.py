@@ -1,4 +1,4 @@
-"""CutPaste-Scar: a long, thin patch of the image, turned and pasted elsewhere (Li et al., CVPR 2021, section 3.1)."""
+"""CutPaste-Scar: a long, thin patch of the image, rotated and pasted elsewhere (Li et al., CVPR 2021, section 3.1)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ JITTER = 0.1
 
 
 def scar(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
-    """Cut a thin rectangle out, change its colours a little, turn it and paste it; see `pasting.Recipe`.
+    """Cut a thin rectangle out, change its colours a little, rotate it and paste it; see `pasting.Recipe`.
 
-    It is turned by any angle, where the paper has up to 45 degrees, so that no direction is missing; and sizes go with
-    the image's, as those of the paper are of images of 256 x 256 pixels.
+    It is rotated by any angle, not only up to 45 degrees as in the paper, so that all directions occur. Sizes scale
+    with the image, since those of the paper are for images of 256 x 256 pixels.
     """
     bounds = np.array(image.shape[:2])
     drawn = np.array([draws.uniform(*LENGTHS), draws.uniform(*WIDTHS)]) * scale_of(image)
@@ -34,7 +34,7 @@ def scar(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
 
 
 def _turned(pixels: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels turned by an angle in degrees, and their opacity, float32 ``[row, column]``: 0 where there are none."""
+    """Pixels rotated by an angle in degrees, and their opacity, float32 ``[row, column]``: 0 where there are none."""
     rows, columns = pixels.shape[:2]
     turn = cv2.getRotationMatrix2D(((columns - 1) / 2, (rows - 1) / 2), angle, 1.0)
     cosine, sine = abs(turn[0, 0]), abs(turn[0, 1])

@@ -1,4 +1,4 @@
-"""Textures that look foreign in a normal image, and are made of nothing but normal images and noise."""
+"""Textures that look foreign in a normal image, made only of normal images and noise."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Texture(NamedTuple):
 
 
 def texture_for(image: np.ndarray, other: Other | None, draws: Draws) -> Texture:
-    """Draw one of three kinds: another normal image, the image itself, or noise.
+    """Choose at random one of three kinds: another normal image, the image itself, or noise.
 
-    Images are turned and in another scale and in other colours.
+    Images are rotated, rescaled and recoloured.
 
     Args:
-        image, other, draws: as of `zsad.adaptation.pasting.Recipe`; without another image, its place falls to this one.
+        image, other, draws: as of `zsad.adaptation.pasting.Recipe`; without another image, this image is used instead.
     """
     height, width = image.shape[:2]
     kind = draws.integers(3)
@@ -45,7 +45,7 @@ def texture_for(image: np.ndarray, other: Other | None, draws: Draws) -> Texture
 
 
 def _estranged(source: np.ndarray, height: int, width: int, draws: Draws) -> np.ndarray:
-    """An image of any size as a texture of the size that is asked for."""
+    """An image of any size as a texture of the given size."""
     turn = cv2.getRotationMatrix2D(
         (source.shape[1] / 2, source.shape[0] / 2),
         float(draws.uniform(-180, 180)),
@@ -57,7 +57,7 @@ def _estranged(source: np.ndarray, height: int, width: int, draws: Draws) -> np.
 
 
 def recoloured(pixels: np.ndarray, draws: Draws) -> np.ndarray:
-    """Pixels in other colours: each channel stretched and shifted, and one time in three turned into its negative."""
+    """Pixels in other colours: each channel stretched and shifted, and one time in three inverted."""
     levels = np.arange(256, dtype=np.float64)
     if draws.random() < 1 / 3:
         levels = levels[::-1]
@@ -70,8 +70,8 @@ def recoloured(pixels: np.ndarray, draws: Draws) -> np.ndarray:
 def noise_texture(height: int, width: int, draws: Draws) -> np.ndarray:
     """Noise of several scales between two or three colours, uint8 RGB ``[height, width, 3]``.
 
-    Each scale has half the weight of the one that is twice as coarse, beginning at one that is drawn, so that there are
-    clouds, stains and grains.
+    Each scale has half the weight of the one that is twice as coarse, beginning at a random one, so that there
+    are clouds, stains and grains.
     """
     first = int(2 ** draws.integers(np.log2(COARSEST), np.log2(FINEST) + 1))
     stretch = float(np.exp(draws.uniform(-np.log(4), np.log(4))))  # streaks

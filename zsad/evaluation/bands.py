@@ -1,4 +1,4 @@
-"""Pointwise 95 % bands of the curves: at each place, the percentiles of the curve's height over the draws."""
+"""Pointwise 95 % bands of the curves: at each point, percentiles of the curve's height over bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ PLACES = {
 
 
 def roc_heights(ranking: Ranking, height: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Heights ``[draw, place]`` of curves over the false-positive rate.
+    """Heights ``[replicate, place]`` of curves over the false-positive rate.
 
     Args:
-        ranking: its arrays are ``[draw, threshold]``.
-        height: ``[draw, threshold]``, at or above each threshold.
+        ranking: its arrays are ``[replicate, threshold]``.
+        height: ``[replicate, threshold]``, at or above each threshold.
         places: ``[place]``, false-positive rates.
     """
     before = np.concatenate([np.zeros_like(height[:, :1]), height[:, :-1]], axis=1)
@@ -47,10 +47,10 @@ def roc_heights(ranking: Ranking, height: np.ndarray, places: np.ndarray) -> np.
 
 
 def precision_heights(ranking: Ranking, places: np.ndarray) -> np.ndarray:
-    """Precision ``[draw, place]`` of the highest threshold that reaches each recall in ``places``, ``[place]``."""
+    """Precision ``[replicate, place]`` of the highest threshold that reaches each recall in ``places``, ``[place]``."""
     recall, height = _recall(ranking), precision(ranking)
     lowest = recall[np.arange(len(recall)), (recall > 0).argmax(axis=1)]
-    # At recall 0 the precision is that of the first threshold that finds anything, as in the curve itself.
+    # At recall 0 the precision is that of the first threshold that finds a defect, as in the curve itself.
     wanted = np.maximum(places - ROUNDING, lowest[:, None])
     reached = [np.searchsorted(one, of_one) for one, of_one in zip(recall, wanted, strict=True)]
     last = height.shape[1] - 1

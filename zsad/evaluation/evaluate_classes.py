@@ -1,4 +1,4 @@
-"""The stage that measures a classifier of kinds of defect: what it says of a category against the truth, into JSON."""
+"""The stage that measures a classifier of defect types on a category against the ground truth, as JSON."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def evaluate_classes(
 ) -> None:
     """Measure one classifier on one category and write the result as JSON.
 
-    Only queries count. Metrics that the truth does not allow are null.
+    Only queries count. Metrics that the ground truth does not allow are null.
 
     Args:
-        classified: what the classifier says of the test images.
-        options: of the confidence limits; resolution and memory say nothing here.
+        classified: the answers of the classifier for the test images.
+        options: of the confidence limits; resolution and memory are not used here.
         provenance: of this stage; that of the input is added.
 
     Raises:
@@ -83,7 +83,7 @@ def evaluate_classes(
 
 
 class _Draws:
-    """All draws of a classifier, with the truth of what is asked in them.
+    """All samples of examples of a classifier, with the ground truth of the queries.
 
     Attributes:
         unknown_kinds: true kinds of queries that were not shown, sorted.
@@ -100,7 +100,7 @@ class _Draws:
         self.is_labelled = bool(asked)
         _check_spelling(reader.kinds, self.unknown_kinds, reader.path)
         kinds = [*reader.kinds, *self.unknown_kinds]
-        # What is true of an image that is never asked about plays no part, whatever it is.
+        # The kind of an image that is never a query does not matter.
         self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in truth])
         self._strata = np.where(is_asked, self._places, NEVER)
         self._counts = [self._counted(said, len(kinds)) for said in self._said]
@@ -108,7 +108,7 @@ class _Draws:
         self._measured = [measure(total) for total in self._totals]
 
     def each(self) -> list[dict[str, Any]]:
-        """JSON of each draw."""
+        """JSON of each sample."""
         return [self._draw(index, info) for index, info in enumerate(self._reader.draws)]
 
     def by_shots(self, sampler: Sampler) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class _Draws:
         ]
 
     def images(self, index: int) -> list[dict[str, Any]]:
-        """JSON of each query of a draw."""
+        """JSON of each query of a sample."""
         said = self._said[index]
         predicted = said.predicted
         return [self._image(said, int(image), self._reader.kinds[predicted[image]]) for image in said.queries]
@@ -161,7 +161,7 @@ class _Draws:
         }
 
     def _means(self, group: Sequence[int], resampled: Draws) -> dict[str, Any]:
-        """Means over the draws of a group; ``resampled`` is ``[draw]`` of each metric, or ``[draw, kind]``."""
+        """Means over the samples of a group; ``resampled`` is ``[replicate]`` of each metric, or ``[replicate, kind]``."""
 
         def summary(values: Sequence[np.ndarray], draws: np.ndarray | None) -> dict[str, Any]:
             value = mean_over_seeds(values)
@@ -208,18 +208,18 @@ class _Draws:
 
 
 def _embedding(reader: ClassifiedReader) -> str:
-    """What was classified: ``"image"``, ``"region"`` or ``"both"``."""
+    """The embedding that was classified: ``"image"``, ``"region"`` or ``"both"``."""
     try:
         return str(reader.provenance["embedding"]["kind"])
     except (KeyError, TypeError):
-        raise DamagedFileError(reader.path, "does not say of which embedding it is") from None
+        raise DamagedFileError(reader.path, "does not name its embedding") from None
 
 
 def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) -> None:
-    """Refuse kinds of test images that are those of the examples but for case, spaces or the form of their letters.
+    """Reject kinds of test images that differ from those of the examples only in case, spaces or the form of letters.
 
     Raises:
-        DataError: naming both.
+        DataError: such a kind; the message names both spellings.
     """
     by_likeness = {alike(kind): kind for kind in shown}
     for kind in unknown:
@@ -227,5 +227,5 @@ def _check_spelling(shown: Sequence[str], unknown: Sequence[str], path: Path) ->
         if example is not None:
             raise DataError(
                 f"{path}: the test images have the kind '{kind}' but the examples '{example}'; give both one name, or "
-                f"every image of it would count as of an unknown kind"
+                f"all its images count as an unknown kind"
             )

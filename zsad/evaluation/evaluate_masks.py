@@ -1,4 +1,4 @@
-"""The stage that measures refinement: a category's masks and what stands out before them, into JSON and draws."""
+"""The stage that measures refinement: masks of a category before and after, as JSON and bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def evaluate_masks(
     draws: Path | None,
     provenance: Mapping[str, Any],
 ) -> None:
-    """Measure one refiner's masks of one method and category, beside what stands out in the maps that they come from.
+    """Measure one refiner's masks of one method and category, and the regions of the maps that they come from.
 
     Args:
         scores: score file of the test images.
         decisions: which regions stand out, made from these scores.
         masks: the mask file that was made from both.
-        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
-        provenance: of this stage; that of the masks is added.
+        output, draws: JSON and HDF5; None without replicates, e.g. if no test image has a label.
+        provenance: facts about this stage; those of the masks are added.
 
     Raises:
-        DataError: masks, decisions, scores and manifest do not belong together, or a true mask is unusable.
+        DataError: masks, decisions, scores and manifest do not belong together, or a ground-truth mask is unusable.
     """
     with ScoreReader(scores) as maps, DecisionReader(decisions) as decided, MaskReader(masks) as reader:
         records = records_with_truth(manifest, reader.image_ids, masks)
@@ -108,6 +108,6 @@ def _mask(masks: MaskReader, index: int, record: ImageRecord) -> np.ndarray:
     mask = masks.mask(index)
     if mask.shape != (record.height, record.width):
         raise DataError(
-            f"the mask of {record.image_id} in {masks.path} has another size than its image; delete it and run again"
+            f"the mask of {record.image_id} in {masks.path} differs in size from its image; delete it and run again"
         )
     return mask

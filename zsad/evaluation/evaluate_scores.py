@@ -1,4 +1,4 @@
-"""The evaluation stage: a category's scores against the ground truth, into one JSON file, and its draws."""
+"""The evaluation stage: a category's scores against the ground truth, as one JSON file and bootstrap replicates."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ def evaluate_scores(
     provenance: Mapping[str, Any],
     saturation: Path | None = None,
 ) -> None:
-    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap draw.
+    """Measure one method on one category and write the result as JSON, and the metrics of every bootstrap replicate.
 
-    Metrics that the truth does not allow are null, and a note says why.
+    Metrics that the ground truth does not allow are null, and a note gives the reason.
 
     Args:
         scores: score file of the test images.
-        decisions: what is called defective and marked, made from these scores.
+        decisions: decision file made from these scores.
         group: the method of which this one is a seed, for the tables; may be empty.
-        output, draws: JSON and HDF5; None for no draws, as where no test image has a label.
-        provenance: of this stage; that of the input is added.
+        output, draws: JSON and HDF5; None without replicates, e.g. if no test image has a label.
+        provenance: facts about this stage; those of the input are added.
         saturation: the data set's table of saturation areas, if it has one.
 
     Raises:
@@ -156,7 +156,7 @@ class _Scored(NamedTuple):
 
 
 class _Images:
-    """The image scores of a category, where the label is known."""
+    """The image scores of a category where the label is known."""
 
     def __init__(self, reader: ScoreReader, records: Sequence[ImageRecord], decided: np.ndarray) -> None:
         labelled = np.array([record.label is not None for record in records], dtype=bool)
@@ -168,7 +168,7 @@ class _Images:
         return self._every.measured(sampler)
 
     def of_type(self, name: str, sampler: Sampler) -> Measured:
-        """Those of a type of defect and the good ones."""
+        """Those of a defect type and the normal ones."""
         chosen = (self._every.labels == 0) | (self._types == name)
         return _Scored(*(values[chosen] for values in self._every)).measured(sampler)
 
@@ -182,7 +182,7 @@ class _Images:
 
 
 class _Pixels:
-    """The anomaly maps of a category, where the truth is known, and what stands out in them."""
+    """The anomaly maps of a category where the ground truth is known, and the regions marked in them."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class _Pixels:
         return self._measured(self._statistics, np.ones(len(self._types), bool), sampler)
 
     def of_type(self, name: str, sampler: Sampler) -> Measured | None:
-        """Those of a type of defect and the good ones; None if no image of it has pixel truth."""
+        """Those of a defect type and the normal ones; None if none of its images has pixel ground truth."""
         if name not in self._statistics.by_type:
             return None
         chosen = np.array([other in (None, name) for other in self._types], bool)
@@ -236,11 +236,11 @@ class _Pixels:
         return Measured(values, draws)
 
     def aupimo(self) -> dict[int, float]:
-        """AUPIMO of images by their position among all, NaN for good ones."""
+        """AUPIMO of images by position among all images, NaN for normal ones."""
         return dict(zip(self._places, self._statistics.image_aupimo.tolist(), strict=True))
 
     def marks(self) -> dict[int, Marks]:
-        """What is marked in images that were measured at their own size, by their position among all."""
+        """The marks in images that were measured at their own size, by position among all images."""
         if not self._is_native:
             return {}
         pixels = self._counts[:, TRUE_POSITIVES] + self._counts[:, FALSE_POSITIVES]
@@ -279,7 +279,7 @@ class _Pixels:
         if errors:
             notes.append(
                 f"There are more defective pixels than evaluation.memory_mb allows, so scores were rounded, which "
-                f"changes a pixel metric by at most {max(errors.values()):.1g}, and AUPIMO by nothing."
+                f"changes a pixel metric by at most {max(errors.values()):.1g}; AUPIMO does not change."
             )
         return notes
 
@@ -287,7 +287,7 @@ class _Pixels:
 def _by_type(
     images: _Images, pixels: _Pixels, records: Sequence[ImageRecord], sampler: Sampler
 ) -> list[dict[str, Any]]:
-    """JSON of each type of defect: its images and the good ones."""
+    """JSON of each defect type: its images and the normal ones."""
     documents = []
     for name in dict.fromkeys(record.defect_type for record in records if record.label == 1):
         of_type = sampler._replace(name=f"{sampler.name}/{name}")
@@ -304,13 +304,13 @@ def _by_type(
 
 
 def _together(images: Measured, pixels: Measured | None) -> Measured:
-    """All metrics, and how far what is decided and marked without labels falls short of the best with them."""
+    """All metrics, and the ratio of decisions and masks without labels to the best with labels."""
     every = images if pixels is None else images.plus(pixels)
     return every.with_ratio(*RATIO_OF_DECISIONS).with_ratio(*RATIO_OF_MASKS)
 
 
 def _decision(decisions: DecisionReader) -> dict[str, Any]:
-    """What was decided by, and of how many images, with and without labels, it calls how many defective."""
+    """The rule, and how many images, with and without labels, it calls defective."""
     return {
         "rule": decisions.rule,
         "measure": decisions.measure,
@@ -327,7 +327,7 @@ def _named(measured: Measured, prefix: str, names: Sequence[str]) -> dict[str, f
 
 
 def _remarks(method: str, notes: Sequence[str]) -> list[str]:
-    """What the method remarked of its images, with how many images it concerns."""
+    """The notes of the method on its images, with the number of images."""
     counted = Counter(note for note in notes if note)
     return [f"{method} on {count} of {len(notes)} images: {note}." for note, count in sorted(counted.items())]
 
@@ -362,7 +362,7 @@ def _image_rows(
 
 
 def _verdict(decisions: DecisionReader, index: int) -> dict[str, Any]:
-    """What is decided of an image, and by which numbers; a threshold that nothing can exceed is infinite."""
+    """The decision on an image and its numbers; a threshold that nothing can exceed is infinite."""
     significance = decisions.significance[index]
     return {
         "peak": decisions.peaks[index],

@@ -1,8 +1,8 @@
-"""What a binary mask finds: pixels, and defects one by one, since a defect hit or missed is what an inspector counts.
+"""Counts of a binary mask: pixels, and single defects, since an inspector counts defects that are hit or missed.
 
-A defect, an 8-connected region of the truth, is hit if the mask marks any pixel of it; an 8-connected component of the
-mask is right if it touches a defect. Neither says how well the outlines agree: precision, recall, F1 and IoU of pixels
-do, pooled over all images. So taken, the F1 is the SegF1 of MVTec AD 2 (Heckler-Kram et al., arXiv:2503.21622).
+A defect, an 8-connected region of the ground truth, is hit if the mask marks any pixel of it; an 8-connected component
+of the mask is right if it touches a defect. Neither shows how well the outlines agree: precision, recall, F1 and IoU of
+pixels do, pooled over all images. This F1 is the SegF1 of MVTec AD 2 (Heckler-Kram et al., arXiv:2503.21622).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ COUNTED = 7
 
 
 def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
-    """What a mask finds in an image.
+    """Count what a mask finds in an image.
 
     Args:
         mask: bool ``[height, width]``.
-        truth: of the same shape; None for a good image.
+        truth: of the same shape; None for a normal image.
 
     Returns:
-        int64 ``[7]``: true positive, false positive and false negative pixels; regions of the truth, and how many are
+        int64 ``[7]``: true positive, false positive and false negative pixels; ground-truth regions, and how many are
         hit; components of the mask, and how many are right.
     """
     counts = np.zeros(COUNTED, np.int64)
@@ -47,8 +47,8 @@ def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
 def mask_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics ``[...]`` of counts ``[..., 7]`` that were added up; all NaN where nothing is defective.
 
-    The precision of a mask that marks nothing is 0, not NaN, so that a method that finds nothing cannot drop out of a
-    mean over categories.
+    The precision of a mask that marks nothing is 0, not NaN, so that a method that finds nothing still counts in
+    a mean over categories.
     """
     counts = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     right, wrong, missed, regions, hit, components, components_right = counts

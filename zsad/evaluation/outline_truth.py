@@ -1,4 +1,4 @@
-"""The stage that outlines defects by the ground truth: what a classifier of regions could do at best."""
+"""The stage that outlines defects by the ground truth: the best possible input of a classifier of regions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from zsad.progress import progress
 
 
 def outline_truth(*, manifest: Path, output: Path, provenance: Mapping[str, Any]) -> None:
-    """Write the true masks of all test images of a category, in the order of the manifest.
+    """Write the ground-truth masks of all test images of a category, in the order of the manifest.
 
-    Images are taken one at a time, each at its own resolution. The mask of a good image is empty, and so is that of one
-    whose mask is not known.
+    Images are read one at a time, each at its own resolution. The mask of a normal image is empty, and so is that of an
+    image without a known mask.
 
     Args:
-        output: the mask file, written whole or not at all; its scores are NaN, for no map is behind it.
-        provenance: of this stage.
+        output: the mask file, written whole or not at all; its scores are NaN, since it comes from no map.
+        provenance: facts about this stage.
 
     Raises:
         DataError: the manifest is damaged, or a mask is unusable or has changed since it was listed.
@@ -31,7 +31,7 @@ def outline_truth(*, manifest: Path, output: Path, provenance: Mapping[str, Any]
     records = of_split(read_manifest(manifest), "test")
     with MaskWriter(output, [record.image_id for record in records], provenance) as writer:
         pixels = [record.pixels for record in records]
-        for record in progress(records, total=len(records), label="outlining the truth", work=pixels):
+        for record in progress(records, total=len(records), label="outlining the ground truth", work=pixels):
             writer.append(_mask(record), np.nan, [])
 
 

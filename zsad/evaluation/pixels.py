@@ -1,11 +1,11 @@
 """Pixel metrics of a category, exact and streamed.
 
-The images are gone through twice, one at a time: those with defects for the scores of the defective pixels, which are
-few and serve as thresholds, then all of them for the normal pixels, which are counted against these thresholds (see
-`zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of one
-type of defect (its images and the good ones) as well as those of all together.
+The images are read twice, one at a time: first those with defects, for the scores of the defective pixels, which
+are few and serve as thresholds; then all of them, for the normal pixels, which are counted against these thresholds
+(see `zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of
+one defect type (its images and the normal ones) as well as those of all together.
 
-Memory: about 100 bytes a defective pixel, for as many of them as the budget allows; 4 bytes a normal pixel of a block;
+Memory: about 100 bytes a defective pixel, as far as the budget allows; 4 bytes a normal pixel of a block;
 110 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
 """
 
@@ -48,15 +48,15 @@ Observer = Callable[[int, PixelImage], None]
 
 @dataclass(frozen=True)
 class PixelRanking:
-    """What the pixel metrics follow from.
+    """Counts from which the pixel metrics follow.
 
     Attributes:
         ranking: of the pixels of all images together.
         overlap: ``[threshold]``, mean over the regions of the share at or above each threshold of the ranking.
         saturated: ``[threshold]``, mean saturated overlap over the defects; None without saturation areas.
-        aupimo: mean over the anomalous images; NaN without these, or without good ones.
+        aupimo: mean over the anomalous images; NaN without these, or without normal ones.
         aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
-        linear: what that is taken of, if it is one of linear thresholds.
+        linear: counts for it, if its thresholds are linear.
     """
 
     ranking: Ranking
@@ -88,15 +88,15 @@ class PixelRanking:
 
 @dataclass(frozen=True)
 class PixelStatistics(PixelRanking):
-    """The same of a category, its types of defect, and its images.
+    """Likewise for a category, its defect types and its images.
 
     Attributes:
-        by_type: the images of one type of defect and the good ones.
+        by_type: the images of one defect type and the normal ones.
         image_aupimo: ``[image]``, NaN for one without a defective pixel.
         regions: int ``[image]``, number of defective regions.
         exact: whether nothing was rounded; see `errors`.
         histograms: for the bootstrap; None if not asked for or if no pixel is defective.
-        remark: what is wrong with AUPIMO, a sentence; or empty.
+        remark: a sentence about a problem with AUPIMO; or empty.
     """
 
     by_type: Mapping[str, PixelRanking] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class PixelStatistics(PixelRanking):
     remark: str = ""
 
     def errors(self) -> dict[str, float]:
-        """By how much each metric may be off at most, where scores had to be rounded to levels; else nothing."""
+        """The greatest error of each metric if scores had to be rounded to levels; else empty."""
         return {} if self.exact else error_bounds(self.ranking, self.overlap, self.saturated, self.aupro)
 
 
@@ -126,15 +126,15 @@ def pixel_statistics(
     """Gather the statistics of a category.
 
     Args:
-        images: each is asked for once, or if it has a type twice, and may be made at that time; once more for an AUPRO
-            at linear thresholds. Without defective pixels the truth may be None.
+        images: each is read once, or twice if it has a type, and may be made at that time; once more for an
+            AUPRO at linear thresholds. Without defective pixels the ground truth may be None.
         with_histograms: gather each image's histograms too.
-        types: ``[image]``, the type of defect; None for a good image, which has no defective pixel. By default an image
-            is good if its truth is None, and the others are of one type.
-        memory_bytes: about what may be held. With more defective pixels than this allows, scores are rounded.
+        types: ``[image]``, the defect type; None for a normal image, which has no defective pixel. By default an image
+            is normal if its ground truth is None, and the others are of one type.
+        memory_bytes: approximate memory. With more defective pixels than this allows, scores are rounded.
         block_pixels: normal pixels that are sorted at a time; by default a share of the memory.
         observe: is called with each image's position and the image, once.
-        work: of each image, e.g. its pixels, to tell how far it is; by default all are alike.
+        work: work of each image, e.g. its pixels, for the progress bar; by default all are equal.
         aupro, aupimo: definitions, see `zsad.evaluation.aupro.AUPRO` and `zsad.evaluation.aupimo.AUPIMO`.
 
     Raises:
@@ -151,7 +151,7 @@ def pixel_statistics(
 
 
 class _Pass:
-    """Goes through all images, the good ones first, then one type of defect after the other."""
+    """One pass over all images, the normal ones first, then one defect type after the other."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class _Pass:
         by_type = {}
         for name, of_type in self._defects.by_type.items():
             of_name = np.array([other == name for other in self._types])
-            # With one type alone there is nothing to choose among thresholds and images.
+            # With a single type, all thresholds and images belong to it.
             normal = good.at(of_type.places).plus(counts[name].at(of_type.places)) if len(counts) > 2 else every
             of_them = of_name | np.array([other is None for other in self._types])
             by_type[name] = PixelRanking(
@@ -274,7 +274,7 @@ def _range(images: PixelImages) -> tuple[np.float32, np.float32]:
 
 
 def _counted_thresholds(defects: Defects) -> np.ndarray:
-    """The thresholds to count normal pixels at; after levels, what lies just above the last one."""
+    """The thresholds at which normal pixels are counted; after levels, the value just above the last one."""
     if defects.exact:
         return defects.thresholds
     return np.append(defects.thresholds, np.nextafter(defects.highest, np.float32(np.inf)))
@@ -296,7 +296,7 @@ def _ranked(defects: TypeCounts, normal: NormalCounts) -> tuple[Ranking, np.ndar
 
 
 def _mean_of(gains: np.ndarray, number: int) -> np.ndarray:
-    """The mean over regions of what is at or above each threshold, in descending order of these."""
+    """The mean over regions of the share at or above each threshold, in descending order."""
     return np.cumsum(gains[::-1]) / number
 
 

@@ -1,7 +1,7 @@
-"""How a true mask is brought to another size, by name: published figures differ in it without saying so.
+"""Ways to resize a ground-truth mask, by name: published figures differ in this, often without saying so.
 
 All but `NEAREST` shrink the mask, with 255 for a defective pixel and 0 for others, by Pillow's bilinear filter, as
-torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels from some level on. The
+torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels above some level. The
 filter covers about twice the pixels that a new one stands for.
 """
 
@@ -21,11 +21,11 @@ FULL = 255
 
 
 class TruthReading(NamedTuple):
-    """How a mask, bool ``[height, width]``, is brought to another height and width.
+    """A way to resize a mask, bool ``[height, width]``, to another height and width.
 
     Attributes:
-        words: in words.
-        read: does it.
+        words: description in words.
+        read: the function that resizes.
     """
 
     words: str
@@ -40,7 +40,7 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def from_level(mask: np.ndarray, height: int, width: int, *, level: int) -> np.ndarray:
-    """Bilinear: a pixel is defective if it has ``level`` of 255 at least."""
+    """Bilinear: a pixel is defective if it is at least ``level`` of 255."""
     if (height, width) == mask.shape:
         return mask
     shades = Image.fromarray(mask.view(np.uint8) * np.uint8(FULL))
@@ -54,8 +54,8 @@ TRUTH_READINGS = MappingProxyType(
         # `gt > 0.5`, the most common way
         "half": TruthReading("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
         # `.astype(int)` of numbers in 0..1, of MuSc on MVTec AD, and of PatchCore
-        "whole": TruthReading("bilinear, where it is wholly defective", partial(from_level, level=FULL)),
+        "whole": TruthReading("bilinear, wholly defective pixels", partial(from_level, level=FULL)),
         # `gt > 0`, of MuSc on VisA, and of Dinomaly
-        "any": TruthReading("bilinear, where any of it is defective", partial(from_level, level=1)),
+        "any": TruthReading("bilinear, partly defective pixels", partial(from_level, level=1)),
     }
 )

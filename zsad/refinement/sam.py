@@ -1,4 +1,4 @@
-"""Refinement by Segment Anything: each component is a prompt, and the candidate that agrees with the map stays."""
+"""Refinement by Segment Anything: each component is a prompt, and the candidate that agrees with the map is kept."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from zsad.segmentation.base import Candidates, Prompt
 
 
 class Sam(RegionRefiner, PromptOptions):
-    """Ask a promptable model for the outline of each component, and believe it where the map agrees.
+    """Prompt a segmentation model for the outline of each component, and accept it if the anomaly map agrees.
 
-    A component of the thresholded map becomes one prompt: its padded box, its highest places as points inside, low
-    places near by as points outside, and the map as a first guess of the mask. The model answers with three candidates
-    (Kirillov et al. 2023, section 3: whole, part, subpart). The best is the one that agrees best with the map, by soft
-    IoU and contrast; the model's own estimate of quality, which knows nothing of defects, is recorded only. A candidate
-    that is much larger than the component, covers most of the part, or is of low contrast in the map is turned down,
-    and so is one that avoids the edges of the image, is ragged, or is not found again from the box alone; if all are,
-    the component stays as it was.
+    A component of the thresholded map becomes one prompt: its padded box, its highest places as points inside, nearby
+    low places as points outside, and the map as a first guess of the mask. The model returns three candidates
+    (Kirillov et al. 2023, section 3: whole, part, subpart). The best candidate is the one that agrees best with the
+    map, by soft IoU and contrast; the model's own estimate of quality, which does not depend on defects, is only
+    recorded. A candidate that is much larger than the component, covers most of the object, or has low contrast in the
+    map is rejected; so is one that does not follow edges of the image, is ragged, or is not found again from the box
+    alone. If all are rejected, the component stays as it was.
     """
 
-    summary: ClassVar[str] = "Segment Anything, prompted by each region; outlines that the map contradicts are refused."
+    summary: ClassVar[str] = "Segment Anything, prompted by each region; outlines that contradict the map are rejected."
     reference: ClassVar[str] = (
         "Segment Anything: Kirillov et al., ICCV 2023; SAM 2: Ravi et al., ICLR 2025. Prompts and acceptance are this "
         "project's own."
@@ -49,14 +49,15 @@ class Sam(RegionRefiner, PromptOptions):
         0.85,
         ge=0,
         description="Least mean gradient of the image along an accepted outline, relative to the mean around it: not "
-        "every defect has an edge that stands out, so that it may be a little less than 1, which chance gives.",
+        "every defect has an edge that stands out, so that it may be a little less than 1, the value of a random "
+        "outline.",
     )
     consensus: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="Least IoU of an accepted outline with a candidate of a second prompt, the box alone: what hangs "
-        "on the details of a prompt is no outline; 0 for no second prompt.",
+        description="Least IoU of an accepted outline with a candidate of a second prompt, the box alone: an outline "
+        "must not depend on the details of a prompt; 0 for no second prompt.",
     )
     min_smoothness: float = Field(
         0.75,
@@ -66,25 +67,28 @@ class Sam(RegionRefiner, PromptOptions):
         "and so has a line that is one pixel wide.",
     )
     max_part_share: float = Field(
-        0.5, gt=0, le=1, description="Greatest area of an accepted outline, relative to the part in the image."
+        0.5, gt=0, le=1, description="Greatest area of an accepted outline, relative to the foreground object in the "
+        "image."
     )
     foreground: bool = Field(
-        True, description="Whether the model is asked what the part is; otherwise it is the whole image."
+        True, description="Whether a mask of the foreground object is made; otherwise the whole image counts as the "
+        "object."
     )
     max_prompts: int = Field(
         10, ge=1, le=1000, description="Components of an image that are prompted, highest first; the others stay."
     )
     crops: CropOptions | None = Field(
-        None, description="Show small components to the model at full resolution; null for none, {} for the defaults."
+        None, description="Windows that show small components to the model at full resolution; null for none, {} for "
+        "the defaults."
     )
 
     @property
     def uses_foreground(self) -> bool:
-        """Whether the model is asked what the part is."""
+        """Whether masks of the foreground object are used."""
         return self.foreground
 
     def crop_parameters(self) -> dict[str, Any] | None:
-        """What the windows of small components depend on."""
+        """Parameters of the windows of small components."""
         if self.crops is None:
             return None
         return {
@@ -107,11 +111,11 @@ class Sam(RegionRefiner, PromptOptions):
             DataError: an embedding is missing.
         """
         if prompted is None:
-            raise ValueError("this refiner needs the image under a segmentation model")
+            raise ValueError("this refiner needs an image that can be prompted")
         return self._outlines(_Scene(image, anomaly_map, threshold, prompted), regions)
 
     def work(self, region: Region, height: int, width: int) -> int:
-        """Nothing that is bounded by pixels: `max_prompts` bounds it."""
+        """Always 0: `max_prompts` bounds the work, not pixels."""
         return 0
 
     def _outlines(self, scene: _Scene, regions: Sequence[Region]) -> Iterator[Outline]:
@@ -130,7 +134,7 @@ class Sam(RegionRefiner, PromptOptions):
             yield Outline(region.box, region.mask, Objection("beyond the cap of prompts", reason), is_judged=True)
 
     def _question(self, scene: _Scene, region: Region) -> _Question:
-        """The prompts of a component, and where they are put."""
+        """The prompts of a component and their window."""
         crop = None if self.crops is None else self.crops.window_of(region, *scene.anomaly_map.shape)
         window = crop or scene.prompted.whole
         local = region._replace(
@@ -140,7 +144,7 @@ class Sam(RegionRefiner, PromptOptions):
         return _Question(window, [first, _sparser(first, local)] if self.consensus > 0 else [first])
 
     def _best(self, scene: _Scene, region: Region, question: _Question, answers: Sequence[Candidates]) -> Outline:
-        """The candidate that agrees best with the map among those that may stay; else the best, with the objection."""
+        """The acceptable candidate that agrees best with the map; if none is, the best with the reason for its rejection."""
         component = region.within(question.window)
         first, *confirmation = [
             [self.cleaned(logits > 0, component, scene.anomaly_map.size) for logits in answer.logits]
@@ -166,7 +170,7 @@ class Sam(RegionRefiner, PromptOptions):
         return Outline(best.window, best.mask, best.objection, details, is_judged=True)
 
     def _judged(self, scene: _Scene, region: Region, window: Box, masks: Sequence[np.ndarray]) -> list[_Judged]:
-        """What is to be said of each candidate by itself, all looked at in the same surroundings.
+        """Judge each candidate by itself, all within the same window.
 
         Args:
             masks: bool ``[height, width]`` of ``window``, cleaned.
@@ -190,7 +194,7 @@ class Sam(RegionRefiner, PromptOptions):
         return judged
 
     def _dissent(self, mask: np.ndarray, others: Sequence[np.ndarray]) -> Objection:
-        """The objection to an outline that no candidate of the second prompt confirms."""
+        """The reason to reject an outline that no candidate of the second prompt confirms, if so."""
         best = max(_iou(mask, other) for other in others)
         if best >= self.consensus:
             return Objection()
@@ -200,7 +204,7 @@ class Sam(RegionRefiner, PromptOptions):
     def objection(
         self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
     ) -> Objection:
-        """What every refiner objects to (see `RegionRefiner.objection`), and noise."""
+        """The reasons of all refiners (see `RegionRefiner.objection`), and noise."""
         objection = super().objection(image, anomaly_map, component, refined)
         if objection:
             return objection
@@ -211,15 +215,15 @@ class Sam(RegionRefiner, PromptOptions):
         return Objection()
 
     def _oversize(self, area: int, component_area: int, part_area: int) -> Objection:
-        """The objection to an outline that covers most of the part, or is too large for its component."""
+        """The reason to reject an outline that covers most of the object or is too large for its component, if so."""
         if area > self.max_part_share * part_area:
-            reason = f"the outline covers {area / max(part_area, 1):.2g} of the part, above {self.max_part_share:g}"
-            return Objection("most of the part", reason)
+            reason = f"the outline covers {area / max(part_area, 1):.2g} of the object, above {self.max_part_share:g}"
+            return Objection("most of the object", reason)
         return self.size_objection(area, component_area) if area > component_area else Objection()
 
 
 class _Scene(NamedTuple):
-    """What an outline is judged by: see `Refiner.refine`."""
+    """The data for judging an outline: see `Refiner.refine`."""
 
     image: np.ndarray
     anomaly_map: np.ndarray
@@ -235,7 +239,7 @@ class _Question(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """A candidate: the window in which it was judged, its mask there, agreement with the map, and objection."""
+    """A candidate: the window in which it was judged, its mask there, agreement with the map, and the reason for its rejection, if any."""
 
     window: Box
     mask: np.ndarray
@@ -248,7 +252,7 @@ def _median(mask: np.ndarray) -> np.ndarray:
 
 
 def _window_around(region: Region, masks: Sequence[np.ndarray], window: Box, height: int, width: int) -> Box:
-    """The component's box with surroundings of its own size, and all of the outlines.
+    """The component's box with a margin of its own size, enlarged to hold all outlines.
 
     Args:
         masks: bool ``[height, width]`` of ``window``.
@@ -261,7 +265,7 @@ def _window_around(region: Region, masks: Sequence[np.ndarray], window: Box, hei
 
 
 def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objection:
-    """The objection to an outline that goes on beyond its crop."""
+    """The reason to reject an outline that continues beyond its crop, if so."""
     left, top, right, bottom = window
     sides = (
         (left > 0, mask[:, 0]),
@@ -275,7 +279,7 @@ def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objectio
 
 
 def _moved(mask: np.ndarray, window: Box, target: Box) -> np.ndarray:
-    """The part of a mask of ``window`` that lies in another window, and nothing elsewhere."""
+    """The area of a mask of ``window`` that lies in another window; False elsewhere."""
     moved = np.zeros((target[3] - target[1], target[2] - target[0]), dtype=bool)
     shared = max(window[0], target[0]), max(window[1], target[1]), min(window[2], target[2]), min(window[3], target[3])
     moved[slices(shifted(shared, target))] = mask[slices(shifted(shared, window))]
@@ -288,7 +292,7 @@ def _iou(mask: np.ndarray, other: np.ndarray) -> float:
 
 
 def _sparser(prompt: Prompt, region: Region) -> Prompt:
-    """The box alone; or, where that is the prompt already, the highest place alone."""
+    """The box alone; or the highest place alone if the prompt is the box already."""
     if prompt.box is not None and (len(prompt.points) or prompt.mask is not None):
         return Prompt.of_box(prompt.box)
     return Prompt.of_points(np.array([region.peak], dtype=np.float32))

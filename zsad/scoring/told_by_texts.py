@@ -1,4 +1,4 @@
-"""What sentences say of an image and of its windows, as WinCLIP asks them."""
+"""Text-based scores of an image and of its windows for WinCLIP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def told_by_texts(
 
     Args:
         classes: unit vectors ``[state, channel]``.
-        scales: sides of the windows; None for all that there are.
+        scales: sides of the windows; None for all.
     """
     channels = classes.shape[1]
     whole = anomaly_probability(image_vector(features, index, channels), classes, temperature)

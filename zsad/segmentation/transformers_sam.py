@@ -41,7 +41,7 @@ class TransformersSam(SegmenterPart):
         """Load the weights onto the device.
 
         Raises:
-            ConfigError: the device or number format does not exist here, or a revision of a local folder.
+            ConfigError: the device or number format does not exist here, or a revision was given for a local folder.
             ModelError: the model is absent, gated, damaged, or of an unknown family.
         """
         # These import torch and transformers, which declaring the parameters must not.
