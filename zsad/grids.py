@@ -98,7 +98,7 @@ class JointRule(NamedTuple):
         return finest(rule.size(height, width) for rule in self.members)
 
     def computed(self, height: int, width: int) -> int:
-        """How many patches the joined grid has; those that the members compute are not counted. """
+        """How many patches the joined grid has; those that the members compute are not counted."""
         return math.prod(self.size(height, width))
 
     def seen_at_once(self, height: int, width: int) -> tuple[int, int]:

@@ -34,14 +34,14 @@ class CouplingSizes(NamedTuple):
 class CouplingNetwork(nn.Module):
     """An invertible map from vectors ``x`` to ``z``, which are Gaussian and independent if the density is right.
 
-    Each of the couplings splits a vector into two parts, keeps one, ``a``, and moves and scales the other, ``b``, by
+    Each of the couplings splits a vector into two halves, keeps one, ``a``, and moves and scales the other, ``b``, by
     the output of a network with one hidden layer for ``a`` and the condition ``c``:
 
         ``(s, t) = W2 relu(W1 a + Wc c + w1) + w2``,   ``b' = exp(k(s)) b + t``,
 
     with ``k(s) = (2 alpha / pi) atan(s / alpha)`` and ``alpha = 1.9``, the soft clamp of Ardizzone et al.
     (arXiv 1907.02392). Before every second coupling the dimensions are put into a random order that depends on the
-    seed; the next one exchanges the parts, so that two couplings change every dimension. The log-determinant of the
+    seed; the next one exchanges the halves, so that two couplings change every dimension. The log-determinant of the
     Jacobian is the sum of all ``k(s)``. ``W2`` and ``w2`` start at zero: an untrained network only reorders, and its
     density is the standard normal density.
 

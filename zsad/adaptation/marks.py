@@ -1,4 +1,4 @@
-"""Labels and masks for methods that learn: which images are anomalous, and where. Never those of the data set under test."""
+"""Labels and masks for methods that learn; never those of the data set under test."""
 
 from __future__ import annotations
 

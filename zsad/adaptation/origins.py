@@ -40,7 +40,7 @@ def synthetic_marks(manifest: Path, origins: Path, image_ids: Sequence[str]) -> 
 
     Raises:
         DamagedFileError: of the manifest, if a mask is missing or has changed: removing the manifest makes all of them
-            anew.
+            again.
         DataError: an image is not listed, or a table is absent or has changed.
     """
     wanted = set(image_ids)

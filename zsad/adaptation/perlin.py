@@ -33,7 +33,7 @@ def perlin(image: np.ndarray, other: Other | None, draws: Draws) -> Edit:
 
 
 def _blobs(height: int, width: int, draws: Draws) -> np.ndarray:
-    """Bool ``[height, width]``: where noise, turned by any angle, is above the threshold.
+    """Bool ``[height, width]``: where noise, rotated by any angle, is above the threshold.
 
     If no noise is above it, the noise is generated again.
     """

@@ -112,7 +112,7 @@ def trained_prototypes(
 
 
 def batches_of(images: int, batch: int, epochs: int, seed: int) -> list[list[int]]:
-    """All images once an epoch, in a random order for each epoch, in batches; the last batch of an epoch may be smaller."""
+    """Batches of all images, in a new random order for each epoch; the last batch of an epoch may be smaller."""
     batches = []
     for epoch in range(epochs):
         order = torch.randperm(images, generator=generator(seed, f"epoch {epoch}")).tolist()

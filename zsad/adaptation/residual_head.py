@@ -141,7 +141,7 @@ class Examples(Protocol):
         """Unit tokens of one image and layer and their nearest normal tokens, ``[row, column, channel]`` each."""
 
     def cells(self, index: int) -> torch.Tensor:
-        """int64 ``[4 row, 4 column]``: 1 for an anomalous cell, 0 for a normal one, -1 for one that counts as neither."""
+        """int64 ``[4 row, 4 column]``: 1 for an anomalous cell, 0 for a normal one, -1 for neither."""
 
 
 class Batch(NamedTuple):
@@ -209,7 +209,7 @@ def head_loss(
 
 
 def _batches(examples: Examples, steps: int, seed: int) -> Iterator[Batch]:
-    """The batches of a training: a random grid size, weighted by its number of images, then images of that size and a layer."""
+    """Random batches: a grid size, weighted by its number of images, then images of that size and a layer."""
     draws = generator(seed, "batches of the residual head")
     for _ in range(steps):
         first = _drawn(range(len(examples.grids)), 1, draws)[0]

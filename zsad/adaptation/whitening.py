@@ -51,9 +51,7 @@ def whiten(mean: torch.Tensor, covariance: torch.Tensor, dimensions: int) -> Whi
     variances, axes = variances.flip(0)[:kept], axes.flip(1)[:, :kept]
     largest = variances[0]
     if largest <= ROUNDING * mean.square().sum() or largest <= 0:
-        raise DataError(
-            "all patches of the references are equal, so no method can learn from them; check the images"
-        )
+        raise DataError("all patches of the references are equal, so no method can learn from them; check the images")
     signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # the sign of an axis is arbitrary
     scaled = axes * signs / variances.clamp(min=SMALLEST_SHARE * float(largest)).sqrt()
     return Whitening(mean.float(), scaled.float().contiguous())

@@ -23,11 +23,10 @@ class Cache(Classifier):
         "AAAI 2025 (arXiv:2412.16897)."
     )
 
-    beta: float = Field(32.0, gt=0, le=1e6, description="how fast the weight of an example falls as the cosine falls "
-    "from 1")
-    temperature: float = Field(
-        0.11, ge=1e-6, description="divisor of the sums; small for probabilities near 0 and 1"
+    beta: float = Field(
+        32.0, gt=0, le=1e6, description="how fast the weight of an example falls as the cosine falls from 1"
     )
+    temperature: float = Field(0.11, ge=1e-6, description="divisor of the sums; small for probabilities near 0 and 1")
 
     def _scores(self, support: np.ndarray, kinds: np.ndarray, queries: np.ndarray, count: int) -> np.ndarray:
         """The sum for each kind, from 0 to the number of its examples over the temperature."""

@@ -43,14 +43,14 @@ class DrawOptions(Options):
     )
     good: bool = Field(True, description="whether good is one of the kinds")
     leave_out: list[str] = Field(
-        default_factory=list, description="kinds that are not shown, e.g. to test whether they are recognised as "
-        "unknown"
+        default_factory=list,
+        description="kinds that are not shown, e.g. to test whether they are recognised as unknown",
     )
     scarce: Literal["stop", "skip"] = Field(
         "stop", description="kinds with too few images: stop, or skip (not shown, and named)"
     )
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_different)] = Field(
-        [0, 1, 2, 3, 4], description="of the draws"
+        [0, 1, 2, 3, 4], description="random seeds of the samples"
     )
 
     @property
@@ -260,8 +260,9 @@ def _left_out(options: DrawOptions, kinds: Collection[str], category: str) -> tu
             left_out.add(found)
             continue
         if any(_is_slip(name, kind) for kind in kinds):
-            raise ConfigError(f"leave_out names '{name}', which is not a kind of "
-            f"'{category}'{nearest_hint(name, kinds)}")
+            raise ConfigError(
+                f"leave_out names '{name}', which is not a kind of '{category}'{nearest_hint(name, kinds)}"
+            )
         remarks.append(f"The kind '{name}' in leave_out does not exist in '{category}'.")
     return left_out, remarks
 

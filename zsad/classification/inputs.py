@@ -100,8 +100,8 @@ def check_images_of_split(split: Path, rows: Sequence[SplitRow], sources: Sequen
             contents = {row.image_id: row.sha256 for row in rows if row.source == source and row.seed == seed}
             strangers = contents.keys() - set(reader.image_ids)
             missing = set(reader.image_ids) - contents.keys()
-            if odd := min(strangers | missing if source == TEST else strangers, default=None):
-                raise _stale(split, reader.path, f"{odd} is only in one of them")
+            if unmatched := min(strangers | missing if source == TEST else strangers, default=None):
+                raise _stale(split, reader.path, f"{unmatched} is only in one of them")
             known = reader.provenance.get("contents_sha256")
             if not missing and known not in (None, contents_sha256(contents)):
                 raise _stale(split, reader.path, "an image was replaced by another of the same name")
@@ -143,7 +143,7 @@ def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots])
         check_split(rows)
     except ValueError as error:
         raise DataError(f"{split} is not a split of a classifier ({error}); {RUN_AGAIN}") from None
-    if odd := _under_two_kinds(rows):
+    if ambiguous := _under_two_kinds(rows):
         raise DataError(f"{split} is not a split of a classifier (it shows {ambiguous} under two kinds); {RUN_AGAIN}")
     return draws_of(rows, shots)
 

@@ -33,7 +33,8 @@ class ConformalOptions(Options):
     )
     alpha: float = Field(0.1, gt=0, lt=1, description="share of images whose set may lack their kind")
     thresholds: Literal["kind", "all"] = Field(
-        "kind", description="kind: a threshold for each kind (Mondrian), so that the rate holds for each; all: one threshold"
+        "kind",
+        description="kind: a threshold for each kind (Mondrian), so that the rate holds for each; all: one threshold",
     )
     by: Literal["probability", "score"] = Field(
         "score",

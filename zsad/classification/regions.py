@@ -128,7 +128,7 @@ def _resampled(anomaly_map: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def _weighted(shares: np.ndarray, on_grid: np.ndarray | None) -> np.ndarray:
-    """Shares of patches, times the height of their map values above its median; the shares alone if that is 0 everywhere."""
+    """Shares of patches, times the height of their map values above its median; the shares if that is always 0."""
     if on_grid is None:
         return shares
     weights = shares * np.maximum(on_grid - np.median(on_grid), 0)

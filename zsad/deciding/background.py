@@ -35,7 +35,7 @@ class Background(NamedTuple):
     patches: float
 
     def chance(self, peaks: np.ndarray) -> np.ndarray:
-        """Chance that the highest patch of a normal image exceeds each of ``peaks``; float64 ``[image]``, at least 1e-6."""
+        """Chance that the highest patch of a normal image exceeds each peak; float64 ``[image]``, at least 1e-6."""
         levels = np.maximum(1 + self.spread * NODES, LEAST_LEVEL)
         above = self.tail.survival(self.ordinary + (peaks[:, None] - self.ordinary) / levels)
         in_image = -np.expm1(self.patches * np.log1p(-np.minimum(above, 1 - 1e-16)))

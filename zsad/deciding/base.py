@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def peaks(self) -> np.ndarray:
-        """The values that decide, float64 ``[image]``: the highest value of each map, or the image score without maps."""
+        """The values that decide, float64 ``[image]``: the highest value of each map; without maps the image score."""
         return peaks(self.maps, self.image_scores)
 
     @cached_property
@@ -186,7 +186,7 @@ class ThresholdRule(Choice):
 
     @abstractmethod
     def decide(self, evidence: Evidence) -> Verdicts:
-        """Decide which images and regions are defective; thresholds have the unit of the maps or, without maps, of the image scores."""
+        """Decide which images and regions are defective; thresholds have the unit of maps, or else of image scores."""
 
     def reach(self, maps: Sequence[np.ndarray], region: float) -> float:
         """The threshold for pixels that belongs to one for regions.
@@ -236,7 +236,7 @@ class BatchRule(ThresholdRule):
 
     @abstractmethod
     def threshold(self, evidence: Evidence) -> float:
-        """The threshold that the highest value of a region must exceed; without maps, the threshold of the image score."""
+        """The threshold of the highest value of a region; without maps, that of the image score."""
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""

@@ -1,4 +1,4 @@
-"""Whether a batch has more images called defective than a normal batch would have, in one or two sentences for an inspector."""
+"""Compare the number of images called defective with that of a normal batch, in sentences for an inspector."""
 
 from __future__ import annotations
 

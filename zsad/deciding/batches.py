@@ -11,7 +11,9 @@ from zsad.maps import telling
 
 NOTHING_DIFFERS = "The patches of the images do not differ enough to identify normal ones, so no image is called "
 "defective."
-PRESUMED = 0.1  # share of defective images: a low quantile of all images is a somewhat higher quantile of the normal ones
+PRESUMED = (
+    0.1  # share of defective images: a low quantile of all images is a somewhat higher quantile of the normal ones
+)
 ENOUGH = 8  # images, the fewest from which normal ones can be modelled
 LEAST_HEIGHT = 1e-3  # relative to the highest peak's: the logarithm of an image below the ordinary patch
 

@@ -1,4 +1,4 @@
-"""The deciding stage: from the scores of a method and of its references to verdicts on images and thresholds for regions."""
+"""The deciding stage: from the scores of a method and its references to verdicts and thresholds."""
 
 from __future__ import annotations
 

@@ -31,8 +31,9 @@ class ExpectedShare(ThresholdRule):
     needs_batch: ClassVar[bool] = True
 
     share: float = Field(ge=0, le=1, description="Approximate share of the images that is defective.")
-    tolerance: float = Field(0.1, ge=0, le=1, description="How much the share that is called defective may differ from "
-    "it.")
+    tolerance: float = Field(
+        0.1, ge=0, le=1, description="How much the share that is called defective may differ from it."
+    )
     cut: Literal["gap", "otsu"] = Field(
         "gap", description="gap: in the widest gap between neighbours; otsu: the highest variance between both sides."
     )

@@ -47,8 +47,10 @@ class LargestGap(ThresholdRule):
         if chance > self.level:
             return calls_nothing(
                 evidence,
-                remarks=["No gap between the images' highest values is too wide for normal images, so none is called "
-                "defective."],
+                remarks=[
+                    "No gap between the images' highest values is too wide for normal images, so none is called "
+                    "defective."
+                ],
             )
         region = between(float(rising[below - 1]), float(rising[below]))
         return Verdicts(evidence, region, self.reach(evidence.maps, region))

@@ -65,7 +65,7 @@ class Mixture(ThresholdRule):
         return Verdicts(evidence, region, self.reach(evidence.maps, region))
 
     def _between_two(self, values: np.ndarray) -> float | None:
-        """The value at which both components are equally likely, from rising standardised values; None if one describes them."""
+        """The value at which two components are equally likely, from rising values; None if one describes them."""
         from sklearn.mixture import GaussianMixture  # slow to import, and only some rules need it
 
         column = values[:, None]
@@ -92,7 +92,7 @@ class Mixture(ThresholdRule):
 
 
 def _as_likely(two: GaussianMixture) -> float | None:
-    """The value between the means at which the posterior of the upper component is 1/2, by bisection; None if there is none."""
+    """The value between the means where the posterior of the upper component is 1/2, by bisection; None if none."""
     upper = int(np.argmax(two.means_[:, 0]))
     low, high = np.sort(two.means_[:, 0])
 

@@ -14,7 +14,7 @@ from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_
 
 
 class PeaksOverThreshold(ThresholdRule):
-    """The value that the highest of a normal image's patches exceeds with a chance of ``alpha``.
+    """The value that the highest patch of a normal image exceeds with a chance of ``alpha``.
 
     Which images are normal is unknown, and most may be defective; but defects cover few patches, and at least the share
     ``good`` of the images has none. So the rule takes the values at rank 1, 2, ... of each sorted map, down to the
@@ -41,7 +41,8 @@ class PeaksOverThreshold(ThresholdRule):
     good: float = Field(0.25, gt=0, le=0.5, description="Share of the images that are normal, at least.")
     top: float = Field(0.1, gt=0, le=0.5, description="Share of an image's patches that the tail is fitted to.")
     shape: Literal["pareto", "exponential"] = Field(
-        "pareto", description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape."
+        "pareto",
+        description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape.",
     )
     spread: bool = Field(True, description="Whether the levels of whole images may differ.")
 

@@ -35,9 +35,7 @@ class ReferenceQuantile(ReferenceRule):
     )
 
     quantile: float = Field(0.995, gt=0, le=1, description="Share of normal images that are called normal.")
-    factor: float = Field(
-        1.0, gt=0, description="Factor of the distance between the threshold and the median patch."
-    )
+    factor: float = Field(1.0, gt=0, description="Factor of the distance between the threshold and the median patch.")
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images, from the peaks of the references."""

@@ -14,7 +14,7 @@ GOOD = 0.5  # all references are normal: the median over them at each rank
 
 
 class ReferenceTail(ReferenceRule):
-    """The value that the highest of a normal image's patches exceeds with a chance of ``alpha``, from normal references.
+    """The value that the highest patch of a normal image exceeds with a chance of ``alpha``, from references.
 
     Few references have few peaks: one image of nine exceeds the highest of eight, with some samples of references one
     of three. But they have thousands of patches. As `peaks_over_threshold` does with a batch, at each rank of the
@@ -37,7 +37,8 @@ class ReferenceTail(ReferenceRule):
     alpha: float = Field(0.05, gt=0, lt=1, description="Share of normal images that may be called defective.")
     top: float = Field(0.1, gt=0, le=0.5, description="Share of an image's patches that the tail is fitted to.")
     shape: Literal["pareto", "exponential"] = Field(
-        "exponential", description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape."
+        "exponential",
+        description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape.",
     )
 
     without_maps: ClassVar[str] = "let p-values against its references decide (rule: conformal)"

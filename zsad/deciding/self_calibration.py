@@ -80,7 +80,8 @@ class SelfCalibration(ThresholdRule):
         0.9, gt=0.5, lt=1, description="Share of the patches, from below, that are normal in most of the images."
     )
     shape: Literal["pareto", "exponential"] = Field(
-        "pareto", description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape."
+        "pareto",
+        description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape.",
     )
 
     @property

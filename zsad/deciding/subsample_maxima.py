@@ -52,7 +52,8 @@ class SubsampleMaxima(ThresholdRule):
     quantile: float = Field(0.25, gt=0, le=0.5, description="Share of the images that are normal, at least.")
     smallest: float = Field(0.01, gt=0, lt=1, description="Share of an image's patches in the smallest sub-sample.")
     shape: Literal["pareto", "exponential"] = Field(
-        "pareto", description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape."
+        "pareto",
+        description="pareto: the shape of the tail is fitted, also heavy or bounded; exponential: fixed shape.",
     )
 
     @property
@@ -70,7 +71,7 @@ class SubsampleMaxima(ThresholdRule):
         return Verdicts(evidence, region, pixel, nominal=self.alpha, remarks=few_images(evidence))
 
     def _threshold(self, maps: Sequence[np.ndarray]) -> float | None:
-        """The value that a normal image rarely exceeds, from rising patches of each image; None if all patches are equal."""
+        """The value that a normal image rarely exceeds, from sorted patches; None if all patches are equal."""
         if not maps:
             return None
         patches = float(np.median([len(values) for values in maps]))
@@ -98,7 +99,7 @@ def quantiles_of_maxima(maps: Sequence[np.ndarray], shares: np.ndarray, quantile
 
     Args:
         maps: rising values of the patches of each image.
-        shares: of an image's patches that are drawn, ``[size]``; at least one is.
+        shares: of an image's patches that are sampled, ``[size]``; at least one is.
 
     Returns:
         float64 ``[size]``.

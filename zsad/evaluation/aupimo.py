@@ -13,7 +13,7 @@ There are two definitions by name, `AUPIMO`:
 ``interpolated``: as in the authors' code (github.com/jpcbertoldo/aupimo, and anomalib): 300 000 thresholds are evenly
     spaced between the least and the greatest score of normal images, and what is at or above one counts; trapezoids go
     from the threshold whose rate is nearest to 1e-4 to that nearest to 1e-5. Where 30 thresholds or fewer lie between,
-    or the highest one already exceeds 1e-5, the authors' code refuses, and here the metric is not known.
+    or the highest one already exceeds 1e-5, the authors' code raises an error, and here the metric is not known.
 
 The two differ by half a step or so: by about 0.5 points where we measured it (docs/metrics.md).
 
@@ -227,7 +227,7 @@ def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np
     """Mean AUPIMO ``[replicate]`` of weighted images.
 
     Args:
-        good: ``[replicate, normal image]``, how often each was drawn.
+        good: ``[replicate, normal image]``, how often each is sampled.
         anomalous: ``[replicate, anomalous image]``, likewise.
     """
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -117,7 +117,9 @@ def aupro_stretched(ranking: Ranking, overlap: np.ndarray, limit: float) -> np.n
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = ranking.false_positives / ranking.negatives[..., None]
     inside = rates < limit
-    widths = np.where(inside[..., 1:], np.diff(rates, axis=-1), 0.0)  # rates rise, so that those below the limit come first
+    widths = np.where(
+        inside[..., 1:], np.diff(rates, axis=-1), 0.0
+    )  # rates rise, so that those below the limit come first
     area = (widths * 0.5 * (overlap[..., 1:] + overlap[..., :-1])).sum(axis=-1)
     greatest = np.where(inside, rates, -np.inf).max(axis=-1, initial=-np.inf)
     width = greatest - rates[..., 0] if rates.shape[-1] else np.full(area.shape, np.nan)

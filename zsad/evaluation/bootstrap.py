@@ -111,7 +111,7 @@ class Sampler(NamedTuple):
     name: str = ""
 
     def weights(self, defective: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield how often each image was drawn, float64 ``[replicate, image]``, some replicates at a time.
+        """Yield how often each image is sampled, float64 ``[replicate, image]``, some replicates at a time.
 
         Args:
             defective: bool ``[image]``; these images are sampled separately from the others.
@@ -119,7 +119,7 @@ class Sampler(NamedTuple):
         return self.stratified([defective, ~defective])
 
     def stratified(self, strata: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield how often each image was drawn, float64 ``[replicate, image]``, some replicates at a time.
+        """Yield how often each image is sampled, float64 ``[replicate, image]``, some replicates at a time.
 
         Args:
             strata: each bool ``[image]``; each stratum is sampled separately, and images in none are never sampled.
@@ -155,7 +155,7 @@ def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Dra
 
 
 def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], Ranking]:
-    """A function that makes the rankings of replicates from their weights ``[replicate, image]``; arguments as of `image_draws`."""
+    """A function from weights ``[replicate, image]`` to rankings of replicates; arguments as of `image_draws`."""
     order = np.argsort(-scores, kind="stable")
     first_of_tie = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) != 0]))
     defective = np.asarray(labels)[order] == 1
@@ -208,7 +208,7 @@ def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws
     """Pixel metrics ``[replicate]`` of weighted images; all pixels of a bin count as tied.
 
     Args:
-        weights: ``[replicate, image]``, how often each image was drawn.
+        weights: ``[replicate, image]``, how often each image is sampled.
     """
     ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
     overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
@@ -264,7 +264,7 @@ def interval(values: np.ndarray) -> Interval:
 
 
 def mean_draws(draws: Sequence[Draws], metric: str) -> np.ndarray:
-    """The mean ``[replicate]`` of a metric over categories or seeds; empty unless all have the same number of replicates."""
+    """The mean ``[replicate]`` of a metric over categories or seeds; empty unless all have as many replicates."""
     values = [one.get(metric, np.zeros(0)) for one in draws]
     sizes = {one.size for one in values}
     return np.mean(values, axis=0) if len(sizes) == 1 and sizes != {0} else np.zeros(0)

@@ -76,7 +76,7 @@ class ImageCounts:
 
     Args:
         true_kinds: how many kinds there are, with those that were not shown.
-        is_labelled: whether the kind of any query of any draw is known.
+        is_labelled: whether the kind of any query of any sample is known.
     """
 
     def __init__(self, answers: Answers, true_kinds: int, *, is_labelled: bool) -> None:

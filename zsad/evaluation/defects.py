@@ -40,7 +40,7 @@ class PixelImage(NamedTuple):
 
 
 class PixelImages(Protocol):
-    """Images by their positions; one may be made when it is asked for."""
+    """Images by their positions; one may be made when it is read."""
 
     def __len__(self) -> int:
         """How many there are."""

@@ -51,7 +51,7 @@ def error_bounds(
 
 
 def _least_average_precision(ranking: Ranking) -> np.ndarray:
-    """With the normal pixels of a level first, no defective pixel has less precision than the pixels before the level."""
+    """With the normal pixels of a level first, no defective pixel has less precision than those before the level."""
     before = np.concatenate([[0], ranking.true_positives[:-1]])
     precision = share(before, before + ranking.false_positives)
     least: np.ndarray = (np.diff(ranking.true_positives, prepend=0) * precision).sum() / ranking.positives

@@ -161,7 +161,7 @@ class _Draws:
         }
 
     def _means(self, group: Sequence[int], resampled: Draws) -> dict[str, Any]:
-        """Means over the samples of a group; ``resampled`` is ``[replicate]`` of each metric, or ``[replicate, kind]``."""
+        """Means over the samples of a group; ``resampled`` is ``[replicate]`` or ``[replicate, kind]`` by metric."""
 
         def summary(values: Sequence[np.ndarray], draws: np.ndarray | None) -> dict[str, Any]:
             value = mean_over_seeds(values)

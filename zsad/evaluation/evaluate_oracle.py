@@ -90,8 +90,9 @@ def evaluate_oracle(
         pixels = [record.pixels for record in with_mask]
         comparisons = [
             _comparison(model, reader, record, options.measured_at)
-            for record in progress(with_mask, total=len(with_mask), label="ground-truth boxes of "
-            f"{category}", work=pixels)
+            for record in progress(
+                with_mask, total=len(with_mask), label=f"ground-truth boxes of {category}", work=pixels
+            )
             if model is not None
         ]
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}

@@ -39,7 +39,7 @@ class LinearCounts(NamedTuple):
         """Counts and mean overlaps ``[replicate, threshold]`` above descending thresholds.
 
         Args:
-            weights: ``[replicate, image]``, how often each image was drawn.
+            weights: ``[replicate, image]``, how often each image is sampled.
         """
         above, from_all = (np.cumsum(weights @ values, axis=-1) for values in (self.positives, self.negatives))
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -90,7 +90,7 @@ class NormalPixels:
         self._gather(scores[occupants == SEVERAL])
 
     def taken(self) -> NormalCounts:
-        """Return the counts since the last call, and start anew."""
+        """Return the counts since the last call, and reset them."""
         self._count_block()
         in_bucket, above_occupant, at_occupant = self._counts if self._flushed is None else self._flushed + self._counts
         up_to = np.cumsum(in_bucket, dtype=np.int64)
@@ -113,7 +113,7 @@ class NormalPixels:
         self._held = self._total = self._since_flush = 0
 
     def _flush(self) -> None:
-        """Add the 4-byte counts to the total: they are faster, since more fit the cache, but too small for a category."""
+        """Add the 4-byte counts to the total: they are faster in the cache, but too small for a category."""
         self._flushed = self._counts.astype(np.int64) if self._flushed is None else self._flushed + self._counts
         self._counts[:] = 0
         self._since_flush = 0

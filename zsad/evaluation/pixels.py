@@ -95,7 +95,7 @@ class PixelStatistics(PixelRanking):
         image_aupimo: ``[image]``, NaN for one without a defective pixel.
         regions: int ``[image]``, number of defective regions.
         exact: whether nothing was rounded; see `errors`.
-        histograms: for the bootstrap; None if not asked for or if no pixel is defective.
+        histograms: for the bootstrap; None if not wanted or if no pixel is defective.
         remark: a sentence about a problem with AUPIMO; or empty.
     """
 

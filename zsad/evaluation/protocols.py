@@ -63,7 +63,7 @@ class Protocol:
 
     @property
     def _departures(self) -> list[tuple[str, Any]]:
-        """The settings that differ from the default, by name; the resizing of the ground truth wherever it is resized."""
+        """The settings that differ from the default, by name; always that of the ground truth if it is resized."""
         names = ("smoothing", *(("truth",) if self.side is not None else ()), "grid", "aupro", "aupimo")
         return [(name, getattr(self, name)) for name in names if getattr(self, name) != getattr(_DEFAULT, name)]
 

@@ -32,8 +32,8 @@ def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -
         DataError: the file has other images than the manifest.
     """
     records = {record.image_id: record for record in of_split(read_manifest(manifest), "test")}
-    odd = sorted(set(records) ^ set(image_ids))
-    if odd:
+    unmatched = sorted(set(records) ^ set(image_ids))
+    if unmatched:
         raise DataError(
             f"{result} and {manifest} do not hold the same test images ({_listed(unmatched)}); delete {result} and run "
             "again"
@@ -47,7 +47,7 @@ def has_pixel_truth(record: ImageRecord) -> bool:
 
 
 def pixel_truth(record: ImageRecord) -> np.ndarray:
-    """Ground truth of an image with pixel ground truth, bool ``[height, width]``; a normal image has no defective pixel."""
+    """The pixels of an image that are defective, bool ``[height, width]``; a normal image has none."""
     if record.label == 0:
         return np.zeros((record.height, record.width), dtype=bool)
     return read_mask(record.mask_path, record.height, record.width, record.mask_sha256)

@@ -17,7 +17,7 @@ NUMBERS = "biuf"  # kinds of dtypes: bool, whole numbers, floating point
 
 
 class Arrays(Protocol):
-    """A list or an array of arrays, or any object that returns the array of an image by its position, also repeatedly."""
+    """A list or an array of arrays, or any object that returns the array of an image by position, repeatedly."""
 
     def __len__(self) -> int:
         """How many images there are."""
@@ -56,9 +56,9 @@ def flags_of_images(values: ArrayLike, name: str) -> np.ndarray:
     """
     array = _vector(values, f"{name}s")
     flags: np.ndarray = array == 1
-    odd = np.flatnonzero(~(flags | (array == 0)))
-    if odd.size:
-        raise ArrayError(f"{name} {odd[0]} is {array[odd[0]]}, but it must be 1 for defective or 0 for normal")
+    invalid = np.flatnonzero(~(flags | (array == 0)))
+    if invalid.size:
+        raise ArrayError(f"{name} {invalid[0]} is {array[invalid[0]]}, but it must be 1 for defective or 0 for normal")
     return flags
 
 
@@ -69,8 +69,9 @@ def require_as_many(some: Sized, what: str, others: Sized, of_others: str) -> in
         ArrayError: the numbers differ, or there is no image.
     """
     if len(some) != len(others):
-        raise ArrayError(f"there are {len(some)} {what} and {len(others)} {of_others}; give one of each for every "
-        "image")
+        raise ArrayError(
+            f"there are {len(some)} {what} and {len(others)} {of_others}; give one of each for every image"
+        )
     if not len(some):
         raise ArrayError(f"there are no {what} and no {of_others}; give those of at least one image")
     return len(some)
@@ -163,7 +164,7 @@ def map_of(maps: Arrays, position: int) -> np.ndarray:
 
 
 class MeasuredImages:
-    """Maps with their ground truth, one at a time, brought to the resolution at which they are compared.
+    """Maps with their ground truth, one at a time, resized to the resolution of the comparison.
 
     Args:
         maps: float ``[row, column]`` each, on any grid that covers its image edge to edge.
@@ -186,8 +187,9 @@ class MeasuredImages:
     ) -> None:
         number = require_masks(masks, maps, "maps")
         if defects is not None and len(defects) != number:
-            raise ArrayError(f"there are {len(defects)} lists of defects and {number} masks; give one of each for "
-            "every image")
+            raise ArrayError(
+                f"there are {len(defects)} lists of defects and {number} masks; give one of each for every image"
+            )
         self._maps = maps
         self._masks = masks
         self._protocol = protocol

@@ -104,7 +104,7 @@ def image_curves(scores: ArrayLike, labels: ArrayLike) -> dict[str, Curve]:
 
 
 def best_threshold(scores: ArrayLike, labels: ArrayLike) -> float:
-    """The threshold that makes the F1 of ``scores > threshold`` greatest, the highest such threshold; see `image_auroc`.
+    """The highest threshold that makes the F1 of ``scores > threshold`` greatest; see `image_auroc`.
 
     The labels choose it, so that it must not be applied to the images that are measured.
 
@@ -210,8 +210,9 @@ def _decided(decisions: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.nd
     decided, flags = flags_of_images(decisions, "decision"), flags_of_images(labels, "label")
     require_as_many(decided, "decisions", flags, "labels")
     if not flags.any():
-        raise ArrayError(f"none of the {len(flags)} images is defective, so there is nothing to find; give a defective "
-        "one")
+        raise ArrayError(
+            f"none of the {len(flags)} images is defective, so there is nothing to find; give a defective one"
+        )
     return decision_counts(decided, flags), flags
 
 

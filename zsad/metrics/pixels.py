@@ -128,8 +128,9 @@ def auspro(
     _require_limit(limit)
     statistics = _statistics(maps, masks, protocol, memory_mb, defects=defects)
     if statistics.saturated is None:
-        raise ArrayError("no image has a defect with a saturation area, so there is nothing to find; give a mask that "
-        "marks a defect")
+        raise ArrayError(
+            "no image has a defect with a saturation area, so there is nothing to find; give a mask that marks a defect"
+        )
     return float(area_under_pro(statistics.ranking, statistics.saturated, limit))
 
 
@@ -303,8 +304,9 @@ def _statistics(
     if statistics.ranking.positives == 0:
         raise ArrayError(f"no defective pixel is left at the protocol '{protocol}'; choose '{NATIVE}'")
     if statistics.ranking.negatives == 0:
-        raise ArrayError(f"the {len(images)} masks mark every pixel, so no pixel is normal; give an image with normal "
-        "pixels")
+        raise ArrayError(
+            f"the {len(images)} masks mark every pixel, so no pixel is normal; give an image with normal pixels"
+        )
     if not statistics.exact:
         greatest = max(statistics.errors().values())
         warnings.warn(

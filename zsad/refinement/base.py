@@ -28,7 +28,7 @@ class Refinement(NamedTuple):
 
 
 class Refiner(Choice):
-    """Base class of refiners, which outline defects; a subclass is one method in one file, its fields are the parameters.
+    """Base class of refiners, which outline defects; a subclass is one method in one file, its fields its parameters.
 
     Class attributes:
         reference: source of the method.

@@ -68,7 +68,7 @@ class Guided(RegionRefiner):
             yield Outline(window, above[slices(window)])
 
     def work(self, region: Region, height: int, width: int) -> int:
-        """Number of pixels in which the outline of a region is cleaned and judged; the filter itself runs once per image."""
+        """Number of pixels in which the outline of a region is judged; the filter itself runs once per image."""
         return area_of(self._window(region, height, width))
 
     def _window(self, region: Region, height: int, width: int) -> Box:

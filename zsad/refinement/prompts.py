@@ -22,8 +22,7 @@ class PromptOptions(Options):
         1 / 128,
         ge=0,
         le=0.5,
-        description="Padding of the box around a component, as a fraction of the shorter side of the image "
-        "or crop.",
+        description="Padding of the box around a component, as a fraction of the shorter side of the image or crop.",
     )
     positive_points: int = Field(
         1, ge=0, le=3, description="Peaks of the map within the component that are given as points inside; 0 to 3."

@@ -141,7 +141,7 @@ class RegionRefiner(Refiner):
         threshold: float,
         prompted: PromptedImage | None = None,
     ) -> Refinement:
-        """Outline every region again and unite accepted outlines with the components that stay; see `Refiner.refine`."""
+        """Outline every region again and unite accepted outlines with the other components; see `Refiner.refine`."""
         regions = regions_to_outline(anomaly_map, threshold, self.min_area)
         count = self._affordable(regions, *anomaly_map.shape)
         mask = np.zeros(anomaly_map.shape, dtype=bool)

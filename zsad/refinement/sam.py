@@ -67,19 +67,22 @@ class Sam(RegionRefiner, PromptOptions):
         "and so has a line that is one pixel wide.",
     )
     max_part_share: float = Field(
-        0.5, gt=0, le=1, description="Greatest area of an accepted outline, relative to the foreground object in the "
-        "image."
+        0.5,
+        gt=0,
+        le=1,
+        description="Greatest area of an accepted outline, relative to the foreground object in the image.",
     )
     foreground: bool = Field(
-        True, description="Whether a mask of the foreground object is made; otherwise the whole image counts as the "
-        "object."
+        True,
+        description="Whether a mask of the foreground object is made; otherwise the whole image counts as the object.",
     )
     max_prompts: int = Field(
         10, ge=1, le=1000, description="Components of an image that are prompted, highest first; the others stay."
     )
     crops: CropOptions | None = Field(
-        None, description="Windows that show small components to the model at full resolution; null for none, {} for "
-        "the defaults."
+        None,
+        description="Windows that show small components to the model at full resolution; null for none, {} for "
+        "the defaults.",
     )
 
     @property
@@ -144,7 +147,7 @@ class Sam(RegionRefiner, PromptOptions):
         return _Question(window, [first, _sparser(first, local)] if self.consensus > 0 else [first])
 
     def _best(self, scene: _Scene, region: Region, question: _Question, answers: Sequence[Candidates]) -> Outline:
-        """The acceptable candidate that agrees best with the map; if none is, the best with the reason for its rejection."""
+        """The acceptable candidate that agrees best with the map; if there is none, the best, with its rejection."""
         component = region.within(question.window)
         first, *confirmation = [
             [self.cleaned(logits > 0, component, scene.anomaly_map.size) for logits in answer.logits]
@@ -239,7 +242,7 @@ class _Question(NamedTuple):
 
 
 class _Judged(NamedTuple):
-    """A candidate: the window in which it was judged, its mask there, agreement with the map, and the reason for its rejection, if any."""
+    """A candidate: its window, its mask there, its agreement with the map, and the reason for a rejection."""
 
     window: Box
     mask: np.ndarray

@@ -1,4 +1,4 @@
-"""Memory banks: the patches of reference images, in pieces that fit the memory, and searches for the nearest of them."""
+"""Memory banks: the patches of reference images, in pieces that fit the memory, and nearest-neighbour search."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class FreeBank(ImageBank):
 
 
 class JoinedBank(FreeBank):
-    """A bank of patches, compared at any position, as vectors of all layers side by side, not normalised, in a common unit.
+    """A bank of patches, compared at any position, as raw vectors of all layers side by side, in a common unit.
 
     Attributes:
         unit: divisor of all vectors: a power of two, which causes no rounding, near the length of the vectors

@@ -54,7 +54,7 @@ class ClassTokenKnn(ReferenceScorer):
     )
 
     k: int = Field(1, ge=1, description="Number of nearest references whose distances are averaged.")
-    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: bool = Field(False, description="Also rotate each reference by 0, 45, ... 315 degrees.")
     layers: Layers = None
 
     def fewest_references(self) -> int:

@@ -1,4 +1,4 @@
-"""Patterns that repeat in a batch: patches whose distances jump after a few neighbours, and their scores without these neighbours."""
+"""Patterns that repeat in a batch: patches whose distances jump after a few neighbours, and scores without these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REFERENCE_RANK = 0.75  # of the other images; beyond it, images that differ from
 
 
 def suspicious_links(distances: torch.Tensor, false_alarms: float, least: float) -> torch.Tensor:
-    """The other images that share a repeated pattern with a patch: bool ``[patch, other image]``, none for most patches.
+    """The images that share a repeated pattern with a patch: bool ``[patch, other image]``, none for most patches.
 
     With ``d_1 <= d_2 <= ...`` the sorted distances of a patch, each divided by the median that the patches of its image
     have to the same other image, similarity scaling says that the growths ``g_i = i ln(d_{i+1} / d_i)`` are independent

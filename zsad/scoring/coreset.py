@@ -8,7 +8,10 @@ from zsad.lazy import torch
 from zsad.scoring.similarity import Metric
 
 SAME = 1e-6  # greatest distance of equal vectors, due to rounding
-PROJECTED, STARTS = 128, 10  # of PatchCore's code: channels of the projection, and number of random vectors at the start
+PROJECTED, STARTS = (
+    128,
+    10,
+)  # of PatchCore's code: channels of the projection, and number of random vectors at the start
 CANDIDATES = 1024  # candidates for the next choices before the distances of all are updated
 
 

@@ -192,7 +192,7 @@ class _Evidence(NamedTuple):
 def _store_fit(
     scorer: ReferenceScorer, reader: FeatureReader, writer: FittedWriter, compute: Compute
 ) -> tuple[dict[str, Any], float]:
-    """Fit to all references and store the fit; return facts about its training and the seconds. No fit stays in memory."""
+    """Fit to all references and store the fit; return facts about its training, and the seconds."""
     start = time.perf_counter()
     model = scorer.fit(reader, range(len(reader)), compute)
     scorer.store(model, writer)

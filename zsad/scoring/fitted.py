@@ -88,10 +88,10 @@ class Fitted:
         for name in EXTRACTION:
             if name in self._references and name in source.provenance:
                 here[name], there[name] = self._references[name], source.provenance[name]
-        if odd := next((name for name in here if here[name] != there[name]), None):
+        if differing := next((name for name in here if here[name] != there[name]), None):
             raise DataError(
-                f"{source.path} and {self.path} come from different backbones ({odd}: {_short(there[odd])} and "
-                f"{_short(here[odd])}); score features of the model's own backbone, or delete both and run again"
+                f"{source.path} and {self.path} come from different backbones ({differing}: {_short(there[differing])} and "
+                f"{_short(here[differing])}); score features of the model's own backbone, or delete both and run again"
             )
 
     def __enter__(self) -> Self:

@@ -101,7 +101,7 @@ class Flow(WhitenedScorer):
         return 4 * (6 * self.width + 6 * dimensions)
 
     def token_operations(self, dimensions: int) -> tuple[float, float]:
-        """Operations of three passes through the network, two of them backwards, in training; and of the passes of the measure."""
+        """Operations of three passes through the network in training, two of them backwards; and for the measure."""
         blocks = self.blocks * self.width * (4.0 * self.width + BESIDE_PRODUCTS)
         once = blocks + self.width * (4.0 * dimensions + BESIDE_PRODUCTS)
         pairs = PAIRED * CHUNK if self.pairing in MAXIMISED else 0

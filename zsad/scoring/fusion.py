@@ -79,7 +79,7 @@ class Fusion(Method):
         return self
 
     def setting_of(self, settings: Sequence[str]) -> str:
-        """The setting of the fusion: that of the member that sees most, and the batch, which the scale is estimated from.
+        """The setting of the fusion: that of the member that sees most, and the batch, which sets the scale.
 
         The auxiliary data sets of all members are always named.
         """

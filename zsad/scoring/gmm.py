@@ -1,4 +1,4 @@
-"""Gaussian mixture: an image is anomalous if its pooled embedding is unlikely under the distribution of the references."""
+"""Gaussian mixture: an image is anomalous if its pooled embedding is unlikely among those of the references."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ class GMM(ReferenceScorer):
     )
     components: int = Field(1, ge=1, description="Number of Gaussians of the mixture.")
     covariance: Literal["full", "diag", "tied", "spherical"] = Field(
-        "full", description="Covariances: full for each component, diagonal for each, one for all (tied), or one variance for each (spherical)."
+        "full",
+        description="Covariances of the components: full, diagonal (diag), one for all (tied), or a single variance "
+        "(spherical).",
     )
     reg_covar: float = Field(
         0.01,

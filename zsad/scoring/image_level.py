@@ -59,8 +59,7 @@ class ImageScoring(Options):
         0.0,
         ge=0,
         le=WIDEST,
-        description="Gaussian smoothing at pixel size before aggregation, sigma in those pixels (PaDiM: 4); 0 for "
-        "none",
+        description="Gaussian smoothing at pixel size before aggregation, sigma in those pixels (PaDiM: 4); 0 for none",
     )
 
     def summed_up(self, score: ImageScore) -> ImageScore:

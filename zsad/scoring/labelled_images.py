@@ -75,7 +75,7 @@ class LabelledImages:
         return normalise(torch.from_numpy(np.concatenate(tokens)))
 
     def half_tokens(self, number: int) -> np.ndarray:
-        """The patch tokens of one image as the output of the backbone, float16 ``[layer, patch, channel]``, row by row."""
+        """The patch tokens of one image from the backbone, float16 ``[layer, patch, channel]``, row by row."""
         category, index = self._places[number]
         tokens = category.images.tokens.half_tokens(index)[self._indices]
         return tokens.reshape(len(self.layers), -1, self.channels)

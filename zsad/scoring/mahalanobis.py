@@ -1,4 +1,4 @@
-"""Mahalanobis: a patch is anomalous if it is improbable under a Gaussian of normal patches, global or at its position."""
+"""Mahalanobis: a patch is anomalous if it is improbable under a Gaussian of normal patches, global or by position."""
 
 from __future__ import annotations
 
@@ -77,8 +77,9 @@ class Mahalanobis(ReferenceScorer):
     )
 
     per_position: bool = Field(
-        False, description="One Gaussian for each position of the patch grid, for aligned objects; false for one "
-        "global Gaussian."
+        False,
+        description="One Gaussian for each position of the patch grid, for aligned objects; false for one "
+        "global Gaussian.",
     )
     regularisation: float = Field(
         0.01,
@@ -91,9 +92,10 @@ class Mahalanobis(ReferenceScorer):
         ge=1,
         description="Number of channels, sampled at random from those of all layers (PaDiM: 100 or 550); null for all.",
     )
-    channel_seed: int = Field(0, ge=0, description="Random seed of the sample of channels; samples of one seed are "
-    "nested.")
-    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    channel_seed: int = Field(
+        0, ge=0, description="Random seed of the sample of channels; samples of one seed are nested."
+    )
+    rotations: bool = Field(False, description="Also rotate each reference by 0, 45, ... 315 degrees.")
     layers: Layers = Field(
         None, description="Layers of the backbone to set side by side; null for all that were extracted."
     )
@@ -101,9 +103,7 @@ class Mahalanobis(ReferenceScorer):
     @model_validator(mode="after")
     def _positions_stay(self) -> Self:
         if self.per_position and self.rotations:
-            raise ValueError(
-                "rotated references have no common positions; set 'rotations: false' with 'per_position'"
-            )
+            raise ValueError("rotated references have no common positions; set 'rotations: false' with 'per_position'")
         return self
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:

@@ -101,7 +101,7 @@ class MemoryBank(ReferenceScorer):
         return 4.0 * tokens["references"].values
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """A sentence if the references have fewer than ``k`` patches; only `fit` detects a coreset of too few different vectors."""
+        """A sentence if the references have fewer than ``k`` patches; only `fit` finds too small a coreset."""
         if self.window is not None:
             candidates = sum(window_candidates(*grid, self.window) for grid in references.grids)
         else:

@@ -1,4 +1,4 @@
-"""Mirror symmetry: a patch of a symmetric object is anomalous if its mirrored or rotated counterpart looks different."""
+"""Mirror symmetry: a patch of a symmetric object is anomalous if its mirrored or rotated counterpart differs."""
 
 from __future__ import annotations
 
@@ -106,8 +106,10 @@ class MirrorSymmetry(Scorer):
         "turn may lie half as far from the middle.",
     )
     max_tilt: float = Field(
-        10.0, ge=0, le=45, description="Greatest angle of a mirror axis from the vertical or horizontal, degrees; 0 "
-        "for none."
+        10.0,
+        ge=0,
+        le=45,
+        description="Greatest angle of a mirror axis from the vertical or horizontal, degrees; 0 for none.",
     )
     gate: float = Field(
         0.2, gt=0, le=1, description="Asymmetry above which a symmetry is not used; 0 is perfect, 1 is chance."
@@ -133,7 +135,7 @@ class MirrorSymmetry(Scorer):
         return {"test": FeatureSet("test"), **{view: FeatureSet("test", view) for view in views}}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for all pairs of patches of an image and each transformed image, at each tilt, and for the tie-break."""
+        """Operations for all pairs of patches of an image and its transformed images, at each tilt, and for ties."""
         test = tokens["test"]
         aligned = (len(tokens) - 1) * (1 + len(tilts(self.max_tilt))) + self.tie_break
         pairs = float(test.images) * test.patches**2 * aligned
@@ -173,7 +175,7 @@ class MirrorSymmetry(Scorer):
         for alignment in alignments:
             residual = residuals(image, alignment, self.window)
             missing |= residual.isinf()
-            scores.append(residual if rarity is None else residual * _odd_side(rarity, alignment))
+            scores.append(residual if rarity is None else residual * _unusual_side(rarity, alignment))
         return torch.stack(scores).amin(dim=0).masked_fill(missing, torch.inf)
 
 
@@ -191,7 +193,7 @@ def _rarity(tokens: torch.Tensor, compute: Compute) -> torch.Tensor:
     return self_dissimilarity(tokens, 1, RARITY_EXCLUSION_RADIUS, compute)
 
 
-def _odd_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
+def _unusual_side(rarity: torch.Tensor, alignment: Alignment) -> torch.Tensor:
     """Share of its pair's difference that each patch gets, ``[row, column]`` in [0, 1]."""
     rows, columns = rarity.shape
     partner = at_partner(alignment.shown.round().long(), alignment.shift, 0)

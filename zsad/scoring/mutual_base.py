@@ -103,7 +103,7 @@ class MutualScorer(Scorer):
         return super().operations(tokens) * sides + distances + SORTED * together * patches * test.layers * sides
 
     def working_bytes(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Bytes of the distances ``[patch, image]`` of each image of a batch, and of the batch's tokens of one layer."""
+        """Bytes of the distances ``[patch, image]`` of each image of a batch, and of its tokens of one layer."""
         test = tokens["test"]
         together = max(map(len, self.batches(max(test.images, 2))))
         return 4.0 * together * test.patches * (together + test.channels)
@@ -126,7 +126,7 @@ class MutualScorer(Scorer):
         return [sorted(part.tolist()) for part in np.array_split(order, parts)]
 
     def meter(self, test: TokenSource, stages: int) -> tuple[Meter, list[float]]:
-        """A progress meter for all distances, and the work of each batch for one layer and neighbourhood: pairs of patches."""
+        """A progress meter, and the work of each batch for one layer and neighbourhood, in pairs of patches."""
         patches = test.grid_sizes.prod(axis=1)
         work = [float(patches[images].sum()) ** 2 for images in self.batches(len(test))]
         return Meter("comparing patches", stages * sum(work)), work
@@ -177,7 +177,7 @@ def interval_mean(distances: torch.Tensor, interval: tuple[float, float]) -> tor
 
 
 def cosines(cls_tokens: np.ndarray) -> np.ndarray:
-    """Cosines of class tokens ``[image, channel]``, in ``[0, 1]``: float64 ``[image, image]``; each image is nearest to itself."""
+    """Cosines of class tokens ``[image, channel]``, in ``[0, 1]``: float64 ``[image, image]``, largest with itself."""
     unit = cls_tokens / np.maximum(np.linalg.norm(cls_tokens, axis=1, keepdims=True), 1e-12)
     similar: np.ndarray = np.clip(unit @ unit.T, 0, None).astype(np.float64)
     np.fill_diagonal(similar, 1)

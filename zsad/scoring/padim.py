@@ -66,8 +66,9 @@ class Padim(ReferenceScorer):
     )
     channel_seed: int = Field(1024, ge=0, description="Random seed of the sample of channels.")
     regularisation: float = Field(
-        0.01, ge=1e-6, description="Regularisation added to the diagonal of each covariance, in the squared unit of "
-        "the tokens."
+        0.01,
+        ge=1e-6,
+        description="Regularisation added to the diagonal of each covariance, in the squared unit of the tokens.",
     )
     layers: Layers = Field(
         None, description="Layers of the backbone to set side by side; null for all that were extracted."

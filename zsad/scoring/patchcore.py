@@ -73,8 +73,7 @@ class PatchCore(ReferenceScorer):
     summary: ClassVar[str] = "A patch against a coreset of normal patches by Euclidean distance."
     reference: ClassVar[str] = "PatchCore: Roth et al., CVPR 2022, sections 3.1 to 3.3."
     blind_to: ClassVar[str] = (
-        "what is similar to the references: a component that is missing or in a wrong place, or a "
-        "weakened texture"
+        "what is similar to the references: a component that is missing or in a wrong place, or a weakened texture"
     )
 
     shots: Shots = "all"
@@ -94,8 +93,9 @@ class PatchCore(ReferenceScorer):
         "reweighted", description="Image score: reweighted (paper, equation 7) or max of the map (authors' code)."
     )
     neighbours: int = Field(
-        9, ge=1, description="Number of coreset vectors, nearest to the nearest one of a patch, that re-weight its "
-        "score."
+        9,
+        ge=1,
+        description="Number of coreset vectors, nearest to the nearest one of a patch, that re-weight its score.",
     )
     layers: Layers = Field(
         None, description="Layers of the backbone to set side by side; null for all that were extracted."
@@ -107,7 +107,7 @@ class PatchCore(ReferenceScorer):
         return True
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for all pairs of reference patches and the coreset, to choose it, and of test patches and the coreset.
+        """Operations for all pairs of the coreset with reference patches, to choose it, and with test patches.
 
         One patch of each test image is compared with the coreset once more.
         """
@@ -166,14 +166,14 @@ class PatchCore(ReferenceScorer):
             some = compute.count(3 * 8 * metric.channels)
             pairs = zip(patches.split(some), places.split(some), strict=True)
             distances = torch.cat([_distances(those, points[there], metric) for those, there in pairs])
-            odd = int(distances.argmax())
+            highest = int(distances.argmax())
             weight = 1.0
             if self.image_score == "reweighted":
-                weight = _weight(patches[odd : odd + 1], points, int(places[odd]), self.neighbours, metric, model.unit)
+                weight = _weight(patches[highest : highest + 1], points, int(places[highest]), self.neighbours, metric, model.unit)
             power = 2 if self.distance == "squared" else 1
             scores = (distances * model.unit) ** power
             anomaly_map = scores.reshape(tokens.shape[:2]).float().cpu().numpy()
-            yield ImageScore(index, anomaly_map, image_score=weight * float(scores[odd]))
+            yield ImageScore(index, anomaly_map, image_score=weight * float(scores[highest]))
 
 
 def _distances(points: torch.Tensor, others: torch.Tensor, metric: Metric) -> torch.Tensor:

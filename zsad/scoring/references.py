@@ -26,7 +26,7 @@ FOLDS = 5  # of cross-fitting, if there are that many references and a fit is fa
 
 
 def _shots(value: Any) -> Any:
-    """Validate a number of references or ``all``, so that an invalid value gets one message and not one for each type."""
+    """Validate a number of references or ``all``, with one message for an invalid value, not one for each type."""
     if value == ALL or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     if isinstance(value, str) and value.isdecimal() and int(value) >= 1:
@@ -45,7 +45,7 @@ PUBLISHED_TURNS = ("anomalydino", "subspacead")  # papers whose code rotates ref
 
 
 def _rotations(value: Any) -> Any:
-    """Validate true, false or the name of a paper, so that an invalid value gets one message and not one for each type."""
+    """Validate true, false or the name of a paper, with one message for an invalid value, not one for each type."""
     if isinstance(value, bool) or value in PUBLISHED_TURNS:
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -133,7 +133,7 @@ class ReferenceScorer(Scorer):
         return next(filter(None, (self.fit_refusal(fitted, scored) for fitted, scored in asked)), "")
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
-        """A sentence on why it cannot be fitted to some of the references, or not score images by the fit; empty if it can."""
+        """A sentence on why it cannot be fitted to some references, or not score images by the fit; empty if it can."""
         return ""
 
     def check_fit(self, references: TokenSource, indices: Sequence[int]) -> None:
@@ -193,7 +193,7 @@ class ReferenceScorer(Scorer):
         yield from self.score_by(model, test, range(len(test)), compute)
 
     def score_references(self, features: Mapping[str, TokenSource], compute: Compute) -> Iterator[ImageScore]:
-        """Yield a score of each reference, not rotated, by a fit to others: leave-one-out, or in `folds` folds if there are more.
+        """Yield a score of each upright reference by a fit to others: leave-one-out, or in `folds` folds if more.
 
         Raises:
             DataError: there is only one reference.

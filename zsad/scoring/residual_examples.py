@@ -89,7 +89,7 @@ class ResidualExamples:
 
 
 def cell_marks(shares: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
-    """int64 of cells: 1 where more than half is anomalous, 0 where nothing is, else -1; all -1 if shares are unknown."""
+    """int64 of cells: 1 if more than half is anomalous, 0 if nothing is, else -1; all -1 if shares are unknown."""
     if shares is None:
         return np.full(shape, -1, dtype=np.int64)
     return np.where(shares > ANOMALOUS_SHARE, 1, np.where(shares == 0, 0, -1)).astype(np.int64)
@@ -98,7 +98,7 @@ def cell_marks(shares: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
 def synthetic_examples(
     references: TokenSource, indices: Sequence[int], known: NearestPatches, draws: torch.Generator
 ) -> list[Example]:
-    """Synthetic images, each compared with the references that it was not made from, and references, each compared with all others.
+    """Synthetic images with the references that they were not made from, and references with all others.
 
     For a fit to some of the references, synthetic images made from others are not used. From many references, as many
     are sampled as there are synthetic images.

@@ -94,7 +94,11 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES, SYNTHETIC)
     folds: ClassVar[int] = 2
-    of_training: ClassVar[tuple[str, ...]] = ("input", "steps", "rate")  # the seed is not among them: it also samples references
+    of_training: ClassVar[tuple[str, ...]] = (
+        "input",
+        "steps",
+        "rate",
+    )  # the seed is not among them: it also samples references
     summary: ClassVar[str] = "A trained head scores each patch by its difference from the nearest normal one."
     reference: ClassVar[str] = "AdaptCLIP: Gao et al., arXiv 2505.09926, prompt-query adapter."
     blind_to: ClassVar[str] = (
@@ -137,12 +141,11 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     def _weights_fit(self) -> Self:
         given = next((name for name in ("weights", "trained_on") if getattr(self, name) is not None), None)
         if given and not self.learns_elsewhere:
-            raise ValueError(f"'{given}' is only for training on an auxiliary data set; also set 'learns_from: "
-            "auxiliary'")
-        if self.draw != "random" and not self.learns_elsewhere:
             raise ValueError(
-                f"synthetic anomalies need randomly sampled references; leave 'draw: {self.draw}' out"
+                f"'{given}' is only for training on an auxiliary data set; also set 'learns_from: auxiliary'"
             )
+        if self.draw != "random" and not self.learns_elsewhere:
+            raise ValueError(f"synthetic anomalies need randomly sampled references; leave 'draw: {self.draw}' out")
         return self
 
     @property
@@ -215,7 +218,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return self._learning(made, made.images + min(made.images, tokens[REFERENCES].images), known)
 
     def training_operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for reading, for the pairs of the sampled images, and for the head, forwards and backwards, at each step."""
+        """Operations for reading, for the pairs of the sampled images, and for the head at each step."""
         images, references = tokens[IMAGES], tokens[REFERENCES]
         beside = references.images if self.shots == ALL else min(self.shots, references.images)
         known = float(beside) * references.patches * references.layers
@@ -242,7 +245,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         return 4.0 * (tokens[REFERENCES].values + self._kept(largest, BATCH if SYNTHETIC in tokens else 1))
 
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
-        """Learn from the labelled images of an auxiliary data set, each compared with the references of its category."""
+        """Learn from the labelled images of an auxiliary data set and the references of their categories."""
         known, layers = [], []
         for category in categories:
             if category.references is None:
@@ -312,7 +315,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     def score_by(
         self, model: HeadAndReferences, features: TokenSource, indices: Sequence[int], compute: Compute
     ) -> Iterator[ImageScore]:
-        """Yield ``S`` of each image, in order, and its score; several together if the references do not fit the memory."""
+        """Yield ``S`` of each image, in order, and its score; in groups if the references do not fit the memory."""
         layers = layer_indices(features, self.layers)
         largest = int(features.grid_sizes.prod(axis=1)[list(indices)].max())
         together = model.known.together(largest)

@@ -36,14 +36,14 @@ def check_same(first: TokenSource, *others: TokenSource) -> None:
         DataError: they come from different ones.
     """
     for other in others:
-        if odd := difference(feature_facts(first), feature_facts(other)):
+        if differing := difference(feature_facts(first), feature_facts(other)):
             raise DataError(
-                f"{first.path} and {other.path} come from different backbones ({odd}); delete both and run again"
+                f"{first.path} and {other.path} come from different backbones ({differing}); delete both and run again"
             )
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """The difference between features, with both values, e.g. ``"resolution: 518 and 448"``; empty if they seem to be the same.
+    """The difference between features, with both values, e.g. ``"resolution: 518 and 448"``; empty if none is known.
 
     The resolution and other parameters of a backbone may differ even if layers and channels do not.
     A missing model or backbone counts as the same.
@@ -58,7 +58,7 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _of_models(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """The difference between models: by their weights, if both are known, whatever the name of the folder or on the hub."""
+    """The difference between models: by their weights, if both are known, whatever their names."""
     if not one or not other:
         return ""
     digests, others = (_mapping(model.get(DIGESTS)) for model in (one, other))

@@ -159,7 +159,7 @@ def _check_model(fitted: Fitted, scorer: Scorer, image_scoring: ImageScoring, co
     """
     asked = {"scorer": scorer, "image_score": image_scoring, "precision": compute.format}
     found = {"scorer": fitted.scorer, "image_score": fitted.image_scoring, "precision": fitted.compute.format}
-    if odd := next((name for name in asked if asked[name] != found[name]), None):
+    if different := next((name for name in asked if asked[name] != found[name]), None):
         raise DamagedFileError(fitted.path, f"is the model of another method: its {different} differs")
 
 

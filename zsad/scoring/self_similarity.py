@@ -71,7 +71,7 @@ class SelfSimilarity(Scorer):
         return {"test": FeatureSet("test")}
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for all pairs of patches of an image at each layer, and for the smallest distances of each patch."""
+        """Operations for all pairs of patches of an image at each layer, and for the smallest distances."""
         test = tokens["test"]
         pairs = float(test.images) * test.patches**2 * test.layers
         return super().operations(tokens) + pair_operations(pairs, test.channels, SELECTED)

@@ -86,7 +86,7 @@ class Subspace(ReferenceScorer):
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for the covariance and its axes, and for products of each test patch with as many axes as channels."""
+        """Operations for the covariance and its axes, and for products of test patches with as many axes."""
         test = tokens["test"]
         products = 2.0 * test.images * test.patches * test.channels**2
         return super().operations(tokens) + covariance_operations(tokens["references"], test.channels) + products

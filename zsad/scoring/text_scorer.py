@@ -101,9 +101,7 @@ class TextScorer(Scorer):
             DataError: there are none, or they come from another model.
         """
         if features.texts is None:
-            raise DataError(
-                f"{features.path} comes without texts, which the method needs; encode some and pass them"
-            )
+            raise DataError(f"{features.path} comes without texts, which the method needs; encode some and pass them")
         check_space(features, features.texts)
         backbone = features.provenance.get("backbone")
         if isinstance(backbone, Mapping) and "path" in backbone and (reason := self.backbone_refusal(backbone)):

@@ -1,4 +1,4 @@
-"""Dense CLIP: a patch is anomalous if it is more similar to sentences about a damaged object than about an intact one."""
+"""Dense CLIP: a patch is anomalous if it resembles sentences about a damaged object more than about an intact one."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TextSimilarity(TextScorer):
         return super().operations(tokens) + pair_operations(patches * products, test.channels, finding=0)
 
     def backbone_refusal(self, parameters: Mapping[str, Any]) -> str:
-        """A sentence if patch tokens do not lie in the space of texts or, with linear layers, do not come from raw blocks."""
+        """A sentence if patch tokens are not in the space of texts or, with linear layers, not from raw blocks."""
         if reason := super().backbone_refusal(parameters):
             return reason
         path = parameters.get("path")

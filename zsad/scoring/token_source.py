@@ -147,7 +147,7 @@ class MemoryTokens:
     Args:
         patch_tokens: ``[layer, row, column, channel]``, one array for each image; grids may differ.
         cls_tokens: ``[image, layer, channel]``; None for the mean of each image's patch tokens.
-        image_ids: by default ``"0"``, ``"1"``, ...; an image turned by 45 degrees ends in ``@045``.
+        image_ids: by default ``"0"``, ``"1"``, ...; an image rotated by 45 degrees ends in ``@045``.
         layers: names of the layers, by default ``"0"``, ``"1"``, ...
         cls_source: meaning of ``cls_tokens``.
         provenance: see `TokenSource.provenance`.
@@ -180,8 +180,8 @@ class MemoryTokens:
         if not shapes or any(len(shape) != 4 or 0 in shape for shape in shapes):
             raise DataError(f"{path} must be arrays [layer, row, column, channel] of one or more images, none empty")
         depth, channels = shapes[0][0], shapes[0][3]
-        if odd := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
-            raise DataError(f"{path} have {depth} layers of {channels} channels in one image and {odd} in another")
+        if differing := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
+            raise DataError(f"{path} have {depth} layers of {channels} channels in one image and {differing} in another")
         self.path = Path(path)
         self.image_ids = list(map(str, range(len(shapes)) if image_ids is None else image_ids))
         self.layers = list(map(str, range(depth) if layers is None else layers))

@@ -186,13 +186,13 @@ class TrainedScorer(Scorer):
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
             return f"was trained on '{facts.get('trained_on')}', not on '{self.trained_on}'"
         told, asked = _params_of(facts), self.parameters()
-        odd = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
-        return "" if odd is None else trained_otherwise(odd, told[odd], asked[odd])
+        differing = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
+        return "" if differing is None else trained_otherwise(differing, told[differing], asked[differing])
 
 
 def trained_otherwise(name: str, told: Any, asked: Any) -> str:
     """A message that weights were trained with another value of a parameter, as text after a path."""
-    return f"was trained with {name} {told} not with {asked} (with these weights, leave '{name}' out)"
+    return f"was trained with {name} {told}, not with {asked} (with these weights, leave '{name}' out)"
 
 
 def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -234,8 +234,8 @@ def check_features(facts: Mapping[str, Any], tokens: TokenSource, path: Path) ->
     learned_from = facts.get(FEATURES)
     if not isinstance(learned_from, Mapping):
         raise DataError(f"{path} does not say which features it was learned from; train the method again")
-    if odd := difference(feature_facts(tokens), learned_from):
+    if differing := difference(feature_facts(tokens), learned_from):
         raise DataError(
-            f"{tokens.path} and the features that {path} was learned from come from different backbones ({odd}); score "
+            f"{tokens.path} and the features that {path} was learned from come from different backbones ({differing}); score "
             "features of the same backbone, layers and resolution, or train the method again"
         )

@@ -104,7 +104,7 @@ def _lengths(vectors: torch.Tensor) -> torch.Tensor:
 
 
 def _averaged(values: torch.Tensor, averaging: Averaging) -> torch.Tensor:
-    """Average over noise samples ``[draw, token]``; the median of an even number is the mean of the two in the middle."""
+    """Average over noise samples ``[draw, token]``; the median of an even number is the mean of the middle two."""
     if averaging == "mean":
         return values.mean(dim=0)
     ordered = values.sort(dim=0).values

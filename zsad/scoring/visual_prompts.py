@@ -88,8 +88,9 @@ class VisualPrompts(LabelledImagesScorer):
     normal_patches: int = Field(
         64, ge=1, description="Number of patches without an anomaly sampled from each image; they represent the others."
     )
-    seed: int = Field(0, ge=0, description="Random seed of the initial vectors, of the patches, and of the order of "
-    "images.")
+    seed: int = Field(
+        0, ge=0, description="Random seed of the initial vectors, of the patches, and of the order of images."
+    )
     layers: Layers = None
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:

@@ -106,7 +106,7 @@ class WhitenedScorer(ReferenceScorer):
         description="Give the network the position of a patch in the image, for aligned objects; all images must "
         "then have one patch grid.",
     )
-    rotations: bool = Field(False, description="Turn each reference by 0, 45, ... 315 degrees as well.")
+    rotations: bool = Field(False, description="Also rotate each reference by 0, 45, ... 315 degrees.")
     hold_out: float = Field(
         0.1,
         ge=0,
@@ -151,7 +151,7 @@ class WhitenedScorer(ReferenceScorer):
 
     @abstractmethod
     def token_scores(self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None) -> torch.Tensor:
-        """The scores of tokens ``[token, dimension]``, float32 ``[token]``; the score of a token does not depend on the others."""
+        """The scores of tokens ``[token, dimension]``, float32 ``[token]``; each is independent of the others."""
 
     @abstractmethod
     def token_bytes(self, dimensions: int) -> int:
@@ -162,7 +162,7 @@ class WhitenedScorer(ReferenceScorer):
         """Operations for one token, in a step of the training and for its score."""
 
     def fewest_references(self) -> int:
-        """Two: with a single one no reference could be held out, and the variation of normal images would be unknown."""
+        """Two: with a single one, none could be held out, and the variation of normal images would be unknown."""
         return 2
 
     def fit_refusal(self, references: Shown, scored: Shown) -> str:
@@ -415,5 +415,5 @@ def _read(references: TokenSource, indices: Sequence[int], label: str) -> Iterat
 def _other_grid(image: str, found: tuple[int, int], expected: tuple[int, int], whose: str) -> str:
     return (
         f"{image} has {found[0]} x {found[1]} patches but {whose} {expected[0]} x {expected[1]}: with "
-        "'position: true' all images need one patch grid; set 'position: false', or resize the images alike"
+        "'position: true' all images need one patch grid; set 'position: false', or resize all images to one size"
     )

@@ -104,7 +104,7 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         return ReferenceScorer.feature_sets(self)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
-        """Operations for two cosines of each window, and for all pairs of windows and patches of test images and references."""
+        """Operations for two cosines of each window, and for all pairs with windows and patches of references."""
         test, references = tokens["test"], tokens[REFERENCES]
         queries = float(test.images) * test.patches * test.layers
         cosines = pair_operations(len(STATES) * queries, test.channels, finding=0)

@@ -82,7 +82,7 @@ def over_patches(scores: np.ndarray, side: int) -> np.ndarray:
 
 
 def covered(values: np.ndarray, side: int) -> np.ndarray:
-    """Compute for each patch the sum over all windows that cover it, float64 ``[row, column]``, by shifted additions."""
+    """Compute for each patch the sum over all windows that cover it, float64 ``[row, column]``."""
     rows, columns = values.shape
     along = np.zeros((rows, columns + side - 1))
     for shift in range(side):

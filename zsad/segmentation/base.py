@@ -64,7 +64,7 @@ class Candidates(NamedTuple):
 
 
 def in_calls(prompts: Sequence[Prompt], height: int, width: int) -> Iterator[Sequence[Prompt]]:
-    """Split the prompts on an image into groups whose candidates take little memory, at least one prompt each, in order."""
+    """Split the prompts on an image into groups whose candidates take little memory, in order."""
     step = max(1, CANDIDATE_MEMORY // (CANDIDATES * np.dtype(np.float32).itemsize * height * width))
     for start in range(0, len(prompts), step):
         yield prompts[start : start + step]

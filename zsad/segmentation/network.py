@@ -51,7 +51,7 @@ class PromptableNetwork(ABC):
 
     Attributes:
         module: the whole network.
-        image_encoder: the part that makes the embedding.
+        image_encoder: the submodule that makes the embedding.
         frame: its square input.
         mask_side: rows and columns of the grid of its mask input.
         shapes: of the arrays of an embedding.

@@ -103,7 +103,7 @@ def weights_megabytes(model: str) -> int | None:
 
 
 def published_models() -> PublishedModels:
-    """The parts of the catalogue needed to find a model on the hub."""
+    """The facts of the catalogue needed to find a model on the hub."""
     from zsad.models.hub import PublishedModels
 
     return PublishedModels(

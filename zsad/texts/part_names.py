@@ -19,7 +19,7 @@ def checked_name(name: str) -> str:
     """The name of an object, with single blanks.
 
     Raises:
-        ValueError: it cannot be part of a sentence; the message gives the reason and follows a colon.
+        ValueError: it cannot be used in a sentence; the message gives the reason and follows a colon.
     """
     check_words(name)
     check_without_braces(name)
@@ -30,7 +30,7 @@ def name_on_command_line(name: str) -> str:
     """Like `checked_name`, for the option ``--part``.
 
     Raises:
-        ConfigError: it cannot be part of a sentence.
+        ConfigError: it cannot be used in a sentence.
     """
     try:
         return checked_name(name)
@@ -59,7 +59,7 @@ def part_name(category: str, part_names: Mapping[str, str] | str | None = None) 
         part_names: names by category, or one name for all; the default is the name of the category in words.
 
     Raises:
-        ConfigError: the name cannot be part of a sentence.
+        ConfigError: the name cannot be used in a sentence.
     """
     named = part_names if isinstance(part_names, str) else (part_names or {}).get(category)
     try:

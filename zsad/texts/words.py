@@ -7,7 +7,7 @@ import unicodedata
 BLANK = "{}"  # placeholder of the object name in a phrase, and of a phrase in a template
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, ends of lines
 _UNSEEN = ("Cf", "Zs")  # blanks and invisible characters
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which change the writing direction of the text after them
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # which change the direction of the text
 
 
 def check_words(text: str) -> None:
