@@ -26,7 +26,7 @@ class Thresholds(NamedTuple):
     region: float
 
 
-def telling(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
+def informative_maps(maps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The maps that are not constant; a constant map, e.g. of a scorer that abstains, has no information."""
     return [anomaly_map for anomaly_map in maps if anomaly_map.min() < anomaly_map.max()]
 

@@ -13,7 +13,7 @@ import numpy as np
 TRUNCATED_AT = 4.0  # standard deviations
 
 
-def smoothed(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
+def smooth(anomaly_map: np.ndarray, sigma: float) -> np.ndarray:
     """A map, float32 ``[row, column]``, smoothed by a Gaussian of ``sigma`` pixels; with 0 it is returned as it is."""
     kernel = gaussian_kernel(sigma)
     if kernel.size == 1:

@@ -338,7 +338,7 @@ def test_normal_pixels_of_buckets_with_several_thresholds_are_counted_once(monke
             assert pixels._counts.sum(axis=1).max() <= max(most_counted, size)  # what its small integers can hold
             kept.append(scores)
         normal = np.concatenate(kept)
-        counts = pixels.taken()
+        counts = pixels.pop_counts()
         assert counts.above.tolist() == [int(np.sum(normal > threshold)) for threshold in thresholds]
         assert counts.from_threshold.tolist() == [int(np.sum(normal >= threshold)) for threshold in thresholds]
         assert counts.total == normal.size

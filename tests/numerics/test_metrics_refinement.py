@@ -259,4 +259,4 @@ def test_the_announced_counts_are_there(tmp_path):
 def test_a_defective_image_whose_mask_is_empty_lacks_its_truth(label, truth, lacks):
     record = ImageRecord("a.png", "a.png", "test", label, "dent", "", 1, 2, "")
     marked = Marked.of(np.array([[True, False]]), None if truth is None else np.array(truth, bool))
-    assert Comparison(record, marked).lacks_truth == lacks
+    assert Comparison(record, marked).lacks_ground_truth == lacks

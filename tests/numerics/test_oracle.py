@@ -13,7 +13,7 @@ from zsad.evaluation.refinement import VALUES
 from zsad.files.embeddings import EmbeddingWriter
 from zsad.files.json_files import read_json
 from zsad.names import ALL_TYPES, MASK_METRICS
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 
 MODEL = {"id": "stand-in", "weights": None}
 NEGATIVE, POSITIVE = -5.0, 5.0
@@ -40,7 +40,7 @@ class StandIn(Segmenter):
         return Candidates(logits, self.quality)
 
 
-class StandInPart(SegmenterPart):
+class StandInPart(SegmenterConfig):
     """Loads the stand-in of the moment."""
 
     def load(self, device, batch=None):

@@ -14,7 +14,7 @@ from zsad.errors import ConfigError, DataError
 from zsad.files.features import FeatureReader
 from zsad.files.masks import MaskReader, MaskWriter
 from zsad.scoring.batch_neighbours import BatchNeighbours
-from zsad.scoring.foreground import TOO_SMALL, find_part, foreground_mask, patch_shares, segmented_part
+from zsad.scoring.foreground import TOO_SMALL, find_foreground, foreground_mask, patch_shares, segmented_foreground
 from zsad.scoring.memory_bank import MemoryBank
 from zsad.scoring.mutual import Mutual
 from zsad.scoring.self_similarity import SelfSimilarity
@@ -153,7 +153,7 @@ def test_the_shares_of_patches_are_those_of_a_plain_loop_be_they_larger_or_small
 
 
 def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
-    part, note = segmented_part(reader({"test/0.png": PART}), 0)
+    part, note = segmented_foreground(reader({"test/0.png": PART}), 0)
     expected = cv2.dilate((plain_shares(PART, *GRID) >= 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
     np.testing.assert_array_equal(part, expected.astype(bool))
     assert not part.all()
@@ -165,21 +165,21 @@ def test_a_patch_is_of_the_part_from_half_its_area_on(reader, columns, inside):
     mask = np.zeros((40, 40), bool)
     mask[:, : 8 + columns] = True  # patches are 8 pixels wide
     tokens = random_tokens(0, (5, 5))
-    part, _ = segmented_part(reader({"test/0.png": mask}, tokens), 0)
+    part, _ = segmented_foreground(reader({"test/0.png": mask}, tokens), 0)
     assert part[0].tolist() == [True, True, inside, False, False]  # with one more patch on the side
 
 
 def test_an_object_smaller_than_a_patch_leaves_the_whole_image_and_a_note(reader):
     mask = np.zeros(SIZE, bool)
     mask[20:23, 20:23] = True
-    part, note = segmented_part(reader({"test/0.png": mask}), 0)
+    part, note = segmented_foreground(reader({"test/0.png": mask}), 0)
     assert part.all()
     assert note == TOO_SMALL
 
 
 def test_what_the_segmentation_says_of_an_image_without_an_object_is_the_note(reader):
     masks = {"test/0.png": np.ones(SIZE, bool)}
-    part = find_part(reader(masks, reasons={"test/0.png": "no object"}), 0, torch.zeros(*GRID, 1), "sam")
+    part = find_foreground(reader(masks, reasons={"test/0.png": "no object"}), 0, torch.zeros(*GRID, 1), "sam")
     assert part.patches.all()
     assert part.note == "no object"
 
@@ -189,22 +189,22 @@ def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(rea
     ids = ["train/1.png@000", "train/1.png@045", "train/2.png@000"]
     features = reader({"train/2.png": other, "train/1.png": PART}, ids=ids, view="rotations")
     np.testing.assert_array_equal(
-        segmented_part(features, 0)[0], segmented_part(reader({"test/0.png": PART}, name="plain"), 0)[0]
+        segmented_foreground(features, 0)[0], segmented_foreground(reader({"test/0.png": PART}, name="plain"), 0)[0]
     )
-    assert segmented_part(features, 2)[0].all()
+    assert segmented_foreground(features, 2)[0].all()
     named = reader({"train/1.png": PART}, ids=["train/1.png@000"], view="rotations_subspacead", name="named")
-    np.testing.assert_array_equal(segmented_part(named, 0)[0], segmented_part(features, 0)[0])
+    np.testing.assert_array_equal(segmented_foreground(named, 0)[0], segmented_foreground(features, 0)[0])
     with pytest.raises(ValueError, match=r"not of train/1\.png@045 in the view 'rotations'"):
-        segmented_part(features, 1)
+        segmented_foreground(features, 1)
 
 
 def test_masks_that_are_missing_are_told_by_name(reader):
     with pytest.raises(DataError, match=r"test-masks\.h5 has no mask of test/0\.png"):
-        segmented_part(reader({"test/1.png": PART}), 0)
+        segmented_foreground(reader({"test/1.png": PART}), 0)
     with pytest.raises(ValueError, match="needs masks of the part"):
-        segmented_part(reader(None), 0)
+        segmented_foreground(reader(None), 0)
     with pytest.raises(ValueError, match="in the view 'hflip'"):
-        segmented_part(reader({"test/0.png": PART}, view="hflip"), 0)
+        segmented_foreground(reader({"test/0.png": PART}, view="hflip"), 0)
 
 
 def two_images(reader, seed=0, background=0):
@@ -212,7 +212,7 @@ def two_images(reader, seed=0, background=0):
     ids = ("test/0.png", "test/1.png")
     masks = {ids[0]: PART, ids[1]: PART[::-1]}
     features = reader(masks, random_tokens(seed, GRID, GRID), ids, name=f"test{background}")
-    parts = [segmented_part(features, index)[0] for index in range(2)]
+    parts = [segmented_foreground(features, index)[0] for index in range(2)]
     if background:
         tokens = random_tokens(seed, GRID, GRID)
         for image, fresh, part in zip(tokens, random_tokens(background, GRID, GRID), parts, strict=True):

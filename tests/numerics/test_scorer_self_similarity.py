@@ -7,7 +7,7 @@ from closeness import assert_close
 from feature_files import maps, random_tokens, scores, stored
 from zsad.errors import DataError
 from zsad.scoring.compute import Compute
-from zsad.scoring.self_similarity import PART_TOO_SMALL, SelfSimilarity
+from zsad.scoring.self_similarity import OBJECT_TOO_SMALL, SelfSimilarity
 
 
 def reference(tokens, fraction, radius, k=None):
@@ -117,6 +117,6 @@ def test_where_the_part_is_too_small_for_the_radius_the_whole_image_is_the_part_
     tokens = np.tile([1.0, 0.0], (1, 12, 12, 1))
     tokens[:, 5:7, 5:7] = [0.0, 1.0]
     (found,) = scores(SelfSimilarity(foreground="otsu"), tmp_path, test=[tokens])
-    assert found.note == PART_TOO_SMALL
+    assert found.note == OBJECT_TOO_SMALL
     (whole,) = maps(SelfSimilarity(), tmp_path, test=[tokens])
     assert_close(found.anomaly_map, whole)

@@ -105,8 +105,8 @@ def test_the_image_score_is_that_of_the_image_vector_or_the_maps():
     assert [scorer.own_image_scores for scorer in scorers] == [True, False]
     np.testing.assert_array_equal(own.anomaly_map, of_map.anomaly_map)
     highest = ImageScoring(aggregate="max")
-    assert highest.summed_up(own).image_score == own.image_score
-    assert highest.summed_up(of_map).image_score == of_map.anomaly_map.max()
+    assert highest.complete(own).image_score == own.image_score
+    assert highest.complete(of_map).image_score == of_map.anomaly_map.max()
 
 
 def linear_file(folder: Path, count: int, given: int, width: int):

@@ -21,17 +21,17 @@ from closeness import assert_close
 from feature_files import random_tokens
 from zsad.adaptation.losses import cross_entropy, dice, focal
 from zsad.adaptation.marks import MemoryMarks
-from zsad.adaptation.prototypes import Drawn, Prototypes, batches_of, loss_of
+from zsad.adaptation.prototypes import Prototypes, TrainingSample, batches_of, loss_of
 from zsad.adaptation.training import seeded
 from zsad.errors import ConfigError, DataError
 from zsad.files.learned import Learned, read_learned, to_bytes, write_learned
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount
-from zsad.scoring.drawn_patches import DrawnPatches
 from zsad.scoring.fusion import Fusion
 from zsad.scoring.labelled import AuxiliaryCategory
 from zsad.scoring.labelled_images import LabelledImages
 from zsad.scoring.memory_bank import MemoryBank
+from zsad.scoring.sampled_patches import SampledPatches
 from zsad.scoring.token_source import LabelledTokens, MemoryTokens
 from zsad.scoring.visual_prompts import VisualPrompts
 
@@ -149,7 +149,7 @@ def test_gradients_are_those_of_finite_differences():
 
     counts = torch.tensor([[1.0, 1, 3, 0], [2, 2, 2, 2]], dtype=torch.float64)
     shares = torch.tensor([[1.0, 0.25, 0, 0], [0, 0, 0, 0]], dtype=torch.float64)
-    drawn = Drawn(unit(3, 2, CHANNELS), torch.tensor([1, 0, 1]), unit(2, 2, 4, CHANNELS), shares, counts)
+    drawn = TrainingSample(unit(3, 2, CHANNELS), torch.tensor([1, 0, 1]), unit(2, 2, 4, CHANNELS), shares, counts)
     prototypes = Prototypes(2, CHANNELS).double()
     loss_of(prototypes, drawn, 0.07).backward()
     step = 1e-7
@@ -289,7 +289,7 @@ def test_all_anomalous_patches_are_drawn_and_some_others_stand_for_the_rest(norm
     category = made_up_category("plate", 1)
     images = LabelledImages([category], None)
     numbers = [0, 1, 2, 3]
-    drawn = DrawnPatches(images, normal, 0, COMPUTE).seen(numbers)
+    drawn = SampledPatches(images, normal, 0, COMPUTE).sample(numbers)
     for place, number in enumerate(numbers):
         rows, columns = GRIDS[number % 2]
         shares = category.images.marks.shares(number, rows, columns).ravel()
@@ -314,17 +314,17 @@ def test_all_anomalous_patches_are_drawn_and_some_others_stand_for_the_rest(norm
 
 
 def test_of_no_patches_class_tokens_alone_are_seen():
-    drawn = DrawnPatches(LabelledImages(categories(), None), 0, 0, COMPUTE).seen([0, 3])
+    drawn = SampledPatches(LabelledImages(categories(), None), 0, 0, COMPUTE).sample([0, 3])
     assert (len(drawn.class_tokens), len(drawn.patch_tokens), len(drawn.shares)) == (2, 0, 0)
 
 
 def test_what_is_drawn_of_an_image_depends_on_its_name_and_the_seed_alone():
     plate, rope = categories()
-    alone = DrawnPatches(LabelledImages([rope], None), 5, 0, COMPUTE).seen([2])
-    together = DrawnPatches(LabelledImages([plate, rope], None), 5, 0, COMPUTE).seen([0, 9 + 2])
+    alone = SampledPatches(LabelledImages([rope], None), 5, 0, COMPUTE).sample([2])
+    together = SampledPatches(LabelledImages([plate, rope], None), 5, 0, COMPUTE).sample([0, 9 + 2])
     width = alone.patch_tokens.shape[2]
     torch.testing.assert_close(alone.patch_tokens[0], together.patch_tokens[1, :, :width], rtol=0, atol=0)
-    other = DrawnPatches(LabelledImages([rope], None), 5, 1, COMPUTE).seen([2])
+    other = SampledPatches(LabelledImages([rope], None), 5, 1, COMPUTE).sample([2])
     assert not torch.equal(alone.patch_tokens, other.patch_tokens)
 
 

@@ -95,7 +95,7 @@ def test_the_orders_of_averaging_differ():
 def test_the_image_score_is_its_own_and_is_kept():
     features = windowed_tokens(6, [(4, 4)], texts=made_up_texts(7, 6))
     (score,) = WinClip().score({"test": features}, COMPUTE)
-    stored = ImageScoring(smoothing=1.0).summed_up(score)
+    stored = ImageScoring(smoothing=1.0).complete(score)
     assert stored.image_score == score.image_score
     assert not np.array_equal(stored.anomaly_map, score.anomaly_map)
 

@@ -61,8 +61,8 @@ class CouplingNetwork(nn.Module):
             raise ConfigError(f"a coupling needs at least 2 dimensions, but there is {sizes.dimensions}")
         self.sizes = sizes
         self.split = sizes.dimensions // 2
-        draws = generator(seed, "orders of dimensions")
-        orders = [torch.randperm(sizes.dimensions, generator=draws) for _ in range((sizes.blocks + 1) // 2)]
+        rng = generator(seed, "orders of dimensions")
+        orders = [torch.randperm(sizes.dimensions, generator=rng) for _ in range((sizes.blocks + 1) // 2)]
         self.register_buffer("orders", torch.stack(orders))
         with seeded(seed, "couplings"):
             self.couplings = nn.ModuleList(_Coupling(*self._parts(number), sizes) for number in range(sizes.blocks))

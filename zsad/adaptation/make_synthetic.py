@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from zsad.adaptation.origins import write_origins
-from zsad.adaptation.plan import Planned, planned
-from zsad.adaptation.synthetic import draws_of, with_anomaly
+from zsad.adaptation.plan import PlannedImage, plan_images
+from zsad.adaptation.synthetic import add_anomaly, generator_of
 from zsad.adaptation.synthetic_sheet import MOST_A_ROW, Thumbnail, contact_sheet, thumbnail
 from zsad.data.image_list import ListedImage, read_image_list, write_images
 from zsad.data.images import read_image
@@ -93,7 +93,7 @@ def _all_made(
     folder: Path, references: Sequence[ListedImage], wanted: SyntheticSubset, category: str, threads: int
 ) -> list[_Made]:
     by_id = {reference.image_id: reference for reference in references}
-    plan = planned(list(by_id), wanted)
+    plan = plan_images(list(by_id), wanted)
     order = Counter[str]()
     shown = []
     for each in plan:
@@ -110,13 +110,13 @@ def _all_made(
         cv2.setNumThreads(limit)
 
 
-def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: Planned, shown: bool) -> _Made:
+def _made(folder: Path, references: Mapping[str, ListedImage], seed: int, each: PlannedImage, shown: bool) -> _Made:
     """Make an image and its mask, and write both."""
-    draws = draws_of(seed, each.place, each.base)
+    rng = generator_of(seed, each.place, each.base)
     others = [image_id for image_id in references if image_id != each.base]
-    donor = others[int(draws.integers(len(others)))] if others else ""
+    donor = others[int(rng.integers(len(others)))] if others else ""
     image = _read(references[each.base])
-    made = with_anomaly(image, each.recipe, partial(_read, references[donor]) if donor else None, draws)
+    made = add_anomaly(image, each.recipe, partial(_read, references[donor]) if donor else None, rng)
     path, mask_path = folder / IMAGES / each.image_id, folder / MASKS / each.image_id
     _write(path, made.image)
     _write(mask_path, made.mask.astype(np.uint8) * 255)

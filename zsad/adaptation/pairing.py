@@ -12,7 +12,7 @@ CHUNK = 256  # tokens that are paired among themselves: the work grows with thei
 MAXIMISED: Mapping[Pairing, bool] = {"optimal": False, "worst": True}  # whether squared distances are maximised
 
 
-def paired(tokens: torch.Tensor, noise: torch.Tensor, pairing: Pairing) -> torch.Tensor:
+def pair_noise(tokens: torch.Tensor, noise: torch.Tensor, pairing: Pairing) -> torch.Tensor:
     """Reorder noise so that each row is paired with the token of the same row.
 
     Args:

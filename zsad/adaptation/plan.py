@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zsad.data.subsets import SyntheticSubset
 
 
-class Planned(NamedTuple):
+class PlannedImage(NamedTuple):
     """A synthetic image to make.
 
     Attributes:
@@ -25,7 +25,7 @@ class Planned(NamedTuple):
     base: str
 
 
-def planned(references: Sequence[str], wanted: SyntheticSubset) -> list[Planned]:
+def plan_images(references: Sequence[str], wanted: SyntheticSubset) -> list[PlannedImage]:
     """Plan the images of a subset, in order; a smaller subset has the first images of a larger one.
 
     References and recipes take turns, so that each recipe meets each reference as often as every other does, give or
@@ -39,5 +39,5 @@ def planned(references: Sequence[str], wanted: SyntheticSubset) -> list[Planned]
     plan = []
     for place in range(wanted.images):
         recipe = recipes[(place + place // turn) % len(recipes)]
-        plan.append(Planned(f"{place:04d}.{recipe}.png", place, recipe, references[place % len(references)]))
+        plan.append(PlannedImage(f"{place:04d}.{recipe}.png", place, recipe, references[place % len(references)]))
     return plan

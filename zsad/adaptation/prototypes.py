@@ -17,7 +17,7 @@ DECAY = 0.01  # of weights
 LAST_RATE = 0.1  # as a share of the first
 
 
-class Drawn(NamedTuple):
+class TrainingSample(NamedTuple):
     """Tokens of some images for a training step.
 
     Attributes:
@@ -74,7 +74,7 @@ def anomalous_share(logits: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(logits[..., 1] - logits[..., 0])
 
 
-def loss_of(prototypes: Prototypes, drawn: Drawn, temperature: float) -> torch.Tensor:
+def loss_of(prototypes: Prototypes, drawn: TrainingSample, temperature: float) -> torch.Tensor:
     """Cross-entropy of the images, plus focal and Dice loss of the maps of images with known patches, a scalar."""
     loss = cross_entropy(image_logits(drawn.class_tokens, prototypes.image, temperature), drawn.labels)
     if len(drawn.patch_tokens) == 0:
@@ -83,11 +83,11 @@ def loss_of(prototypes: Prototypes, drawn: Drawn, temperature: float) -> torch.T
     return loss + focal(logits, drawn.shares, drawn.counts) + dice(logits, drawn.shares, drawn.counts)
 
 
-def trained_prototypes(
+def train_prototypes(
     layers: int,
     channels: int,
     batches: Sequence[Sequence[int]],
-    draw: Callable[[Sequence[int]], Drawn],
+    draw: Callable[[Sequence[int]], TrainingSample],
     *,
     temperature: float,
     rate: float,

@@ -200,30 +200,30 @@ def head_loss(
     """
     loss = nn.functional.cross_entropy(image_logits, labels)
     known = (cells != IGNORED).flatten(1)
-    told = known.any(dim=1)
-    if told.any():
-        logits = cell_logits.flatten(2).transpose(1, 2)[told][:, None]  # [image, layer, cell, 2]
-        shares, counts = (cells == 1).flatten(1)[told].float(), known[told].float()
+    is_known = known.any(dim=1)
+    if is_known.any():
+        logits = cell_logits.flatten(2).transpose(1, 2)[is_known][:, None]  # [image, layer, cell, 2]
+        shares, counts = (cells == 1).flatten(1)[is_known].float(), known[is_known].float()
         loss = loss + focal(logits, shares, counts) + dice(logits, shares, counts)
     return loss
 
 
 def _batches(examples: Examples, steps: int, seed: int) -> Iterator[Batch]:
     """Random batches: a grid size, weighted by its number of images, then images of that size and a layer."""
-    draws = generator(seed, "batches of the residual head")
+    rng = generator(seed, "batches of the residual head")
     for _ in range(steps):
-        first = _drawn(range(len(examples.grids)), 1, draws)[0]
+        first = _drawn(range(len(examples.grids)), 1, rng)[0]
         alike = [index for index, grid in enumerate(examples.grids) if grid == examples.grids[first]]
         kinds = [[index for index in alike if examples.labels[index] == label] for label in (1, 0)]
         kinds = [kind for kind in kinds if kind]
-        indices = [index for kind in kinds for index in _drawn(kind, BATCH // len(kinds), draws)]
-        yield Batch(indices, _drawn(range(examples.layers), 1, draws)[0])
+        indices = [index for kind in kinds for index in _drawn(kind, BATCH // len(kinds), rng)]
+        yield Batch(indices, _drawn(range(examples.layers), 1, rng)[0])
 
 
-def _drawn(among: Sequence[int], count: int, draws: torch.Generator) -> list[int]:
+def _drawn(among: Sequence[int], count: int, rng: torch.Generator) -> list[int]:
     """Random numbers among some, none twice before each was chosen once."""
     drawn: list[int] = []
     while len(drawn) < count:
-        order = torch.randperm(len(among), generator=draws).tolist()
+        order = torch.randperm(len(among), generator=rng).tolist()
         drawn += [among[place] for place in order[: count - len(drawn)]]
     return drawn

@@ -12,7 +12,7 @@ import numpy as np
 
 from zsad.adaptation.cutpaste import cutpaste
 from zsad.adaptation.normal_patch import normal_patch
-from zsad.adaptation.pasting import Draws, Edit, Other, Recipe, scale_of, to_bytes
+from zsad.adaptation.pasting import Edit, Generator, Other, Recipe, scale_of, to_bytes
 from zsad.adaptation.perlin import perlin
 from zsad.adaptation.scar import scar
 
@@ -43,13 +43,13 @@ class Synthetic(NamedTuple):
     uses_other: bool
 
 
-def draws_of(seed: int, index: int, base: str) -> Draws:
+def generator_of(seed: int, index: int, base: str) -> Generator:
     """The random number generator of one image, which depends only on these arguments."""
     digest = hashlib.sha256(f"{seed} {index} {base}".encode(errors="surrogateescape")).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
 
-def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Draws) -> Synthetic:
+def add_anomaly(image: np.ndarray, recipe: str, other: Other | None, rng: Generator) -> Synthetic:
     """Put an anomaly into an image by a recipe.
 
     Unchanged pixels of a paste are not anomalous: the mask is where the image changes by more than 4 levels of 255, and
@@ -68,7 +68,7 @@ def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Dra
     wanted = max(VISIBLE, CONTRAST * usual_contrast(image))
     best, most = None, float(VISIBLE)
     for _ in range(ATTEMPTS):
-        edit = make(image, other, draws)
+        edit = make(image, other, rng)
         if is_grey:
             edit = edit._replace(pixels=_grey(edit.pixels))
         changed = _changed(image, edit)
@@ -77,7 +77,7 @@ def with_anomaly(image: np.ndarray, recipe: str, other: Other | None, draws: Dra
         if most >= wanted:
             break
     if best is None:
-        edit = _shade(image, edit, draws)
+        edit = _shade(image, edit, rng)
         best = edit, _changed(image, edit)
     return _put(image, *best)
 
@@ -137,10 +137,10 @@ def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return enlarged
 
 
-def _shade(image: np.ndarray, edit: Edit, draws: Draws) -> Edit:
+def _shade(image: np.ndarray, edit: Edit, rng: Generator) -> Edit:
     """An edit of the same region that makes the image lighter where it is dark and darker where it is light."""
     before = image[edit.window].astype(np.float32)
-    shift = np.float32(draws.uniform(*SHADES))
+    shift = np.float32(rng.uniform(*SHADES))
     region = edit.region.copy()
     if not region.any():
         region[region.shape[0] // 2, region.shape[1] // 2] = True

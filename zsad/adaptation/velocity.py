@@ -111,6 +111,6 @@ def contraction_loss(
     return (velocities + tokens).square().mean()
 
 
-def even_times(count: int, draws: torch.Generator) -> torch.Tensor:
+def even_times(count: int, rng: torch.Generator) -> torch.Tensor:
     """Times in 0...1, one in each of ``count`` equal parts, in ascending order (Kingma et al., NeurIPS 2021)."""
-    return (torch.arange(count) + torch.rand(count, generator=draws)) / count
+    return (torch.arange(count) + torch.rand(count, generator=rng)) / count

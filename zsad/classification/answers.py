@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zsad.classification.base import Classifier
-from zsad.classification.calibration import calibrated, fitting
+from zsad.classification.calibration import calibrate, choose_fitting_images
 from zsad.classification.conformal import Counts, cross_counts, remarks, split_counts
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
 
@@ -75,8 +75,8 @@ class Answering:
         both = np.concatenate([calibration.vectors, queries])
         scored = self.classifier.scores(support.vectors, support.kinds, both, len(self.kinds))
         of_calibration, scores = scored[: len(calibration.vectors)], scored[len(calibration.vectors) :]
-        is_fitted = fitting(calibration.kinds, self.probabilities, self.conformal)
-        curve = calibrated(of_calibration[is_fitted], calibration.kinds[is_fitted], self.probabilities, self.kinds)
+        is_fitted = choose_fitting_images(calibration.kinds, self.probabilities, self.conformal)
+        curve = calibrate(of_calibration[is_fitted], calibration.kinds[is_fitted], self.probabilities, self.kinds)
         rest = Labelled(of_calibration[~is_fitted], calibration.kinds[~is_fitted])
         counts = self._counts(queries, scores, support, rest)
         nearest, similarity = nearest_exemplars(queries, support, len(self.kinds))

@@ -44,7 +44,7 @@ class _FitError(Exception):
     """The images are not sufficient for calibration; the message gives the reason."""
 
 
-def calibrated(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOptions, names: Sequence[str]) -> Calibrated:
+def calibrate(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOptions, names: Sequence[str]) -> Calibrated:
     """Probabilities calibrated according to the options, by images that set no threshold of prediction sets.
 
     Args:
@@ -68,7 +68,9 @@ def calibrated(scores: np.ndarray, kinds: np.ndarray, options: ProbabilityOption
         return Calibrated(plain, [f"The probabilities are not calibrated: {reason}."])
 
 
-def fitting(kinds: np.ndarray, probabilities: ProbabilityOptions, conformal: ConformalOptions) -> np.ndarray:
+def choose_fitting_images(
+    kinds: np.ndarray, probabilities: ProbabilityOptions, conformal: ConformalOptions
+) -> np.ndarray:
     """The calibration images that the probabilities are fitted to, bool ``[image]``; the others set thresholds.
 
     No image if nothing is fitted; all if the thresholds of sets come from elsewhere; else every second one of each

@@ -18,9 +18,9 @@ from zsad.classification.embeddings import EmbeddingOptions, embed_images
 from zsad.classification.inputs import (
     Images,
     check_asked,
+    check_draws,
     check_images_of_split,
     check_together,
-    checked_draws,
     source_of,
 )
 from zsad.classification.options import ConformalOptions, ProbabilityOptions
@@ -88,7 +88,7 @@ def classify_images(
             sources.append(Images.opened(stack, source_of(rows), support_features, support_scores, None))
         check_images_of_split(split, rows, sources)
         check_together(sources)
-        draws = checked_draws(split, rows, shots)
+        draws = check_draws(split, rows, shots)
         answering = Answering(classifier, probabilities, conformal, kinds_of(rows))
         vectors, places = _embedded(rows, sources, embedding)
         remarks += _remarks_on_places(places, regions, has_masks=masks is not None)

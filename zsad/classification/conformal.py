@@ -158,7 +158,7 @@ def cross_counts(
         support, kinds, queries, count: as in `Classifier.scores`.
     """
     by_kind = options.thresholds == "kind"
-    part = parts_of(kinds, options.folds)
+    part = folds_of(kinds, options.folds)
     counts = np.zeros((len(queries), count), dtype=np.int64)
     for index in range(part.max(initial=-1) + 1):
         is_held = part == index
@@ -172,7 +172,7 @@ def cross_counts(
     return Counts(np.where(is_alone, 0, counts), sizes, "cross", by_kind, besides=False)
 
 
-def parts_of(kinds: np.ndarray, folds: int) -> np.ndarray:
+def folds_of(kinds: np.ndarray, folds: int) -> np.ndarray:
     """The fold of each example, int ``[example]`` from 0 to ``folds - 1``: one after the other in every kind.
 
     So the rest of the examples has one of each kind, whichever fold is left out. An example that is the only one of its

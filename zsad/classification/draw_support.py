@@ -11,10 +11,10 @@ from zsad.classification.draws import (
     Labelled,
     Pool,
     draw_rows,
+    remove_copies,
     require_apart,
     shown_kinds,
     unlabelled_rows,
-    without_copies,
 )
 from zsad.classification.splits import TEST, check_split, write_split
 from zsad.data.image_list import of_split, read_image_list
@@ -56,9 +56,9 @@ def draw_support(
     options.check(source)
     tests = [Labelled(TEST, image.image_id, "", image.sha256) for image in of_split(read_image_list(images), "test")]
     if source == TEST:
-        pool = without_copies(_with_truth(tests, _given(manifest, "manifest"), images, category))
+        pool = remove_copies(_with_truth(tests, _given(manifest, "manifest"), images, category))
     else:
-        pool = without_copies(_examples(_given(labelled, "labelled"), _given(kinds, "kinds"), source))
+        pool = remove_copies(_examples(_given(labelled, "labelled"), _given(kinds, "kinds"), source))
         require_apart([*pool.images, *pool.copies], tests)
     shown = shown_kinds(pool.images, options, source, category)
     candidates = pool.images if source == TEST else tests

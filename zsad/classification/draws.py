@@ -122,7 +122,7 @@ class Shown(NamedTuple):
     remarks: list[str]
 
 
-def without_copies(images: Iterable[Labelled]) -> Pool:
+def remove_copies(images: Iterable[Labelled]) -> Pool:
     """Separate copies by content: the first by name is used, one of a known kind if there is any.
 
     Raises:
@@ -222,14 +222,14 @@ def draw_rows(pool: Iterable[Labelled], kinds: Sequence[str], options: DrawOptio
             by_kind[image.kind].append(image)
     rows = []
     for images in by_kind.values():
-        ordered = in_drawn_order(images, seed)
+        ordered = in_random_order(images, seed)
         calibration, rest = ordered[: options.calibration], ordered[options.calibration :]
         rows += _ranked_rows(calibration, "calibration", seed)
         rows += _ranked_rows(rest[: options.most_shots], "support", seed)
     return rows
 
 
-def in_drawn_order(images: Iterable[Labelled], seed: int) -> list[Labelled]:
+def in_random_order(images: Iterable[Labelled], seed: int) -> list[Labelled]:
     """Images of one kind in their random order, independent of the order given."""
 
     def lot(image: Labelled) -> bytes:

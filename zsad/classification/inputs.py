@@ -133,7 +133,7 @@ def check_together(sources: Sequence[Images]) -> None:
             )
 
 
-def checked_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
+def check_draws(split: Path, rows: Sequence[SplitRow], shots: Sequence[Shots]) -> list[Draw]:
     """The samples of a split.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 
 from zsad.deciding.base import median_patch
 from zsad.deciding.tail import Tail, chosen_ranks, crossing, exceeded_at, fit_tail, highest_values
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 LOWER = 0.16  # of a normal distribution lies more than one deviation below its mean, about
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(9)  # of a mean over a normal distribution
@@ -65,7 +65,7 @@ def fit_background(
         curved: whether the shape of the tail is fitted too; else it is exponential.
         spread: whether images may differ in their level as wholes.
     """
-    informative = telling(maps)
+    informative = informative_maps(maps)
     if not informative:
         return None
     patches = float(np.median([anomaly_map.size for anomaly_map in informative]))

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.errors import ArrayError, DataError
-from zsad.maps import Thresholds, telling
+from zsad.maps import Thresholds, informative_maps
 from zsad.registry import Choice
 
 EXTENT = 0.7  # of the way from an ordinary patch to the threshold of regions
@@ -198,7 +198,7 @@ class ThresholdRule(Choice):
         Returns:
             At most ``region``; exactly ``region`` if all maps are constant.
         """
-        informative = telling(maps)
+        informative = informative_maps(maps)
         if not informative or not np.isfinite(region):
             return region
         ordinary = median_patch(informative)

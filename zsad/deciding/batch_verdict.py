@@ -39,24 +39,24 @@ def batch_verdict(
             `chance_of_as_many`.
         nouns: the word for one image and for several.
     """
-    told = f"{_called_of(called, images, nouns)}."
+    counted = f"{_called_of(called, images, nouns)}."
     if not 0 <= nominal <= 1 or not images:
-        return BatchVerdict(told, math.nan, None)
+        return BatchVerdict(counted, math.nan, None)
     chance = chance_of_as_many(called, images, nominal, references)
     exceeds = chance <= LEVEL
     rate = f"The rule calls about {in_percent(nominal)} of normal {nouns[1]} defective"
     if images == 1:
-        return BatchVerdict(f"{told} {rate}.", chance, exceeds)
+        return BatchVerdict(f"{counted} {rate}.", chance, exceeds)
     expected = nominal * images
     about = f"about {expected:.0f} of {images}" if expected >= 0.95 else f"fewer than one of {images}"
     if not called:
-        return BatchVerdict(f"{told} {rate}, {about}.", chance, exceeds)
+        return BatchVerdict(f"{counted} {rate}, {about}.", chance, exceeds)
     compared = (
         f"That is more than in a normal batch: {_rare(chance)} of normal batches have as many."
         if exceeds
         else "That is no more than in a normal batch."
     )
-    return BatchVerdict(f"{told} {rate}, {about}. {compared}", chance, exceeds)
+    return BatchVerdict(f"{counted} {rate}, {about}. {compared}", chance, exceeds)
 
 
 def chance_of_as_many(called: int, images: int, nominal: float, references: int = 0) -> float:

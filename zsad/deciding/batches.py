@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zsad.deciding.base import Evidence, Verdicts, above_all, median_patch, values_of
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 NOTHING_DIFFERS = "The patches of the images do not differ enough to identify normal ones, so no image is called "
 "defective."
@@ -18,19 +18,19 @@ ENOUGH = 8  # images, the fewest from which normal ones can be modelled
 LEAST_HEIGHT = 1e-3  # relative to the highest peak's: the logarithm of an image below the ordinary patch
 
 
-def telling_peaks(evidence: Evidence) -> np.ndarray:
+def informative_peaks(evidence: Evidence) -> np.ndarray:
     """The peaks of the images whose map is not constant, rising; float64 ``[image]``.
 
     Without maps they are the image scores. A constant map is the result of a method that abstains, and is ignored.
     """
     if not evidence.localises:
         return np.sort(evidence.peaks)
-    return np.sort([float(anomaly_map.max()) for anomaly_map in telling(evidence.maps)])
+    return np.sort([float(anomaly_map.max()) for anomaly_map in informative_maps(evidence.maps)])
 
 
 def ordinary_value(evidence: Evidence) -> float:
     """The median of all patches of the maps that are not constant; at least one map is not."""
-    return median_patch(telling(evidence.maps))
+    return median_patch(informative_maps(evidence.maps))
 
 
 def log_heights(peaks: np.ndarray, ordinary: float) -> np.ndarray:
@@ -46,7 +46,7 @@ def between(low: float, high: float) -> float:
     return float(middle) if low <= middle < high else low
 
 
-def calls_nothing(evidence: Evidence, *, nominal: float = np.nan, remarks: Sequence[str] = ()) -> Verdicts:
+def call_none(evidence: Evidence, *, nominal: float = np.nan, remarks: Sequence[str] = ()) -> Verdicts:
     """Verdicts that call no image defective."""
     nothing = above_all(values_of(evidence))
     return Verdicts(evidence, nothing, nothing, nominal=nominal, remarks=remarks)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import between, calls_nothing, log_heights, ordinary_value, telling_peaks
+from zsad.deciding.batches import between, call_none, informative_peaks, log_heights, ordinary_value
 
 ROUNDING = 1e-9  # of shares that are equal
 
@@ -40,12 +40,12 @@ class ExpectedShare(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        rising = telling_peaks(evidence)
+        rising = informative_peaks(evidence)
         if len(rising) < 2 or rising[0] == rising[-1]:
-            return calls_nothing(evidence, remarks=["The images do not differ, so none is called defective."])
+            return call_none(evidence, remarks=["The images do not differ, so none is called defective."])
         cut = self._cut(self._heights(rising, evidence), len(evidence))
         if cut == len(rising):
-            return calls_nothing(evidence)
+            return call_none(evidence)
         below = rising[cut - 1] if cut else np.nextafter(np.float32(rising[0]), np.float32(-np.inf))
         region = between(float(below), float(rising[cut]))
         return Verdicts(

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import between, calls_nothing, telling_peaks
+from zsad.deciding.batches import between, call_none, informative_peaks
 
 FEWEST = 3  # images below a gap, and spacings to compare it with
 
@@ -42,10 +42,10 @@ class LargestGap(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images, in the middle of the gap."""
-        rising = telling_peaks(evidence)
+        rising = informative_peaks(evidence)
         below, chance = self._most_surprising(rising)
         if chance > self.level:
-            return calls_nothing(
+            return call_none(
                 evidence,
                 remarks=[
                     "No gap between the images' highest values is too wide for normal images, so none is called "

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import BatchRule, Evidence, above_all
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 
 class MEBin(BatchRule):
@@ -44,7 +44,7 @@ class MEBin(BatchRule):
     def threshold(self, evidence: Evidence) -> float:
         """Threshold from the maps that are not constant; above everything if no image has a stable interval."""
         maps = evidence.maps
-        values = telling(maps)
+        values = informative_maps(maps)
         stable = [found for found in self._image_thresholds(values) if found is not None] if values else []
         return float(np.median(stable)) if stable else above_all(maps)
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import calls_nothing, log_heights, ordinary_value, telling_peaks
+from zsad.deciding.batches import call_none, informative_peaks, log_heights, ordinary_value
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
@@ -49,17 +49,17 @@ class Mixture(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        rising = telling_peaks(evidence)
+        rising = informative_peaks(evidence)
         if len(rising) < FEWEST or rising[0] == rising[-1]:
             remark = f"Fewer than {FEWEST} images differ, too few to distinguish two kinds from one; none is called "
             "defective."
-            return calls_nothing(evidence, remarks=[remark])
+            return call_none(evidence, remarks=[remark])
         ordinary = ordinary_value(evidence) if evidence.localises else None
         values = rising if ordinary is None else log_heights(rising, ordinary)
         cut = self._between_two((values - values.mean()) / values.std())
         if cut is None:
             remark = "The highest values of the images are of one kind, so none is called defective."
-            return calls_nothing(evidence, remarks=[remark])
+            return call_none(evidence, remarks=[remark])
         value = cut * values.std() + values.mean()
         region = float(value if ordinary is None else ordinary + np.exp(value))
         return Verdicts(evidence, region, self.reach(evidence.maps, region))

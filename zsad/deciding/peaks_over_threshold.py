@@ -10,7 +10,7 @@ from pydantic import Field
 
 from zsad.deciding.background import LOWER, fit_background
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_images
+from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, call_none, few_images
 
 
 class PeaksOverThreshold(ThresholdRule):
@@ -60,7 +60,7 @@ class PeaksOverThreshold(ThresholdRule):
             spread=self.spread,
         )
         if background is None:
-            return calls_nothing(evidence, remarks=[NOTHING_DIFFERS])
+            return call_none(evidence, remarks=[NOTHING_DIFFERS])
         region = background.exceeded_by(self.alpha)
         return Verdicts(
             evidence,

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ReferenceRule, Verdicts, median_patch, percentage
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 CLOSE = 1.5  # times the rate of the quantile: beyond it, a remark says so
 
@@ -42,7 +42,7 @@ class ReferenceQuantile(ReferenceRule):
         ordered = self.ordered_references(evidence)
         region = float(np.quantile(ordered, self.quantile))
         if self.factor != 1:
-            ordinary = median_patch(telling(evidence.reference_maps) or [ordered])
+            ordinary = median_patch(informative_maps(evidence.reference_maps) or [ordered])
             region = ordinary + self.factor * (region - ordinary)
         nominal = self._nominal(len(ordered))
         return Verdicts(

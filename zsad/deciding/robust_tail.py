@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import BatchRule, Evidence, above_all, values_of
-from zsad.maps import telling
+from zsad.maps import informative_maps
 from zsad.scoring.scales import upper_deviation
 
 
@@ -32,7 +32,7 @@ class RobustTail(BatchRule):
 
     def threshold(self, evidence: Evidence) -> float:
         """Threshold from the patches of all maps that are not constant; above everything if all are constant."""
-        values = telling(values_of(evidence))
+        values = informative_maps(values_of(evidence))
         if not values:
             return above_all(values_of(evidence))
         patches = np.concatenate([anomaly_map.ravel() for anomaly_map in values]).astype(np.float64)

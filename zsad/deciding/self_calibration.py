@@ -9,16 +9,16 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, calls_nothing, few_images
+from zsad.deciding.batches import NOTHING_DIFFERS, call_none, few_images
 from zsad.deciding.tail import RANKS, Tail, crossing, fit_tail
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 KINDS = 16  # levels, and spreads, of resampled images
 LEAST_SPREAD = 0.1  # of a resampled image, relative to the usual one
 SYMMETRIC = 0.05  # skewness up to which values pass for symmetric; a normal distribution has 0, an exponential 0.47
 
 
-class _GoodPatches(NamedTuple):
+class _NormalPatches(NamedTuple):
     """Model of resampled images; values are heights above the median patch of their image.
 
     Attributes:
@@ -91,9 +91,9 @@ class SelfCalibration(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images, with a p-value for each."""
-        good = self._good_patches(telling(evidence.maps))
+        good = self._normal_patches(informative_maps(evidence.maps))
         if good is None:
-            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
+            return call_none(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
         region = self._threshold(good)
         return Verdicts(
             evidence,
@@ -105,7 +105,7 @@ class SelfCalibration(ThresholdRule):
             remarks=few_images(evidence),
         )
 
-    def _good_patches(self, maps: Sequence[np.ndarray]) -> _GoodPatches | None:
+    def _normal_patches(self, maps: Sequence[np.ndarray]) -> _NormalPatches | None:
         """The patches that normal images consist of; None if all patches are equal."""
         if not maps:
             return None
@@ -119,7 +119,7 @@ class SelfCalibration(ThresholdRule):
             return None
         levels, spreads = _mirrored(medians), _mirrored(heights[:, 0])
         usual = np.median(heights[:, 0])
-        return _GoodPatches(
+        return _NormalPatches(
             depths=np.sort(np.concatenate([-values[values < 0] for values in centred])),
             total=sum(len(values) for values in centred),
             tail=tail,
@@ -133,7 +133,7 @@ class SelfCalibration(ThresholdRule):
         tail = fit_tail(exceeded, heights, curved=self.shape == "pareto")
         return fit_tail(exceeded, heights, curved=False) if tail is not None and skewed and tail.shape < 0 else tail
 
-    def _threshold(self, good: _GoodPatches) -> float:
+    def _threshold(self, good: _NormalPatches) -> float:
         """The value whose chance is ``alpha``, by bisection."""
         low = float(good.levels.min())
         step = good.tail.scale

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import Field
 
 from zsad.deciding.base import Evidence, ThresholdRule, Verdicts
-from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, calls_nothing, few_images
+from zsad.deciding.batches import NOTHING_DIFFERS, PRESUMED, call_none, few_images
 from zsad.deciding.tail import fit_tail
-from zsad.maps import telling
+from zsad.maps import informative_maps
 
 SIZES = 16  # of sub-samples, evenly spaced as logarithms up to whole images
 LEVEL = 0.1  # of the patches from the top: their mean is the level of an image
@@ -63,10 +63,10 @@ class SubsampleMaxima(ThresholdRule):
 
     def decide(self, evidence: Evidence) -> Verdicts:
         """One threshold for all images."""
-        maps = [np.sort(anomaly_map.ravel()).astype(np.float64) for anomaly_map in telling(evidence.maps)]
+        maps = [np.sort(anomaly_map.ravel()).astype(np.float64) for anomaly_map in informative_maps(evidence.maps)]
         region = self._threshold(maps)
         if region is None:
-            return calls_nothing(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
+            return call_none(evidence, nominal=self.alpha, remarks=[NOTHING_DIFFERS])
         pixel = self.reach(evidence.maps, region)
         return Verdicts(evidence, region, pixel, nominal=self.alpha, remarks=few_images(evidence))
 

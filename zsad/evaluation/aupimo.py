@@ -50,7 +50,7 @@ class PimoBins(NamedTuple):
     interpolated: bool = False
 
 
-class GoodTail:
+class NormalTail:
     """The highest pixels of the normal images; equal pixels of an image are stored once, with their number.
 
     Args:
@@ -134,7 +134,7 @@ class Pimo:
     interpolated = False
     remark = ""
 
-    def __init__(self, tail: GoodTail) -> None:
+    def __init__(self, tail: NormalTail) -> None:
         scores, rates = tail.steps()
         # Between the rate of one step and that of the next, pixels above the next step's score are called defective.
         widths = np.diff(np.log(np.clip(np.concatenate([[0.0], rates]), LEAST_RATE, GREATEST_RATE)))
@@ -166,7 +166,7 @@ class InterpolatedPimo:
 
     interpolated = True
 
-    def __init__(self, tail: GoodTail) -> None:
+    def __init__(self, tail: NormalTail) -> None:
         self._tail = tail
         scores, rates = tail.steps()
         thresholds = np.linspace(float(tail.least), float(tail.greatest), THRESHOLDS, dtype=np.float32)
@@ -217,7 +217,7 @@ class InterpolatedPimo:
 
 
 STEPS: Final = "steps"
-AUPIMO: MappingProxyType[str, Callable[[GoodTail], Pimo | InterpolatedPimo]] = MappingProxyType(
+AUPIMO: MappingProxyType[str, Callable[[NormalTail], Pimo | InterpolatedPimo]] = MappingProxyType(
     {STEPS: Pimo, "interpolated": InterpolatedPimo}
 )
 """Definitions by their names."""
@@ -235,8 +235,10 @@ def binned_aupimo(bins: PimoBins, good: np.ndarray, anomalous: np.ndarray) -> np
         recalls = anomalous @ bins.recalls / anomalous.sum(axis=1, keepdims=True)
     if bins.interpolated:
         return np.array([_area_between(*curve) for curve in zip(rates, recalls, strict=True)])
-    draws = len(rates)
-    edges = np.concatenate([np.full((draws, 1), LEAST_RATE), rates, np.full((draws, 1), GREATEST_RATE)], axis=1)
+    replicates = len(rates)
+    edges = np.concatenate(
+        [np.full((replicates, 1), LEAST_RATE), rates, np.full((replicates, 1), GREATEST_RATE)], axis=1
+    )
     widths = np.diff(np.log(np.clip(edges, LEAST_RATE, GREATEST_RATE)), axis=1)
     heights = np.concatenate([recalls[:, :1], recalls], axis=1)
     areas: np.ndarray = (widths * heights).sum(axis=1) / WIDTH

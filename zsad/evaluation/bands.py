@@ -9,12 +9,12 @@ import numpy as np
 from zsad.evaluation.bootstrap import (
     HIGH_PERCENTILE,
     LOW_PERCENTILE,
-    Draws,
     ImageHistograms,
+    Replicates,
     Sampler,
     binned_overlap,
     binned_ranking,
-    drawn,
+    compute_replicates,
     image_rankings,
 )
 from zsad.evaluation.ranking import Ranking, precision
@@ -58,23 +58,23 @@ def precision_heights(ranking: Ranking, places: np.ndarray) -> np.ndarray:
 
 
 def image_bands(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> dict[str, dict[str, Any]]:
-    """JSON of the bands of the image curves; arguments as of `zsad.evaluation.bootstrap.image_draws`."""
+    """JSON of the bands of the image curves; arguments as of `zsad.evaluation.bootstrap.image_replicates`."""
     ranking_of = image_rankings(scores, labels)
 
-    def heights(weights: np.ndarray) -> Draws:
+    def heights(weights: np.ndarray) -> Replicates:
         ranking = ranking_of(weights)
         return {
             "image_roc": roc_heights(ranking, _recall(ranking), PLACES["image_roc"]),
             "image_pr": precision_heights(ranking, PLACES["image_pr"]),
         }
 
-    return _bands(drawn(heights, sampler.weights(np.asarray(labels) == 1)))
+    return _bands(compute_replicates(heights, sampler.weights(np.asarray(labels) == 1)))
 
 
 def pixel_bands(histograms: ImageHistograms, sampler: Sampler) -> dict[str, dict[str, Any]]:
-    """JSON of the bands of the pixel curves; arguments as of `zsad.evaluation.bootstrap.pixel_draws`."""
+    """JSON of the bands of the pixel curves; arguments as of `zsad.evaluation.bootstrap.pixel_replicates`."""
 
-    def heights(weights: np.ndarray) -> Draws:
+    def heights(weights: np.ndarray) -> Replicates:
         ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
         overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
         return {
@@ -83,7 +83,7 @@ def pixel_bands(histograms: ImageHistograms, sampler: Sampler) -> dict[str, dict
             "pro": roc_heights(ranking, overlap, PLACES["pro"]),
         }
 
-    return _bands(drawn(heights, sampler.weights(histograms.regions > 0)))
+    return _bands(compute_replicates(heights, sampler.weights(histograms.regions > 0)))
 
 
 def _recall(ranking: Ranking) -> np.ndarray:
@@ -91,7 +91,7 @@ def _recall(ranking: Ranking) -> np.ndarray:
     return recall
 
 
-def _bands(heights: Draws) -> dict[str, dict[str, Any]]:
+def _bands(heights: Replicates) -> dict[str, dict[str, Any]]:
     bands = {}
     for name, values in heights.items():
         low, high = np.percentile(values, [LOW_PERCENTILE, HIGH_PERCENTILE], axis=0)

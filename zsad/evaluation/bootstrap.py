@@ -27,10 +27,10 @@ from zsad.evaluation.mask_counts import mask_metrics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, iou_of_f1
 from zsad.names import AUPRO_LIMITS, AUSPRO_LIMIT
 
-DRAWS_AT_ONCE = 100
+REPLICATES_AT_ONCE = 100
 LOW_PERCENTILE, HIGH_PERCENTILE = 2.5, 97.5
 
-Draws = dict[str, np.ndarray]
+Replicates = dict[str, np.ndarray]
 
 
 class Interval(NamedTuple):
@@ -101,12 +101,12 @@ class Sampler(NamedTuple):
     """How images are resampled.
 
     Attributes:
-        draws: number of replicates, 2 or more.
+        replicates: number of replicates, 2 or more.
         seed: random seed.
         name: name of the category; replicates of different categories are independent.
     """
 
-    draws: int
+    replicates: int
     seed: int
     name: str = ""
 
@@ -125,8 +125,8 @@ class Sampler(NamedTuple):
             strata: each bool ``[image]``; each stratum is sampled separately, and images in none are never sampled.
         """
         rng = np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
-        for start in range(0, self.draws, DRAWS_AT_ONCE):
-            weights = np.zeros((min(DRAWS_AT_ONCE, self.draws - start), len(strata[0])))
+        for start in range(0, self.replicates, REPLICATES_AT_ONCE):
+            weights = np.zeros((min(REPLICATES_AT_ONCE, self.replicates - start), len(strata[0])))
             for stratum in strata:
                 size = np.count_nonzero(stratum)
                 if size:
@@ -134,7 +134,7 @@ class Sampler(NamedTuple):
             yield weights
 
 
-def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Draws:
+def image_replicates(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Replicates:
     """The image metrics ``[replicate]`` of every replicate.
 
     Args:
@@ -143,7 +143,7 @@ def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Dra
     """
     ranking_of = image_rankings(scores, labels)
 
-    def metrics(weights: np.ndarray) -> Draws:
+    def metrics(weights: np.ndarray) -> Replicates:
         ranking = ranking_of(weights)
         return {
             "image_auroc": auroc(ranking),
@@ -151,11 +151,11 @@ def image_draws(scores: np.ndarray, labels: np.ndarray, sampler: Sampler) -> Dra
             "image_f1max": f1_max(ranking),
         }
 
-    return drawn(metrics, sampler.weights(np.asarray(labels) == 1))
+    return compute_replicates(metrics, sampler.weights(np.asarray(labels) == 1))
 
 
 def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], Ranking]:
-    """A function from weights ``[replicate, image]`` to rankings of replicates; arguments as of `image_draws`."""
+    """A function from weights ``[replicate, image]`` to rankings of replicates; arguments as of `image_replicates`."""
     order = np.argsort(-scores, kind="stable")
     first_of_tie = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) != 0]))
     defective = np.asarray(labels)[order] == 1
@@ -169,22 +169,22 @@ def image_rankings(scores: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarr
     return rankings
 
 
-def pixel_draws(histograms: ImageHistograms, sampler: Sampler) -> Draws:
+def pixel_replicates(histograms: ImageHistograms, sampler: Sampler) -> Replicates:
     """The pixel metrics ``[replicate]`` of every replicate.
 
     Args:
         histograms: of the images with pixel ground truth; those with regions are sampled separately from those without.
     """
     weights = sampler.weights(histograms.regions > 0)
-    return drawn(lambda weights: histogram_metrics(histograms, weights), weights)
+    return compute_replicates(lambda weights: histogram_metrics(histograms, weights), weights)
 
 
-def count_draws(
+def count_replicates(
     metrics: Callable[[np.ndarray], Mapping[str, np.ndarray]],
     counts: np.ndarray,
     defective: np.ndarray,
     sampler: Sampler,
-) -> Draws:
+) -> Replicates:
     """Metrics ``[replicate]`` of the counts of images, which are added up in every replicate.
 
     Args:
@@ -192,19 +192,19 @@ def count_draws(
         counts: ``[image, count]``.
         defective: bool ``[image]``; these images are sampled separately from the others.
     """
-    return drawn(lambda weights: dict(metrics(weights @ counts)), sampler.weights(defective))
+    return compute_replicates(lambda weights: dict(metrics(weights @ counts)), sampler.weights(defective))
 
 
-def mask_draws(counts: np.ndarray, sampler: Sampler) -> Draws:
+def mask_replicates(counts: np.ndarray, sampler: Sampler) -> Replicates:
     """The metrics of masks ``[replicate]`` of every replicate.
 
     Args:
         counts: ``[image, 7]``, see `zsad.evaluation.mask_counts.mask_counts`, of the images with pixel ground truth.
     """
-    return count_draws(mask_metrics, counts, counts[:, 0] + counts[:, 2] > 0, sampler)
+    return count_replicates(mask_metrics, counts, counts[:, 0] + counts[:, 2] > 0, sampler)
 
 
-def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws:
+def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Replicates:
     """Pixel metrics ``[replicate]`` of weighted images; all pixels of a bin count as tied.
 
     Args:
@@ -213,7 +213,7 @@ def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Draws
     ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
     overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
     f1 = f1_max(ranking)
-    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.drawn(weights)
+    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.compute_replicates(weights)
     metrics = {
         "pixel_auroc": auroc(ranking),
         "pixel_ap": average_precision(ranking),
@@ -249,7 +249,7 @@ def binned_overlap(overlap: np.ndarray, regions: np.ndarray, weights: np.ndarray
         return means
 
 
-def drawn(metrics: Callable[[np.ndarray], Draws], weights: Iterator[np.ndarray]) -> Draws:
+def compute_replicates(metrics: Callable[[np.ndarray], Replicates], weights: Iterator[np.ndarray]) -> Replicates:
     """Compute the metrics of all blocks of replicates and join them."""
     blocks = [metrics(block) for block in weights]
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
@@ -263,8 +263,8 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(low), float(high))
 
 
-def mean_draws(draws: Sequence[Draws], metric: str) -> np.ndarray:
+def mean_replicates(replicates: Sequence[Replicates], metric: str) -> np.ndarray:
     """The mean ``[replicate]`` of a metric over categories or seeds; empty unless all have as many replicates."""
-    values = [one.get(metric, np.zeros(0)) for one in draws]
+    values = [one.get(metric, np.zeros(0)) for one in replicates]
     sizes = {one.size for one in values}
     return np.mean(values, axis=0) if len(sizes) == 1 and sizes != {0} else np.zeros(0)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from zsad.evaluation.bootstrap import Draws, Sampler, drawn
+from zsad.evaluation.bootstrap import Replicates, Sampler, compute_replicates
 from zsad.evaluation.ranking import share
 
 UNLABELLED = -1
@@ -29,14 +29,14 @@ class Answers(NamedTuple):
     """Answers of a classifier for one sample of its examples, with the ground truth.
 
     Attributes:
-        truth: int ``[image]``, the true kind: those that were shown first, in their order, then others; `UNLABELLED`
+        true_kind: int ``[image]``, the true kind: shown ones first, in their order, then others; `UNLABELLED`
             where it is not known.
         predicted: int ``[image]``, the most probable of the kinds that were shown; of queries alone.
         in_set: bool ``[image, kind]``, the prediction set; an empty one is an abstention.
         is_query: bool ``[image]``; no other image counts.
     """
 
-    truth: np.ndarray
+    true_kind: np.ndarray
     predicted: np.ndarray
     in_set: np.ndarray
     is_query: np.ndarray
@@ -80,23 +80,23 @@ class ImageCounts:
     """
 
     def __init__(self, answers: Answers, true_kinds: int, *, is_labelled: bool) -> None:
-        truth, predicted, in_set, is_query = answers
+        true_kind, predicted, in_set, is_query = answers
         kinds = in_set.shape[1]
         sizes = in_set.sum(axis=1)
-        is_measured = is_query & (truth >= 0) & (truth < kinds)
+        is_measured = is_query & (true_kind >= 0) & (true_kind < kinds)
         is_answered = is_measured if is_labelled else is_query
-        is_covered = is_measured & in_set[np.arange(len(truth)), np.where(is_measured, truth, 0)]
+        is_covered = is_measured & in_set[np.arange(len(true_kind)), np.where(is_measured, true_kind, 0)]
         self._shape = (true_kinds, kinds)
-        frequencies = np.bincount(truth[is_measured], minlength=kinds)
+        frequencies = np.bincount(true_kind[is_measured], minlength=kinds)
         self._is_there = frequencies > 0
         self._matrix = vstack(
             [
-                _one_each(truth * kinds + predicted, is_query & (truth >= 0), true_kinds * kinds),
-                _one_each(truth, is_covered, kinds),
+                _one_each(true_kind * kinds + predicted, is_query & (true_kind >= 0), true_kinds * kinds),
+                _one_each(true_kind, is_covered, kinds),
                 csr_array(
                     [
-                        is_measured & (truth == frequencies.argmax()),
-                        is_query & (truth >= kinds) & (sizes == 0),
+                        is_measured & (true_kind == frequencies.argmax()),
+                        is_query & (true_kind >= kinds) & (sizes == 0),
                         is_answered,
                         np.where(is_answered, sizes, 0),
                         is_answered & (sizes == 1),
@@ -175,7 +175,7 @@ def deviation_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     return deviations
 
 
-def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Draws:
+def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Replicates:
     """The metrics of resampled images, each the mean over the seeds of a group of samples of examples.
 
     An image has the same weight in every sample of examples in which it is a query: a replicate
@@ -189,10 +189,10 @@ def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray,
     Returns:
         ``[replicate, group]`` of each metric, and of `BY_KIND` ``[replicate, group, kind]``; empty without replicates.
     """
-    if not sampler.draws:
+    if not sampler.replicates:
         return {}
 
-    def means(weights: np.ndarray) -> Draws:
+    def means(weights: np.ndarray) -> Replicates:
         measured = [[measure(counts.added(weights)) for counts in group] for group in groups]
         return {
             name: np.stack([mean_over_seeds([seed[name] for seed in group]) for group in measured], axis=1)
@@ -200,10 +200,10 @@ def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray,
         }
 
     kinds = [strata == stratum for stratum in np.unique(strata[strata != NEVER])]
-    return drawn(means, sampler.stratified(kinds))
+    return compute_replicates(means, sampler.stratified(kinds))
 
 
-def measure(counts: ClassCounts) -> Draws:
+def measure(counts: ClassCounts) -> Replicates:
     """All of `class_metrics`, and under `BY_KIND` `coverage_by_kind`."""
     return {**class_metrics(counts), BY_KIND: coverage_by_kind(counts)}
 

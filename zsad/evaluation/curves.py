@@ -1,4 +1,4 @@
-"""The curves behind the ranking metrics, thinned out for plotting."""
+"""The curves behind the ranking metrics, thin_out out for plotting."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def pro_curve(ranking: Ranking, overlap: np.ndarray, limit: float) -> Curve | No
     return Curve(np.append(x[:inside], limit), np.append(y[:inside], at_limit))
 
 
-def thinned(curve: Curve, points: int = MAX_POINTS) -> Curve:
+def thin_out(curve: Curve, points: int = MAX_POINTS) -> Curve:
     """At most ``points`` of a curve's own points, its ends included, evenly spaced along its length.
 
     Length is counted in both directions, each in units of the whole way the curve goes in it, so that both steep and

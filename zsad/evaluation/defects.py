@@ -30,12 +30,12 @@ class PixelImage(NamedTuple):
 
     Attributes:
         anomaly_map: float32 ``[height, width]``.
-        truth: bool ``[height, width]``; None for a normal image, which has no defective pixel.
+        ground_truth: bool ``[height, width]``; None for a normal image, which has no defective pixel.
         defects: its defects with their saturation areas, where the data set has these.
     """
 
     anomaly_map: np.ndarray
-    truth: np.ndarray | None = None
+    ground_truth: np.ndarray | None = None
     defects: Sequence[Region] = ()
 
 
@@ -113,7 +113,7 @@ class Defects:
     defects: np.ndarray
     held: dict[int, DefectivePixels]
 
-    def taken(self, index: int, image: PixelImage) -> DefectivePixels | None:
+    def release(self, index: int, image: PixelImage) -> DefectivePixels | None:
         """Release the defective pixels of an image from memory and return them; None if it has none."""
         if not self.regions[index]:
             return None
@@ -159,10 +159,10 @@ def defective_pixels(image: PixelImage) -> DefectivePixels | None:
     Raises:
         DataError: the score of one is not finite.
     """
-    if image.truth is None or not image.truth.any():
+    if image.ground_truth is None or not image.ground_truth.any():
         return None
-    region, areas = region_areas(image.truth)
-    scores = image.anomaly_map[image.truth].astype(np.float32, copy=False)
+    region, areas = region_areas(image.ground_truth)
+    scores = image.anomaly_map[image.ground_truth].astype(np.float32, copy=False)
     if not np.isfinite(scores).all():
         raise DataError(NOT_FINITE)
     return DefectivePixels(scores, 1.0 / areas[region], _saturated(image), areas.size, len(image.defects))
@@ -366,4 +366,4 @@ def _saturated(image: PixelImage) -> np.ndarray | None:
         scores = image.anomaly_map.ravel()[places]
         highest = places[np.argsort(-scores, kind="stable")[: defect.saturation_area]]
         gains.ravel()[highest] += 1.0 / defect.saturation_area
-    return gains[image.truth]
+    return gains[image.ground_truth]

@@ -11,7 +11,7 @@ import numpy as np
 from zsad.data.kind_names import alike
 from zsad.data.kinds import kind_of
 from zsad.errors import DamagedFileError, DataError
-from zsad.evaluation.bootstrap import UNKNOWN, Draws, Sampler, interval
+from zsad.evaluation.bootstrap import UNKNOWN, Replicates, Sampler, interval
 from zsad.evaluation.classes import (
     BY_KIND,
     NEVER,
@@ -23,8 +23,8 @@ from zsad.evaluation.classes import (
     measure,
     resampled_means,
 )
+from zsad.evaluation.ground_truth import records_with_ground_truth
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.truth import records_with_truth
 from zsad.files.classified import QUERY, Classified, ClassifiedReader, DrawInfo
 from zsad.files.json_files import write_json
 from zsad.files.provenance import inherited
@@ -56,7 +56,7 @@ def evaluate_classes(
             from one of the examples by case, spaces or the form of its letters alone, or a file is damaged.
     """
     with ClassifiedReader(classified) as reader:
-        records = records_with_truth(manifest, reader.image_ids, classified)
+        records = records_with_ground_truth(manifest, reader.image_ids, classified)
         draws = _Draws(reader, [kind_of(record) for record in records])
         result = {
             "category": category,
@@ -90,18 +90,18 @@ class _Draws:
         is_labelled: whether the kind of any query is known.
     """
 
-    def __init__(self, reader: ClassifiedReader, truth: Sequence[str]) -> None:
+    def __init__(self, reader: ClassifiedReader, true_kinds: Sequence[str]) -> None:
         self._reader = reader
-        self._truth = truth
+        self._true_kinds = true_kinds
         self._said = [reader.draw(index) for index in range(len(reader.draws))]
         is_asked = np.any([said.roles == QUERY for said in self._said], axis=0)
-        asked = {kind for kind, is_one in zip(truth, is_asked, strict=True) if is_one and kind}
+        asked = {kind for kind, is_one in zip(true_kinds, is_asked, strict=True) if is_one and kind}
         self.unknown_kinds = sorted(asked - set(reader.kinds))
         self.is_labelled = bool(asked)
         _check_spelling(reader.kinds, self.unknown_kinds, reader.path)
         kinds = [*reader.kinds, *self.unknown_kinds]
         # The kind of an image that is never a query does not matter.
-        self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in truth])
+        self._places = np.array([kinds.index(kind) if kind in asked else UNLABELLED for kind in true_kinds])
         self._strata = np.where(is_asked, self._places, NEVER)
         self._counts = [self._counted(said, len(kinds)) for said in self._said]
         self._totals = [counts.total() for counts in self._counts]
@@ -124,7 +124,7 @@ class _Draws:
                 "shots": count,
                 "setting": infos[group[0]].setting,
                 "seeds": [infos[index].seed for index in group],
-                **self._means(group, {name: draws[:, place] for name, draws in resampled.items()}),
+                **self._means(group, {name: values[:, place] for name, values in resampled.items()}),
                 "confusion": np.sum([self._confusion(index) for index in group], axis=0),
             }
             for place, (count, group) in enumerate(zip(shots, groups, strict=True))
@@ -160,12 +160,12 @@ class _Draws:
             "confusion": confusion,
         }
 
-    def _means(self, group: Sequence[int], resampled: Draws) -> dict[str, Any]:
+    def _means(self, group: Sequence[int], resampled: Replicates) -> dict[str, Any]:
         """Means over the samples of a group; ``resampled`` is ``[replicate]`` or ``[replicate, kind]`` by metric."""
 
-        def summary(values: Sequence[np.ndarray], draws: np.ndarray | None) -> dict[str, Any]:
+        def summary(values: Sequence[np.ndarray], replicates: np.ndarray | None) -> dict[str, Any]:
             value = mean_over_seeds(values)
-            low, high = UNKNOWN if draws is None or np.isnan(value) else interval(draws)
+            low, high = UNKNOWN if replicates is None or np.isnan(value) else interval(replicates)
             return {"value": value, "low": low, "high": high, "deviation": deviation_over_seeds(values)}
 
         measured = [self._measured[index] for index in group]
@@ -190,7 +190,7 @@ class _Draws:
 
         return {
             "image_id": self._reader.image_ids[image],
-            "true": self._truth[image],
+            "true": self._true_kinds[image],
             "predicted": predicted,
             "probabilities": of_kinds(said.probabilities),
             "p_values": of_kinds(said.p_values),

@@ -19,17 +19,22 @@ import numpy as np
 
 from zsad.data.manifest import ImageRecord
 from zsad.evaluation.bootstrap import Sampler
+from zsad.evaluation.ground_truth import (
+    empty_mask_note,
+    ground_truth_notes,
+    pixel_ground_truth,
+    records_with_ground_truth,
+)
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.protocols import Protocol
 from zsad.evaluation.refinement import Comparison, Marked, effects, measured_masks, region_counts
-from zsad.evaluation.truth import empty_mask_note, pixel_truth, records_with_truth, truth_notes
 from zsad.evaluation.writing import write_evaluation
 from zsad.files.embeddings import EmbeddingReader
 from zsad.files.provenance import inherited
 from zsad.names import MASK_METRICS, ORACLE
 from zsad.progress import progress
 from zsad.refinement.prompted import PromptedImage
-from zsad.segmentation.base import Prompt, Segmenter, SegmenterPart
+from zsad.segmentation.base import Prompt, Segmenter, SegmenterConfig
 
 MIN_REGION_PIXELS = 9  # a smaller ground-truth region is an annotation or resampling error, and gets no box
 TOO_SMALL = f"smaller than {MIN_REGION_PIXELS} pixels"
@@ -56,7 +61,7 @@ def evaluate_oracle(
     *,
     manifest: Path,
     embeddings: Path,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     name: str,
     device: str,
     dataset: str,
@@ -80,11 +85,11 @@ def evaluate_oracle(
 
     Raises:
         DataError: embeddings, model and manifest do not belong together, or a ground-truth mask is unusable.
-        ConfigError, ModelError: the model cannot be used; see `SegmenterPart.load`.
+        ConfigError, ModelError: the model cannot be used; see `SegmenterConfig.load`.
     """
     start = time.perf_counter()
     with EmbeddingReader(embeddings) as reader:
-        records = records_with_truth(manifest, list(dict.fromkeys(reader.image_ids)), embeddings)
+        records = records_with_ground_truth(manifest, list(dict.fromkeys(reader.image_ids)), embeddings)
         with_mask = [record for record in records if record.label == 1 and record.mask_path]
         model = _loaded(segmenter, device, reader) if with_mask else None
         pixels = [record.pixels for record in with_mask]
@@ -98,7 +103,7 @@ def evaluate_oracle(
         made_of = {**inherited(reader.provenance), "embeddings": reader.provenance}
     run_by = {} if model is None else {"segmenter": model.model, "device": model.device}
     regions = region_counts(region for one in comparisons for region in one.regions)
-    empty = [one.record.image_id for one in comparisons if one.lacks_truth]
+    empty = [one.record.image_id for one in comparisons if one.lacks_ground_truth]
     measured = measured_masks((one.after for one in comparisons), Sampler(options.bootstrap, options.seed, category))
     result = {
         "dataset": dataset,
@@ -113,22 +118,22 @@ def evaluate_oracle(
         "effects": effects(comparisons),
         "regions": regions,
         "images": [one.row() for one in comparisons],
-        "notes": truth_notes(records) + empty_mask_note(empty) + _crumbs_note(regions, name),
+        "notes": ground_truth_notes(records) + empty_mask_note(empty) + _crumbs_note(regions, name),
         "provenance": {**made_of, **provenance, **run_by, "seconds": time.perf_counter() - start},
     }
-    write_evaluation(output, result, draws, measured.known_draws(MASK_METRICS))
+    write_evaluation(output, result, draws, measured.known_replicates(MASK_METRICS))
 
 
-def true_regions(truth: np.ndarray) -> list[TrueRegion]:
+def true_regions(ground_truth: np.ndarray) -> list[TrueRegion]:
     """The 8-connected regions of a ground-truth mask, bool ``[height, width]``."""
-    _, _, statistics, _ = cv2.connectedComponentsWithStats(truth.astype(np.uint8), connectivity=8)
+    _, _, statistics, _ = cv2.connectedComponentsWithStats(ground_truth.astype(np.uint8), connectivity=8)
     return [
         TrueRegion((left, top, left + width, top + height), area)
         for left, top, width, height, area in statistics[1:].tolist()
     ]
 
 
-def outlined(image: PromptedImage, regions: Sequence[TrueRegion]) -> np.ndarray:
+def outline(image: PromptedImage, regions: Sequence[TrueRegion]) -> np.ndarray:
     """The union of the model's outlines for the boxes of ``regions``; bool ``[height, width]``.
 
     The model's own quality, not the ground truth, chooses among the candidates of a box.
@@ -140,18 +145,18 @@ def outlined(image: PromptedImage, regions: Sequence[TrueRegion]) -> np.ndarray:
     return mask
 
 
-def _loaded(segmenter: SegmenterPart, device: str, embeddings: EmbeddingReader) -> Segmenter:
+def _loaded(segmenter: SegmenterConfig, device: str, embeddings: EmbeddingReader) -> Segmenter:
     model = segmenter.load(device)
     model.check_made(embeddings.path, embeddings.provenance)
     return model
 
 
 def _comparison(model: Segmenter, embeddings: EmbeddingReader, record: ImageRecord, protocol: Protocol) -> Comparison:
-    truth = pixel_truth(record)
-    regions = true_regions(truth)
+    ground_truth = pixel_ground_truth(record)
+    regions = true_regions(ground_truth)
     image = PromptedImage(model, record.image_id, record.height, record.width, embeddings)
-    mask = outlined(image, [region for region in regions if region.is_prompted])
-    marked = Marked.of(protocol.mask(mask), protocol.true_mask(truth))
+    mask = outline(image, [region for region in regions if region.is_prompted])
+    marked = Marked.of(protocol.mask(mask), protocol.true_mask(ground_truth))
     return Comparison(record, after=marked, regions=[_region_record(region) for region in regions])
 
 

@@ -12,10 +12,26 @@ import numpy as np
 from zsad.data.manifest import ImageRecord
 from zsad.errors import DataError
 from zsad.evaluation.bands import image_bands, pixel_bands
-from zsad.evaluation.bootstrap import Draws, Sampler, count_draws, image_draws, mask_draws, pixel_draws
-from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thinned
+from zsad.evaluation.bootstrap import (
+    Replicates,
+    Sampler,
+    count_replicates,
+    image_replicates,
+    mask_replicates,
+    pixel_replicates,
+)
+from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve, thin_out
 from zsad.evaluation.decisions import decision_counts, decision_metrics
 from zsad.evaluation.defects import PixelImage
+from zsad.evaluation.ground_truth import (
+    IMAGES_ALONE,
+    MapsWithGroundTruth,
+    counts,
+    empty_mask_note,
+    ground_truth_notes,
+    has_pixel_ground_truth,
+    records_with_ground_truth,
+)
 from zsad.evaluation.marks import Marks, marks_of, mask_of
 from zsad.evaluation.mask_counts import (
     COMPONENTS,
@@ -29,15 +45,6 @@ from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS, Measure
 from zsad.evaluation.options import EvaluationOptions
 from zsad.evaluation.pixels import PixelRanking, PixelStatistics, pixel_statistics
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
-from zsad.evaluation.truth import (
-    IMAGES_ALONE,
-    MapsWithTruth,
-    counts,
-    empty_mask_note,
-    has_pixel_truth,
-    records_with_truth,
-    truth_notes,
-)
 from zsad.evaluation.writing import write_evaluation
 from zsad.files.decisions import MEASURES, DecisionReader, check_decisions
 from zsad.files.provenance import inherited
@@ -81,7 +88,7 @@ def evaluate_scores(
         DataError: scores, decisions and manifest do not belong together, a score is not finite, or a mask is unusable.
     """
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        records = records_with_truth(manifest, reader.image_ids, scores)
+        records = records_with_ground_truth(manifest, reader.image_ids, scores)
         _check_finite(reader)
         check_decisions(reader, decided)
         training = reader.provenance.get(TRAINING) or {}
@@ -107,7 +114,10 @@ def evaluate_scores(
             "bands": images.bands(sampler) | pixels.bands(sampler),
             "images": _image_rows(reader, decided, records, pixels),
             "counts": counts(records),
-            "notes": truth_notes(records) + pixels.notes() + _remarks(method, reader.notes) + training_notes(training),
+            "notes": ground_truth_notes(records)
+            + pixels.notes()
+            + _remarks(method, reader.notes)
+            + training_notes(training),
             "provenance": {
                 **inherited(reader.provenance),
                 **provenance,
@@ -115,7 +125,7 @@ def evaluate_scores(
                 "decisions": decided.provenance,
             },
         }
-    write_evaluation(output, result, draws, measured.known_draws(ALL_METRICS))
+    write_evaluation(output, result, draws, measured.known_replicates(ALL_METRICS))
 
 
 def _check_finite(reader: ScoreReader) -> None:
@@ -147,12 +157,12 @@ class _Scored(NamedTuple):
             "image_f1max": f1_max(ranking),
             **decision_metrics(decisions.sum(axis=0)),
         }
-        draws: Draws = {}
-        if sampler.draws and self.has_both:
-            draws |= image_draws(self.scores, self.labels, sampler)
-        if sampler.draws and len(self.labels):
-            draws |= count_draws(decision_metrics, decisions, self.labels == 1, sampler)
-        return Measured({name: float(value) for name, value in values.items()}, draws)
+        replicates: Replicates = {}
+        if sampler.replicates and self.has_both:
+            replicates |= image_replicates(self.scores, self.labels, sampler)
+        if sampler.replicates and len(self.labels):
+            replicates |= count_replicates(decision_metrics, decisions, self.labels == 1, sampler)
+        return Measured({name: float(value) for name, value in values.items()}, replicates)
 
 
 class _Images:
@@ -178,7 +188,7 @@ class _Images:
 
     def bands(self, sampler: Sampler) -> dict[str, Any]:
         every = self._every
-        return image_bands(every.scores, every.labels, sampler) if sampler.draws and every.has_both else {}
+        return image_bands(every.scores, every.labels, sampler) if sampler.replicates and every.has_both else {}
 
 
 class _Pixels:
@@ -192,17 +202,19 @@ class _Pixels:
         options: EvaluationOptions,
         saturation: Path | None,
     ) -> None:
-        self._places = [index for index, record in enumerate(records) if has_pixel_truth(record) and reader.localises]
+        self._places = [
+            index for index, record in enumerate(records) if has_pixel_ground_truth(record) and reader.localises
+        ]
         self._records = [records[index] for index in self._places]
         self._localises = reader.localises
         self._is_native = options.measured_at.side is None
-        maps = MapsWithTruth(reader, records, self._places, options.measured_at, saturation)
+        maps = MapsWithGroundTruth(reader, records, self._places, options.measured_at, saturation)
         self._types = maps.types
         self._counts = np.zeros((len(maps), COUNTED), np.int64)
 
         def observe(index: int, image: PixelImage) -> None:
             mask = mask_of(reader, decisions, self._places[index], *image.anomaly_map.shape)
-            self._counts[index] = mask_counts(mask, image.truth)
+            self._counts[index] = mask_counts(mask, image.ground_truth)
 
         self._statistics: PixelStatistics = pixel_statistics(
             maps,
@@ -229,11 +241,11 @@ class _Pixels:
         marked = self._counts[chosen]
         values = ranking.metrics() | {name: float(value) for name, value in mask_metrics(marked.sum(axis=0)).items()}
         histograms = self._statistics.histograms
-        draws: Draws = {}
+        replicates: Replicates = {}
         if histograms is not None:
-            draws |= pixel_draws(histograms.of_images(chosen), sampler)
-            draws |= mask_draws(marked, sampler)
-        return Measured(values, draws)
+            replicates |= pixel_replicates(histograms.of_images(chosen), sampler)
+            replicates |= mask_replicates(marked, sampler)
+        return Measured(values, replicates)
 
     def aupimo(self) -> dict[int, float]:
         """AUPIMO of images by position among all images, NaN for normal ones."""
@@ -335,7 +347,7 @@ def _remarks(method: str, notes: Sequence[str]) -> list[str]:
 def _curve_json(curve: Curve | None) -> dict[str, Any] | None:
     if curve is None:
         return None
-    x, y = thinned(curve)
+    x, y = thin_out(curve)
     return {"x": x, "y": y}
 
 

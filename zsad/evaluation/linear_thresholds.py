@@ -35,7 +35,7 @@ class LinearCounts(NamedTuple):
         """Those of the images chosen by a bool ``[image]``."""
         return LinearCounts(*(values[chosen] for values in self))
 
-    def drawn(self, weights: np.ndarray) -> tuple[Ranking, np.ndarray]:
+    def resampled(self, weights: np.ndarray) -> tuple[Ranking, np.ndarray]:
         """Counts and mean overlaps ``[replicate, threshold]`` above descending thresholds.
 
         Args:
@@ -55,7 +55,7 @@ class LinearCounts(NamedTuple):
 
     def together(self) -> tuple[Ranking, np.ndarray]:
         """The same ``[threshold]`` of all images, each once."""
-        ranking, overlap = self.drawn(np.ones((1, len(self.regions))))
+        ranking, overlap = self.resampled(np.ones((1, len(self.regions))))
         one = Ranking(**{name: values[0] for name, values in vars(ranking).items()})
         return one, overlap[0]
 

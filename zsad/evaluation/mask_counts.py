@@ -16,12 +16,12 @@ TRUE_POSITIVES, FALSE_POSITIVES, FALSE_NEGATIVES, REGIONS, HIT, COMPONENTS, RIGH
 COUNTED = 7
 
 
-def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
+def mask_counts(mask: np.ndarray, ground_truth: np.ndarray | None) -> np.ndarray:
     """Count what a mask finds in an image.
 
     Args:
         mask: bool ``[height, width]``.
-        truth: of the same shape; None for a normal image.
+        ground_truth: of the same shape; None for a normal image.
 
     Returns:
         int64 ``[7]``: true positive, false positive and false negative pixels; ground-truth regions, and how many are
@@ -29,17 +29,17 @@ def mask_counts(mask: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
     """
     counts = np.zeros(COUNTED, np.int64)
     marked = int(np.count_nonzero(mask))
-    found = np.zeros_like(mask) if truth is None else mask & truth
+    found = np.zeros_like(mask) if ground_truth is None else mask & ground_truth
     if marked:
         component, areas = region_areas(mask)
         counts[COMPONENTS] = areas.size
         counts[RIGHT] = np.unique(component[found[mask]]).size
-    if truth is not None:
+    if ground_truth is not None:
         counts[TRUE_POSITIVES] = np.count_nonzero(found)
-        counts[FALSE_NEGATIVES] = np.count_nonzero(truth) - counts[TRUE_POSITIVES]
-        region, areas = region_areas(truth)
+        counts[FALSE_NEGATIVES] = np.count_nonzero(ground_truth) - counts[TRUE_POSITIVES]
+        region, areas = region_areas(ground_truth)
         counts[REGIONS] = areas.size
-        counts[HIT] = np.unique(region[found[truth]]).size
+        counts[HIT] = np.unique(region[found[ground_truth]]).size
     counts[FALSE_POSITIVES] = marked - counts[TRUE_POSITIVES]
     return counts
 

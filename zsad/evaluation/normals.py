@@ -89,7 +89,7 @@ class NormalPixels:
         self._compare(scores.take(alone), buckets.take(alone))
         self._gather(scores[occupants == SEVERAL])
 
-    def taken(self) -> NormalCounts:
+    def pop_counts(self) -> NormalCounts:
         """Return the counts since the last call, and reset them."""
         self._count_block()
         in_bucket, above_occupant, at_occupant = self._counts if self._flushed is None else self._flushed + self._counts

@@ -10,7 +10,7 @@ from zsad.evaluation.protocols import FORM, NATIVE, Protocol, side_of
 from zsad.registry import Options
 
 # With 40 replicates, 2.5 % is one of them.
-MIN_DRAWS = 40
+MIN_REPLICATES = 40
 WIDEST = 100  # pixels, of smoothing
 
 
@@ -77,7 +77,7 @@ class EvaluationOptions(Options):
 
     @field_validator("bootstrap")
     @classmethod
-    def _is_enough(cls, draws: int) -> int:
-        if 0 < draws < MIN_DRAWS:
-            raise ValueError(f"95 % confidence limits need at least {MIN_DRAWS} replicates; 0 turns them off")
-        return draws
+    def _is_enough(cls, replicates: int) -> int:
+        if 0 < replicates < MIN_REPLICATES:
+            raise ValueError(f"95 % confidence limits need at least {MIN_REPLICATES} replicates; 0 turns them off")
+        return replicates

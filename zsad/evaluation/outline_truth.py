@@ -10,7 +10,7 @@ import numpy as np
 
 from zsad.data.image_list import of_split
 from zsad.data.manifest import ImageRecord, read_manifest
-from zsad.evaluation.truth import has_pixel_truth, pixel_truth
+from zsad.evaluation.ground_truth import has_pixel_ground_truth, pixel_ground_truth
 from zsad.files.masks import MaskWriter
 from zsad.progress import progress
 
@@ -36,4 +36,8 @@ def outline_truth(*, manifest: Path, output: Path, provenance: Mapping[str, Any]
 
 
 def _mask(record: ImageRecord) -> np.ndarray:
-    return pixel_truth(record) if has_pixel_truth(record) else np.zeros((record.height, record.width), dtype=bool)
+    return (
+        pixel_ground_truth(record)
+        if has_pixel_ground_truth(record)
+        else np.zeros((record.height, record.width), dtype=bool)
+    )

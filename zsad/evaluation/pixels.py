@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zsad.evaluation.aupimo import AUPIMO, STEPS, GoodTail, InterpolatedPimo, Pimo
+from zsad.evaluation.aupimo import AUPIMO, STEPS, InterpolatedPimo, NormalTail, Pimo
 from zsad.evaluation.aupro import AUPRO, EXACT, LINEAR, aupro
 from zsad.evaluation.bootstrap import ImageHistograms
 from zsad.evaluation.defects import (
@@ -141,7 +141,7 @@ def pixel_statistics(
         DataError: a map has a NaN or an infinite value.
     """
     if types is None:
-        types = [None if pixel_image(images[index]).truth is None else ANY for index in range(len(images))]
+        types = [None if pixel_image(images[index]).ground_truth is None else ANY for index in range(len(images))]
     defects = gather_defects(images, types, most=max(1, memory_bytes // BYTES_A_DEFECT))
     block = block_pixels or int(np.clip(memory_bytes // 16, 1, BLOCK_PIXELS))
     quantiles = memory_bytes // 4 // (BYTES_A_QUANTILE * max(1, len(images)))
@@ -174,7 +174,7 @@ class _Pass:
         self._bins = (
             ImageBins(defects, self._normal.buckets, len(images), quantiles) if quantiles and self._normal else None
         )
-        self._tail = GoodTail(sum(name is None for name in types))
+        self._tail = NormalTail(sum(name is None for name in types))
         self._aupro, self._aupimo = aupro, AUPIMO[aupimo]
         self._linear = LinearThresholds(*_range(images), defects.regions) if aupro == LINEAR else None
         self._pimo: Pimo | InterpolatedPimo | None = None
@@ -190,7 +190,7 @@ class _Pass:
                 for index in [index for index, other in enumerate(self._types) if other == name]:
                     self._count(index)
                     meter.add(self._work[index])
-                counts[name] = self._taken()
+                counts[name] = self._pop_counts()
                 if name is None and any(other is None for other in self._types):
                     self._pimo = self._aupimo(self._tail)
         return self._put_together(counts)
@@ -200,9 +200,9 @@ class _Pass:
         if self._observe is not None:
             self._observe(index, image)
         scores = finite_scores(image.anomaly_map)
-        defective = self._defects.taken(index, image)
-        if defective is not None and image.truth is not None:
-            scores = scores[~image.truth.ravel()]
+        defective = self._defects.release(index, image)
+        if defective is not None and image.ground_truth is not None:
+            scores = scores[~image.ground_truth.ravel()]
         if self._normal is None:
             self._total_normal += scores.size
         else:
@@ -220,11 +220,11 @@ class _Pass:
             if self._bins is not None:
                 self._recalls[index] = self._pimo.recalls(defective.scores)
 
-    def _taken(self) -> NormalCounts:
+    def _pop_counts(self) -> NormalCounts:
         if self._normal is None:
             total, self._total_normal = self._total_normal, 0
             return NormalCounts(np.zeros(0, np.int64), np.zeros(0, np.int64), total)
-        counts = self._normal.taken()
+        counts = self._normal.pop_counts()
         if self._defects.exact:
             return counts
         # A level ends where the next begins.

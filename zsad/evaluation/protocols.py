@@ -13,8 +13,8 @@ import numpy as np
 from zsad.evaluation.aupimo import AUPIMO, STEPS
 from zsad.evaluation.aupro import AUPRO, EXACT
 from zsad.evaluation.grids import CENTRES, GRIDS
-from zsad.evaluation.truth_readings import NEAREST, TRUTH_READINGS, nearest
-from zsad.smoothing import smoothed
+from zsad.evaluation.mask_resizing import MASK_RESIZINGS, NEAREST, nearest
+from zsad.smoothing import smooth
 
 if TYPE_CHECKING:
     from zsad.data.saturation import Region
@@ -32,7 +32,7 @@ class Protocol:
     Attributes:
         side: pixels of the square that everything is resized to; None for each image's own size.
         smoothing: standard deviation, in pixels of that size, of the Gaussian that maps are smoothed by; 0 for none.
-        truth: how a ground-truth mask is resized, see `TRUTH_READINGS`.
+        truth: how a ground-truth mask is resized, see `MASK_RESIZINGS`.
         grid: how a map on the patch grid is resized, see `GRIDS`.
         aupro: definition of AUPRO, see `zsad.evaluation.aupro.AUPRO`.
         aupimo: definition of AUPIMO, see `zsad.evaluation.aupimo.AUPIMO`.
@@ -57,7 +57,7 @@ class Protocol:
         """The protocol in words."""
         size = "at the resolution of the images, without a crop"
         if self.side is not None:
-            readings = f"maps bilinear, ground truth {TRUTH_READINGS[self.truth].words}"
+            readings = f"maps bilinear, ground truth {MASK_RESIZINGS[self.truth].words}"
             size = f"at {self.side} x {self.side} pixels ({readings}), without a crop"
         return "; ".join([size, *(_WORDS[name].format(value) for name, value in self._departures if name in _WORDS)])
 
@@ -73,7 +73,7 @@ class Protocol:
 
     def anomaly_map(self, anomaly_map: np.ndarray, height: int, width: int) -> np.ndarray:
         """A map on the patch grid, bilinear and then smoothed, float32, at the size for an image ``height x width``."""
-        return smoothed(GRIDS[self.grid](anomaly_map, *self.size(height, width)), self.smoothing)
+        return smooth(GRIDS[self.grid](anomaly_map, *self.size(height, width)), self.smoothing)
 
     def mask(self, mask: np.ndarray) -> np.ndarray:
         """A bool mask of an image, resized by nearest neighbour, so that a pixel is marked if its centre was."""
@@ -81,7 +81,7 @@ class Protocol:
 
     def true_mask(self, mask: np.ndarray) -> np.ndarray:
         """A bool ground-truth mask, resized."""
-        return TRUTH_READINGS[self.truth].read(mask, *self.size(*mask.shape))
+        return MASK_RESIZINGS[self.truth].read(mask, *self.size(*mask.shape))
 
     def defects(self, defects: Sequence[Region]) -> list[Region]:
         """Defects with their saturation areas scaled alike, without those that keep no pixel."""
@@ -103,7 +103,7 @@ _WORDS = MappingProxyType(
     }
 )
 _CHOICES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"truth": TRUTH_READINGS, "grid": GRIDS, "aupro": AUPRO, "aupimo": AUPIMO}
+    {"truth": MASK_RESIZINGS, "grid": GRIDS, "aupro": AUPRO, "aupimo": AUPIMO}
 )
 
 

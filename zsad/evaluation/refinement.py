@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zsad.data.manifest import ImageRecord
-from zsad.evaluation.bootstrap import Sampler, mask_draws
+from zsad.evaluation.bootstrap import Sampler, mask_replicates
 from zsad.evaluation.mask_counts import COUNTED, FALSE_NEGATIVES, TRUE_POSITIVES, mask_counts, mask_metrics
 from zsad.evaluation.measured import Measured, first_places, mean_of_known
 from zsad.names import ALL_TYPES
@@ -44,9 +44,9 @@ class Marked(NamedTuple):
     counts: np.ndarray | None
 
     @classmethod
-    def of(cls, mask: np.ndarray, truth: np.ndarray | None) -> Marked:
+    def of(cls, mask: np.ndarray, ground_truth: np.ndarray | None) -> Marked:
         """Measure a bool mask ``[height, width]`` against its ground truth, of the same shape or None."""
-        return cls(float(mask.mean()), None if truth is None else mask_counts(mask, truth))
+        return cls(float(mask.mean()), None if ground_truth is None else mask_counts(mask, ground_truth))
 
     @property
     def iou(self) -> float:
@@ -86,7 +86,7 @@ class Comparison:
     regions: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     @property
-    def lacks_truth(self) -> bool:
+    def lacks_ground_truth(self) -> bool:
         """Whether the image is defective and its ground-truth mask marks nothing."""
         return self.record.label == 1 and self.after.counts is not None and not self.after.has_defect
 
@@ -134,7 +134,7 @@ def measured_masks(masks: Iterable[Marked], sampler: Sampler) -> Measured:
     """The same with the bootstrap replicates behind their confidence limits, if asked for."""
     masks = list(masks)
     counts = counts_of(masks)
-    return Measured(pooled(masks), mask_draws(counts, sampler) if sampler.draws and len(counts) else {})
+    return Measured(pooled(masks), mask_replicates(counts, sampler) if sampler.replicates and len(counts) else {})
 
 
 def region_counts(regions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

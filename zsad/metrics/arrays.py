@@ -119,7 +119,7 @@ def require_masks(masks: Arrays, others: Arrays, what: str) -> int:
     return require_as_many(others, what, masks, "masks")
 
 
-def truth_of(masks: Arrays, position: int) -> np.ndarray:
+def mask_of(masks: Arrays, position: int) -> np.ndarray:
     """A mask as bool ``[height, width]``.
 
     Raises:
@@ -135,7 +135,7 @@ def truth_of(masks: Arrays, position: int) -> np.ndarray:
 
 
 def binary(mask: ArrayLike, name: str) -> np.ndarray:
-    """A mask or prediction as bool ``[height, width]``; raises as `truth_of`."""
+    """A mask or prediction as bool ``[height, width]``; raises as `mask_of`."""
     array = _plane(mask, name, "[height, width]")
     if array.dtype == bool:
         return np.ascontiguousarray(array)
@@ -194,7 +194,7 @@ class MeasuredImages:
         self._masks = masks
         self._protocol = protocol
         self._defects = defects
-        self.marks = np.array([truth_of(masks, position).any() for position in range(number)])
+        self.marks = np.array([mask_of(masks, position).any() for position in range(number)])
 
     def __len__(self) -> int:
         return len(self.marks)
@@ -202,7 +202,7 @@ class MeasuredImages:
     def __getitem__(self, position: int) -> PixelImage:
         if not 0 <= position < len(self):
             raise IndexError(position)
-        mask = truth_of(self._masks, position)
+        mask = mask_of(self._masks, position)
         anomaly_map = self._protocol.anomaly_map(map_of(self._maps, position), *mask.shape)
         if not self.marks[position]:
             return PixelImage(anomaly_map)

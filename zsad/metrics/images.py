@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
-from zsad.evaluation.bootstrap import Interval, Sampler, count_draws, image_draws, interval
+from zsad.evaluation.bootstrap import Interval, Sampler, count_replicates, image_replicates, interval
 from zsad.evaluation.curves import Curve, precision_recall_curve, roc_curve
 from zsad.evaluation.decisions import decision_counts
 from zsad.evaluation.decisions import decision_metrics as metrics_of_counts
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, Measured
-from zsad.evaluation.options import MIN_DRAWS
+from zsad.evaluation.options import MIN_REPLICATES
 from zsad.evaluation.ranking import Ranking, auroc, average_precision, f1_max, rank_scores
 from zsad.metrics.arrays import flags_of_images, image_arrays, require_as_many, require_both
 
@@ -90,7 +90,7 @@ def image_limits(
     """
     values, flags = image_arrays(scores, labels)
     require_both(flags)
-    return limits_of(image_draws(values, flags, sampler(draws, seed, category)))
+    return limits_of(image_replicates(values, flags, sampler(draws, seed, category)))
 
 
 def image_curves(scores: ArrayLike, labels: ArrayLike) -> dict[str, Curve]:
@@ -165,20 +165,20 @@ def decision_limits(
     """
     drawing = sampler(draws, seed, category)
     counts, flags = _decided(decisions, labels)
-    drawn = count_draws(metrics_of_counts, counts, flags, drawing)
+    drawn = count_replicates(metrics_of_counts, counts, flags, drawing)
     if scores is None:
         return limits_of(drawn)
     decision_metrics(decisions, labels, scores=scores)
     values, _ = image_arrays(scores, labels)
-    every = Measured({}, drawn | image_draws(values, flags, drawing))
-    return limits_of(drawn | only_ratio(every, RATIO_OF_DECISIONS).draws)
+    every = Measured({}, drawn | image_replicates(values, flags, drawing))
+    return limits_of(drawn | only_ratio(every, RATIO_OF_DECISIONS).replicates)
 
 
 def only_ratio(measured: Measured, names: tuple[str, str, str]) -> Measured:
     """The ratio of two metrics alone; ``names``: of the ratio, the numerator, the denominator."""
     both = measured.with_ratio(*names)
     name = names[0]
-    return Measured({name: both.values[name]}, {name: both.draws[name]} if name in both.draws else {})
+    return Measured({name: both.values[name]}, {name: both.replicates[name]} if name in both.replicates else {})
 
 
 def sampler(draws: int, seed: int, category: str) -> Sampler:
@@ -187,10 +187,10 @@ def sampler(draws: int, seed: int, category: str) -> Sampler:
     Raises:
         ArrayError: too few replicates for limits, or a negative seed.
     """
-    if draws < MIN_DRAWS or seed < 0:
+    if draws < MIN_REPLICATES or seed < 0:
         raise ArrayError(
-            f"95 % confidence limits need at least {MIN_DRAWS} replicates and a seed of at least 0, not {draws} and "
-            f"{seed}"
+            f"95 % confidence limits need at least {MIN_REPLICATES} replicates and a seed of at least 0, not {draws} "
+            f"and {seed}"
         )
     return Sampler(draws, seed, category)
 

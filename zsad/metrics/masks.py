@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
-from zsad.evaluation.bootstrap import Interval, mask_draws
+from zsad.evaluation.bootstrap import Interval, mask_replicates
 from zsad.evaluation.marks import marked
 from zsad.evaluation.mask_counts import COUNTED, mask_counts
 from zsad.evaluation.mask_counts import mask_metrics as metrics_of_counts
@@ -16,9 +16,9 @@ from zsad.evaluation.measured import RATIO_OF_MASKS, Measured
 from zsad.evaluation.protocols import NATIVE
 from zsad.evaluation.refinement import Marked
 from zsad.maps import Thresholds, at_image_size
-from zsad.metrics.arrays import Arrays, binary, map_of, protocol_named, require_masks, truth_of
+from zsad.metrics.arrays import Arrays, binary, map_of, mask_of, protocol_named, require_masks
 from zsad.metrics.images import limits_of, only_ratio, sampler
-from zsad.metrics.pixels import MEMORY_MB, draws_of_pixels, pixel_f1_max
+from zsad.metrics.pixels import MEMORY_MB, pixel_f1_max, replicates_of_pixels
 
 
 def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) -> dict[str, float]:
@@ -136,7 +136,7 @@ def mask_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_masks(predictions, masks, protocol)
     _metrics(counts)
-    return limits_of(mask_draws(counts, drawing))
+    return limits_of(mask_replicates(counts, drawing))
 
 
 def threshold_limits(
@@ -158,7 +158,7 @@ def threshold_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
     _metrics(counts)
-    return limits_of(mask_draws(counts, drawing))
+    return limits_of(mask_replicates(counts, drawing))
 
 
 def threshold_ratio_limits(
@@ -187,8 +187,8 @@ def threshold_ratio_limits(
     """
     drawing, counts = sampler(draws, seed, category), _counts_of_maps(maps, masks, threshold, region, protocol)
     _metrics(counts)
-    both = mask_draws(counts, drawing) | draws_of_pixels(maps, masks, drawing, labels, protocol, memory_mb)
-    return limits_of(only_ratio(Measured({}, both), RATIO_OF_MASKS).draws)["mask_ratio"]
+    both = mask_replicates(counts, drawing) | replicates_of_pixels(maps, masks, drawing, labels, protocol, memory_mb)
+    return limits_of(only_ratio(Measured({}, both), RATIO_OF_MASKS).replicates)["mask_ratio"]
 
 
 def _counts_of_maps(
@@ -205,14 +205,14 @@ def _counts_of_maps(
         )
     counts = np.zeros((number, COUNTED), np.int64)
     for position in range(number):
-        truth, anomaly_map = truth_of(masks, position), map_of(maps, position)
-        size = measured_at.size(*truth.shape)
+        ground_truth, anomaly_map = mask_of(masks, position), map_of(maps, position)
+        size = measured_at.size(*ground_truth.shape)
         if highest is None:
             mask = at_image_size(anomaly_map, *size) > float(pixel[position])
         else:
             pair = (float(np.float32(values[position])) for values in (pixel, highest))
             mask = marked(anomaly_map, Thresholds(*pair), *size)
-        counts[position] = mask_counts(mask, measured_at.true_mask(truth))
+        counts[position] = mask_counts(mask, measured_at.true_mask(ground_truth))
     return counts
 
 
@@ -237,13 +237,13 @@ def _pairs(predictions: Arrays, masks: Arrays, protocol: str) -> Iterator[tuple[
     """Prediction and ground truth of each image, bool and of one shape."""
     number, measured_at = require_masks(masks, predictions, "predictions"), protocol_named(protocol)
     for position in range(number):
-        marked, truth = binary(predictions[position], f"prediction {position}"), truth_of(masks, position)
-        if marked.shape != truth.shape:
+        marked, ground_truth = binary(predictions[position], f"prediction {position}"), mask_of(masks, position)
+        if marked.shape != ground_truth.shape:
             raise ArrayError(
-                f"prediction {position} has the shape {marked.shape} and its mask {truth.shape}; "
+                f"prediction {position} has the shape {marked.shape} and its mask {ground_truth.shape}; "
                 "resize it to the size of the image"
             )
-        yield measured_at.mask(marked), measured_at.true_mask(truth)
+        yield measured_at.mask(marked), measured_at.true_mask(ground_truth)
 
 
 def _metrics(counts: np.ndarray) -> dict[str, float]:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from zsad.errors import ArrayError
 from zsad.evaluation.aupro import aupro as area_under_pro
-from zsad.evaluation.bootstrap import Draws, Interval, Sampler, pixel_draws
+from zsad.evaluation.bootstrap import Interval, Replicates, Sampler, pixel_replicates
 from zsad.evaluation.curves import Curve, precision_recall_curve, pro_curve, roc_curve
 from zsad.evaluation.pixels import ANY, PixelStatistics, pixel_statistics
 from zsad.evaluation.protocols import NATIVE
@@ -233,7 +233,7 @@ def pixel_limits(
     """
     drawing = sampler(draws, seed, category)
     statistics = _statistics(maps, masks, protocol, memory_mb, labels=labels, defects=defects, with_histograms=True)
-    return limits_of(_drawn(statistics, drawing))
+    return limits_of(_replicates_of(statistics, drawing))
 
 
 def pixel_curves(
@@ -258,18 +258,18 @@ def pixel_curves(
     return known(curves | {"pro": pro_curve(ranking, statistics.overlap, limit)})
 
 
-def draws_of_pixels(
+def replicates_of_pixels(
     maps: Arrays, masks: Arrays, drawing: Sampler, labels: ArrayLike | None, protocol: str, memory_mb: int
-) -> Draws:
+) -> Replicates:
     """The known `pixel_metrics`, ``[replicate]``, of every replicate; arguments and errors as of these."""
-    return _drawn(_statistics(maps, masks, protocol, memory_mb, labels=labels, with_histograms=True), drawing)
+    return _replicates_of(_statistics(maps, masks, protocol, memory_mb, labels=labels, with_histograms=True), drawing)
 
 
-def _drawn(statistics: PixelStatistics, drawing: Sampler) -> Draws:
+def _replicates_of(statistics: PixelStatistics, drawing: Sampler) -> Replicates:
     if statistics.histograms is None:  # cannot be, as a defective pixel is required
         return {}
     values = statistics.metrics()
-    drawn = pixel_draws(statistics.histograms, drawing)
+    drawn = pixel_replicates(statistics.histograms, drawing)
     return {name: of_metric for name, of_metric in drawn.items() if not np.isnan(values[name])}
 
 

@@ -20,7 +20,7 @@ from zsad.refinement.crops import CropOptions, crop_windows
 from zsad.refinement.images import records_of
 from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.regions import Box, regions_to_outline, slices
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.segmentation.embed_images import write_embeddings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def embed_crops(
     options: CropOptions,
     min_area: float,
     max_prompts: int,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     device: str,
     batch: int | None,
     output: Path,

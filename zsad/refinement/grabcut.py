@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from zsad.refinement.prompted import PromptedImage
-from zsad.refinement.regional import Objection, Outline, RegionRefiner
+from zsad.refinement.regional import Outline, RegionRefiner, Rejection
 from zsad.refinement.regions import (
     Box,
     Region,
@@ -131,15 +131,15 @@ def _is_foreground(labels: np.ndarray) -> np.ndarray:
     return foreground
 
 
-def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Objection:
+def _unfitness(image: np.ndarray, foreground: np.ndarray) -> Rejection:
     """The reason why colour models cannot be fitted, if so."""
     samples = np.count_nonzero(foreground)
     if samples < MIN_SAMPLES:
         reason = f"the component has {samples} pixels, too few for a colour model ({MIN_SAMPLES})"
-        return Objection("no colour model", reason)
+        return Rejection("no colour model", reason)
     if foreground.size - samples < MIN_SAMPLES:
         reason = f"the component leaves fewer than {MIN_SAMPLES} pixels of background around it"
-        return Objection("no colour model", reason)
+        return Rejection("no colour model", reason)
     if (image == image[0, 0]).all():
-        return Objection("no colour model", "the image has one colour there")
-    return Objection()
+        return Rejection("no colour model", "the image has one colour there")
+    return Rejection()

@@ -40,7 +40,7 @@ class PromptedImage:
         return 0, 0, self.width, self.height
 
     @property
-    def part_area(self) -> int:
+    def foreground_area(self) -> int:
         """Pixels of the foreground object, or of the image if no mask is used."""
         return self.height * self.width if self.part is None else int(np.count_nonzero(self.part))
 

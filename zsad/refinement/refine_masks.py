@@ -25,7 +25,7 @@ from zsad.refinement.base import Refiner
 from zsad.refinement.images import records_of
 from zsad.refinement.marked import MarkedMaps
 from zsad.refinement.prompted import PromptedImage
-from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.base import Segmenter, SegmenterConfig
 from zsad.segmentation.registry import SEGMENTERS
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Prompting:
         crops: file of embeddings of windows; None if the refiner has none.
     """
 
-    segmenter: SegmenterPart
+    segmenter: SegmenterConfig
     device: str
     embeddings: Path
     foregrounds: Path | None = None

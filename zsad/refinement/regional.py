@@ -34,7 +34,7 @@ from zsad.refinement.regions import (
 JUDGED_PIXELS = 1 << 20  # of a window at most, when an outline is judged by its edges and its contrast
 
 
-class Objection(NamedTuple):
+class Rejection(NamedTuple):
     """Reason to reject an outline; both texts are empty if it is accepted.
 
     Attributes:
@@ -62,7 +62,7 @@ class Outline(NamedTuple):
 
     window: Box
     mask: np.ndarray
-    failure: Objection = Objection()
+    failure: Rejection = Rejection()
     details: Mapping[str, Any] = {}
     is_judged: bool = False
 
@@ -148,9 +148,9 @@ class RegionRefiner(Refiner):
         records: list[dict[str, Any]] = []
         proposals = self.outlines(image, anomaly_map, threshold, regions[:count], prompted)
         for region, outline in zip(regions, proposals, strict=False):
-            chosen, objection = self._chosen(image, anomaly_map, region, outline)
+            chosen, rejection = self._chosen(image, anomaly_map, region, outline)
             mask[slices(outline.window)] |= chosen
-            records.append({**outline.details, **_record(region, objection, int(np.count_nonzero(chosen)))})
+            records.append({**outline.details, **_record(region, rejection, int(np.count_nonzero(chosen)))})
         for region in regions[count:]:
             mask[slices(region.box)] |= region.mask
             records.append(_record(region, _beyond(count, len(regions)), region.area))
@@ -164,7 +164,7 @@ class RegionRefiner(Refiner):
 
     def _chosen(
         self, image: np.ndarray, anomaly_map: np.ndarray, region: Region, outline: Outline
-    ) -> tuple[np.ndarray, Objection]:
+    ) -> tuple[np.ndarray, Rejection]:
         """The final mask in an outline's window, bool ``[height, width]``, and the reason for rejection, if any."""
         component = region.within(outline.window)
         if outline.failure or outline.is_judged:
@@ -176,13 +176,13 @@ class RegionRefiner(Refiner):
         )
         height, width = refined.shape
         shape = bounded_shape(height, width, JUDGED_PIXELS)
-        objection = self.objection(
+        rejection = self.rejection(
             resized(image[window], shape),
             resized(anomaly_map[window], shape),
             resized_mask(component, shape),
             resized_mask(refined, shape),
         )
-        return (component if objection else resized_mask(refined, component.shape)), objection
+        return (component if rejection else resized_mask(refined, component.shape)), rejection
 
     def cleaned(self, mask: np.ndarray, component: np.ndarray, image_area: int) -> np.ndarray:
         """The pieces of an outline that touch the component, without crumbs and small holes.
@@ -198,9 +198,9 @@ class RegionRefiner(Refiner):
             pieces[slices(box)] = without_holes(pieces[slices(box)], min_pixels)
         return pieces
 
-    def objection(
+    def rejection(
         self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
-    ) -> Objection:
+    ) -> Rejection:
         """The reason to reject ``refined`` in place of ``component``, if any.
 
         Args:
@@ -209,30 +209,30 @@ class RegionRefiner(Refiner):
             component: bool ``[height, width]``, not empty.
             refined: bool ``[height, width]``.
         """
-        objection = self.size_objection(int(np.count_nonzero(refined)), int(np.count_nonzero(component)))
-        if objection:
-            return objection
+        rejection = self.size_rejection(int(np.count_nonzero(refined)), int(np.count_nonzero(component)))
+        if rejection:
+            return rejection
         if map_contrast(anomaly_map, refined) < self.min_contrast_ratio * map_contrast(anomaly_map, component):
             reason = f"the map's contrast falls below {self.min_contrast_ratio:g} of the component's"
-            return Objection("low contrast in the map", reason)
+            return Rejection("low contrast in the map", reason)
         if self.min_edge_ratio > 0 and not edge_ratio(image, refined) > self.min_edge_ratio:
             least = self.min_edge_ratio
             reason = f"the outline follows no edge of the image (mean gradient below {least:g} of that around)"
-            return Objection("no edge in the image", reason)
-        return Objection()
+            return Rejection("no edge in the image", reason)
+        return Rejection()
 
-    def size_objection(self, area: int, component_area: int) -> Objection:
+    def size_rejection(self, area: int, component_area: int) -> Rejection:
         """The reason to reject an outline by its area in pixels, if any."""
         area_ratio = area / component_area
         if area_ratio == 0:
-            return Objection("empty", "the outline is empty")
+            return Rejection("empty", "the outline is empty")
         if area_ratio < self.min_area_ratio:
             reason = f"the outline's area is {area_ratio:.2g} of the component's, below {self.min_area_ratio:g}"
-            return Objection("too small", reason)
+            return Rejection("too small", reason)
         if area_ratio > self.max_area_ratio:
             reason = f"the outline's area is {area_ratio:.2g} of the component's, above {self.max_area_ratio:g}"
-            return Objection("too large", reason)
-        return Objection()
+            return Rejection("too large", reason)
+        return Rejection()
 
 
 def map_contrast(anomaly_map: np.ndarray, mask: np.ndarray) -> float:
@@ -265,19 +265,19 @@ def edge_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     return float(magnitude[boundary].mean(dtype=np.float64)) / mean
 
 
-def _beyond(count: int, regions: int) -> Objection:
+def _beyond(count: int, regions: int) -> Rejection:
     reason = f"the image has {regions} components, and an image of its size allows work for the highest {count}"
-    return Objection("beyond the bound of work", reason)
+    return Rejection("beyond the bound of work", reason)
 
 
-def _record(region: Region, objection: Objection, area: int) -> dict[str, Any]:
+def _record(region: Region, rejection: Rejection, area: int) -> dict[str, Any]:
     return {
         "box": list(region.box),
         "peak": list(region.peak),
         "score": region.score,
         "component_area": region.area,
         "area": area,
-        "accepted": not objection,
-        "cause": objection.cause,
-        "reason": objection.reason,
+        "accepted": not rejection,
+        "cause": rejection.cause,
+        "reason": rejection.reason,
     }

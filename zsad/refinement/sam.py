@@ -14,7 +14,7 @@ from zsad.refinement.agreement import agreement, soft_map
 from zsad.refinement.crops import CropOptions
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.prompts import PromptOptions, prompt_of
-from zsad.refinement.regional import Objection, Outline, RegionRefiner
+from zsad.refinement.regional import Outline, RegionRefiner, Rejection
 from zsad.refinement.regions import Box, Region, box_around, shifted, slices, widened
 from zsad.segmentation.base import Candidates, Prompt
 
@@ -134,7 +134,7 @@ class Sam(RegionRefiner, PromptOptions):
             yield self._best(scene, region, question, answers)
         for region in regions[self.max_prompts :]:
             reason = f"the image has more than {self.max_prompts} components, and this is not among the highest"
-            yield Outline(region.box, region.mask, Objection("beyond the cap of prompts", reason), is_judged=True)
+            yield Outline(region.box, region.mask, Rejection("beyond the cap of prompts", reason), is_judged=True)
 
     def _question(self, scene: _Scene, region: Region) -> _Question:
         """The prompts of a component and their window."""
@@ -156,10 +156,10 @@ class Sam(RegionRefiner, PromptOptions):
         judged = self._judged(scene, region, question.window, first)
         if confirmation:
             judged = [
-                one if one.objection else one._replace(objection=self._dissent(mask, *confirmation))
+                one if one.rejection else one._replace(rejection=self._dissent(mask, *confirmation))
                 for one, mask in zip(judged, first, strict=True)
             ]
-        place = max(range(len(judged)), key=lambda i: (not judged[i].objection, judged[i].agreement))
+        place = max(range(len(judged)), key=lambda i: (not judged[i].rejection, judged[i].agreement))
         best = judged[place]
         details = {
             "prompt": _prompt_json(question.prompts[0], question.window),
@@ -168,9 +168,9 @@ class Sam(RegionRefiner, PromptOptions):
             "agreement": round(best.agreement, 6),
             "quality": round(float(answers[0].quality[place]), 6),
             "agreements": [round(one.agreement, 6) for one in judged],
-            "objections": [one.objection.cause for one in judged],
+            "rejections": [one.rejection.cause for one in judged],
         }
-        return Outline(best.window, best.mask, best.objection, details, is_judged=True)
+        return Outline(best.window, best.mask, best.rejection, details, is_judged=True)
 
     def _judged(self, scene: _Scene, region: Region, window: Box, masks: Sequence[np.ndarray]) -> list[_Judged]:
         """Judge each candidate by itself, all within the same window.
@@ -180,49 +180,51 @@ class Sam(RegionRefiner, PromptOptions):
         """
         height, width = scene.anomaly_map.shape
         of_place = [
-            self._oversize(int(np.count_nonzero(mask)), region.area, scene.prompted.part_area)
+            self._oversize(int(np.count_nonzero(mask)), region.area, scene.prompted.foreground_area)
             or _cut_off(mask, window, height, width)
             for mask in masks
         ]
-        fitting = [mask for mask, objection in zip(masks, of_place, strict=True) if not objection]
+        fitting = [mask for mask, rejection in zip(masks, of_place, strict=True) if not rejection]
         around = _window_around(region, fitting, window, height, width)
         component, view = region.within(around), slices(around)
         image, anomaly_map = scene.image[view], scene.anomaly_map[view]
         degrees = soft_map(anomaly_map, scene.threshold, component)
         judged = []
-        for mask, objection in zip(masks, of_place, strict=True):
+        for mask, rejection in zip(masks, of_place, strict=True):
             kept = _moved(mask, window, around)
-            objection = objection or self.objection(image, anomaly_map, component, kept)
-            judged.append(_Judged(around, kept, agreement(degrees, kept), objection))
+            rejection = rejection or self.rejection(image, anomaly_map, component, kept)
+            judged.append(_Judged(around, kept, agreement(degrees, kept), rejection))
         return judged
 
-    def _dissent(self, mask: np.ndarray, others: Sequence[np.ndarray]) -> Objection:
+    def _dissent(self, mask: np.ndarray, others: Sequence[np.ndarray]) -> Rejection:
         """The reason to reject an outline that no candidate of the second prompt confirms, if so."""
         best = max(_iou(mask, other) for other in others)
         if best >= self.consensus:
-            return Objection()
+            return Rejection()
         reason = f"a second prompt gives another outline (IoU {best:.2g}, below {self.consensus:g})"
-        return Objection("not found again", reason)
+        return Rejection("not found again", reason)
 
-    def objection(
+    def rejection(
         self, image: np.ndarray, anomaly_map: np.ndarray, component: np.ndarray, refined: np.ndarray
-    ) -> Objection:
-        """The reasons of all refiners (see `RegionRefiner.objection`), and noise."""
-        objection = super().objection(image, anomaly_map, component, refined)
-        if objection:
-            return objection
+    ) -> Rejection:
+        """The reasons of all refiners (see `RegionRefiner.rejection`), and noise."""
+        rejection = super().rejection(image, anomaly_map, component, refined)
+        if rejection:
+            return rejection
         smoothness = np.count_nonzero(refined & _median(refined)) / np.count_nonzero(refined)
         if smoothness < self.min_smoothness:
             reason = f"a median keeps {smoothness:.2g} of the outline's area, below {self.min_smoothness:g}"
-            return Objection("ragged", reason)
-        return Objection()
+            return Rejection("ragged", reason)
+        return Rejection()
 
-    def _oversize(self, area: int, component_area: int, part_area: int) -> Objection:
+    def _oversize(self, area: int, component_area: int, foreground_area: int) -> Rejection:
         """The reason to reject an outline that covers most of the object or is too large for its component, if so."""
-        if area > self.max_part_share * part_area:
-            reason = f"the outline covers {area / max(part_area, 1):.2g} of the object, above {self.max_part_share:g}"
-            return Objection("most of the object", reason)
-        return self.size_objection(area, component_area) if area > component_area else Objection()
+        if area > self.max_part_share * foreground_area:
+            reason = (
+                f"the outline covers {area / max(foreground_area, 1):.2g} of the object, above {self.max_part_share:g}"
+            )
+            return Rejection("most of the object", reason)
+        return self.size_rejection(area, component_area) if area > component_area else Rejection()
 
 
 class _Scene(NamedTuple):
@@ -247,7 +249,7 @@ class _Judged(NamedTuple):
     window: Box
     mask: np.ndarray
     agreement: float
-    objection: Objection
+    rejection: Rejection
 
 
 def _median(mask: np.ndarray) -> np.ndarray:
@@ -267,7 +269,7 @@ def _window_around(region: Region, masks: Sequence[np.ndarray], window: Box, hei
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objection:
+def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Rejection:
     """The reason to reject an outline that continues beyond its crop, if so."""
     left, top, right, bottom = window
     sides = (
@@ -277,8 +279,8 @@ def _cut_off(mask: np.ndarray, window: Box, height: int, width: int) -> Objectio
         (bottom < height, mask[-1]),
     )
     if any(is_inside and edge.any() for is_inside, edge in sides):
-        return Objection("cut off by its crop", "the outline runs over the border of its crop")
-    return Objection()
+        return Rejection("cut off by its crop", "the outline runs over the border of its crop")
+    return Rejection()
 
 
 def _moved(mask: np.ndarray, window: Box, target: Box) -> np.ndarray:

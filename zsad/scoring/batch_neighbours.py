@@ -14,7 +14,7 @@ from zsad.progress import Meter
 from zsad.scoring.base import FEWEST_COMPARED, ImageScore, Needs, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.similarity import Metric, smallest
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, unit_tokens
@@ -103,12 +103,12 @@ class BatchNeighbours(Scorer):
                     maps[part.image].view(-1)[part.patches] += nearest.mean(dim=1) / len(layers)
         for index, anomaly_map in enumerate(maps):
             tokens = image_tokens(test, index, layers[-1:], compute.device)[0]
-            inside, note = find_part(test, index, tokens, self.foreground)
+            inside, note = find_foreground(test, index, tokens, self.foreground)
             yield ImageScore(index, torch.where(inside, anomaly_map, 0).cpu().numpy(), note)
 
     def _nearest(
         self, test: TokenSource, layer: int, compute: Compute, meter: Meter
-    ) -> Iterator[tuple[Part, torch.Tensor]]:
+    ) -> Iterator[tuple[PatchRun, torch.Tensor]]:
         """Distances of every image's patches to the nearest of the others, ``[patch, neighbour]``, run by run.
 
         Every block of images is compared with all runs of patches before the next one is read. If the memory does not
@@ -138,7 +138,7 @@ class BatchNeighbours(Scorer):
             yield from zip(parts, best, strict=True)
 
 
-class Part(NamedTuple):
+class PatchRun(NamedTuple):
     """A run of consecutive patches of one image."""
 
     image: int
@@ -156,14 +156,14 @@ class Part(NamedTuple):
         return self.stop - self.start
 
 
-def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[Part]]:
+def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterator[list[PatchRun]]:
     """Split all patches of all images into groups with a limited total number of neighbours, at least one patch each.
 
     Args:
         patches: number of patches of each image.
         wanted: number of neighbours of each patch of an image.
     """
-    group: list[Part] = []
+    group: list[PatchRun] = []
     left = most
     for index, (own, each) in enumerate(zip(patches, wanted, strict=True)):
         start = 0
@@ -172,7 +172,7 @@ def _groups(patches: Sequence[int], wanted: Sequence[int], most: int) -> Iterato
                 yield group
                 group, left = [], most
             stop = min(own, start + max(1, left // each))
-            group.append(Part(index, start, stop))
+            group.append(PatchRun(index, start, stop))
             left -= each * (stop - start)
             start = stop
     yield group

@@ -98,11 +98,11 @@ class CouplingFlow(WhitenedScorer):
         return CouplingNetwork(CouplingSizes(dimensions, position, self.blocks, self.width), self.seed)
 
     def loss(
-        self, network: CouplingNetwork, tokens: torch.Tensor, position: torch.Tensor | None, draws: torch.Generator
+        self, network: CouplingNetwork, tokens: torch.Tensor, position: torch.Tensor | None, rng: torch.Generator
     ) -> torch.Tensor:
         """The mean of ``-log p`` of tokens with noise, in nats a dimension."""
         if self.noise:
-            noise = torch.randn(tokens.shape, generator=draws).to(tokens.device)
+            noise = torch.randn(tokens.shape, generator=rng).to(tokens.device)
             tokens = torch.add(tokens, noise, alpha=self.noise)
         return -network.log_likelihood(tokens, position).mean() / tokens.shape[1]
 

@@ -22,11 +22,11 @@ from zsad.files.provenance import inherited
 from zsad.files.texts import TextReader
 from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
-from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import Shown
 from zsad.scoring.compute import Compute
+from zsad.scoring.extra_inputs import check_texts, describe_inputs
+from zsad.scoring.foreground_masks import check_masks, describe_masks
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES, SYNTHETIC, ReferenceScorer
 from zsad.scoring.registry import SCORERS
 from zsad.scoring.same_features import check_same
@@ -132,7 +132,7 @@ def fit_method(
             "references": _described(reader),
             "device": compute.device,
             "number_format": str(compute.format).removeprefix("torch."),
-            **described_asked(scorer, asked),
+            **describe_inputs(scorer, asked),
         }
         if scorer.wants_foreground:
             details |= {"segmenter": dict(segmenter or {}), "foreground": dict(segmentation or {})}
@@ -210,7 +210,7 @@ def _evidence(
     total = len(set(map(base_id, reader.image_ids)))
     try:
         asked = scorer.score_references({REFERENCES: reader}, compute)
-        scored = [image_scoring.summed_up(score) for score in progress(asked, total=total, label="scoring references")]
+        scored = [image_scoring.complete(score) for score in progress(asked, total=total, label="scoring references")]
     except (DamagedFileError, MemoryShortageError):
         raise
     except DataError as error:  # found only by a fit to some of them
@@ -227,7 +227,7 @@ def _evidence(
 def _described(reader: FeatureReader) -> dict[str, Any]:
     """The origin of the references, with the options of their backbone, which images to score must share."""
     kept: dict[str, Any] = {key: reader.provenance[key] for key in ("backbone", "white") if key in reader.provenance}
-    return {**inherited(reader.provenance), **kept, **described_masks(reader), "image_ids": reader.image_ids}
+    return {**inherited(reader.provenance), **kept, **describe_masks(reader), "image_ids": reader.image_ids}
 
 
 def _check_masks(scorer: ReferenceScorer, reader: FeatureReader, masks: Mapping[str, MaskReader]) -> None:

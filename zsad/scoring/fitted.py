@@ -76,7 +76,7 @@ class Fitted:
         if not len(chosen):
             return
         for score in self.scorer.score_by(self._model, source, chosen, self.compute):
-            yield self.image_scoring.summed_up(score)
+            yield self.image_scoring.complete(score)
 
     def check(self, source: TokenSource) -> None:
         """Reject features of another backbone than that of the model.
@@ -90,8 +90,9 @@ class Fitted:
                 here[name], there[name] = self._references[name], source.provenance[name]
         if differing := next((name for name in here if here[name] != there[name]), None):
             raise DataError(
-                f"{source.path} and {self.path} come from different backbones ({differing}: {_short(there[differing])} and "
-                f"{_short(here[differing])}); score features of the model's own backbone, or delete both and run again"
+                f"{source.path} and {self.path} come from different backbones ({differing}: {_short(there[differing])} "
+                f"and {_short(here[differing])}); score features of the model's own backbone, or delete both and run "
+                "again"
             )
 
     def __enter__(self) -> Self:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from zsad.adaptation.pairing import CHUNK, MAXIMISED, Pairing, paired
+from zsad.adaptation.pairing import CHUNK, MAXIMISED, Pairing, pair_noise
 from zsad.adaptation.training import generator
 from zsad.lazy import torch
-from zsad.scoring.velocity_scores import VELOCITY_SCORES, Asked, Averaging, Measure, VelocityScore, drawn_noise
+from zsad.scoring.velocity_scores import VELOCITY_SCORES, Asked, Averaging, Measure, VelocityScore, sample_noise
 from zsad.scoring.whitened import WhitenedScorer
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ class Flow(WhitenedScorer):
         if self._asked.contracts:
             return contraction_loss(network, tokens, times, position)
         noise = torch.randn(tokens.shape, generator=draws).to(tokens.device)
-        return transport_loss(network, tokens, paired(tokens, noise, self.pairing), times, position)
+        return transport_loss(network, tokens, pair_noise(tokens, noise, self.pairing), times, position)
 
     def token_scores(self, network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None) -> torch.Tensor:
         """Scores of tokens by ``measure``."""
-        noise = drawn_noise(self.draws, tokens.shape[1], generator(self.seed, "noise")).to(tokens.device)
+        noise = sample_noise(self.draws, tokens.shape[1], generator(self.seed, "noise")).to(tokens.device)
         return self._asked.of(network, tokens, position, Asked(noise, self.averaging, self.euler_steps))
 
     def token_bytes(self, dimensions: int) -> int:

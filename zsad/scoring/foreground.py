@@ -51,7 +51,7 @@ Foreground = Annotated[
 ]
 
 
-class FoundPart(NamedTuple):
+class ForegroundPatches(NamedTuple):
     """The foreground object in an image.
 
     Attributes:
@@ -63,21 +63,23 @@ class FoundPart(NamedTuple):
     note: str = ""
 
 
-def find_part(features: TokenSource, index: int, tokens: torch.Tensor, foreground: float | str | None) -> FoundPart:
+def find_foreground(
+    features: TokenSource, index: int, tokens: torch.Tensor, foreground: float | str | None
+) -> ForegroundPatches:
     """Find the foreground object in an image of a feature file.
 
     Args:
         tokens: of one layer of that image, not normalised, ``[row, column, channel]``; the result is on their device.
-        foreground: ``"sam"`` for the mask that belongs to the feature file, see `segmented_part`; otherwise see
+        foreground: ``"sam"`` for the mask that belongs to the feature file, see `segmented_foreground`; otherwise see
             `foreground_mask`.
     """
     if foreground != SAM:
-        return FoundPart(foreground_mask(tokens, foreground))
-    patches, note = segmented_part(features, index)
-    return FoundPart(torch.from_numpy(patches).to(tokens.device), note)
+        return ForegroundPatches(foreground_mask(tokens, foreground))
+    patches, note = segmented_foreground(features, index)
+    return ForegroundPatches(torch.from_numpy(patches).to(tokens.device), note)
 
 
-def segmented_part(features: TokenSource, index: int) -> tuple[np.ndarray, str]:
+def segmented_foreground(features: TokenSource, index: int) -> tuple[np.ndarray, str]:
     """The patches of the object by a segmentation model, and the reason if the whole image counts as the object.
 
     A patch belongs to the object if the mask covers at least half of it. Then the object is dilated and closed by 3 x 3

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from zsad.maps import at_image_size, telling
+from zsad.maps import at_image_size, informative_maps
 from zsad.names import auxiliary_sets, setting_order, with_auxiliary, without_auxiliary
 from zsad.scoring.base import Method
 from zsad.scoring.scales import Scale, robust_scale, share_scale
@@ -110,7 +110,7 @@ class Fusion(Method):
         make = robust_scale if self.scale == "robust_z" else share_scale
         if not member.maps:
             return None, make(member.image_scores)
-        informative = telling(member.maps)
+        informative = informative_maps(member.maps)
         of_maps = make(np.concatenate([anomaly_map.ravel() for anomaly_map in informative] or [np.zeros(1)]))
         is_of_maps = self.scale == "robust_z" and not member.own
         return of_maps, of_maps if is_of_maps else make(member.image_scores)

@@ -50,7 +50,7 @@ class Vectors(NamedTuple):
         return joined if self.channels is None else joined[:, list(self.channels)]
 
 
-def drawn_vectors(
+def select_channels(
     reader: TokenSource,
     names: Sequence[str] | None,
     channels: int | None,

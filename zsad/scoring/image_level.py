@@ -25,7 +25,7 @@ from pydantic import Field
 from zsad.maps import at_image_size
 from zsad.registry import Options
 from zsad.scoring.base import ImageScore
-from zsad.smoothing import smoothed as gaussian_smoothed
+from zsad.smoothing import smooth as gaussian_smooth
 
 WIDEST = 100  # greatest sigma of the Gaussian, pixels
 
@@ -62,18 +62,18 @@ class ImageScoring(Options):
         description="Gaussian smoothing at pixel size before aggregation, sigma in those pixels (PaDiM: 4); 0 for none",
     )
 
-    def summed_up(self, score: ImageScore) -> ImageScore:
+    def complete(self, score: ImageScore) -> ImageScore:
         """Smooth the map of an image and compute its image score, as stored.
 
         If the scorer has computed the image score itself, that is kept.
         """
         if score.anomaly_map is None:
             return score
-        anomaly_map = self.smoothed(score.anomaly_map)
+        anomaly_map = self.smooth(score.anomaly_map)
         own = self.image_score(anomaly_map) if score.image_score is None else score.image_score
         return replace(score, anomaly_map=anomaly_map, image_score=own)
 
-    def smoothed(self, anomaly_map: np.ndarray) -> np.ndarray:
+    def smooth(self, anomaly_map: np.ndarray) -> np.ndarray:
         """Smooth a map for storage: float32 ``[row, column]``; beyond its border it continues with constant values."""
         anomaly_map = np.ascontiguousarray(anomaly_map, dtype=np.float32)
         if self.smoothing == 0:
@@ -93,7 +93,7 @@ class ImageScoring(Options):
         if self.patch_pixels == 1 and self.pixel_smoothing == 0:
             return anomaly_map
         rows, columns = (self.patch_pixels * size for size in anomaly_map.shape)
-        return gaussian_smoothed(at_image_size(anomaly_map, rows, columns), self.pixel_smoothing)
+        return gaussian_smooth(at_image_size(anomaly_map, rows, columns), self.pixel_smoothing)
 
     def _count(self, total: int) -> int:
         """How many values ``top_mean`` averages: at least one, and not affected by the rounding error of a product."""

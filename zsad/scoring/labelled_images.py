@@ -81,7 +81,7 @@ class LabelledImages:
         return tokens.reshape(len(self.layers), -1, self.channels)
 
 
-class LearnedFrom(NamedTuple):
+class TrainingSummary(NamedTuple):
     """Facts and notes about the images that a method learned from.
 
     Attributes:
@@ -94,7 +94,7 @@ class LearnedFrom(NamedTuple):
     notes: list[str]
 
 
-def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
+def summarise_training_images(images: LabelledImages, consequence: str) -> TrainingSummary:
     """Describe the images for the facts of the weights.
 
     Args:
@@ -114,7 +114,7 @@ def told_of(images: LabelledImages, consequence: str) -> LearnedFrom:
     elif unmarked:
         of_all = f"{unmarked} of {anomalous} anomalous images of the auxiliary data set"
         notes.append(f"{of_all} have no mask: they were used only as whole images")
-    return LearnedFrom(facts, notes)
+    return TrainingSummary(facts, notes)
 
 
 def learned_layers(

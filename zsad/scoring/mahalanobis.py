@@ -23,9 +23,9 @@ from zsad.scoring.gaussians import (
     by_position_bytes,
     by_position_operations,
     channels_refusal,
-    drawn_vectors,
     grids_refusal,
     scored_by,
+    select_channels,
 )
 from zsad.scoring.moments import ROUNDING
 from zsad.scoring.references import ReferenceScorer
@@ -166,7 +166,7 @@ class Mahalanobis(ReferenceScorer):
         yield from scored_by(model, self._vectors(features), indices, compute)
 
     def _vectors(self, reader: TokenSource) -> Vectors:
-        return drawn_vectors(reader, self.layers, self.channels, self._drawn)
+        return select_channels(reader, self.layers, self.channels, self._drawn)
 
     def _drawn(self, total: int, count: int) -> list[int]:
         return sorted(np.random.default_rng(self.channel_seed).permutation(total)[:count].tolist())

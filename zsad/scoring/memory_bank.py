@@ -14,7 +14,7 @@ from zsad.scoring.bank import AlignedBank, Bank, Coreset, FreeBank, ImageBank, w
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, SELECTED, VALUE, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.references import ReferenceScorer, Rotations
 from zsad.scoring.similarity import smallest
 from zsad.scoring.stored import StoredTokens
@@ -182,7 +182,7 @@ class MemoryBank(ReferenceScorer):
                 nearest[index] = smallest(found, self.k)
                 if number == model.piece_count:
                     scores = nearest.pop(index).mean(dim=(0, 3))
-                    part, note = find_part(features, index, tokens[-1], self.foreground)
+                    part, note = find_foreground(features, index, tokens[-1], self.foreground)
                     yield ImageScore(index, torch.where(part, scores, 0).cpu().numpy(), note)
 
 

@@ -19,9 +19,9 @@ from zsad.scoring.gaussians import (
     by_position_bytes,
     by_position_operations,
     channels_refusal,
-    drawn_vectors,
     grids_refusal,
     scored_by,
+    select_channels,
 )
 from zsad.scoring.references import ReferenceScorer, Shots
 from zsad.scoring.token_source import TokenSource
@@ -118,7 +118,7 @@ class Padim(ReferenceScorer):
         yield from scored_by(model, self._vectors(features), indices, compute)
 
     def _vectors(self, reader: TokenSource) -> Vectors:
-        return drawn_vectors(reader, self.layers, self.channels, self._drawn, raw=True)
+        return select_channels(reader, self.layers, self.channels, self._drawn, raw=True)
 
     def _drawn(self, total: int, count: int) -> list[int]:
         return random.Random(self.channel_seed).sample(range(total), count)

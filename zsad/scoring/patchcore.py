@@ -169,7 +169,9 @@ class PatchCore(ReferenceScorer):
             highest = int(distances.argmax())
             weight = 1.0
             if self.image_score == "reweighted":
-                weight = _weight(patches[highest : highest + 1], points, int(places[highest]), self.neighbours, metric, model.unit)
+                weight = _weight(
+                    patches[highest : highest + 1], points, int(places[highest]), self.neighbours, metric, model.unit
+                )
             power = 2 if self.distance == "squared" else 1
             scores = (distances * model.unit) ** power
             anomaly_map = scores.reshape(tokens.shape[:2]).float().cpu().numpy()

@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import LEAST, VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, summarise_training_images
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES
 
@@ -124,25 +124,25 @@ class PromptMemory(LabelledImagesScorer):
             ConfigError: the features have no such layer.
         """
         images = LabelledImages(categories, self.layers)
-        told = told_of(images, "patches are compared with the keys of whole images")
+        summary = summarise_training_images(images, "patches are compared with the keys of whole images")
         numbers = self._some(np.array(images.labels), "images")
         tensors = {
             "image_keys": images.class_tokens()[torch.from_numpy(numbers)].transpose(0, 1).half().numpy(),
             "image_values": np.array(images.labels, dtype=np.float32)[numbers],
         }
-        if not told.facts["localises"]:
+        if not summary.facts["localises"]:
             tensors |= {"patch_keys": tensors["image_keys"].copy(), "patch_values": tensors["image_values"].copy()}
         else:
             remembered = self._regions(images) if self.keys == "regions" else self._patches(images)
             tensors["patch_keys"], tensors["patch_values"] = remembered
         facts = {
-            **told.facts,
+            **summary.facts,
             "keys": self.keys,
             "seed": self.seed,
             "entries": {"images": len(tensors["image_values"]), "patches": len(tensors["patch_values"])},
             "steps": 0,
             "parameters": 0,
-            "notes": told.notes,
+            "notes": summary.notes,
         }
         return Learned(tensors, facts)
 

@@ -96,7 +96,7 @@ def cell_marks(shares: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
 
 
 def synthetic_examples(
-    references: TokenSource, indices: Sequence[int], known: NearestPatches, draws: torch.Generator
+    references: TokenSource, indices: Sequence[int], known: NearestPatches, rng: torch.Generator
 ) -> list[Example]:
     """Synthetic images with the references that they were not made from, and references with all others.
 
@@ -106,7 +106,7 @@ def synthetic_examples(
     Args:
         indices: of the references to fit to.
         known: their patches.
-        draws: random number generator for the sample of references.
+        rng: random number generator for the sample of references.
 
     Raises:
         DataError: there are no synthetic images, or none of them can be compared with another reference.
@@ -126,7 +126,7 @@ def synthetic_examples(
             f"none of the {len(marks.made_from)} synthetic images of {tokens.path} is made from one of {len(owners)} "
             "references and can be compared with another of them; raise 'synthetic_images' or 'shots'"
         )
-    order = torch.randperm(len(indices), generator=draws)[: len(found)].tolist()
+    order = torch.randperm(len(indices), generator=rng)[: len(found)].tolist()
     chosen = [indices[place] for place in sorted(order)]
     return found + [
         Example(references, index, 0, known, {other for other, name in owners.items() if name == owners[index]})

@@ -19,7 +19,7 @@ from zsad.names import with_auxiliary
 from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, told_of
+from zsad.scoring.labelled_images import LabelledImages, summarise_training_images
 from zsad.scoring.nearest_patches import NearestPatches
 from zsad.scoring.references import ALL, REFERENCES, SYNTHETIC, ReferenceScorer, Shots
 from zsad.scoring.registry import SCORERS
@@ -28,7 +28,7 @@ from zsad.scoring.stored import StoredTokens, store_tokens
 from zsad.scoring.stored_weights import store_weights, stored_weights
 from zsad.scoring.token_source import PatchSource, TokenSource
 from zsad.scoring.tokens import Layers, kept_layers, layer_indices, unit_tokens
-from zsad.scoring.trained import IMAGES, TrainedScorer, trained_otherwise
+from zsad.scoring.trained import IMAGES, TrainedScorer, other_value
 
 if TYPE_CHECKING:
     from zsad.adaptation.residual_head import ResidualHead
@@ -198,7 +198,7 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         """Also rejects weights of a head with another ``input``."""
         if (reason := TrainedScorer.foreign_weights(self, facts)) or facts.get("input") == self.input:
             return reason
-        return trained_otherwise("input", facts.get("input"), self.input)
+        return other_value("input", facts.get("input"), self.input)
 
     def operations(self, tokens: Mapping[str, TokenCount]) -> float:
         """Operations for all pairs of test and reference patches, and for the head at each layer of each image.
@@ -253,8 +253,10 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
             layers = layer_indices(category.references, self.layers)
             share = compute._replace(memory=compute.memory // len(categories))
             known.append(NearestPatches(category.references, range(len(category.references)), layers, share))
-        told = told_of(LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch")
-        return self._learned(auxiliary_examples(categories, known), layers, told.notes, compute)
+        summary = summarise_training_images(
+            LabelledImages(categories, self.layers), "the map is the distance to the nearest normal patch"
+        )
+        return self._learned(auxiliary_examples(categories, known), layers, summary.notes, compute)
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> HeadAndReferences:
         """The head, trained on synthetic images or elsewhere, and the patches of the references."""
@@ -264,8 +266,8 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         if self.learns_elsewhere:
             learned = self.learned_for(references)
         else:
-            draws = generator(self.seed, "references as normal images")
-            examples = synthetic_examples(references, indices, known, draws)
+            rng = generator(self.seed, "references as normal images")
+            examples = synthetic_examples(references, indices, known, rng)
             learned = self._learned(examples, layers, [], compute)
         return HeadAndReferences(learned, _head(learned, compute.device), references, indices, layers, known)
 
@@ -336,13 +338,13 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
 
         distance = ((tokens - normal).square().sum(dim=3) / 2).mean(dim=0)
         inputs = [head_input(*pair, self.input) for pair in zip(tokens, normal, strict=True)]
-        told = answer(model.head, inputs)
-        likely = torch.nn.functional.avg_pool2d(told.cells[None], FINER)[0]
+        output = answer(model.head, inputs)
+        likely = torch.nn.functional.avg_pool2d(output.cells[None], FINER)[0]
         if not model.learned.facts["localises"]:
             likely = distance
         anomaly_map = likely if self.combine == "head" else harmonic_mean(likely, distance)
         largest = anomaly_map.max().double()
-        image = harmonic_mean(torch.tensor(told.image, dtype=torch.float64), largest.cpu())
+        image = harmonic_mean(torch.tensor(output.image, dtype=torch.float64), largest.cpu())
         return ImageScore(index, anomaly_map.cpu().numpy(), image_score=float(image))
 
 

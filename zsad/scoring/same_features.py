@@ -25,8 +25,8 @@ def feature_facts(tokens: TokenSource) -> dict[str, Any]:
     ``"layers"``, ``"channels"``, ``"cls_source"``; ``"model"`` and ``"backbone"`` (its parameters) from the provenance,
     None if it has none.
     """
-    told = {MODEL: tokens.provenance.get(MODEL), BACKBONE: tokens.provenance.get(BACKBONE)}
-    return {"layers": list(tokens.layers), "channels": tokens.channels, "cls_source": tokens.cls_source, **told}
+    known = {MODEL: tokens.provenance.get(MODEL), BACKBONE: tokens.provenance.get(BACKBONE)}
+    return {"layers": list(tokens.layers), "channels": tokens.channels, "cls_source": tokens.cls_source, **known}
 
 
 def check_same(first: TokenSource, *others: TokenSource) -> None:
@@ -54,7 +54,7 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     of_backbone = _of_parameters(_mapping(one.get(BACKBONE)), _mapping(other.get(BACKBONE)))
     of_model = _of_models(_mapping(one.get(MODEL)), _mapping(other.get(MODEL)))
     shape = ((name, one.get(name), other.get(name)) for name in SHAPE)
-    return of_model or of_backbone or next((_told(*each) for each in shape if each[1] != each[2]), "")
+    return of_model or of_backbone or next((_both_values(*each) for each in shape if each[1] != each[2]), "")
 
 
 def _of_models(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -66,11 +66,11 @@ def _of_models(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
         changed = next((file for file in sorted(common) if digests[file] != others[file]), "")
         if changed and one.get("id") == other.get("id"):
             return f"{one.get('id')} with another {changed}"
-        return _told(MODEL, one.get("id"), other.get("id")) if changed else ""
+        return _both_values(MODEL, one.get("id"), other.get("id")) if changed else ""
     if one.get("id") != other.get("id"):
-        return _told(MODEL, one.get("id"), other.get("id"))
+        return _both_values(MODEL, one.get("id"), other.get("id"))
     if one.get("revision") != other.get("revision"):
-        return _told(f"revision of {one.get('id')}", one.get("revision"), other.get("revision"))
+        return _both_values(f"revision of {one.get('id')}", one.get("revision"), other.get("revision"))
     members, them = (_mapping(model.get(MEMBERS)) for model in (one, other))  # of a joined backbone
     return next(filter(None, (_of_models(_mapping(members[name]), _mapping(them.get(name))) for name in members)), "")
 
@@ -79,7 +79,7 @@ def _of_parameters(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The parameter in which backbones differ; parameters that only one of them has are ignored."""
     for name in one:
         if name in other and name not in ELSEWHERE and one[name] != other[name]:
-            return _told(name, one[name], other[name])
+            return _both_values(name, one[name], other[name])
     members, them = (_members(params) for params in (one, other))
     return next(filter(None, (_of_parameters(members[name], them.get(name, {})) for name in members)), "")
 
@@ -91,7 +91,7 @@ def _members(params: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(member.get("name")): _mapping(member.get("params")) for member in known}
 
 
-def _told(name: str, one: Any, other: Any) -> str:
+def _both_values(name: str, one: Any, other: Any) -> str:
     return f"{name}: {_short(one)} and {_short(other)}"
 
 

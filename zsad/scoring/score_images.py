@@ -19,14 +19,14 @@ from zsad.files.scores import ScoreWriter
 from zsad.files.texts import TextReader
 from zsad.files.training_facts import TRAINING
 from zsad.progress import progress
-from zsad.scoring.asked import check_texts, described_asked
 from zsad.scoring.base import ImageScore, Scorer
 from zsad.scoring.compute import Compute
+from zsad.scoring.extra_inputs import check_texts, describe_inputs
 from zsad.scoring.fitted import Fitted, load_fitted
+from zsad.scoring.foreground_masks import check_masks, describe_masks
 from zsad.scoring.image_level import ImageScoring
-from zsad.scoring.part_masks import check_masks, described_masks
 from zsad.scoring.references import REFERENCES
-from zsad.scoring.trained import told_training, with_weights
+from zsad.scoring.trained import facts_of_weights, with_weights
 
 TEST = "test"  # the role of the images that are scored
 
@@ -83,10 +83,10 @@ def score_images(
         if fitted is not None:
             _check_model(fitted, scorer, image_scoring, compute)
             fitted.check(test)
-        of_words = described_asked(scorer, asked)
+        of_words = describe_inputs(scorer, asked)
         if fitted is not None and "texts" in fitted.provenance:
             of_words["texts"] = fitted.provenance["texts"]
-        training = told_training(applied) if fitted is None else fitted.provenance.get(TRAINING)
+        training = facts_of_weights(applied) if fitted is None else fitted.provenance.get(TRAINING)
         start = time.perf_counter()
         patches = test.grid_sizes.prod(axis=1).tolist()
         scores = _scores(applied, readers, image_scoring, compute, fitted)
@@ -131,7 +131,7 @@ def _scores(
     """The scores of the test images, with the model or with the features alone."""
     if fitted is not None:
         return fitted.score(readers[TEST])
-    return map(image_scoring.summed_up, scorer.score(readers, compute))
+    return map(image_scoring.complete, scorer.score(readers, compute))
 
 
 def _check_together(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitted | None) -> None:
@@ -197,7 +197,7 @@ def _origins(scorer: Scorer, readers: Mapping[str, FeatureReader], fitted: Fitte
     sets = scorer.feature_sets()
     origins = {}
     for role, reader in readers.items():
-        origins[role] = {**inherited(reader.provenance), **sets[role]._asdict(), **described_masks(reader)}
+        origins[role] = {**inherited(reader.provenance), **sets[role]._asdict(), **describe_masks(reader)}
         if sets[role].subset != sets[TEST].subset:
             origins[role]["image_ids"] = reader.image_ids
     if fitted is not None:

@@ -13,12 +13,12 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore, Scorer, Shown
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import SELECTED, TokenCount, pair_operations
-from zsad.scoring.foreground import Foreground, find_part
+from zsad.scoring.foreground import Foreground, find_foreground
 from zsad.scoring.similarity import fewest_candidates, self_dissimilarity
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import Layers, image_tokens, layer_indices, normalise
 
-PART_TOO_SMALL = "the object is too small for a comparison of its patches, so that the whole image counts as the object"
+OBJECT_TOO_SMALL = "the object is too small to compare its patches, so that the whole image counts as the object"
 
 
 class SelfSimilarity(Scorer):
@@ -93,10 +93,10 @@ class SelfSimilarity(Scorer):
         self.check(features)
         for index in range(len(test)):
             tokens = image_tokens(test, index, layers, compute.device)  # [layer, row, column, channel]
-            part, note = find_part(test, index, tokens[-1], self.foreground)
+            part, note = find_foreground(test, index, tokens[-1], self.foreground)
             candidates = fewest_candidates(part, self.exclusion_radius)
             if candidates < self._least:
-                part, note = torch.ones_like(part), PART_TOO_SMALL
+                part, note = torch.ones_like(part), OBJECT_TOO_SMALL
                 candidates = fewest_candidates(part, self.exclusion_radius)
             k = self.k or math.ceil(self.fraction * candidates)
             maps = [self_dissimilarity(unit, k, self.exclusion_radius, compute, part) for unit in normalise(tokens)]

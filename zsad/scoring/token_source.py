@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zsad.adaptation.marks import Marks
 
 
-class PartMasks(Protocol):
+class ForegroundMasks(Protocol):
     """Interface of foreground masks of images, e.g. `zsad.files.masks.MaskReader`."""
 
     @property
@@ -117,7 +117,7 @@ class TokenSource(PatchSource, Protocol):
         """The provenance of the tokens; ``"view"`` is the view of the images."""
 
     @property
-    def foreground(self) -> PartMasks | None:
+    def foreground(self) -> ForegroundMasks | None:
         """Masks of the foreground object, for a scorer that uses them."""
 
     @property
@@ -170,7 +170,7 @@ class MemoryTokens:
         *,
         cls_source: str = "class token",
         provenance: Mapping[str, Any] | None = None,
-        foreground: PartMasks | None = None,
+        foreground: ForegroundMasks | None = None,
         texts: Texts | None = None,
         synthetic: LabelledTokens | None = None,
         path: str | Path = "tokens in memory",
@@ -181,7 +181,9 @@ class MemoryTokens:
             raise DataError(f"{path} must be arrays [layer, row, column, channel] of one or more images, none empty")
         depth, channels = shapes[0][0], shapes[0][3]
         if differing := next((shape for shape in shapes if (shape[0], shape[3]) != (depth, channels)), None):
-            raise DataError(f"{path} have {depth} layers of {channels} channels in one image and {differing} in another")
+            raise DataError(
+                f"{path} have {depth} layers of {channels} channels in one image and {differing} in another"
+            )
         self.path = Path(path)
         self.image_ids = list(map(str, range(len(shapes)) if image_ids is None else image_ids))
         self.layers = list(map(str, range(depth) if layers is None else layers))

@@ -107,12 +107,14 @@ class TrainedScorer(Scorer):
         Raises:
             ConfigError: the facts have invalid parameters.
         """
-        told = _params_of(facts)
-        taken = {name: told[name] for name in self.of_training if name in told and name not in self.model_fields_set}
-        if not taken:
+        trained = _params_of(facts)
+        adopted = {
+            name: trained[name] for name in self.of_training if name in trained and name not in self.model_fields_set
+        }
+        if not adopted:
             return self
         asked = {name: getattr(self, name) for name in self.model_fields_set}
-        return type(self).build({**asked, **taken}, where="the training of the weights")
+        return type(self).build({**asked, **adopted}, where="the training of the weights")
 
     @abstractmethod
     def train(self, categories: Sequence[AuxiliaryCategory], compute: Compute) -> Learned:
@@ -185,14 +187,14 @@ class TrainedScorer(Scorer):
             return f"holds weights of '{facts.get('method')}', not of '{name}'"
         if self.trained_on is not None and facts.get("trained_on") != self.trained_on:
             return f"was trained on '{facts.get('trained_on')}', not on '{self.trained_on}'"
-        told, asked = _params_of(facts), self.parameters()
-        differing = next((each for each in self.of_training if each in told and told[each] != asked[each]), None)
-        return "" if differing is None else trained_otherwise(differing, told[differing], asked[differing])
+        trained, asked = _params_of(facts), self.parameters()
+        differing = next((each for each in self.of_training if each in trained and trained[each] != asked[each]), None)
+        return "" if differing is None else other_value(differing, trained[differing], asked[differing])
 
 
-def trained_otherwise(name: str, told: Any, asked: Any) -> str:
+def other_value(name: str, trained: Any, asked: Any) -> str:
     """A message that weights were trained with another value of a parameter, as text after a path."""
-    return f"was trained with {name} {told}, not with {asked} (with these weights, leave '{name}' out)"
+    return f"was trained with {name} {trained}, not with {asked} (with these weights, leave '{name}' out)"
 
 
 def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -201,7 +203,7 @@ def _params_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     return params if isinstance(params, Mapping) else {}
 
 
-def told_training(scorer: Scorer) -> dict[str, Any]:
+def facts_of_weights(scorer: Scorer) -> dict[str, Any]:
     """Facts about the weights of a scorer, see `zsad.files.training_facts`; empty if it has none.
 
     Raises:
@@ -236,6 +238,6 @@ def check_features(facts: Mapping[str, Any], tokens: TokenSource, path: Path) ->
         raise DataError(f"{path} does not say which features it was learned from; train the method again")
     if differing := difference(feature_facts(tokens), learned_from):
         raise DataError(
-            f"{tokens.path} and the features that {path} was learned from come from different backbones ({differing}); score "
-            "features of the same backbone, layers and resolution, or train the method again"
+            f"{tokens.path} and the features that {path} was learned from come from different backbones ({differing}); "
+            "score features of the same backbone, layers and resolution, or train the method again"
         )

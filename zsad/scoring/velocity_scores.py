@@ -16,7 +16,7 @@ TIMES = 10
 FIRST_TIME, LAST_TIME = 0.1, 0.95
 
 
-class Asked(NamedTuple):
+class VelocityOptions(NamedTuple):
     """Options of a velocity score.
 
     Attributes:
@@ -41,11 +41,11 @@ class VelocityScore(NamedTuple):
     """
 
     contracts: bool
-    of: Callable[[Velocity, torch.Tensor, torch.Tensor | None, Asked], torch.Tensor]
+    of: Callable[[Velocity, torch.Tensor, torch.Tensor | None, VelocityOptions], torch.Tensor]
     passes: Callable[[int, int], int]
 
 
-def drawn_noise(draws: int, dimensions: int, generator: torch.Generator) -> torch.Tensor:
+def sample_noise(draws: int, dimensions: int, generator: torch.Generator) -> torch.Tensor:
     """Sample noise ``[draw, dimension]``; every second vector is the opposite of the one before.
 
     The random correlation of a token and a noise vector cancels between the two.
@@ -54,7 +54,9 @@ def drawn_noise(draws: int, dimensions: int, generator: torch.Generator) -> torc
     return torch.stack([half, -half], dim=1).flatten(0, 1)[:draws]
 
 
-def mismatch(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def mismatch(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|v(x_t, t) - (x_1 - x_0)|^2`` of a token ``x_1``, a mean over times weighted by ``t^2``, then over noise.
 
     On the straight path ``x_t = (1 - t) x_0 + t x_1`` at ten times from 0.1 to 0.95. The network's first layer is
@@ -75,12 +77,16 @@ def mismatch(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | N
     return _averaged(torch.stack(found), asked.averaging)
 
 
-def contraction(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def contraction(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|v(x, 1) + x|`` (arXiv 2510.18328)."""
     return _lengths(network(tokens, torch.ones(1, device=tokens.device), position) + tokens)
 
 
-def endpoint(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def endpoint(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|z|^2`` of the noise ``z`` that Euler steps of equal length lead back to.
 
     Each uses the velocity in the middle of its time. At the very end ``t = 1`` the exact velocity is ``x`` for
@@ -93,7 +99,9 @@ def endpoint(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | N
     return tokens.square().sum(dim=1)
 
 
-def velocity(network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: Asked) -> torch.Tensor:
+def velocity(
+    network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None, asked: VelocityOptions
+) -> torch.Tensor:
     """``|v(x, 1)|``."""
     return _lengths(network(tokens, torch.ones(1, device=tokens.device), position))
 

@@ -14,7 +14,7 @@ from zsad.lazy import torch
 from zsad.scoring.base import ImageScore
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import VALUE, TokenCount, pair_operations
-from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, told_of
+from zsad.scoring.labelled_images import LabelledImages, LabelledImagesScorer, learned_layers, summarise_training_images
 from zsad.scoring.tokens import Layers, normalise, unit_tokens
 from zsad.scoring.trained import IMAGES
 
@@ -124,19 +124,19 @@ class VisualPrompts(LabelledImagesScorer):
             ConfigError: the features have no such layer.
             DataError: the loss is no longer finite.
         """
-        from zsad.adaptation.prototypes import batches_of, trained_prototypes  # imports torch
+        from zsad.adaptation.prototypes import batches_of, train_prototypes  # imports torch
         from zsad.adaptation.training import arrays_of
-        from zsad.scoring.drawn_patches import DrawnPatches
+        from zsad.scoring.sampled_patches import SampledPatches
 
         images = LabelledImages(categories, self.layers)
-        told = told_of(images, "patches are compared with the vectors learned for whole images")
-        localises = told.facts["localises"]
-        patches = DrawnPatches(images, self.normal_patches if localises else 0, self.seed, compute)
-        prototypes, course = trained_prototypes(
+        summary = summarise_training_images(images, "patches are compared with the vectors learned for whole images")
+        localises = summary.facts["localises"]
+        patches = SampledPatches(images, self.normal_patches if localises else 0, self.seed, compute)
+        prototypes, course = train_prototypes(
             len(images.layers),
             images.channels,
             batches_of(len(images), self.batch, self.epochs, self.seed),
-            patches.seen,
+            patches.sample,
             temperature=self.temperature,
             rate=self.rate,
             seed=self.seed,
@@ -147,12 +147,12 @@ class VisualPrompts(LabelledImagesScorer):
         if not localises:
             tensors["patch"] = tensors["image"].copy()
         facts = {
-            **told.facts,
+            **summary.facts,
             "temperature": self.temperature,
             "seed": self.seed,
             "steps": course.steps,
             "parameters": sum(tensor.size for name, tensor in tensors.items() if localises or name == "image"),
-            "notes": told.notes,
+            "notes": summary.notes,
         }
         return Learned(tensors, facts)
 

@@ -138,7 +138,7 @@ class WhitenedScorer(ReferenceScorer):
 
     @abstractmethod
     def loss(
-        self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None, draws: torch.Generator
+        self, network: Any, tokens: torch.Tensor, position: torch.Tensor | None, rng: torch.Generator
     ) -> torch.Tensor:
         """The loss of a batch, a scalar.
 
@@ -146,7 +146,7 @@ class WhitenedScorer(ReferenceScorer):
             network: see `network`.
             tokens: float32 ``[token, dimension]``, in a random order.
             position: float32 ``[token, number]``.
-            draws: random number generator on the CPU.
+            rng: random number generator on the CPU.
         """
 
     @abstractmethod
@@ -330,14 +330,14 @@ class WhitenedScorer(ReferenceScorer):
         """Train a network on a pool; return its weights with those of the whitening."""
         network = self._made(whitening.dimensions, grid).to(compute.device)
         codes = _codes(grid, compute.device)
-        draws = generator(self.seed, "training")
+        rng = generator(self.seed, "training")
 
-        def loss_of(module: torch.nn.Module, some: Pool, draws: torch.Generator) -> torch.Tensor:
-            return self.loss(module, some.tokens.float(), None if codes is None else codes[some.places], draws)
+        def loss_of(module: torch.nn.Module, some: Pool, rng: torch.Generator) -> torch.Tensor:
+            return self.loss(module, some.tokens.float(), None if codes is None else codes[some.places], rng)
 
         def loss_at(step: int) -> torch.Tensor:
-            rows = torch.randint(len(pool.tokens), (self.batch,), generator=draws).to(compute.device)
-            return loss_of(network, pool.some(rows), draws)
+            rows = torch.randint(len(pool.tokens), (self.batch,), generator=rng).to(compute.device)
+            return loss_of(network, pool.some(rows), rng)
 
         def loss_held_out(module: torch.nn.Module) -> float:
             return 0.0 if held is None else float(loss_of(module, held, generator(self.seed, "looks")))

@@ -11,8 +11,8 @@ from zsad.scoring.base import ImageScore, Shown
 from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
+from zsad.scoring.score_by_texts import score_by_texts
 from zsad.scoring.text_scorer import TextScorer
-from zsad.scoring.told_by_texts import told_by_texts
 from zsad.scoring.windows import Scales, window_refusal
 
 if TYPE_CHECKING:
@@ -66,5 +66,5 @@ class WinClip(TextScorer):
         test = features["test"]
         classes = self.classes(self.texts_of(test), compute.device)
         for index in range(len(test)):
-            score, anomaly_map = told_by_texts(test, index, classes, self.scales, self.temperature)
+            score, anomaly_map = score_by_texts(test, index, classes, self.scales, self.temperature)
             yield ImageScore(index, anomaly_map.astype(np.float32), image_score=score)

@@ -17,10 +17,10 @@ from zsad.scoring.class_embeddings import STATES
 from zsad.scoring.compute import Compute
 from zsad.scoring.cost import TokenCount, pair_operations
 from zsad.scoring.references import REFERENCES, ReferenceScorer
+from zsad.scoring.score_by_texts import score_by_texts
 from zsad.scoring.stored import StoredTokens, as_array, as_tensor, store_tokens
 from zsad.scoring.text_scorer import TextScorer
 from zsad.scoring.tokens import unit_tokens
-from zsad.scoring.told_by_texts import told_by_texts
 from zsad.scoring.windows import Scales, over_patches, window_layers, window_refusal, windows_of
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ class WinClipPlus(ReferenceScorer, TextScorer):
         for some in _groups(model, features, indices, compute):
             seen = _seen(model.banks, features, some, layers, compute.device)
             for index in some:
-                whole, told = told_by_texts(features, index, model.classes, self.scales, self.temperature)
-                together = told + seen[index]
+                whole, by_texts = score_by_texts(features, index, model.classes, self.scales, self.temperature)
+                together = by_texts + seen[index]
                 anomaly_map = together / 2 if self.combine == "mean" else together
                 score = (whole + float(seen[index].max())) / 2
                 yield ImageScore(index, anomaly_map.astype(np.float32), image_score=score)

@@ -64,7 +64,7 @@ class _Blocked(torch.nn.Module):
         return projected
 
     def _positions(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Relative-position scores of queries ``[window and head, row, column, channel]`` with rows, and columns, of keys.
+        """Relative-position scores of queries ``[window and head, row, column, channel]`` with each axis of keys.
 
         Returns:
             ``[window and head, patch, row of keys]`` and ``[window and head, patch, column of keys]``.

@@ -71,7 +71,7 @@ def in_calls(prompts: Sequence[Prompt], height: int, width: int) -> Iterator[Seq
 
 
 class Segmenter:
-    """A loaded model; made by `SegmenterPart.load`.
+    """A loaded model; made by `SegmenterConfig.load`.
 
     Attributes:
         model: id, revision and SHA-256 of the weights, for the provenance.
@@ -129,7 +129,7 @@ class Segmenter:
         """
 
 
-class SegmenterPart(Choice):
+class SegmenterConfig(Choice):
     """Base class of configured promptable segmentation models; the fields are the parameters.
 
     Class attributes:

@@ -17,7 +17,7 @@ from zsad.features.loading import Loader, Source
 from zsad.files.embeddings import EMBEDDINGS_FORMAT, EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256
 from zsad.progress import Meter
-from zsad.segmentation.base import Embedding, Segmenter, SegmenterPart
+from zsad.segmentation.base import Embedding, Segmenter, SegmenterConfig
 from zsad.sharing.content_key import content_key, images_sha256
 from zsad.sharing.files import SharedFile, provide
 
@@ -29,7 +29,7 @@ def embed_images(
     image_list: Path,
     category: str,
     subset: str,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     execution: Execution,
     output: Path,
     provenance: Mapping[str, Any],

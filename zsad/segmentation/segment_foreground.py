@@ -16,7 +16,7 @@ from zsad.files.embeddings import EmbeddingReader
 from zsad.files.masks import MaskWriter
 from zsad.files.provenance import inherited
 from zsad.progress import progress
-from zsad.segmentation.base import SegmenterPart
+from zsad.segmentation.base import SegmenterConfig
 from zsad.segmentation.foreground import ForegroundOptions, ObjectMask, object_mask
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def segment_foreground(
     *,
     image_list: Path,
     embeddings: Path,
-    segmenter: SegmenterPart,
+    segmenter: SegmenterConfig,
     device: str,
     output: Path,
     provenance: Mapping[str, Any],
@@ -47,7 +47,7 @@ def segment_foreground(
 
     Raises:
         DataError: an embedding is not of a whole image of the list, or was made by another model.
-        ConfigError, ModelError: the model cannot be used; see `SegmenterPart.load`.
+        ConfigError, ModelError: the model cannot be used; see `SegmenterConfig.load`.
     """
     start = time.perf_counter()
     options = options or ForegroundOptions()

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Asked(NamedTuple):
+class TextPrompts(NamedTuple):
     """The text prompts about an object.
 
     Attributes:
         sentences: the full text; for learned tokens a description of each.
         part_name: name of the object in them.
-        told: facts about the prompts for the provenance.
+        facts: facts about the prompts for the provenance.
         learned: tokens in place of sentences; None for words.
     """
 
     sentences: Sentences
     part_name: str
-    told: dict[str, Any]
+    facts: dict[str, Any]
     learned: LearnedTokens | None = None
 
 
@@ -84,7 +84,7 @@ def encode_texts(
     details = {
         "category": category,
         "part_name": asked.part_name,
-        "prompts": asked.told,
+        "prompts": asked.facts,
         "model": encoder.model,
         "device": encoder.device,
         "backbone": backbone.text_parameters(),
@@ -113,21 +113,21 @@ def embeddings_of(encoder: TextEncoder, texts: Sequence[str]) -> np.ndarray:
     return embeddings
 
 
-def _in_words(prompts: str, category: str, part_name: str) -> Asked:
+def _in_words(prompts: str, category: str, part_name: str) -> TextPrompts:
     chosen, name = prompt_set(prompts), checked_part_name(category, {category: part_name})
-    told = {"name": _shown_name(prompts), **chosen.parameters()}
-    return Asked(sentences_of(chosen, name), name, told)
+    facts = {"name": _shown_name(prompts), **chosen.parameters()}
+    return TextPrompts(sentences_of(chosen, name), name, facts)
 
 
-def _learned(prompts: str, trained_on: str | None) -> Asked:
+def _learned(prompts: str, trained_on: str | None) -> TextPrompts:
     if not trained_on:
         raise ConfigError(
             f"text_prompts = {prompts} are learned tokens, and trained_on does not name their data set; set it, e.g. "
             "trained_on: visa"
         )
     learned = read_learned_tokens(prompts)
-    told = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
-    return Asked(Sentences(learned.descriptions, [NORMAL, ANOMALOUS]), ANY_PART, told, learned)
+    facts = {"name": _shown_name(prompts), "sha256": file_sha256(prompts), "trained_on": trained_on}
+    return TextPrompts(Sentences(learned.descriptions, [NORMAL, ANOMALOUS]), ANY_PART, facts, learned)
 
 
 def _shown_name(prompts: str) -> str:
@@ -135,7 +135,7 @@ def _shown_name(prompts: str) -> str:
     return prompts if prompts in BUILT_IN else Path(prompts).name
 
 
-def _check_lengths(encoder: TextEncoder, asked: Asked, category: str, prompts: str) -> None:
+def _check_lengths(encoder: TextEncoder, asked: TextPrompts, category: str, prompts: str) -> None:
     """Reject sentences that are too long for the model; the message says whether the name or a phrase is too long.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from zsad.classification.draw_support import draw_support
-from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_drawn_order, without_copies
+from zsad.classification.draws import DrawOptions, Labelled, check_left_out, in_random_order, remove_copies
 from zsad.classification.splits import (
     TEST,
     SplitRow,
@@ -196,11 +196,11 @@ def test_a_draw_depends_on_its_own_kind_alone(place: Place, change: str) -> None
 
 def test_every_image_is_drawn_about_as_often(place: Place) -> None:
     pool = [Labelled(TEST, name, kind, digest(content)) for name, (kind, content) in images(crack=10).items()]
-    first = [in_drawn_order(pool, seed)[0].image_id for seed in range(1000)]
+    first = [in_random_order(pool, seed)[0].image_id for seed in range(1000)]
     counts = [first.count(image.image_id) for image in pool]
     assert min(counts) > 60  # 100 expected, with a deviation of 9.5
     assert max(counts) < 140
-    assert in_drawn_order(pool[::-1], 3) == in_drawn_order(pool, 3)
+    assert in_random_order(pool[::-1], 3) == in_random_order(pool, 3)
 
 
 def test_kinds_are_drawn_apart(place: Place) -> None:
@@ -623,6 +623,6 @@ def test_more_shots_than_were_drawn_are_refused() -> None:
 def test_copies_are_told_whatever_the_order() -> None:
     pool = [Labelled(TEST, name, "crack", digest(content)) for name, content in (("b", "x"), ("a", "x"), ("c", "y"))]
     for order in (pool, pool[::-1]):
-        found = without_copies(order)
+        found = remove_copies(order)
         assert [image.image_id for image in found.images] == ["a", "c"]
         assert [image.image_id for image in found.copies] == ["b"]

@@ -13,9 +13,9 @@ from zsad.data.manifest import ImageRecord, write_manifest
 from zsad.errors import ConfigError, DataError
 from zsad.evaluation.evaluate_masks import evaluate_masks
 from zsad.evaluation.evaluate_scores import evaluate_scores
+from zsad.evaluation.ground_truth import empty_mask_note
 from zsad.evaluation.measured import RATIO_OF_DECISIONS, RATIO_OF_MASKS
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.truth import empty_mask_note
 from zsad.files.draws import read_draws
 from zsad.files.json_files import read_json
 from zsad.files.masks import MaskWriter

@@ -114,5 +114,5 @@ def test_the_area_of_the_part_is_that_of_its_mask_or_of_the_image(files):
     part = np.zeros((HEIGHT, WIDTH), bool)
     part[3:8, 10:20] = True
 
-    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files, part).part_area == 50
-    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files).part_area == HEIGHT * WIDTH
+    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files, part).foreground_area == 50
+    assert PromptedImage(Recording(), "a", HEIGHT, WIDTH, *files).foreground_area == HEIGHT * WIDTH

@@ -121,7 +121,7 @@ def test_a_candidate_that_may_stay_goes_before_one_that_agrees_better_and_may_no
     refinement = refined(under(always(ragged, disc(radius=8))), Sam(min_smoothness=0.95, min_edge_ratio=0))
     (region,) = refinement.regions
 
-    assert region["objections"] == ["ragged", ""]
+    assert region["rejections"] == ["ragged", ""]
     assert region["candidate"] == 1
     np.testing.assert_array_equal(refinement.mask, disc(radius=8))
 
@@ -136,9 +136,9 @@ def test_of_random_candidates_the_best_of_those_that_may_stay_replaces_the_compo
     refinement = refined(under(always(*candidates)), refiner)
     (region,) = refinement.regions
 
-    order = [(not cause, value) for cause, value in zip(region["objections"], region["agreements"], strict=True)]
+    order = [(not cause, value) for cause, value in zip(region["rejections"], region["agreements"], strict=True)]
     assert order[region["candidate"]] == max(order)
-    assert region["cause"] == region["objections"][region["candidate"]]
+    assert region["cause"] == region["rejections"][region["candidate"]]
     assert region["agreement"] == region["agreements"][region["candidate"]]
     chosen = COMPONENT if region["cause"] else refiner.cleaned(candidates[region["candidate"]], COMPONENT, MAP.size)
     np.testing.assert_array_equal(refinement.mask, chosen)
@@ -161,7 +161,7 @@ def test_a_candidate_that_is_too_large_does_not_change_what_the_others_are_judge
     (alone,) = refined(under(always(DEFECT))).regions
     (beside,) = refined(under(always(DEFECT, box(4, 4, 90, 60)))).regions
 
-    assert beside["objections"] == ["", "too large"]
+    assert beside["rejections"] == ["", "too large"]
     assert beside["agreements"][0] == alone["agreements"][0]
 
 
@@ -180,7 +180,7 @@ def test_unit_and_offset_of_the_map_do_not_matter():
     }
 
 
-# --- objections ---------------------------------------------------------------------------------------------------
+# --- rejections ---------------------------------------------------------------------------------------------------
 
 COMB = DEFECT & ((np.arange(HEIGHT)[:, None] % 4 == 0) | (np.arange(WIDTH) == 60))
 
@@ -205,7 +205,7 @@ def test_a_candidate_is_turned_down_for_a_stated_cause_and_the_component_stays(c
 
     np.testing.assert_array_equal(refinement.mask, COMPONENT)
     (region,) = refinement.regions
-    assert (region["accepted"], region["cause"], region["objections"]) == (False, cause, [cause])
+    assert (region["accepted"], region["cause"], region["rejections"]) == (False, cause, [cause])
     assert region["reason"].startswith("the ") or region["reason"].startswith("a ")
     assert figure in region["reason"]
     assert region["area"] == region["component_area"] == COMPONENT.sum()
@@ -214,8 +214,8 @@ def test_a_candidate_is_turned_down_for_a_stated_cause_and_the_component_stays(c
 def test_if_all_are_turned_down_the_one_that_agrees_best_tells_why():
     (region,) = refined(under(always(disc(column=110, radius=9), disc(radius=30), box(60, 48, 62, 50)))).regions
 
-    assert region["objections"] == ["empty", "too large", "too small"]
-    assert region["cause"] == region["objections"][int(np.argmax(region["agreements"]))]
+    assert region["rejections"] == ["empty", "too large", "too small"]
+    assert region["cause"] == region["rejections"][int(np.argmax(region["agreements"]))]
 
 
 def test_an_outline_in_the_flat_middle_of_a_surround_with_edges_follows_none():
@@ -263,7 +263,7 @@ def test_a_candidate_that_is_found_again_goes_before_one_that_is_not():
 
     refinement = refined(prompted, Sam(consensus=0.6))
 
-    assert refinement.regions[0]["objections"] == ["not found again", ""]
+    assert refinement.regions[0]["rejections"] == ["not found again", ""]
     np.testing.assert_array_equal(refinement.mask, disc(radius=9))
 
 
@@ -439,7 +439,7 @@ def test_what_is_seen_in_a_crop_is_judged_as_it_would_be_in_the_image():
     in_image = refined(under(shrunk_and_grown), Sam(), SPOTTED, SPOT_MAP)
 
     assert all(region["crop"] for region in in_crops.regions)
-    for key in ("agreements", "objections", "candidate", "cause"):
+    for key in ("agreements", "rejections", "candidate", "cause"):
         assert [region[key] for region in in_crops.regions] == [region[key] for region in in_image.regions]
     np.testing.assert_array_equal(in_crops.mask, in_image.mask)
 
@@ -458,7 +458,7 @@ def test_what_is_recorded_is_json_and_complete():
         "agreement",
         "quality",
         "agreements",
-        "objections",
+        "rejections",
         "box",
         "peak",
         "score",
@@ -473,7 +473,7 @@ def test_what_is_recorded_is_json_and_complete():
     assert len(region["prompt"]["inside"]) == 1
     assert len(region["prompt"]["outside"]) == 2
     assert region["crop"] is None
-    assert region["objections"] == ["", "", "too large"]
+    assert region["rejections"] == ["", "", "too large"]
     assert region["area"] == DEFECT.sum()
 
 

@@ -30,7 +30,7 @@ from zsad.refinement.images import records_of
 from zsad.refinement.prompted import PromptedImage
 from zsad.refinement.refine_masks import Prompting, prompting_of, refine_masks
 from zsad.refinement.sam import Sam
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 from zsad.segmentation.embed_images import embed_images
 from zsad.segmentation.segment_anything import SegmentAnything
 
@@ -402,7 +402,7 @@ class Square(Segmenter):
         return answers
 
 
-class SquarePart(SegmenterPart):
+class SquarePart(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 

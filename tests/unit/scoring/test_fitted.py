@@ -148,7 +148,7 @@ def test_masks_of_references_are_all_there_or_not_asked_for(tmp_path: Path) -> N
 def test_the_scores_of_the_references_are_kept_to_the_bit(scorer: ReferenceScorer, count: int, tmp_path: Path) -> None:
     references = tokens(0, count)
     made = fitted_file(tmp_path / "model.h5", references, scorer, PLAIN, image_scoring=SMOOTH)
-    expected = [SMOOTH.summed_up(score) for score in scorer.score_references({"references": references}, PLAIN)]
+    expected = [SMOOTH.complete(score) for score in scorer.score_references({"references": references}, PLAIN)]
     with load_fitted(made, PLAIN) as fitted:
         assert fitted.reference_ids == [references.image_ids[score.index] for score in expected]
         assert fitted.reference_scores.tolist() == [score.image_score for score in expected]

@@ -106,7 +106,7 @@ def test_every_scorer_scores_every_image(run, tmp_path, name):
 
 def test_maps_and_scores_are_those_of_the_scorer(run, files, tmp_path):
     image_scoring = ImageScoring(fraction=0.1, smoothing=0.7)
-    expected = [image_scoring.smoothed(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
+    expected = [image_scoring.smooth(m) for m in maps(SelfSimilarity(), tmp_path, test=TOKENS)]
     with ScoreReader(run(SelfSimilarity(), image_scoring=image_scoring, test=files["test"])) as found:
         for index, anomaly_map in enumerate(expected):
             np.testing.assert_allclose(found.anomaly_map(index), anomaly_map, atol=1e-6)

@@ -19,7 +19,7 @@ from zsad.errors import DataError, ModelError
 from zsad.features.base import Execution
 from zsad.files.embeddings import EmbeddingReader, EmbeddingWriter
 from zsad.files.provenance import file_sha256
-from zsad.segmentation.base import Segmenter, SegmenterPart
+from zsad.segmentation.base import Segmenter, SegmenterConfig
 from zsad.segmentation.embed_images import embed_images, write_embeddings
 from zsad.segmentation.segment_anything import SegmentAnything
 
@@ -70,7 +70,7 @@ class Means(Segmenter):
 loaded: list[Means] = []
 
 
-class MeansPart(SegmenterPart):
+class MeansPart(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 

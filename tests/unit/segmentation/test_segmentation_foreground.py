@@ -11,7 +11,7 @@ from zsad.data.image_list import ListedImage, write_images
 from zsad.errors import ConfigError, DataError
 from zsad.files.embeddings import EmbeddingWriter
 from zsad.files.masks import MaskReader
-from zsad.segmentation.base import Candidates, Segmenter, SegmenterPart
+from zsad.segmentation.base import Candidates, Segmenter, SegmenterConfig
 from zsad.segmentation.foreground import (
     NO_OBJECT,
     ForegroundOptions,
@@ -66,7 +66,7 @@ class Stubborn(Segmenter):
         return [self.answer] * len(prompts)
 
 
-class StandIn(SegmenterPart):
+class StandIn(SegmenterConfig):
     summary: ClassVar[str] = "A stand-in."
     reference: ClassVar[str] = "None."
 

@@ -12,8 +12,8 @@ import pytest
 from zsad.data.subsets import FeatureSet
 from zsad.errors import ConfigError, DataError
 from zsad.files.texts import TextReader, TextWriter
-from zsad.scoring.asked import check_texts, described_asked, learned_digests
 from zsad.scoring.base import Scorer
+from zsad.scoring.extra_inputs import check_texts, describe_inputs, learned_digests
 from zsad.scoring.token_source import MemoryTokens
 
 MODEL: dict[str, Any] = {
@@ -102,11 +102,11 @@ def test_what_was_asked_and_read_is_described(tmp_path: Path) -> None:
     scorer, digest = Asking(weights=str(weights)), hashlib.sha256(b"trained").hexdigest()
     assert learned_digests(scorer) == {"weights": digest}
     with texts(tmp_path) as read:
-        described = described_asked(scorer, read)
+        described = describe_inputs(scorer, read)
     assert described["learned_files"] == {"weights": digest}
     assert described["texts"]["part_name"] == "ring"
     assert described["texts"]["sentences"] == 3
-    assert described_asked(Asking(), None) == {}
+    assert describe_inputs(Asking(), None) == {}
 
 
 def test_weights_that_are_gone_are_named(tmp_path: Path) -> None:

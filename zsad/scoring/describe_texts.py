@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 ASKED_KEYS = ("category", "part_name", "prompts", "model")  # of the provenance of texts
 
 
-def described_texts(texts: Texts) -> dict[str, Any]:
+def describe_texts(texts: Texts) -> dict[str, Any]:
     """Describe sentences and the model that encoded them.
 
     Args:

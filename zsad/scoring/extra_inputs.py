@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zsad.errors import ConfigError, DataError
 from zsad.files.known_hashes import known_sha256
-from zsad.scoring.described_texts import described_texts
+from zsad.scoring.describe_texts import describe_texts
 from zsad.scoring.same_model import model_difference
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def learned_digests(scorer: Scorer) -> dict[str, str]:
     return {param: _digest(path, param) for param, path in scorer.learned_files().items()}
 
 
-def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
+def describe_inputs(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
     """Text prompts and published weights of a scorer, for the provenance; empty for most scorers.
 
     Raises:
@@ -55,7 +55,7 @@ def described_asked(scorer: Scorer, texts: Texts | None) -> dict[str, Any]:
     """
     learned = learned_digests(scorer)
     return {
-        **({} if texts is None else {"texts": described_texts(texts)}),
+        **({} if texts is None else {"texts": describe_texts(texts)}),
         **({"learned_files": learned} if learned else {}),
     }
 

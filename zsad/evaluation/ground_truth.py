@@ -21,7 +21,7 @@ HELD_BYTES = 50_000_000  # of ground-truth masks that are kept, an eighth of a b
 IMAGES_ALONE = "The method scores images and gives no maps, so it has no pixel metrics."
 
 
-def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:
+def records_with_ground_truth(manifest: Path, image_ids: Sequence[str], result: Path) -> list[ImageRecord]:
     """The test images of a manifest with their ground truth, in the order of a result file.
 
     Args:
@@ -41,19 +41,19 @@ def records_with_truth(manifest: Path, image_ids: Sequence[str], result: Path) -
     return [records[image_id] for image_id in image_ids]
 
 
-def has_pixel_truth(record: ImageRecord) -> bool:
+def has_pixel_ground_truth(record: ImageRecord) -> bool:
     """Whether the ground truth of every pixel is known: the image is normal, or is defective and has a mask."""
     return record.label == 0 or (record.label == 1 and bool(record.mask_path))
 
 
-def pixel_truth(record: ImageRecord) -> np.ndarray:
+def pixel_ground_truth(record: ImageRecord) -> np.ndarray:
     """The pixels of an image that are defective, bool ``[height, width]``; a normal image has none."""
     if record.label == 0:
         return np.zeros((record.height, record.width), dtype=bool)
     return read_mask(record.mask_path, record.height, record.width, record.mask_sha256)
 
 
-class MapsWithTruth:
+class MapsWithGroundTruth:
     """The anomaly maps of a category, each with its ground truth, read one at a time; masks are read once if they fit.
 
     Args:
@@ -100,7 +100,7 @@ class MapsWithTruth:
         height, width = self._protocol.size(record.height, record.width)
         if index in self._held:
             return np.unpackbits(self._held[index], count=height * width).view(bool).reshape(height, width)
-        mask = self._protocol.true_mask(pixel_truth(record))
+        mask = self._protocol.true_mask(pixel_ground_truth(record))
         packed = np.packbits(mask)
         if self._held_bytes + packed.nbytes <= HELD_BYTES:
             self._held[index] = packed
@@ -125,7 +125,7 @@ def counts(records: Sequence[ImageRecord]) -> dict[str, int]:
     }
 
 
-def truth_notes(records: Sequence[ImageRecord]) -> list[str]:
+def ground_truth_notes(records: Sequence[ImageRecord]) -> list[str]:
     """Sentences about missing ground truth and its consequences for the metrics."""
     number = counts(records)
     if not number["good"] + number["defective"]:

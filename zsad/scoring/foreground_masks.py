@@ -8,12 +8,12 @@ from zsad.data.subsets import base_id
 from zsad.errors import DataError
 
 if TYPE_CHECKING:
-    from zsad.scoring.token_source import PartMasks, TokenSource
+    from zsad.scoring.token_source import ForegroundMasks, TokenSource
 
 FOREGROUND_KEYS = ("segmenter", "options")  # of the provenance of masks of the object
 
 
-def check_masks(masks: PartMasks, source: TokenSource) -> None:
+def check_masks(masks: ForegroundMasks, source: TokenSource) -> None:
     """Check that no image lacks a mask.
 
     Raises:
@@ -27,7 +27,7 @@ def check_masks(masks: PartMasks, source: TokenSource) -> None:
         )
 
 
-def described_masks(source: TokenSource) -> dict[str, Any]:
+def describe_masks(source: TokenSource) -> dict[str, Any]:
     """The origin of the masks of some images, for the provenance; empty if there are no masks."""
     if source.foreground is None:
         return {}

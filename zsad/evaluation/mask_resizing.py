@@ -1,4 +1,4 @@
-"""Ways to resize a ground-truth mask, by name: published figures differ in this, often without saying so.
+"""Resizing of ground-truth masks, by name: published figures differ in this, often without saying so.
 
 All but `NEAREST` shrink the mask, with 255 for a defective pixel and 0 for others, by Pillow's bilinear filter, as
 torchvision's ``Resize`` does with a mask that is read from a file, and then take the pixels above some level. The
@@ -20,7 +20,7 @@ NEAREST: Final = "nearest"
 FULL = 255
 
 
-class TruthReading(NamedTuple):
+class MaskResizing(NamedTuple):
     """A way to resize a mask, bool ``[height, width]``, to another height and width.
 
     Attributes:
@@ -48,14 +48,14 @@ def from_level(mask: np.ndarray, height: int, width: int, *, level: int) -> np.n
     return at_least
 
 
-TRUTH_READINGS = MappingProxyType(
+MASK_RESIZINGS = MappingProxyType(
     {
-        NEAREST: TruthReading("nearest neighbour", nearest),
+        NEAREST: MaskResizing("nearest neighbour", nearest),
         # `gt > 0.5`, the most common way
-        "half": TruthReading("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
+        "half": MaskResizing("bilinear, above one half", partial(from_level, level=FULL // 2 + 1)),
         # `.astype(int)` of numbers in 0..1, of MuSc on MVTec AD, and of PatchCore
-        "whole": TruthReading("bilinear, wholly defective pixels", partial(from_level, level=FULL)),
+        "whole": MaskResizing("bilinear, wholly defective pixels", partial(from_level, level=FULL)),
         # `gt > 0`, of MuSc on VisA, and of Dinomaly
-        "any": TruthReading("bilinear, partly defective pixels", partial(from_level, level=1)),
+        "any": MaskResizing("bilinear, partly defective pixels", partial(from_level, level=1)),
     }
 )

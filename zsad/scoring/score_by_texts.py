@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zsad.scoring.token_source import TokenSource
 
 
-def told_by_texts(
+def score_by_texts(
     features: TokenSource, index: int, classes: torch.Tensor, scales: Sequence[int] | None, temperature: float
 ) -> tuple[float, np.ndarray]:
     """``s_0`` and ``S``, float64 ``[row, column]``, of one image; see `zsad.scoring.winclip.WinClip`.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from zsad.adaptation.prototypes import Drawn
+from zsad.adaptation.prototypes import TrainingSample
 from zsad.adaptation.training import generator
 from zsad.scoring.compute import Compute
 from zsad.scoring.labelled_images import LabelledImages
@@ -31,7 +31,7 @@ class _Patches(NamedTuple):
     counts: np.ndarray
 
 
-class DrawnPatches:
+class SampledPatches:
     """All class tokens, and for each image all patches with an anomaly and a random sample of the others.
 
     The sample of an image depends only on the seed and its name. Patches that do not fit the memory are read again
@@ -50,7 +50,7 @@ class DrawnPatches:
         self._class_tokens = images.class_tokens().to(compute.device)
         self._labels = torch.tensor(images.labels, device=compute.device)
 
-    def seen(self, numbers: Sequence[int]) -> Drawn:
+    def sample(self, numbers: Sequence[int]) -> TrainingSample:
         """The training sample of the images at these positions."""
         chosen = [patches for number in numbers if (patches := self._patches(number)) is not None]
         shape = len(chosen), max((len(patches.shares) for patches in chosen), default=0)
@@ -61,7 +61,7 @@ class DrawnPatches:
             tokens[place, :, :size] = patches.tokens
             shares[place, :size], counts[place, :size] = patches.shares, patches.counts
         some = list(numbers)
-        return Drawn(
+        return TrainingSample(
             self._class_tokens[some],
             self._labels[some],
             normalise(torch.from_numpy(tokens).to(self._device).float()),
