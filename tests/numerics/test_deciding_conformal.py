@@ -263,7 +263,7 @@ def test_over_a_batch_it_is_said_how_many_must_be_called_together(
 ) -> None:
     rule, scores = Conformal(over_batch="benjamini_hochberg"), np.arange(references) / references
     verdicts = rule.decide(images_alone(np.full(images, 0.5), scores))
-    assert verdicts.remarks[0] == "On average at most 10 % of the images that are called defective are good ones."
+    assert verdicts.remarks[0] == "On average at most 10 % of the images that are called defective are normal ones."
     assert list(verdicts.remarks[1:]) == ([] if remark is None else [remark])
     assert np.isnan(verdicts.nominal)
     fewest = next(

@@ -220,7 +220,7 @@ def test_of_a_method_that_does_not_localise_no_mask_is_measured(tmp_path):
     assert set(result["mask"].values()) == set(result["effects"][0]["values"].values()) == {None}
     assert result["effects"][0]["counts"]["images"] == len(images)
     assert result["effects"][0]["counts"]["defective"] == 0
-    assert any("says nothing of pixels" in note for note in result["notes"])
+    assert any("gives no maps" in note for note in result["notes"])
 
 
 def test_scores_of_other_images_than_the_masks_are_an_error(tmp_path):

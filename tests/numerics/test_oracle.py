@@ -214,7 +214,7 @@ def test_crumbs_of_the_truth_get_no_box_but_count(category):
         "reasons": {f"smaller than {MIN_REGION_PIXELS} pixels": 1},
     }
     assert result["mask"]["recall"] == pytest.approx((85 + 9) / (85 + 9 + 8))
-    assert any("1 of 3 regions of the true masks are smaller than 9 pixels" in note for note in result["notes"])
+    assert any("1 of 3 ground-truth regions are smaller than 9 pixels" in note for note in result["notes"])
 
 
 def test_regions_that_touch_at_a_corner_are_one():

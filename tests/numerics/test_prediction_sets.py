@@ -539,8 +539,8 @@ class TestCalibration:
     def test_curves_that_would_run_downhill_are_none(self) -> None:
         curve = calibrate(np.eye(3), np.array([1, 2, 0]), self.PLATT, self.NAMES)
         assert curve.remarks == [
-            "The probabilities are not calibrated: the calibration images of dent are no more like it than the others "
-            "are."
+            "The probabilities are not calibrated: the calibration images of dent are not more similar to it than the "
+            "others."
         ]
 
     @pytest.mark.parametrize("temperature", [1e-308, 1e-12, 1e300])

@@ -242,8 +242,8 @@ def test_aupimo_is_not_known_where_its_authors_refuse() -> None:
     few = images(6)  # 6400 good pixels, so that no threshold marks as few as 1e-5 of them
     found = pixel_statistics(few, with_histograms=True, aupimo="interpolated")
     assert np.isnan(found.aupimo)
-    assert "the highest score of these marks" in found.remark
-    with pytest.raises(ArrayError, match="good images are marked"):
+    assert "their highest score marks" in found.remark
+    with pytest.raises(ArrayError, match="normal images are marked"):
         metrics.aupimo(
             [scores for scores, _ in few],
             [np.zeros_like(scores, bool) if mask is None else mask for scores, mask in few],
@@ -253,7 +253,7 @@ def test_aupimo_is_not_known_where_its_authors_refuse() -> None:
     coarse[0][0][0, 0] = 1e6  # all but one of the thresholds lie beyond the other scores
     found = pixel_statistics(coarse, with_histograms=False, aupimo="interpolated")
     assert np.isnan(found.aupimo)
-    assert f"{FEWEST + 1} are the fewest" in found.remark
+    assert f"{FEWEST + 1} are needed" in found.remark
     coarse[0][0][0, 0] = 700
     found = pixel_statistics(coarse, with_histograms=False, aupimo="interpolated")
     assert found.aupimo == pytest.approx(np.mean(aupimo_of_its_authors(coarse)), abs=1e-5)

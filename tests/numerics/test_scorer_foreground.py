@@ -194,14 +194,14 @@ def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(rea
     assert segmented_foreground(features, 2)[0].all()
     named = reader({"train/1.png": PART}, ids=["train/1.png@000"], view="rotations_subspacead", name="named")
     np.testing.assert_array_equal(segmented_foreground(named, 0)[0], segmented_foreground(features, 0)[0])
-    with pytest.raises(ValueError, match=r"not of train/1\.png@045 in the view 'rotations'"):
+    with pytest.raises(ValueError, match=r"do not fit train/1\.png@045 in the view 'rotations'"):
         segmented_foreground(features, 1)
 
 
 def test_masks_that_are_missing_are_told_by_name(reader):
     with pytest.raises(DataError, match=r"test-masks\.h5 has no mask of test/0\.png"):
         segmented_foreground(reader({"test/1.png": PART}), 0)
-    with pytest.raises(ValueError, match="needs masks of the part"):
+    with pytest.raises(ValueError, match="needs masks of the object"):
         segmented_foreground(reader(None), 0)
     with pytest.raises(ValueError, match="in the view 'hflip'"):
         segmented_foreground(reader({"test/0.png": PART}, view="hflip"), 0)

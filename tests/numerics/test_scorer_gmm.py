@@ -185,7 +185,7 @@ def test_each_reference_is_scored_by_a_fit_to_others(tmp_path):
 
 @pytest.mark.parametrize(("components", "count", "fewest"), [(1, 2, 3), (5, 4, 5)])
 def test_too_few_references_are_refused(tmp_path, components, count, fewest):
-    message = f"needs at least {fewest} references to be fitted to, and there are {count}; raise 'shots'"
+    message = f"needs at least {fewest} references, but there are {count}; raise 'shots'"
     with pytest.raises(DataError, match=message):
         found(GMM(components=components), tmp_path, images(16, 1), images(17, count))
 

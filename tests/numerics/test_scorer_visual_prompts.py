@@ -348,8 +348,7 @@ def test_of_an_image_without_a_mask_the_class_token_alone_is_learned_from():
     some = made_up_category("plate", 1, masks=[0, 6])
     learned = scorer.train([some], COMPUTE)
     assert learned.facts["notes"] == [
-        "1 of 3 anomalous images of the auxiliary data set have no mask: only what images look like as a whole was "
-        "learned from them"
+        "1 of 3 anomalous images of the auxiliary data set have no mask: they were used only as whole images"
     ]
     assert to_bytes(scorer.train([with_other_patches(some, [3])], COMPUTE)) == to_bytes(learned)
     marked = scorer.train([with_other_patches(some, [0])], COMPUTE)
@@ -371,8 +370,8 @@ def test_without_any_mask_patches_are_compared_with_what_is_known_of_images(tmp_
     scorer = trained(tmp_path, some)
     learned = read_learned(Path(scorer.weights))
     assert learned.facts["notes"] == [
-        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with what was learned "
-        "about whole images"
+        "no anomalous image of the auxiliary data set has a mask, so that patches are compared with the vectors "
+        "learned for whole images"
     ]
     assert learned.facts["parameters"] == learned.tensors["image"].size
     np.testing.assert_array_equal(learned.tensors["patch"], learned.tensors["image"])
@@ -446,7 +445,7 @@ def test_a_layer_that_features_lack_is_refused():
 
 
 def test_a_loss_that_is_no_number_is_told():
-    with pytest.raises(DataError, match="the loss is not finite any more after"):
+    with pytest.raises(DataError, match="the loss is no longer finite after"):
         VisualPrompts(**SHORT, temperature=1e-45).train(categories(), COMPUTE)
 
 
@@ -492,7 +491,7 @@ def test_a_layer_of_which_nothing_was_learned_is_refused(tmp_path):
 def test_another_temperature_or_seed_than_that_of_the_training_is_refused(tmp_path, name, value, told):
     scorer = trained(tmp_path)
     other = VisualPrompts(**SHORT | {"weights": scorer.weights, name: value})
-    said = rf"was trained with {name} {told} and not with {value} \(with these weights, leave '{name}' out\)"
+    said = rf"was trained with {name} {told}, not with {value} \(with these weights, leave '{name}' out\)"
     with pytest.raises(DataError, match=said):
         scored(other, made_up_category("lid", 7).images.tokens)
 
@@ -525,19 +524,19 @@ def test_vectors_of_another_shape_are_refused(tmp_path, tensors, said):
 def test_weights_that_do_not_say_what_they_are_of_are_refused(tmp_path, facts):
     scorer = trained(tmp_path)
     edited(scorer, **facts)
-    with pytest.raises(DataError, match="does not say which layers it was trained on"):
+    with pytest.raises(DataError, match="does not name the layers it was trained on"):
         scored(scorer, made_up_category("lid", 7).images.tokens)
 
 
 def test_weights_of_another_method_or_data_set_are_refused(tmp_path):
     scorer = trained(tmp_path)
     tokens = made_up_category("lid", 7).images.tokens
-    with pytest.raises(DataError, match=f"was trained on '{AUXILIARY}' and not on 'visa'"):
+    with pytest.raises(DataError, match=f"was trained on '{AUXILIARY}', not on 'visa'"):
         scored(VisualPrompts(weights=scorer.weights, trained_on="visa"), tokens)
     edited(scorer, method="flow")
-    with pytest.raises(DataError, match="holds weights of 'flow' and not of 'visual_prompts'"):
+    with pytest.raises(DataError, match="holds weights of 'flow', not of 'visual_prompts'"):
         scored(scorer, tokens)
-    with pytest.raises(DataError, match="nothing was learned yet: train the method"):
+    with pytest.raises(DataError, match="the method has no weights yet: train it"):
         scored(VisualPrompts(), tokens)
 
 

@@ -305,7 +305,7 @@ def test_a_true_kind_is_named_as_the_examples_of_it_are(category):
 
 def test_a_classification_that_does_not_say_of_what_it_is_is_refused(whole):
     write_classified(whole.classified, whole.truth)
-    with pytest.raises(DataError, match="does not say of which embedding it is"):
+    with pytest.raises(DataError, match="does not name its embedding"):
         whole.evaluate()
 
 

@@ -106,7 +106,7 @@ def test_a_window_without_an_embedding_is_named(files, image_id, window, message
 
 
 def test_without_crops_the_step_that_makes_them_is_asked_for(files):
-    with pytest.raises(DataError, match="no embeddings of crops of b; run the step that makes them"):
+    with pytest.raises(DataError, match="no embeddings of crops of b; run rule embed_crops again"):
         list(PromptedImage(Recording(), "b", HEIGHT, WIDTH, files[0]).candidates(CROP, prompts(1)))
 
 

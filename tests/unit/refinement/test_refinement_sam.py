@@ -191,7 +191,7 @@ COMB = DEFECT & ((np.arange(HEIGHT)[:, None] % 4 == 0) | (np.arange(WIDTH) == 60
         (disc(column=110, radius=9), {}, ("empty", "")),
         (box(60, 48, 62, 50), {}, ("too small", "below 0.02")),
         (disc(radius=30), {}, ("too large", "above 4")),
-        (disc(radius=30), {"max_part_share": 0.2}, ("most of the part", "0.23 of the part, above 0.2")),
+        (disc(radius=30), {"max_part_share": 0.2}, ("most of the object", "0.23 of the object, above 0.2")),
         (disc(row=60, radius=12), {"min_edge_ratio": 0}, ("low contrast in the map", "below 0.75")),
         (DEFECT, {"min_edge_ratio": 9}, ("no edge in the image", "below 9 of that around")),
         (COMB, {"min_edge_ratio": 0}, ("ragged", "below 0.75")),
@@ -226,7 +226,12 @@ def test_an_outline_in_the_flat_middle_of_a_surround_with_edges_follows_none():
 
 @pytest.mark.parametrize(
     ("part", "cause"),
-    [(None, ""), (disc(radius=13), "most of the part"), (disc(radius=18), ""), (box(0, 0, 1, 1), "most of the part")],
+    [
+        (None, ""),
+        (disc(radius=13), "most of the object"),
+        (disc(radius=18), ""),
+        (box(0, 0, 1, 1), "most of the object"),
+    ],
 )
 def test_an_outline_is_measured_against_the_part_or_else_the_image(part, cause):
     (region,) = refined(under(always(DEFECT), part)).regions
@@ -489,9 +494,9 @@ def test_refining_neither_changes_its_input_nor_differs_the_second_time():
 
 
 def test_without_a_model_there_is_no_refinement():
-    with pytest.raises(ValueError, match="needs the image under a segmentation model"):
+    with pytest.raises(ValueError, match="needs an image that can be prompted"):
         Sam().refine(IMAGE, MAP, THRESHOLD)
-    with pytest.raises(ValueError, match="needs the image under a segmentation model"):
+    with pytest.raises(ValueError, match="needs an image that can be prompted"):
         Sam().outlines(IMAGE, MAP, THRESHOLD, [])
 
 

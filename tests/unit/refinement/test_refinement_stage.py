@@ -496,7 +496,7 @@ def assert_nothing_left(folder):
 
 
 def test_a_refiner_that_asks_what_the_part_is_does_not_go_on_without_an_answer(tmp_path, square):
-    with pytest.raises(ValueError, match="asks what the part is"):
+    with pytest.raises(ValueError, match="uses masks of the foreground object"):
         refine(tmp_path, ASKING, square)
 
     assert_nothing_left(tmp_path)

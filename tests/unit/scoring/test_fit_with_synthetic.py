@@ -97,7 +97,7 @@ def test_missing_and_unasked_synthetic_images_are_a_mistake_of_the_program(
     tmp_path: Path, scorer: Drift, given: bool
 ) -> None:
     files = made(tmp_path) if given else None
-    with pytest.raises(ValueError, match=r"synthetic images are (missing|nothing that the scorer reads)"):
+    with pytest.raises(ValueError, match=r"synthetic images are (missing|not used by the scorer)"):
         fit_to_file(tmp_path / "m.h5", referred(tmp_path), scorer, PLAIN, synthetic=files)
 
 

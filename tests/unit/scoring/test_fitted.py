@@ -287,7 +287,7 @@ def test_a_model_too_few_or_too_many_is_a_programming_error(model: Path, tmp_pat
         scored(test, None, SHOTS)
     with pytest.raises(ValueError, match=r"reads \['test'\], but \['references', 'test'\] were given"):
         scored(test, model, SHOTS, references=test)
-    with pytest.raises(ValueError, match="a model is none of the scorer"):
+    with pytest.raises(ValueError, match="a model is not used by the scorer"):
         scored(test, model, SelfSimilarity())
 
 
@@ -380,11 +380,11 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         said(scorer={"name": "memory_bank", "params": {"depth": 3}}),
         "is of a method that this version of zsad does not have",
     ),
-    "method without references": (said(scorer={"name": "mutual", "params": {}}), "is fitted to nothing"),
+    "method without references": (said(scorer={"name": "mutual", "params": {}}), "is not fitted to references"),
     "other method": (said(scorer={"name": "subspace", "params": {}}), "it has no 'mean'"),
     "other parameters": (said(scorer={"name": "memory_bank", "params": {"coreset": 0.5}}), "it has no 'centres'"),
     "no references": (said(references=["train/0.png"]), "its provenance has no 'references'"),
-    "number format of a GPU": (said(precision="float16"), "is of no use here .*'float16' is not for CPUs"),
+    "number format of a GPU": (said(precision="float16"), "cannot be used here .*'float16' is not for CPUs"),
     "number format of nobody": (said(precision="float3"), "its provenance has no 'precision'"),
     "list in place of provenance": (attribute("provenance", "[]"), "its provenance has no 'scorer'"),
     "no number format": (said(precision=7), "its provenance has no 'precision'"),

@@ -127,16 +127,16 @@ def test_features_that_weights_were_not_learned_from_are_refused(
 
 def test_weights_of_another_method_or_data_set_are_refused(tmp_path: Path) -> None:
     weights, _ = trained(tmp_path), under_test(tmp_path)
-    with pytest.raises(DataError, match="was trained on 'other' and not on 'visa'"):
+    with pytest.raises(DataError, match="was trained on 'other', not on 'visa'"):
         scored(tmp_path, Direction(trained_on="visa"), trained=weights)
     write_learned(weights, Learned({"way": np.ones(CHANNELS)}, {"method": "leaning"}))
-    with pytest.raises(DataError, match="holds weights of 'leaning' and not of 'direction'"):
+    with pytest.raises(DataError, match="holds weights of 'leaning', not of 'direction'"):
         scored(tmp_path, Direction(), trained=weights)
 
 
 def test_without_weights_a_trained_method_scores_nothing(tmp_path: Path) -> None:
     under_test(tmp_path)
-    with pytest.raises(DataError, match="nothing was learned yet: train the method, or give it the 'weights'"):
+    with pytest.raises(DataError, match="the method has no weights yet: train it, or give it the 'weights'"):
         scored(tmp_path, Direction())
 
 

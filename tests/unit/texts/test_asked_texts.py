@@ -92,7 +92,7 @@ def test_files_that_one_of_the_two_has_no_need_of_do_not_tell_models_apart(tmp_p
 def test_texts_that_are_missing_or_too_many_are_a_fault_of_the_caller(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="texts are missing"):
         check_texts(Asking(), {"test": tokens()}, None)
-    with texts(tmp_path) as read, pytest.raises(ValueError, match="nothing that the scorer reads"):
+    with texts(tmp_path) as read, pytest.raises(ValueError, match="not used by the scorer"):
         check_texts(Silent(), {"test": tokens()}, read)
 
 

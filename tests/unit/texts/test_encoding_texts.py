@@ -212,7 +212,7 @@ def test_learned_tokens_are_told_by_their_hash_and_what_they_were_trained_on(enc
 def test_learned_tokens_need_to_say_what_they_were_trained_on(encoder: CountingEncoder, trained_on: str | None) -> None:
     write_learned_tokens(Path("epoch_15.pth"))
     assert refusal(ConfigError, "epoch_15.pth", trained_on=trained_on) == (
-        "text_prompts = epoch_15.pth are learned tokens, and trained_on does not say on which data set; set it, e.g. "
+        "text_prompts = epoch_15.pth are learned tokens, and trained_on does not name their data set; set it, e.g. "
         "trained_on: visa"
     )
 
@@ -252,9 +252,9 @@ def test_a_template_that_is_too_long_for_any_name_is_told_as_such(encoder: Count
 @pytest.mark.parametrize(
     ("prompts", "name", "message"),
     [
-        ("winclp", "nut", "there is no set of prompts 'winclp', and no such file; did you mean 'winclip'?"),
+        ("winclp", "nut", "there is no prompt set 'winclp', and no such file; did you mean 'winclip'?"),
         ("winclip", "", "dataset.part_names.metal_nut = '' is not usable: it must not be empty"),
-        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not usable: it must have no '{'"),
+        ("winclip", "a {}", "dataset.part_names.metal_nut = 'a {}' is not usable: it must not contain '{'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_the_model_is_loaded(

@@ -44,8 +44,8 @@ def test_a_part_is_called_as_configured_or_as_its_category_in_words(
         ("a\0", r"it must be one line of text, without '\x00'"),
         ("a\u2028b", r"it must be one line of text, without '\u2028'"),
         ("a\ud800", r"it must be one line of text, without '\ud800'"),
-        ("a {} b", "it must have no '{', for braces stand for words that are put in"),
-        ("a}", "it must have no '}'"),
+        ("a {} b", "it must not contain '{', since braces are placeholders"),
+        ("a}", "it must not contain '}'"),
     ],
 )
 def test_a_name_that_fits_no_sentence_is_refused_in_one(name: str, reason: str) -> None:
