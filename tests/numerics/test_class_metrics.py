@@ -105,7 +105,7 @@ def test_the_metrics_are_those_of_plain_loops(seed, true):
     assert_equal(measure(counted(answers).total()), *expected(answers))
 
 
-def test_nobody_answers_with_one_kind():
+def test_no_classifier_answers_with_one_kind():
     answers = made_up(0)._replace(in_set=np.zeros((40, len(KINDS)), bool))
     measured = measure(counted(answers).total())
     assert_equal(measured, *expected(answers))

@@ -152,7 +152,7 @@ def test_scores_do_not_depend_on_the_memory(memory):
     assert_close(np.array(maps(scorer, model, test, Compute(memory=memory))), np.array(expected))
 
 
-def test_the_position_tells_what_is_in_a_wrong_place():
+def test_the_position_shows_what_is_in_a_wrong_place():
     rng = np.random.default_rng(3)
     left, right = rng.normal(size=(2, 6))
 
@@ -189,7 +189,7 @@ def test_a_constant_channel_gives_finite_scores_and_a_patch_that_differs_there_s
     assert other[3, 3] > 2 * same.max()
 
 
-def test_what_it_learned_is_told_of():
+def test_what_it_learned_is_recorded():
     scorer = CouplingFlow(**BRIEF, dimensions=4, seed=5)
     model = fitted(scorer, source(images(1, 4)))
     told = scorer.training(model)

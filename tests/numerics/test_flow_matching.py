@@ -176,7 +176,7 @@ def test_a_code_of_positions_is_that_of_plain_sines():
         np.testing.assert_allclose(code[row * 5 + column], expected, atol=1e-5)
 
 
-def test_positions_of_a_large_grid_are_told_apart():
+def test_positions_of_a_large_grid_are_distinguished():
     code = position_code(40, 40)
     distances = torch.cdist(code, code) + 10 * torch.eye(1600)
     assert float(distances.min()) > 0.05

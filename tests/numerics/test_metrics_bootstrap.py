@@ -121,7 +121,7 @@ def test_limits_of_masks_and_decisions_are_those_of_the_drawn_images_counted_ane
 
 
 def test_masks_are_drawn_from_images_with_a_defect_and_from_those_without_whatever_is_found():
-    """A defect found whole, one missed, one found in part; a good image with a false alarm, and two without."""
+    """A defect found whole, one missed, one found in part; a normal image with a false alarm, and two without."""
     truth = np.zeros((6, 6), bool)
     truth[1:3, 1:3] = True
     alarm, part = np.zeros((2, 6, 6), bool)

@@ -90,7 +90,7 @@ def test_decisions_are_those_of_scikit_learn():
     assert found["decision_recall"] == pytest.approx(reference.recall_score(defective, decided))
     assert found["decision_f1"] == pytest.approx(reference.f1_score(defective, decided))
     assert found["decision_accuracy"] == pytest.approx(reference.accuracy_score(defective, decided))
-    # The share of good images called defective is what is lost of the recall of good ones.
+    # The share of normal images called defective is what is lost of the recall of normal ones.
     assert found["decision_fpr"] == pytest.approx(1 - reference.recall_score(~defective, ~decided))
 
 

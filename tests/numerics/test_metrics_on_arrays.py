@@ -22,7 +22,7 @@ GRIDS = [(6, 8), (8, 6), (5, 5), (6, 8), (16, 16), (7, 3)]  # the fifth has the 
 
 
 def pictures(seed: int, *, decimals: int = 1) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Maps on grids of several sizes, rounded so that many values are equal, and masks: three good images of six."""
+    """Maps on grids of several sizes, rounded so that many values are equal, and masks: three normal images of six."""
     rng = np.random.default_rng(seed)
     masks = [np.zeros(size, bool) for size in SIZES]
     masks[1][2:9, 3:8] = True

@@ -279,7 +279,7 @@ class TestSplitCounts:
         exact, rounded = (split_counts(scores, kinds, scores + error, options, PLAIN).counts for error in (0, noise))
         np.testing.assert_array_equal(rounded, exact)
 
-    def test_scores_that_are_all_near_0_are_still_told_apart(self) -> None:
+    def test_scores_that_are_all_near_0_are_still_distinguished(self) -> None:
         """As those of a cache are where nothing is much alike."""
         scores = 1e-20 * np.arange(1.0, 11)[:, None] * np.ones(2)
         options = ConformalOptions(by="score")
@@ -340,7 +340,7 @@ class TestSplitCounts:
         )
         assert ((counts.counts >= 0) & (counts.counts <= 20)).all()
 
-    def test_probabilities_that_are_all_near_1_are_still_told_apart(self) -> None:
+    def test_probabilities_that_are_all_near_1_are_still_distinguished(self) -> None:
         """``1 - p`` itself is 0 for every one of these."""
         scores = np.stack([np.arange(50.0, 60), np.zeros(10)], axis=1)
         counts = split_counts(scores, np.zeros(10, dtype=int), scores, ConformalOptions(by="probability"), PLAIN).counts
@@ -424,7 +424,7 @@ class TestRemarks:
             "are 8."
         )
 
-    def test_images_that_fit_the_probabilities_are_told_not_to_count(self) -> None:
+    def test_images_that_fit_the_probabilities_are_said_not_to_count(self) -> None:
         (remark,) = remarks(self._counts([5, 30], besides=True), ["dent", "hole"], 0.01)
         assert remark == (
             "No prediction set rules out dent, hole: at alpha 0.01 that takes at least 99 calibration images of the "
@@ -526,13 +526,13 @@ class TestCalibration:
         else:
             assert curve.remarks == []
 
-    def test_few_images_that_are_all_told_right_do_not_make_certain(self) -> None:
+    def test_few_images_that_are_all_classified_correctly_do_not_make_certain(self) -> None:
         for options in (self.TEMPERATURE, self.PLATT):
             found = calibrate(np.eye(3), np.arange(3), options, self.NAMES)(np.eye(3))
             assert (found.argmax(axis=1) == np.arange(3)).all()
             assert found.max() < 0.8
 
-    def test_temperature_of_images_that_are_all_told_wrong_makes_all_kinds_alike(self) -> None:
+    def test_temperature_of_images_that_are_all_classified_wrongly_makes_all_kinds_alike(self) -> None:
         found = calibrate(np.eye(3), np.array([1, 2, 0]), self.TEMPERATURE, self.NAMES)(np.eye(3))
         np.testing.assert_allclose(found, 1 / 3, atol=1e-3)
 

@@ -60,7 +60,7 @@ def shades(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(90, 70), (32, 33), (20, 200)])
-def test_truth_is_read_from_the_shades_of_a_resized_mask(shape: tuple[int, int]) -> None:
+def test_ground_truth_is_read_from_the_shades_of_a_resized_mask(shape: tuple[int, int]) -> None:
     mask = np.zeros(shape, bool)
     mask[5:14, 8:20], mask[15:18, :3], mask[2, 10] = True, True, True
     expected = shades(mask, 32, 32)
@@ -179,7 +179,7 @@ def test_draws_at_even_rates_are_near_the_value() -> None:
     assert np.ptp(pixel_replicates(found.histograms, Sampler(40, seed=0))["aupro"]) > 0
 
 
-def test_equal_scores_leave_linear_thresholds_nothing_to_part() -> None:
+def test_equal_scores_leave_linear_thresholds_nothing_to_separate() -> None:
     assert linear_thresholds(1.0, 1.0).size == 0
     pairs = [(np.ones_like(scores), mask) for scores, mask in images(0)]
     for definition, value in (("thresholds200", np.nan), ("fpr300", LIMIT / 2), ("exact", LIMIT / 2)):

@@ -21,7 +21,7 @@ from zsad.scoring.self_similarity import SelfSimilarity
 
 
 def picture(seed=0, rows=14, columns=16, scale=20.0, noise=0.02):
-    """A part of one kind of tokens in the middle of a background of another."""
+    """An object of one kind of tokens in the middle of a background of another."""
     rng = np.random.default_rng(seed)
     tokens = np.tile(rng.normal(size=6), (rows, columns, 1))
     inside = np.zeros((rows, columns), dtype=bool)
@@ -67,7 +67,7 @@ def test_an_image_of_one_row_of_patches_has_a_middle():
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("scale", [1e-2, 1.0, 100.0])
-def test_otsu_finds_the_part_whatever_the_unit_of_the_tokens(seed, scale):
+def test_otsu_finds_the_object_whatever_the_unit_of_the_tokens(seed, scale):
     tokens, inside = picture(seed, scale=scale)
     grown = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     np.testing.assert_array_equal(foreground_mask(tokens, "otsu").numpy(), grown)
@@ -80,11 +80,11 @@ def test_flipping_the_image_flips_the_mask():
 
 @pytest.mark.parametrize("rule", [None, "otsu", 10.0])
 @pytest.mark.parametrize("value", [0.0, 3.0])
-def test_where_all_patches_are_alike_the_whole_image_is_the_part(rule, value):
+def test_where_all_patches_are_alike_the_whole_image_is_the_object(rule, value):
     assert foreground_mask(torch.full((5, 6, 3), value), rule).all()
 
 
-def test_where_nothing_exceeds_the_threshold_the_whole_image_is_the_part():
+def test_where_nothing_exceeds_the_threshold_the_whole_image_is_the_object():
     assert foreground_mask(picture()[0], 1e9).all()
 
 
@@ -108,7 +108,7 @@ PART[16:42, 20:62] = True
 
 
 def write_masks(path, masks, reasons=None):
-    """Write masks of the part by image id; a reason says why one is the whole image."""
+    """Write masks of the object by image id; a reason says why one is the whole image."""
     with MaskWriter(path, list(masks), {}) as writer:
         for image_id, mask in masks.items():
             reason = (reasons or {}).get(image_id, "")
@@ -118,7 +118,7 @@ def write_masks(path, masks, reasons=None):
 
 @pytest.fixture
 def reader(tmp_path):
-    """Open a feature file, of given or random tokens, beside masks of the part by image id (None for no masks)."""
+    """Open a feature file, of given or random tokens, beside masks of the object by image id (None for no masks)."""
     with ExitStack() as stack:
 
         def opened(masks, tokens=None, ids=("test/0.png",), reasons=None, name="test", **provenance):
@@ -152,7 +152,7 @@ def test_the_shares_of_patches_are_those_of_a_plain_loop_be_they_larger_or_small
     assert_close(patch_shares(mask, rows, columns), plain_shares(mask, rows, columns))
 
 
-def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
+def test_the_object_is_the_patches_that_are_half_covered_and_one_more_on_every_side(reader):
     part, note = segmented_foreground(reader({"test/0.png": PART}), 0)
     expected = cv2.dilate((plain_shares(PART, *GRID) >= 0.5).astype(np.uint8), np.ones((3, 3), np.uint8))
     np.testing.assert_array_equal(part, expected.astype(bool))
@@ -161,7 +161,7 @@ def test_the_part_is_the_patches_that_are_half_covered_and_one_more_on_every_sid
 
 
 @pytest.mark.parametrize(("columns", "inside"), [(4, True), (3, False)])
-def test_a_patch_is_of_the_part_from_half_its_area_on(reader, columns, inside):
+def test_a_patch_is_of_the_object_from_half_its_area_on(reader, columns, inside):
     mask = np.zeros((40, 40), bool)
     mask[:, : 8 + columns] = True  # patches are 8 pixels wide
     tokens = random_tokens(0, (5, 5))
@@ -198,7 +198,7 @@ def test_masks_are_found_by_the_name_of_the_image_and_turned_views_have_none(rea
         segmented_foreground(features, 1)
 
 
-def test_masks_that_are_missing_are_told_by_name(reader):
+def test_masks_that_are_missing_are_reported_by_name(reader):
     with pytest.raises(DataError, match=r"test-masks\.h5 has no mask of test/0\.png"):
         segmented_foreground(reader({"test/1.png": PART}), 0)
     with pytest.raises(ValueError, match="needs masks of the object"):
@@ -222,7 +222,7 @@ def two_images(reader, seed=0, background=0):
 
 
 @pytest.mark.parametrize("scorer", [MemoryBank(k=2), MemoryBank(window=3, rotations=False), BatchNeighbours()])
-def test_the_background_scores_zero_and_the_part_as_without_a_segmentation(reader, scorer):
+def test_the_background_scores_zero_and_the_object_as_without_a_segmentation(reader, scorer):
     features, parts = two_images(reader)
     roles = {"test": features}
     if isinstance(scorer, MemoryBank):
@@ -234,7 +234,7 @@ def test_the_background_scores_zero_and_the_part_as_without_a_segmentation(reade
         assert unmasked[~part].all()
 
 
-def test_self_similarity_compares_patches_of_the_part_with_each_other_alone(reader):
+def test_self_similarity_compares_patches_of_the_object_with_each_other_alone(reader):
     scorer = SelfSimilarity(k=2, exclusion_radius=1, foreground="sam")
     features, parts = two_images(reader)
     changed, _ = two_images(reader, background=5)

@@ -216,6 +216,6 @@ def test_no_regularisation_is_refused():
         Mahalanobis.build({"regularisation": 0}, where="methods.padim")
 
 
-def test_references_are_turned_only_if_told_so():
+def test_references_are_turned_only_if_configured():
     assert Mahalanobis(shots=4).feature_sets()["references"].view == "original"
     assert Mahalanobis(rotations=True).feature_sets()["references"].view == "rotations"

@@ -34,7 +34,7 @@ class Images:
     """Made-up tokens of images of one kind of part, some of them with a square of other tokens.
 
     Args:
-        seed: of the part, what all its images share.
+        seed: of the object, what all its images share.
     """
 
     def __init__(self, seed):

@@ -444,7 +444,7 @@ def test_a_layer_that_features_lack_is_refused():
         VisualPrompts(layers=["7"]).train(categories(), COMPUTE)
 
 
-def test_a_loss_that_is_no_number_is_told():
+def test_a_loss_that_is_no_number_is_reported():
     with pytest.raises(DataError, match="the loss is no longer finite after"):
         VisualPrompts(**SHORT, temperature=1e-45).train(categories(), COMPUTE)
 

@@ -117,7 +117,7 @@ def test_the_order_of_the_references_does_not_matter_nor_the_memory():
         np.testing.assert_allclose(little.learned.tensors[name], tensor, rtol=1e-3, atol=1e-4)
 
 
-def test_a_training_is_told_by_its_seed_steps_and_digest():
+def test_a_training_is_reported_by_its_seed_steps_and_digest():
     scorer = Flow(**QUICK, seed=4)
     model = fitted(scorer, references())
     told = scorer.training(model)
@@ -151,7 +151,7 @@ def test_equal_patches_are_refused():
         fitted(Flow(**QUICK), MemoryTokens([np.full((1, 4, 4, 3), 0.7)] * 3))
 
 
-def test_constant_channels_are_told_and_what_differs_in_one_stands_out(caplog):
+def test_constant_channels_are_reported_and_what_differs_in_one_stands_out(caplog):
     images = random_tokens(1, (6, 6), (6, 6), (6, 6), layers=1)
     for image in images:
         image[..., 2] = 0.0
@@ -196,7 +196,7 @@ def test_positions_of_turned_references_are_refused():
         Flow.build({"position": True, "rotations": True}, where="methods.flow")
 
 
-def test_references_are_turned_if_told_so():
+def test_references_are_turned_if_configured():
     assert Flow(rotations=True).feature_sets()["references"].view == "rotations"
     assert Flow().feature_sets()["references"].view == "original"
 

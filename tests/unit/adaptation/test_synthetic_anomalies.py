@@ -103,7 +103,7 @@ def test_the_same_draws_make_the_same_bytes_and_others_do_not(recipe: str) -> No
     assert len(others) == 4
 
 
-def test_an_odd_name_has_draws_of_its_own() -> None:
+def test_an_unusual_name_has_draws_of_its_own() -> None:
     assert generator_of(0, 0, "\udcff.png").random() != generator_of(0, 0, "ÿ.png").random()
 
 

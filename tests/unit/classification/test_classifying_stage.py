@@ -1,4 +1,4 @@
-"""The stage that names kinds of defects writes what the embeddings say of every query in every draw, or nothing."""
+"""The stage that names defect types writes what the embeddings say of every query in every draw, or nothing."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def test_examples_beside_the_test_images_give_what_plain_loops_give(files: Files
         assert set(found.provenance["inputs"]) == {"test", "catalogue"}
 
 
-def test_the_file_tells_what_made_it(files: Files) -> None:
+def test_the_file_names_what_made_it(files: Files) -> None:
     with files.classify(embedding=EmbeddingOptions(layers=["1"])) as found:
         said = found.provenance
     assert (said["stage"], said["images_sha256"], said["image_list_sha256"]) == ("classify_images", "abc", "def")
@@ -404,7 +404,7 @@ def test_an_image_that_takes_no_part_is_not_looked_at(files: Files) -> None:
         files.classify()
 
 
-def test_copies_among_the_queries_and_between_kinds_are_told(files: Files) -> None:
+def test_copies_among_the_queries_and_between_kinds_are_reported(files: Files) -> None:
     rows = drawn(IMAGES)
     own = [row for row in rows if row.seed == 1]
     example = {kind: next(row.image_id for row in own if row.role == "support" and row.kind == kind) for kind in KINDS}

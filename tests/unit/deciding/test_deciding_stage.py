@@ -228,7 +228,7 @@ def test_decisions_on_other_images_are_refused_and_leave_no_file(
     assert not (tmp_path / "adopted.h5").exists()
 
 
-def test_a_file_of_another_kind_is_told(tmp_path: Path, of_method: Path) -> None:
+def test_a_file_of_another_kind_is_reported(tmp_path: Path, of_method: Path) -> None:
     scores = tmp_path / "scores.h5"
     with pytest.raises(DamagedFileError, match=r"scores\.h5"):
         adopt(scores, scores)

@@ -256,7 +256,7 @@ def test_unlabelled_images_among_labelled_ones_count_in_nothing(category):
     assert [row["true"] for row in result["images"]][-5:] == [""] * 5
 
 
-def test_where_all_labelled_images_were_shown_the_sets_of_the_others_are_told(category):
+def test_where_all_labelled_images_were_shown_the_sets_of_the_others_are_reported(category):
     truth = {**images(*KINDS, each=2), "test/unsorted/0.png": "", "test/unsorted/1.png": ""}
     category.write(truth, shots=(1,), calibration=1)
     result = category.evaluate()

@@ -72,7 +72,7 @@ def test_the_seeds_of_a_method_are_compared_as_their_mean(run):
     }
 
 
-def test_without_draws_nobody_wins(run):
+def test_without_draws_no_method_wins(run):
     run.collect([score_document("tile", name, 0.8, error=None) for name in ("one", "two")])
     assert run.rows("comparisons_csv") == []
     assert "Who wins" not in run.text("markdown")

@@ -1,4 +1,4 @@
-"""The evaluation stage: the shape of its JSON, and what it says when the truth is incomplete."""
+"""The evaluation stage: the shape of its JSON, and what it says when the ground truth is incomplete."""
 
 import json
 import re
@@ -182,7 +182,7 @@ def test_the_curves_have_at_most_400_points_and_pro_ends_at_the_limit(complete):
     assert curves["pro"]["x"][-1] == 0.3
 
 
-def test_images_carry_score_decision_truth_note_and_seconds(complete):
+def test_images_carry_score_decision_ground_truth_note_and_seconds(complete):
     images = complete.evaluate()["images"]
     assert [image["label"] for image in images] == [0, 1, 0, 1, 0, 1]
     assert images[1]["defect_type"] == "spot"
@@ -197,7 +197,7 @@ def test_decisions_are_measured_at_the_label_free_thresholds(category):
     category.maps[1][3, 3] = THRESHOLD  # which does not exceed it
     category.write(image_scores=[0.2, 0.9, 0.1, 0.8, 0.85], nominal=0.05, remarks=["There is a remark."])
     result = category.evaluate()
-    # One defective image found, one missed; one of three good images called defective. Scores rank two good images
+    # One defective image found, one missed; one of three normal images called defective. Scores rank two normal images
     # behind both defective ones: the best threshold gives F1 = 4 / 5.
     assert result["decision"] == {
         "rule": "fixed",

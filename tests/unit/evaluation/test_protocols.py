@@ -1,4 +1,4 @@
-"""At which resolution maps, masks and truth are compared."""
+"""At which resolution maps, masks and ground truth are compared."""
 
 from dataclasses import replace
 
@@ -97,7 +97,7 @@ def test_maps_are_smoothed_at_the_size_at_which_they_are_measured_and_masks_are_
     np.testing.assert_array_equal(smooth.true_mask(mask), RESIZED.mask(mask))
 
 
-def test_masks_that_are_measured_stay_nearest_whatever_the_reading_of_the_truth():
+def test_masks_that_are_measured_stay_nearest_whatever_the_reading_of_the_ground_truth():
     mask = np.zeros((90, 70), bool)
     mask[20:30, 20:31] = True
     whole = replace(RESIZED, side=32, truth="whole")

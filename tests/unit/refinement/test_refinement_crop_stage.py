@@ -239,7 +239,7 @@ def test_a_category_without_small_components_has_an_empty_file_with_which_refine
     assert not any(region.get("crop") for found in regions.values() for region in found)
 
 
-def test_provenance_tells_the_model_and_the_origin(tmp_path):
+def test_provenance_names_the_model_and_the_origin(tmp_path):
     write_inputs(tmp_path)
 
     with EmbeddingReader(embed(tmp_path, sam({}))) as embeddings:

@@ -110,7 +110,7 @@ def test_without_crops_the_step_that_makes_them_is_asked_for(files):
         list(PromptedImage(Recording(), "b", HEIGHT, WIDTH, files[0]).candidates(CROP, prompts(1)))
 
 
-def test_the_area_of_the_part_is_that_of_its_mask_or_of_the_image(files):
+def test_the_area_of_the_object_is_that_of_its_mask_or_of_the_image(files):
     part = np.zeros((HEIGHT, WIDTH), bool)
     part[3:8, 10:20] = True
 

@@ -50,7 +50,7 @@ MAP = cv2.GaussianBlur(COMPONENT.astype(np.float32), (0, 0), 2.0)
         ((22, 34), "low contrast in the map", "below 0.75"),
     ],
 )
-def test_an_outline_is_accepted_or_turned_down_for_a_stated_cause_and_reason(corners, cause, reason):
+def test_an_outline_is_accepted_or_rejected_for_a_stated_cause_and_reason(corners, cause, reason):
     defect = square(*corners)
     refiner = Proposing(corners=[corners])
 
@@ -61,7 +61,7 @@ def test_an_outline_is_accepted_or_turned_down_for_a_stated_cause_and_reason(cor
     assert bool(rejection) == bool(rejection.reason) == bool(cause)
 
 
-def test_an_outline_off_the_edges_of_the_image_is_turned_down():
+def test_an_outline_off_the_edges_of_the_image_is_rejected():
     rejection = Proposing(corners=[]).rejection(photograph(square(2, 38)), MAP, COMPONENT, square(12, 24))
 
     assert rejection.cause == "no edge in the image"

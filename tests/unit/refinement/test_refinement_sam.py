@@ -198,7 +198,7 @@ COMB = DEFECT & ((np.arange(HEIGHT)[:, None] % 4 == 0) | (np.arange(WIDTH) == 60
     ],
     ids=["empty", "small", "large", "part", "contrast", "edge", "ragged"],
 )
-def test_a_candidate_is_turned_down_for_a_stated_cause_and_the_component_stays(candidate, options, figures):
+def test_a_candidate_is_rejected_for_a_stated_cause_and_the_component_stays(candidate, options, figures):
     cause, figure = figures
 
     refinement = refined(under(always(candidate)), Sam(**options))
@@ -211,7 +211,7 @@ def test_a_candidate_is_turned_down_for_a_stated_cause_and_the_component_stays(c
     assert region["area"] == region["component_area"] == COMPONENT.sum()
 
 
-def test_if_all_are_turned_down_the_one_that_agrees_best_tells_why():
+def test_if_all_are_rejected_the_one_that_agrees_best_gives_the_reason():
     (region,) = refined(under(always(disc(column=110, radius=9), disc(radius=30), box(60, 48, 62, 50)))).regions
 
     assert region["rejections"] == ["empty", "too large", "too small"]
@@ -233,7 +233,7 @@ def test_an_outline_in_the_flat_middle_of_a_surround_with_edges_follows_none():
         (box(0, 0, 1, 1), "most of the object"),
     ],
 )
-def test_an_outline_is_measured_against_the_part_or_else_the_image(part, cause):
+def test_an_outline_is_measured_against_the_object_or_else_the_image(part, cause):
     (region,) = refined(under(always(DEFECT), part)).regions
 
     assert region["cause"] == cause
@@ -420,7 +420,7 @@ def test_an_outline_that_reaches_beyond_the_surroundings_of_its_component_is_kep
     np.testing.assert_array_equal(refinement.mask, scratch)
 
 
-def test_an_outline_that_its_crop_cuts_off_is_turned_down():
+def test_an_outline_that_its_crop_cuts_off_is_rejected():
     scratch = box(5, 46, 120, 51)
     anomaly_map = map_of(disc(48, 60, 5), 2.0)
     refiner = Sam(min_contrast_ratio=0, max_area_ratio=10, crops=CropOptions(below=0.2))
@@ -513,7 +513,7 @@ def test_tiny_and_narrow_images_are_refined(shape):
     assert not refinement.mask[anomaly_map <= 0.3].any() or any(region["accepted"] for region in refinement.regions)
 
 
-def test_what_the_crops_depend_on_is_told_and_nothing_if_there_are_none():
+def test_what_the_crops_depend_on_is_reported_and_nothing_if_there_are_none():
     assert Sam().crop_parameters() is None
     assert Sam.build({"crops": {}, "min_area": 0.01, "max_prompts": 3}, where="here").crop_parameters() == {
         "options": CropOptions().parameters(),

@@ -101,7 +101,7 @@ def test_the_model_says_what_it_is_and_whence(tmp_path: Path) -> None:
     assert "segmenter" not in said
 
 
-def test_a_part_is_outlined_for_the_references_and_said_how(tmp_path: Path) -> None:
+def test_an_object_is_outlined_for_the_references_and_said_how(tmp_path: Path) -> None:
     references = tokens(0, 3)
     with MaskWriter(tmp_path / "masks.h5", references.image_ids, {"segmenter": {"id": "sam"}, "options": {}}) as writer:
         for _ in references.image_ids:
@@ -167,7 +167,7 @@ def test_the_scores_of_the_references_are_kept_to_the_bit(scorer: ReferenceScore
     ],
     ids=["one reference", "too few in a fold", "too few neighbours", "too small a coreset in a fold"],
 )
-def test_too_few_references_to_score_any_are_told_and_the_model_is_made(
+def test_too_few_references_to_score_any_are_reported_and_the_model_is_made(
     scorer: ReferenceScorer, count: int, reason: str, tmp_path: Path
 ) -> None:
     compute = Compute(memory=1)  # a coreset of each reference

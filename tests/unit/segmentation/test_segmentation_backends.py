@@ -338,7 +338,7 @@ def test_an_embedding_that_is_not_finite_is_refused(
     assert "not finite" in message
 
 
-def test_a_batch_that_nobody_asked_for_suits_the_device(pth: Path) -> None:
+def test_a_batch_by_default_suits_the_device(pth: Path) -> None:
     assert SegmentAnything(model=str(pth)).load("cpu").capacity() == network.IMAGES_AT_A_TIME["cpu"]
     assert SegmentAnything(model=str(pth)).load("cpu", 3).capacity() == 3
 

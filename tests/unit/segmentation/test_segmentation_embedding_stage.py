@@ -148,7 +148,7 @@ def test_embeddings_are_those_that_the_network_makes_of_each_image_by_itself(ima
                 np.testing.assert_allclose(array, other, rtol=2e-3, atol=2e-3)  # a rounding of float16
 
 
-def test_provenance_tells_list_subset_model_and_device(image_list):
+def test_provenance_names_list_subset_model_and_device(image_list):
     with EmbeddingReader(embed(image_list)) as embeddings:
         provenance = embeddings.provenance
     assert provenance["stage"] == "embed_images"
@@ -158,7 +158,7 @@ def test_provenance_tells_list_subset_model_and_device(image_list):
     assert provenance["seconds"] >= 0
 
 
-def test_the_log_tells_when_all_are_done(image_list, caplog):
+def test_the_log_says_when_all_are_done(image_list, caplog):
     with caplog.at_level(logging.INFO):
         embed(image_list, batch=2)
 

@@ -34,7 +34,7 @@ def prompts(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_part_is_asked_about_word_by_word_in_memory(prompts: Path) -> None:
+def test_an_object_is_asked_about_word_by_word_in_memory(prompts: Path) -> None:
     texts = zsad.encode_texts(Worded(), "tin lid", prompts, category="lid")
     assert texts.sentences == [
         *("a photo of a tin lid.", "the tin lid!", "a photo of a plain tin lid.", "the plain tin lid!"),

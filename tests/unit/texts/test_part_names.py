@@ -1,4 +1,4 @@
-"""What a part is called: the category's name in words, or what the configuration says."""
+"""What an object is called: the category's name in words, or what the configuration says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zsad.texts.part_names import PartNames, check_part_names, part_name
         ("pcb1", {"pcb1": "می\u200cخ"}, "می\u200cخ"),  # some scripts need signs that nobody sees
     ],
 )
-def test_a_part_is_called_as_configured_or_as_its_category_in_words(
+def test_an_object_is_called_as_configured_or_as_its_category_in_words(
     category: str, part_names: Mapping[str, str] | str | None, expected: str
 ) -> None:
     assert part_name(category, part_names) == expected

@@ -240,7 +240,7 @@ def test_what_is_no_set_is_one_sentence_that_names_the_file(content: str | bytes
         ("a" * 5000, "there is no prompt set"),
     ],
 )
-def test_what_does_not_exist_is_told_with_what_does(reference: str, message: str) -> None:
+def test_what_does_not_exist_is_reported_with_what_does(reference: str, message: str) -> None:
     assert message in refusal(reference)
 
 

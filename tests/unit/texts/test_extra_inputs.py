@@ -84,7 +84,7 @@ def test_texts_of_another_model_are_refused(tmp_path: Path, model: dict[str, Any
 
 
 @pytest.mark.parametrize("digests", [None, {"head.pth": "1b"}, {"text.safetensors": "9f"}])
-def test_files_that_one_of_the_two_has_no_need_of_do_not_tell_models_apart(tmp_path: Path, digests: Any) -> None:
+def test_files_that_one_of_the_two_has_no_need_of_do_not_distinguish_models(tmp_path: Path, digests: Any) -> None:
     with texts(tmp_path, weights_sha256=digests) as read:
         check_texts(Asking(), {"test": tokens()}, read)
 
