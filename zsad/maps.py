@@ -15,8 +15,8 @@ class Thresholds(NamedTuple):
     Values of maps are float32, and both are numbers that float32 has. Neither is minus infinity.
 
     Attributes:
-        pixel: threshold above which values of a map are marked; not above ``region``. Infinite if the method does
-            not localise.
+        pixel: threshold above which values of a map are marked; not above ``region``. Infinite if the method does not
+            localise.
         region: threshold that the highest value of an 8-connected region of patches above ``pixel`` must exceed for the
             region to stand out; other regions are not marked. If the method does not localise, the threshold of the
             image score.
@@ -51,10 +51,10 @@ def at_image_size(anomaly_map: np.ndarray, height: int, width: int) -> np.ndarra
 def standing_out(anomaly_map: np.ndarray, thresholds: Thresholds, height: int, width: int) -> np.ndarray:
     """The map at its image's size, lowered where it exceeds ``thresholds.pixel`` in a region that does not stand out.
 
-    Values above ``thresholds.pixel`` in the result are marked: there are some if and only if the highest
-    value of ``anomaly_map`` exceeds ``thresholds.region``. In and around regions that stand out, the result is
-    `at_image_size` of the map; elsewhere it is the same, but at most ``thresholds.pixel``. The peak of a region, which
-    lies between pixels, is put on the nearest pixel, so that a region of one patch is not lost by the interpolation.
+    Values above ``thresholds.pixel`` in the result are marked: there are some if and only if the highest value of
+    ``anomaly_map`` exceeds ``thresholds.region``. In and around regions that stand out, the result is `at_image_size`
+    of the map; elsewhere it is the same, but at most ``thresholds.pixel``. The peak of a region, which lies between
+    pixels, is put on the nearest pixel, so that a region of one patch is not lost by the interpolation.
 
     Args:
         anomaly_map: float ``[row, column]``, on the patch grid, of a method that localises.

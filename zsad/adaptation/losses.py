@@ -34,8 +34,8 @@ def focal(logits: torch.Tensor, shares: torch.Tensor, counts: torch.Tensor, gamm
     Args:
         logits: ``[image, layer, patch, 2]``, normal and anomalous.
         shares: ``[image, patch]``, ``s`` in 0...1.
-        counts: ``[image, patch]``, how many patches each represents; 0 for padding up to the width of the batch.
-            Each image has some above 0.
+        counts: ``[image, patch]``, how many patches each represents; 0 for padding up to the width of the batch. Each
+            image has some above 0.
         gamma: 0 for the cross-entropy.
     """
     log_normal, log_anomalous = torch.log_softmax(logits, dim=-1).unbind(dim=-1)

@@ -49,9 +49,9 @@ def make_synthetic(
     """Make the images of a subset and their masks beside ``images``, and list them; on an error nothing is left.
 
     Each image depends only on its number, the seed, the identifiers of all references, and the references that it is
-    made from. All are anomalous: the references themselves are the normal images that belong to them. They
-    are written as PNG with 8 bits a channel, upright and in the size of their reference: outside of the masks,
-    features are extracted from the same pixels as those of the references, whatever their format and bit depth.
+    made from. All are anomalous: the references themselves are the normal images that belong to them. They are written
+    as PNG with 8 bits a channel, upright and in the size of their reference: outside of the masks, features are
+    extracted from the same pixels as those of the references, whatever their format and bit depth.
 
     Args:
         training_list: the category's list of training images.

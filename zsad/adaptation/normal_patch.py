@@ -18,8 +18,8 @@ def normal_patch(image: np.ndarray, other: Other | None, rng: Generator) -> Edit
     """Resize a rectangle of another normal image and blend it in; see `zsad.adaptation.pasting.Recipe`.
 
     Blending is Poisson's (Perez et al., SIGGRAPH 2003): the patch keeps its gradients, and its border is the image's.
-    Without another image, the patch is one of the image itself. In an image that is too small for blending, it
-    is pasted without. Patches need not lie on the object, as the paper requires for some categories.
+    Without another image, the patch is one of the image itself. In an image that is too small for blending, it is
+    pasted without. Patches need not lie on the object, as the paper requires for some categories.
     """
     source = image if other is None else other()
     rows, columns = random_size(image, rng, AREAS, ASPECTS, RIM)

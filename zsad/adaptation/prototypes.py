@@ -23,8 +23,8 @@ class TrainingSample(NamedTuple):
     Attributes:
         class_tokens: unit vectors ``[image, layer, channel]``.
         labels: ``[image]``, 1 for an anomalous image and 0 for a normal one.
-        patch_tokens: unit vectors ``[marked, layer, patch, channel]`` of some patches of the images
-            with known anomalous pixels, padded with zeros.
+        patch_tokens: unit vectors ``[marked, layer, patch, channel]`` of some patches of the images with known
+            anomalous pixels, padded with zeros.
         shares: ``[marked, patch]``, anomalous share of each.
         counts: ``[marked, patch]``, how many patches of the image each represents; 0 for padding.
     """

@@ -38,9 +38,9 @@ class ResidualHead(nn.Module):
 
     Batch normalisation of the input; 3 x 3 convolution to 128 channels, batch normalisation, ReLU, transposed
     convolution to twice the grid; the same with 64 channels; 1 x 1 convolution to the logits of normal and anomalous.
-    For the image, of each channel of the normalised input its mean and the mean of its 10 largest values are added,
-    and go through layers of 128, 64 and 2. The transposed convolutions have kernels and strides of 2 and keep the
-    number of channels, which the paper does not specify.
+    For the image, of each channel of the normalised input its mean and the mean of its 10 largest values are added, and
+    go through layers of 128, 64 and 2. The transposed convolutions have kernels and strides of 2 and keep the number of
+    channels, which the paper does not specify.
 
     Args:
         channels: of the input.
@@ -161,8 +161,8 @@ def train_head(
 ) -> tuple[ResidualHead, Course]:
     """Train one head for all layers.
 
-    A step uses four images of one size, half of them anomalous, and one layer. Its loss is the focal and the Dice
-    loss of the cells and the cross-entropy of the images; an image without known cells counts for the last alone.
+    A step uses four images of one size, half of them anomalous, and one layer. Its loss is the focal and the Dice loss
+    of the cells and the cross-entropy of the images; an image without known cells counts for the last alone.
 
     Args:
         channels: of the tokens.

@@ -70,8 +70,8 @@ def recolour(pixels: np.ndarray, rng: Generator) -> np.ndarray:
 def noise_texture(height: int, width: int, rng: Generator) -> np.ndarray:
     """Noise of several scales between two or three colours, uint8 RGB ``[height, width, 3]``.
 
-    Each scale has half the weight of the one that is twice as coarse, beginning at a random one, so that there
-    are clouds, stains and grains.
+    Each scale has half the weight of the one that is twice as coarse, beginning at a random one, so that there are
+    clouds, stains and grains.
     """
     first = int(2 ** rng.integers(np.log2(COARSEST), np.log2(FINEST) + 1))
     stretch = float(np.exp(rng.uniform(-np.log(4), np.log(4))))  # streaks

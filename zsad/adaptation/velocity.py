@@ -18,8 +18,8 @@ class Velocity(torch.nn.Module):
     frequencies 1 to 200 in geometric steps.
 
     With ``carries``, ``g(t) = (2 t - 1) / ((1 - t)^2 + t^2)``, the velocity between noise and tokens that are as
-    normally distributed as the noise: whitened tokens have the same first two moments, and the network
-    learns the rest. Else ``g = 0``.
+    normally distributed as the noise: whitened tokens have the same first two moments, and the network learns the rest.
+    Else ``g = 0``.
 
     Args:
         dimensions: number of dimensions of a token.

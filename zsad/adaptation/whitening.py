@@ -35,8 +35,8 @@ class Whitening(NamedTuple):
 def whiten(mean: torch.Tensor, covariance: torch.Tensor, dimensions: int) -> Whitening:
     """The whitening of vectors with these moments, on the axes of greatest variance.
 
-    A variance below 1e-4 of the largest counts as that much: so along an axis in which normal vectors do not
-    vary, e.g. a constant channel, others differ by a finite amount.
+    A variance below 1e-4 of the largest counts as that much: so along an axis in which normal vectors do not vary, e.g.
+    a constant channel, others differ by a finite amount.
 
     Args:
         mean: float64 ``[channel]``.

@@ -102,8 +102,8 @@ def nonconformity(scores: np.ndarray, options: ConformalOptions, probabilities: 
     """Nonconformity of an image with each kind, float64 ``[image, kind]``, from its scores ``[image, kind]``.
 
     By probability it is ``log((1 - p) / p)``, which orders images as ``1 - p`` does and does not run out of digits
-    where ``p`` is near 1. ``p`` is the softmax at the configured temperature, which is not fitted to any
-    image. By score it is the score with the sign changed.
+    where ``p`` is near 1. ``p`` is the softmax at the configured temperature, which is not fitted to any image. By
+    score it is the score with the sign changed.
     """
     if options.by == "score":
         return -scores

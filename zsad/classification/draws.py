@@ -1,8 +1,8 @@
 """Random samples of the labelled images that a classifier learns from and is calibrated on.
 
-The images of each kind have a random order that depends on the seed, the name of the kind and the content of
-each image: calibration images first, then the support, so that the support of few shots is part of that of more. Other
-kinds and file names do not change the order, and an additional image is only inserted.
+The images of each kind have a random order that depends on the seed, the name of the kind and the content of each
+image: calibration images first, then the support, so that the support of few shots is part of that of more. Other kinds
+and file names do not change the order, and an additional image is only inserted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Splits: support, calibration images and queries of a classifier, one table for each classifier.
 
-It has the kind of an image only if the classifier is shown it: for support and calibration images.
-For queries it has no kind, even if the kind is known.
+It has the kind of an image only if the classifier is shown it: for support and calibration images. For queries it has
+no kind, even if the kind is known.
 """
 
 from __future__ import annotations

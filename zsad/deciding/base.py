@@ -96,11 +96,10 @@ class Verdicts:
         pixel, region: the thresholds of each image, float64 ``[image]``, see `zsad.maps.Thresholds`; as float32 has
             them.
         decided: bool ``[image]``, which are called defective: those whose peak exceeds ``region``.
-        significance: float64 ``[image]``, how unlikely so high a peak is for a normal image, in the ``measure``;
-            NaN if the rule gives none. The smaller it is, the more anomalous.
+        significance: float64 ``[image]``, how unlikely so high a peak is for a normal image, in the ``measure``; NaN if
+            the rule gives none. The smaller it is, the more anomalous.
         measure: ``"p_value"``, ``"false_alarms"`` (their expected number in an image), or empty for none.
-        nominal: the share of normal images that the rule expects to call defective, 0 to 1; NaN if it gives
-            none.
+        nominal: the share of normal images that the rule expects to call defective, 0 to 1; NaN if it gives none.
         remarks: sentences that a reader must know about the decision, each with its full stop; often none.
 
     Raises:

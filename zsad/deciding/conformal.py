@@ -15,21 +15,21 @@ from zsad.deciding.base import Evidence, ReferenceRule, Verdicts, above_all, per
 class Conformal(ReferenceRule):
     """Conformal p-values of the images' peaks against those of the references.
 
-    The rank of an image is 1 + the number of references whose peak is at least as high as its own, and its
-    p-value is rank / (K + 1) with K references. A normal image is as likely to have any of the K + 1 ranks, so that it
-    has a p-value of at most ``alpha`` with a probability of at most ``alpha``, for any distribution of the scores and
-    any number of references; ties make p-values greater. That is an average over random samples of references. Given
-    some K references, the rate has the distribution Beta(m, K + 1 - m), where ``m`` is the highest rank that is called:
-    with 8 of them, and 11 % on average, it lies between 0.6 % and 31 % nine times of ten (Vovk 2012).
+    The rank of an image is 1 + the number of references whose peak is at least as high as its own, and its p-value is
+    rank / (K + 1) with K references. A normal image is as likely to have any of the K + 1 ranks, so that it has a
+    p-value of at most ``alpha`` with a probability of at most ``alpha``, for any distribution of the scores and any
+    number of references; ties make p-values greater. That is an average over random samples of references. Given some K
+    references, the rate has the distribution Beta(m, K + 1 - m), where ``m`` is the highest rank that is called: with 8
+    of them, and 11 % on average, it lies between 0.6 % and 31 % nine times of ten (Vovk 2012).
 
     The threshold for regions is the peak of a reference, the ``m``-th highest. An image is called defective if one of
     its regions exceeds it, and its highest region has the image's p-value: the rate is that of normal images with *any*
     marked region, and needs no correction for their number. Below ``1 / (K + 1)`` there is no p-value; see ``too_few``.
 
     With ``over_batch: benjamini_hochberg`` the highest rank depends on the images: it is the greatest one whose p-value
-    is at most ``alpha`` times the share of images of that rank or lower. Of the images that are called
-    defective at most the share ``alpha`` is then normal, on average over batches; conformal p-values against the same
-    references depend on each other in a way that leaves this true (Bates et al.).
+    is at most ``alpha`` times the share of images of that rank or lower. Of the images that are called defective at
+    most the share ``alpha`` is then normal, on average over batches; conformal p-values against the same references
+    depend on each other in a way that leaves this true (Bates et al.).
 
     What holds exactly, and what approximately. A reference is scored by a fit that lacks it, an image by the fit to
     all. That is cheaper than cross-conformal prediction (Vovk 2015) and the jackknife+ (Barber et al. 2021), which

@@ -15,8 +15,8 @@ class Decision(NamedTuple):
     """Decision on an image.
 
     Attributes:
-        defective: whether it is called defective: whether ``peak`` exceeds ``region_threshold``; None if the
-            threshold is not known.
+        defective: whether it is called defective: whether ``peak`` exceeds ``region_threshold``; None if the threshold
+            is not known.
         peak: the highest value of its map on the patch grid, or the image score of a method without maps.
         region_threshold, pixel_threshold: see `zsad.maps.Thresholds`; NaN where there are none.
         p_value: how likely a normal image is to have so high a peak; NaN if the rule gives none.

@@ -17,10 +17,10 @@ class ExpectedShare(ThresholdRule):
     """The best cut among those that call approximately the expected share of the images defective.
 
     The rule considers all cuts between two neighbouring peaks whose share of defective images differs from ``share`` by
-    at most ``tolerance``, or the nearest cut if there is none. Of these it takes the widest gap, in logarithms of
-    the heights above the ordinary patch (the median of all), or the cut of Otsu's method: the highest variance between
-    the two sides. Logarithms, since defects spread: in the scores' own unit the gap between the two most striking ones
-    is nearly always the widest. Without maps there is no ordinary patch, and the image scores are taken as they are.
+    at most ``tolerance``, or the nearest cut if there is none. Of these it takes the widest gap, in logarithms of the
+    heights above the ordinary patch (the median of all), or the cut of Otsu's method: the highest variance between the
+    two sides. Logarithms, since defects spread: in the scores' own unit the gap between the two most striking ones is
+    nearly always the widest. Without maps there is no ordinary patch, and the image scores are taken as they are.
 
     ``tolerance`` 0.1: the share of rejects of a production line is usually known about that well; a batch of 50 at 20 %
     has a standard deviation of 6 % by chance alone. The rule gives no false-alarm rate, since none is known.

@@ -19,14 +19,14 @@ class LargestGap(ThresholdRule):
     Highest values of many patches have an exponential upper tail about (Fisher and Tippett 1928), in whose order
     statistics the normalised spacings ``(n - i) (x[i + 1] - x[i])`` are independent and all of one distribution, an
     exponential one (Renyi 1953). A spacing divided by the mean of the ``i`` lower ones has an F distribution with 2 and
-    ``2 i`` degrees of freedom, so that the chance of one as wide is ``(1 + ratio / i) ** -i``. The rule takes
-    the gap with the smallest chance, but only if that chance, times the number of gaps considered (Bonferroni), is at
-    most ``level``; otherwise no image is called defective. The spread is estimated from the images below the gap, so
-    that it does not depend on how high the defective images lie, and the comparison accounts for their number.
+    ``2 i`` degrees of freedom, so that the chance of one as wide is ``(1 + ratio / i) ** -i``. The rule takes the gap
+    with the smallest chance, but only if that chance, times the number of gaps considered (Bonferroni), is at most
+    ``level``; otherwise no image is called defective. The spread is estimated from the images below the gap, so that it
+    does not depend on how high the defective images lie, and the comparison accounts for their number.
 
     The lower tail of peaks is shorter than an exponential distribution's, its spacings are narrower than the middle
-    ones, and the lowest fifth of them would give too small a spread: so the rule considers only gaps above
-    the share ``good`` of the images, 0.2 for batches of up to 80 % defective images, and above three images.
+    ones, and the lowest fifth of them would give too small a spread: so the rule considers only gaps above the share
+    ``good`` of the images, 0.2 for batches of up to 80 % defective images, and above three images.
 
     Peaks are taken as they are: their logarithms would widen the gaps between normal images and narrow those above.
     ``level`` 0.05 is the chance that any image of a batch without a defect is called defective, not a share of its

@@ -22,10 +22,10 @@ class MEBin(BatchRule):
     one is taken to be normal.
 
     The published rule thresholds each image by itself, at pixel resolution, and erodes by 6 x 6 pixels to drop specks.
-    Here the category has one threshold, so that scores stay comparable: the median over the images that have
-    a stable interval. On a patch grid such an erosion would remove most defects; regions of fewer than ``min_patches``
-    patches are not counted instead. Where no image has a stable interval, as in a category of one image, no image is
-    called defective.
+    Here the category has one threshold, so that scores stay comparable: the median over the images that have a stable
+    interval. On a patch grid such an erosion would remove most defects; regions of fewer than ``min_patches`` patches
+    are not counted instead. Where no image has a stable interval, as in a category of one image, no image is called
+    defective.
     """
 
     summary: ClassVar[str] = "The threshold at which the number of regions is most stable, median over the images."

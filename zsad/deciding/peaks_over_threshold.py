@@ -23,8 +23,8 @@ class PeaksOverThreshold(ThresholdRule):
     distribution of order statistics, and a generalised Pareto tail is fitted to all of them. It is extrapolated from
     the usual highest patch of a normal image to the value that a share ``alpha`` of them exceeds, which is not far.
 
-    The levels of whole images differ too. With ``spread`` the deviation of these levels is estimated from the
-    images below the ``good``-quantile, and the chance is the mean over it.
+    The levels of whole images differ too. With ``spread`` the deviation of these levels is estimated from the images
+    below the ``good``-quantile, and the chance is the mean over it.
 
     A p-value is the chance itself, as approximate as the tail.
     """

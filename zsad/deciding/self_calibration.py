@@ -61,11 +61,10 @@ class SelfCalibration(ThresholdRule):
     the beginning of an exponential one, as of gamma values: of skewed values an exponential one is taken, and fewer
     normal images than ``alpha`` are called if they are in between.
 
-    ``trusted`` is 0.9 because the shape of a tail needs as much: up to 0.8, exponential values gave twice the
-    share of false alarms. A defect that covers more than a tenth of its image affects the trusted patches: where more
-    than half of the images have such defects, none is called defective. Resampled patches are independent of each
-    other, those of photographs are not, and what is unusual in normal images too, at one place or in some of them,
-    looks defective.
+    ``trusted`` is 0.9 because the shape of a tail needs as much: up to 0.8, exponential values gave twice the share of
+    false alarms. A defect that covers more than a tenth of its image affects the trusted patches: where more than half
+    of the images have such defects, none is called defective. Resampled patches are independent of each other, those of
+    photographs are not, and what is unusual in normal images too, at one place or in some of them, looks defective.
     """
 
     summary: ClassVar[str] = "The value that images resampled from certainly normal patches rarely exceed."

@@ -24,9 +24,9 @@ class SubsampleMaxima(ThresholdRule):
     """The highest value of a normal image, extrapolated from the highest of ``m`` of its patches for growing ``m``.
 
     The chance that ``m`` patches of a random image, sampled without replacement, all lie below a value is known
-    exactly, so that no random numbers are needed: the mean over the images of ``C(k, m) / C(n, m)``, with ``k``
-    of an image's ``n`` patches below. The value at which it is ``quantile`` is that quantile of the maxima, over images
-    and samples. A few patches of a defective image rarely hit the defect; many do, but then the low quantile is that of
+    exactly, so that no random numbers are needed: the mean over the images of ``C(k, m) / C(n, m)``, with ``k`` of an
+    image's ``n`` patches below. The value at which it is ``quantile`` is that quantile of the maxima, over images and
+    samples. A few patches of a defective image rarely hit the defect; many do, but then the low quantile is that of
     normal images, and no defects change it as long as a share ``quantile`` of the images is normal.
 
     It is also the quantile ``q ** (1 / m)`` of a normal patch (``q`` a little higher, since a tenth of the images is

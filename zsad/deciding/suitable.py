@@ -26,13 +26,12 @@ class Suitable(ThresholdRule):
     varies more with
       the sample of references: 0.1 may be 0.02 or 0.23 with 19 of them, 0.04 or 0.18 with 50.
     - Two or more references: `reference_tail`, from their patches; `conformal` for a method without maps.
-    - Else, from eight images on: `peaks_over_threshold` with an exponential tail, from most patches of the
-      batch.
+    - Else, from eight images on: `peaks_over_threshold` with an exponential tail, from most patches of the batch.
     - Fewer images: `a_contrario`, from each image's own patches.
 
-    The rules and the shares were chosen among all by ``benchmarks/decisions.py``, on images that no result
-    is reported on: with the tail of references, and with a batch whose images a method compares with each other, more
-    normal images are called defective than the share says, so that these get half of it.
+    The rules and the shares were chosen among all by ``benchmarks/decisions.py``, on images that no result is reported
+    on: with the tail of references, and with a batch whose images a method compares with each other, more normal images
+    are called defective than the share says, so that these get half of it.
     """
 
     summary: ClassVar[str] = (

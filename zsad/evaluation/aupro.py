@@ -2,16 +2,16 @@
 
 Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021, on performance metrics: per-region overlap (PRO) is
 the share of a ground-truth region that lies at or above the threshold, averaged over all regions of all images; it is
-plotted over the false-positive rate among all normal pixels of all images, and the area up to the limit
-is divided by the limit. As in the authors' own script, the curve has a point at every distinct score, regions are
-8-connected, and the curve is interpolated at the limit.
+plotted over the false-positive rate among all normal pixels of all images, and the area up to the limit is divided by
+the limit. As in the authors' own script, the curve has a point at every distinct score, regions are 8-connected, and
+the curve is interpolated at the limit.
 
 The saturated variant (AU-sPRO; Bergmann et al., IJCV 130, 2022, section 4) is the same area under the mean of saturated
 overlaps, see `zsad.data.saturation`.
 
-Published figures use other definitions too, which `AUPRO` has by name. docs/metrics.md has the
-differences in points: at 200 linear thresholds 0.5 to 1.3 less, and nearly all of it where scores have a long tail; at
-300 even rates 0.03 less at most.
+Published figures use other definitions too, which `AUPRO` has by name. docs/metrics.md has the differences in points:
+at 200 linear thresholds 0.5 to 1.3 less, and nearly all of it where scores have a long tail; at 300 even rates 0.03
+less at most.
 """
 
 from __future__ import annotations

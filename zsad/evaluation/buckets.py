@@ -1,7 +1,7 @@
 """Scores in buckets: a fixed-point scale so fine that few scores share a bucket with a threshold.
 
-Pixels between two thresholds may be counted by buckets, as long as the buckets that hold a threshold are examined.
-So most normal pixels need no sorting, and the result stays exact: a bucket's index never falls as the score rises.
+Pixels between two thresholds may be counted by buckets, as long as the buckets that hold a threshold are examined. So
+most normal pixels need no sorting, and the result stays exact: a bucket's index never falls as the score rises.
 """
 
 from __future__ import annotations

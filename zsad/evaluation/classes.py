@@ -1,7 +1,7 @@
 """Metrics of a classifier of defect types against the ground truth: predictions, prediction sets, abstentions.
 
-**Measured** are the images whose true kind was shown to the classifier. Images of an **unknown** kind, which was
-not shown, cannot be predicted correctly: they count in ``unknown_abstained`` and in rows of their own of the confusion
+**Measured** are the images whose true kind was shown to the classifier. Images of an **unknown** kind, which was not
+shown, cannot be predicted correctly: they count in ``unknown_abstained`` and in rows of their own of the confusion
 matrix, and in nothing else. An image without a label counts in nothing, unless no image has one: then there is no
 ground truth to measure against, and ``set_size``, ``singletons`` and ``abstained`` are of all images.
 
@@ -29,8 +29,8 @@ class Answers(NamedTuple):
     """Answers of a classifier for one sample of its examples, with the ground truth.
 
     Attributes:
-        true_kind: int ``[image]``, the true kind: shown ones first, in their order, then others; `UNLABELLED`
-            where it is not known.
+        true_kind: int ``[image]``, the true kind: shown ones first, in their order, then others; `UNLABELLED` where it
+            is not known.
         predicted: int ``[image]``, the most probable of the kinds that were shown; of queries alone.
         in_set: bool ``[image, kind]``, the prediction set; an empty one is an abstention.
         is_query: bool ``[image]``; no other image counts.
@@ -46,8 +46,8 @@ class ClassCounts(NamedTuple):
     """Counts that the metrics follow from, added up over images.
 
     Attributes:
-        confusion: ``[..., true kind, kind]``, images by true and predicted kind; true kinds that were not
-            shown come after those that were.
+        confusion: ``[..., true kind, kind]``, images by true and predicted kind; true kinds that were not shown come
+            after those that were.
         covered: ``[..., kind]``, measured images whose set has their kind.
         is_there: bool ``[..., kind]``, whether any measured image is of the kind, sampled or not.
         majority: ``[...]``, images of the kind that is the most frequent one among all measured images.
@@ -178,9 +178,9 @@ def deviation_over_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
 def resampled_means(groups: Sequence[Sequence[ImageCounts]], strata: np.ndarray, sampler: Sampler) -> Replicates:
     """The metrics of resampled images, each the mean over the seeds of a group of samples of examples.
 
-    An image has the same weight in every sample of examples in which it is a query: a replicate
-    stands for other test images with the same examples, and two seeds have mostly the same queries. Images of each true
-    kind are sampled separately, as normal and defective ones are elsewhere.
+    An image has the same weight in every sample of examples in which it is a query: a replicate stands for other test
+    images with the same examples, and two seeds have mostly the same queries. Images of each true kind are sampled
+    separately, as normal and defective ones are elsewhere.
 
     Args:
         groups: e.g. for each number of shots the sample of each seed.

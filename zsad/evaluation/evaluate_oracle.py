@@ -2,9 +2,9 @@
 
 This is not a method, since it reads the ground truth: one box around every ground-truth region, the candidate that the
 model itself rates highest, and the union of all of them. Nor is it a strict bound: points, or another choice among the
-candidates, may do better. The mean image IoU over defective images is the figure that is published elsewhere (SAM
-ViT-H on MVTec AD, 65.9 %, in github.com/jinwwo/SAM-Anomaly-Segmentation, which also equalises the histograms of the
-images and opens the masks; nothing of that is done here).
+candidates, may do better. The mean image IoU over defective images is the figure that is published elsewhere (SAM ViT-H
+on MVTec AD, 65.9 %, in github.com/jinwwo/SAM-Anomaly-Segmentation, which also equalises the histograms of the images
+and opens the masks; nothing of that is done here).
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def mask_counts(mask: np.ndarray, ground_truth: np.ndarray | None) -> np.ndarray
 def mask_metrics(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Metrics ``[...]`` of counts ``[..., 7]`` that were added up; all NaN where nothing is defective.
 
-    The precision of a mask that marks nothing is 0, not NaN, so that a method that finds nothing still counts in
-    a mean over categories.
+    The precision of a mask that marks nothing is 0, not NaN, so that a method that finds nothing still counts in a mean
+    over categories.
     """
     counts = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     right, wrong, missed, regions, hit, components, components_right = counts

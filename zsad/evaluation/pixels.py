@@ -1,12 +1,12 @@
 """Pixel metrics of a category, exact and streamed.
 
-The images are read twice, one at a time: first those with defects, for the scores of the defective pixels, which
-are few and serve as thresholds; then all of them, for the normal pixels, which are counted against these thresholds
-(see `zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of
-one defect type (its images and the normal ones) as well as those of all together.
+The images are read twice, one at a time: first those with defects, for the scores of the defective pixels, which are
+few and serve as thresholds; then all of them, for the normal pixels, which are counted against these thresholds (see
+`zsad.evaluation.normals`). AUROC, AP, F1-max, IoU-max, AUPRO and AU-sPRO all follow from these counts, those of one
+defect type (its images and the normal ones) as well as those of all together.
 
-Memory: about 100 bytes a defective pixel, as far as the budget allows; 4 bytes a normal pixel of a block;
-110 MB of buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
+Memory: about 100 bytes a defective pixel, as far as the budget allows; 4 bytes a normal pixel of a block; 110 MB of
+buckets; and with a bootstrap 32 bytes an image and bin, of at most 2000, fewer where they are too many.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def pixel_statistics(
     """Gather the statistics of a category.
 
     Args:
-        images: each is read once, or twice if it has a type, and may be made at that time; once more for an
-            AUPRO at linear thresholds. Without defective pixels the ground truth may be None.
+        images: each is read once, or twice if it has a type, and may be made at that time; once more for an AUPRO at
+            linear thresholds. Without defective pixels the ground truth may be None.
         with_histograms: gather each image's histograms too.
         types: ``[image]``, the defect type; None for a normal image, which has no defective pixel. By default an image
             is normal if its ground truth is None, and the others are of one type.

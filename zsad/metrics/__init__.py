@@ -5,10 +5,10 @@
 0.75
 
 ``docs/metrics.md`` defines each metric and names its source. Greater scores are more anomalous. All metrics are exact,
-ties included: there is no grid of thresholds. Pixel metrics read the images one at a time, so that
-maps and masks may be made, or read from a file, on demand; `pixel_metrics` computes all of them in the time of one. A
-metric that the ground truth does not allow, such as an AUROC without a defective image, raises
-`zsad.errors.ArrayError`, which is a `ValueError`; so do invalid arrays.
+ties included: there is no grid of thresholds. Pixel metrics read the images one at a time, so that maps and masks may
+be made, or read from a file, on demand; `pixel_metrics` computes all of them in the time of one. A metric that the
+ground truth does not allow, such as an AUROC without a defective image, raises `zsad.errors.ArrayError`, which is a
+`ValueError`; so do invalid arrays.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ def mask_metrics(predictions: Arrays, masks: Arrays, *, protocol: str = NATIVE) 
 
     Returns:
         ``mask_precision``, ``mask_recall``, ``mask_f1`` and ``mask_iou`` of pixels; ``region_recall``, the share of
-        8-connected defects with a marked pixel; ``region_precision``, the share of 8-connected marked regions
-        that touch a defect. In 0..1; a precision is 0 where nothing is marked.
+        8-connected defects with a marked pixel; ``region_precision``, the share of 8-connected marked regions that
+        touch a defect. In 0..1; a precision is 0 where nothing is marked.
 
     Raises:
         ArrayError: the arrays are anything else, or no pixel is defective.

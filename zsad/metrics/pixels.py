@@ -30,9 +30,9 @@ def pixel_auroc(maps: Arrays, masks: Arrays, *, protocol: str = NATIVE, memory_m
             patch grid; compared as float32, at the size of the mask (bilinear, as by `zsad.maps.at_image_size`).
         masks: an array ``[height, width]`` for each image, bool or 0 and 1, at the image's size; the mask of a normal
             image marks nothing.
-        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, ``"resize518"``, ... resized to so
-            many pixels squared; other departures from the default may follow, in the words of the column ``protocol``
-            of ``metrics.csv``, e.g. ``"native + smoothing 4"`` (see ``docs/metrics.md``).
+        protocol: ``"native"``, at the size of the masks, or ``"resize256"``, ``"resize518"``, ... resized to so many
+            pixels squared; other departures from the default may follow, in the words of the column ``protocol`` of
+            ``metrics.csv``, e.g. ``"native + smoothing 4"`` (see ``docs/metrics.md``).
         memory_mb: approximate memory besides the arrays. With more defective pixels than that allows, scores are
             rounded, and a warning gives the greatest error of the metric.
 

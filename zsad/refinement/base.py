@@ -59,8 +59,8 @@ class Refiner(Choice):
 
         Args:
             image: uint8 RGB ``[height, width, 3]``.
-            anomaly_map: float32 ``[height, width]``, at the image's resolution, with unmarked regions lowered
-                to the threshold (`zsad.maps.standing_out`).
+            anomaly_map: float32 ``[height, width]``, at the image's resolution, with unmarked regions lowered to the
+                threshold (`zsad.maps.standing_out`).
             threshold: the image's pixel threshold, in the unit of the map; greater values are marked.
             prompted: the image under a segmentation model, if the refiner uses one.
         """

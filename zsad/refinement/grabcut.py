@@ -30,9 +30,9 @@ MIN_SAMPLES = 2 * GAUSSIANS
 class GrabCut(RegionRefiner):
     """Cut each region out of a window around it, starting from labels by the map.
 
-    Levels are fractions of the map's range within the window, so that the unit of the map and its offset do not
-    matter: the top of a component is certainly defect, other values above the threshold probably; low values of the
-    map are certainly background, the rest probably.
+    Levels are fractions of the map's range within the window, so that the unit of the map and its offset do not matter:
+    the top of a component is certainly defect, other values above the threshold probably; low values of the map are
+    certainly background, the rest probably.
     """
 
     summary: ClassVar[str] = "GrabCut around each region, started from the map's high and low values."
@@ -99,8 +99,8 @@ class GrabCut(RegionRefiner):
 
         Args:
             anomaly_map: float ``[height, width]`` of the window.
-            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``, or a reduced one,
-                in which means of areas need not exceed the threshold.
+            component: bool ``[height, width]``, one component of ``anomaly_map > threshold``, or a reduced one, in
+                which means of areas need not exceed the threshold.
         """
         floor, peak = anomaly_map.min(), anomaly_map[component].max()
         low = floor + self.sure_background * (threshold - floor)

@@ -16,8 +16,8 @@ class MarkedMap(NamedTuple):
 
     Attributes:
         anomaly_map: float32 ``[height, width]``; unmarked regions are lowered to the threshold.
-        threshold: finite if anything exceeds it. At least just below the map's least value, where it
-            marks the whole image, because refiners measure heights above it.
+        threshold: finite if anything exceeds it. At least just below the map's least value, where it marks the whole
+            image, because refiners measure heights above it.
     """
 
     anomaly_map: np.ndarray

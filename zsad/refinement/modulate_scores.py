@@ -31,9 +31,8 @@ def modulate_scores(
     """Write the score file of a modulation, image by image.
 
     Setting, image scores and notes are those of the method; the seconds of an image are the method's and the
-    modulation's together. The scores of a method that does not localise stay as they are, with
-    a note. Decisions use the method's thresholds, applied to these maps
-    (`zsad.deciding.decide_images.adopt_decisions`).
+    modulation's together. The scores of a method that does not localise stay as they are, with a note. Decisions use
+    the method's thresholds, applied to these maps (`zsad.deciding.decide_images.adopt_decisions`).
 
     Args:
         scores: score file of ``modulation.method``.

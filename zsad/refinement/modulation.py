@@ -16,22 +16,22 @@ from zsad.scoring.base import Method
 class Modulation(Method):
     """Sharpen the map of a method by the masks of a refiner that started from this map.
 
-    A mask has edges but no ranking, so that it would lower AUROC and AUPRO in place of the map. Here the map moves
-    part of the way towards the mask. At each pixel let
+    A mask has edges but no ranking, so that it would lower AUROC and AUPRO in place of the map. Here the map moves part
+    of the way towards the mask. At each pixel let
 
-    - ``m`` be the map, read at the working size (see `side`), where the peak of each marked region is put on
-      the nearest pixel: the image is called defective as before, unless the mask leaves out all of these peaks;
+    - ``m`` be the map, read at the working size (see `side`), where the peak of each marked region is put on the
+      nearest pixel: the image is called defective as before, unless the mask leaves out all of these peaks;
     - ``t`` be the image's pixel threshold by the decisions of the method, or the least of ``m`` if that is greater;
     - ``c`` be the coverage in [0, 1], the share of the pixel's area that lies in the mask;
     - ``P`` be the greatest ``m`` of the mask's region that the pixel is in, an 8-connected component of ``c > 0``.
 
-    The target is ``w = c P + (1 - c) min(m, t)``, and with the strength ``s`` the modulated map is
-    ``(1 - s) m + s w``. So a pixel in the mask rises towards the peak of its region; one outside and above the
-    threshold falls towards it, keeping the order; one outside and below does not change.
+    The target is ``w = c P + (1 - c) min(m, t)``, and with the strength ``s`` the modulated map is ``(1 - s) m + s w``.
+    So a pixel in the mask rises towards the peak of its region; one outside and above the threshold falls towards it,
+    keeping the order; one outside and below does not change.
 
     Values are in the unit of ``m`` and between its least and its greatest. So images remain comparable, and setting,
-    image scores and notes are those of the method. No new threshold is set: the method's own thresholds
-    are applied to the modulated maps.
+    image scores and notes are those of the method. No new threshold is set: the method's own thresholds are applied to
+    the modulated maps.
     """
 
     summary: ClassVar[str] = "A method's map, raised inside a refiner's masks and lowered outside."

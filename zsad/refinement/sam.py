@@ -23,12 +23,12 @@ class Sam(RegionRefiner, PromptOptions):
     """Prompt a segmentation model for the outline of each component, and accept it if the anomaly map agrees.
 
     A component of the thresholded map becomes one prompt: its padded box, its highest places as points inside, nearby
-    low places as points outside, and the map as a first guess of the mask. The model returns three candidates
-    (Kirillov et al. 2023, section 3: whole, part, subpart). The best candidate is the one that agrees best with the
-    map, by soft IoU and contrast; the model's own estimate of quality, which does not depend on defects, is only
-    recorded. A candidate that is much larger than the component, covers most of the object, or has low contrast in the
-    map is rejected; so is one that does not follow edges of the image, is ragged, or is not found again from the box
-    alone. If all are rejected, the component stays as it was.
+    low places as points outside, and the map as a first guess of the mask. The model returns three candidates (Kirillov
+    et al. 2023, section 3: whole, part, subpart). The best candidate is the one that agrees best with the map, by soft
+    IoU and contrast; the model's own estimate of quality, which does not depend on defects, is only recorded. A
+    candidate that is much larger than the component, covers most of the object, or has low contrast in the map is
+    rejected; so is one that does not follow edges of the image, is ragged, or is not found again from the box alone. If
+    all are rejected, the component stays as it was.
     """
 
     summary: ClassVar[str] = "Segment Anything, prompted by each region; outlines that contradict the map are rejected."

@@ -151,8 +151,8 @@ class JoinedBank(FreeBank):
     """A bank of patches, compared at any position, as raw vectors of all layers side by side, in a common unit.
 
     Attributes:
-        unit: divisor of all vectors: a power of two, which causes no rounding, near the length of the vectors
-            of the first image about their mean. Squares of lengths then fit every number format.
+        unit: divisor of all vectors: a power of two, which causes no rounding, near the length of the vectors of the
+            first image about their mean. Squares of lengths then fit every number format.
     """
 
     def __init__(self, source: PatchSource, indices: Sequence[int], layers: Sequence[int], compute: Compute) -> None:

@@ -32,8 +32,8 @@ class ImageScore:
             between the images of a category (never normalised image by image). None from a scorer that does not
             localise.
         note: a remark that the tables show, e.g. ``"not symmetric"``; usually empty.
-        image_score: from a scorer that does not localise, or that also scores whole images; otherwise
-            None until it is computed from the map.
+        image_score: from a scorer that does not localise, or that also scores whole images; otherwise None until it is
+            computed from the map.
     """
 
     index: int
@@ -103,8 +103,7 @@ class Method(Choice):
 
     Class attributes:
         reference: source of the method (paper, section), or a note that it is this project's own.
-        blind_to: defects that it misses by its construction; completes "cannot see ...". Empty if not
-            described.
+        blind_to: defects that it misses by its construction; completes "cannot see ...". Empty if not described.
     """
 
     reference: ClassVar[str]

@@ -35,8 +35,8 @@ class BatchNeighbours(Scorer):
     With ``foreground``, patches of the background score 0; the others are compared with whole images.
 
     The authors' code (``run_anomalydino_batched.py``) gives the same numbers, with two departures. Where distances tie
-    at the quantile, it averages only the smaller ones, and if there are none, as always with fewer
-    than ``2 / quantile`` patches, the result is undefined. And it crops an image at the right and the bottom to whole
+    at the quantile, it averages only the smaller ones, and if there are none, as always with fewer than
+    ``2 / quantile`` patches, the result is undefined. And it crops an image at the right and the bottom to whole
     patches, while the backbones here resize it. The rest of its recipe is set elsewhere: the foreground by
     ``foreground``, the image score, the mean of the top 1 % of patches, by ``image_score``.
     """

@@ -23,9 +23,9 @@ def class_embeddings(texts: Texts, averaging: Averaging, device: str) -> torch.T
     """The mean embedding of all sentences of each state, unit vectors ``[state, channel]``, normal and anomalous.
 
     Args:
-        averaging: ``raw`` averages the raw embeddings of the text tower (zqhang/Accurate-WinCLIP-pytorch and
-            anomalib), ``normalised`` scales each to length one before (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP). Both
-            scale the mean.
+        averaging: ``raw`` averages the raw embeddings of the text tower (zqhang/Accurate-WinCLIP-pytorch and anomalib),
+            ``normalised`` scales each to length one before (mala-lab/WinCLIP, APRIL-GAN, AnomalyCLIP). Both scale the
+            mean.
     """
     return _means(texts.embeddings, texts.states, averaging, device)
 

@@ -37,8 +37,8 @@ class Compute(NamedTuple):
         memory: bytes that the scorer's blocks of tokens, distances and tables may take together.
         precision: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
 
-    The rounding of float32 sums depends on the size of blocks, and so on the memory, and on the number of
-    threads: distances may then differ in their seventh digit, which no table shows.
+    The rounding of float32 sums depends on the size of blocks, and so on the memory, and on the number of threads:
+    distances may then differ in their seventh digit, which no table shows.
     """
 
     device: str = "cpu"
@@ -49,8 +49,8 @@ class Compute(NamedTuple):
     def format(self) -> torch.dtype:
         """Number format of the operands of matrix products; ``"auto"`` is float32 on every device.
 
-        Image scores from bfloat16 are off by up to 0.3 % and those from float16 by 0.04 %. That swaps images
-        in a ranking, moves thresholds, and changes the outlines of refiners, so that every table would depend on the
+        Image scores from bfloat16 are off by up to 0.3 % and those from float16 by 0.04 %. That swaps images in a
+        ranking, moves thresholds, and changes the outlines of refiners, so that every table would depend on the
         machine. Features are different: the same ones serve all methods, see `zsad.device.number_format`.
 
         Raises:

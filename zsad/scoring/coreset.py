@@ -29,8 +29,8 @@ def greedy_coreset(points: torch.Tensor, count: int, metric: Metric, bound: torc
     Args:
         points: right operands of ``metric``, ``[vector, width]``.
         count: at least 1; if fewer vectors are different, only these are chosen.
-        bound: ``[vector]``, upper bound of the ``h`` of each vector to its nearest chosen one. The first choice is
-            then the vector with the greatest bound, not the one farthest from the centre.
+        bound: ``[vector]``, upper bound of the ``h`` of each vector to its nearest chosen one. The first choice is then
+            the vector with the greatest bound, not the one farthest from the centre.
 
     Returns:
         int64 ``[chosen]``, in the order of choice.
@@ -58,9 +58,9 @@ def approximate_coreset(points: torch.Tensor, count: int, metric: Metric, seed: 
     """The coreset of PatchCore's code, with which its published figures were made.
 
     Vectors are compared by a random projection to 128 channels (uniform weights; those of 128 channels are compared as
-    they are), and the distance to the nearest chosen one counts as no more than the mean distance to 10 random
-    vectors; the first is the one with the greatest mean. The authors' random numbers cannot be reproduced, as they
-    depend on the state of a generator that their whole run shares.
+    they are), and the distance to the nearest chosen one counts as no more than the mean distance to 10 random vectors;
+    the first is the one with the greatest mean. The authors' random numbers cannot be reproduced, as they depend on the
+    state of a generator that their whole run shares.
 
     Args:
         points: right operands of ``metric``, ``[vector, width]``.

@@ -1,7 +1,7 @@
 """Cost of scoring, estimated before anything is read.
 
-The unit is multiplications and additions of a matrix product. Other work counts as the number of these that a CPU
-does in the same time.
+The unit is multiplications and additions of a matrix product. Other work counts as the number of these that a CPU does
+in the same time.
 """
 
 from __future__ import annotations

@@ -36,14 +36,14 @@ class CouplingFlow(WhitenedScorer):
     - ``latent``: ``|z|^2 / 2``, as in the maps of FastFlow (arXiv 2111.07677): it ignores the density of normal
     patches.
 
-    An untrained network is the standard normal density, so that training starts at the likelihood of one Gaussian
-    with the mean and covariance of normal patches, and held-out references prevent a worse result.
+    An untrained network is the standard normal density, so that training starts at the likelihood of one Gaussian with
+    the mean and covariance of normal patches, and held-out references prevent a worse result.
 
     Departures. CFLOW-AD has a flow for each of three layers of a WideResNet, on raw tokens, divides likelihoods by the
     greatest of all test images, and scores by the difference of their sum over the layers from its maximum; here the
     layers stand side by side, are whitened on ``dimensions`` axes, and no image changes the score of another. Its
-    networks have a hidden layer of twice the width of their input, here of ``width``. It trains for 25 times 8
-    epochs with Adam at 2e-4, and its code keeps the epoch that is best according to the masks of the test images; here
+    networks have a hidden layer of twice the width of their input, here of ``width``. It trains for 25 times 8 epochs
+    with Adam at 2e-4, and its code keeps the epoch that is best according to the masks of the test images; here
     ``steps`` are fixed, and held-out references determine when to stop. The position is that of
     `zsad.adaptation.position`, and off by default. In training, normal noise of the standard deviation ``noise`` is
     added to each coordinate: without it the likelihood grows without bound where normal patches do not vary, e.g. in a

@@ -88,22 +88,20 @@ def fit_method(
         output: the model file, written whole or not at all.
         provenance: facts about the job; the stage adds the rest.
         dataset, category, method: data set and category of the references, and the name of the method.
-        backbone: ``name``, ``family`` and ``params`` of the backbone, for scoring images by the
-            model alone.
+        backbone: ``name``, ``family`` and ``params`` of the backbone, for scoring images by the model alone.
         segmenter: the same for the segmentation model of the foreground, if ``scorer.wants_foreground``.
         segmentation: its options, see `zsad.segmentation.foreground.ForegroundOptions`.
         foregrounds: if ``scorer.wants_foreground``, the mask file of the foreground for the role ``"references"``; not
             needed for a single reference.
         texts: the sentences of the scorer, if its ``text_role`` is ``"references"``.
-        synthetic: synthetic images made from the references, if the scorer has the role
-            ``"synthetic"``.
+        synthetic: synthetic images made from the references, if the scorer has the role ``"synthetic"``.
         trained: weights of a `TrainedScorer` without its own, learned from the auxiliary data set; see
             `zsad.scoring.train_method`.
 
     Raises:
         ConfigError: the features lack a layer that the method names, or a file of trained weights is absent.
-        DataError: too few references for the method, masks that do not belong to them, or weights learned
-            from other features.
+        DataError: too few references for the method, masks that do not belong to them, or weights learned from other
+            features.
     """
     fitting = with_weights(scorer, trained)
     with ExitStack() as stack:

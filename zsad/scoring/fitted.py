@@ -45,8 +45,7 @@ class Fitted:
 
         Raises:
             DamagedFileError: it is not in the format of this version.
-            DataError: this version does not have its method, or the device does not have its number
-                format.
+            DataError: this version does not have its method, or the device does not have its number format.
         """
         self._reader = reader
         self.path, self.provenance, self.image_ids = reader.path, reader.provenance, reader.image_ids
@@ -114,8 +113,7 @@ def load_fitted(path: str | Path, compute: Compute) -> Fitted:
 
     Raises:
         DamagedFileError: damaged, not a model, or of another version.
-        DataError: absent, or this version does not have its method, or the device does not have its number
-            format.
+        DataError: absent, or this version does not have its method, or the device does not have its number format.
     """
     reader = FittedReader(path)
     try:

@@ -21,8 +21,8 @@ class FlipConsistency(Scorer):
         ``E(p) = 1 - <F(x)[p], (M F(Mx))[p]>``,
 
     averaged over the layers. Both features describe the same place, so that ``E`` is zero wherever the backbone is
-    equivariant to the mirror, for any object: it measures how stable the representation of the backbone is, not
-    whether the object is symmetric (that is `MirrorSymmetry`).
+    equivariant to the mirror, for any object: it measures how stable the representation of the backbone is, not whether
+    the object is symmetric (that is `MirrorSymmetry`).
     """
 
     summary: ClassVar[str] = "The change of a patch's feature when the image is mirrored: the same place seen twice."

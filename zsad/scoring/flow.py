@@ -30,8 +30,8 @@ class Flow(WhitenedScorer):
     ``pairing`` determines the ``x_0`` of each ``x_1`` in a mini-batch: a random one; the pairing of the shortest total
     path; or, as in Li et al. (worst transport), of the longest. By ``measure``, with ``x`` the patch that is scored,
 
-    - ``mismatch``: ``sum_t t^2 |v(x_t, t) - (x - x_0)|^2 / sum_t t^2`` at ten times from 0.1 to 0.95, a mean or
-      median over samples of ``x_0`` (Flow Mismatching, arXiv 2605.23070);
+    - ``mismatch``: ``sum_t t^2 |v(x_t, t) - (x - x_0)|^2 / sum_t t^2`` at ten times from 0.1 to 0.95, a mean or median
+      over samples of ``x_0`` (Flow Mismatching, arXiv 2605.23070);
     - ``contraction``: ``|v(x, 1) + x|`` of a network that learned ``v(x, t) = -x`` (TCCM, arXiv 2510.18328);
     - ``endpoint``: ``|z|^2`` of the noise ``z`` that ``euler_steps`` steps lead back to; for exact velocities of
       independent pairs and short steps, a chi-square variable of ``d`` degrees for normal patches;

@@ -140,20 +140,19 @@ def foreground_mask(tokens: torch.Tensor, foreground: float | str | None) -> tor
     """Find the patches of the object by the tokens of the image: bool ``[row, column]``.
 
     AnomalyDINO (Damm et al., WACV 2025, section 3.2): the first principal component of the image's tokens separates
-    object and background; the object is the end that fills the middle of the image; the mask is dilated and
-    closed by 3 x 3 patches. ``"otsu"`` uses the threshold of Otsu's method instead of a number that fits one model. If
-    nothing is left, or all patches are equal, the whole image counts as the object.
+    object and background; the object is the end that fills the middle of the image; the mask is dilated and closed by 3
+    x 3 patches. ``"otsu"`` uses the threshold of Otsu's method instead of a number that fits one model. If nothing is
+    left, or all patches are equal, the whole image counts as the object.
 
     With a number the middle is that of the authors' code, the patches from ``int(0.2 n)`` to ``int(0.8 n)`` of ``n``,
-    which is 17 of 28 and half a patch off the middle; with ``"otsu"`` both margins are equal (18 of 28), so
-    that a mirrored image has the mirrored object. The component is exact, where the authors' is scikit-learn's
-    randomised one, and its sign is that of scikit-learn from 1.5 on: older versions may flip it, which matters only
-    where both ends fill the middle, or neither does.
+    which is 17 of 28 and half a patch off the middle; with ``"otsu"`` both margins are equal (18 of 28), so that a
+    mirrored image has the mirrored object. The component is exact, where the authors' is scikit-learn's randomised one,
+    and its sign is that of scikit-learn from 1.5 on: older versions may flip it, which matters only where both ends
+    fill the middle, or neither does.
 
     The authors' code dilates and closes the mask before reshaping it, so that it grows only along its rows, and from
-    the end of a row into the start of the next. That is an error and not copied: on 41 photographs of
-    magnetic tiles (`embedded`, cut by Otsu's threshold) 7 % of the patches would be classified differently, at most 13
-    %.
+    the end of a row into the start of the next. That is an error and not copied: on 41 photographs of magnetic tiles
+    (`embedded`, cut by Otsu's threshold) 7 % of the patches would be classified differently, at most 13 %.
 
     Args:
         tokens: of one layer, not normalised, ``[row, column, channel]``.

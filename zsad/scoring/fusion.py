@@ -49,10 +49,10 @@ class Fusion(Method):
     - ``rank``: the share of all patches of the batch with a smaller score; that of all images for image scores. Only
       the order of a member's scores counts, not the size of differences.
 
-    A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. A member with a constant
-    map of an image (e.g. an abstention, unless it also scores whole images) is left out for that image. Maps have the
-    finest grid of the members. Members that do not localise contribute only to image scores, on the scale of their own
-    image scores.
+    A score of the fusion is the weighted mean, or the greatest, of its members' ``z``. A member with a constant map of
+    an image (e.g. an abstention, unless it also scores whole images) is left out for that image. Maps have the finest
+    grid of the members. Members that do not localise contribute only to image scores, on the scale of their own image
+    scores.
 
     Threshold rules use the scores of the fusion, as of any method that compares a batch.
     """

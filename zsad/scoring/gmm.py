@@ -77,9 +77,9 @@ class GMM(ReferenceScorer):
     embeddings are few.
 
     Departures. The student project fits one mixture to all categories; here each has its own. Probabilistic PCA has
-    ``n = D - d``, which treats thousands of axes with almost no variance as independent evidence, so that
-    ``|r|`` alone would decide. The mean ``|r|^2`` is over ``N - 1 - d`` degrees of freedom and not ``N``, because
-    few references lie nearer to the axes fitted to them than a new image.
+    ``n = D - d``, which treats thousands of axes with almost no variance as independent evidence, so that ``|r|`` alone
+    would decide. The mean ``|r|^2`` is over ``N - 1 - d`` degrees of freedom and not ``N``, because few references lie
+    nearer to the axes fitted to them than a new image.
     """
 
     localises: ClassVar[bool] = False

@@ -1,8 +1,8 @@
 """Image scores: from an anomaly map to one score for the image.
 
-``smoothing`` changes the stored map. ``patch_pixels`` and ``pixel_smoothing`` change only the image score: the
-map is enlarged by bilinear interpolation between the centres of its patches, smoothed (``sigma`` in pixels, cut off at
-4 of them, reflected at the border, as `scipy.ndimage.gaussian_filter` does), and then aggregated. Smoothing for pixel
+``smoothing`` changes the stored map. ``patch_pixels`` and ``pixel_smoothing`` change only the image score: the map is
+enlarged by bilinear interpolation between the centres of its patches, smoothed (``sigma`` in pixels, cut off at 4 of
+them, reflected at the border, as `scipy.ndimage.gaussian_filter` does), and then aggregated. Smoothing for pixel
 metrics is an option of the evaluation.
 
 Of 28 x 28 patches 1 % are 8 rounded up and 7 rounded down. On 41 photographs of magnetic tiles (`embedded`, 28 rows of

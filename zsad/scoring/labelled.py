@@ -14,8 +14,8 @@ class AuxiliaryCategory(NamedTuple):
     Attributes:
         name: of the category.
         images: its labelled images, those of its test split.
-        references: normal images of its training split, used like the references of the object under test; None
-            if the method uses none.
+        references: normal images of its training split, used like the references of the object under test; None if the
+            method uses none.
     """
 
     name: str

@@ -85,8 +85,8 @@ class TrainingSummary(NamedTuple):
     """Facts and notes about the images that a method learned from.
 
     Attributes:
-        facts: ``"layers"``; the numbers of images, ``"images"``, ``"anomalous"`` and ``"unmarked"``, those
-            with unknown anomalous pixels; and whether localisation was learned, ``"localises"``.
+        facts: ``"layers"``; the numbers of images, ``"images"``, ``"anomalous"`` and ``"unmarked"``, those with unknown
+            anomalous pixels; and whether localisation was learned, ``"localises"``.
         notes: sentences about missing training data.
     """
 

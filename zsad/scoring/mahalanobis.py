@@ -44,20 +44,19 @@ class Mahalanobis(ReferenceScorer):
 
         ``S(p) = sqrt((x_p - mu)^T (Sigma + epsilon I)^-1 (x_p - mu))``.
 
-    ``mu`` and ``Sigma`` are of all patches of all references, or, with ``per_position``, only of the patches
-    at the position ``p``: PaDiM, for aligned objects. The layers become unit vectors because their lengths differ by
-    large factors; ``epsilon``, one number for all channels, would dominate the short ones.
+    ``mu`` and ``Sigma`` are of all patches of all references, or, with ``per_position``, only of the patches at the
+    position ``p``: PaDiM, for aligned objects. The layers become unit vectors because their lengths differ by large
+    factors; ``epsilon``, one number for all channels, would dominate the short ones.
 
-    PaDiM as published, with raw tokens and another ``epsilon``, is `padim`: its ``epsilon`` is 0.01 in the
-    unit of its features. Here it is ``regularisation`` times the variance of a
-    channel over all patches of all references, the mean over the channels, in both forms: it does not depend on a unit,
-    nor on how few references there are. A position seen once has ``Sigma = 0`` and the Euclidean distance
-    ``|x - mu| / sqrt(epsilon)``. Where the references do not vary at all, the mean square of a unit vector's channel
-    replaces their variance.
+    PaDiM as published, with raw tokens and another ``epsilon``, is `padim`: its ``epsilon`` is 0.01 in the unit of its
+    features. Here it is ``regularisation`` times the variance of a channel over all patches of all references, the mean
+    over the channels, in both forms: it does not depend on a unit, nor on how few references there are. A position seen
+    once has ``Sigma = 0`` and the Euclidean distance ``|x - mu| / sqrt(epsilon)``. Where the references do not vary at
+    all, the mean square of a unit vector's channel replaces their variance.
 
-    PaDiM samples some channels at random to keep ``Sigma_p [position, D, D]`` small. This is not necessary: with
-    ``N`` references ``Sigma_p`` has rank ``r < N``, and with its axes ``V [D, r]`` and variances ``l``, ``y = x - mu``
-    and ``z = V^T y``,
+    PaDiM samples some channels at random to keep ``Sigma_p [position, D, D]`` small. This is not necessary: with ``N``
+    references ``Sigma_p`` has rank ``r < N``, and with its axes ``V [D, r]`` and variances ``l``, ``y = x - mu`` and
+    ``z = V^T y``,
 
         ``S^2 = |y - V z|^2 / epsilon + sum over i of z_i^2 / (l_i + epsilon)``,
 

@@ -36,8 +36,8 @@ class MemoryBank(ReferenceScorer):
 
     averaged over the layers. With ``rotations``, the bank holds each reference at eight angles, so that objects may
     have any orientation. ``coreset`` keeps a share of the bank that covers it, chosen by PatchCore's greedy selection.
-    With ``window``, the bank of a patch has only reference patches at most so many patches from its position,
-    for aligned objects. With ``foreground``, patches of the background score 0; the references are not masked, as
+    With ``window``, the bank of a patch has only reference patches at most so many patches from its position, for
+    aligned objects. With ``foreground``, patches of the background score 0; the references are not masked, as
     published.
 
     AnomalyDINO as in its authors' code is ``rotations: anomalydino`` (half a pixel off the middle) and ``draw:

@@ -43,9 +43,9 @@ class MirrorSymmetry(Scorer):
 
         ``S_g(p) = 1 - max over |d| <= window of <F(x)[p], F(gx)[p + s + d]>``.
 
-    ``F(gx)`` is not transformed back by ``g``: at ``p`` it shows the position that ``g`` maps to ``p``. Each
-    ``gx`` has its own pass through the backbone, because a flipped grid would require an equivariant backbone: for a
-    symmetric image ``gx = x``, and ``S_g`` is zero for any backbone. Several layers are joined as one vector.
+    ``F(gx)`` is not transformed back by ``g``: at ``p`` it shows the position that ``g`` maps to ``p``. Each ``gx`` has
+    its own pass through the backbone, because a flipped grid would require an equivariant backbone: for a symmetric
+    image ``gx = x``, and ``S_g`` is zero for any backbone. Several layers are joined as one vector.
 
     Transforms: ``hflip``, ``vflip`` and the rotation by 180 degrees; a k-fold rotation has two, by ``360 / k`` degrees
     in both directions. Patches whose partner lies outside the image do not count: beyond a shift, or in the corners of
@@ -53,9 +53,9 @@ class MirrorSymmetry(Scorer):
 
     Shift: the one of least asymmetry ``A_g``, the mean of ``1 - <F(x)[p], F(gx)[p + s]>`` over the patches that count,
     divided by the mean over all pairs of them, matched or not. It is a mean, not a median, because a plain background
-    can fill more than half of an image, and fits any axis. ``A_g`` is 0 for a symmetric image and about 1 for
-    unrelated sides. All shifts along both axes are tried; a reflection with a shift along its axis
-    is a glide reflection, e.g. of the teeth of a zip.
+    can fill more than half of an image, and fits any axis. ``A_g`` is 0 for a symmetric image and about 1 for unrelated
+    sides. All shifts along both axes are tried; a reflection with a shift along its axis is a glide reflection, e.g. of
+    the teeth of a zip.
 
     Tilt: a reflection about an axis tilted by ``t`` is the upright reflection followed by a rotation by ``2 t``, so
     that ``F(gx)`` is resampled, bilinearly, on a grid that is rotated by ``2 t`` about the middle. The axis is tested
@@ -65,8 +65,8 @@ class MirrorSymmetry(Scorer):
     between patches as with the tilt, but at most half a patch from the position itself. Rotations have no axis and no
     tilt.
 
-    Gate: a transform with ``A_g > gate`` is not used, nor is a k-fold rotation without both of its transforms. If
-    none is left, the map is zero with a note: the method abstains. Otherwise the note names the symmetries.
+    Gate: a transform with ``A_g > gate`` is not used, nor is a k-fold rotation without both of its transforms. If none
+    is left, the map is zero with a note: the method abstains. Otherwise the note names the symmetries.
 
     Tie-break: a defect and its healthy partner ``q`` differ from each other equally. ``S_g(p)`` is therefore multiplied
     by ``R(p) / (R(p) + R(q))``, with ``R`` the cosine distance of a patch to its nearest neighbour elsewhere in the

@@ -35,21 +35,21 @@ class Mutual(MutualScorer):
 
     4. Re-scoring: with ``W`` the cosines of the images' class tokens, the image scores become ``W_k s``, averaged over
        ``k`` in ``rescoring``, where ``W_k`` keeps the ``k`` greatest of each row (the image itself is one) and has rows
-       that sum to one. It is linear, so that the unit of the maps is kept (the published min-max scaling of the
-       scores before it only shifts and scales the result).
+       that sum to one. It is linear, so that the unit of the maps is kept (the published min-max scaling of the scores
+       before it only shifts and scales the result).
 
     Departures from the authors' code, and the options that restore it:
 
-    - ``aggregation: musc``. The code takes a layer norm over a whole feature map, channels and positions together,
-      and averages *raw* tokens before they are normalised; its pooling of the neighbours is their mean, channel by
-      channel. ``unit`` averages directions, so that a long token does not count more than a short one. For tokens of
-      equal length and mean 0, both are the same. Rank correlation of the two maps of an image, on average over 20
-      photographs of magnetic tiles: .9996 for EfficientNet-Lite0 (also for its raw maps, whose lengths vary by 10 %),
-      .957 for ``embedded``, whose tokens are of one length, but not of mean 0; .968 where tokens of EfficientNet-Lite0
-      get random lengths (log-normal, of deviation 1 in the logarithm).
+    - ``aggregation: musc``. The code takes a layer norm over a whole feature map, channels and positions together, and
+      averages *raw* tokens before they are normalised; its pooling of the neighbours is their mean, channel by channel.
+      ``unit`` averages directions, so that a long token does not count more than a short one. For tokens of equal
+      length and mean 0, both are the same. Rank correlation of the two maps of an image, on average over 20 photographs
+      of magnetic tiles: .9996 for EfficientNet-Lite0 (also for its raw maps, whose lengths vary by 10 %), .957 for
+      ``embedded``, whose tokens are of one length, but not of mean 0; .968 where tokens of EfficientNet-Lite0 get
+      random lengths (log-normal, of deviation 1 in the logarithm).
     - ``class_tokens: raw``. For CLIP the code uses the projected vector of the image, divided by its length, which is
-      ``unit`` (negative cosines aside); for DINO and DINOv2 the class token after the last LayerNorm as it is. Then
-      a long class token is nearest to many, and an image may not be its own nearest. This is not a detail: with mean
+      ``unit`` (negative cosines aside); for DINO and DINOv2 the class token after the last LayerNorm as it is. Then a
+      long class token is nearest to many, and an image may not be its own nearest. This is not a detail: with mean
       tokens of the same photographs as class tokens, whose lengths vary by 4 to 5 %, 40 to 60 % of the images were not
       the nearest to themselves, and the image scores had a rank correlation of -.02 to .21 with those of ``unit``.
     - With ``batch``, images are re-scored by those of their batch, where the code uses all images of a category.

@@ -201,8 +201,7 @@ def rescored_by_neighbours(
 
     Args:
         scores: float64 ``[image]``.
-        similar: float64 ``[image, other image]``, also the weights; an image whose weights add up to 0 keeps its
-            score.
+        similar: float64 ``[image, other image]``, also the weights; an image whose weights add up to 0 keeps its score.
         numbers: numbers of neighbours, including the image itself; the results for each are averaged.
         visible: bool ``[image, other image]``, images that may be used; always including the image itself.
     """

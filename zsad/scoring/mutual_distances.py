@@ -23,8 +23,8 @@ class Stage(NamedTuple):
     Attributes:
         layer: position of the layer in the feature file.
         side: side of the square of patches that features are averaged over; 1 for the patches themselves.
-        aggregation: vectors that are averaged: ``"unit"`` vectors or, as in MuSc's code, raw ones of a
-            normalised map; see `unit_means` and `musc_means`.
+        aggregation: vectors that are averaged: ``"unit"`` vectors or, as in MuSc's code, raw ones of a normalised map;
+            see `unit_means` and `musc_means`.
     """
 
     layer: int

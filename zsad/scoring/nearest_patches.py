@@ -30,10 +30,9 @@ class Nearest(NamedTuple):
 class NearestPatches:
     """The patches of reference images, for nearest-neighbour search.
 
-    Of equally near patches, the one of the first image is used. Operands that fit half of the memory
-    are kept; other images are read again for each group of images that is compared with them. All computations are in
-    float32, whatever the number format: a training would give other results with another choice among similar
-    neighbours.
+    Of equally near patches, the one of the first image is used. Operands that fit half of the memory are kept; other
+    images are read again for each group of images that is compared with them. All computations are in float32, whatever
+    the number format: a training would give other results with another choice among similar neighbours.
 
     Args:
         source: the references.

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 class Padim(ReferenceScorer):
     """Score each patch by its Mahalanobis distance to the patches of normal images at its position.
 
-    With ``x`` the raw tokens of a patch (not unit vectors), the layers side by side and ``channels`` of them
-    sampled at random, and ``mu_p`` and ``Sigma_p`` the mean and covariance (divisor ``N - 1``) of those of the ``N``
-    references at the position ``p``,
+    With ``x`` the raw tokens of a patch (not unit vectors), the layers side by side and ``channels`` of them sampled at
+    random, and ``mu_p`` and ``Sigma_p`` the mean and covariance (divisor ``N - 1``) of those of the ``N`` references at
+    the position ``p``,
 
         ``S(p) = sqrt((x_p - mu_p)^T (Sigma_p + epsilon I)^-1 (x_p - mu_p))``,
 
-    where ``epsilon`` is ``regularisation`` in the unit of the tokens. `mahalanobis` with ``per_position`` is the
-    same for unit vectors, with an ``epsilon`` that does not depend on a unit. The inverse is applied by the axes of the
+    where ``epsilon`` is ``regularisation`` in the unit of the tokens. `mahalanobis` with ``per_position`` is the same
+    for unit vectors, with an ``epsilon`` that does not depend on a unit. The inverse is applied by the axes of the
     references, which are fewer than ``N``, see there: the same numbers to 1e-5.
 
     The authors published no code. The channels are sampled as in the most used implementation

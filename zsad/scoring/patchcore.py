@@ -39,8 +39,8 @@ class Chosen(NamedTuple):
 class PatchCore(ReferenceScorer):
     """Score each patch by its Euclidean distance to the nearest of a few patches that cover all normal ones.
 
-    With ``f_p`` the raw tokens of a patch (not unit vectors), the layers side by side, and ``M`` a coreset of
-    those of all references, a share ``coreset`` of them chosen by greedy farthest-point selection,
+    With ``f_p`` the raw tokens of a patch (not unit vectors), the layers side by side, and ``M`` a coreset of those of
+    all references, a share ``coreset`` of them chosen by greedy farthest-point selection,
 
         ``S(p) = min over m in M of |f_p - m|``.
 
@@ -51,23 +51,23 @@ class PatchCore(ReferenceScorer):
         ``s = (1 - exp |f_q - m*| / sum over m in N of exp |f_q - m|) S(q)``.
 
     It is computed in float64 with the greatest distance subtracted in all exponents. Where ``N`` has one vector, the
-    weight would be 0 for every image, and ``s = S(q)``. It depends on the unit of the tokens: where distances
-    are much below 1, the weight is ``1 - 1 / N`` for every image.
+    weight would be 0 for every image, and ``s = S(q)``. It depends on the unit of the tokens: where distances are much
+    below 1, the weight is ``1 - 1 / N`` for every image.
 
     The authors' code, which made their published figures, departs from their paper; these options follow the code:
 
     * ``image_score: max``: ``s = S(q)``. On 41 photographs of magnetic tiles (`embedded`, whose tokens are unit
       vectors, 8 references) the weight is 0.895 to 0.906, and the ranks with and without it correlate by .9995.
-    * ``distance: squared``: ``S`` is squared, which changes a map only if it is smoothed or enlarged. On the
-      same images, enlarged 8 times and smoothed with sigma 4, the ranks of pixels correlate by .9988.
+    * ``distance: squared``: ``S`` is squared, which changes a map only if it is smoothed or enlarged. On the same
+      images, enlarged 8 times and smoothed with sigma 4, the ranks of pixels correlate by .9988.
     * ``selection: approximate``: see `approximate_coreset`. On the same images, with 16 references, image scores of the
     two selections
       have a rank correlation of .94 and patches of .54: about the same as two seeds of it (.94 and .53).
 
     The code rounds the size of the coreset down, here it is rounded up: one more vector. It chooses from all patches at
     once; so does this method if they fit half of ``scoring.memory_mb``, and otherwise piece by piece (209 images of 28
-    x 28 patches with 1024 channels take 680 MB, and so ``memory_mb: 1400``). Maps are smoothed (sigma 4
-    pixels) by the evaluation.
+    x 28 patches with 1024 channels take 680 MB, and so ``memory_mb: 1400``). Maps are smoothed (sigma 4 pixels) by the
+    evaluation.
     """
 
     summary: ClassVar[str] = "A patch against a coreset of normal patches by Euclidean distance."

@@ -48,10 +48,10 @@ class PromptMemory(LabelledImagesScorer):
         ``p(v) = sum_i e_i y_i / n_1 / (sum_i e_i y_i / n_1 + sum_i e_i (1 - y_i) / n_0)``, with
         ``e_i = exp(cos(v, k_i) / temperature)``, ``n_1 = sum_i y_i`` and ``n_0 = sum_i (1 - y_i)``,
 
-    averaged over the layers. Patch tokens are scored likewise by their own memory. For each image its keys are the
-    mean of the anomalous patches and the mean of the others (``keys: regions``, as the authors' code), or single
-    patches with the anomalous share of their pixels as values (``keys: patches``). The image score is the weighted mean
-    of the vote on the class token, with weight ``image_weight``, and the mean of the highest 1 % of the map.
+    averaged over the layers. Patch tokens are scored likewise by their own memory. For each image its keys are the mean
+    of the anomalous patches and the mean of the others (``keys: regions``, as the authors' code), or single patches
+    with the anomalous share of their pixels as values (``keys: patches``). The image score is the weighted mean of the
+    vote on the class token, with weight ``image_weight``, and the mean of the highest 1 % of the map.
 
     Nothing is trained: the file of weights holds the memory. It has up to ``entries`` keys of each kind, a random
     sample by the seed, with a share ``anomalous_share`` of anomalous images or patches if there are so many.
@@ -60,10 +60,10 @@ class PromptMemory(LabelledImagesScorer):
 
     - Both classes have equal weight: votes are divided by ``n_1`` and ``n_0``. That changes all scores of a layer by
       one increasing function, and no ranking within a layer.
-    - All layers are averaged unless ``layers`` names some; the code uses the last one, with class tokens in the
-      space of CLIP's texts.
-    - In the mean of an image's anomalous patches, a patch has its anomalous share as weight, so that a defect
-      smaller than a patch has a key; the code uses only wholly anomalous patches. Patches are not averaged with their
+    - All layers are averaged unless ``layers`` names some; the code uses the last one, with class tokens in the space
+      of CLIP's texts.
+    - In the mean of an image's anomalous patches, a patch has its anomalous share as weight, so that a defect smaller
+      than a patch has a key; the code uses only wholly anomalous patches. Patches are not averaged with their
       neighbours, and the map is not smoothed (`image_score.smoothing` does it).
     - Images without a mask are keys only for class tokens. If no anomalous image has a mask, patches are compared with
       the class tokens, and the image score is the vote on the class token; the facts of the weights record this.

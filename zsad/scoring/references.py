@@ -66,12 +66,11 @@ Rotations = Annotated[
 class ReferenceScorer(Scorer):
     """Base class of few-shot and full-shot scorers; a subclass implements the fit and the scoring.
 
-    A subclass with a field ``rotations`` that is true gets each reference at eight angles, or as in the named
-    paper, see `Rotations`.
+    A subclass with a field ``rotations`` that is true gets each reference at eight angles, or as in the named paper,
+    see `Rotations`.
 
     Class attributes:
-        folds: number of folds of the cross-fitting that scores the references, if there are as
-            many references.
+        folds: number of folds of the cross-fitting that scores the references, if there are as many references.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)

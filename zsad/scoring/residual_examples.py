@@ -44,8 +44,7 @@ class Example(NamedTuple):
 class ResidualExamples:
     """Labelled images and the normal patches nearest to theirs, an `zsad.adaptation.residual_head.Examples`.
 
-    The nearest patches are found once for each image and stored as positions; tokens are read on
-    demand.
+    The nearest patches are found once for each image and stored as positions; tokens are read on demand.
 
     Args:
         examples: of one backbone.

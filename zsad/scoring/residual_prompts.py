@@ -78,14 +78,14 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     that at least two are needed. ``learns_from: auxiliary`` learns from the labelled images of another data set, each
     compared with the same number of references of its own category; then one reference is enough.
 
-    The training has a fixed number of steps with AdamW; each step uses four images of one size, two anomalous and
-    two normal, and one layer. The loss is the focal and the Dice loss of the cells (anomalous where the mask covers
-    more than half of a cell, normal where it covers nothing, ignored between) and the cross-entropy of the images.
+    The training has a fixed number of steps with AdamW; each step uses four images of one size, two anomalous and two
+    normal, and one layer. The loss is the focal and the Dice loss of the cells (anomalous where the mask covers more
+    than half of a cell, normal where it covers nothing, ignored between) and the cross-entropy of the images.
 
-    Departures: AdaptCLIP adds a textual and a visual prompt, which need a text tower; this method has only its
-    third component. AdaptCLIP trains on the test split of another data set; it has no option for synthetic anomalies.
-    Its map has the resolution of the image, here of the patches. With synthetic training an image is compared with
-    fewer references in training than later, when none is left out.
+    Departures: AdaptCLIP adds a textual and a visual prompt, which need a text tower; this method has only its third
+    component. AdaptCLIP trains on the test split of another data set; it has no option for synthetic anomalies. Its map
+    has the resolution of the image, here of the patches. With synthetic training an image is compared with fewer
+    references in training than later, when none is left out.
 
     The rule for the default of ``input``, fixed before anything was measured: the best mean of image AUROC and pixel
     AUROC over the four categories of the demo set with the filter bank ``embedded``, eight references and three seeds,

@@ -45,8 +45,8 @@ def check_same(first: TokenSource, *others: TokenSource) -> None:
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The difference between features, with both values, e.g. ``"resolution: 518 and 448"``; empty if none is known.
 
-    The resolution and other parameters of a backbone may differ even if layers and channels do not.
-    A missing model or backbone counts as the same.
+    The resolution and other parameters of a backbone may differ even if layers and channels do not. A missing model or
+    backbone counts as the same.
 
     Args:
         one, other: see `feature_facts`.

@@ -34,12 +34,12 @@ class _Patches(NamedTuple):
 class SampledPatches:
     """All class tokens, and for each image all patches with an anomaly and a random sample of the others.
 
-    The sample of an image depends only on the seed and its name. Patches that do not fit the memory are read again
-    each time.
+    The sample of an image depends only on the seed and its name. Patches that do not fit the memory are read again each
+    time.
 
     Args:
-        normal: number of sampled patches without an anomaly of each image, which represent all of them; 0 for
-            class tokens alone.
+        normal: number of sampled patches without an anomaly of each image, which represent all of them; 0 for class
+            tokens alone.
     """
 
     def __init__(self, images: LabelledImages, normal: int, seed: int, compute: Compute) -> None:

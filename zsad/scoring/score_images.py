@@ -52,8 +52,7 @@ def score_images(
     of fitting a model is not included.
 
     Args:
-        features: feature files by the roles that ``scorer.feature_sets()`` names, except those that a model
-            replaces.
+        features: feature files by the roles that ``scorer.feature_sets()`` names, except those that a model replaces.
         compute: device, memory and number format.
         output: the score file, written whole or not at all.
         provenance: facts about the job; the stage adds the rest.

@@ -5,11 +5,11 @@ Euclidean distance is ``sqrt(2 h)``. With any centre ``m``, and ``f' = f - m``, 
 
     ``h(f, g) = |f'|^2 / 2 + |g'|^2 / 2 - <f', g'>``
 
-is a single product of two longer vectors, ``(-f', |f'|^2 / 2, 1)`` and ``(g', 1, |g'|^2 / 2)``. That makes
-16-bit formats safe: the cosines of like patches lie near 1, where bfloat16 has steps of 1/256, while their ``h`` lies
-near 0 and is rounded in proportion to itself. The squared lengths are those of the rounded vectors and are split into
-as many 16-bit parts as float32 needs, so that ``h`` is exact for the rounded vectors except for its own last rounding,
-and zero for equal ones. Products are summed in float32 by the hardware.
+is a single product of two longer vectors, ``(-f', |f'|^2 / 2, 1)`` and ``(g', 1, |g'|^2 / 2)``. That makes 16-bit
+formats safe: the cosines of like patches lie near 1, where bfloat16 has steps of 1/256, while their ``h`` lies near 0
+and is rounded in proportion to itself. The squared lengths are those of the rounded vectors and are split into as many
+16-bit parts as float32 needs, so that ``h`` is exact for the rounded vectors except for its own last rounding, and zero
+for equal ones. Products are summed in float32 by the hardware.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ class Metric:
     def product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
         """``h`` of all pairs, ``[query, point]``, valid until the next call.
 
-        The memory is reused: new pages cost a CPU as much as a tenth of the product. In float32 on a
-        CPU, numpy's OpenBLAS is used, which on AMD processors is a tenth to a fifth faster than torch's MKL.
+        The memory is reused: new pages cost a CPU as much as a tenth of the product. In float32 on a CPU, numpy's
+        OpenBLAS is used, which on AMD processors is a tenth to a fifth faster than torch's MKL.
         """
         size = len(queries) * len(points)
         if self._space is None or self._space.numel() < size:
@@ -234,8 +234,8 @@ def self_dissimilarity(
 ) -> torch.Tensor:
     """Mean cosine distance of each patch to the ``k`` most similar other patches of its own image.
 
-    Patches within the exclusion radius do not count: their receptive fields overlap that of the patch, so that even
-    a defect would be similar to them.
+    Patches within the exclusion radius do not count: their receptive fields overlap that of the patch, so that even a
+    defect would be similar to them.
 
     Args:
         tokens: unit vectors ``[row, column, channel]``.
@@ -309,8 +309,7 @@ def _by_numpy(values: torch.Tensor) -> bool:
 def _least(h: torch.Tensor, dim: int) -> torch.Tensor:
     """The least along an axis; values below zero by rounding count as least.
 
-    Non-negative 16-bit numbers have the order of their bits, and a CPU compares integers six times as
-    fast as bfloat16.
+    Non-negative 16-bit numbers have the order of their bits, and a CPU compares integers six times as fast as bfloat16.
     """
     if h.dtype.itemsize == 2:
         return h.view(torch.int16).amin(dim=dim).view(h.dtype)

@@ -50,9 +50,9 @@ class Complement(NamedTuple):
 class Subspace(ReferenceScorer):
     """Score each patch by its distance to the principal subspace of the patches of normal images.
 
-    With ``x``, of ``D`` channels, the mean over the chosen layers of a patch's raw tokens (not unit vectors),
-    ``mu`` the mean of all patches of the references, and ``V [D, r]`` the first principal axes of their covariance, as
-    many as hold ``explained_variance``,
+    With ``x``, of ``D`` channels, the mean over the chosen layers of a patch's raw tokens (not unit vectors), ``mu``
+    the mean of all patches of the references, and ``V [D, r]`` the first principal axes of their covariance, as many as
+    hold ``explained_variance``,
 
         ``S(p) = |(x_p - mu) - V V^T (x_p - mu)|^2``.
 
@@ -61,13 +61,13 @@ class Subspace(ReferenceScorer):
     the number format, which keeps ``S`` to about 1e-6 of itself.
 
     One axis is always excluded, that of the least variance: otherwise every patch would score 0. References that do not
-    vary have no axes, and ``S`` is the squared distance to them. The authors' code includes that axis
-    if ``explained_variance`` is 1, and scores 0; below 1 it is the same.
+    vary have no axes, and ``S`` is the squared distance to them. The authors' code includes that axis if
+    ``explained_variance`` is 1, and scores 0; below 1 it is the same.
 
     With ``rotations`` each reference is used at eight angles, or with ``rotations: subspacead`` at 30 random ones as in
-    the authors' code, which uses none for the transistor of MVTec AD; the effect is described in
-    `zsad.features.views`. Their image score is the mean of the top 1 % of the pixels of the map, enlarged to the size
-    of the network's input and blurred: ``image_score: {rounding: down, patch_pixels: 14, pixel_smoothing: 0.81}``, see
+    the authors' code, which uses none for the transistor of MVTec AD; the effect is described in `zsad.features.views`.
+    Their image score is the mean of the top 1 % of the pixels of the map, enlarged to the size of the network's input
+    and blurred: ``image_score: {rounding: down, patch_pixels: 14, pixel_smoothing: 0.81}``, see
     `zsad.scoring.image_level`. Their references are the first of a shuffled list, here a random sample by ``seed``:
     other images.
     """

@@ -4,9 +4,9 @@ With ``g`` a reflection or a rotation about the middle of the frame, position ``
 position ``m + L (u - m)`` of ``x``, where ``m`` is the middle of the grid and ``L`` a 2 x 2 matrix.
 
 Patches are compared by the cosine distance ``h`` of unit features, which for the operands of
-`zsad.scoring.similarity.Metric` is a product, ``h(p, q) = <queries[p], points[q]>``. So the distances of all patches
-to those some rows below come from one product per row, those at a shift along the rows are a diagonal of it, and the
-mean over all pairs of two sets of patches is the product of the mean query and the mean point.
+`zsad.scoring.similarity.Metric` is a product, ``h(p, q) = <queries[p], points[q]>``. So the distances of all patches to
+those some rows below come from one product per row, those at a shift along the rows are a diagonal of it, and the mean
+over all pairs of two sets of patches is the product of the mean query and the mean point.
 """
 
 from __future__ import annotations
@@ -191,8 +191,8 @@ def asymmetries(
         down, along: the shifts along the two axes of the grid.
 
     Returns:
-        float32 ``[down, along]``; infinite if no patches overlap, or if the overlapping ones are all equal, so that
-        any shift would fit. If they are equal without a shift, that is symmetric: 0.
+        float32 ``[down, along]``; infinite if no patches overlap, or if the overlapping ones are all equal, so that any
+        shift would fit. If they are equal without a shift, that is symmetric: 0.
     """
     rows, columns, _ = points.shape
     points = points * valid[..., None]

@@ -33,21 +33,20 @@ class TextSimilarity(TextScorer):
 
         ``s(v) = softmax(cos(v, t_0) / temperature, cos(v, t_1) / temperature)_1``.
 
-    The map has ``s`` of each patch, averaged over the layers, and the image score is ``s`` of the vector of
-    the whole image. With two classes ``s`` depends only on the difference of the cosines, so that a bias, as in SigLIP,
-    would not change it.
+    The map has ``s`` of each patch, averaged over the layers, and the image score is ``s`` of the vector of the whole
+    image. With two classes ``s`` depends only on the difference of the cosines, so that a bias, as in SigLIP, would not
+    change it.
 
-    The vectors of patches lie in that space by a path of values (MaskCLIP, CLIP Surgery and
-    AnomalyCLIP's DPAM; the backbone's ``path: values``) or by the training of the model (TIPSv2, dino.txt, whose
-    patches are compared with some channels of the text). Like AnomalyCLIP's code, it uses only the last layer unless
-    the backbone has others: in earlier code four layers were the same layer four times, and with four different ones
-    its results are worse.
+    The vectors of patches lie in that space by a path of values (MaskCLIP, CLIP Surgery and AnomalyCLIP's DPAM; the
+    backbone's ``path: values``) or by the training of the model (TIPSv2, dino.txt, whose patches are compared with some
+    channels of the text). Like AnomalyCLIP's code, it uses only the last layer unless the backbone has others: in
+    earlier code four layers were the same layer four times, and with four different ones its results are worse.
 
     With learned tokens as ``text_prompts`` it is the inference of AnomalyCLIP (zqhang/AnomalyCLIP), which smooths the
-    map by 4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is that of
-    APRIL-GAN (ByChelsea/VAND-APRIL-GAN): raw tokens of each block of the network go through a linear layer before they
-    are compared. Two differences from its code: maps of layers are averaged and not summed, which gives the same
-    ranking, and are resized to the image after the softmax and not before.
+    map by 4 pixels (``image_score.smoothing`` 0.286 for patches of 14). With ``linear_layers`` it is that of APRIL-GAN
+    (ByChelsea/VAND-APRIL-GAN): raw tokens of each block of the network go through a linear layer before they are
+    compared. Two differences from its code: maps of layers are averaged and not summed, which gives the same ranking,
+    and are resized to the image after the softmax and not before.
     """
 
     summary: ClassVar[str] = "A patch, and the whole image, against sentences about an intact and a damaged object."

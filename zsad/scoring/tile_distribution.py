@@ -30,8 +30,8 @@ class TileDistribution(Scorer):
 
     With unit patch features ``f[c, p]`` of the image and ``t x t`` tiles (``t`` is ``tile``):
 
-    1. reference: ``R[c, k]``, ``k = 1 ... t^2``, is the median over adjacent tiles of a tile's ``k``-th smallest
-       value in channel ``c``;
+    1. reference: ``R[c, k]``, ``k = 1 ... t^2``, is the median over adjacent tiles of a tile's ``k``-th smallest value
+       in channel ``c``;
     2. correspondence: in the tile about ``q`` (the image is reflected beyond its border), the optimal transport of the
        values of channel ``c`` to ``R[c]`` moves the ``k``-th smallest to ``R[c, k]``. Its share at position ``p`` of
        the tile is ``e_q(p) = mean over c of |f[c, p] - R[c, k]|``, with ``k`` the rank of ``f[c, p]`` in the tile, and
@@ -40,12 +40,12 @@ class TileDistribution(Scorer):
        ``sigma_p`` that sums to one, and ``S(p)`` is the sum over the tiles ``q`` that hold ``p``.
 
     ``S`` is averaged over the layers. It needs a texture whose tiles all look about the same; the median tile is
-    typical as long as less than half of the tiles are anomalous. Towards the border fewer tiles hold a patch, so
-    that ``S`` falls off over the last ``t // 2`` patches, to about 0.7 of its level on normal textures.
+    typical as long as less than half of the tiles are anomalous. Towards the border fewer tiles hold a patch, so that
+    ``S`` falls off over the last ``t // 2`` patches, to about 0.7 of its level on normal textures.
 
-    Departures. Features: the paper uses a Wide-ResNet with each channel scaled to [0, 1] over the image, so that
-    the scale depends on the extremes of the image, also those of a defect; unit vectors have one scale for all images
-    and layers. Step 1: tiles are spread evenly from border to border, and overlap where ``t`` does not divide the grid,
+    Departures. Features: the paper uses a Wide-ResNet with each channel scaled to [0, 1] over the image, so that the
+    scale depends on the extremes of the image, also those of a defect; unit vectors have one scale for all images and
+    layers. Step 1: tiles are spread evenly from border to border, and overlap where ``t`` does not divide the grid,
     instead of leaving out a strip, because a patch grid has few tiles; the median of an even number is the mean of the
     middle two. Step 2: equal values share the mean of their ranks (reflected patches always equal others), so that a
     mirrored image gets the mirrored map.

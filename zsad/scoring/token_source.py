@@ -157,8 +157,8 @@ class MemoryTokens:
         path: name in messages.
 
     Raises:
-        DataError: there are no images, their tokens are not numbers or differ in shape other than the grid,
-            the number of names is wrong, or a value is not finite in float16.
+        DataError: there are no images, their tokens are not numbers or differ in shape other than the grid, the number
+            of names is wrong, or a value is not finite in float16.
     """
 
     def __init__(

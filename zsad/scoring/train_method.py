@@ -77,8 +77,8 @@ def train_method(
         ``"zsad"``, the version.
 
     Raises:
-        DataError: the features come from different backbones, no image is anomalous or none is normal, a label
-            is unknown, or the method cannot learn from them.
+        DataError: the features come from different backbones, no image is anomalous or none is normal, a label is
+            unknown, or the method cannot learn from them.
     """
     with ExitStack() as stack:
         opened = [_opened(files, scorer, stack) for files in categories]

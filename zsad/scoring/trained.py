@@ -126,9 +126,8 @@ class TrainedScorer(Scorer):
 
         Returns:
             Tensors, and the facts that only the method knows: ``"steps"``, ``"parameters"`` (their number), the
-            shape of its network, and ``"notes"``, a list of sentences about missing training data. The stage
-            adds the method and its parameters, the data set, the images and the features, see
-            `zsad.scoring.train_method`.
+            shape of its network, and ``"notes"``, a list of sentences about missing training data. The stage adds the
+            method and its parameters, the data set, the images and the features, see `zsad.scoring.train_method`.
 
         Raises:
             DataError: the method cannot learn from them.
@@ -152,8 +151,8 @@ class TrainedScorer(Scorer):
         """Read the weights and check that they fit features.
 
         Raises:
-            DataError: see `learned`; or the features come from another backbone, layers or resolution than those of
-                the training.
+            DataError: see `learned`; or the features come from another backbone, layers or resolution than those of the
+                training.
         """
         learned = self.learned()
         check_features(learned.facts, tokens, Path(str(self.weights)))

@@ -89,8 +89,8 @@ def endpoint(
 ) -> torch.Tensor:
     """``|z|^2`` of the noise ``z`` that Euler steps of equal length lead back to.
 
-    Each uses the velocity in the middle of its time. At the very end ``t = 1`` the exact velocity is ``x`` for
-    all tokens, since noise has mean zero: a single step from there would lead all of them to zero.
+    Each uses the velocity in the middle of its time. At the very end ``t = 1`` the exact velocity is ``x`` for all
+    tokens, since noise has mean zero: a single step from there would lead all of them to zero.
     """
     step = 1 / asked.euler_steps
     for number in range(asked.euler_steps):

@@ -31,8 +31,8 @@ STEP_BYTES = 12  # of a value in the computations of a step
 class VisualPrompts(LabelledImagesScorer):
     """Score patches, and the whole image, by vectors learned on another data set (UniADet).
 
-    In each layer ``l``, ``w_0`` and ``w_1`` are learned separately for class tokens and for patch tokens. A
-    token ``v`` has the score
+    In each layer ``l``, ``w_0`` and ``w_1`` are learned separately for class tokens and for patch tokens. A token ``v``
+    has the score
 
         ``s(v) = softmax(cos(v, w_0) / temperature, cos(v, w_1) / temperature)_1``.
 
@@ -41,24 +41,24 @@ class VisualPrompts(LabelledImagesScorer):
     learned, 20 480 numbers for five layers of 1024 channels.
 
     They are learned by the cross-entropy of the class tokens' logits, and the focal loss (gamma 2) and the Dice loss of
-    the anomalous channel of each layer's map, all averaged over the layers: AdamW, decay 0.01, a rate that falls
-    to a tenth along half a cosine, images of all categories mixed, each once per epoch. The number of epochs is fixed,
-    and the last step's vectors are kept.
+    the anomalous channel of each layer's map, all averaged over the layers: AdamW, decay 0.01, a rate that falls to a
+    tenth along half a cosine, images of all categories mixed, each once per epoch. The number of epochs is fixed, and
+    the last step's vectors are kept.
 
-    Departures from the paper, as known from its figures and a third party's re-implementation (its own code is
-    not published):
+    Departures from the paper, as known from its figures and a third party's re-implementation (its own code is not
+    published):
 
-    - Maps are compared with masks at the resolution of patches and not of pixels. The target of a patch is
-      the anomalous share of its pixels, and its loss is the mean loss of its pixels if all have its logits; so the only
+    - Maps are compared with masks at the resolution of patches and not of pixels. The target of a patch is the
+      anomalous share of its pixels, and its loss is the mean loss of its pixels if all have its logits; so the only
       difference is that logits are not interpolated between patches. See `zsad.adaptation.losses`.
     - Of each image, all patches with an anomaly and a random sample of ``normal_patches`` of the others are used, and
       the sample represents all others, so that sums are right on average. Of the test images of VisA with ViT-L/14 that
       is about 2 GB; patches that do not fit half of ``scoring.memory_mb`` are read from the features again in each
       epoch.
-    - No mosaics of images of the same category ("class-aware augmentation"): a mosaic must pass through the
-      backbone, but tokens are cached. A mosaic of cached tokens would have patches without their context, and no class
-      token. In the paper mosaics are worth 0.2 points of image AUROC and 2.1 of pixel AP on MVTec AD with CLIP, 2.0 and
-      0.4 on VisA.
+    - No mosaics of images of the same category ("class-aware augmentation"): a mosaic must pass through the backbone,
+      but tokens are cached. A mosaic of cached tokens would have patches without their context, and no class token. In
+      the paper mosaics are worth 0.2 points of image AUROC and 2.1 of pixel AP on MVTec AD with CLIP, 2.0 and 0.4 on
+      VisA.
     - Softmax before the map is resized to the image, and not after.
     - Images without a mask train only the vectors of class tokens. If no anomalous image has a mask, patches are
       compared with the vectors of class tokens, and the image score is that of the class token; the facts of the

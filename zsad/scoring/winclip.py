@@ -34,8 +34,8 @@ class WinClip(TextScorer):
 
     A mean is 0 if one of its scores is 0, as the published code sets NaN to 0.
 
-    There is no official code. ``averaging: raw`` with the prompts ``winclip_21`` corresponds to
-    anomalib and zqhang/Accurate-WinCLIP-pytorch, ``normalised`` with ``winclip`` (all 22 templates of the paper) and
+    There is no official code. ``averaging: raw`` with the prompts ``winclip_21`` corresponds to anomalib and
+    zqhang/Accurate-WinCLIP-pytorch, ``normalised`` with ``winclip`` (all 22 templates of the paper) and
     ``temperature: 0.01`` to mala-lab/WinCLIP.
     """
 

@@ -73,10 +73,10 @@ class WinClipPlus(ReferenceScorer, TextScorer):
     ``d`` over the scales and the patches, the raw tokens of the last block. The map of the image is ``S_text +
     S_seen``, or their mean with ``combine: mean``, and the image score is ``(s_0 + max S_seen) / 2``.
 
-    There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib; both
-    give the same ranking. With a recent open_clip, anomalib's patches go through the network's last LayerNorm, unlike
-    those of the other code and those here. A bank that does not fit the memory is read in pieces, each compared with
-    all images.
+    There is no official code: the sum is that of zqhang/Accurate-WinCLIP-pytorch, the mean that of anomalib; both give
+    the same ranking. With a recent open_clip, anomalib's patches go through the network's last LayerNorm, unlike those
+    of the other code and those here. A bank that does not fit the memory is read in pieces, each compared with all
+    images.
     """
 
     fitted_roles: ClassVar[tuple[str, ...]] = (REFERENCES,)

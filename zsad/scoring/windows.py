@@ -1,7 +1,7 @@
 """Windows of an image: square groups of patches, for each of which a backbone gives one vector.
 
-The vector of the window whose top left patch is ``(r, c)`` is at ``(r, c)`` of its layer; the last rows and
-columns of the layer, where no window begins, are unused.
+The vector of the window whose top left patch is ``(r, c)`` is at ``(r, c)`` of its layer; the last rows and columns of
+the layer, where no window begins, are unused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The published promptable segmentation models by name: their addresses, sizes and licences.
 
-This module holds only facts, so that the names can be listed without a framework or a network. Parameters
-are counted from the architecture, and agree with the known sizes of the published files.
+This module holds only facts, so that the names can be listed without a framework or a network. Parameters are counted
+from the architecture, and agree with the known sizes of the published files.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ class Sam2(TransformersNetwork):
     def embed(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         """Normalised squares ``[image, 3, side, side]`` to the levels that the decoder needs.
 
-        Like ``get_image_embeddings`` of the model, but "no memory" is always added to the coarsest level in use, as
-        in the authors' code. The library adds it to the last level there is, and SAM 3 has a fourth that is not used.
+        Like ``get_image_embeddings`` of the model, but "no memory" is always added to the coarsest level in use, as in
+        the authors' code. The library adds it to the last level there is, and SAM 3 has a fourth that is not used.
         """
         levels = self.module.get_image_features(pixels, return_dict=True).fpn_hidden_states[: len(self.shapes)]
         levels[-1] = levels[-1] + self.module.no_memory_embedding

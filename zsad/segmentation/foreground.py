@@ -40,8 +40,8 @@ class ObjectMask(NamedTuple):
     Attributes:
         mask: bool ``[height, width]``; the whole image where nothing is found.
         value: value of the chosen candidate, at most 1.
-        prompt: the prompt of the mask (box, points, labels, number of the candidate, quality, and whether the mask
-            is inverted), as plain JSON types.
+        prompt: the prompt of the mask (box, points, labels, number of the candidate, quality, and whether the mask is
+            inverted), as plain JSON types.
         note: why the whole image counts as the object; empty if an object is found.
     """
 
@@ -76,8 +76,8 @@ def object_mask(
     negative, ``m`` is the background and the object is the rest: an object of many pieces lies on one connected
     background. A texture covers the middle and the border alike, and counts as the object as a whole.
 
-    Then all holes of the mask are filled, because a hole may be a defect, and pieces below
-    `CRUMB` of the greatest one are dropped.
+    Then all holes of the mask are filled, because a hole may be a defect, and pieces below `CRUMB` of the greatest one
+    are dropped.
 
     Args:
         height, width: of the image, pixels.

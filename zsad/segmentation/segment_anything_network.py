@@ -1,7 +1,7 @@
 """The network of ``segment_anything``, of any size of a file of weights.
 
-The package builds ViT-B, ViT-L and ViT-H by name. Here the sizes are read from the tensors themselves, so that
-file names do not matter, and smaller networks of the same architecture load as well.
+The package builds ViT-B, ViT-L and ViT-H by name. Here the sizes are read from the tensors themselves, so that file
+names do not matter, and smaller networks of the same architecture load as well.
 """
 
 from __future__ import annotations

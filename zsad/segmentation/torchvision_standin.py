@@ -1,7 +1,7 @@
 """The few functions of torchvision that the package ``segment_anything`` imports, if torchvision is not usable.
 
-The package imports torchvision for helpers that embedding and decoding do not use. So it should also
-work if torchvision is absent, or was built for another PyTorch and fails on import. Only ``segment_anything`` gets the
+The package imports torchvision for helpers that embedding and decoding do not use. So it should also work if
+torchvision is absent, or was built for another PyTorch and fails on import. Only ``segment_anything`` gets the
 stand-ins: they are registered only while it is imported, because other libraries (``transformers``) test for
 torchvision to decide on their features.
 """

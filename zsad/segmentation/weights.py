@@ -1,7 +1,7 @@
 """Weights of promptable segmentation models: found locally or downloaded, and checked by their hashes.
 
-Local files come first, so that a node of a cluster needs no network after ``zsad download``. The clients
-of the hub and of other servers are imported where they are used: Snakemake reads this module each time it starts.
+Local files come first, so that a node of a cluster needs no network after ``zsad download``. The clients of the hub and
+of other servers are imported where they are used: Snakemake reads this module each time it starts.
 """
 
 from __future__ import annotations
