@@ -189,8 +189,8 @@ def shown_kinds(pool: Iterable[Labelled], options: DrawOptions, source: str, cat
     if scarce and options.scarce == "stop":
         raise DataError(_too_few(scarce, options, source, category))
     remarks += [
-        f"The kind '{kind}' is not shown: it has {count} labelled {'image' if count == 1 else 'images'}, too "
-        f"few for {_needs(options, source)}."
+        f"The kind '{kind}' is not shown: it has {count} labelled {'image' if count == 1 else 'images'}, too few for "
+        f"{_needs(options, source)}."
         for kind, count in scarce.items()
     ]
     kinds = [kind for kind in wanted if kind not in scarce]

@@ -109,7 +109,7 @@ def _unit_vectors(tokens: np.ndarray, features: FeatureReader, indices: Sequence
         length = float(lengths[place].min())
         fault = "zero" if length == 0 else "not finite"
         raise DataError(
-            f"the embedding of {features.image_ids[indices[place]]} from {features.path} is {fault}, so that "
-            "it cannot be compared; leave the image out, or choose other layers or another backbone"
+            f"the embedding of {features.image_ids[indices[place]]} from {features.path} is {fault}, so that it cannot "
+            "be compared; leave the image out, or choose other layers or another backbone"
         )
     return side_by_side(tokens / lengths)

@@ -54,8 +54,8 @@ class Regions:
                 check_same_images(features, reader)
         if scores is not None and not scores.localises:
             raise DataError(
-                f"{scores.path} is of a method that scores whole images and does not localise defects; "
-                "choose another method, or embedding: image"
+                f"{scores.path} is of a method that scores whole images and does not localise defects; choose another "
+                "method, or embedding: image"
             )
         self._features, self._scores, self._masks = features, scores, masks
 

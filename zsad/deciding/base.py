@@ -170,8 +170,8 @@ class ThresholdRule(Choice):
         EXTENT,
         ge=0,
         le=1,
-        description="How far down a region extends, as a share of the way from the median patch to "
-        "the threshold; 1: only values above the threshold itself.",
+        description="How far down a region extends, as a share of the way from the median patch to the threshold; 1: "
+        "only values above the threshold itself.",
     )
 
     @property

@@ -30,8 +30,8 @@ class ReferenceQuantile(ReferenceRule):
 
     summary: ClassVar[str] = "Quantile of the scores of the reference images, each scored without itself."
     reference: ClassVar[str] = (
-        "Percentile of held-out normal images, as in anomalib and patch-feature baselines; SuperADD "
-        "(arXiv 2605.14808) takes 0.95 and a factor."
+        "Percentile of held-out normal images, as in anomalib and patch-feature baselines; SuperADD (arXiv 2605.14808) "
+        "takes 0.95 and a factor."
     )
 
     quantile: float = Field(0.995, gt=0, le=1, description="Share of normal images that are called normal.")

@@ -111,8 +111,8 @@ def require_masks(masks: Arrays, others: Arrays, what: str) -> int:
     for arrays, name in ((others, what), (masks, "masks")):
         if not hasattr(arrays, "__len__") or not hasattr(arrays, "__getitem__"):
             raise ArrayError(
-                f"the {name} are a {type(arrays).__name__}, which cannot be indexed by position; "
-                "give a list, or an array [image, row, column]"
+                f"the {name} are a {type(arrays).__name__}, which cannot be indexed by position; give a list, or an "
+                "array [image, row, column]"
             )
         if isinstance(arrays, Mapping):
             raise ArrayError(f"the {name} are a mapping; give a list in the order of the images")
@@ -128,8 +128,8 @@ def mask_of(masks: Arrays, position: int) -> np.ndarray:
     mask = masks[position]
     if mask is None:
         raise ArrayError(
-            f"mask {position} is None, so that its image size is not known; "
-            "give np.zeros((height, width), bool) for a normal image"
+            f"mask {position} is None, so that its image size is not known; give np.zeros((height, width), bool) for a "
+            "normal image"
         )
     return binary(mask, f"mask {position}")
 

@@ -200,8 +200,8 @@ def _counts_of_maps(
     if highest is not None and (contradicting := np.flatnonzero(pixel > highest)).size:
         image = contradicting[0]
         raise ArrayError(
-            f"region is {highest[image]} and threshold is {pixel[image]}, but a region must be marked to "
-            "be reported; give a region of at least the threshold"
+            f"region is {highest[image]} and threshold is {pixel[image]}, but region must not be below "
+            "threshold; raise it, or lower threshold"
         )
     counts = np.zeros((number, COUNTED), np.int64)
     for position in range(number):
@@ -240,8 +240,8 @@ def _pairs(predictions: Arrays, masks: Arrays, protocol: str) -> Iterator[tuple[
         marked, ground_truth = binary(predictions[position], f"prediction {position}"), mask_of(masks, position)
         if marked.shape != ground_truth.shape:
             raise ArrayError(
-                f"prediction {position} has the shape {marked.shape} and its mask {ground_truth.shape}; "
-                "resize it to the size of the image"
+                f"prediction {position} has the shape {marked.shape} and its mask {ground_truth.shape}; resize it to "
+                "the size of the image"
             )
         yield measured_at.mask(marked), measured_at.true_mask(ground_truth)
 

@@ -81,8 +81,8 @@ class Sam(RegionRefiner, PromptOptions):
     )
     crops: CropOptions | None = Field(
         None,
-        description="Windows that show small components to the model at full resolution; null for none, {} for "
-        "the defaults.",
+        description="Windows that show small components to the model at full resolution; null for none, {} for the "
+        "defaults.",
     )
 
     @property

@@ -24,8 +24,8 @@ class ScoringOptions(Options):
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="number format of matrix products: auto (which is float32, so that figures are the same "
-        "on all machines), float32, bfloat16 or float16",
+        description="number format of matrix products: auto (which is float32, so that figures are the same on all "
+        "machines), float32, bfloat16 or float16",
     )
 
 

@@ -79,8 +79,8 @@ class CouplingFlow(WhitenedScorer):
         """A sentence if there is a single dimension, or that of `WhitenedScorer.fit_refusal`."""
         if references.layers is not None and references.channels * self._layer_count(references.layers) == 1:
             return (
-                "a coupling flow needs at least 2 channels, since one half of them changes the other, but "
-                "there is 1; name more 'layers', or use 'mahalanobis'"
+                "a coupling flow needs at least 2 channels, since one half of them changes the other, but there is 1; "
+                "name more 'layers', or use 'mahalanobis'"
             )
         return super().fit_refusal(references, scored)
 

@@ -31,8 +31,8 @@ class FlipConsistency(Scorer):
         "related to anomaly scores from consistency under augmentation."
     )
     blind_to: ClassVar[str] = (
-        "a defect whose representation is as stable as the rest, or a weakened texture: it measures how "
-        "features change in a mirrored image, which most defects do not alter"
+        "a defect whose representation is as stable as the rest, or a weakened texture: it measures how features "
+        "change in a mirrored image, which most defects do not alter"
     )
 
     layers: Layers = None

@@ -128,8 +128,8 @@ class GMM(ReferenceScorer):
         if count >= fewest:
             return ""
         return (
-            f"a Gaussian mixture with components = {self.components} needs at least {fewest} references, "
-            f"but there are {count}; raise 'shots' or add images to train/good"
+            f"a Gaussian mixture with components = {self.components} needs at least {fewest} references, but there are "
+            f"{count}; raise 'shots' or add images to train/good"
         )
 
     def fit(self, references: TokenSource, indices: Sequence[int], compute: Compute) -> Density:

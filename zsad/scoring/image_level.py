@@ -52,8 +52,8 @@ class ImageScoring(Options):
         1,
         ge=1,
         le=64,
-        description="pixels along a patch, to aggregate the map at pixel size (SubspaceAD: 14, PaDiM: 4); "
-        "1 to aggregate patches",
+        description="pixels along a patch, to aggregate the map at pixel size (SubspaceAD: 14, PaDiM: 4); 1 to "
+        "aggregate patches",
     )
     pixel_smoothing: float = Field(
         0.0,

@@ -67,18 +67,18 @@ class Mahalanobis(ReferenceScorer):
 
     summary: ClassVar[str] = "A patch against a Gaussian of the patches of normal reference images."
     reference: ClassVar[str] = (
-        "PaDiM: Defard et al., ICPR 2021 workshops, section III, with 'per_position'; "
-        "one Gaussian for all positions is this project's variant for objects that are not aligned."
+        "PaDiM: Defard et al., ICPR 2021 workshops, section III, with 'per_position'; one Gaussian for all positions "
+        "is this project's variant for objects that are not aligned."
     )
     blind_to: ClassVar[str] = (
-        "a defect that changes patches in the way in which normal ones differ anyway, such as another shade, "
-        "a weakened texture, or, without 'per_position', a normal component in a wrong place"
+        "a defect that changes patches in the way in which normal ones differ anyway, such as another shade, a "
+        "weakened texture, or, without 'per_position', a normal component in a wrong place"
     )
 
     per_position: bool = Field(
         False,
-        description="One Gaussian for each position of the patch grid, for aligned objects; false for one "
-        "global Gaussian.",
+        description="One Gaussian for each position of the patch grid, for aligned objects; false for one global "
+        "Gaussian.",
     )
     regularisation: float = Field(
         0.01,

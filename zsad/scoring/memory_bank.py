@@ -56,8 +56,8 @@ class MemoryBank(ReferenceScorer):
         "window of RAD: arXiv 2601.22763."
     )
     blind_to: ClassVar[str] = (
-        "what is similar to the references: a component that is missing or in a wrong place, "
-        "unless 'window' compares positions, or a weakened texture"
+        "what is similar to the references: a component that is missing or in a wrong place, unless 'window' compares "
+        "positions, or a weakened texture"
     )
 
     k: int = Field(1, ge=1, description="Number of nearest reference patches whose distances are averaged.")

@@ -83,8 +83,8 @@ class MirrorSymmetry(Scorer):
     summary: ClassVar[str] = "A patch against its counterparts under the reflections and rotations of a symmetric "
     "object."
     reference: ClassVar[str] = (
-        "This project's own: bilateral symmetry with foundation-model features; related to left-right "
-        "comparison in medical imaging."
+        "This project's own: bilateral symmetry with foundation-model features; related to left-right comparison in "
+        "medical imaging."
     )
     blind_to: ClassVar[str] = (
         "a defect that is as symmetric as the object or changes the whole image equally; and any defect if the object "
@@ -94,8 +94,8 @@ class MirrorSymmetry(Scorer):
     symmetries: tuple[Symmetry, ...] = Field(
         ("horizontal", "vertical", "half_turn"),
         min_length=1,
-        description="Symmetries to test: horizontal (left to right), vertical (top to bottom), half_turn, and "
-        "the rotations 3_fold to 6_fold.",
+        description="Symmetries to test: horizontal (left to right), vertical (top to bottom), half_turn, and the "
+        "rotations 3_fold to 6_fold.",
     )
     window: int = Field(1, ge=0, description="Partners up to this many patches off are searched (Chebyshev).")
     max_shift: float = Field(

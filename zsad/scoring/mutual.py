@@ -63,8 +63,8 @@ class Mutual(MutualScorer):
     summary: ClassVar[str] = "A patch against each other test image of the unlabelled batch."
     reference: ClassVar[str] = "MuSc: Li et al., ICLR 2024, sections 3.1 to 3.3."
     blind_to: ClassVar[str] = (
-        "a defect that many of the other test images share, a weakened texture, or a normal component in a "
-        "wrong place, as positions are not compared"
+        "a defect that many of the other test images share, a weakened texture, or a normal component in a wrong "
+        "place, as positions are not compared"
     )
 
     online: bool = Field(

@@ -55,8 +55,8 @@ class MutualConsistent(MutualScorer):
     summary: ClassVar[str] = "A patch against each other test image, except those that repeat the same anomaly."
     reference: ClassVar[str] = "After CoDeGraph: Le-Gia and Ahn, TMLR 2025 (its idea, as interpreted by this project)."
     blind_to: ClassVar[str] = (
-        "a defect that half of the test images share, a weakened texture, or a normal component in a wrong "
-        "place, as positions are not compared"
+        "a defect that half of the test images share, a weakened texture, or a normal component in a wrong place, as "
+        "positions are not compared"
     )
 
     false_alarms: float = Field(

@@ -53,8 +53,8 @@ class Padim(ReferenceScorer):
     summary: ClassVar[str] = "A patch against a Gaussian of the patches of normal reference images at its position."
     reference: ClassVar[str] = "PaDiM: Defard et al., ICPR 2021 workshops, section III."
     blind_to: ClassVar[str] = (
-        "a defect that changes patches in the way in which normal ones at the same position differ anyway, such "
-        "as another shade, or a weakened texture"
+        "a defect that changes patches in the way in which normal ones at the same position differ anyway, such as "
+        "another shade, or a weakened texture"
     )
 
     shots: Shots = "all"

@@ -73,14 +73,14 @@ class PromptMemory(LabelledImagesScorer):
     summary: ClassVar[str] = "A patch, and the image as a whole, by a vote of labelled tokens of another data set."
     reference: ClassVar[str] = "MRAD-TF: Xu et al., ICLR 2026, arXiv 2602.00522."
     blind_to: ClassVar[str] = (
-        "a defect unlike those of its memory, such as a component that is missing or in a wrong place; and "
-        "normal regions that look like those, such as a rough surface, get high scores everywhere"
+        "a defect unlike those of its memory, such as a component that is missing or in a wrong place; and normal "
+        "regions that look like those, such as a rough surface, get high scores everywhere"
     )
 
     keys: Literal["regions", "patches"] = Field(
         "regions",
-        description="Keys from the patches of an image: the mean of its anomalous ones and that of "
-        "the others (regions), or single patches (patches).",
+        description="Keys from the patches of an image: the mean of its anomalous ones and that of the others "
+        "(regions), or single patches (patches).",
     )
     entries: int = Field(8192, ge=2, description="Greatest number of keys of images, and of patches, in each layer.")
     anomalous_share: float = Field(

@@ -112,8 +112,8 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
     )
     learns_from: Literal["synthetic", "auxiliary"] = Field(
         SYNTHETIC,
-        description="synthetic: anomalies made from the references; auxiliary: those of another data set, "
-        "see section 'auxiliary'.",
+        description="synthetic: anomalies made from the references; auxiliary: those of another data set, see section "
+        "'auxiliary'.",
     )
     input: Input = Field(
         "residual",
@@ -190,8 +190,8 @@ class ResidualPrompts(ReferenceScorer, TrainedScorer):
         if found >= self.fewest_references():
             return ""
         return (
-            "synthetic anomalies need at least 2 references, one to make them from and one to compare with, "
-            f"but there is {found}; raise 'shots', or set 'learns_from: auxiliary'"
+            "synthetic anomalies need at least 2 references, one to make them from and one to compare with, but there "
+            f"is {found}; raise 'shots', or set 'learns_from: auxiliary'"
         )
 
     def foreign_weights(self, facts: Mapping[str, Any]) -> str:

@@ -111,8 +111,8 @@ class WhitenedScorer(ReferenceScorer):
         0.1,
         ge=0,
         lt=1,
-        description="Share of the references, at least one, that is held out for early stopping; 0 to train on "
-        "all of them for all steps.",
+        description="Share of the references, at least one, that is held out for early stopping; 0 to train on all of "
+        "them for all steps.",
     )
     steps: int = Field(1000, ge=1, description="Number of training steps, fixed beforehand.")
     batch: int = Field(1024, ge=1, description="Patches in each step.")
@@ -170,8 +170,8 @@ class WhitenedScorer(ReferenceScorer):
         images = len(set(map(base_id, references.image_ids)))
         if images < self.fewest_references():
             return (
-                f"training needs at least {self.fewest_references()} references, since a single one does not "
-                f"show how normal images differ, but there is {images}; raise 'shots' or add images to train/good"
+                f"training needs at least {self.fewest_references()} references, since a single one does not show how "
+                f"normal images differ, but there is {images}; raise 'shots' or add images to train/good"
             )
         width = references.channels * self._layer_count(references.layers)
         dimensions = min(self.dimensions, width)
@@ -414,6 +414,6 @@ def _read(references: TokenSource, indices: Sequence[int], label: str) -> Iterat
 
 def _other_grid(image: str, found: tuple[int, int], expected: tuple[int, int], whose: str) -> str:
     return (
-        f"{image} has {found[0]} x {found[1]} patches but {whose} {expected[0]} x {expected[1]}: with "
-        "'position: true' all images need one patch grid; set 'position: false', or resize all images to one size"
+        f"{image} has {found[0]} x {found[1]} patches but {whose} {expected[0]} x {expected[1]}: with 'position: true' "
+        "all images need one patch grid; set 'position: false', or resize all images to one size"
     )
