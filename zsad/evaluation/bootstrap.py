@@ -213,7 +213,7 @@ def histogram_metrics(histograms: ImageHistograms, weights: np.ndarray) -> Repli
     ranking = binned_ranking(weights @ histograms.positives, weights @ histograms.negatives)
     overlap = binned_overlap(histograms.overlap, histograms.regions, weights)
     f1 = f1_max(ranking)
-    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.compute_replicates(weights)
+    at_thresholds = (ranking, overlap) if histograms.linear is None else histograms.linear.resampled(weights)
     metrics = {
         "pixel_auroc": auroc(ranking),
         "pixel_ap": average_precision(ranking),

@@ -9,7 +9,14 @@ from pydantic import Field
 from zsad.adaptation.pairing import CHUNK, MAXIMISED, Pairing, pair_noise
 from zsad.adaptation.training import generator
 from zsad.lazy import torch
-from zsad.scoring.velocity_scores import VELOCITY_SCORES, Asked, Averaging, Measure, VelocityScore, sample_noise
+from zsad.scoring.velocity_scores import (
+    VELOCITY_SCORES,
+    Averaging,
+    Measure,
+    VelocityOptions,
+    VelocityScore,
+    sample_noise,
+)
 from zsad.scoring.whitened import WhitenedScorer
 
 if TYPE_CHECKING:
@@ -94,7 +101,7 @@ class Flow(WhitenedScorer):
     def token_scores(self, network: Velocity, tokens: torch.Tensor, position: torch.Tensor | None) -> torch.Tensor:
         """Scores of tokens by ``measure``."""
         noise = sample_noise(self.draws, tokens.shape[1], generator(self.seed, "noise")).to(tokens.device)
-        return self._asked.of(network, tokens, position, Asked(noise, self.averaging, self.euler_steps))
+        return self._asked.of(network, tokens, position, VelocityOptions(noise, self.averaging, self.euler_steps))
 
     def token_bytes(self, dimensions: int) -> int:
         """Bytes of all layers and of the coordinates."""
