@@ -146,6 +146,6 @@ def test_a_model_of_a_single_reference_has_no_evidence_and_the_sentence_says_wha
     ) as writer:
         writer.write(0, np.zeros((2, 2)), 0.0)
     for rule in (ReferenceQuantile(), Conformal()):
-        with pytest.raises(DataError, match="at least 2 of them, and there is 1; raise 'shots'"):
+        with pytest.raises(DataError, match="at least 2 of them, but there is 1; raise 'shots'"):
             decide_images(scores=tmp_path / "s.h5", rule=rule, output=tmp_path / "d.h5", provenance={}, model=model)
     assert not (tmp_path / "d.h5").exists()

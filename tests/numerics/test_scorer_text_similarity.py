@@ -93,7 +93,7 @@ def test_windows_are_no_layers_of_patches():
     plain = MemoryTokens([windowed.patch_tokens(0)[2:]], windowed.cls_tokens()[:, 2:], layers=["patches"], texts=texts)
     maps = [next(iter(TextSimilarity().score({"test": each}, COMPUTE))).anomaly_map for each in (windowed, plain)]
     np.testing.assert_array_equal(*maps)
-    with pytest.raises(DataError, match="layer 'window2' holds windows of the image and no patches"):
+    with pytest.raises(DataError, match="layer 'window2' holds windows of the image, not patches"):
         list(TextSimilarity(layers=["window2"]).score({"test": windowed}, COMPUTE))
 
 

@@ -28,7 +28,7 @@ NAMED = 5  # names in a sentence, at most
 def _different(items: list[Shots] | list[int]) -> list[Shots] | list[int]:
     twice = next((item for place, item in enumerate(items) if item in items[:place]), None)
     if twice is not None:
-        raise ValueError(f"{twice!r} is given twice; remove one")
+        raise ValueError(f"{twice!r} is listed twice; remove one")
     return items
 
 

@@ -85,7 +85,7 @@ BESIDE = (
         "an example that is a test image",
         LABELLED,
         copied_to(SHOWN, f"{TESTS}/good/7.jpg"),
-        r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* remove it",
+        r"the labelled example crack/0\.png and the test image test/good/7\.jpg are the same image, .* remove one",
     ),
     Fault(
         "examples of no kind", LABELLED, emptied("examples"), r"the folder examples of labelled examples is empty; give"

@@ -431,7 +431,7 @@ def test_a_layer_that_is_not_there_is_refused(files: Files) -> None:
 
 def test_maps_of_a_method_that_does_not_localise_are_refused(files: Files) -> None:
     given = {"regions": "predicted", "embedding": EmbeddingOptions(kind="region")}
-    with pytest.raises(DataError, match=r"whole\.h5 is of a method that scores images as wholes .* choose another"):
+    with pytest.raises(DataError, match=r"whole\.h5 is of a method that scores whole images .* choose another"):
         files.classify(**given, scores=files.scores("whole", IMAGES, localises=False))
 
 

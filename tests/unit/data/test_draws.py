@@ -394,7 +394,7 @@ REFUSED: dict[str, tuple[Images, Images | None, dict[str, Any], str]] = {
         {"line 2/7.jpg": (UNKNOWN, "crack 2"), "8.png": (UNKNOWN, "8")},
         images(good=5, crack=5),
         {},
-        r"the labelled example crack/02\.png and the test image line 2/7\.jpg are the same image, .* remove it",
+        r"the labelled example crack/02\.png and the test image line 2/7\.jpg are the same image, .* remove one",
     ),
     "several examples that are test images, of a kind that is not shown": (
         images(crack=3),
@@ -463,10 +463,10 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(
     [
         ({"shots": [0]}, r"item 1 of shots = 0 is not usable: input should be 'all', or it must be at least 1"),
         ({"shots": []}, r"it must not be empty"),
-        ({"shots": [2, 2]}, r"2 is there twice"),
+        ({"shots": [2, 2]}, r"2 is listed twice"),
         ({"shots": ["some"]}, r"'some'"),
         ({"calibration": -1}, r"at least 0"),
-        ({"seeds": [1, 1]}, r"1 is there twice"),
+        ({"seeds": [1, 1]}, r"1 is listed twice"),
         ({"seeds": [-1]}, r"at least 0"),
         ({"seeds": []}, r"it must not be empty"),
         ({"scarce": "leave"}, r"choose from: stop, skip"),
@@ -610,7 +610,7 @@ def test_a_table_that_is_no_split_is_refused(tmp_path: Path, changes: dict[str, 
     path = tmp_path / "split.csv"
     write_split(path, sorted(rows, key=lambda row: str(row.seed)) if "seed" not in changes else rows[-1:])
     with pytest.raises(
-        DataError, match=rf"split\.csv is no split of a classifier \(.*{said}.*\); delete it and run again"
+        DataError, match=rf"split\.csv is not a split of a classifier \(.*{said}.*\); delete it and run again"
     ):
         read_split(path)
 

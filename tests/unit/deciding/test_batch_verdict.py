@@ -28,7 +28,7 @@ from zsad.deciding.conformal import Conformal
             40,
             0.1,
             "12 of 40 photographs are called defective. The rule calls about 10 % of normal photographs defective, "
-            "about 4 of 40. That is more than in a normal batch: fewer than 1 in 1000 of such batches "
+            "about 4 of 40. That is more than in a normal batch: fewer than 1 in 1000 of normal batches "
             "have as many.",
         ),
         (
@@ -36,7 +36,7 @@ from zsad.deciding.conformal import Conformal
             20,
             0.004,
             "1 of 20 photographs is called defective. The rule calls about 0.4 % of normal photographs defective, "
-            "fewer than one of 20. That is more than in a normal batch: about 7.7 % of such batches "
+            "fewer than one of 20. That is more than in a normal batch: about 7.7 % of normal batches "
             "have as many.",
         ),
         (

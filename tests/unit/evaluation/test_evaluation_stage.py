@@ -365,7 +365,7 @@ def test_a_mask_of_another_size_is_an_error(complete):
 
 
 def test_too_few_draws_are_refused():
-    with pytest.raises(ConfigError, match=r"evaluation: bootstrap = 10 .* at least 40 draws"):
+    with pytest.raises(ConfigError, match=r"evaluation: bootstrap = 10 .* at least 40 replicates"):
         EvaluationOptions.build({"bootstrap": 10}, where="evaluation")
 
 

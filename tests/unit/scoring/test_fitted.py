@@ -160,7 +160,7 @@ def test_the_scores_of_the_references_are_kept_to_the_bit(scorer: ReferenceScore
 @pytest.mark.parametrize(
     ("scorer", "count", "reason"),
     [
-        (SHOTS, 1, "needs at least 2 of them, and there is 1"),
+        (SHOTS, 1, "needs at least 2 of them, but there is 1"),
         (GMM(), 3, "needs at least 3 references"),
         (ClassTokenKnn(shots=4, k=4), 4, "fewer than k = 4"),
         (MemoryBank(shots=2, rotations=False, coreset=1e-6, k=2), 2, "fewer than k = 2"),
@@ -275,7 +275,7 @@ def test_features_of_another_backbone_are_one_sentence(other: MemoryTokens, name
 )
 def test_a_model_of_another_method_is_refused(asked: dict[str, Any], named: str, model: Path, tmp_path: Path) -> None:
     test = written_tokens(tokens(1, 2, "test"), tmp_path / "test.h5")
-    with pytest.raises(DamagedFileError, match=rf"model\.h5 is the model of another method, as its {named} is another"):
+    with pytest.raises(DamagedFileError, match=rf"model\.h5 is the model of another method: its {named} differs"):
         scored(test, model, **{"scorer": SHOTS, **asked})
     assert not (tmp_path / "scores.h5").exists()
     scored(test, model, SHOTS, compute=Compute(precision="auto"))  # which is the same as float32

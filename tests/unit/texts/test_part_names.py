@@ -57,7 +57,11 @@ def test_a_name_that_fits_no_sentence_is_refused_in_one(name: str, reason: str) 
 
 
 def test_a_category_whose_name_is_no_word_needs_one() -> None:
-    with pytest.raises(ConfigError, match=r"category '_-' is no name of a part \(it must not be empty\); give"):
+    with pytest.raises(
+        ConfigError,
+        match=r"category '_-' is not usable as the name of an object \(it must not be "
+        r"empty\); give",
+    ):
         part_name("_-")
     assert part_name("_-", {"_-": "bolt"}) == "bolt"
 

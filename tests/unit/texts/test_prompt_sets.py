@@ -246,7 +246,7 @@ def test_what_does_not_exist_is_reported_with_what_does(reference: str, message:
 
 def test_a_pipe_is_no_file_of_prompts() -> None:
     os.mkfifo("mine.yaml")
-    assert refusal("mine.yaml") == "the file of prompts mine.yaml is no file; give a YAML file"
+    assert refusal("mine.yaml") == "the file of prompts mine.yaml is not a file; give a YAML file"
 
 
 def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> None:
@@ -257,7 +257,7 @@ def test_learned_tokens_are_no_sentences_and_are_looked_for_by_the_check() -> No
         check_prompts("weights.pth")
     for name in ("tokens.pth", "TOKENS.PTH"):
         check_prompts(written(b"whatever", name))
-    assert "tokens.pth holds learned tokens by its ending" in refusal("tokens.pth")
+    assert "tokens.pth is a file of learned tokens by its extension" in refusal("tokens.pth")
     with pytest.raises(ConfigError, match="did you mean 'winclip'"):
         check_prompts("winclp")
 
