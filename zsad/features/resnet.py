@@ -279,9 +279,9 @@ class ResNet(Cnn):
         """Refuse what is called as a published network is and is another one: its size has been told by the name."""
         network = self._network
         if network and shape != PUBLISHED[network]:
-            mend = "set another revision" if self._is_of_hub else "rename it"
+            fix = "set another revision" if self._is_of_hub else "rename it"
             raise ModelError(
-                f"the weights of model '{self.model}' are not those of a {network}, as its name says; {mend}, "
+                f"the weights of model '{self.model}' are not those of a {network}, as its name says; {fix}, "
                 "or download the right one"
             )
 

@@ -2,7 +2,7 @@
 
 ``transformers`` folders, ``timm`` folders (DINOv3), ``open_clip`` folders, and single files (DINOv2 and DINOv3 of
 ``torch.hub``, ``.pth``; OpenAI's CLIP and open_clip, ``.pt``). Whatever goes wrong on the way is a `ModelError` that
-says how to mend it; the libraries underneath stay silent.
+says how to fix it; the libraries underneath stay silent.
 """
 
 from __future__ import annotations

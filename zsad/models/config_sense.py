@@ -77,7 +77,7 @@ def sense_of_config(name: str, source: Path) -> Iterator[None]:
     except ZsadError:
         raise
     except Exception as error:
-        raise ModelError(_reason(name, error) or f"{_unusable(name)} ({_said(error)}, in {source}); mend it") from None
+        raise ModelError(_reason(name, error) or f"{_unusable(name)} ({_said(error)}, in {source}); fix it") from None
 
 
 @contextmanager
@@ -205,7 +205,7 @@ def _values(content: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str
 
 
 def _senseless(name: str, reason: str) -> ModelError:
-    return ModelError(f"{_unusable(name)} ({reason}); mend it, or download the model again")
+    return ModelError(f"{_unusable(name)} ({reason}); fix it, or download the model again")
 
 
 def _unusable(name: str) -> str:

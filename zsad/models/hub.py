@@ -1,7 +1,7 @@
 """Checkpoints on this machine and on the Hugging Face hub: found, downloaded, and checked by their hashes.
 
 The local cache goes first: a model that lies there whole is used without a request, so that a node of a cluster needs
-no network after ``zsad download``. Whatever goes wrong is one sentence that says how to mend it; the libraries
+no network after ``zsad download``. Whatever goes wrong is one sentence that says how to fix it; the libraries
 underneath stay silent.
 """
 
@@ -435,15 +435,15 @@ def _unreachable(
     if not by_run and is_cached(hub_id, revision):
         return f"model '{name}' is whole in the local cache and can be used, but {reason} for a newer state of it"
     if by_run:
-        mend = f"download it ahead where there is a network (`{_download_command(name, revision)}`)"
+        fix = f"download it ahead where there is a network (`{_download_command(name, revision)}`)"
     elif is_offline:
-        mend = "unset HF_HUB_OFFLINE where there is a network"
+        fix = "unset HF_HUB_OFFLINE where there is a network"
     else:
-        mend = (
+        fix = (
             "connect this machine to the network, or bring the folder "
             f"{Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type='model')} from one that has it"
         )
-    return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{mend}, or " + (
+    return f"model '{name}' is not whole in the local cache and {reason}; {_known(hub_id, models)}{fix}, or " + (
         f"point '{option}' at a local folder{_or_file(hub_id, models)}{_gate(hub_id, models)}"
     )
 

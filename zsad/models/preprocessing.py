@@ -148,6 +148,6 @@ def _for_each_colour(value: Any) -> Any:
 
 def _unusable(name: str, path: Path, reason: str) -> ModelError:
     return ModelError(
-        f"the {path.name} of model '{name}' is not usable ({reason}, in {path.parent}); mend it, or download the model "
+        f"the {path.name} of model '{name}' is not usable ({reason}, in {path.parent}); fix it, or download the model "
         "again"
     )

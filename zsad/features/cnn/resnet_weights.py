@@ -171,7 +171,7 @@ def _variant(content: Mapping[str, Any], name: str) -> Variant:
     if not all(isinstance(flag, bool) for flag in flags):
         raise ModelError(
             f"the config.json of model '{name}' is not usable (downsample_in_bottleneck or downsample_in_first_stage "
-            "is neither true nor false); mend it, or download the model again"
+            "is neither true nor false); fix it, or download the model again"
         )
     return Variant(strided_first=flags[0], first_stride=2 if flags[1] else 1)
 

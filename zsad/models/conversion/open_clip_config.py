@@ -142,7 +142,7 @@ class _File:
 
     def unusable(self, reason: str) -> ModelError:
         return ModelError(
-            f"the {OPEN_CLIP_CONFIG} of model '{self._name}' is not usable ({reason}); mend it, or download the model "
+            f"the {OPEN_CLIP_CONFIG} of model '{self._name}' is not usable ({reason}); fix it, or download the model "
             "again"
         )
 
