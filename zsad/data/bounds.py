@@ -69,8 +69,8 @@ class Bounds(NamedTuple):
         if self.max_aspect is not None and aspect > self.max_aspect:
             return (
                 f"{path} has {width} x {height} pixels, so that one side is {round(aspect, 3):.12g} times the other, "
-                    f"more than dataset.max_aspect {self.max_aspect:g} allows; cut it into several images, raise "
-                    "dataset.max_aspect or remove it from the folder"
+                f"more than dataset.max_aspect {self.max_aspect:g} allows; cut it into several images, raise "
+                "dataset.max_aspect or remove it from the folder"
             )
         if self.max_patches is not None:
             for name, rule in self.grids.items():

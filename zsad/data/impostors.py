@@ -7,9 +7,7 @@ from pathlib import Path
 
 SAVE = "save it as PNG, TIFF or JPEG"
 RAW = f"is a camera's raw file and has to be developed: {SAVE}"
-DAMAGED = (
-    "it is not a readable PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF or HEIC, or its header is damaged"
-)
+DAMAGED = "it is not a readable PNG, JPEG, JPEG 2000, BMP, TIFF, WebP, GIF, AVIF or HEIC, or its header is damaged"
 
 # By the first bytes of a file. The text continues "it ...".
 _BEGINNINGS = (

@@ -144,7 +144,8 @@ def _totals(inspections: Sequence[Inspection]) -> str:
     problems, warnings = (sum(len(getattr(one, name)) for one in inspections) for name in ("problems", "warnings"))
     return "\n".join(
         [
-            "in total", *entry_lines("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
+            "in total",
+            *entry_lines("images", f"{images} in {categories}" + (f" ({by_split})" if by_split else "")),
             *entry_lines("copies", f"{leaked} of a training image among the test images, {repeated} within a split"),
             *entry_lines("found", f"{_counted(problems, 'problem')}, {_counted(warnings, 'warning')}"),
         ]

@@ -213,8 +213,8 @@ class SupportSource(Options):
             hint = nearest_hint(category, [folder.name for folder in kinds], or_all=False)
             raise DataError(
                 f"the folder {self.folder} of labelled examples has none for the category '{category}'{hint}, and "
-                    f"{deep} has images only in sub-folders, like a category; add {deep.with_name(category)}, or move "
-                    "the "
+                f"{deep} has images only in sub-folders, like a category; add {deep.with_name(category)}, or move "
+                "the "
                 "images of each kind into its folder"
             )
 

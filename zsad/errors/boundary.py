@@ -310,9 +310,7 @@ WITHOUT_A_FILE: Mapping[int, Sentence] = MappingProxyType(
     {
         errno.ENOSPC: lambda error: _full(error, "free some space"),
         errno.EDQUOT: lambda error: _full(error, "free some of your quota"),
-        errno.EFBIG: lambda _: (
-            "a file became too large; raise the limit on file sizes (`ulimit -f`) and run again"
-        ),
+        errno.EFBIG: lambda _: "a file became too large; raise the limit on file sizes (`ulimit -f`) and run again",
         errno.ENOMEM: _of_memory,
         errno.EAGAIN: _of_threads,
         errno.EMFILE: lambda _: f"too many files are open; {FIXES[errno.EMFILE]}",

@@ -182,7 +182,9 @@ class CheckedFile(io.RawIOBase):
         if self._ends[-1:] != [self._size] or any(
             not 0 < end - start <= BLOCK for start, end in zip(self._starts, self._ends, strict=True)
         ):
-            raise DamagedFileError(self.path, "is not a readable HDF5 file of this version (its digests have another format)")
+            raise DamagedFileError(
+                self.path, "is not a readable HDF5 file of this version (its digests have another format)"
+            )
 
     def _checked_block(self, number: int) -> memoryview:
         """Read and check a block of which only a part is requested."""

@@ -74,7 +74,7 @@ class Sharing:
         return self.root and self.root / "data"
 
     def resource(self, kind: str) -> int:
-        """Whether jobs share files of a kind, as a resource of a rule: unlike a parameter, it can change without new runs.
+        """Whether jobs share files of a kind, as a resource of a rule: unlike a parameter, its change runs nothing.
 
         It is a number, because Snakemake requires text resources to be equal for all jobs of a group.
         """

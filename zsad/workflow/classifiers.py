@@ -198,15 +198,13 @@ def _check_region(
     if entry.embedding == "image":
         if entry.method is not None or entry.masks != NO_REFINER:
             key = "masks" if entry.method is None else "method"
-            raise ConfigError(
-                f"{where}: embedding: image uses no region; remove '{key}', or set embedding: region"
-            )
+            raise ConfigError(f"{where}: embedding: image uses no region; remove '{key}', or set embedding: region")
         return
     if entry.masks == GROUND_TRUTH:
         if entry.support != TEST:
             raise ConfigError(
                 f"{where}: masks: {GROUND_TRUTH} requires support: {TEST}, since examples outside of the data "
-                    f"set have no masks; set masks: {NO_REFINER}"
+                f"set have no masks; set masks: {NO_REFINER}"
             )
         return
     if entry.method is None:
@@ -218,7 +216,7 @@ def _check_region(
     if entry.masks != NO_REFINER and entry.support != TEST:
         raise ConfigError(
             f"{where}: masks of '{entry.masks}' exist only for test images, but examples need the same kind of "
-                    f"masks; set masks: {NO_REFINER}, or support: {TEST}"
+            f"masks; set masks: {NO_REFINER}, or support: {TEST}"
         )
 
 

@@ -24,9 +24,7 @@ class DemoOptions(Options):
     size: int = Field(256, ge=64, le=1024, description="side of an image, px")
     train: int = Field(20, ge=1, description="normal training images per category")
     good: int = Field(16, ge=0, description="normal test images per category")
-    defective: int = Field(
-        24, ge=0, description="defective test images per category, divided among its defect types"
-    )
+    defective: int = Field(24, ge=0, description="defective test images per category, divided among its defect types")
 
 
 def defect_counts(category: str, options: DemoOptions) -> dict[str, int]:

@@ -249,7 +249,7 @@ def _name(name: str, where: str) -> str:
         raise DataError(
             f"{where}: an image cannot be called '{name}', since results are stored under its name; give a relative "
             "path "
-                "without '..', or leave image_id empty"
+            "without '..', or leave image_id empty"
         )
     return name
 

@@ -179,8 +179,7 @@ def _lines(table: Path) -> Iterator[str]:
 def _cell(words: list[str], where: str) -> Cell:
     if len(words) != len(Cell._fields):
         raise DataError(
-            f"{where} has {len(words)} columns, not the three of ELPV: image, defect probability, cell type; "
-            f"{RESTORE}"
+            f"{where} has {len(words)} columns, not the three of ELPV: image, defect probability, cell type; {RESTORE}"
         )
     name, probability, cell_type = words
     if cell_type not in TYPES:

@@ -102,7 +102,7 @@ class MvtecLayout(Layout):
             fix = self.names.fix(slip, self.test_folder, "test")
             return (
                 f"it looks like a single category that has '{slip}' where '{self.test_folder}' is expected: {fix}, "
-                    f"and set dataset.root to its parent folder {root.resolve().parent}"
+                f"and set dataset.root to its parent folder {root.resolve().parent}"
             )
         return ""
 

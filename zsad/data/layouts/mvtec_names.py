@@ -85,9 +85,7 @@ def _split_slips(category: Path, names: Names) -> Iterator[Finding]:
         place = category / found[0]
         if not (category / expected).is_dir():
             fix = names.fix(found[0], expected, parameter)
-            yield Finding(
-                f"the images in {place} would not be read, since '{expected}' is expected; {fix}", stops=True
-            )
+            yield Finding(f"the images in {place} would not be read, since '{expected}' is expected; {fix}", stops=True)
         elif found[0].casefold() == expected.casefold():
             yield Finding(
                 f"{category} has both '{expected}' and '{found[0]}', and only the first would be read; "
