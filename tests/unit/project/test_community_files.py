@@ -35,7 +35,8 @@ def test_links_lead_to_files(path: Path) -> None:
 def test_commands_and_paths_that_contributors_read_of_exist() -> None:
     text = "\n".join(path.read_text() for path in FILES)
     makefile = (REPOSITORY / "Makefile").read_text()
-    for target in set(re.findall(r"make ([a-z][\w-]*)[`\n ]", text)) - {"must", "no", "the"}:
+    targets = set(re.findall(r"[`=1 ]make ([a-z][\w-]*)`|^make ([a-z][\w-]*)", text, re.M))
+    for target in filter(None, (name for found in targets for name in found)):
         assert re.search(rf"^{target}:", makefile, re.M), target
     for place in re.findall(r"`((?:zsad|tests|docs|envs)/[\w./-]+)`", text):
         assert (REPOSITORY / place).exists(), place
