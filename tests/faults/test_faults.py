@@ -158,7 +158,7 @@ def test_a_fault_costs_one_sentence_at_most(
         if fault.then:
             fault.then(place)
 
-        fault.mend(place)
+        fault.fix(place)
         if is_as_before_any_run(expected):
             return  # the next run is the undisturbed one
         outcome = run.run(fault.sound.config())
