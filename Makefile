@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # What the libraries read: how wide the vector units are that they may use. AVX2 orders sums furthest from AVX-512.
 OLDER_PROCESSOR := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OPENBLAS_CORETYPE=Haswell
 
-.PHONY: run demo-real test test-portable mutants lint format envs config clean
+.PHONY: run demo-real test test-portable mutants lint format docs envs config clean
 
 run: $(VENV)/.installed  ## the demo set by the filter bank, which is quick, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES) --config backbone=embedded
@@ -37,14 +37,17 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 	$(BIN)/ruff format
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt Snakefile rules
 
+docs: $(VENV)/.installed-docs  ## the documentation as a website, site/index.html; a warning is an error
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 envs:  ## write the conda environments anew, after a change of the requirements
 	$(PYTHON) envs/write_environments.py
 
 config: $(VENV)/.installed  ## write config.yaml and its schema anew, after a change of zsad/workflow/schema.py
 	$(BIN)/python -m zsad.workflow.written_config
 
-clean:  ## remove results and the environment
-	rm -rf $(VENV) results/*/ .snakemake
+clean:  ## remove results, the site and the environment
+	rm -rf $(VENV) results/*/ .snakemake site
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("zsad needs Python 3.11 or newer, not " + sys.version.split()[0] + "; set PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -59,6 +62,10 @@ $(VENV)/.installed-elpv: $(VENV)/.installed envs/extras/elpv.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.txt
 	touch $@
 
 $(VENV)/.installed-mutants: $(VENV)/.installed-dev tests/mutants/requirements.txt

@@ -164,8 +164,8 @@ def _switched_off() -> dict[str, Any]:
 
 
 def _write_readme(folder: Path) -> None:
-    """The host of the README, with photographs."""
-    text = (REPOSITORY / "README.md").read_text()
+    """The host of docs/another_workflow.md, with photographs."""
+    text = (REPOSITORY / "docs/another_workflow.md").read_text()
     snakefile, config = (
         re.search(rf"^```{kind}\n(.*?)^```$", text, re.S | re.M) for kind in ("snakemake", "yaml\n# host.yaml")
     )
