@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import accumulate, groupby, pairwise
 from typing import Literal, NamedTuple
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
+from zsad.scoring.side_by_side import ONE_BY_ONE, SideBySide, libraries_in_one_thread
 from zsad.scoring.similarity import Metric, euclidean
 from zsad.scoring.token_source import TokenSource
 from zsad.scoring.tokens import image_tokens, normalise
@@ -72,9 +74,10 @@ def distance_rows(
     distances = _distances(patches, groups, earlier_only=earlier_only)
     for group in groups:
         tables = {i: torch.full((len(images), patches[i]), torch.inf, device=compute.device) for i in group}
-        for block in blocks:
-            for computed in _fill(tables, block, patches, tokens, earlier_only=earlier_only):
-                advance(computed / distances)
+        with libraries_in_one_thread() if tokens.metric.is_by_numpy else nullcontext(ONE_BY_ONE) as side_by_side:
+            for block in blocks:
+                for computed in _fill(tables, block, patches, tokens, side_by_side, earlier_only=earlier_only):
+                    advance(computed / distances)
         for position, h in tables.items():
             yield Rows(position, (euclidean(h) if distance == "euclidean" else h).T.contiguous())
 
@@ -91,7 +94,13 @@ def _pairs(counts: Sequence[int]) -> int:
 
 
 def _fill(
-    tables: dict[int, torch.Tensor], block: range, patches: Sequence[int], tokens: _Tokens, *, earlier_only: bool
+    tables: dict[int, torch.Tensor],
+    block: range,
+    patches: Sequence[int],
+    tokens: _Tokens,
+    side_by_side: SideBySide,
+    *,
+    earlier_only: bool,
 ) -> Iterator[int]:
     """Enter the distances between a block of images and all that come after each of them, where a table is for them.
 
@@ -114,7 +123,7 @@ def _fill(
         for _, alike in groupby(wanted, key=patches.__getitem__):
             some = list(alike)  # one after another, as those are that have a table, or come before j
             rows = queries[places[some[0] - start] : places[some[-1] - start + 1]]
-            of_some, of_j = tokens.metric.nearest_both_ways(rows, points, len(some))
+            of_some, of_j = tokens.metric.nearest_both_ways(rows, points, len(some), side_by_side)
             if not earlier_only:
                 for i, of_i in zip(some, of_some, strict=True):
                     if i in tables:

@@ -15,15 +15,18 @@ and zero for equal ones. Products are summed in float32 by the hardware.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 from zsad.lazy import torch
 from zsad.scoring.compute import Compute
+from zsad.scoring.side_by_side import ONE_BY_ONE, SideBySide
 
 ALIGNMENT = 8  # operands are filled up to a multiple of it, which the matrix units like
 CACHED_BYTES = 4 << 20  # larger blocks of distances leave the processor's cache and are slower
+SHARES = 8  # products into which small images are put at least, for threads; of any number, as last bits depend on it
 LEAST_HEIGHT = 16  # rows of a block of distances, below which it is narrowed
 GATHERED = 4  # a row that is copied to be looked through takes as long as so many that lie in their place
 SMALL = 1e-3  # below it, float32 has lost digits to cancellation that a Euclidean distance would show
@@ -56,11 +59,16 @@ class Metric:
         self.channels = len(centre)
         self.centre = centre
         self._parts = {torch.float32: 1, torch.float16: 2, torch.bfloat16: 3}[self.format]
-        self._space: torch.Tensor | None = None
+        self._spaces = threading.local()
         self._vector = slice(0, self.channels)
         self._ones = slice(self.channels, self.channels + self._parts)
         self._halves = slice(self._ones.stop, self._ones.stop + self._parts)
         self.width = self._halves.stop + -self._halves.stop % ALIGNMENT
+
+    @property
+    def is_by_numpy(self) -> bool:
+        """Whether numpy makes the products and looks for the least of them: in float32 on a CPU."""
+        return self.format == torch.float32 and self.compute.device == "cpu"
 
     @property
     def point_bytes(self) -> int:
@@ -130,7 +138,7 @@ class Metric:
         return points[:, self._vector].float() + self.centre
 
     def nearest_both_ways(
-        self, queries: torch.Tensor, points: torch.Tensor, images: int = 1
+        self, queries: torch.Tensor, points: torch.Tensor, images: int = 1, side_by_side: SideBySide = ONE_BY_ONE
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """``h`` of each vector of some images and the nearest of another, and the other way round, from one product.
 
@@ -140,6 +148,7 @@ class Metric:
             queries: left operands ``[vector, width]`` of the images, of all of one the same number, one after another.
             points: right operands ``[other vector, width]`` of the other.
             images: how many they are; several small ones share a product.
+            side_by_side: by which products are shared out.
 
         Returns:
             float32 ``[image, vector]`` and ``[image, other vector]``.
@@ -147,10 +156,13 @@ class Metric:
         patches = len(queries) // images
         height, _ = self.block(len(queries), len(points), 1, whole_width=True)
         if height < patches:
-            parts = [self._image_both_ways(image, points, height) for image in queries.split(patches)]
+            parts = side_by_side.map(lambda image: self._image_both_ways(image, points, height), queries.split(patches))
         else:
-            together = queries.split(height // patches * patches)
-            parts = [self._block_both_ways(rows, points, len(rows) // patches) for rows in together]
+            together = min(height // patches, math.ceil(images / SHARES))
+            parts = side_by_side.map(
+                lambda rows: self._block_both_ways(rows, points, len(rows) // patches),
+                queries.split(together * patches),
+            )
         of_queries, of_points = zip(*parts, strict=True)
         return torch.cat(of_queries), torch.cat(of_points)
 
@@ -188,15 +200,16 @@ class Metric:
         return (queries[:, self._vector] + points[:, self._vector]).square().sum(dim=1) / 2
 
     def product(self, queries: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-        """``h`` of all pairs, ``[query, point]``, valid until the next call.
+        """``h`` of all pairs, ``[query, point]``, valid until the next call of the same thread.
 
         The memory is used again: fresh pages cost a CPU as much as a tenth of the product. In float32 a CPU multiplies
         by numpy's library, OpenBLAS, which on AMD's processors is a tenth to a fifth faster than torch's, MKL.
         """
         size = len(queries) * len(points)
-        if self._space is None or self._space.numel() < size:
-            self._space = queries.new_empty(size)
-        out = self._space[:size].view(len(queries), len(points))
+        space = getattr(self._spaces, "values", None)
+        if space is None or space.numel() < size:
+            space = self._spaces.values = queries.new_empty(size)
+        out: torch.Tensor = space[:size].view(len(queries), len(points))
         if not _by_numpy(out):
             return torch.mm(queries, points.T, out=out)
         filled = slice(0, self._halves.stop)  # what fills an operand up only costs time here
