@@ -38,7 +38,7 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/snakefmt Snakefile rules
 
 docs: $(VENV)/.installed-docs  ## the documentation as a website, site/index.html; a warning is an error
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 envs:  ## write the conda environments anew, after a change of the requirements
 	$(PYTHON) envs/write_environments.py

@@ -59,6 +59,11 @@ class Block(NamedTuple):
         """Its name in a comment, or its first line."""
         return self.text.splitlines()[0].lstrip("# ").strip()
 
+    @property
+    def has_name(self) -> bool:
+        """Whether the page calls it by the name of a file."""
+        return re.fullmatch(r"\w+\.yaml", self.key) is not None
+
 
 def pages() -> dict[str, str]:
     """The text of README.md and of all pages of docs/, by path from the repository."""

@@ -187,7 +187,7 @@ def rules_of(host: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_host_of_the_readme_is_planned(hosts: dict[str, Any]) -> None:
+def test_the_host_of_the_documentation_is_planned(hosts: dict[str, Any]) -> None:
     readme = hosts["readme"]
     assert {"all", "worst", "zsad_score_images", "zsad_collect_tables"} <= rules_of(readme)
     assert readme["default_target"] == "all"
