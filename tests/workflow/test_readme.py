@@ -120,7 +120,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 
 def test_every_block_is_known() -> None:
     assert {block.language for block in BLOCKS} == {"", "yaml", "python", "snakemake", "text"}
-    named = [block for block in BLOCKS if block.language == "yaml" and block.key.endswith(".yaml")]
+    named = [block for block in BLOCKS if block.language == "yaml" and block.has_name]
     assert {block.key for block in named} == {f"{name}.yaml" for name in FILES}, "give a new block a test here"
     for block in named:
         assert block.text == YAML[block.key], f"{block.page} and another page differ in {block.key}"
