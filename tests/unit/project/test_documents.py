@@ -15,6 +15,9 @@ from auxiliary_sets import made_up_category, write_weights
 from documents import FOLLOWED_ELSEWHERE, Block, blocks_of, pages
 from paths import REPOSITORY
 from published_trees import write_mvtec
+from zsad.refinement.modulation import Modulation
+from zsad.scoring.fusion import Fusion
+from zsad.scoring.registry import SCORERS
 from zsad.scoring.visual_prompts import VisualPrompts
 from zsad.workflow import settings
 
@@ -111,6 +114,14 @@ def test_every_public_name_is_in_the_reference() -> None:
         assert re.search(rf"^::: zsad\.{name}$", shown, re.M), name
     for name in zsad.metrics.__all__:
         assert re.search(rf"^ +- {name}$", shown, re.M), name
+
+
+def test_the_page_of_methods_says_what_zsad_methods_says() -> None:
+    described = re.findall(
+        r"^\| `(\w+)` \| (.+) \|$", PAGES["docs/methods.md"].split("| method | cannot detect |")[1], re.M
+    )
+    classes = {name: SCORERS.load(name) for name in SCORERS.names()} | {"fusion": Fusion, "modulation": Modulation}
+    assert dict(described[: len(classes)]) == {name: method.blind_to for name, method in classes.items()}
 
 
 # --- configurations ---
