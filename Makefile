@@ -14,7 +14,7 @@ NEWEST_PACKAGES := "snakemake[reports]" snakemake-executor-plugin-slurm snakemak
 # Where coverage.py, in all processes of the tests, writes.
 COVERAGE := $(abspath build/coverage)
 
-.PHONY: run demo-real test test-portable test-newest-snakemake coverage mutants lint format hooks envs config wheel clean
+.PHONY: run demo-real test test-portable test-newest-snakemake coverage mutants lint format docs hooks envs config wheel clean
 
 run: $(VENV)/.installed  ## the demo set by the filter bank, which is quick, from images to results/demo/report.html
 	$(BIN)/snakemake --cores $(CORES) --config backbone=embedded
@@ -60,6 +60,9 @@ format: $(VENV)/.installed-dev  ## put the code into its format
 hooks: $(VENV)/.installed-checks  ## have git run the quick checks before each commit, and all of `make lint` before a push
 	$(BIN)/pre-commit install
 
+docs: $(VENV)/.installed-docs  ## the documentation as a website, site/index.html; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 envs:  ## write the conda environments anew, after a change of the requirements
 	$(PYTHON) envs/write_environments.py
 
@@ -73,8 +76,8 @@ wheel: $(VENV)/.installed  ## build the wheel, install it into a fresh environme
 	build/wheel/venv/bin/python -m pip install --quiet build/wheel/zsad-*.whl
 	cd build/wheel && venv/bin/python -I -c 'import zsad; print(zsad.__file__)' && venv/bin/zsad --version && venv/bin/zsad methods
 
-clean:  ## remove results and the environment
-	rm -rf $(VENV) results/*/ .snakemake
+clean:  ## remove results, the site and the environment
+	rm -rf $(VENV) results/*/ .snakemake site
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("zsad needs Python 3.11 or newer, not " + sys.version.split()[0] + "; set PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -93,6 +96,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 
 $(VENV)/.installed-checks: $(VENV)/.installed-dev requirements-checks.txt
 	$(BIN)/python -m pip install --quiet --requirement requirements-checks.txt
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-docs.txt
 	touch $@
 
 $(VENV)/.installed-mutants: $(VENV)/.installed-dev tests/mutants/requirements.txt
