@@ -73,7 +73,7 @@ def test_a_layout_is_added_by_a_file_and_a_line_and_runs_to_the_tables(
     assert add(project, DATA_SET, "zsad/data/layouts/registry.py") == ["line_camera"]
     camera = configuration(DATA_SET, "camera.yaml")
     root = project.folder / camera["dataset"]["root"]
-    names = re.search(r"^```\n(lid/.*?)^```$", DATA_SET, re.S | re.M)[1]
+    names = re.search(r"^```text\n(lid/.*?)^```$", DATA_SET, re.S | re.M)[1]
     shown = [line.split()[0] for line in names.splitlines()]
     size = (64, 64)
     for seed, name in enumerate([*shown, "lid/golden/0002.png", "lid/ok_0008.png", "lid/ng_dent_0013.png"]):
