@@ -155,7 +155,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_png: Callable[
         for number in range(2):
             write_png(tmp_path / place / f"{number}.png", seed=number)
     table = "path,category,split,label\n0.png,photographs,test,good\n1.png,photographs,test,defective\n"
-    (tmp_path / "photographs/photographs_marks.csv").write_text(table)
+    (tmp_path / "photographs/photographs_photographs_marks.csv").write_text(table)
     (tmp_path / "shared").mkdir()
     monkeypatch.setenv("ZSAD_SHARED", str(tmp_path / "shared"))
     monkeypatch.chdir(tmp_path)

@@ -63,7 +63,9 @@ CHECKS: dict[str, Callable[[Values, str], bool]] = {
     "Defect types": lambda left, said: left["answer"].role in ("query", "support"),
     "Where a result comes from": lambda left, said: "'class': 'MemoryBank'" in said and "'torch': " in said,
     "Without zsad": lambda left, said: left["maps"].shape == (7, 8, 8) and "few-shot-2" in said,
-    "9. The LaTeX table": lambda left, said: r"\toprule" in said and "few-shot-2 & memory_bank" in said.replace("\\", ""),
+    "9. The LaTeX table": lambda left, said: (
+        r"\toprule" in said and "few-shot-2 & memory_bank" in said.replace("\\", "")
+    ),
     'Which of the metrics is "the" AUROC? Where is PRO?': lambda left, said: "aupro" in said and "memory_bank" in said,
 }
 
