@@ -170,7 +170,7 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise ConfigError(f"{path} is a file of learned tokens by its extension, not of sentences; give a YAML file")
     if path.stat().st_size > MOST_BYTES:
         raise ConfigError(f"the {KIND} {path} has more than {MOST_BYTES:,} bytes; give a YAML file of phrases")
-    content = read_yaml(path, KIND, mend="correct it, and put phrases in quotes")
+    content = read_yaml(path, KIND, fix="correct it, and put phrases in quotes")
     if content is None:
         raise ConfigError(f"the {KIND} {path} is empty; it must hold normal, anomalous and templates")
     if not isinstance(content, Mapping):
