@@ -105,8 +105,8 @@ GOODS += (
 def test_good_test_images_under_another_name_are_no_defects(draw: Callable[[Tree], Path], name: str) -> None:
     root = draw(renamed("test/good", f"test/{name}"))
     (problem,), _ = said(OwnMvtecLayout(), root)
-    assert f"test/{name} would be taken for defects called '{name}'" in problem
-    assert f"rename it to 'good', or set dataset.params.good to [good, {name}]" in problem
+    assert f"test/{name} would be read as defects of type ''" in problem
+    assert f"rename it to 'good', or set dataset.params.good to [good {name}]" in problem
     assert said(OwnMvtecLayout(good=["good", name]), root) == ([], [])
     (problem,), _ = said(MvtecLayout(), root)
     assert problem.endswith("rename it to 'good'")
@@ -116,8 +116,8 @@ def test_good_test_images_under_another_name_are_no_defects(draw: Callable[[Tree
 def test_good_training_images_under_another_name_do_not_vanish(draw: Callable[[Tree], Path], name: str) -> None:
     root = draw(renamed("train/good", f"train/{name}"))
     (problem,), _ = said(OwnMvtecLayout(), root)
-    assert f"the training images in {root}/tile/train/{name} would not be read" in problem
-    assert f"set dataset.params.good to [good, {name}]" in problem
+    assert f"the training images in {root}requested/tile/train/{name} would not be read" in problem
+    assert f"set dataset.params.good to [good {name}]" in problem
     assert said(OwnMvtecLayout(good=["good", name]), root) == ([], [])
 
 
@@ -144,13 +144,13 @@ STOPS: dict[str, tuple[Tree, str, dict[str, Any]]] = {
     "gt": (renamed("ground_truth", "gt"), r"the masks in .*/gt would not be read", {"ground_truth": "gt"}),
     "good and Good": (
         {**TREE, "test/Good": ("5",)},
-        r"test/Good would be taken for defects",
+        r"test/Good would be read as defects",
         {"good": ["good", "Good"]},
     ),
     "train and Train": ({**TREE, "Train/good": ("5",)}, r"both 'train' and 'Train'", {}),
     "test and Test": ({**TREE, "Test/good": ("5",)}, r"both 'test' and 'Test'", {}),
     "truth twice": ({**TREE, "Ground_Truth/crack": ("0_mask",)}, r"both 'ground_truth' and 'Ground_Truth'", {}),
-    "images in train": (renamed("train/good", "train"), r"the 2 images in .*/train itself would not be read", {}),
+    "not in train": (renamed("train/good", "train"), r"the 2 images in .*/train itself would not be read", {}),
     "a folder too deep": (renamed("test/crack", "test/crack/images"), r"one folder too deep; move them to", {}),
     "masks beside": ({**TREE, "test/crack": ("0", "0_mask")}, r"test/crack/0_mask\.png seem to be masks", {}),
     "masks in test": ({**TREE, "test/masks": ("0",)}, r"test/masks/0\.png seem to be masks", {}),
@@ -167,7 +167,7 @@ STOPS: dict[str, tuple[Tree, str, dict[str, Any]]] = {
     ),
     "masks of other names": (
         {**TREE, "ground_truth/crack": ("x0_mask",)},
-        r"not one mask .* must be called 0_mask\.png",
+        r"no mask .* must be called 0_mask\.png",
         {},
     ),
 }
@@ -188,9 +188,9 @@ def test_what_would_be_missed_or_mistaken_stops(
 WARNINGS: dict[str, tuple[Tree, str]] = {
     "a good name beside good": (
         {**TREE, "test/OK": ("5",)},
-        r"test/OK is taken for defects, though its name says good",
+        r"test/OK is read as defects, although its name means good",
     ),
-    "training OK beside good": ({**TREE, "train/OK": ("5",)}, r"train/OK are left out, though its name says good"),
+    "training OK beside good": ({**TREE, "train/OK": ("5",)}, r"train/OK are left out, although its name means good"),
     "masks without a defect": (
         {**TREE, "ground_truth/dents": ("0_mask",)},
         r"dents are not read, since .* no such folder",
@@ -198,10 +198,10 @@ WARNINGS: dict[str, tuple[Tree, str]] = {
     "masks in no folder": ({**TREE, "ground_truth": ("0_mask",)}, r"the 1 masks in .* itself are not read"),
     "no good one": ({k: v for k, v in TREE.items() if k != "test/good"}, "no test image is good"),
     "no defective one": ({k: v for k, v in TREE.items() if "crack" not in k}, "no test image is defective"),
-    "two of a kind": ({**TREE, "test/Crack": ("5",)}, r"types of defect Crack, crack differ in case"),
+    "two of a kind": ({**TREE, "test/Crack": ("5",)}, r"types Crack, crack differ only in case"),
     "validation": ({**TREE, "validation/good": ("5",)}, r"the validation images of tile \(1\) are left out"),
     "val": ({**TREE, "val": ("5",)}, r"the validation images of tile \(1\) are left out"),
-    "testing beside test": ({**TREE, "testing/good": ("5",)}, r"testing are left out, since 'test' is beside it"),
+    "testing beside test": ({**TREE, "testing/good": ("5",)}, r"testing are left out, since 'test' exists beside it"),
 }
 
 
@@ -222,7 +222,7 @@ def test_an_empty_folder_of_defects_is_told(draw: Callable[[Tree], Path]) -> Non
 def test_a_folder_is_not_passed_over_for_the_name_of_its_test_images(draw: Callable[[Tree], Path], name: str) -> None:
     root = draw(renamed("test", name))
     with pytest.raises(
-        DataError, match=f"'{name}' where 'test' is expected: rename .* dataset.params.test to '{name}'"
+        DataError, match=f"'{name}' where 'test' is expected: rename, but dataset.params.test to '{name}'"
     ):
         OwnMvtecLayout().categories(root)
     with pytest.raises(DataError, match=f"a single category that has '{name}' where 'test' is expected"):
@@ -277,13 +277,13 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
     "masks": (
         {".": ("a", "b"), "masks": ("a", "b")},
         True,
-        r"/masks holds masks.*leave_out to \['masks'\]",
+        r"/masks contains masks.*leave_out to \['masks'\]",
         {"leave_out": ["masks"]},
     ),
     "masks deeper": (
         {"day 1": ("a",), "day 1/GT/x": ("a",)},
         True,
-        r"/day 1/GT holds masks.*\['day 1/GT'\]",
+        r"/day 1/GT contains masks.*\['day 1/GT'\]",
         {"leave_out": ["day 1/GT"]},
     ),
     "masks beside": (
@@ -292,17 +292,17 @@ FOLDERS: dict[str, tuple[Tree, bool, str, dict[str, Any]]] = {
         r"a_mask\.png seem.*\['\*_mask\.png'\]",
         {"leave_out": ["*_mask.png"]},
     ),
-    "a tree": (TREE, True, r"ground_truth holds masks.*or use dataset\.layout 'mvtec' with dataset\.root '.*set'", {}),
+    "a tree": (TREE, True, r"ground_truth contains masks.*or use dataset\.layout 'mvtec' with dataset\.root '.*set'", {}),
     "a tree without masks": (
         {"train/good": ("0",), "test/good": ("0",)},
         False,
-        r"as MVTec AD has, .*dataset\.layout 'mvtec'",
+        r"like MVTec AD, .*dataset\.layout 'mvtec'",
         {},
     ),
     "good and bad": (
         {"OK": ("0",), "NOK": ("0",)},
         False,
-        r"OK, NOK seem to say what is good.*references to '.*/OK'",
+        r"OK, NOK seem to be labels.*references to '/OK'",
         {},
     ),
 }
@@ -355,10 +355,10 @@ def test_other_words_in_a_table_are_understood(
 @pytest.mark.parametrize(
     ("cells", "sentence"),
     [
-        ("val,good,", "the split is 'val', but no method here is tuned on validation images; set it to 'test'"),
+        ("val,good,", "the split is 'val', but no method here uses validation images; set it to 'test'"),
         ("tset,good,", r"the split is 'tset'; did you mean 'test'\?"),
         ("test,goood,", r"the label is 'goood'; did you mean 'good'\?"),
-        ("test,perhaps,", "the label is 'perhaps'; it must be one of unknown, good"),
+        ("test,perhaps,", "the label is 'perhaps'; it must be one of unknown, as good"),
         ("test,good,scratch", "the label is 'good' but the defect type 'scratch'"),
         ("test,NG,ok", "the label is 'NG' but the defect type 'ok'"),
     ],
