@@ -24,10 +24,12 @@ from zsad.files.json_values import read_foreign_json
 from zsad.files.user_paths import UserPath
 from zsad.grids import GridRule, TokenLayout
 from zsad.models.catalogue import RESNETS, network_of, resnet_facts_of
+from zsad.models.held import take_or_load
 
 if TYPE_CHECKING:
     from zsad.features.cnn.extractor import MapsExtractor
     from zsad.features.cnn.places import MapLayer
+    from zsad.features.cnn.trunk import Padding, Trunk
     from zsad.features.execution import Execution
 
 LAYERS = (2, 3)
@@ -205,21 +207,26 @@ class ResNet(Cnn):
         # These import torch, which the declaration of parameters must not.
         from zsad.features.cnn.extractor import CnnExtractor
         from zsad.features.cnn.published_tokens import PublishedExtractor
-        from zsad.features.cnn.resnet import trunk_of
-        from zsad.features.cnn.resnet_weights import read_weights, weights_files
+        from zsad.features.cnn.resnet_weights import shape_of_model, weights_files
         from zsad.models.hub import check_weights, locate
 
         self._check_there()
         path, commit = locate(self.model, self.revision)
         digests = check_weights(weights_files(self.model, path), self.sha256, self.model)
-        weights = read_weights(self.model, path)
-        self._check_named(weights.shape)
-        self._check_layers(weights.shape)
+        shape = shape_of_model(self.model, path)
+        self._check_named(shape)
+        self._check_layers(shape)
+        padding: Padding = "replicate" if self._published is None else "zeros"
+        trunk = take_or_load(
+            f"{__name__}:{load_from.__name__}",
+            path,
+            (self.model, padding, *self._stages),
+            lambda: load_from(path, self.model, padding, *self._stages),
+        )
         model = {"id": self.model, "revision": commit, "weights_sha256": digests}
         if self._published is not None:
-            trunk = trunk_of(weights.shape, weights.state, self._stages, padding="zeros")
             return PublishedExtractor(trunk, self._published, self, execution, model)
-        return CnnExtractor(trunk_of(weights.shape, weights.state, self._stages), self, execution, model)
+        return CnnExtractor(trunk, self, execution, model)
 
     @property
     def _published(self) -> Embedding | None:
@@ -302,6 +309,15 @@ class ResNet(Cnn):
                 f"embedding {self.embedding} is for networks whose first stage has a stride of {STEM_STRIDE} px, and "
                 f"that of model '{self.model}' has {shape.strides()[0]} px; set embedding to stages"
             )
+
+
+def load_from(path: Path, model: str, padding: Padding, *kept: int) -> Trunk:
+    """The network up to the last of the stages that are kept, from a file or a folder; also for `zsad.models.held`."""
+    from zsad.features.cnn.resnet import trunk_of
+    from zsad.features.cnn.resnet_weights import read_weights
+
+    weights = read_weights(model, path)
+    return trunk_of(weights.shape, weights.state, kept, padding)
 
 
 def _is_folder_of_one(path: Path) -> bool:

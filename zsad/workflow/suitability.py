@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self
 
-from zsad.adaptation.plan import planned
+from zsad.adaptation.plan import plan_images
 from zsad.data.subsets import FeatureSet, Refusals, SizedImage, no_refusals, select, support_named, synthetic_named
 from zsad.errors import DataError
 from zsad.features.views import variants
@@ -151,7 +151,8 @@ def _selected(images: Sequence[SizedImage], subset: str, category: str) -> list[
         return select(images, subset, category)
     references = {image.image_id: image for image in select(images, made.references, category)}
     return [
-        references[each.base]._replace(image_id=each.image_id, split="test") for each in planned(list(references), made)
+        references[each.base]._replace(image_id=each.image_id, split="test")
+        for each in plan_images(list(references), made)
     ]
 
 
