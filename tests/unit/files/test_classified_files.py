@@ -148,7 +148,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a p-value above 1": (changed("p_values", (3, 2), 1.5), "p-values are not in (0, 1]"),
     "a kind that its p-value rules out": (changed("in_set", (3, 0), True), "not match its p-values"),
     "a kind that its p-value does not": (changed("in_set", (3, 2), False), "not match its p-values"),
-    "the set of an example": (changed("in_set", (0, 0), True), "sets"),
+    "the set of an example": (changed("in_set", (0, 0), True), "not given exactly for the queries"),
     "no nearest example": (changed("nearest", (3, 0), -1), "nearest exemplars do not exist"),
     "a nearest example that is not there": (changed("nearest", (3, 2), 3), "nearest exemplars do not exist"),
     "a nearest example of another kind": (changed("nearest", 3, (1, 0, 2)), "has another kind"),
@@ -170,23 +170,23 @@ def test_what_contradicts_itself_is_not_written(tmp_path: Path, change: dict[str
 
 
 FRAMES: dict[str, tuple[dict[str, Any], str]] = {
-    "images not": ({"ids": []}, "lists an image twice, or no image"),
+    "no images": ({"ids": []}, "lists an image twice, or no image"),
     "an image twice": ({"ids": [*IDS[:-1], IDS[0]]}, "lists an image twice, or no image"),
     "no kinds": ({"kinds": []}, "not sorted names"),
     "kinds out of order": ({"kinds": KINDS[::-1]}, "not sorted names"),
     "a kind twice": ({"kinds": ["crack", *KINDS]}, "not sorted names"),
     "a kind without a name": ({"kinds": ["", *KINDS[1:]]}, "not sorted names"),
     "a kind without examples": ({"exemplars": EXEMPLARS[1:]}, "other kinds"),
-    "an example of a kind that is not shown": ({"exemplars": [*EXEMPLARS, Exemplar("test", IDS[1], "dent")]}, "other"),
+    "an example that is not shown": ({"exemplars": [*EXEMPLARS, Exemplar("test", IDS[1], "dent")]}, "not of"),
     "an example twice": ({"exemplars": [*EXEMPLARS, EXEMPLARS[0]._replace(kind="good")]}, "listed twice"),
-    "an example that is not a registered image": (
+    "an example that is no image": (
         {"exemplars": [EXEMPLARS[0]._replace(image_id="a"), *EXEMPLARS[1:]]},
         "none of the",
     ),
     "examples from two places": ({"exemplars": [BESIDE[0], *EXEMPLARS[1:]]}, "several sources"),
     "no alpha": ({"alpha": 0.0}, "alpha is not a share"),
     "an alpha of 1": ({"alpha": 1.0}, "alpha is not a share"),
-    "an alpha that does not have one number": ({"alpha": NOTHING}, "alpha is not a share"),
+    "an alpha that is no number": ({"alpha": NOTHING}, "alpha is not a share"),
     "unknown regions": ({"regions": "truth"}, "regions are unknown"),
     "no draws": ({"draws": []}, "or there is none"),
     "a draw twice": ({"draws": [draw(), draw()]}, "a sample exists twice"),
@@ -261,11 +261,11 @@ FOREIGN: dict[str, Callable[[h5py.File], Any]] = {
         for words in ("no score", "a nearest example of another kind")
     },
     "an unknown role": replaced("roles", np.uint8([[1, 2, 1, 4, 1, 0]])),
-    "numbers for half the digits": replaced("scores", said().scores[None].astype(np.float32)),
+    "numbers of half the digits": replaced("scores", said().scores[None].astype(np.float32)),
     "roles of another kind": replaced("roles", said().roles[None].astype(np.int64)),
     "places of another kind": replaced("nearest", said().nearest[None].astype(np.int64)),
     "sets by halves": replaced("in_set", said().in_set[None] * np.uint8(2)),
-    "numbers for two draws": replaced("scores", np.stack([said().scores] * 2)),
+    "numbers of two draws": replaced("scores", np.stack([said().scores] * 2)),
     "a draw alone": replaced("scores", said().scores),
     "numbers without content": without_content,
     "numbers that are elsewhere in the file": linked("scores", h5py.SoftLink("/p_values")),
@@ -303,7 +303,7 @@ def test_a_file_that_says_something_else_than_its_writer_is_refused(
     tmp_path: Path, edit: Callable[[h5py.File], Any]
 ) -> None:
     path = edited(write(tmp_path / "c.h5"), edit)
-    with pytest.raises(DamagedFileError, match=r"c\.h5 is not a readable HDF5 file .*not a; delete it and run again"):
+    with pytest.raises(DamagedFileError, match=r"c\.h5 is not a readable HDF5 file .*; delete it and run again"):
         ClassifiedReader(path)
 
 
