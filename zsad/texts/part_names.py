@@ -35,7 +35,7 @@ def name_on_command_line(name: str) -> str:
     try:
         return checked_name(name)
     except ValueError as error:
-        raise ConfigError(f"--part {name!r} is not usable: {error}") from None
+        raise ConfigError(f"--part {name!r} is not valid: {error}") from None
 
 
 PartName = Annotated[str, AfterValidator(checked_name)]
@@ -71,7 +71,7 @@ def part_name(category: str, part_names: Mapping[str, str] | str | None = None) 
                 f"{WHERE}"
             ) from None
         where = WHERE if isinstance(part_names, str) else f"{WHERE}.{category}"
-        raise ConfigError(f"{where} = {named!r} is not usable: {error}") from None
+        raise ConfigError(f"{where} = {named!r} is not valid: {error}") from None
 
 
 def check_part_names(part_names: Mapping[str, str] | str | None, categories: Iterable[str]) -> None:

@@ -110,8 +110,8 @@ def test_what_cannot_be_shown_is_one_sentence(capsys: pytest.CaptureFixture[str]
         (["absent.yaml"], "the file of prompts absent.yaml does not exist"),
         (["absent.pth"], "absent.pth cannot be read"),
         (["other.pth"], "other.pth ('state_dict') is no file of AnomalyCLIP's learned tokens"),
-        (["winclip", "--part", ""], "--part '' is not usable: it must not be empty"),
-        (["winclip", "--part", "{}"], "--part '{}' is not usable: it must not contain '{'"),
+        (["winclip", "--part", ""], "--part '' is not valid: it must not be empty"),
+        (["winclip", "--part", "{}"], "--part '{}' is not valid: it must not contain '{'"),
         (["~nobody-of-this-name/a.yaml"], "has no home folder on this machine"),
     ):
         assert main(["prompts", *arguments]) == 1

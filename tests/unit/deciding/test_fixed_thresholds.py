@@ -91,7 +91,7 @@ def test_values_that_were_not_given_are_not_put_into_words() -> None:
         ({"methods__mutual__threshold": fixed(image="x")}, r"methods\.mutual\.threshold\.params: image = 'x'"),
         (
             {"methods__tokens": IMAGES_ALONE, "threshold": fixed(pixel=0.6)},
-            r"methods\.tokens: .*'fixed' looks at maps, and .* scores images alone; give it a value for images",
+            r"methods\.tokens: .*'fixed' needs maps, but .* only scores images; give it a value for images",
         ),
     ],
 )

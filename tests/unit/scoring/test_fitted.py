@@ -340,7 +340,7 @@ def linked(name: str, link: Any) -> Change:
 
 
 HOSTILE: dict[str, tuple[Change, str]] = {
-    "another version": (attribute("format", "zsad-model-0"), r"is no model file \(format 'zsad-model-0'"),
+    "another version": (attribute("format", "zsad-model-0"), r"is not a model file \(format 'zsad-model-0'"),
     "features": (attribute("format", "zsad-features-2"), "is not a model file"),
     "external link": (linked("fit/patch_tokens", h5py.ExternalLink("/etc/passwd", "/x")), "patch_tokens is a link"),
     "soft link": (linked("fit/patch_tokens", h5py.SoftLink("/fit/grid_size")), "patch_tokens is a link"),
@@ -387,7 +387,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "other method": (said(scorer={"name": "subspace", "params": {}}), "it has no 'mean'"),
     "other parameters": (said(scorer={"name": "memory_bank", "params": {"coreset": 0.5}}), "it has no 'centres'"),
     "no references": (said(references=["train/0.png"]), "its provenance has no 'references'"),
-    "number format of a GPU": (said(precision="float16"), "cannot be used here .*'float16' is not for CPUs"),
+    "number format of a GPU": (said(precision="float16"), "cannot be used here .*'float16' is very slow on CPUs"),
     "number format of nobody": (said(precision="float3"), "its provenance has no 'precision'"),
     "list in place of provenance": (attribute("provenance", "[]"), "its provenance has no 'scorer'"),
     "no number format": (said(precision=7), "its provenance has no 'precision'"),
@@ -437,7 +437,7 @@ def test_every_array_of_a_fit_is_checked(scorer: ReferenceScorer, name: str, fau
     append_digests(model)
     if fault == "not finite" and name == "axes":
         return  # as much as that is read piece by piece, and a score that is not finite is refused
-    with pytest.raises(DamagedFileError, match=r"model\.h5 is no model that this version of zsad makes"):
+    with pytest.raises(DamagedFileError, match=r"model\.h5 is not a model of this version of zsad"):
         load_fitted(model, PLAIN)
 
 

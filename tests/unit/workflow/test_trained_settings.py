@@ -154,7 +154,7 @@ def test_weights_with_numbers_that_are_none_are_refused_before_anything_is_compu
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
         "methods.learner.params.weights: w.safetensors is damaged ('way' holds numbers that are not finite); get the "
-        "file again, or train the method anew"
+        "file again, or train the method again"
     )
 
 
@@ -195,7 +195,7 @@ def test_a_changed_number_in_weights_is_refused_before_anything_is_computed() ->
     said = refusal(methods__learner__params={"weights": "w.safetensors"})
     assert said == (
         "methods.learner.params.weights: w.safetensors is damaged (its digest is another); get the file again, or "
-        "train the method anew"
+        "train the method again"
     )
 
 
