@@ -24,12 +24,11 @@ GOOD, DEFECT, MASKED, UNKNOWN, BY_MASK = "good,", "defective,", "defective,mask.
 CURVES, ORACLE = "plots/a/curves.png", "a/metrics/oracle"
 
 
-AGAINST = {
-    "against_csv"
-}  # see test_published_settings.py
+AGAINST = {"against_csv"}  # see test_published_settings.py
 TABLES = {name: file for name, file in ALL_TABLES.items() if name not in AGAINST}
 NO_CLASSES = {f"tables/{ALL_TABLES[name]}" for name in AGAINST}
-NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()} | {f"plots/{name}/shots.png" for name in "abc"}
+NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()}
+NO_CLASSES |= {f"plots/{name}/shots.{ending}" for name in "abc" for ending in ("png", "pdf", "svg")}
 
 
 def settings_of(
@@ -99,6 +98,8 @@ def test_a_run_makes_what_can_hold_a_figure_and_no_more(
     assert set(measurable.tables) == tables
     assert set(measurable.overall_plots) == (set(OVERALL_PLOTS) if "comparisons_csv" in tables else set())
     assert measurable.has_curves("a") == bool(measurable.overall_plots) == (CURVES not in unmade)
+    endings = {path.rpartition(".")[2] for path in measurable.unmade() if path.startswith("plots/a/curves.")}
+    assert endings == (set() if measurable.has_curves("a") else {"png", "pdf", "svg"})
     assert unmade <= set(measurable.unmade())
     assert {f"tables/{file}" for name, file in TABLES.items() if name not in tables} == {
         path for path in measurable.unmade() if path.startswith("tables/") and path not in NO_CLASSES
