@@ -61,6 +61,7 @@ def write_run(
     code: str = "0" * 12,
     params: Mapping[str, Any] | None = None,
     localises: bool = True,
+    refined: bool = False,
     **options: Any,
 ) -> Path:
     """Write a results folder, and return it.
@@ -70,6 +71,7 @@ def write_run(
         groups: by a method the one that it is a seed of.
         code: the hash of the module that resamples images, as it is recorded.
         params: of the scorer, as they are recorded.
+        refined: whether there are masks by `REFINER`, too.
         options: of the evaluation.
     """
     evaluation = EvaluationOptions(**{"bootstrap": REPLICATES, **options})
@@ -87,7 +89,9 @@ def write_run(
         write_manifest(place / "manifest.csv", records)
         (place / "images.csv").touch()
         for method, strength in methods.items():
-            _write_method(place, method, records, strength, params or {}, localises=localises)
+            maps = _write_method(place, method, records, strength, params or {}, localises=localises)
+            if refined:
+                _write_masks(place / f"masks/{method}.{REFINER}.h5", records, maps)
             read = {
                 "manifest": place / "manifest.csv",
                 "scores": place / f"scores/{method}.h5",
@@ -98,17 +102,19 @@ def write_run(
                 "provenance": provenance,
             }
             names = {"dataset": folder.name, "backbone": "embedded", "group": (groups or {}).get(method, "")}
-            for kind, name in (("score", method), ("mask", f"{method}.{REFINER}")):
-                files[f"{kind}_metrics"].append(place / f"metrics/{name}.json")
-                files[f"{kind}_draws"].append(place / f"draws/{name}.h5")
+            files["score_metrics"].append(place / f"metrics/{method}.json")
+            files["score_draws"].append(place / f"draws/{method}.h5")
             evaluate_scores(**read, **names, output=files["score_metrics"][-1], draws=files["score_draws"][-1])
-            evaluate_masks(
-                **read,
-                refiner=REFINER,
-                masks=place / f"masks/{method}.{REFINER}.h5",
-                output=files["mask_metrics"][-1],
-                draws=files["mask_draws"][-1],
-            )
+            if refined:
+                files["mask_metrics"].append(place / f"metrics/{method}.{REFINER}.json")
+                files["mask_draws"].append(place / f"draws/{method}.{REFINER}.h5")
+                evaluate_masks(
+                    **read,
+                    refiner=REFINER,
+                    masks=place / f"masks/{method}.{REFINER}.h5",
+                    output=files["mask_metrics"][-1],
+                    draws=files["mask_draws"][-1],
+                )
     (folder / "tables").mkdir()
     collect_tables(**files, **{name: folder / "tables" / file for name, file in OUTPUTS.items()})
     return folder
@@ -125,11 +131,12 @@ def map_of(method: str, record: ImageRecord, strength: float) -> np.ndarray:
 
 def _write_method(
     place: Path, method: str, records: Category, strength: float, params: Mapping[str, Any], *, localises: bool
-) -> None:
+) -> list[np.ndarray]:
+    """Write scores and decisions, and return the maps."""
     ids, maps = [record.image_id for record in records], [map_of(method, record, strength) for record in records]
     if not localises:
         maps = [np.full(GRID, one.max(), np.float32) for one in maps]
-    made_by = {"scorer": {"class": "Made", "params": dict(params)}, "model": {"name": "tiny"}}
+    made_by = {"scorer": {"class": "Made", "params": dict(params)}, "model": {"id": "tiny"}}
     grids = np.array([GRID] * len(ids))
     with ScoreWriter(
         place / f"scores/{method}.h5", ids, made_by, grid_sizes=grids, setting="zero-shot-single", localises=localises
@@ -137,7 +144,11 @@ def _write_method(
         for index, anomaly_map in enumerate(maps):
             scores.write(index, anomaly_map, float(anomaly_map.max()))
     write_decisions(place / f"decisions/{method}.h5", place / f"scores/{method}.h5", THRESHOLD)
-    with MaskWriter(place / f"masks/{method}.{REFINER}.h5", ids, {}) as masks:
+    return maps
+
+
+def _write_masks(path: Path, records: Category, maps: Sequence[np.ndarray]) -> None:
+    with MaskWriter(path, [record.image_id for record in records], {}) as masks:
         for anomaly_map in maps:
             mask = at_image_size(anomaly_map, HEIGHT, WIDTH) > 1.2
             masks.append(mask, 1.0, [{"box": [0, 0, 1, 1], "score": 1.0, "accepted": True, "reason": "kept"}])

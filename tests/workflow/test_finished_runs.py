@@ -40,7 +40,7 @@ def test_methods_of_a_run_differ_as_its_own_comparisons_say(here: Project) -> No
         assert merged[name].tolist() == pytest.approx(merged[f"{name}_own"].tolist(), abs=2e-6)
 
 
-@pytest.mark.parametrize("refiner", ["none", "grabcut"])
+@pytest.mark.parametrize("refiner", ["none", "guided"])
 def test_results_that_are_measured_anew_are_those_that_the_run_measured(
     here: Project, tmp_path: Path, refiner: str
 ) -> None:
@@ -49,7 +49,7 @@ def test_results_that_are_measured_anew_are_those_that_the_run_measured(
         document = read_json(path)
         document["provenance"]["params"]["options"]["seed"] = 5  # as if its replicates were drawn otherwise
         write_json(path, document)
-    options = {"methods": [("mutual", "memory_bank")], "refiners": (refiner, refiner), "metrics": ["all"]}
+    options = {"methods": [("self_similarity", "memory_bank")], "refiners": (refiner, refiner), "metrics": ["all"]}
     stored = compare_runs(Path("results/t"), Path("results/t"), **options)
     anew = compare_runs(Path("results/t"), other, **options)
     assert set(anew.frame["replicates"]) == {"anew"}
@@ -74,7 +74,7 @@ def test_parameters_metrics_and_files_are_told_to_a_tracker(here: Project) -> No
     )
     for name in ("image_auroc", "image_auroc_low", "aupro", "aupro_high"):
         assert bank.metrics[name] == row[name]
-    assert {"ring/aupro", "mask_f1.guided", "ring/mask_f1.grabcut", "seconds_per_image"} <= bank.metrics.keys()
+    assert {"ring/aupro", "mask_f1.guided", "ring/mask_f1.guided", "seconds_per_image"} <= bank.metrics.keys()
     assert [path.name for path in bank.files["plots/ring"]] == ["memory_bank.gallery.png"]
     shared = {folder: {path.name for path in paths} for folder, paths in records.whole.files.items()}
     assert {"metrics.csv", "metrics.md", "cost.csv"} <= shared["tables"]

@@ -329,8 +329,8 @@ def _log_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--uri",
-        help="server or store of MLflow, e.g. http://127.0.0.1:5000 or sqlite:///mlflow.db (default: "
-        "MLFLOW_TRACKING_URI, or the default of MLflow)",
+        help="server or store of MLflow, e.g. http://localhost:5000 or sqlite:///mlflow.db, or a folder for a store "
+        "and its files (default: MLFLOW_TRACKING_URI, or the default of MLflow)",
     )
 
 

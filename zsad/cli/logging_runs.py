@@ -29,9 +29,9 @@ def log(options: argparse.Namespace) -> None:
 
 def _tracker(name: str, experiment: str, uri: str | None) -> Tracker:
     if name == "mlflow":
-        from zsad.tracking.mlflow_tracker import MlflowTracker, uri_of
+        from zsad.tracking.mlflow_tracker import MlflowTracker, mlflow_destination
 
-        return MlflowTracker(Destination(experiment, uri_of(uri) if uri else ""))
+        return MlflowTracker(mlflow_destination(experiment, uri or ""))
     if uri:
         raise ConfigError("--uri is for MLflow; Weights & Biases takes the address of its server from WANDB_BASE_URL")
     from zsad.tracking.wandb_tracker import WandbTracker

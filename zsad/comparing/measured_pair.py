@@ -89,11 +89,11 @@ def measure_pair(first: Side, second: Side, category: str, images: CommonImages,
     documents = [(side.scored(category), side.masked(category)) for side in sides]
     reason = _unlike([document for kinds in documents for kind in kinds for document in kind], images)
     measure = _anew if reason else _as_stored
-    results = [
+    one, other = (
         measure(side, category, scored, masked, images, sampler)
         for side, (scored, masked) in zip(sides, documents, strict=True)
-    ]
-    return MeasuredPair(*results, len(images.image_ids), ANEW if reason else STORED, reason)
+    )
+    return MeasuredPair(one, other, len(images.image_ids), ANEW if reason else STORED, reason)
 
 
 def resampling_of(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,12 @@ from zsad.registry import Options
 DEFAULT_COLORMAP = "inferno"
 PNG: Final = "png"
 VECTOR_FORMATS: Final = ("pdf", "svg")
+
+Format: TypeAlias = Literal["png", "pdf", "svg"]
+
+
+def _png_alone() -> list[Format]:
+    return [PNG]
 
 
 class ReportOptions(Options):
@@ -29,8 +35,8 @@ class ReportOptions(Options):
         320, ge=64, le=1024, description="longer side of an image on the sheet of all test images, px"
     )
     dpi: int = Field(110, ge=50, le=400, description="resolution of the plots")
-    format: list[Literal["png", "pdf", "svg"]] = Field(
-        default_factory=lambda: [PNG],
+    format: list[Format] = Field(
+        default_factory=_png_alone,
         min_length=1,
         description="of the plots: png, which the page shows and which is always made, and pdf or svg beside it for "
         "papers",

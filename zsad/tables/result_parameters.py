@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zsad.files.hdf5 import read_provenance
+from zsad.files.json_values import canonical_json
 from zsad.tables.finished_run import FinishedRun
 
 _SCORED_BY = ("scorer", "fusion", "image_scoring", "training", "number_format")
+_MODEL = ("id", "revision", "dtype")
+_SHORT = 12  # letters of a digest that is to tell codes apart
 _VERSIONS = ("zsad", "torch", "transformers", "numpy")
 
 
@@ -16,7 +20,8 @@ def result_parameters(run: FinishedRun, method: str) -> dict[str, Any]:
     """The parameters of a method of a run, e.g. ``{"backbone": "dinov2", "scorer.params.shots": 4}``.
 
     They are those of the first category: a run computes all categories with the same. Parameters of the backbone are
-    there if the features are, which may be deleted after a run.
+    there if the features are, which may be deleted after a run. ``code.scores`` and ``code.evaluation`` are digests of
+    the code that made the results: they differ where another commit changed it.
 
     Args:
         method: one with an evaluation of its own, which a mean over seeds has not.
@@ -30,11 +35,14 @@ def result_parameters(run: FinishedRun, method: str) -> dict[str, Any]:
     scores, decisions = provenance.get("scores", {}), provenance.get("decisions", {})
     parameters: dict[str, Any] = {name: evaluation[name] for name in ("backbone", "setting", "protocol")}
     parameters |= {f"backbone.{name}": value for name, value in _flat(_backbone(run, category, evaluation))}
-    model = scores.get("model")
-    parameters |= dict(_flat({"model": model.get("name", "") if isinstance(model, Mapping) else model}))
+    model = scores.get("model", {})
+    parameters |= dict(_flat({"model": {name: model.get(name) for name in _MODEL}}))
     parameters |= dict(_flat({name: scores[name] for name in _SCORED_BY if name in scores}))
     parameters |= dict(_flat({"threshold": decisions.get("threshold_rule", {})}))
     parameters |= dict(_flat({"evaluation": provenance.get("params", {}).get("options", {})}))
+    for stage, recorded in (("scores", scores), ("evaluation", provenance)):
+        if code := recorded.get("code"):
+            parameters[f"code.{stage}"] = hashlib.sha256(canonical_json(code).encode()).hexdigest()[:_SHORT]
     versions = provenance.get("versions", {})
     return parameters | {f"version.{name}": versions[name] for name in _VERSIONS if name in versions}
 

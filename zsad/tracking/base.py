@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol
 
-from zsad.errors import ConfigError
+from zsad.errors import ConfigError, first_line
 from zsad.tracking.records import RunRecords
+
+_LONGEST = 200  # letters of a cause
 
 
 class Tracker(Protocol):
@@ -27,10 +30,17 @@ class Destination(NamedTuple):
     Attributes:
         experiment: the experiment of MLflow, or the project of Weights & Biases.
         uri: of the tracking server or store of MLflow; empty for its own default.
+        artefacts: where MLflow keeps the files of a new experiment; empty for its own default.
     """
 
     experiment: str
     uri: str = ""
+    artefacts: str = ""
+
+
+def cause_of(error: Exception) -> str:
+    """What a tracker says of an error, in one line that is not too long."""
+    return textwrap.shorten(first_line(error), _LONGEST, placeholder=" ...")
 
 
 def import_tracker(module: str, name: str) -> Any:

@@ -5,19 +5,21 @@ Neither an active run nor the tracking address of the process is used or changed
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from zsad.errors import DataError, first_line
-from zsad.tracking.base import Destination, import_tracker
+from zsad.errors import DataError
+from zsad.tracking.base import Destination, cause_of, import_tracker
 from zsad.tracking.records import Record, RunRecords
 
 PREFIX = "zsad."  # of tags
 DIGEST = f"{PREFIX}tables_sha256"
 _PARENT, _NAME = "mlflow.parentRunId", "mlflow.runName"
+_SCHEMES = ("file:", "databricks", "uc:")  # addresses without slashes
 _AT_ONCE = 100  # parameters or metrics in a request: the least that MLflow allows of either
 _LONGEST = 500  # letters of a parameter, which old servers allow
 
@@ -30,6 +32,7 @@ class MlflowTracker:
     """
 
     def __init__(self, destination: Destination) -> None:
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # not every table of a new database
         self._mlflow = import_tracker("mlflow", "MLflow")
         self._destination = destination
 
@@ -77,8 +80,9 @@ class MlflowTracker:
     def _experiment_id(self, client: Any) -> str:
         name = self._destination.experiment
         found = client.get_experiment_by_name(name)
-        identifier: str = found.experiment_id if found is not None else client.create_experiment(name)
-        return identifier
+        if found is not None:
+            return str(found.experiment_id)
+        return str(client.create_experiment(name, artifact_location=self._destination.artefacts or None))
 
     def _logged_before(self, client: Any, experiment: str, digest: str) -> str:
         """The finished run that has the same tables; empty if there is none."""
@@ -94,10 +98,18 @@ class MlflowTracker:
         except (self._mlflow.exceptions.MlflowException, OSError) as error:
             place = self._destination.uri or "the default store"
             raise DataError(
-                f"MLflow cannot write to {place} ({first_line(error)}); check --uri, or MLFLOW_TRACKING_URI"
+                f"MLflow cannot write to {place} ({cause_of(error)}); check --uri, or MLFLOW_TRACKING_URI"
             ) from None
 
 
-def uri_of(text: str) -> str:
-    """The address of a store or server; a folder, which has no scheme, as an absolute path."""
-    return text if "://" in text or text.startswith(("file:", "sqlite:", "databricks")) else str(Path(text).absolute())
+def mlflow_destination(experiment: str, uri: str) -> Destination:
+    """Where records go: to a server or store by its address, or to a folder, which gets a database and the files.
+
+    Args:
+        uri: an address, a folder, or empty for what MLflow itself takes.
+    """
+    if not uri or "://" in uri or uri.startswith(_SCHEMES):
+        return Destination(experiment, uri)
+    folder = Path(uri).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return Destination(experiment, f"sqlite:///{folder / 'mlflow.db'}", (folder / "artefacts").as_uri())

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zsad.errors import DataError, first_line
-from zsad.tracking.base import Destination, import_tracker
+from zsad.errors import DataError
+from zsad.tracking.base import Destination, cause_of, import_tracker
 from zsad.tracking.records import Record, RunRecords
 
 _WHOLE, _METHOD = "results", "method"  # kinds of runs
@@ -80,6 +80,6 @@ class WandbTracker:
             yield
         except (self._wandb.Error, OSError) as error:
             raise DataError(
-                f"Weights & Biases cannot take the runs ({first_line(error)}); log in with `wandb login`, or set "
+                f"Weights & Biases cannot take the runs ({cause_of(error)}); log in with `wandb login`, or set "
                 "WANDB_MODE=offline"
             ) from None

@@ -93,10 +93,8 @@ def test_a_vector_file_that_is_no_longer_asked_for_is_removed(tmp_path, evaluati
 
 
 def test_an_unknown_format_is_one_sentence():
-    with pytest.raises(ConfigError, match=r"report\.format") as refused:
+    with pytest.raises(ConfigError, match="item 2 of format = 'eps' is not usable; choose from: png, pdf, svg"):
         ReportOptions.build({"format": ["png", "eps"]}, where="report")
-    assert "eps" in str(refused.value)
-    assert "pdf" in str(refused.value)
 
 
 def test_the_options_of_the_caller_change_the_plot_and_a_changed_style_of_the_process_does_not(tmp_path, evaluations):
