@@ -27,8 +27,8 @@ Changes = Mapping[str, tuple[Any, Any]]
 def printed(compared: ComparedRuns) -> Iterator[str]:
     """The lines that are printed: what differs, a table a metric, and how often the second run is better."""
     first, second = titles(compared)
-    yield f"Figures are per cent. {second} less {first}, with 95 % limits (paired bootstrap over the common images);"
-    yield f"{WIN}: {second} is better, {LOSS}: worse, {TIE}: the limits contain 0."
+    yield f"Figures are per cent. The difference is {second} less {first}, with 95 % limits (paired bootstrap over the"
+    yield f"common images); {WIN}: {second} is better, {LOSS}: worse, {TIE}: the limits contain 0."
     yield from changes_in_words(compared.changed)
     for metric, rows in compared.frame.groupby("metric", sort=False):
         yield ""

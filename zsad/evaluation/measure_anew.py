@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zsad.data.manifest import ImageRecord
+from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Sampler
 from zsad.evaluation.evaluate_masks import measure_masks
 from zsad.evaluation.evaluate_scores import measure_scores
@@ -43,7 +44,7 @@ def measure_scores_anew(
         DataError: files do not belong together, are missing or damaged, or a mask is unusable.
     """
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, scores))
+        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, scores), scores)
         check_decisions(reader, decided)
         return measure_scores(reader, decided, records, _with(options, sampler), saturation, sampler)
 
@@ -64,7 +65,7 @@ def measure_masks_anew(
         DataError: as `measure_scores_anew`.
     """
     with ScoreReader(scores) as maps, DecisionReader(decisions) as decided, MaskReader(masks) as reader:
-        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, masks))
+        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, masks), masks)
         check_decisions(maps, decided)
         return measure_masks(maps, decided, reader, records, _with(options, sampler), sampler)
 
@@ -77,9 +78,19 @@ def evaluation_options(evaluation: Mapping[str, Any]) -> EvaluationOptions:
     )
 
 
-def _only(image_ids: Collection[str], records: list[ImageRecord]) -> list[ImageRecord]:
-    """The records, all but those of the given images without ground truth, so that nothing measures them."""
+def _only(image_ids: Collection[str], records: list[ImageRecord], result: Path) -> list[ImageRecord]:
+    """The records, all but those of the given images without ground truth, so that nothing measures them.
+
+    Raises:
+        DataError: the mask of one is not there; names the result that is to be measured.
+    """
     wanted = set(image_ids)
+    masks = (record.mask_path for record in records if record.image_id in wanted and record.mask_path)
+    if missing := next((path for path in masks if not Path(path).exists()), None):
+        raise DataError(
+            f"{result} must be measured anew, and the mask {missing} is not there; run the command in the folder of the "
+            "workflow, from which the paths of masks begin"
+        )
     return [
         record if record.image_id in wanted else replace(record, label=None, mask_path="", mask_sha256="")
         for record in records

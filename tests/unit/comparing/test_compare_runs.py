@@ -228,6 +228,21 @@ def test_of_other_images_the_common_ones_are_measured_as_if_there_were_no_others
     assert any("the runs have 8 and 6 labelled test images, 6 of them common" in note for note in compared.notes)
 
 
+def test_masks_that_are_needed_and_not_there_are_one_sentence(
+    runs: tuple[Path, Path], second: Path, wood: dict[str, list[ImageRecord]]
+) -> None:
+    recorded_otherwise(second, lambda recorded: recorded["params"]["options"].update(seed=3))
+    mask = Path(wood["wood"][-1].mask_path)
+    away = mask.rename(mask.with_suffix(".away"))
+    try:
+        with pytest.raises(
+            DataError, match=rf"must be measured anew, and the mask {mask} is not there; run the command"
+        ):
+            compare_runs(runs[0], second)
+    finally:
+        away.rename(mask)
+
+
 def test_without_maps_images_alone_are_compared(
     runs: tuple[Path, Path], wood: dict[str, list[ImageRecord]], tmp_path: Path
 ) -> None:
