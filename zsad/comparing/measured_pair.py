@@ -173,7 +173,7 @@ def _anew(
 
 
 def _with(document: Document, measured: Measured, metrics: Sequence[str]) -> Document:
-    return {**document, **measured.document(metrics), "draws": measured.known_draws(metrics)}
+    return {**document, **measured.document(metrics), "draws": measured.known_replicates(metrics)}
 
 
 def _result(side: Side, scored: list[Document], masked: list[Document]) -> Result:

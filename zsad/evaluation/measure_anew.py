@@ -16,9 +16,9 @@ from zsad.errors import DataError
 from zsad.evaluation.bootstrap import Sampler
 from zsad.evaluation.evaluate_masks import measure_masks
 from zsad.evaluation.evaluate_scores import measure_scores
+from zsad.evaluation.ground_truth import records_with_ground_truth
 from zsad.evaluation.measured import Measured
 from zsad.evaluation.options import EvaluationOptions
-from zsad.evaluation.truth import records_with_truth
 from zsad.files.decisions import DecisionReader, check_decisions
 from zsad.files.masks import MaskReader
 from zsad.files.scores import ScoreReader
@@ -44,7 +44,7 @@ def measure_scores_anew(
         DataError: files do not belong together, are missing or damaged, or a mask is unusable.
     """
     with ScoreReader(scores) as reader, DecisionReader(decisions) as decided:
-        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, scores), scores)
+        records = _only(image_ids, records_with_ground_truth(manifest, reader.image_ids, scores), scores)
         check_decisions(reader, decided)
         return measure_scores(reader, decided, records, _with(options, sampler), saturation, sampler)
 
@@ -65,7 +65,7 @@ def measure_masks_anew(
         DataError: as `measure_scores_anew`.
     """
     with ScoreReader(scores) as maps, DecisionReader(decisions) as decided, MaskReader(masks) as reader:
-        records = _only(image_ids, records_with_truth(manifest, reader.image_ids, masks), masks)
+        records = _only(image_ids, records_with_ground_truth(manifest, reader.image_ids, masks), masks)
         check_decisions(maps, decided)
         return measure_masks(maps, decided, reader, records, _with(options, sampler), sampler)
 
@@ -88,8 +88,8 @@ def _only(image_ids: Collection[str], records: list[ImageRecord], result: Path) 
     masks = (record.mask_path for record in records if record.image_id in wanted and record.mask_path)
     if missing := next((path for path in masks if not Path(path).exists()), None):
         raise DataError(
-            f"{result} must be measured anew, and the mask {missing} is not there; run the command in the folder of the "
-            "workflow, from which the paths of masks begin"
+            f"{result} must be measured anew, and the mask {missing} is not there; run the command in the folder of "
+            "the workflow, from which the paths of masks begin"
         )
     return [
         record if record.image_id in wanted else replace(record, label=None, mask_path="", mask_sha256="")
@@ -98,4 +98,4 @@ def _only(image_ids: Collection[str], records: list[ImageRecord], result: Path) 
 
 
 def _with(options: EvaluationOptions, sampler: Sampler) -> EvaluationOptions:
-    return options.model_copy(update={"bootstrap": sampler.draws, "seed": sampler.seed})
+    return options.model_copy(update={"bootstrap": sampler.replicates, "seed": sampler.seed})
