@@ -15,5 +15,5 @@ with job(snakemake) as this:
         metrics_csv=metrics_csv,
         cost_csv=cost_csv,
         options=ReportOptions(**this.cfg),
-        **{name: Path(path) for name, path in snakemake.output.items()},
+        **{name: Path(snakemake.output[name]) for name in ("summary", "bars", "quality_cost")},
     )

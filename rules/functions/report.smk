@@ -1,5 +1,20 @@
 # What the rules of report.smk read and depend on.
 from zsad.names import NO_REFINER
+from zsad.workflow.measurable import OVERALL_PLOTS
+
+
+def in_vector_formats(plot):
+    """The files of a plot in the vector formats that are asked for, by their endings."""
+    return {ending: f"{plot.removesuffix('.png')}.{ending}" for ending in settings.report.vector_formats}
+
+
+def vector_plots(**plots):
+    """The outputs of plots in vector formats, named as the plots and their endings."""
+    return {
+        f"{name}_{ending}": path
+        for name, plot in plots.items()
+        for ending, path in in_vector_formats(plot).items()
+    }
 
 
 def shown_masks(wildcards):
@@ -38,6 +53,19 @@ def confusion_plots(wildcards):
 def shots_plots(wildcards):
     """The plots of accuracy against the number of examples, for categories with labels."""
     return expand(SHOTS_PLOT, dataset=settings.dataset, category=categories_with_kinds())
+
+
+def all_plots(wildcards):
+    """Every plot, in all formats."""
+    overall = [f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots]
+    plots = [
+        *expand(overall, dataset=settings.dataset),
+        *curve_plots(wildcards),
+        *targets(HISTOGRAMS)(wildcards),
+        *confusion_plots(wildcards),
+        *shots_plots(wildcards),
+    ]
+    return [*plots, *(path for plot in plots for path in in_vector_formats(plot).values())]
 
 
 def examples_beside():

@@ -6,10 +6,12 @@ step; for a data set that is not downloaded yet, from its layout.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from zsad.reporting.options import VECTOR_FORMATS
 
 if TYPE_CHECKING:
     from zsad.data.dataset import Dataset
@@ -125,8 +127,10 @@ class Measurable:
         categories = self._data.categories
         return [
             *(f"tables/{file}" for name, file in TABLES.items() if name not in self.tables),
-            *(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
-            *(f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)),
+            *_in_all_formats(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
+            *_in_all_formats(
+                f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)
+            ),
             *(f"{category}/draws" for category in categories if not self.is_labelled),
             *(
                 f"{category}/{kind}/oracle"
@@ -135,10 +139,17 @@ class Measurable:
                 if not self.has_masks(category)
             ),
             *(f"tables/{file}" for name, file in CLASS_TABLES.items() if name not in self.class_tables),
-            *(
+            *_in_all_formats(
                 f"plots/{category}/{plot}.png"
                 for category in categories
                 for plot in ("shots", *(f"{name}.confusion" for name in self._classifiers))
                 if not self.has_kinds(category)
             ),
         ]
+
+
+def _in_all_formats(plots: Iterable[str]) -> Iterator[str]:
+    """Plots, and where each would lie in vector formats."""
+    for plot in plots:
+        yield plot
+        yield from (f"{plot.removesuffix('png')}{ending}" for ending in VECTOR_FORMATS)
