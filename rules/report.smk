@@ -278,6 +278,7 @@ rule draw_summary:
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,
     output:
+        **shown_sweeps(),
         summary=report(
             f"{PLOTS}/summary.png",
             caption="report/summary.rst",
@@ -309,7 +310,7 @@ rule draw_summary:
         runtime=duration("draw_summary"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.drawing()),
+        cfg=summary_config(),
         code=code("draw_summary.py"),
     message:
         "Plotting the summary, the bars of each category, and quality against cost"
@@ -325,6 +326,7 @@ rule build_page:
             for name in ("metrics_csv", "refinement_csv", "comparisons_csv", "against_csv")
         },
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
+        sweeps=list(sweep_plots().values()),
         table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,
@@ -370,6 +372,7 @@ rule report:
     input:
         expand([PAGE, PAGE_FOLDER], dataset=settings.dataset),
         expand(f"{PLOTS}/{{plot}}", dataset=settings.dataset, plot=settings.measurable.overall_plots),
+        expand(list(sweep_plots().values()), dataset=settings.dataset),
         curve_plots,
         targets(HISTOGRAMS),
         targets([GALLERY_SHEET, GALLERY_PANELS, LAYERS, THUMBNAILS]),

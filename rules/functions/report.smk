@@ -40,6 +40,31 @@ def shots_plots(wildcards):
     return expand(SHOTS_PLOT, dataset=settings.dataset, category=categories_with_kinds())
 
 
+def sweep_plots():
+    """The plots of swept parameters, by the method that they are of."""
+    return {method: f"{PLOTS}/{plot}" for method, plot in settings.measurable.sweep_plots.items()}
+
+
+def shown_sweeps():
+    """An output: the plots of swept parameters, for Snakemake's report too; nothing without a sweep."""
+    shown = {
+        method: report(
+            plot, caption="report/sweep.rst", category="Plots", labels={"plot": f"sweep of {method}"}
+        )
+        for method, plot in sweep_plots().items()
+    }
+    return {"sweeps": list(shown.values())} if shown else {}
+
+
+def summary_config():
+    """All that the plots over all categories depend on besides the tables."""
+    swept = [
+        {"method": one.method, "columns": one.columns, "entries": list(one.entries.items())}
+        for one in settings.swept
+    ]
+    return as_parameter({**settings.report.drawing(), **({"swept": swept} if sweep_plots() else {})})
+
+
 def examples_beside():
     """Category and name of all labelled examples that lie beside the data set."""
     return [(category, support) for support in settings.supports for category in available().categories]
@@ -63,6 +88,7 @@ def page_config(wildcards):
             "with_kinds": categories_with_kinds(),
             "confusions": confusions(),
             "supports": examples_beside(),
+            **({"swept": list(sweep_plots())} if sweep_plots() else {}),
             "configuration": settings.resolved(),
             "root": settings.data.folder_of_tables,
             "methods": {

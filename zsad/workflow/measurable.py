@@ -51,12 +51,20 @@ class Measurable:
         localises: whether any of the methods says where a defect is.
         classifiers: the names of those that tell kinds of defect.
         meets: whether any of the methods is to meet published figures.
+        swept: the methods that a sweep has split up.
     """
 
     def __init__(
-        self, data: Dataset, *, localises: bool, classifiers: Collection[str] = (), meets: bool = False
+        self,
+        data: Dataset,
+        *,
+        localises: bool,
+        classifiers: Collection[str] = (),
+        meets: bool = False,
+        swept: Collection[str] = (),
     ) -> None:
         self._data = data
+        self._swept = swept
         self._localises = localises
         self._meets = meets
         self._classifiers = classifiers
@@ -117,6 +125,11 @@ class Measurable:
         """Those of `OVERALL_PLOTS` that do; all or none."""
         return OVERALL_PLOTS if self.has_ranking else ()
 
+    @property
+    def sweep_plots(self) -> dict[str, str]:
+        """The plots of swept parameters, by the method that they are of; none where no ranking can be measured."""
+        return _sweep_plots(self._swept) if self.has_ranking else {}
+
     def unmade(self) -> list[str]:
         """What an earlier run with more truth may have left and this one does not make, below the folder of results.
 
@@ -126,6 +139,7 @@ class Measurable:
         return [
             *(f"tables/{file}" for name, file in TABLES.items() if name not in self.tables),
             *(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
+            *(f"plots/{plot}" for name, plot in _sweep_plots(self._swept).items() if name not in self.sweep_plots),
             *(f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)),
             *(f"{category}/draws" for category in categories if not self.is_labelled),
             *(
@@ -142,3 +156,7 @@ class Measurable:
                 if not self.has_kinds(category)
             ),
         ]
+
+
+def _sweep_plots(methods: Collection[str]) -> dict[str, str]:
+    return {method: f"sweep_{method}.png" for method in methods}

@@ -111,7 +111,7 @@ def _threshold(
         has_references: whether the rule can look at scores of reference images.
         localises: whether it can look at maps.
     """
-    name, params = _merged_threshold(general, entry.threshold)
+    name, params = merged_threshold(general, entry.threshold)
     place = f"{where}.threshold.params" if entry.threshold else "threshold.params"
     rule = THRESHOLDS.build(name, params, where=place)
     what = f"scorer '{entry.scorer}'"
@@ -134,7 +134,7 @@ def _threshold(
     return {"rule": name, "params": rule.parameters()}
 
 
-def _merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
+def merged_threshold(general: Threshold, own: Threshold | None) -> tuple[str, dict[str, Any]]:
     """Rule and parameters: a method's own on top of the general ones, which are those of the general rule."""
     if own is None:
         return general.rule, general.params

@@ -30,6 +30,7 @@ from zsad.workflow.sections import (
     ExportSection,
     PublishedRow,
     ReportSection,
+    SweepSection,
     Threshold,
 )
 from zsad.workflow.value_types import Name, Reference, References, RefinerName
@@ -132,6 +133,11 @@ class Config(Options):
         default_factory=_default("methods"),
         description="named ways to score: scorer + backbone + params (see `zsad methods`); one scorer may stand under "
         "several names",
+    )
+    sweep: SweepSection = Field(
+        default_factory=SweepSection,
+        description="lists of values in place of single ones: an entry for each combination, e.g. memory_bank-shots4 "
+        "(see docs/sweeps.md)",
     )
     image_score: ImageScoring = Field(
         default_factory=ImageScoring, description="from an anomaly map to one score for the image"
