@@ -121,7 +121,7 @@ def _height(sweep: Sweep) -> float:
     if sweep.is_line:
         return 4.2
     if sweep.is_grid:
-        return 1.9 + 0.42 * len(sweep.axis(_axes_of(sweep)[0]))
+        return 2.2 + 0.42 * len(sweep.axis(_axes_of(sweep)[0]))
     return 1.5 + 0.3 * len(sweep.entries)
 
 
@@ -129,6 +129,11 @@ def _axes_of(sweep: Sweep) -> tuple[str, str]:
     """The parameter of the rows and that of the columns of a heat map; more values stand side by side."""
     first, second = sweep.varied
     return (first, second) if len(sweep.axis(first)) <= len(sweep.axis(second)) else (second, first)
+
+
+def _called(sweep: Sweep, column: str) -> str:
+    """A column without the name of the method, which stands in the title."""
+    return column.removeprefix(f"{sweep.method}.")
 
 
 def _is_known(row: Row | None, metric: str) -> bool:
@@ -144,7 +149,7 @@ def _draw_line(
     values = [float(sweep.value(name, column)) for name in names]
     for of_category in lines if len(lines) > 1 else []:
         figured = [of_category[name][metric] if name in of_category else math.nan for name in names]
-        axes.plot(values, figured, color=figures.RULE, linewidth=1.0, zorder=1)
+        axes.plot(values, figured, color=figures.FAINT, linewidth=1.0, alpha=0.6, zorder=1)
     known = [
         (value, means[name]) for value, name in zip(values, names, strict=True) if _is_known(means.get(name), metric)
     ]
@@ -156,7 +161,7 @@ def _draw_line(
         axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(values, [value_in_words(sweep.value(name, column)) for name in names])
-    axes.set_xlabel(column if len(lines) < 2 else f"{column}; grey: each category")
+    axes.set_xlabel(_called(sweep, column) + ("; grey: each category" if len(lines) > 1 else ""))
     _set_top(axes)
     figures.in_percent(axes.yaxis)
 
@@ -193,8 +198,8 @@ def _draw_grid(axes: Axes, sweep: Sweep, metric: str, means: Mapping[str, Row]) 
         axes.text(place[1], place[0], percent(value), ha="center", va="center", color=colour, weight=weight)
     axes.set_xticks(range(len(columns)), list(map(value_in_words, columns)))
     axes.set_yticks(range(len(rows)), list(map(value_in_words, rows)))
-    axes.set_xlabel(across)
-    axes.set_ylabel(down)
+    axes.set_xlabel(_called(sweep, across))
+    axes.set_ylabel(_called(sweep, down))
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
@@ -220,5 +225,5 @@ def _draw_points(axes: Axes, sweep: Sweep, metric: str, means: Mapping[str, Row]
 
 def _entry_in_words(sweep: Sweep, name: str) -> str:
     """The values of an entry that tell it from the others."""
-    given = ((column.partition(".")[2], sweep.value(name, column)) for column in sweep.varied)
+    given = ((_called(sweep, column), sweep.value(name, column)) for column in sweep.varied)
     return ", ".join(f"{parameter} {value_in_words(value)}" for parameter, value in given if value != _ABSENT)

@@ -5,7 +5,7 @@ A row of what is missing has its names and nothing else; what is there and not k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -181,8 +181,8 @@ def write_metrics(
     one_seed = (frame["seeds"] < 2).tolist()
     oracle = ((frame["method"] == ORACLE) & ~frame["category"].isin(MEANS)).tolist()
     no_limits = [f"{metric}_{side}" for metric in ALL_METRICS if metric not in MASK_METRICS for side in SIDES]
-    columns = {**METRICS.columns, **dict.fromkeys(swept, str)}  # numbers stay numbers in spreadsheets
-    table = replace(METRICS, columns=columns, names=(*METRICS.names, *swept))
+    own: dict[str, Callable[[Any], str]] = dict.fromkeys(swept, str)  # not `text`: numbers stay numbers in spreadsheets
+    table = replace(METRICS, columns={**METRICS.columns, **own}, names=(*METRICS.names, *swept))
     cells = {
         column: [value_in_words(values[method]) if method in values else "" for method in frame["method"]]
         for column, values in swept.items()

@@ -443,13 +443,10 @@ class Settings:
     @property
     def _shown_sweep(self) -> dict[str, Any]:
         """The section as it is written."""
-        sections = {"methods": self._sweep.methods, "backbones": self._sweep.backbones}
+        written = self._sweep.model_dump(exclude_defaults=True)
         return {
-            section: {
-                name: entry.model_dump(exclude_unset=True) for name, entry in entries.items() if entry is not None
-            }
-            for section, entries in sections.items()
-            if entries
+            section: {name: entry for name, entry in entries.items() if entry is not None}
+            for section, entries in written.items()
         }
 
     @property

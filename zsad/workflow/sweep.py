@@ -305,8 +305,9 @@ def _check_classifiers(
         for backbone in [asked] if isinstance(asked, str) else asked:
             if backbone in backbones:
                 raise _several(f"classifiers.{name}.backbone", backbone, backbones[backbone])
-        if classifier.method in methods and methods[classifier.method][0].of:
-            raise _several(f"classifiers.{name}.method", classifier.method, methods[classifier.method])
+        method = classifier.method or ""
+        if method in methods and methods[method][0].of:
+            raise _several(f"classifiers.{name}.method", method, methods[method])
 
 
 def _several(where: str, name: str, variants: Sequence[_Variant]) -> ConfigError:
