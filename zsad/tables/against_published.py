@@ -90,8 +90,8 @@ def _of_mean(
     """The row of a metric on the mean over categories, if it is published in any way."""
     column = "categories" if metric in IMAGE_METRICS else "pixel_categories"
     count = ours[column]
-    lacks_truth = not ours["missing"] and not math.isnan(ours[metric]) and count < len(measured)
-    short = f"ours is a mean over the {count:.0f} categories that have truth" if lacks_truth else ""
+    lacks_ground_truth = not ours["missing"] and not math.isnan(ours[metric]) and count < len(measured)
+    short = f"ours is a mean over the {count:.0f} categories that have truth" if lacks_ground_truth else ""
     row = theirs.get(MEAN)
     if row is not None and not math.isnan(value := getattr(row, metric)) and set(measured) == set(categories):
         yield _record(metric, ours, row, value, row.steps[metric], protocol, short)

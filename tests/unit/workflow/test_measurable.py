@@ -24,9 +24,7 @@ GOOD, DEFECT, MASKED, UNKNOWN, BY_MASK = "good,", "defective,", "defective,mask.
 CURVES, ORACLE = "plots/a/curves.png", "a/metrics/oracle"
 
 
-AGAINST = {
-    "against_csv"
-}  # see test_published_settings.py
+AGAINST = {"against_csv"}  # see test_published_settings.py
 TABLES = {name: file for name, file in ALL_TABLES.items() if name not in AGAINST}
 NO_CLASSES = {f"tables/{ALL_TABLES[name]}" for name in AGAINST}
 NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()} | {f"plots/{name}/shots.png" for name in "abc"}

@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     """A question, as the provenance of scores says it.
 
     Attributes:
-        texts: see `zsad.scoring.described_texts.described_texts`.
+        texts: see `zsad.scoring.describe_texts.describe_texts`.
         trained_on: the data set on which others have trained what the method reads; empty for nothing of the kind.
         learned_files: the SHA-256 of weights that it reads, by the parameter that names them.
     """
