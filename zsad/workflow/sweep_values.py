@@ -29,7 +29,7 @@ from zsad.workflow.methods import merged_threshold
 from zsad.workflow.schema import Config
 from zsad.workflow.sections import ConfiguredMethod, SweptBackbone, SweptMethod, Threshold
 
-MOST_METHODS = 200  # that a sweep makes in one run
+MOST_METHODS = 100  # that a sweep makes in one run: comparisons are of all pairs, 100 of 15 categories are 10^6 rows
 LONGEST_VALUE = 32  # letters in a name
 _CLEAN = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_VALUE}}}")
 _IN_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
@@ -183,7 +183,7 @@ def _choices(lists: Mapping[Place, Sequence[Any]], combine: str, where: str) -> 
         words = ", ".join(
             f"{'.'.join(_without_params(path))} {value_in_words(value)}" for path, value in twice.values.items()
         )
-        raise ConfigError(f"{where}: {words} is there twice, or cannot be told from another in a name; drop one")
+        raise ConfigError(f"{where}: {words} is listed twice, or its name would be that of another; remove one")
     return choices
 
 

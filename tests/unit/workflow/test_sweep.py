@@ -300,17 +300,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"sweep__methods__memory_bank": {"parms": {}}}, r"unknown key 'parms' in '.*'; did you mean 'params'\?"),
     (
         {"sweep__methods__memory_bank": {"params": {"shots": 4}}},
-        r"sweep\.methods\.memory_bank\.params: shots = 4 is not usable: it must be a list",
+        r"sweep\.methods\.memory_bank\.params: shots = 4 is not valid: it must be a list",
     ),
-    ({"sweep__methods__memory_bank": {"params": {"shots": []}}}, r"shots = \[\] is not usable: it must not be empty"),
+    ({"sweep__methods__memory_bank": {"params": {"shots": []}}}, r"shots = \[\] is not valid: it must not be empty"),
     ({"sweep__methods__memory_bank": {}}, r"sweep\.methods\.memory_bank: it has no list of values"),
     (
         {"sweep__methods__memory_bank": {"params": {"shots": [1, 2, 1]}}},
-        r"sweep\.methods\.memory_bank: shots 1 is there twice",
+        r"sweep\.methods\.memory_bank: shots 1 is listed twice",
     ),
     (
         {"sweep__methods__memory_bank": {"params": {"shots": [1, 0]}}},
-        r"sweep\.methods\.memory_bank\.params: shots = 0 is not usable",
+        r"sweep\.methods\.memory_bank\.params: shots = 0 is not valid",
     ),
     (
         {"sweep__methods__memory_bank": {"params": {"k": [1]}}, "methods__memory_bank__params": {"shot": 1}},
@@ -318,7 +318,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"sweep__methods__memory_bank": {"image_score": {"fraction": [2]}}},
-        r"sweep\.methods\.memory_bank\.image_score: fraction = 2 is not usable",
+        r"sweep\.methods\.memory_bank\.image_score: fraction = 2 is not valid",
     ),
     (
         {"sweep__methods__memory_bank": {"threshold": {"rule": ["robust_tial"]}}},
@@ -334,11 +334,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"sweep__methods__memory_bank": {"params": {"shots": [*range(1, 30)], "k": [*range(1, 11)]}}},
-        r"29 x 10 = 290 combinations are more than 200",
+        r"29 x 10 = 290 combinations are more than 100",
     ),
     (
         {"sweep__backbones__embedded": {"params": {"resolution": [*range(64, 704, 8)]}}},
-        r"sweep: 400 methods \(self_similarity 80, .*\) are more than the 200 of one run",
+        r"sweep: 400 methods \(self_similarity 80, .*\) are more than the 100 of one run",
     ),
     (
         {"sweep__backbones__embeded": {"params": {"resolution": [64]}}},
