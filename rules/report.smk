@@ -283,6 +283,7 @@ rule draw_summary:
         cost_sums=COST_SUMS,
     output:
         **vector_plots(**{Path(plot).stem: f"{PLOTS}/{plot}" for plot in OVERALL_PLOTS}),
+        **shown_sweeps(),
         summary=report(
             f"{PLOTS}/summary.png",
             caption="report/summary.rst",
@@ -314,7 +315,7 @@ rule draw_summary:
         runtime=duration("draw_summary"),
         gpu=0,
     params:
-        cfg=as_parameter(settings.report.plotting()),
+        cfg=summary_config(),
         code=code("draw_summary.py"),
     message:
         "Plotting the summary, the bars of each category, and quality against cost"
@@ -330,6 +331,7 @@ rule build_page:
             for name in ("metrics_csv", "refinement_csv", "comparisons_csv", "against_csv")
         },
         **{Path(plot).stem: f"{PLOTS}/{plot}" for plot in settings.measurable.overall_plots},
+        sweeps=list(sweep_plots().values()),
         table_sums=TABLE_SUMS,
         cost_csv=f"{TABLES}/cost.csv",
         cost_sums=COST_SUMS,

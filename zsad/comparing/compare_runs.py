@@ -258,7 +258,7 @@ def _measured_anew(
             if one.reason:
                 reasons.setdefault(one.reason, {})[name] = None
     return [
-        f"{_listed(names)}: measured anew from the stored scores, with {sampler.replicates} bootstrap replicates of the "
+        f"{_listed(names)}: measured anew from stored scores, with {sampler.replicates} bootstrap replicates of the "
         f"common images, as {reason}."
         for reason, names in reasons.items()
     ]

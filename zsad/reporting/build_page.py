@@ -45,6 +45,7 @@ def build_page(
     cost_csv: Path | None = None,
     bars_plot: Path | None = None,
     quality_plot: Path | None = None,
+    sweep_plots: Mapping[str, Path] = MappingProxyType({}),
     folder: Path | None = None,
     heaviest: float = HEAVIEST,
     image_lists: Mapping[str, Path] = MappingProxyType({}),
@@ -80,6 +81,7 @@ def build_page(
         cost_csv: seconds and memory; the cost is left out without it.
         summary_plot, bars_plot, quality_plot: PNG files of all methods, of every category side by side, and of quality
             against cost; may be left out.
+        sweep_plots: PNG files of swept parameters, by method.
         folder: for the pages of the categories of a page that would be heavy, and made in any case; what it held is
             gone. None stands for one page, however heavy.
         heaviest: what one page may weigh, in MB.
@@ -131,6 +133,7 @@ def build_page(
         curves={category: plot_of(path) for category, path in curve_plots.items()},
         histograms={category: plot_of(path) for category, path in histogram_plots.items()},
         plots={name: plot_of(path) if path else None for name, path in plots.items()},
+        sweeps={method: plot_of(path) for method, path in sweep_plots.items()},
         configuration=configuration,
         method_summaries=method_summaries,
         sheets=sheet_files(categories, image_lists, thumbnails, layers),

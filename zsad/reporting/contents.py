@@ -83,6 +83,7 @@ class Contents:
         galleries: by category and method.
         checks: by category what the check of its images found.
         curves, histograms: by category; ``plots``: by name, of all methods, None where there is none.
+        sweeps: plots of swept parameters, by method.
         method_summaries: for each method its ``scorer``, ``summary`` and so on, in words.
         sheets: what the contact sheet of a category is made from; without one where no thumbnails were drawn.
         root: folder of the images as it is configured; empty where nobody would put a table into it.
@@ -109,6 +110,7 @@ class Contents:
     root: str
     classes: ClassContents = field(default_factory=ClassContents)
     against: pd.DataFrame = field(default_factory=lambda: AGAINST_PUBLISHED.frame([]))
+    sweeps: Mapping[str, Plot] = field(default_factory=dict)
 
     @cached_property
     def categories(self) -> list[str]:

@@ -5,7 +5,7 @@ objects`` those over one kind, where the data set has both; ``categories`` and
 ``pixel_categories`` say how many these were for image metrics and for metrics of pixels. A method with several seeds
 has a row for each, and one under its own name: the mean over ``seeds``, with standard deviations in ``*_std``. The
 rows of method ``oracle``, one a segmentation model, are a ceiling: they have masks, from boxes of the truth, and no
-scores.
+scores. A sweep adds a column at the end for each of its parameters.
 
 images.csv is a ranked list for each category and method: ``rank`` 1 is the most anomalous image, equal scores share the
 better rank, and labels play no part in it. defect_types.csv has the metrics of each type of defect, that is of its
@@ -70,6 +70,7 @@ def collect_tables(
     all_categories: Sequence[str] = (),
     missing: Mapping[Path, MissingResult] = NOTHING,
     unmade: Sequence[Path] = (),
+    swept: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     images_csv: Path,
     decisions_csv: Path | None = None,
     metrics_csv: Path | None = None,
@@ -98,6 +99,8 @@ def collect_tables(
         all_categories: those that the published data set has, in the run or not.
         missing: the results that were not made, by their JSON file among those above, which is not read.
         unmade: files and folders that an earlier run with more labels may have left; they are removed.
+        swept: by column that metrics.csv gets at its end, e.g. ``"memory_bank.shots"``, the value of each method that
+            has one.
         images_csv: the list of images. The other tables are written where they are given.
         checksums: of all that are written.
 
@@ -122,7 +125,7 @@ def collect_tables(
     notes = [*([not_made] if not_made else []), *overview_notes(documents, metrics)]
     known = [without_unknown(table) for table in tables if has_figures(table)]
     if metrics_csv is not None:
-        write_metrics(metrics_csv, metrics)
+        write_metrics(metrics_csv, metrics, swept)
     if defect_types_csv is not None:
         DEFECT_TYPES.write(defect_types_csv, defect_types_frame(evaluations))
     IMAGES.write(images_csv, images_frame(evaluations))

@@ -53,12 +53,20 @@ class Measurable:
         localises: whether any of the methods localises defects.
         classifiers: the names of the classifiers.
         meets: whether any of the methods is compared with published figures.
+        swept: the methods that a sweep has split up.
     """
 
     def __init__(
-        self, data: Dataset, *, localises: bool, classifiers: Collection[str] = (), meets: bool = False
+        self,
+        data: Dataset,
+        *,
+        localises: bool,
+        classifiers: Collection[str] = (),
+        meets: bool = False,
+        swept: Collection[str] = (),
     ) -> None:
         self._data = data
+        self._swept = swept
         self._localises = localises
         self._meets = meets
         self._classifiers = classifiers
@@ -119,6 +127,11 @@ class Measurable:
         """The `OVERALL_PLOTS` with contents; all or none."""
         return OVERALL_PLOTS if self.has_ranking else ()
 
+    @property
+    def sweep_plots(self) -> dict[str, str]:
+        """The plots of swept parameters, by the method that they are of; none where no ranking can be measured."""
+        return _sweep_plots(self._swept) if self.has_ranking else {}
+
     def unmade(self) -> list[str]:
         """Outputs that an earlier run with more ground truth may have left and this run does not make.
 
@@ -130,6 +143,9 @@ class Measurable:
             *_in_all_formats(f"plots/{plot}" for plot in OVERALL_PLOTS if plot not in self.overall_plots),
             *_in_all_formats(
                 f"plots/{category}/curves.png" for category in categories if not self.has_curves(category)
+            ),
+            *_in_all_formats(
+                f"plots/{plot}" for name, plot in _sweep_plots(self._swept).items() if name not in self.sweep_plots
             ),
             *(f"{category}/draws" for category in categories if not self.is_labelled),
             *(
@@ -153,3 +169,7 @@ def _in_all_formats(plots: Iterable[str]) -> Iterator[str]:
     for plot in plots:
         yield plot
         yield from (f"{plot.removesuffix('png')}{ending}" for ending in VECTOR_FORMATS)
+
+
+def _sweep_plots(methods: Collection[str]) -> dict[str, str]:
+    return {method: f"sweep_{method}.png" for method in methods}
