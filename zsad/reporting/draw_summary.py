@@ -1,4 +1,4 @@
-"""The plots of a data set: all methods side by side over the categories, and against what they cost."""
+"""The plots of a data set: all methods over the categories, and quality against cost."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zsad.reporting.summary import draw_means
 def draw_summary(
     *, metrics_csv: Path, cost_csv: Path, options: ReportOptions, summary: Path, bars: Path, quality_cost: Path
 ) -> None:
-    """Draw the means with every category, the bars of every category, and quality against cost, as PNG.
+    """Plot the means with every category, the bars of every category, and quality against cost, as PNG.
 
     Raises:
-        DataError: a table is absent or unreadable.
+        DataError: a table is missing or unreadable.
     """
     draw_means(metrics_csv=metrics_csv, options=options, output=summary)
     draw_bars(metrics_csv=metrics_csv, options=options, output=bars)

@@ -88,7 +88,7 @@ def test_a_classifier_may_be_made_already() -> None:
     plain = zsad.classify(QUERIES, SUPPORT_ROWS, KINDS)
     np.testing.assert_array_equal(found.scores, -plain.scores)
     np.testing.assert_array_equal(found.similarity, plain.similarity)
-    with pytest.raises(ConfigError, match="made already has its parameters"):
+    with pytest.raises(ConfigError, match="classifier object already has its parameters"):
         zsad.classify(QUERIES, SUPPORT_ROWS, KINDS, Opposite(), {"centre": "support"})
 
 
@@ -108,7 +108,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "words": ({"queries": [["a", "b"]]}, "the queries are of <U1 and shape (1, 2)"),
     "truth values": ({"queries": QUERIES > 0}, "the queries are of bool"),
     "other channels": ({"queries": QUERIES[:, :3]}, "have 3 channels and those of the support 5; make both"),
-    "one kind alone": ({"kinds": ["dent"] * 6}, "all examples are of the kind 'dent'; give examples of two kinds"),
+    "one kind alone": (
+        {"kinds": ["dent"] * 6},
+        "all examples are of the kind 'dent'; give examples of two",
+    ),
     "a kind less": ({"kinds": KINDS[1:]}, "there are 6 embeddings of the support and 5 kinds of them"),
     "a word for kinds": ({"kinds": "dent"}, "there are 6 embeddings of the support and 1 kinds"),
     "kinds that are numbers": ({"kinds": [0, 1, 2, 1, 0, 2]}, "a kind of the support is 0; give a name"),

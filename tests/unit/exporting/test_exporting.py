@@ -516,16 +516,16 @@ def refusals(made: Category, tmp_path: Path) -> dict[str, tuple[list[str], str]]
     scores = str(made.scores)
     return {
         "nowhere": ([str(tmp_path / "no")], "no does not exist; give results/"),
-        "no scores": ([str(tmp_path / "mine")], "has no scores in it"),
-        "no score file": ([str(made.mask_file)], "does not lie where the scores of a run do"),
+        "no scores": ([str(tmp_path / "mine")], "contains no scores"),
+        "no score file": ([str(made.mask_file)], "is not in the folder of the scores of a run"),
         "no masks": (
             [scores, "--refiner", "sam"],
             "has no masks by 'sam'; run `snakemake masks`, or choose from: guided",
         ),
         "no format": ([scores, "--formats", "mask"], "there is no format of exports 'mask'; did you mean 'masks'?"),
         "no colours": ([scores, "--colormap", "infern"], "did you mean 'inferno'?"),
-        "others' folder": ([scores, "--out", str(tmp_path / "mine")], "holds something else than an export"),
-        "others' file": ([scores, "--out", str(tmp_path / "file")], "is a file, where a folder is to be written"),
+        "others' folder": ([scores, "--out", str(tmp_path / "mine")], "contains other files than an export"),
+        "others' file": ([scores, "--out", str(tmp_path / "file")], "is a file, but the export needs a folder"),
     }
 
 
@@ -542,7 +542,7 @@ def test_what_the_command_cannot_find_or_would_lose_is_one_sentence(
     assert not Path("exports").exists()
     kept = made.decisions.rename(tmp_path / "kept.h5")
     assert main(["export", str(made.scores), "--formats", "csv"]) == 1
-    assert f"has no decisions ({made.decisions} is not there); run `snakemake decisions`" in capsys.readouterr().err
+    assert f"has no decisions ({made.decisions} is missing); run `snakemake decisions`" in capsys.readouterr().err
     kept.rename(made.decisions)
     (tmp_path / "photographs/a.png").unlink()
     assert main(["export", str(made.scores)]) == 1
@@ -561,11 +561,13 @@ def test_what_somebody_corrected_added_or_took_away_is_not_overwritten(
     (out / "labelme/c.json").write_text("{}")
     os.utime(out / "labelme/c.json", (0, 0))
     assert main(again) == 1
-    assert f"files were added to {out} or taken away after it was exported" in capsys.readouterr().err
+    assert f"files in {out} were added or removed after the export" in capsys.readouterr().err
     (out / "labelme/c.json").replace(out / "labelme/a.json")
     (out / "labelme/a.json").write_text("{}")
     assert main(again) == 1
-    assert f"{out / 'labelme/a.json'} was changed after it was exported, and would be lost" in capsys.readouterr().err
+    assert (
+        f"{out / 'labelme/a.json'} was changed after the export" in capsys.readouterr().err
+    )
     assert (out / "labelme/a.json").read_text() == "{}"
 
 
@@ -574,7 +576,7 @@ def test_what_the_workflow_made_is_left_to_it(tmp_path: Path, capsys: pytest.Cap
     made.export(["csv"])
     (made.out / ".snakemake_timestamp").touch()
     assert main(["export", str(made.scores), "--out", str(made.out)]) == 1
-    assert "was made by the workflow" in capsys.readouterr().err
+    assert "belongs to the workflow" in capsys.readouterr().err
 
 
 def settings(folder: Path, **exports: Any) -> Any:

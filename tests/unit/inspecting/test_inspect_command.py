@@ -188,7 +188,7 @@ def test_a_photograph_that_goes_or_changes_in_between_is_told(place: Path) -> No
     with Kept(Path("kept"), {}, list) as kept:
         assert kept.add(said) is said
         Image.fromarray(draw_part(0, (30, 30))).save(said.path)
-        assert "has changed while it was inspected" in str(kept.add(said).error)
+        assert "changed during the inspection" in str(kept.add(said).error)
         said.path.unlink()
         assert "does not exist" in str(kept.add(said).error)
     assert len(json.loads(Path("kept/coco.json").read_text())["images"]) == 1
@@ -204,7 +204,7 @@ def test_two_inspections_do_not_write_to_one_folder(place: Path, capsys: pytest.
 
 def test_results_do_not_go_among_the_photographs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "photos {1}", "--model", "m.h5", "--out", "photos {1}"]) == 1
-    assert "give the results a folder of their own" in capsys.readouterr().err
+    assert "give another folder for the results" in capsys.readouterr().err
     for _ in range(2):  # what the first leaves is not inspected by the second
         assert main(["inspect", "photos {1}", "--model", "m.h5", "--json", "--out", "photos {1}/results"]) == 0
         assert len(answers(capsys)) == 5

@@ -104,7 +104,7 @@ def test_without_words_nothing_of_them_is_written(photograph: Path) -> None:
         (
             "lid",
             "self_similarity",
-            r"--part is for methods that are asked in words \(.*winclip.*\), and 'self_similarity'",
+            r"--part is for methods with text prompts \(.*winclip.*\), and 'self_similarity'",
         ),
         (" ", "text_similarity", "--part ' ' is not usable: "),
         ("{}", "winclip", "--part '{}' is not usable: "),

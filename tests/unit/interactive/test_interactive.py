@@ -362,7 +362,7 @@ def test_the_truth_is_known_where_it_is(category: Category) -> None:
     some = zsad.read_truth(category.manifest, category.ids[::-2])
     assert some.image_ids == category.ids[::-2]
     for name in ("test/unmasked/007.png", "test/unknown/008.png"):
-        with pytest.raises(DataError, match=f"{name} has no mask and is not known to be good; has_mask says"):
+        with pytest.raises(DataError, match=f"{name} has no mask and is not labelled good; has_mask shows"):
             truth[name]
     with pytest.raises(DataError, match=r"has no test image 'test/good/0.png', give .*; did you mean 'test/good/"):
         zsad.read_truth(category.manifest, ["test/good/0.png"])
@@ -550,7 +550,7 @@ TOKENS = random_tokens(0, (4, 4), (4, 4))
         (
             lambda: zsad.score("self_similarity", {"foreground": "sam"}, test=TOKENS),
             ArrayError,
-            "needs masks of the part; give MemoryTokens",
+            "needs masks of the object; give MemoryTokens",
         ),
     ],
 )

@@ -124,7 +124,7 @@ def test_a_model_made_with_weights_holds_what_it_needs(tmp_path: Path) -> None:
     [
         ({"labels": [0]}, "the category 'ring' has 2 images and 1 labels; give one each"),
         ({"masks": [None]}, "the category 'ring' has 2 images and 1 masks; give one each"),
-        ({"labels": [0, 2]}, r"labels of the category 'ring' are \[0, 2\]; give 1 for anomalous, 0 else"),
+        ({"labels": [0, 2]}, r"labels of the category 'ring' are \[0, 2\]; give 1 for anomalous, 0 otherwise"),
         ({"masks": [None, mask()[:9]]}, r"a mask has the shape \[9, 64\] and its image is of 64 x 64 pixels"),
     ],
 )

@@ -247,8 +247,8 @@ def test_labelled_images_are_shown_where_the_answer_was_wrong_or_none() -> None:
     ]
     assert grouped(rows) == {
         "Confusions": (["wrong", "wrong of several"], 2),
-        "Of a kind that was not shown, and called one that was": (["strange"], 1),
-        "None of the kinds shown": (["none and wrong", "strange and none"], 3),
+        "Of a kind without examples, but predicted as one with examples": (["strange"], 1),
+        "None of the known kinds": (["none and wrong", "strange and none"], 3),
     }
     assert grouped(rows[:2]) == {}
 
@@ -266,7 +266,7 @@ def test_unlabelled_images_are_each_in_one_group_by_what_they_are_called() -> No
         "Called crack": ([f"crack {place}" for place in (8, 7, 6, 5, 4, 3)], 9),
         "Called good": (["good"], 1),
         "Most probably good, but another kind is possible": (["two", "another"], 2),
-        "None of the kinds shown": (["none"], 1),
+        "None of the known kinds": (["none"], 1),
     }
     assert sum(total for _, total in groups.values()) == len(rows)
 
@@ -369,7 +369,7 @@ def test_the_page_says_what_came_of_it_with_limits_beside_the_majority_and_the_s
     assert "Of kinds that it was not shown (break), it rightly names none for " in text
     assert text.count(remark) == 1
     assert "nearest (1 of 10 draws): one more" in text
-    assert text.count("Learnt from labelled defects.") == 1
+    assert text.count("Trained on labelled defects.") == 1
     assert "board · nearest stageevaluate_classes" in text
     plots = [image["alt"] for image in page.attributes("img") if "of each true kind" in image["alt"]]
     assert plots == ["Confusion matrix of nearest on board: numbers of images, and shares of each true kind"]
@@ -384,8 +384,11 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     wrong = [one for one in document["images"] if one["true"] != one["predicted"] and not one["abstained"]]
     of_known = [one for one in wrong if one["true"] in document["kinds"]]
     assert f"Confusions · {3 * COUNT} of {len(of_known)}" in section
-    assert f"Of a kind that was not shown, and called one that was · {COUNT} of {len(wrong) - len(of_known)}" in section
-    assert f"None of the kinds shown · {COUNT} of {sum(one['abstained'] for one in document['images'])}" in section
+    assert (
+        f"Of a kind without examples, but predicted as one with examples · {COUNT} of {len(wrong) - len(of_known)}"
+        in section
+    )
+    assert f"None of the known kinds · {COUNT} of {sum(one['abstained'] for one in document['images'])}" in section
     first = groups_of(document, COUNT)[0].rows[0]
     true, predicted = (first["nearest"][first[name]] for name in ("true", "predicted"))
     assert (
@@ -401,7 +404,7 @@ def test_confusions_stand_beside_the_nearest_examples_of_the_true_and_the_predic
     held = {image["href"] for image in page.attributes("image")}
     assert len(held) == len(page.attributes("image"))  # each picture once
     assert "break (not shown), called" in section
-    assert "prediction set empty: none of the kinds shown" in section
+    assert "empty prediction set: none of the known kinds" in section
 
 
 def test_unlabelled_photographs_are_sorted_by_what_they_are_called(tmp_path: Path, detectors: dict[str, Any]) -> None:
@@ -413,12 +416,12 @@ def test_unlabelled_photographs_are_sorted_by_what_they_are_called(tmp_path: Pat
         f"nearest sorts 48 photographs into 3 kinds (few-shot-defects-5, seed 0): {sizes.count(1)} get one kind, "
         f"{sum(size > 1 for size in sizes)} several, and {sizes.count(0)} none of those shown. None of them is labelled"
     ) in section
-    assert all(title in section for title in ("Called blowhole · ", "Called good · ", "None of the kinds shown · 4"))
+    assert all(title in section for title in ("Called blowhole · ", "Called good · ", "None of the known kinds · 4"))
     assert "my <parts>: crack/" in section
     assert "Confusions" not in section
     assert "Accuracy" not in section
-    assert "The examples are test images" not in section
-    assert not re.search(r"\bnan\b|None\b(?! of)", section.split("How to read it")[0])
+    assert "The examples are labelled test images" not in section
+    assert not re.search(r"\bnan\b|None\b(?! of)", section.split("How to read this page")[0])
     assert len(page.attributes("image")) > 20
 
 
@@ -430,11 +433,11 @@ def test_several_categories_have_a_section_each_and_one_of_all(tmp_path: Path, d
         class_evaluation("board", "nearest", shots=(1,), labelled=False, seeds=(0,)),
     ]
     page, text = read_page(tmp_path, detectors, documents)
-    of_all = text.split("No detector has seen any")[1].split("Means over the categories")[0]
+    of_all = text.split("No detector has seen such examples")[1].split("Means over the categories")[0]
     *_, overview, told = of_all.split("Each category")
     assert "nearestfew-shot-defects-1" in overview
     assert "told" not in overview
-    assert told.startswith(", where the ground truth says where the defect is, which nobody has who inspects parts")
+    assert told.startswith(", with ground-truth regions, which are unknown in practice")
     assert "nearest" not in told
     assert "<i>$x_1" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     section = section_of(text, NASTY)
@@ -442,7 +445,7 @@ def test_several_categories_have_a_section_each_and_one_of_all(tmp_path: Path, d
     assert "<b>hole (not shown), called" in section
     assert "(few-shot-defects-all, one seed)" in section
     assert "(few-shot-defects-1, one seed, ground-truth regions)" in section
-    assert "Figures with ground-truth regions stand apart" in section
+    assert "Figures with ground-truth regions are separate" in section
     assert "Figures with ground-truth regions" not in section_of(text, "board")
     assert [anchor["href"] for anchor in page.attributes("a") if "kinds" in anchor["href"]] == [
         "#kinds",
@@ -460,7 +463,7 @@ def test_what_is_not_clearly_better_than_the_majority_is_not_called_so(
         }
     documents[0]["by_shots"][0]["metrics"]["set_size"]["value"] = 3.0
     _, text = read_page(tmp_path, detectors, documents)
-    assert text.count("Its prediction sets rule no kind out") == 1
+    assert text.count("Its prediction sets always contain all kinds") == 1
     words = text.replace("\u00a0", " ")
     assert "bare names the kind of 25.0 % of the photographs rightly, beside the 33.3 % of always" in words
     assert "like names the kind of 30.0 % (30.0–50.0) of the photographs rightly, not clearly more than the" in words

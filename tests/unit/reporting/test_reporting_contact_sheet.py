@@ -213,7 +213,7 @@ def test_files_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
     with MaskReader(files.masks) as reader:
         first = reader.image_ids[0]
     other = write_results(tmp_path / "b", labels=(0, 1, 1))
-    with pytest.raises(DataError, match="does not list; run both steps again"):
+    with pytest.raises(DataError, match="is missing in the manifest; run both steps again"):
         layers_of(tmp_path, files, manifest=other.manifest)
     with pytest.raises(DataError, match="has no mask of"):
         layers_of(tmp_path, files, masks=other.masks)

@@ -10,9 +10,9 @@ import pytest
 from zsad.deciding.batch_verdict import batch_verdict
 from zsad.reporting.decisions import (
     common_value,
-    decided_by,
+    explain_decision,
+    explain_decisions,
     region_thresholds,
-    rows_decided,
     rule_in_words,
     significances,
     threshold_in_words,
@@ -39,7 +39,7 @@ NAN = math.nan
 def test_why_an_image_is_called_is_said_in_words(
     numbers: tuple[float, float, float, str], localises: bool, words: str
 ) -> None:
-    assert decided_by(*numbers, localises=localises) == words
+    assert explain_decision(*numbers, localises=localises) == words
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_an_evaluation_lacks_is_nothing_that_a_reader_stumbles_over() -> No
     assert region_thresholds(result) == [math.inf, 0.25]
     assert significances(result) == pytest.approx([0.5, NAN], nan_ok=True)
     assert significances(evaluation("", None)) == pytest.approx([NAN, NAN], nan_ok=True)
-    assert rows_decided(result) == [
+    assert explain_decisions(result) == [
         "peak 0.5; nothing exceeds the threshold, p-value 0.5",
         "peak 0.5 above the threshold 0.25",
     ]

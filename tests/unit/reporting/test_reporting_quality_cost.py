@@ -125,7 +125,7 @@ def test_a_point_is_the_mean_against_the_total_of_an_image_with_its_interval(dra
 
 def test_the_figure_says_the_protocol_what_is_counted_and_whose_line_it_is(draw) -> None:
     text = draw({key("plain"): 0.7}, {key("plain"): 0.25}).text()
-    for words in ("256 × 256", "95 % interval", "wall-clock seconds", "references", "no faster one equals"):
+    for words in ("256 × 256", "95 % interval", "wall-clock seconds", "references", "no faster method equals"):
         assert words in text
 
 

@@ -60,7 +60,7 @@ def test_the_page_says_that_some_are_trained_and_whose_defects_they_have_seen(tm
     assert (page.open, page.misnested) == ([], [])
     assert {"href": "#training"} in page.attributes("a")
     assert "those that learn from labelled defects of visa the literature calls zero-shot as well" in page.text
-    assert "None is trained" not in page.text
+    assert "No method is trained" not in page.text
 
 
 def test_what_learns_from_references_alone_has_seen_no_defect(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_learns_from_references_alone_has_seen_no_defect(tmp_path: Path) ->
 def test_without_training_nothing_is_said_of_it(tmp_path: Path) -> None:
     source = made(tmp_path, {})
     assert "training" not in {tag.get("id") for _, tag in Page(source).tags}
-    assert "None is trained, and only the zero-shot settings are called zero-shot." in source
+    assert "No method is trained, and this page calls only the zero-shot settings zero-shot." in source
 
 
 def test_members_of_a_fusion_are_told_apart(tmp_path: Path) -> None:

@@ -68,21 +68,21 @@ def test_the_same_words_stand_once_with_all_methods_that_asked_them(source):
     section = section_of(source)
     assert section.count("<h3>") == 1
     assert re.findall(r'<li data-method="(\w+)">', section) == ["together", "winclip"]
-    assert "a text that names the object, and no reference image" in Page(section).text
+    assert "a text with the name of the object, and no reference image" in Page(section).text
 
 
 def test_the_words_have_a_place_in_the_contents_and_every_tag_is_closed(source):
     page = Page(source)
     assert (page.open, page.misnested) == ([], [])
     assert {"href": "#words"} in page.attributes("a")
-    assert "None is trained, and only" in page.text
+    assert "No method is trained, and this page" in page.text
 
 
 def test_without_texts_nothing_is_said_of_words(tmp_path):
     source = made(tmp_path, {(category, "winclip"): {"scorer": {"params": {}}} for category in CATEGORIES})
     assert "words" not in {tag.get("id") for _, tag in Page(source).tags}
     assert "#words" not in source
-    assert "None is trained, and only the zero-shot settings are called zero-shot." in source
+    assert "No method is trained, and this page calls only the zero-shot settings zero-shot." in source
 
 
 def test_what_others_have_trained_is_said_with_its_data_set(tmp_path):
@@ -101,7 +101,7 @@ def test_what_others_have_trained_is_said_with_its_data_set(tmp_path):
     assert section_of(source).count("<h3>") == 2
     whole = Page(source).text
     assert "on labelled defects of mvtec_ad, visa" in whole
-    assert "None is trained, and" not in whole
+    assert "No method is trained, and" not in whole
 
 
 def test_other_words_and_another_model_are_other_questions(tmp_path):
