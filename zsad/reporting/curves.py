@@ -165,7 +165,7 @@ def _key(results: Sequence[Evaluation]) -> str:
         if _nominal_rates(results):
             lines += ["Thin vertical lines: nominal false-alarm rate."]
     if any(result["bands"].get(panel.curve) for result in results for panel in _PANELS):
-        lines += ["", "Light bands: 95 % of the bootstrap replicates, point by point."]
+        lines += ["", "Light bands: 95 % of the bootstrap replicates, pointwise."]
         if len(results) > _MOST_BANDS:
             lines += ["Only the best method of each setting has a band."]
     return "\n".join(lines)
@@ -227,7 +227,7 @@ _PANELS = (
         metrics=("image_ap",),
         title="Image precision and recall",
         x="recall, % (defective images found)",
-        y="precision, % (defective among images called defective)",
+        y="precision, % (correct among images called)",
         missing=_NEEDS_BOTH,
         drawstyle="steps-pre",
         draw_marks=_chance_share,
@@ -248,7 +248,7 @@ _PANELS = (
         metrics=("pixel_ap",),
         title="Pixel precision and recall",
         x="recall, % (defective pixels found)",
-        y="precision, % (defective among pixels called defective)",
+        y="precision, % (correct among pixels called)",
         missing=_NEEDS_MASKS,
         drawstyle="steps-pre",
         draw_marks=None,

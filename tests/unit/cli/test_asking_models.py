@@ -111,7 +111,7 @@ def test_a_model_says_on_what_learned_prompts_were_trained_without_being_told_tw
 def test_words_are_given_to_methods_that_read_some_and_to_no_others(tmp_path: Path) -> None:
     texts = zsad.encode_texts(Worded(), "lid")
     for scorer, given, sentence in (
-        ("memory_bank", texts, "MemoryBank reads no texts"),
+        ("memory_bank", texts, "MemoryBank uses no texts"),
         ("winclip_plus", None, "WinClipPlus needs text prompts; give texts=zsad.encode_texts"),
         ("winclip_plus", "lid", "the texts are a str"),
     ):

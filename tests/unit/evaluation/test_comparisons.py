@@ -55,7 +55,7 @@ def test_the_table_counts_wins_ties_and_losses_over_the_categories(run):
             for method, value in zip(("one", "two"), values, strict=True)
         ]
     )
-    table = run.text("markdown").split("## Who wins: image AUROC")[1].split("\n## ")[0]
+    table = run.text("markdown").split("## Wins, ties and losses: image AUROC")[1].split("\n## ")[0]
     assert "| one |  | 2 / 0 / 1 |" in table
     assert "| two | 1 / 0 / 2 |  |" in table
     assert "No correction for multiple comparisons" in table

@@ -159,13 +159,17 @@ def test_a_photograph_whose_name_no_table_can_hold_is_put_aside_and_the_rest_goe
     ("words", "good", "sentence"),
     [
         (["absent"], [], "^absent does not exist; correct the path$"),
-        (["."], [], r"^the folder .*work and its sub-folders have no image \(.*\); give another folder$"),
-        (["../good"], ["."], "^--references .*work and its sub-folders have no image"),
+        (["."], [], r"^the folder .*work and its subfolders contain no image \(.*\); give another folder$"),
+        (["../good"], ["."], "^--references .*work and its subfolders contain no image"),
         (["../good"], [".."], "^the references in .* also contain the photographs .*good; give --references"),
         (["../good/0.png"], ["../good"], "^the references in .* also contain the photographs .*0.png;"),
-        (["../good/0.png"], ["../good/0.png"], "^the references in .* hold|^all photographs in .* are among"),
+        (
+            ["../good/0.png"],
+            ["../good/0.png"],
+            "^the references in .* also contain|^all photographs in .* are also references",
+        ),
         (["/dev/null"], [], "^/dev/null is neither a file nor a folder"),
-        (["dead"], [], "^dead is a link that leads nowhere"),
+        (["dead"], [], "^dead is a broken link"),
         (["$NOWHERE/x"], [], r"^\$NOWHERE/x: .*variables"),
     ],
 )
@@ -197,7 +201,7 @@ def test_the_method_suits_what_there_is(photographs: Path) -> None:
     alone = choose(select([photographs / "same.png"]))
     assert alone.method == "self_similarity"
     assert "single photograph" in alone.remark
-    assert "are not looked at" in choose(select([photographs], ["../good"]), method="mutual").remark
+    assert "the given ones are ignored" in choose(select([photographs], ["../good"]), method="mutual").remark
 
 
 def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> None:
@@ -208,7 +212,7 @@ def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> No
         assert configured(selection, photographs.parent)["threshold"] == {"rule": "suitable", "params": {}}
     assert choose(few, threshold="conformal").threshold == {"rule": "conformal", "params": {}}
     assert choose(batch, threshold="largest_gap").threshold == {"rule": "largest_gap", "params": {}}
-    with pytest.raises(ConfigError, match="'largest_gap' compares photographs with each other, and there is only one"):
+    with pytest.raises(ConfigError, match="'largest_gap' compares photographs with each other, but there is only one"):
         choose(one, threshold="largest_gap")
     assert choose(batch, threshold="1e-3").threshold == {"rule": "fixed", "params": {"image": 0.001}}
     config = configured(batch, photographs.parent, threshold="0.25", method="subspace" if batch.references else None)
@@ -219,11 +223,11 @@ def test_the_threshold_is_a_number_a_rule_or_what_suits(photographs: Path) -> No
     ("asked", "sentence"),
     [
         ({"method": "mutal"}, "no scorer 'mutal'; did you mean 'mutual'"),
-        ({"method": "memory_bank"}, "'memory_bank' compares with good photographs, and none was given"),
+        ({"method": "memory_bank"}, "'memory_bank' compares with normal photographs, but none was given"),
         ({"threshold": "high"}, "'high' is neither a number nor a rule; choose from: a_contrario, conformal,"),
         ({"threshold": "nan"}, "the threshold is nan; give a finite number"),
         ({"threshold": "fixed"}, "'fixed' is neither a number nor a rule"),
-        ({"threshold": "reference_quantile"}, "'reference_quantile' looks at the scores of at least 2 references"),
+        ({"threshold": "reference_quantile"}, "'reference_quantile' needs the scores of at least 2 references"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(photographs: Path, asked: dict[str, str], sentence: str) -> None:
@@ -301,10 +305,10 @@ def test_nothing_of_anybodys_is_overwritten(photographs: Path, tmp_path: Path) -
     selection = select(["../good"])
     (tmp_path / "work" / "notes.txt").touch()
     refused = {
-        "..": "lies|holds other things",
+        "..": "is in|contains other files",
         ".": "contains other files than those of an inspection",
         "../good/results": "lies in .*good, among the photographs",
-        "notes.txt": "is no folder",
+        "notes.txt": "is not a folder",
         "a\nb": "has an unprintable character",
     }
     for out, sentence in refused.items():

@@ -195,5 +195,5 @@ def test_the_listing_says_which_rules_one_photograph_can_be_asked_by(capsys: pyt
     parts = {part.split(":", 1)[0].strip(): part for part in listed.split("\n\n") if part.strip()}
     assert list(parts) == THRESHOLDS.names()
     for name, part in parts.items():
-        assert part.count("looks at:") == 1
+        assert part.count("uses:") == 1
         assert ("not for `zsad inspect --model`" in part) == THRESHOLDS.load(name).needs_batch

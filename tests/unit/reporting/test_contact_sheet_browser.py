@@ -541,13 +541,13 @@ def test_images_are_ranked_by_scores_and_decided_by_peaks(tmp_path: Path, opened
     [
         (
             {"measure": "p_value", "significance": [0.0213] * 16},
-            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about that share of "
+            "Highest value of its map (peak) 1.286, above the threshold 0.8. P-value 0.021: about this share of "
             "normal images has such a high peak.",
         ),
         (
             {"measure": "false_alarms", "significance": [3.0e-7] * 16, "localises": False},
-            "Image score 1.286, above the threshold 0.8. Expected in a good image: below 0.001 patches as odd (false "
-            "alarms).",
+            "Image score 1.286, above the threshold 0.8. False alarms below 0.001: expected "
+            "number of patches as anomalous as this in a normal image.",
         ),
         ({"thresholds": None}, "Highest value of its map (peak) 1.286; nothing exceeds the threshold."),
         ({"thresholds": float(SCORES[0])}, "(peak) 1.286, not above the threshold 1.286."),
@@ -724,7 +724,7 @@ def test_the_page_says_where_to_put_the_table_and_what_to_write(opened: Callable
 
 def test_good_references_are_listed_for_training(tmp_path: Path, opened: Callable[..., Any]) -> None:
     page = opened(write_page(tmp_path / "page.html", sheet(references=["../good/=1.png", "/elsewhere/2.png"])))
-    assert "and the good references. It has neither masks nor types of defects." in text(page, ".sheet-where")
+    assert "and the normal references. It has no masks and no defect types." in text(page, ".sheet-where")
     rows = list(csv.DictReader(io.StringIO(saved(page))))
     assert [list(row.values()) for row in rows[16:]] == [
         ["../good/=1.png", "lid", "train", "good"],

@@ -445,8 +445,8 @@ def test_images_that_were_left_out_are_told(arguments: dict[str, Any], tmp_path:
         unreadable = [{"image_id": f"{number}.png", "reason": "it is empty"} for number in range(count)]
         write_json(checks[category], {"warnings": [], "unreadable": unreadable})
     page = made({**arguments, "checks": checks}, tmp_path / "made")["report.html"].decode()
-    assert "1 image that cannot be used is not among them." in page
-    assert "2 images that cannot be used are not among them." in page
+    assert "1 unusable image is not shown." in page
+    assert "2 unusable images are not shown." in page
 
 
 def test_a_page_that_is_light_without_its_pictures_stays_one(arguments: dict[str, Any], tmp_path: Path) -> None:
@@ -456,7 +456,7 @@ def test_a_page_that_is_light_without_its_pictures_stays_one(arguments: dict[str
     page = files.pop("report.html")
     assert len(page) < weight * 1e6 - 1
     assert not embedded(page)
-    assert "report</code>: move or send the folder along" in page.decode()
+    assert "report</code>: move or send this folder" in page.decode()
     assert len(files) == 24
 
 

@@ -141,7 +141,7 @@ def test_the_decisions_are_a_dot_on_the_roc_and_their_nominal_rate_a_line(
     assert not any(line.get_marker() == "o" for line in pixels.lines)
     words = " ".join(text.get_text() for axes in drawn[0].axes for text in axes.texts)
     assert ("lie off the curves" in words) == (dot is not None)
-    assert ("nominal rate" in words) == bool(nominal)
+    assert ("nominal false-alarm rate" in words) == bool(nominal)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_an_evaluation_that_lacks_parts_is_refused_by_what_it_lacks(tmp_path):
 def test_a_table_that_is_no_table_of_metrics_is_refused(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="no table of metrics"):
+    with pytest.raises(DataError, match="not a table of metrics"):
         read_metrics(path)
 
 
@@ -307,7 +307,7 @@ SPREAD = [0.1 * place for place in range(20)]  # up to 1.9
         ([0.0, 90.0], 1.0, (0.0, 90.0), []),
         (SPREAD, math.inf, (0.0, 1.9), ["label-free threshold: infinite"]),
         ([place + 5.0 for place in SPREAD], [5.0 - place for place in SPREAD], (0.0, 3.8), []),
-        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with a threshold above everything"]),
+        (SPREAD, [math.inf, *[1.0] * 19], (-0.9, 0.9), ["1 with an infinite threshold"]),
     ],
     ids=[
         *("within", "near", "far right", "far left", "one far", "all far", "two kinds", "all alike", "two images"),

@@ -112,7 +112,7 @@ def test_a_mean_over_fewer_categories_is_compared_with_that_of_their_published_r
     found = compared(figures("bottle"), figures("screw"), figures(MEAN, counts=2))
     row = found[MEAN, "pixel_ap"]
     assert row["theirs"] == pytest.approx((0.8304 + 0.3612) / 2)
-    assert row["remark"] == "theirs is the mean of the published rows of the 2 categories of the run"
+    assert row["remark"] == "the published figure is the mean of the published rows of the 2 categories of the run"
     assert {category for category, _ in found} == {MEAN, "bottle", "screw"}
 
 
@@ -120,7 +120,7 @@ def test_means_over_different_categories_are_not_compared():
     row = compared(figures("bottle"), figures(MEAN, counts=1), names=PAPER)[MEAN, "image_auroc"]
     assert row["verdict"] == NOT_COMPARED
     assert math.isnan(row["difference"])
-    assert row["remark"] == "the run has 1 of the 15 categories that the published mean is over"
+    assert row["remark"] == "the run has 1 of the 15 categories of the published mean"
     assert row["theirs"] == pytest.approx(0.978)
 
 
@@ -128,7 +128,7 @@ def test_a_mean_that_lacks_the_truth_of_some_categories_is_not_compared():
     mean = figures(MEAN) | {"pixel_categories": 14}
     found = compared(*all_categories(), mean, names=PAPER)
     assert found[MEAN, "pixel_ap"]["verdict"] == NOT_COMPARED
-    assert "14 categories that have truth" in found[MEAN, "pixel_ap"]["remark"]
+    assert "14 categories with ground truth" in found[MEAN, "pixel_ap"]["remark"]
     assert found[MEAN, "image_auroc"]["verdict"] != NOT_COMPARED
 
 
@@ -182,9 +182,9 @@ def test_the_tables_of_a_run_hold_the_comparison_and_its_protocols(tmp_path):
         assert row["difference"] == pytest.approx(row["ours"] - row["theirs"], abs=2e-6)
     assert run.outputs["checksums"].read_text().count("against_published.csv") == 1
     text = run.text("markdown")
-    assert "## Ours beside theirs: mean over categories" in text
-    assert "Ours: as here. Theirs: metrics at the network's input size" in text
-    assert r"\caption{Ours beside theirs: by category, part 1 of " in run.text("latex")
+    assert "## Our figures and published ones: mean over categories" in text
+    assert "Ours: as here. Published: metrics at the network's input size" in text
+    assert r"\caption{Our figures and published ones: by category, part 1 of " in run.text("latex")
     bottle = next(line for line in text.splitlines() if line.startswith("| ours | bottle |"))
     assert "90.0 (99.92; −9.9)" in bottle
 
@@ -194,7 +194,7 @@ def test_a_run_says_at_its_end_what_it_met(tmp_path):
     wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
     said = summarise(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), tmp_path / "t.csv")
     lines = [line.split() for line in said.splitlines()]
-    assert ["ours", "beside", "MuSc,", "CLIP", "ViT-L/14-336,", "518", "px", "(zero-shot-batch)"] in lines
+    assert ["ours,", "compared", "with", "MuSc,", "CLIP", "ViT-L/14-336,", "518", "px", "(zero-shot-batch)"] in lines
     assert ["image", "AUROC", "97.8", "(96.8–98.8)", "97.77", "+0.0", "within", "our", "interval"] in lines
     assert ["pixel", "AP", "90.0", "(89.0–91.0)", "62.26", "+27.7", "below", "ours"] in lines
     (counted,) = [line for line in said.splitlines() if "by category" in line]
@@ -227,9 +227,9 @@ def test_the_setting_is_told_though_the_first_category_is_missing():
     rows = [figures("bottle", missing=True), figures("screw"), figures(MEAN, missing=True)]
     wanted = {"ours": {**MUSC, "source": "", "protocol": "as here"}}
     said = summarise(against_published(METRICS.frame(rows), wanted, "mvtec_ad", CATEGORIES), "t.csv")
-    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)\n" in said
+    assert "ours, compared with MuSc, CLIP ViT-L/14-336, 518 px (zero-shot-batch)\n" in said
     said = summarise(against_published(METRICS.frame(rows[::2]), wanted, "mvtec_ad", CATEGORIES), "t.csv")
-    assert "ours beside MuSc, CLIP ViT-L/14-336, 518 px\n" in said
+    assert "ours, compared with MuSc, CLIP ViT-L/14-336, 518 px\n" in said
 
 
 def test_the_command_tells_again_what_a_run_met(tmp_path, capsys):

@@ -253,7 +253,7 @@ def test_without_refiners_there_is_no_table(tmp_path):
 
 def test_a_table_of_metrics_is_no_table_of_refinement(tmp_path):
     path = write_metrics(tmp_path / "metrics.csv", [metrics_row("mean", "mutual", "zero-shot-batch")])
-    with pytest.raises(DataError, match="is no table of refinement"):
+    with pytest.raises(DataError, match="is not a table of refinement"):
         read_refinement(path)
 
 

@@ -368,7 +368,7 @@ def test_the_check_tells_of_both_data_sets(
     copy.write_bytes((tmp_path / "parts/lid/test/good/0.png").read_bytes())
     status, shown = check(capsys, **changes)
     assert status == 1
-    said = f"problem {tmp_path}/parts/lid/test/good/0.png is under test, and {copy}, which is to be learned from"
+    said = f"problem {tmp_path}/parts/lid/test/good/0.png is a test image, and {copy}, a training image, is"
     assert said in " ".join(shown.split())
     copy.write_bytes(copy.read_bytes()[:40])
     status, shown = check(capsys, **changes)
@@ -387,7 +387,7 @@ def test_the_check_tells_of_a_data_set_that_is_not_here(
     )
     status, shown = check(capsys, dataset=own, auxiliary=DEMO, backbone="embedded", methods=METHODS)
     assert status == 0
-    assert "The run draws the images of the demo set 'others', which methods learn from; until then" in shown
+    assert "The run generates the images of the demo set 'others' (for training); until then" in shown
     assert "lid: 3 images" in shown
 
 
@@ -403,5 +403,5 @@ def test_the_check_finds_images_that_weights_were_learned_from(
         write_learned(Path("w.safetensors"), Learned({}, facts))
         found, shown = check(capsys, **changes)
         assert found == status, shown
-        said = f"problem {seen} is under test, and w.safetensors was learned from the same image"
+        said = f"problem {seen} is a test image, and w.safetensors was trained on the same image"
         assert (said in " ".join(shown.split())) == bool(status)

@@ -24,9 +24,7 @@ GOOD, DEFECT, MASKED, UNKNOWN, BY_MASK = "good,", "defective,", "defective,mask.
 CURVES, ORACLE = "plots/a/curves.png", "a/metrics/oracle"
 
 
-AGAINST = {
-    "against_csv"
-}  # see test_published_settings.py
+AGAINST = {"against_csv"}  # see test_published_settings.py
 TABLES = {name: file for name, file in ALL_TABLES.items() if name not in AGAINST}
 NO_CLASSES = {f"tables/{ALL_TABLES[name]}" for name in AGAINST}
 NO_CLASSES |= {f"tables/{file}" for file in CLASS_TABLES.values()} | {f"plots/{name}/shots.png" for name in "abc"}
@@ -198,7 +196,7 @@ def test_columns_and_rows_to_read_that_nothing_is_known_of_are_left_out(tmp_path
     lines = "".join(line for line in run.text("markdown").splitlines() if line.startswith(("|", "##")))
     assert "image AUROC" in lines
     assert not any(words in lines for words in ("pixel", "Pixel", "AUPRO", "SegF1", "– |"))
-    measured, decided = lines.split("## Decisions: what is called")
+    measured, decided = lines.split("## Decisions: images called")
     assert "| b |" not in measured
     assert "2 of 3" in decided.split("| b |")[1]  # which is known without a label
     columns = run.rows()[0].keys()
