@@ -307,7 +307,7 @@ def test_nothing_of_anybodys_is_overwritten(photographs: Path, tmp_path: Path) -
     refused = {
         "..": "is in|contains other files",
         ".": "contains other files than those of an inspection",
-        "../good/results": "lies in .*good, among the photographs",
+        "../good/results": "is in .*good, among the photographs",
         "notes.txt": "is not a folder",
         "a\nb": "has an unprintable character",
     }

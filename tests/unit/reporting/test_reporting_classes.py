@@ -127,7 +127,7 @@ def test_a_matrix_has_numbers_and_shares_of_the_shots_that_are_shown(tmp_path: P
     ]
     assert [label.get_text() for label in right.get_xticklabels()] == ["blowhole", "crack", "good"]
     words = " ".join(text.get_text() for text in texts_of(drawn[0]))
-    assert "few-shot-defects-5, summed over 2 seeds" in words
+    assert "few-shot-defects-5, summed over 2 random seeds" in words
     document["by_shots"][1]["confusion"] = [[0] * 3] * 4
     confusion(tmp_path, document)
     assert {text.get_text() for text in drawn[1].axes[1].texts} == {"–"}
